@@ -1,0 +1,93 @@
+# A machine needs python3 (3.10 or newer), make and a package index; once installed, no network.
+#
+#   make demo    the client at work against a provider on loopback
+#   make test    every test: on today's packages, then the face's on those of early 2024
+#   make check   lint, format, types, import directions
+#   make knobs   the README's table of settings, from the settings themselves
+#   make lock    the lock files, from requirements/*.in; LOCK_FLAGS=--upgrade for the newest releases
+#   make clean   away with the environments and every cache
+#
+# Another interpreter: make test PYTHON=python3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+VENV_2024 ?= .venv-2024
+LOCK_FLAGS ?=
+
+# What runs on the packages of early 2024: all that a host imports, patches and catches.
+SUITE_2024 := backend/services/test_llm_client.py $(wildcard tests/compat)
+
+# Those packages have wheels for Python 3.10 to 3.12: the first such interpreter that runs is taken.
+FITS_2024 = 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))'
+PYTHON_2024 ?= $(shell for python in $(PYTHON) python3.12 python3.11 python3.10; do \
+	if $$python -c $(FITS_2024) 2>/dev/null; then echo $$python; break; fi; done)
+
+# Stamps bear the interpreter's version, so that another interpreter is another installation.
+PRINT_VERSION = 'import sys; print("%d.%d" % sys.version_info[:2])'
+VERSION := $(shell $(PYTHON) -c $(PRINT_VERSION) 2>/dev/null)
+VERSION_2024 := $(shell $(PYTHON_2024) -c $(PRINT_VERSION) 2>/dev/null)
+STAMP := $(VENV)/.installed-$(VERSION)
+STAMP_2024 := $(VENV_2024)/.installed-$(VERSION_2024)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-today test-2024 check knobs lock clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(STAMP)
+	@PYTHONPATH=backend $(VENV)/bin/python -m examples.demo
+
+test: test-today test-2024
+
+test-today: $(STAMP)
+	$(VENV)/bin/python -m pytest --cov --cov-config=pyproject.toml -o faulthandler_exit_on_timeout=true
+
+test-2024: $(STAMP_2024)
+	$(VENV_2024)/bin/python -m pytest -p no:cacheprovider $(SUITE_2024)
+
+check: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest -q tests/house
+
+knobs: $(STAMP)
+	@PYTHONPATH=backend $(VENV)/bin/python -m tests.house.knob_table
+
+lock: $(STAMP)
+	cd requirements && for name in dev 2024; do \
+		UV_PYTHON_DOWNLOADS=never $(abspath $(VENV))/bin/uv pip compile --quiet $(LOCK_FLAGS) \
+			--universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
+			--custom-compile-command 'make lock' --output-file $$name.txt $$name.in || exit; \
+	done
+
+clean:
+	rm -rf $(VENV) $(VENV_2024) .coverage .coverage.* htmlcov
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# $(call install,interpreter,environment,lock): an environment of another Python is replaced, one of
+# the same is brought up to its lock.
+define install
+@$(1) -c 'import ensurepip, venv' || { echo '$(1) cannot make environments: install its venv module' \
+	'(python3-venv on Debian and Ubuntu)' >&2; exit 1; }
+@[ "$$($(2)/bin/python -c $(PRINT_VERSION) 2>&1)" = "$$($(1) -c $(PRINT_VERSION))" ] || \
+	$(1) -m venv --clear $(2)
+$(2)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(3)
+@touch $@
+endef
+
+$(STAMP): requirements/dev.txt
+	@[ -n '$(VERSION)' ] || { echo '$(PYTHON) does not run. Name a Python 3.10 or newer:' \
+		'make PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo '$(PYTHON) is Python' \
+		'$(VERSION); 3.10 or newer is needed. Name one: make PYTHON=python3.12' >&2; exit 1; }
+	$(call install,$(PYTHON),$(VENV),$<)
+
+$(STAMP_2024): requirements/2024.txt
+	@[ -n '$(VERSION_2024)' ] && $(PYTHON_2024) -c $(FITS_2024) || { echo 'The packages of early 2024' \
+		'install on Python 3.10 to 3.12: none was found, or PYTHON_2024=$(PYTHON_2024) is none. Name one:' \
+		'make test PYTHON_2024=python3.12. All other tests run without: make test-today' >&2; exit 1; }
+	$(call install,$(PYTHON_2024),$(VENV_2024),$<)
