@@ -1,0 +1,150 @@
+"""
+What can go wrong, base class first:
+
+* LLMError
+  x ConfigurationError (ValueError)    a knob or an argument is wrong; nothing was sent
+  x AuthenticationError (ValueError)   the provider does not accept the key or its rights
+  x RateLimitError                     ours or the provider's limit; `retry_after` says until when
+  x ModelNotFoundError                 no such model, or no longer; `successor` replaces it
+  x InvalidRequestError                the provider refuses the request as it is
+    + ContextLengthError               ... because it is too long for the model or the limit
+  x ContentFilteredError               a guardrail stopped the answer
+  x TruncatedError                     the answer ended early; `text` holds what came
+  x StructuredOutputError              no answer satisfied the schema; `raw`, `errors`
+  x ProviderUnavailableError           connection, 5xx, overload: worth another attempt
+    + LLMTimeoutError                  no answer in time
+  x RetriesExhaustedError              `generate_with_retry` used up its attempts
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from .types import Attempt, Provider, Reply, Usage
+
+
+class Verdict(Enum):
+    """What is known of an error: whether the same request may succeed later."""
+
+    FATAL = "fatal"
+    TRANSIENT = "transient"
+    #: What stood in the way is known and dealt with: another attempt needs no backoff.
+    AGAIN = "again"
+    #: Nothing is known: another attempt is made only where the caller asked for attempts.
+    UNKNOWN = "unknown"
+
+
+class LLMError(Exception):
+    """Base class of everything that the client raises on purpose.
+
+    `status` is the HTTP status, `code` the provider's own name of the error, `retry_after` the
+    seconds after which it asks to be called again, `attempts` every call made on the way here,
+    `partial` the reply as far as it came. The SDK's own exception, if any, is the `__cause__`.
+    """
+
+    verdict: Verdict = Verdict.FATAL
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: Provider | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        verdict: Verdict | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.attempts: tuple[Attempt, ...] = ()
+        self.partial: Reply | None = None
+        if verdict is not None:
+            self.verdict = verdict
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens that the attempts used all the same."""
+        return sum((attempt.usage for attempt in self.attempts), Usage())
+
+    @property
+    def label(self) -> str:
+        """The error's class and code, fit for a log: it holds nothing that was said."""
+        name = type(self).__name__
+        return f"{name}({self.code})" if self.code else name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default loses keyword-only arguments, and hosts send errors between processes.
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[LLMError], args: tuple[Any, ...], state: dict[str, Any]) -> LLMError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(LLMError, ValueError):
+    """A knob or an argument has a value that cannot work."""
+
+
+class AuthenticationError(LLMError, ValueError):
+    """The provider does not accept the credentials, or they lack a right."""
+
+
+class RateLimitError(LLMError):
+    """A limit is used up, the local window's or the provider's."""
+
+
+class ModelNotFoundError(LLMError):
+    """The provider has no such model, or has it no longer."""
+
+    successor: str | None = None
+
+
+class InvalidRequestError(LLMError):
+    """The provider refuses the request as it stands; sending it again cannot help."""
+
+    #: What the model wrote where the provider refused its form (Groq's `failed_generation`).
+    failed_generation: str | None = None
+
+
+class ContextLengthError(InvalidRequestError):
+    """The request is larger than the model's context or than a whole limit."""
+
+
+class ContentFilteredError(LLMError):
+    """A guardrail or a content filter withheld the answer."""
+
+
+class TruncatedError(LLMError):
+    """The answer ended before its end; `text` is what had come."""
+
+    text: str = ""
+
+
+class StructuredOutputError(LLMError):
+    """No answer satisfied the schema; `raw` is the last one, `errors` its faults by path."""
+
+    raw: str = ""
+    errors: tuple[tuple[str, str], ...] = ()
+
+
+class ProviderUnavailableError(LLMError):
+    """The provider could not be reached or could not serve; the next attempt may succeed."""
+
+    verdict = Verdict.TRANSIENT
+
+
+class LLMTimeoutError(ProviderUnavailableError):
+    """No whole answer came in time."""
+
+
+class RetriesExhaustedError(LLMError):
+    """Every attempt that was asked for has failed; the last failure is the `__cause__`."""

@@ -1,0 +1,69 @@
+"""What may be shown of a text that a provider or an SDK wrote: everything but its secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeAlias
+
+#: The longest text shown, in characters.
+SHOWN = 500
+
+# What is read of a text at all: a bound for hostile ones, far above what is shown.
+_READ = 8 * SHOWN
+
+_Shown: TypeAlias = "str | Callable[[re.Match[str]], str]"
+
+
+def _bare(address: re.Match[str]) -> str:
+    place, asks, _ = address[0].partition("?")
+    place, _, fragment = place.partition("#")
+    anchor = "#***" if "=" in fragment else f"#{fragment}" if fragment else ""
+    return "://" + place[3:].rpartition("@")[2] + anchor + ("?***" if asks else "")
+
+
+# Each pattern takes time linear in the text: no two neighbouring parts can match the same run.
+_RULES: tuple[tuple[re.Pattern[str], _Shown], ...] = (
+    # A signature that does not match makes AWS quote the signed request, headers included.
+    (re.compile(r"(Canonical String|String-to-Sign) for this request.*", re.S), r"\1 ***"),
+    # botocore's parameter validation quotes the value, which may be the whole prompt and may hold
+    # anything, so that nothing after it can be told from it.
+    (re.compile(r"( for parameter [^\s,]{1,200}, value: ).*", re.S), r"\1***"),
+    (re.compile(r"://\S+"), _bare),
+    (re.compile(r"\b(Bearer)[\s:=]+[^\s,;'\"]+|\b(Basic) [A-Za-z0-9+/=]{8,}", re.I), r"\1\2 ***"),
+    (
+        re.compile(
+            r"\b((?:X-Amz-)?(?:Signature|Credential|Security-Token)|aws_[a-z_]{1,40}|api[-_ ]?key)"
+            r"(['\"]?\s?[=:]\s?['\"]?)(?!\*)[^\s,;&'\"]+",
+            re.I,
+        ),
+        r"\1\2***",
+    ),
+    (re.compile(r"(org_|gsk_|\bsk-)[A-Za-z0-9_-]+"), r"\1***"),
+    (re.compile(r"(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA|ABSK|bedrock-api-key-)[\w+/=-]{8,}"), "***"),
+    (re.compile(r"(?<!\d)\d{12}(?!\d)"), "***"),
+    # Nothing that is meant to be read is this long and this dense: a session token, a secret key.
+    (re.compile(r"[A-Za-z0-9+/]{40,}=*"), "***"),
+)
+
+
+def redacted(text: str) -> str:
+    """The *text* in at most 500 characters and without what must not be shown.
+
+    Organisation and account ids, keys, tokens, signatures, user names and queries of URLs, and
+    the values that botocore quotes, become `***`. The time taken is linear and bounded.
+    """
+    shown = _whole_words(text, _READ)
+    for pattern, replacement in _RULES:
+        shown = pattern.sub(replacement, shown)
+    return _whole_words(shown.strip(), SHOWN)
+
+
+def _whole_words(text: str, limit: int) -> str:
+    """Cut *text* between two words, so that no half of a secret passes for a harmless word."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - 1]
+    if not (kept[-1].isspace() or text[limit - 1].isspace()):
+        kept = "".join(kept.rsplit(None, 1)[:-1])
+    return kept.rstrip() + "…"

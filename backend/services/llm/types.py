@@ -1,0 +1,207 @@
+"""The nouns: what goes in, what comes out, and the only things that take time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
+
+R = TypeVar("R")
+
+#: One chat message: a `role` and a `content` (a string, or a list of typed parts).
+Message: TypeAlias = Mapping[str, Any]
+Provider: TypeAlias = Literal["groq", "bedrock"]
+
+#: What a wait is for: the quota's room, a place on the wire, or the next attempt.
+Why: TypeAlias = Literal["quota", "gate", "retry"]
+
+#: How an answer's form is enforced, strongest first: the provider decodes under the schema, is
+#: guided by it, fills in one forced tool, promises some JSON object, or is only told so in words.
+Mode: TypeAlias = Literal["strict", "schema", "tool", "object", "prompt"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """The form that an answer must take, as the provider is to enforce it."""
+
+    mode: Mode
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    name: str = "answer"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked, in neither provider's words; None leaves a parameter to the provider."""
+
+    model: str
+    messages: tuple[Message, ...]
+    temperature: float | None = None
+    max_tokens: int | None = None
+    #: Parameters that nobody gave: dropped, rather than refused, where the model lacks them.
+    defaulted: frozenset[str] = frozenset()
+    output: Output | None = None
+    #: Which of several keys sends it; it says nothing about what is asked.
+    key: str = field(default="", repr=False)
+    #: The provider's own further options, passed on as they are.
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def followed_by(self, answer: str, remark: str) -> Request:
+        """Continue the conversation with the model's *answer* and our *remark* on it."""
+        said: tuple[Message, ...] = (
+            {"role": "assistant", "content": answer},
+            {"role": "user", "content": remark},
+        )
+        return replace(self, messages=(*self.messages, *said))
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens as the provider counted them; `reported` is false where it sent no count.
+
+    `input_tokens` includes what was read from or written to the provider's prompt cache, and
+    `output_tokens` includes `reasoning_tokens`.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    cached_input_tokens: int = 0
+    reasoning_tokens: int = 0
+    reported: bool = False
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.total_tokens + other.total_tokens,
+            self.cached_input_tokens + other.cached_input_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.reported or other.reported,
+        )
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A function that the model asks its caller to run; `arguments` is JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One call on the wire; times are in seconds.
+
+    `error` names the failure (its class and the provider's code, never its message), and is
+    None for the attempt that answered.
+    """
+
+    number: int
+    model: str
+    quota_wait: float = 0.0
+    retry_wait: float = 0.0
+    latency: float = 0.0
+    error: str | None = None
+    status: int | None = None
+    usage: Usage = Usage()
+    cost: float | None = None
+    request_id: str | None = None
+
+    @property
+    def waited(self) -> float:
+        """All the seconds that went by before this attempt was sent."""
+        return self.quota_wait + self.retry_wait
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer and how it came about; times are in seconds, `cost` in US dollars.
+
+    `usage` and `cost` are those of the answer itself, `latency` is that of the whole call with
+    its waits. `finish_reason` is the provider's own word. `processing` is how long the provider
+    says that it worked; `cost` is None where the price is not known.
+    """
+
+    text: str
+    model: str
+    provider: Provider
+    finish_reason: str | None = None
+    usage: Usage = Usage()
+    attempts: tuple[Attempt, ...] = ()
+    request_id: str | None = None
+    latency: float = 0.0
+    cost: float | None = None
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    processing: float | None = None
+    #: It came from the cache or from an identical call in flight: nothing was sent for it.
+    cached: bool = False
+
+
+@dataclass(frozen=True)
+class Send:
+    """Put *request* on the wire; resumes with a `Reply`, within *timeout* seconds."""
+
+    request: Request
+    timeout: float
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """Let *seconds* pass, or fewer: until *sooner* is done."""
+
+    seconds: float
+    why: Why
+    sooner: Future[None] | None = None
+
+
+class Joinable(Protocol):
+    """Something another call will bring about, in this thread or in another."""
+
+    def join(self, timeout: float | None = None) -> Any:
+        """Wait in this thread, at most *timeout* seconds."""
+
+    async def ajoin(self, timeout: float | None = None) -> Any:
+        """Wait in this task, at most *timeout* seconds."""
+
+
+@dataclass(frozen=True)
+class Join:
+    """Wait, at most *timeout* seconds, for a twin request that is already in flight."""
+
+    flight: Joinable
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Call something slow that is not a provider, such as a store on disk."""
+
+    call: Callable[[], Any]
+
+
+Effect: TypeAlias = Send | Sleep | Join | Ask
+Flow: TypeAlias = Generator[Effect, Any, R]
+
+
+def send(request: Request, timeout: float) -> Flow[Reply]:
+    """Yield a `Send` and resume with its reply."""
+    return cast("Reply", (yield Send(request, timeout)))
+
+
+def sleep(seconds: float, why: Why, sooner: Future[None] | None = None) -> Flow[None]:
+    """Yield a `Sleep`, unless there is nothing to wait for."""
+    if seconds > 0:
+        yield Sleep(seconds, why, sooner)
+
+
+def join(flight: Joinable, timeout: float | None = None) -> Flow[Any]:
+    """Yield a `Join` and resume with what the twin's flight ended in."""
+    return (yield Join(flight, timeout))
+
+
+def ask(call: Callable[[], R], blocking: bool = True) -> Flow[R]:
+    """Yield an `Ask` and resume with what the call returned; a quick call is made at once."""
+    return cast("R", (yield Ask(call))) if blocking else call()
