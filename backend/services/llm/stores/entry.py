@@ -1,0 +1,68 @@
+"""One entry as bytes: a line of JSON that carries a checksum of itself.
+
+    {"sum":"<16 hex>","key":"<64 hex>","expires":1795305600.000,"value":{...}}
+
+The sum is the BLAKE2b hash (RFC 7693), 8 bytes long, of all that follows its comma, so damage is
+told from data without trusting a byte of it. The text is pure ASCII and holds no newline.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+_log = logging.getLogger(__name__)
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+_HEAD = re.compile(rb'\{"sum":".{16}","key":"(.{64})","expires":(-?\d{1,15}\.\d{3}),"value":\{')
+_SUM = slice(8, 24)
+_SUMMED = 26  # where the part under the checksum begins
+
+
+def checked_key(key: object) -> str:
+    """Return *key*; ValueError unless it is a SHA-256 hash in lowercase hexadecimal."""
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise ValueError(f"key must be a SHA-256 hash, 64 lowercase hex digits, not {key!r}")
+    return key
+
+
+def seal(key: str, value: Mapping[str, Any], expires: float) -> bytes:
+    """Return the line, without newline, that holds *value* until *expires* (Unix seconds).
+
+    TypeError or ValueError for a value that JSON cannot hold, NaN included, or a bad key.
+    """
+    text = json.dumps(dict(value), separators=(",", ":"), allow_nan=False)
+    body = f'"key":"{checked_key(key)}","expires":{expires:.3f},"value":{text}}}'.encode("ascii")
+    return b'{"sum":"%s",%s' % (_sum(body), body)
+
+
+def head(data: bytes, start: int = 0) -> tuple[str, float] | None:
+    """Return the key and expiry that a line at *start* claims, or None if none starts there.
+
+    Only `intact` proves them: the look is a quick one, for a log's every line at its opening.
+    """
+    found = _HEAD.match(data, start)
+    return (found[1].decode("latin-1"), float(found[2])) if found else None
+
+
+def intact(line: bytes) -> bool:
+    """Tell whether the line that `head` found is as it was sealed, from first byte to last."""
+    return line[_SUM] == _sum(line[_SUMMED:])
+
+
+def unseal(line: bytes, key: str) -> dict[str, Any] | None:
+    """Return the value in *line*; if the line is damaged or another key's, warn and return None."""
+    claimed = head(line)
+    if claimed is not None and claimed[0] == key and intact(line):
+        value: dict[str, Any] = json.loads(line)["value"]
+        return value
+    _log.warning("a cached answer is damaged and counts as a miss (%d bytes)", len(line))
+    return None
+
+
+def _sum(body: bytes) -> bytes:
+    return blake2b(body, digest_size=8).hexdigest().encode("ascii")

@@ -1,0 +1,122 @@
+"""One lock on a path, between the threads of a process and the processes of a machine.
+
+The lock lives in a file of its own, `<name>.lock`, which is never replaced or written to. It is
+opened anew each time, so a handle is never inherited and a deleted lock file does no lasting harm.
+The standard library is enough for this; it needs a local file system, as network ones may not lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .files import beside, private
+from .forks import renew_after_fork
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows locks through msvcrt
+    fcntl = None
+
+LOCK_TIMEOUT = 5.0
+"""Seconds until a lock that another holds is given up; a holder needs milliseconds."""
+
+
+class PathLock:
+    """The exclusive right to change one path, among all who ask through a PathLock."""
+
+    def __init__(self, path: Path, *, timeout: float = LOCK_TIMEOUT) -> None:
+        self._path = beside(path, ".lock")
+        self._timeout = timeout
+        self._threads = threading.Lock()
+        self._handle: int | None = None
+        renew_after_fork(self)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock inside; TimeoutError, an OSError, if it is not free in time."""
+        deadline = time.monotonic() + self._timeout
+        if not self._threads.acquire(timeout=self._timeout):
+            raise self._too_late()
+        try:
+            self._handle = private(str(self._path), os.O_RDWR | os.O_CREAT)
+            try:
+                self._wait(self._handle, deadline)
+                try:
+                    yield
+                finally:
+                    _unlock(self._handle)
+            finally:
+                os.close(self._handle)
+                self._handle = None
+        finally:
+            self._threads.release()
+
+    def after_fork(self) -> None:
+        """Close the child's copy of a handle: a copy left open would hold the parent's lock."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+        self._threads = threading.Lock()
+
+    def _wait(self, handle: int, deadline: float) -> None:
+        # Asked again and again, for a wait inside `flock` could not be given up in time.
+        pause = 0.0005
+        while not _try_lock(handle):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self._too_late()
+            time.sleep(min(left, pause * random.random()))
+            pause = min(2 * pause, 0.01)
+
+    def _too_late(self) -> TimeoutError:
+        return TimeoutError(f"{self._path} was held by others for {self._timeout:g} s")
+
+
+_shared: weakref.WeakValueDictionary[Path, PathLock] = weakref.WeakValueDictionary()
+
+
+def lock_on(path: Path) -> PathLock:
+    """Return the one PathLock that all of this process uses for *path*, so that threads queue.
+
+    Two that were made at the same instant still exclude each other, by the lock file.
+    """
+    return _shared.setdefault(path, PathLock(path))
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            msvcrt = _msvcrt()
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
+            return False
+        raise
+    return True
+
+
+def _unlock(handle: int) -> None:
+    # Said outright, for closing alone leaves the lock with any child that was forked meanwhile.
+    if fcntl is not None:
+        fcntl.flock(handle, fcntl.LOCK_UN)
+    else:
+        msvcrt = _msvcrt()
+        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
+
+
+def _msvcrt() -> Any:
+    return importlib.import_module("msvcrt")

@@ -1,0 +1,74 @@
+"""The memory store: answers of one process, for as long as it runs."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .entry import checked_key
+from .forks import renew_after_fork
+from .protocol import checked_ttl
+
+CAPACITY = 10_000
+"""Entries kept at most; the one put longest ago makes room."""
+
+
+class MemoryStore:
+    """A `Store` in a dict of JSON texts, so that no caller can change what another reads."""
+
+    blocking = False
+
+    def __init__(
+        self, *, ttl: float, clock: Callable[[], float] = time.time, capacity: int = CAPACITY
+    ) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity must be at least 1 entry, not {capacity!r}")
+        self._ttl = checked_ttl(ttl)
+        self._clock = clock
+        self._capacity = capacity
+        self._mutex = threading.Lock()  # guards the entries
+        self._entries: OrderedDict[str, tuple[float, str]] = OrderedDict()  # in order of puts
+        renew_after_fork(self)
+
+    def __repr__(self) -> str:
+        return f"MemoryStore(capacity={self._capacity})"
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """Return a fresh copy of the object last put under *key*, or None."""
+        with self._mutex:
+            expires, text = self._entries.get(checked_key(key), (0.0, ""))
+        if not text or expires <= self._clock():
+            return None
+        value: dict[str, Any] = json.loads(text)
+        return value
+
+    def put(self, key: str, value: Mapping[str, Any]) -> None:
+        """Keep *value* for the ttl, or until `capacity` newer entries have come."""
+        text = json.dumps(dict(value), allow_nan=False)
+        now = self._clock()
+        with self._mutex:
+            self._entries.pop(checked_key(key), None)
+            self._entries[key] = (now + self._ttl, text)
+            self._prune(now)
+
+    def close(self) -> None:
+        """Drop every entry: memory is all that they had."""
+        with self._mutex:
+            self._entries.clear()
+
+    def after_fork(self) -> None:
+        """Begin with a free lock and no entries: the parent's may be half changed."""
+        self._mutex = threading.Lock()
+        self._entries = OrderedDict()
+
+    def _prune(self, now: float) -> None:
+        # One ttl makes the order of puts the order of expiry; two per put outrun one per put.
+        for _ in range(2):
+            expires, _text = next(iter(self._entries.values()))
+            if expires > now and len(self._entries) <= self._capacity:
+                return
+            self._entries.popitem(last=False)

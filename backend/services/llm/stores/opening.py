@@ -1,0 +1,53 @@
+"""From a URL to a store; a store's module is imported when a URL first asks for it."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+
+from .forgiving import Forgiving
+from .protocol import Store
+from .urls import without_secrets
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)  # not C:\, a drive
+_FORMS = "a path, json:path, sqlite:path, redis://host:port/db, rediss://host:port/db or memory:"
+
+
+def open_store(
+    url: str | os.PathLike[str], *, ttl: float, clock: Callable[[], float] = time.time
+) -> Store:
+    """Return the store that *url* names, forgiving and not yet opened.
+
+    Entries live for *ttl* seconds by *clock*, Unix time; on Redis, by the server's own clock.
+    ValueError for a URL of no known form, or a ttl that is no finite number above zero;
+    ImportError for a Redis URL without the redis package.
+    """
+    return Forgiving(_named(url, ttl, clock))
+
+
+def _named(url: str | os.PathLike[str], ttl: float, clock: Callable[[], float]) -> Store:
+    scheme, rest = _split(url)
+    if scheme == "json" and rest:
+        from .json_log import JsonStore
+
+        return JsonStore(rest, ttl=ttl, clock=clock)
+    if scheme == "sqlite" and rest not in ("", ":memory:"):
+        from .sqlite import SqliteStore
+
+        return SqliteStore(rest, ttl=ttl, clock=clock)
+    if scheme in ("redis", "rediss") and rest.startswith("//"):
+        from .redis_store import RedisStore
+
+        return RedisStore(f"{scheme}:{rest}", ttl=ttl)
+    if scheme == "memory" and not rest:
+        from .memory import MemoryStore
+
+        return MemoryStore(ttl=ttl, clock=clock)
+    raise ValueError(f"cache URL must be {_FORMS}, not {without_secrets(os.fspath(url))!r}")
+
+
+def _split(url: str | os.PathLike[str]) -> tuple[str, str]:
+    found = _SCHEME.fullmatch(url) if isinstance(url, str) else None
+    return (found[1].lower(), found[2]) if found else ("json", os.fspath(url))

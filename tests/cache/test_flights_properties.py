@@ -1,0 +1,80 @@
+"""Flights under arbitrary interleavings of claims, ends and followers that give up."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from services.llm.flights import Flight, Flights, Lead, StillFlying
+
+KEYS = st.sampled_from("ab")
+
+
+class Sky(RuleBasedStateMachine):
+    """At most one leader a key, and for every follower one outcome: an answer, or the lead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flights: Flights[int] = Flights()
+        self.leads: dict[str, Lead[int]] = {}
+        self.waiting: dict[str, list[Flight[int]]] = {"a": [], "b": []}
+        self.landings = 0
+
+    @rule(key=KEYS)
+    def claim(self, key: str) -> None:
+        claim = self.flights.claim(key)
+        if isinstance(claim, Lead):
+            assert key not in self.leads
+            self.leads[key] = claim
+            claim._thread = -1  # as if it led from another thread
+        else:
+            assert key in self.leads
+            self.waiting[key].append(claim)
+
+    @precondition(lambda self: self.leads)
+    @rule(data=st.data())
+    def land(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(sorted(self.leads)))
+        self.landings += 1
+        self.leads.pop(key).land(self.landings)
+        assert [self.landings] * len(self.waiting[key]) == [
+            follower.join(0) for follower in self.waiting[key]
+        ]
+        self.waiting[key] = []
+
+    @precondition(lambda self: self.leads)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(sorted(self.leads)))
+        with self.leads.pop(key):
+            pass
+        heirs = [follower for follower in self.waiting[key] if follower._outcome.done()]
+        assert min(1, len(self.waiting[key])) == len(heirs)
+        for heir in heirs:
+            self.waiting[key].remove(heir)
+            lead = heir.join(0)
+            assert isinstance(lead, Lead)
+            lead._thread = -1
+            self.leads[key] = lead
+
+    @precondition(lambda self: any(self.waiting.values()))
+    @rule(data=st.data())
+    def give_up(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from([key for key in "ab" if self.waiting[key]]))
+        follower = self.waiting[key].pop(data.draw(st.integers(0, len(self.waiting[key]) - 1)))
+        try:
+            follower.join(0)
+        except StillFlying:
+            return
+        raise AssertionError("an outcome came from nowhere")
+
+    @invariant()
+    def as_many_flights_as_leaders(self) -> None:
+        assert len(self.leads) == len(self.flights)
+
+
+test_every_follower_gets_an_answer_or_the_lead = Sky.TestCase
+test_every_follower_gets_an_answer_or_the_lead.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None
+)

@@ -1,0 +1,109 @@
+"""A cache that fails is a miss and a warning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from services.llm.stores import Forgiving, StoreError
+from services.llm.stores.forgiving import QUIET, REST
+from tests.cache.support import Clock, key_of
+
+
+class Moody:
+    """A store that raises what it is told to."""
+
+    blocking = True
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.calls: list[str] = []
+
+    def __repr__(self) -> str:
+        return "Moody()"
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        self._do("get")
+        return {"n": 1}
+
+    def put(self, key: str, value: Mapping[str, Any]) -> None:
+        self._do("put")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+    def _do(self, what: str) -> None:
+        self.calls.append(what)
+        if self.error is not None:
+            raise self.error
+
+
+def failure(cause: Exception) -> StoreError:
+    error = StoreError(f"the store failed: {cause}")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.fixture
+def moody() -> Moody:
+    """A store to be forgiven."""
+    return Moody()
+
+
+@pytest.fixture
+def store(moody: Moody, clock: Clock) -> Forgiving:
+    """A forgiving store around *moody*."""
+    return Forgiving(moody, clock=clock)
+
+
+def test_a_store_that_works_is_passed_through(store: Forgiving, moody: Moody) -> None:
+    store.put(key_of(1), {})
+    assert {"n": 1} == store.get(key_of(1))
+    store.close()
+    assert ["put", "get", "close"] == moody.calls
+    assert (True, "Forgiving(Moody())") == (store.blocking, repr(store))
+
+
+def test_a_failure_is_a_miss_and_a_warning(
+    store: Forgiving, moody: Moody, caplog: pytest.LogCaptureFixture
+) -> None:
+    moody.error = failure(ConnectionError("refused"))
+    assert store.get(key_of(1)) is None
+    assert ["the cache is left out for now, calls go on without it: the store failed: refused"] == [
+        record.message for record in caplog.records
+    ]
+
+
+def test_a_store_that_failed_rests(store: Forgiving, moody: Moody, clock: Clock) -> None:
+    moody.error = failure(ConnectionError("refused"))
+    store.put(key_of(1), {})
+    moody.error = None
+    clock.now += REST - 0.1
+    assert store.get(key_of(1)) is None
+    assert ["put"] == moody.calls
+    clock.now += 0.1
+    assert {"n": 1} == store.get(key_of(1))
+
+
+def test_each_kind_of_failure_is_warned_of_once_in_a_while(
+    store: Forgiving, moody: Moody, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(error: Exception) -> int:
+        moody.error, before = error, len(caplog.records)
+        clock.now += REST
+        store.get(key_of(1))
+        return len(caplog.records) - before
+
+    refused, full = failure(ConnectionError("refused")), failure(OSError("full"))
+    assert [1, 0, 1, 0, 0] == [fail(error) for error in (refused, refused, full, full, refused)]
+    clock.now += QUIET
+    assert [1, 1] == [fail(refused), fail(full)]
+    assert [1, 0] == [fail(StoreError("no cause")), fail(StoreError("no cause"))]
+
+
+def test_a_bug_is_not_forgiven(store: Forgiving, moody: Moody) -> None:
+    moody.error = TypeError("not JSON serializable")
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        store.put(key_of(1), {})

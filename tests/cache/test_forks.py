@@ -1,0 +1,64 @@
+"""What happens around a fork, with the hooks called by hand; `test_processes` forks for real."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from services.llm.stores import Forgiving, forks, sqlite
+from services.llm.stores.memory import MemoryStore
+from services.llm.stores.sqlite import SqliteStore
+from tests.cache.support import key_of
+
+
+def test_no_database_connection_is_there_to_be_copied(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "db", ttl=60)
+    store.put(key_of(1), {"n": 1})
+    forks._before()
+    try:
+        assert store._connection is None
+        worker = threading.Thread(target=store.put, args=(key_of(2), {"n": 2}))
+        worker.start()  # waits until the fork is over
+    finally:
+        forks._after_in_parent()
+    worker.join()
+    assert [{"n": 1}, {"n": 2}] == [store.get(key_of(n)) for n in (1, 2)]
+    store.close()
+
+
+def test_a_child_goes_on_with_stores_of_its_own(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "db", ttl=60)
+    forgiving = Forgiving(MemoryStore(ttl=60))
+    forks._before()
+    forks._after_in_child()
+    forgiving._mutex.acquire()
+    forks._before()
+    forks._after_in_child()
+    assert not forgiving._mutex.locked()
+    store.put(key_of(1), {"n": 1})
+    assert {"n": 1} == store.get(key_of(1))
+    store.close()
+
+
+def test_a_connection_that_a_fork_copied_unannounced_is_neither_used_nor_closed(
+    tmp_path: Path,
+) -> None:
+    store = SqliteStore(tmp_path / "db", ttl=60)
+    store.put(key_of(1), {"n": 1})
+    copied = store._connection
+    forks._after_in_child()
+    assert copied is not None
+    assert copied in sqlite._inherited
+    assert {"n": 1} == store.get(key_of(1))
+    assert store._connection is not copied
+    store.close()
+    sqlite._inherited.remove(copied)
+    copied.close()
+
+
+def test_a_store_that_is_gone_is_called_no_more(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "db", ttl=60)
+    assert store in forks._pausing
+    before = len(forks._pausing)
+    del store
+    assert before - 1 == len(forks._pausing)

@@ -1,0 +1,90 @@
+"""The Redis store, against a real server."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+import redis
+
+from services.llm.stores import StoreError
+from services.llm.stores.redis_store import RedisStore
+from tests.cache.conftest import PASSWORD
+from tests.cache.support import key_of
+
+
+def test_the_server_ends_an_entry(redis_url: str) -> None:
+    store = RedisStore(redis_url, ttl=0.03)
+    store.put(key_of("short"), {"n": 1})
+    deadline = time.monotonic() + 10
+    while store.get(key_of("short")) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    store.close()
+
+
+def test_an_entry_has_a_name_of_its_own_and_its_ttl(
+    redis_url: str, redis_store: RedisStore
+) -> None:
+    redis_store.put(key_of("named"), {"n": 1})
+    with redis.Redis.from_url(redis_url) as client:
+        assert 59_000 < client.pttl(f"llm-answers:{key_of('named')}") <= 60_000
+
+
+@pytest.mark.parametrize("spoilt", ["", "[]", '{"n":1}', "\xff\xfe"])
+def test_a_value_that_others_changed_is_a_miss(
+    redis_url: str, redis_store: RedisStore, spoilt: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(f"llm-answers:{key_of('spoilt')}", spoilt)
+    assert redis_store.get(key_of("spoilt")) is None
+    assert "a cached answer is damaged" in caplog.text
+
+
+def test_a_url_may_ask_for_decoded_responses(redis_url: str) -> None:
+    store = RedisStore(f"{redis_url}?decode_responses=true", ttl=60)
+    store.put(key_of("decoded"), {"text": "né"})
+    assert {"text": "né"} == store.get(key_of("decoded"))
+    store.close()
+
+
+def test_a_server_that_is_gone_makes_the_store_unavailable() -> None:
+    store = RedisStore("redis://:hush@127.0.0.1:1/0", ttl=60)
+    with pytest.raises(StoreError, match=r"redis://127\.0\.0\.1:1/0 cannot be used") as caught:
+        store.get(key_of(1))
+    assert "hush" not in str(caught.value)
+    with pytest.raises(StoreError, match=r"redis://127\.0\.0\.1:1/0 cannot be used"):
+        store.put(key_of(1), {})
+    store.close()
+
+
+def test_a_refused_password_makes_the_store_unavailable(redis_url: str) -> None:
+    store = RedisStore(redis_url.replace(PASSWORD, "a-wrong-one"), ttl=60)
+    with pytest.raises(StoreError) as caught:
+        store.get(key_of(1))
+    assert "a-wrong-one" not in f"{caught.value} {store!r}"
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:pa/ss@host:1/0", "redis://host:port/0", "redis://h:70000"]
+)
+def test_a_url_that_redis_cannot_read_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ValueError, match="is not a Redis URL") as caught:
+        RedisStore(url, ttl=60)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    assert "ss@" not in str(caught.value)
+
+
+def test_without_the_package_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(ImportError, match="pip install redis"):
+        RedisStore("redis://localhost", ttl=60)
+
+
+def test_its_repr_tells_the_place_alone() -> None:
+    assert "RedisStore('redis://host:1/2')" == repr(RedisStore("redis://me:hush@host:1/2", ttl=1))
