@@ -1,0 +1,244 @@
+"""What a test, or a model's name, makes the sandbox do: an `Answer` to give or a `Fault` to commit.
+
+Both are provider-neutral values: the same step gives Groq's form on Groq's wire and Bedrock's on
+Bedrock's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal
+
+
+class Unset(Enum):
+    """The type of `UNSET`, which means: as the sandbox would by itself."""
+
+    UNSET = "UNSET"
+
+
+UNSET = Unset.UNSET
+RetryAfter = str | Callable[[float], str]
+Part = Literal["choices", "finish_reason", "usage"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A 200 with this content; what is left unset is composed from the request.
+
+    `finish` is `stop`, `length`, `tool`, `filter`, `guardrail` or `stop_sequence`, in the
+    provider's own word on the wire; any other text is sent as it is. `text=None` is a null
+    content, `""` an empty one. A text that is given is sent whole, whatever the request's token
+    limit. `without` names parts of the body that are left out.
+    """
+
+    text: str | Unset | None = UNSET
+    finish: str | Unset = UNSET
+    reasoning: str | Unset = UNSET
+    tool_input: object = UNSET
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int = 0
+    model: str | None = None
+    without: frozenset[Part] = frozenset()
+
+    @classmethod
+    def says(cls, text: str) -> Answer:
+        """An answer of exactly this text."""
+        return cls(text=text)
+
+    @classmethod
+    def truncated(cls, text: str | Unset = UNSET) -> Answer:
+        """An answer that the token limit cut off."""
+        return cls(text=text, finish="length")
+
+    @classmethod
+    def empty(cls) -> Answer:
+        """An answer whose content is the empty string."""
+        return cls(text="")
+
+    @classmethod
+    def null(cls) -> Answer:
+        """An answer whose content is null."""
+        return cls(text=None)
+
+    @classmethod
+    def no_choices(cls) -> Answer:
+        """A 200 that holds no answer at all."""
+        return cls(without=frozenset({"choices"}))
+
+    @classmethod
+    def unfinished(cls) -> Answer:
+        """An answer that does not say why it ended."""
+        return cls(without=frozenset({"finish_reason"}))
+
+    @classmethod
+    def filtered(cls, text: str = "") -> Answer:
+        """An answer stopped by the provider's content filter."""
+        return cls(text=text, finish="filter")
+
+    @classmethod
+    def guarded(cls, text: str = "Blocked by a guardrail.") -> Answer:
+        """An answer replaced by a Bedrock guardrail."""
+        return cls(text=text, finish="guardrail")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Something that goes wrong: an error instead of the answer, a bad delivery of it, or both.
+
+    An error: `status` and `code` (Groq's error code or Bedrock's exception name; either is
+    translated for the other wire), or a verbatim `body`. A delivery: `silence` seconds before
+    the headers, then `hang_up`; `stall` seconds between headers and body; `drip` bytes every
+    `drip_every` seconds; `cut` sends that fraction of the declared body.
+    """
+
+    status: int | None = None
+    code: str | None = None
+    message: str | None = None
+    failed_generation: str | None = None
+    retry_after: RetryAfter | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    answer: Answer | None = None
+    silence: float = 0.0
+    hang_up: Literal["reset", "close"] | None = None
+    stall: float = 0.0
+    drip: int = 0
+    drip_every: float = 0.0
+    cut: float | None = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether an error or a verbatim body takes the answer's place."""
+        return self.status is not None or self.code is not None or self.body is not None
+
+    @classmethod
+    def error(
+        cls,
+        status: int,
+        message: str | None = None,
+        *,
+        code: str | None = None,
+        retry_after: RetryAfter | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Fault:
+        """The provider's own error of this HTTP status."""
+        return cls(
+            status=status,
+            message=message,
+            code=code,
+            retry_after=retry_after,
+            headers=headers or {},
+        )
+
+    @classmethod
+    def named(
+        cls, code: str, message: str | None = None, *, failed_generation: str | None = None
+    ) -> Fault:
+        """The error of this Groq code or Bedrock exception name, with the status that belongs to
+        it.
+        """
+        return cls(code=code, message=message, failed_generation=failed_generation)
+
+    @classmethod
+    def rate_limited(cls, retry_after: RetryAfter | None = None) -> Fault:
+        """A 429, with a Retry-After if one is given (Bedrock itself never sends one)."""
+        return cls(status=429, retry_after=retry_after)
+
+    @classmethod
+    def reset(cls, *, silence: float = 0.0) -> Fault:
+        """A connection reset (TCP RST) before any header."""
+        return cls(hang_up="reset", silence=silence)
+
+    @classmethod
+    def close(cls, *, silence: float = 0.0) -> Fault:
+        """A connection closed (TCP FIN) before any header."""
+        return cls(hang_up="close", silence=silence)
+
+    @classmethod
+    def silent(cls, seconds: float) -> Fault:
+        """Nothing at all for `seconds`, then the answer."""
+        return cls(silence=seconds)
+
+    @classmethod
+    def slow_body(cls, seconds: float) -> Fault:
+        """Headers at once, the body `seconds` later."""
+        return cls(stall=seconds)
+
+    @classmethod
+    def dripped(cls, size: int = 1, every: float = 0.05) -> Fault:
+        """The body in pieces of `size` bytes, `every` seconds apart."""
+        return cls(drip=size, drip_every=every)
+
+    @classmethod
+    def cut_off(cls, after: float = 0.5) -> Fault:
+        """The connection closed when this fraction of the declared body was sent."""
+        return cls(cut=after)
+
+    @classmethod
+    def malformed_json(cls) -> Fault:
+        """A 200 whose JSON breaks off in the middle, though the HTTP message is whole."""
+        return cls(status=200, body=b'{"id":"broken","choices":[{"index":0,"message":{"role":"assi')
+
+    @classmethod
+    def html(
+        cls, status: int = 502, body: str = "<html><body><h1>502 Bad Gateway</h1></body></html>"
+    ) -> Fault:
+        """An HTML page, as a proxy before the provider sends it."""
+        return cls(
+            status=status, body=body.encode(), headers={"content-type": "text/html; charset=utf-8"}
+        )
+
+    @classmethod
+    def cloudflare_1010(cls) -> Fault:
+        """The 403 with which Cloudflare turns away a client whose User-Agent it does not like."""
+        return cls(
+            status=403,
+            body=b"error code: 1010",
+            headers={"content-type": "text/plain; charset=UTF-8"},
+        )
+
+    @classmethod
+    def decommissioned(cls) -> Fault:
+        """The model was shut down (Bedrock: has reached the end of its life)."""
+        return cls.named("model_decommissioned")
+
+    @classmethod
+    def model_not_found(cls) -> Fault:
+        """The model does not exist."""
+        return cls.named("model_not_found")
+
+    @classmethod
+    def invalid_key(cls) -> Fault:
+        """The credentials are not known."""
+        return cls.named("invalid_api_key")
+
+    @classmethod
+    def context_length(cls) -> Fault:
+        """The prompt is longer than the model's context."""
+        return cls.named("context_length_exceeded")
+
+    @classmethod
+    def capacity(cls) -> Fault:
+        """No capacity left (Groq 498; Bedrock: the model is not ready)."""
+        return cls.named("capacity_exceeded")
+
+    @classmethod
+    def too_large(cls) -> Fault:
+        """The request is larger than the limit itself (Groq 413)."""
+        return cls.named("request_too_large")
+
+    @classmethod
+    def json_validate_failed(cls, failed_generation: str = "") -> Fault:
+        """Groq's 400 for an answer that is not the JSON that was asked for."""
+        return cls.named("json_validate_failed", failed_generation=failed_generation)
+
+    @classmethod
+    def tool_use_failed(cls, failed_generation: str = "") -> Fault:
+        """Groq's 400 for a tool call that cannot be parsed or does not fit the tool."""
+        return cls.named("tool_use_failed", failed_generation=failed_generation)
+
+
+Step = Answer | Fault
