@@ -1,0 +1,72 @@
+"""When a provider asks to be called again, in every form it is written in."""
+
+from __future__ import annotations
+
+import math
+import re
+from calendar import timegm
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+#: No window of either provider is longer than a day; what asks for more than a week is no wait.
+LONGEST = 7 * 86_400.0
+
+# Go writes the micro sign, and reads the Greek letter too (its manual, time.ParseDuration).
+_UNITS = {
+    "h": 3600.0,
+    "m": 60.0,
+    "s": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "\u00b5s": 1e-6,
+    "\u03bcs": 1e-6,
+    "ns": 1e-9,
+}
+_AMOUNT = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
+_PART = re.compile(f"({_AMOUNT})({'|'.join(sorted(_UNITS, key=len, reverse=True))})")
+_DURATION = re.compile(f"(?:{_PART.pattern})+")
+_NUMBER = re.compile(_AMOUNT)
+# No letter or digit follows, so that "5minutes" is not five minutes and a rest.
+_IN_WORDS = re.compile(rf"(?i:try again in) ({_DURATION.pattern})(?!\w)")
+
+
+def seconds_until_retry(value: object, *, wall: float) -> float | None:
+    """Seconds to wait that a Retry-After *value* asks for, or None where it asks for none.
+
+    *value* is delay-seconds, a float, an HTTP-date (RFC 9110, 10.2.3; compared with *wall*, Unix
+    seconds) or a Go duration such as `2m59.56s`. What is negative, not finite, longer than a week
+    or no such form counts as absent; a date that has passed asks for 0 s.
+    """
+    if not isinstance(value, str) or len(value) > 64:
+        return None
+    text = value.strip()
+    if _NUMBER.fullmatch(text):
+        return _believed(float(text))
+    if _DURATION.fullmatch(text):
+        return _believed(_duration(text))
+    if not text.isascii():
+        return None
+    try:
+        moment = _unix(parsedate_to_datetime(text))
+    except (ValueError, TypeError, OverflowError):
+        return None  # no date, or none that the calendar has
+    return _believed(max(0.0, moment - wall))
+
+
+def seconds_in_words(message: str) -> float | None:
+    """The wait that a sentence such as "Please try again in 7.66s" names, or None."""
+    found = _IN_WORDS.search(message)
+    return _believed(_duration(found.group(1))) if found else None
+
+
+def _duration(text: str) -> float:
+    return sum(float(amount) * _UNITS[unit] for amount, unit in _PART.findall(text))
+
+
+def _believed(seconds: float) -> float | None:
+    return seconds if math.isfinite(seconds) and 0 <= seconds <= LONGEST else None
+
+
+def _unix(date: datetime) -> float:
+    # HTTP-dates are in GMT even where that is not written, and `utctimetuple` reads them so.
+    return timegm(date.utctimetuple())

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from services.llm import forks
+from services.llm.forks import ForkLock, reset_in_child
+from services.llm.quota import NEVER, Bucket, Quota, Refusal, SlidingWindow, Ticket
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+# Python 3.12 and later warn of what these tests are about.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
+SAFETY_NET = 30
+
+
+def told_by_child(report: Callable[[], object]) -> str:
+    """Fork; what the child's *report* returns, as a string."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(SAFETY_NET)  # a child that hangs dies
+        try:
+            told = repr(report())
+        except BaseException as failure:  # told to the parent, which asserts on it
+            told = f"failed: {failure!r}"
+        os.write(writer, told.encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        told = pipe.read()
+    os.waitpid(child, 0)
+    return told
+
+
+class Thing:
+    """Counts how often it has been told of a fork."""
+
+    def __init__(self) -> None:
+        self.forks = 0
+        reset_in_child(self)
+
+    def after_fork(self) -> None:
+        self.forks += 1
+
+
+@needs_fork
+def test_a_child_resets_what_lives_and_the_parent_does_not() -> None:
+    thing = Thing()
+    assert told_by_child(lambda: thing.forks) == "1"
+    assert thing.forks == 0
+
+
+def test_what_no_longer_lives_is_not_kept_for_a_child() -> None:
+    before = len(forks._alive)
+    thing = Thing()
+    assert len(forks._alive) == before + 1
+    del thing
+    gc.collect()
+    assert len(forks._alive) == before
+
+
+@needs_fork
+def test_a_lock_that_another_thread_holds_is_free_in_the_child() -> None:
+    lock, held, done = ForkLock(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            done.wait(SAFETY_NET)
+
+    def take() -> str:
+        with lock:
+            return "taken"
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(SAFETY_NET)
+    told = told_by_child(take)
+    done.set()
+    thread.join(SAFETY_NET)
+    assert told == "'taken'"
+
+
+@needs_fork
+def test_a_fork_waits_for_what_a_leaf_guards_to_be_whole() -> None:
+    leaf, pair = ForkLock(leaf=True), [0, 0]
+    stop = threading.Event()
+
+    def change() -> None:
+        while not stop.is_set():
+            with leaf:
+                pair[0] += 1
+                sys.intern(str(pair[0]))  # time for the other thread to fork, were it let
+                pair[1] += 1
+
+    def look() -> bool:
+        with leaf:
+            return pair[0] == pair[1]
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    told = [told_by_child(look) for _ in range(20)]
+    stop.set()
+    thread.join(SAFETY_NET)
+    assert told == ["True"] * 20
+
+
+def test_around_a_fork_every_leaf_is_held_and_then_free_again() -> None:
+    leaf, other = ForkLock(leaf=True), ForkLock()
+    forks._before_fork()
+    taken = [lock._lock.locked() for lock in (leaf, other)]
+    forks._after_fork_in_parent()
+    assert (taken, leaf._lock.locked()) == ([True, False], False)
+
+
+def test_in_a_child_every_lock_is_new_and_free() -> None:
+    leaf = ForkLock(leaf=True)
+    forks._before_fork()
+    leaf.after_fork()
+    with leaf:
+        pass
+    forks._after_fork_in_child()
+    assert (leaf._lock.locked(), forks._forking.locked()) == (False, False)
+
+
+# The quota of a child.
+
+
+def quota_amid_work() -> tuple[Quota, Ticket, Ticket]:
+    """One request in flight, one answered and one that waits, of three a minute."""
+    quota = Quota((SlidingWindow(3, 60.0),), lambda: (Bucket(10, 10.0),))
+    tickets = []
+    for tokens in (4, 2, 8):
+        ticket = quota.reserve("m", {"requests": 1, "tokens": tokens}, 100.0, NEVER)
+        assert isinstance(ticket, Ticket)
+        quota.start(ticket, 100.0)
+        tickets.append(ticket)
+    flying, answered, waiting = tickets
+    quota.settle(answered, {}, 100.0, 100.0)
+    return quota, flying, waiting
+
+
+def test_a_child_counts_what_was_in_flight_and_drops_who_waited() -> None:
+    quota, flying, waiting = quota_amid_work()
+    quota.after_fork()
+    # Two of three requests, and 6 of 10 tokens, of which 2 are refilled at 102; the 4 were in
+    # flight and count from the child's first look.
+    assert quota.reserve("m", {"requests": 1, "tokens": 8}, 102.0) == Refusal(2.0, "tokens")
+    assert isinstance(quota.reserve("m", {"requests": 1}, 102.0), Ticket)
+    assert quota.reserve("m", {"requests": 1}, 102.0) == Refusal(58.0, "requests")
+    quota.settle(flying, {}, 103.0, 103.0)
+    quota.refund(waiting, 103.0)
+    assert quota.reserve("m", {"requests": 1}, 103.0) == Refusal(57.0, "requests")
+    with pytest.raises(RuntimeError, match="does not wait"):
+        quota.start(waiting, 103.0)
+
+
+@needs_fork
+def test_a_childs_quota_goes_on_from_the_parents_and_leaves_that_alone() -> None:
+    quota, flying, waiting = quota_amid_work()
+    told = told_by_child(lambda: quota.reserve("m", {"requests": 1, "tokens": 8}, 102.0))
+    assert told == "Refusal(wait=2.0, unit='tokens')"
+    quota.settle(flying, {}, 100.0, 104.0)
+    assert quota.start(waiting, 104.0) == 0.0
+
+
+@needs_fork
+def test_a_child_of_busy_threads_has_a_quota_that_works() -> None:
+    quota, stop = Quota((SlidingWindow(1_000_000, 60.0),)), threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            ticket = quota.reserve("m", {"requests": 1}, 100.0)
+            assert isinstance(ticket, Ticket)
+            assert quota.start(ticket, 100.0) == 0.0
+            quota.settle(ticket, {}, 100.0, 100.0)
+
+    def look() -> float:
+        ticket = quota.reserve("m", {"requests": 1}, 100.0)
+        assert isinstance(ticket, Ticket)
+        return quota.start(ticket, 100.0)
+
+    assert quota._lock in forks._leaves  # or the race below would be won most of the time
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    told = [told_by_child(look) for _ in range(10)]
+    stop.set()
+    for thread in threads:
+        thread.join(SAFETY_NET)
+    assert told == ["0.0"] * 10

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from services.llm.quota import NEVER, Bucket, Quota, Refusal, SlidingWindow, Ticket
+from services.llm.quota.limits import grain, wait_until
+from tests.quota.support import ONE, a_minute, answered, booked, sent, tokens
+
+# Reserving.
+
+
+def test_a_request_with_room_goes_at_once() -> None:
+    quota = a_minute(1)
+    ticket = booked(quota, 100.0)
+    assert (ticket.at, quota.start(ticket, 100.0)) == (100.0, 0.0)
+
+
+def test_who_will_not_wait_books_nothing_and_is_told_how_long_it_would_be() -> None:
+    quota = a_minute(1)
+    answered(quota, 100.0)
+    assert quota.reserve("m", ONE, 115.0) == Refusal(45.0, "requests")
+    assert quota.reserve("m", ONE, 159.5) == Refusal(0.5, "requests")
+    assert isinstance(quota.reserve("m", ONE, 160.0), Ticket)
+
+
+@pytest.mark.parametrize("now", [0.0, 3.3, 1_800_000_000.1, 1_763_827_200.7])
+@pytest.mark.parametrize("window", [0.05, 0.1, 59.9, 86_399.7])
+def test_a_wait_that_is_slept_out_exactly_is_long_enough(now: float, window: float) -> None:
+    quota = Quota((SlidingWindow(1, window),), lambda: (Bucket(7.0, window),))
+    answered(quota, now, tokens(6.9))
+    for _ in range(50):
+        refusal = quota.reserve("m", tokens(6.9), now)
+        assert isinstance(refusal, Refusal)
+        now += refusal.wait
+        answered(quota, now, tokens(6.9))
+
+
+def test_a_wait_up_to_the_longest_allowed_is_booked() -> None:
+    quota = a_minute(1)
+    answered(quota, 100.0)
+    assert quota.reserve("m", ONE, 101.0, 58.9) == Refusal(59.0, "requests")
+    ticket = quota.reserve("m", ONE, 101.0, 59.0)
+    assert isinstance(ticket, Ticket)
+    assert ticket.at == 160.0
+
+
+def test_a_request_takes_all_of_its_limits_or_none() -> None:
+    bucket = Bucket(10, 10.0)
+    quota = Quota((SlidingWindow(5, 60.0),), lambda: (bucket,))
+    answered(quota, 100.0, tokens(8))
+    assert quota.reserve("m", tokens(8), 100.0) == Refusal(6.0, "tokens")
+    for _ in range(4):
+        answered(quota, 100.0)
+    assert quota.reserve("m", ONE, 100.0) == Refusal(60.0, "requests")
+    assert quota.reserve("m", tokens(8), 100.0) == Refusal(60.0, "requests")
+    assert isinstance(quota.reserve("m", {"tokens": 2}, 100.0), Ticket)
+
+
+def test_what_never_fits_is_refused_for_ever_whatever_one_would_wait() -> None:
+    quota = Quota((), lambda: (Bucket(10, 10.0),))
+    assert quota.reserve("m", tokens(11), 100.0, NEVER) == Refusal(NEVER, "tokens")
+
+
+def test_each_model_has_its_own_limits_beside_the_shared_ones() -> None:
+    quota = Quota((SlidingWindow(3, 60.0),), lambda: (SlidingWindow(2, 60.0),))
+    for _ in range(2):
+        answered(quota, 100.0, lane="a")
+    assert quota.reserve("a", ONE, 100.0) == Refusal(60.0, "requests")
+    answered(quota, 100.0, lane="b")
+    assert quota.reserve("b", ONE, 100.0) == Refusal(60.0, "requests")
+
+
+@pytest.mark.parametrize("amount", [-1.0, math.nan])
+def test_an_amount_that_is_none_is_refused_by_name(amount: float) -> None:
+    with pytest.raises(ValueError, match=r"demand\['tokens'\] = .*must be 0 or more"):
+        Quota().reserve("m", tokens(amount), 0.0)
+
+
+def test_a_limit_that_a_host_sets_to_nothing_refuses_everything() -> None:
+    window = SlidingWindow(1, 60.0)
+    quota = Quota((window,))
+    waiting = booked(quota, 100.0)
+    window.amount = 0
+    assert quota.reserve("m", ONE, 100.0) == Refusal(NEVER, "requests")
+    assert quota.start(waiting, 100.0) == NEVER
+    window.amount = 1
+    assert quota.start(waiting, 100.0) == 0.0
+
+
+# Waiting.
+
+
+def test_those_who_wait_go_in_the_order_they_booked() -> None:
+    quota = a_minute(1)
+    answered(quota, 100.0)
+    first, second = booked(quota, 101.0), booked(quota, 102.0)
+    assert (first.at, second.at) == (160.0, 220.0)
+    assert quota.start(second, 160.0) == 60.0
+    assert quota.start(first, 160.0) == 0.0
+    assert quota.reserve("m", ONE, 160.0) == Refusal(120.0, "requests")
+
+
+def test_nobody_overtakes_one_who_waits_for_more() -> None:
+    quota = Quota((), lambda: (Bucket(10, 10.0),))
+    answered(quota, 100.0, tokens(8))
+    large = booked(quota, 100.0, tokens(6))
+    assert large.at == 104.0
+    assert quota.reserve("m", tokens(1), 100.0) == Refusal(5.0, "tokens")
+    assert quota.reserve("m", {}, 100.0) == Refusal(4.0, None)
+
+
+def test_a_herd_that_wakes_too_soon_is_told_once_and_in_order() -> None:
+    quota = a_minute(3)
+    flying = [sent(quota, 100.0) for _ in range(3)]
+    herd = [booked(quota, 100.0) for _ in range(3)]
+    assert [ticket.at for ticket in herd] == [160.0] * 3
+    for seconds, ticket in enumerate(flying, 1):
+        quota.settle(ticket, {}, 100.0 + seconds, 100.0 + seconds)
+    last, middle, first = reversed(herd)
+    assert [quota.start(ticket, 160.0) for ticket in (last, first, middle)] == [3.0, 1.0, 2.0]
+    assert [quota.start(ticket, ticket.at) for ticket in (first, middle, last)] == [0.0] * 3
+
+
+def test_one_who_never_wakes_costs_the_others_only_what_it_booked() -> None:
+    quota = a_minute(1)
+    answered(quota, 100.0)
+    asleep, second, third = (booked(quota, 100.0) for _ in range(3))
+    assert (asleep.at, second.at, third.at) == (160.0, 220.0, 280.0)
+    assert quota.start(second, 219.0) == 1.0
+    assert quota.start(second, 220.0) == 0.0
+    quota.settle(second, {}, 220.0, 220.0)
+    assert quota.start(asleep, 230.0) == 50.0
+    assert quota.start(asleep, 280.0) == 0.0
+
+
+def test_one_who_never_wakes_leaves_a_bucket_to_refill() -> None:
+    quota = Quota((), lambda: (Bucket(10, 10.0),))
+    answered(quota, 100.0, tokens(10))
+    asleep = booked(quota, 100.0, tokens(10))
+    assert asleep.at == 110.0
+    assert quota.reserve("m", tokens(5), 111.0) == Refusal(4.0, "tokens")
+    answered(quota, 120.0, tokens(10))
+    assert quota.start(asleep, 121.0) == 9.0
+
+
+def test_one_who_wakes_late_pushes_the_next_by_no_more_than_that() -> None:
+    quota = a_minute(1)
+    answered(quota, 100.0)
+    first, second = booked(quota, 100.0), booked(quota, 100.0)
+    assert quota.start(first, 161.0) == 0.0
+    quota.settle(first, {}, 161.0, 161.0)
+    assert quota.start(second, 220.0) == 1.0
+    assert quota.start(second, 221.0) == 0.0
+
+
+def test_a_booking_in_one_lane_keeps_its_room_from_the_others() -> None:
+    quota = Quota((Bucket(10, 10.0),))
+    answered(quota, 100.0, tokens(10))
+    large = booked(quota, 100.0, tokens(10), "a")
+    assert large.at == 110.0
+    assert quota.reserve("b", tokens(1), 105.0) == Refusal(6.0, "tokens")
+
+
+def test_a_paused_lane_holds_back_no_other() -> None:
+    quota = Quota((Bucket(10, 10.0), SlidingWindow(1, 60.0)))
+    quota.pause("a", 4_000.0)
+    assert booked(quota, 100.0, tokens(10), "a").at == 4_000.0
+    answered(quota, 101.0, tokens(10), "b")
+    assert booked(quota, 3_941.0, lane="b").at == 4_060.0
+
+
+def test_a_moment_that_one_limit_puts_off_must_suit_the_others_too() -> None:
+    quota = Quota((SlidingWindow(1, 60.0),), lambda: (Bucket(100, 100.0),))
+    answered(quota, 100.0, {"tokens": 100})
+    quota.pause("a", 200.0)
+    assert booked(quota, 100.0, lane="a").at == 200.0
+    assert quota.reserve("m", {"tokens": 60}, 100.0) == Refusal(60.0, "tokens")
+    assert quota.reserve("m", tokens(60), 100.0) == Refusal(160.0, "requests")
+
+
+def test_nobody_overtakes_one_whose_moment_has_been_put_off() -> None:
+    quota = Quota((), lambda: (Bucket(10, 10.0),))
+    flying = sent(quota, 100.0, tokens(10))
+    large, small = booked(quota, 100.0, tokens(5)), booked(quota, 100.0, tokens(1))
+    quota.settle(flying, {"tokens": 14}, 100.0, 101.0)
+    assert (large.at, quota.start(large, 105.0)) == (105.0, 4.0)
+    assert (small.at, quota.start(small, 106.0)) == (106.0, 4.0)
+
+
+# Pauses.
+
+
+def test_a_pause_holds_until_its_end_and_a_shorter_one_does_not_shorten_it() -> None:
+    quota = a_minute(5)
+    waiting = booked(quota, 100.0)
+    quota.pause("m", 130.0)
+    quota.pause("m", 120.0)
+    assert (quota.paused_for("m", 110.0), quota.paused_for("other", 110.0)) == (20.0, 0.0)
+    assert quota.reserve("m", ONE, 110.0) == Refusal(20.0, None)
+    assert quota.start(waiting, 110.0) == 20.0
+    assert quota.start(waiting, 130.0) == 0.0
+    assert quota.paused_for("m", 131.0) == 0.0
+
+
+# Misuse, and clocks.
+
+
+@given(st.lists(st.floats(-1e3, 2e9), min_size=2, max_size=2).map(sorted))
+@example([2.0**-53, 1 + 2.0**-52])
+def test_a_wait_is_never_short_of_its_moment(moments: list[float]) -> None:
+    now, moment = moments
+    wait = wait_until(moment, now)
+    assert now + wait >= moment
+    assert wait - (moment - now) <= grain(moment)
+
+
+def test_a_ticket_is_started_once() -> None:
+    quota = a_minute(5)
+    flying, refunded = sent(quota, 100.0), booked(quota, 100.0)
+    quota.refund(refunded, 100.0)
+    for ticket in (flying, refunded):
+        with pytest.raises(RuntimeError, match="the ticket for 'm' does not wait to be started"):
+            quota.start(ticket, 100.0)
+
+
+def test_a_ticket_is_settled_once() -> None:
+    quota = a_minute(1)
+    flying = sent(quota, 100.0)
+    quota.settle(flying, {}, 100.0, 100.0)
+    quota.settle(flying, {}, 150.0, 150.0)
+    assert booked(quota, 150.0).at == 160.0
+
+
+def test_a_clock_that_steps_back_is_taken_to_stand_still() -> None:
+    quota = a_minute(1)
+    answered(quota, 100.0)
+    assert quota.reserve("m", ONE, 40.0) == Refusal(60.0, "requests")
+    assert quota.paused_for("m", 40.0) == 0.0

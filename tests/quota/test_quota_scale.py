@@ -1,0 +1,94 @@
+"""What an operation costs, counted in lines of code run, whatever the machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import services.llm.quota
+from services.llm.quota import NEVER, Bucket, Demand, Quota, SlidingWindow, Ticket
+
+CODE = str(Path(services.llm.quota.__file__).parent)
+ONE: Demand = {"requests": 1, "tokens": 100}
+
+
+class Lines:
+    """How many lines of the quota have run."""
+
+    count = 0
+
+
+@contextmanager
+def counted() -> Iterator[Lines]:
+    lines, outer = Lines(), sys.gettrace()
+
+    def local(_: FrameType, event: str, __: Any) -> Any:
+        lines.count += event == "line"
+        return local
+
+    def trace(frame: FrameType, _: str, __: Any) -> Any:
+        return local if frame.f_code.co_filename.startswith(CODE) else None
+
+    sys.settrace(trace)
+    try:
+        yield lines
+    finally:
+        sys.settrace(outer)
+
+
+class Crowd:
+    """Many who wait in one lane for one window and one bucket, and all that they do."""
+
+    def __init__(self, waiting: int, requests: int) -> None:
+        self.now = 1_000.0
+        self.quota = Quota((SlidingWindow(requests, 60.0),), lambda: (Bucket(250_000, 60.0),))
+        for at in range(requests):
+            self.quota.settle(self.sent(self.booked()), {}, self.now, self.now + at * 1e-6)
+        self.tickets = [self.booked() for _ in range(waiting)]
+
+    def booked(self) -> Ticket:
+        ticket = self.quota.reserve("m", ONE, self.now, NEVER)
+        assert isinstance(ticket, Ticket)
+        return ticket
+
+    def sent(self, ticket: Ticket) -> Ticket:
+        self.now = max(self.now, ticket.at)
+        assert self.quota.start(ticket, self.now) == 0.0
+        return ticket
+
+
+def costs(waiting: int, requests: int) -> dict[str, int]:
+    """The dearest of some runs of each operation."""
+    crowd = Crowd(waiting, requests)
+    steps: dict[str, Callable[[], object]] = {
+        "reserve": crowd.booked,
+        "refuse": lambda: crowd.quota.reserve("m", ONE, crowd.now),
+        "wait": lambda: crowd.quota.start(crowd.tickets[waiting // 2], crowd.now),
+        "refund": lambda: crowd.quota.refund(crowd.tickets.pop(waiting // 2), crowd.now),
+        "start and settle": lambda: crowd.quota.settle(
+            crowd.sent(crowd.tickets.pop(0)), {"tokens": 90}, crowd.now, crowd.now
+        ),
+    }
+    cost = {}
+    for name, step in steps.items():
+        runs = []
+        for _ in range(5):
+            with counted() as lines:
+                step()
+            runs.append(lines.count)
+        cost[name] = max(runs)
+    return cost
+
+
+@pytest.mark.parametrize("requests", [10, 1_000])
+def test_the_cost_grows_as_the_root_of_the_queue_and_with_the_window(requests: int) -> None:
+    short, long = costs(1_000, requests), costs(10_000, requests)
+    dearer = {name: (short[name], long[name]) for name in long if long[name] > 4 * short[name]}
+    assert dearer == {}
+    assert max(long.values()) < 8_000 + 10 * requests

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from services.llm.quota import Bucket, Quota, Refusal, SlidingWindow, Ticket
+from tests.quota.support import ONE, a_minute, answered, booked, sent, tokens
+
+# Waking.
+
+
+def test_a_refund_brings_the_next_nearer_and_wakes_it() -> None:
+    quota = a_minute(1)
+    answered(quota, 100.0)
+    first, second = booked(quota, 100.0), booked(quota, 100.0)
+    quota.refund(first, 110.0)
+    assert second.moved.done()
+    assert quota.start(second, 110.0) == 50.0
+    assert not second.moved.done()
+    assert quota.start(second, 160.0) == 0.0
+
+
+def test_a_refund_twice_or_of_what_was_sent_gives_nothing_back() -> None:
+    quota = a_minute(2)
+    flying, waiting = sent(quota, 100.0), booked(quota, 100.0)
+    for ticket in (waiting, waiting, flying):
+        quota.refund(ticket, 100.0)
+    answered(quota, 100.0)
+    assert quota.reserve("m", ONE, 100.0) == Refusal(60.0, "requests")
+
+
+def test_what_an_answer_did_not_spend_goes_to_the_first_and_then_to_the_next() -> None:
+    quota = Quota((), lambda: (Bucket(10, 10.0),))
+    flying = sent(quota, 100.0, tokens(10))
+    first, second, third = (booked(quota, 100.0, tokens(4)) for _ in range(3))
+    assert (first.at, second.at, third.at) == (104.0, 108.0, 112.0)
+    quota.settle(flying, {"tokens": 2}, 100.0, 100.0)
+    assert [ticket.moved.done() for ticket in (first, second, third)] == [True, False, False]
+    assert quota.start(first, 100.0) == 0.0
+    assert [ticket.moved.done() for ticket in (second, third)] == [True, False]
+    assert quota.start(second, 100.0) == 0.0
+    assert (third.moved.done(), third.at) == (True, 104.0)
+    assert quota.start(third, 100.0) == 4.0
+
+
+def test_what_is_freed_in_one_lane_wakes_those_in_another() -> None:
+    quota = a_minute(1)
+    waiting = booked(quota, 100.0, lane="a")
+    other = booked(quota, 100.0, lane="b")
+    quota.refund(waiting, 100.0)
+    assert (other.moved.done(), quota.start(other, 100.0)) == (True, 0.0)
+
+
+def test_who_is_due_is_passed_over_so_that_the_next_is_brought_nearer() -> None:
+    quota = a_minute(2)
+    flying = [sent(quota, 100.0) for _ in range(2)]
+    asleep, awake, last = (booked(quota, 100.0) for _ in range(3))
+    quota.settle(flying[0], {"requests": 0}, 100.0, 100.0)
+    assert (asleep.at, asleep.moved.done()) == (100.0, True)
+    quota.settle(flying[1], {"requests": 0}, 100.0, 101.0)
+    assert (awake.at, awake.moved.done(), last.moved.done()) == (101.0, True, False)
+
+
+def test_no_one_is_brought_nearer_into_the_room_of_one_who_is_due() -> None:
+    bucket = Bucket(10, 10.0)
+    quota = Quota((bucket,))
+    answered(quota, 100.0, tokens(6))
+    large, other = booked(quota, 100.0, tokens(10), "a"), sent(quota, 100.0, {}, "c")
+    assert large.at == 106.0
+    bucket.amount = 20
+    due = quota.reserve("b", tokens(10), 100.0)
+    assert isinstance(due, Ticket)
+    quota.settle(other, {}, 100.0, 100.0)
+    assert quota.start(due, 100.0) == 0.0
+
+
+def test_one_who_was_called_and_one_who_gave_up_waiting_are_not_called_again() -> None:
+    quota = a_minute(1)
+    answered(quota, 100.0)
+    first, second, third = (booked(quota, 100.0) for _ in range(3))
+    third.moved.cancel()
+    quota.refund(first, 101.0)
+    called = second.moved
+    quota.refund(second, 102.0)
+    assert (called.result(), third.moved.cancelled(), third.at) == (None, True, 160.0)
+    assert quota.start(third, 102.0) == 58.0
+    assert not third.moved.done()
+
+
+def test_two_events_before_one_comes_call_it_once() -> None:
+    quota = Quota((), lambda: (Bucket(10, 10.0),))
+    flying = [sent(quota, 100.0, tokens(5)) for _ in range(2)]
+    waiting = booked(quota, 100.0, tokens(10))
+    for ticket, at in zip(flying, (106.0, 102.0), strict=True):
+        quota.settle(ticket, {"tokens": 1}, 100.0, 100.0)
+        assert (waiting.moved.done(), waiting.at) == (True, at)
+
+
+@pytest.mark.parametrize("now", [0.0, 1_800_000_000.1])
+def test_no_one_is_called_for_less_than_a_clock_can_tell(now: float) -> None:
+    quota = Quota((), lambda: (Bucket(0.7, 3.3),))
+    answered(quota, now, tokens(0.6))
+    waiting = booked(quota, now, tokens(0.55))
+    for step in range(300):
+        answered(quota, now + step * 0.007, {}, "other")
+        assert not waiting.moved.done()
+
+
+# Requests in flight.
+
+
+def test_a_slot_is_used_from_when_the_provider_can_have_seen_the_request() -> None:
+    quota = a_minute(1)
+    flying = sent(quota, 100.0)
+    quota.settle(flying, {}, 103.0, 104.0)
+    assert quota.reserve("m", ONE, 104.0) == Refusal(59.0, "requests")
+
+
+@pytest.mark.parametrize(("seen_by", "free"), [(90.0, 160.0), (200.0, 164.0), (math.nan, 164.0)])
+def test_a_request_is_seen_between_its_sending_and_now(seen_by: float, free: float) -> None:
+    quota = a_minute(1)
+    quota.settle(sent(quota, 100.0), {}, seen_by, 104.0)
+    assert booked(quota, 104.0).at == free
+
+
+@pytest.mark.parametrize("spent", [-1.0, math.nan, math.inf])
+def test_what_cannot_have_been_spent_is_not_believed(spent: float) -> None:
+    quota = Quota((), lambda: (Bucket(10, 10.0),))
+    quota.settle(sent(quota, 100.0, tokens(4)), {"tokens": spent}, 100.0, 100.0)
+    assert quota.reserve("m", tokens(10), 100.0) == Refusal(4.0, "tokens")
+
+
+def test_a_request_in_flight_for_longer_than_the_window_still_counts() -> None:
+    quota = a_minute(1)
+    flying = sent(quota, 100.0)
+    assert quota.reserve("m", ONE, 500.0) == Refusal(60.0, "requests")
+    quota.settle(flying, {}, 100.5, 500.0)
+    assert isinstance(quota.reserve("m", ONE, 500.0), Ticket)
+
+
+@pytest.mark.parametrize("limit", [SlidingWindow(1, 0.05), Bucket(1, 0.05, "requests")])
+def test_who_can_only_wait_for_an_answer_does_not_poll(limit: SlidingWindow | Bucket) -> None:
+    quota, looks = Quota((limit,)), [100.0]
+    flying, waiting = sent(quota, 100.0), booked(quota, 100.0)
+    while looks[-1] < 1_000.0:
+        looks.append(looks[-1] + quota.start(waiting, looks[-1]))
+    assert len(looks) < 50
+    quota.settle(flying, {}, looks[-2], looks[-2] + 1.0)
+    assert waiting.moved.done()
+    assert quota.start(waiting, looks[-2] + 1.0) == 0.0

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.llm.quota import NEVER, SlidingWindow
+from services.llm.quota.uses import Ahead, Use
+from tests.quota.oracle import crowds, first_without_a_crowd
+
+UNIX = 1_800_000_000.0
+
+bases = st.sampled_from([0.0, UNIX])
+steps = st.lists(st.integers(-16, 80), max_size=8)
+eighths = st.integers(0, 80).map(lambda count: count / 8)
+windows = st.sampled_from([0.125, 1.0, 2.0, 8.0])
+
+
+def in_flight(window: SlidingWindow, count: int, since: float) -> list[Use]:
+    uses = [Use(1.0, since, 1_000 + turn) for turn in range(count)]
+    for use in uses:
+        window.uses.book(use)
+        window.uses.send(use, since)
+    return uses
+
+
+@given(bases, st.integers(1, 4), windows, steps, steps, st.integers(0, 2), eighths)
+def test_the_earliest_moment_is_the_first_that_crowds_no_window(
+    now: float,
+    size: int,
+    window: float,
+    seen: list[int],
+    booked: list[int],
+    flying: int,
+    later: float,
+) -> None:
+    limit = SlidingWindow(size, window, times=[now - step / 8 for step in seen])
+    log = [at for at in limit.times if at + window > now] + [now] * flying
+    in_flight(limit, flying, now - 1.0)
+    uses = [Use(1.0, now + step / 8, turn) for turn, step in enumerate(booked)]
+    for use in uses:
+        limit.uses.book(use)
+    expected = first_without_a_crowd([*log, *(use.at for use in uses)], now + later, size, window)
+    assert expected == limit.earliest(1.0, now + later, now)
+
+
+@given(bases, st.integers(1, 4), windows, steps, steps, st.integers(0, 8), eighths)
+def test_for_its_turn_only_those_ahead_and_before_count(
+    now: float,
+    size: int,
+    window: float,
+    seen: list[int],
+    booked: list[int],
+    turn: int,
+    later: float,
+) -> None:
+    limit = SlidingWindow(size, window, times=[now - step / 8 for step in seen])
+    log = list(limit.times)
+    for other, step in enumerate(booked):
+        limit.uses.book(use := Use(1.0, now + step / 8, other))
+        log += [use.at] if other < turn else []
+    start = now + later
+    expected = min(
+        at
+        for at in {start, *(one + window for one in log)}
+        if at >= start and not crowds([one for one in log if one <= at], at, size, window)
+    )
+    assert expected == limit.earliest(1.0, start, now, Ahead(turn))
+
+
+@given(
+    st.lists(st.floats(allow_nan=False), max_size=12),
+    st.floats(-2.0, 12.0),
+    st.floats(allow_nan=False),
+    st.sampled_from([0.0, UNIX]),
+)
+def test_any_numbers_in_the_log_end_in_an_answer(
+    garbage: list[float], size: float, window: float, now: float
+) -> None:
+    limit = SlidingWindow(size, window, times=garbage)
+    in_flight(limit, 2, now)
+    limit.uses.book(Use(1.0, now, 1))
+    assert limit.earliest(1.0, now, now) >= now
+    assert limit.earliest(1.0, now, now, Ahead(2, now)) >= now
+
+
+def test_a_moment_frees_its_slot_exactly_one_window_later() -> None:
+    limit = SlidingWindow(1, 60.0, times=[100.0])
+    assert limit.earliest(1.0, 159.0, 159.0) == 160.0
+    assert limit.earliest(1.0, 160.0, 160.0) == 160.0
+    assert limit.times == []
+
+
+@pytest.mark.parametrize("now", [0.0, 12.345, UNIX + 0.1])
+def test_a_tiny_window_at_unix_time_frees_its_slot_too(now: float) -> None:
+    limit = SlidingWindow(2, 0.05, times=[now, now])
+    free = limit.earliest(1.0, now, now)
+    assert free == now + 0.05
+    assert limit.earliest(1.0, free, free) == free
+
+
+def test_hosts_may_empty_refill_shrink_and_widen_the_log_at_any_moment() -> None:
+    limit = SlidingWindow(2, 60.0)
+    limit.times[:] = [10.0, 5.0]
+    assert limit.earliest(1.0, 20.0, 20.0) == 65.0
+    limit.amount = 3
+    assert limit.earliest(1.0, 20.0, 20.0) == 20.0
+    limit.amount, limit.window = 2, 12.0
+    assert limit.earliest(1.0, 20.0, 20.0) == 20.0
+    limit.times.append(9.0)
+    assert limit.earliest(1.0, 20.0, 20.0) == 21.0
+    limit.times.clear()
+    assert limit.earliest(1.0, 20.0, 20.0) == 20.0
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"), [(0, NEVER), (-1, NEVER), (0.5, NEVER), (1.9, 70.0)]
+)
+def test_less_than_one_request_is_none(amount: float, expected: float) -> None:
+    assert SlidingWindow(amount, 60.0, times=[10.0]).earliest(1.0, 20.0, 20.0) == expected
+
+
+def test_an_infinite_amount_is_no_limit() -> None:
+    limit = SlidingWindow(math.inf, 60.0, times=[1.0] * 1_000)
+    assert limit.earliest(1.0, 1.0, 1.0) == 1.0
+
+
+@pytest.mark.parametrize("window", [0.0, -1.0])
+def test_a_window_without_length_holds_nothing(window: float) -> None:
+    limit = SlidingWindow(1, window, times=[1.0, 1.0])
+    in_flight(limit, 2, 1.0)
+    assert limit.earliest(1.0, 1.0, 1.0) == 1.0
+
+
+def test_what_is_in_flight_counts_as_now_however_long_it_takes() -> None:
+    limit = SlidingWindow(1, 1.0)
+    [use] = in_flight(limit, 1, 10.0)
+    assert limit.earliest(1.0, 99.0, 99.0) == 100.0
+    limit.settle(use, 1.0, 10.5, 99.0)
+    assert limit.times == [10.5]
+    assert limit.earliest(1.0, 99.0, 99.0) == 99.0
+
+
+def test_what_turned_out_never_to_be_a_request_frees_its_slot() -> None:
+    limit = SlidingWindow(1, 60.0)
+    [use] = in_flight(limit, 1, 10.0)
+    limit.settle(use, 0.0, 10.5, 11.0)
+    assert limit.times == []
+
+
+def test_only_a_full_flight_holds_the_next_one() -> None:
+    limit = SlidingWindow(2, 60.0)
+    assert limit.held_since(1.0) is None
+    in_flight(limit, 1, 10.0)
+    assert limit.held_since(1.0) is None
+    in_flight(limit, 1, 11.0)
+    assert limit.held_since(1.0) == 10.0
+
+
+def test_tokens_are_not_logged_one_by_one() -> None:
+    with pytest.raises(ValueError, match=r"SlidingWindow\(unit='tokens'\).*Bucket"):
+        SlidingWindow(8_000, 60.0, "tokens")
