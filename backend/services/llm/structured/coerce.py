@@ -1,0 +1,122 @@
+"""Lossless conversion of an answer to the types of its schema, where the schema leaves no doubt.
+
+What is converted: a string of canonical digits to a number, "true" and "false" to a boolean, "null"
+to null, a string of JSON to an object or array, one value to a list of it, an integer to a string,
+36.0 to 36. A fraction never becomes a string, since 8471.30 and 8471.3 are one number; a value
+whose own type the schema takes in any of its alternatives stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from .kinds import Kinds, type_of
+from .tolerant import UnreadableError, floating, integer, strict
+from .walk import JsonSchema, item_schemas, member_schemas, resolved
+
+_INTEGER = re.compile(r"-?(?:0|[1-9]\d*)\Z", re.ASCII)
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?\Z", re.ASCII)
+_EXACT = 2**53
+
+
+def coerced(document: JsonSchema, value: Any) -> Any:
+    """Convert a JSON value to the types of its schema; parts that leave doubt stay as they are."""
+    return _Coercion(document).at([document], value)
+
+
+class _Coercion:
+    def __init__(self, document: JsonSchema) -> None:
+        self.document = document
+        self.kinds = Kinds(document)
+
+    def at(self, schemas: Iterable[Any], value: Any) -> Any:
+        """Convert the value at one place of the answer, by all the schemas that apply there."""
+        value, applied = self.settled(schemas, value)
+        if isinstance(value, dict):
+            return {
+                name: self.at(member_schemas(applied, name), member)
+                for name, member in value.items()
+            }
+        if isinstance(value, list):
+            return [self.at(item_schemas(applied, i), item) for i, item in enumerate(value)]
+        return value
+
+    def settled(self, schemas: Iterable[Any], value: Any) -> tuple[Any, list[JsonSchema]]:
+        """Convert a value itself, and collect the schemas that apply to it in place, each once."""
+        applied: dict[int, JsonSchema] = {}
+        pending = list(schemas)
+        while pending:
+            node = resolved(self.document, pending.pop(0))
+            if not isinstance(node, dict) or id(node) in applied:
+                continue
+            applied[id(node)] = node
+            allowed = self.kinds.of(node)
+            if type_of(value) not in allowed:
+                value = self.converted(node, allowed, value)
+            pending += self.branches(node, value)
+        return value, list(applied.values())
+
+    def branches(self, node: JsonSchema, value: Any) -> list[Any]:
+        """Choose the subschemas that apply in place: all of `allOf`, the only alternative left."""
+        chosen = list(node.get("allOf", ()))
+        for keyword in ("anyOf", "oneOf"):
+            possible = [b for b in node.get(keyword, ()) if self.possible(b, value)]
+            if len(possible) == 1:
+                chosen += possible
+        return chosen
+
+    def possible(self, branch: Any, value: Any) -> bool:
+        if type_of(value) not in self.kinds.of(branch):
+            return False
+        branch = resolved(self.document, branch)
+        if not isinstance(value, dict) or not isinstance(branch, dict):
+            return True
+        tags = branch.get("properties", {}).items()
+        return all(name in value for name in branch.get("required", ())) and all(
+            name not in value or value[name] == tag["const"]
+            for name, tag in tags
+            if isinstance(tag, dict) and "const" in tag
+        )
+
+    def converted(self, node: JsonSchema, allowed: frozenset[str], value: Any) -> Any:
+        if isinstance(value, str):
+            readings = _readings(value, allowed)
+            if len(readings) == 1:
+                return readings[0]
+        # Beyond 2^53 a float no longer says which integer was meant.
+        elif isinstance(value, float) and value.is_integer() and "integer" in allowed:
+            return int(value) if abs(value) <= _EXACT else value
+        elif isinstance(value, int) and not isinstance(value, bool) and "string" in allowed:
+            return str(value)
+        if "array" in allowed and self.belongs(node, value):
+            return [value]
+        return value
+
+    def belongs(self, node: JsonSchema, value: Any) -> bool:
+        """Tell whether a value can only be the one item of its array."""
+        # A comma in a text may part several items.
+        if value is None or (isinstance(value, str) and re.search(r"[,;\n]", value)):
+            return False
+        items = resolved(self.document, node.get("items"))
+        return isinstance(items, dict) and items != {} and type_of(value) in self.kinds.of(items)
+
+
+def _readings(text: str, allowed: frozenset[str]) -> list[Any]:
+    stripped = text.strip()
+    words = {"true": True, "false": False, "null": None}
+    read: list[Any] = []
+    try:
+        if "integer" in allowed and _INTEGER.match(stripped):
+            read.append(integer(stripped))
+        elif "number" in allowed and _NUMBER.match(stripped):
+            read.append(floating(stripped))
+        elif stripped.lower() in words and type_of(words[stripped.lower()]) in allowed:
+            read.append(words[stripped.lower()])
+        elif stripped[:1] in ("{", "["):
+            read.append(strict(stripped))
+    except UnreadableError:
+        # No number and no JSON after all; it stays the string it is.
+        return []
+    return [value for value in read if type_of(value) in allowed]

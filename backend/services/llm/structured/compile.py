@@ -1,0 +1,118 @@
+"""The one place that knows the validator: jsonschema-rs, set so that nothing can hang it.
+
+Chosen over the pure-Python jsonschema because its patterns run with a bound on their steps and it
+remembers what it saw of a recursive schema. It never fetches a document.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .faults import excerpt, json_path, shorten
+from .walk import JsonSchema, Tokens, branching, every, local_target
+
+_BACKTRACKS = 100_000
+"""Steps that one pattern may take on one string; some milliseconds."""
+
+_MAX_BRANCHING = 10_000
+_DRAFTS = (
+    "https://json-schema.org/draft/2020-12/schema",
+    "https://json-schema.org/draft/2019-09/schema",
+    "http://json-schema.org/draft-07/schema",
+    "http://json-schema.org/draft-06/schema",
+    "http://json-schema.org/draft-04/schema",
+)
+
+
+def compiled(schema: JsonSchema, *, formats: bool) -> Any:
+    """Compile a schema that is known to be valid, with formats asserted or ignored."""
+    # Only a structured answer pays for the import.
+    import jsonschema_rs
+
+    return jsonschema_rs.validator_for(
+        schema,
+        validate_formats=formats,
+        pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACKS),
+        retriever=_never_retrieve,
+    )
+
+
+def checked(document: JsonSchema, *, formats: bool) -> Any:
+    """Compile a caller's schema; raises ValueError with the place of its first fault."""
+    import jsonschema_rs
+
+    _check_references(document)
+    try:
+        validator = compiled(document, formats=formats)
+    except jsonschema_rs.ValidationError as invalid:
+        where = json_path(list(invalid.instance_path) or _bad_pattern(document))
+        raise ValueError(f"schema at {where}: {_reason(invalid)}") from invalid
+    # The validator remembers recursive references only, and holds Python's lock while it runs.
+    widest = branching(document)
+    if widest > _MAX_BRANCHING:
+        raise ValueError(
+            f"schema: its alternatives multiply to {widest} for one value; at most "
+            f"{_MAX_BRANCHING} work"
+        )
+    return validator
+
+
+def _reason(invalid: Any) -> str:
+    # The validator's own words for it are of the anyOf in the meta-schema.
+    if list(invalid.instance_path)[-1:] == ["type"]:
+        return (
+            f"{excerpt(invalid.instance)} is no type; use array, boolean, integer, null, number, "
+            "object, string or a list of them"
+        )
+    return shorten(invalid.message, 300)
+
+
+def _bad_pattern(document: JsonSchema) -> Tokens:
+    """Locate the first pattern that is none; releases before 0.58 do not say where it is."""
+    for location, node in every(document):
+        if "pattern" in node and not _is_pattern(node["pattern"]):
+            return (*location, "pattern")
+        for pattern in node.get("patternProperties", ()):
+            if not _is_pattern(pattern):
+                return (*location, "patternProperties", pattern)
+    return ()
+
+
+def _is_pattern(pattern: str) -> bool:
+    import jsonschema_rs
+
+    try:
+        compiled({"pattern": pattern}, formats=False)
+    except jsonschema_rs.ValidationError:
+        # That is the answer to the question.
+        return False
+    return True
+
+
+def _never_retrieve(uri: str) -> Any:
+    raise ValueError(f"{uri} is another document, and none is ever fetched")
+
+
+def _check_references(document: JsonSchema) -> None:
+    """Raise ValueError, with the place, for an unknown dialect or a reference to nowhere."""
+    dialect = document.get("$schema", _DRAFTS[0])
+    if not isinstance(dialect, str) or dialect.rstrip("#") not in _DRAFTS:
+        raise ValueError(
+            f"schema at $['$schema']: {excerpt(dialect)} is no known dialect; use {_DRAFTS[0]}"
+        )
+    nodes = list(every(document))
+    if any("$id" in node for _, node in nodes):
+        # References are relative to the nearest $id then, which the validator resolves.
+        return
+    for location, node in nodes:
+        reference = node.get("$ref", "#")
+        where = json_path((*location, "$ref"))
+        if not isinstance(reference, str):
+            raise ValueError(f"schema at {where}: a reference must be a string")
+        if not reference.startswith("#"):
+            raise ValueError(
+                f"schema at {where}: {excerpt(reference)} is another document, and none is ever "
+                "fetched; put it under $defs"
+            )
+        if reference.startswith("#/") and local_target(document, reference) is None:
+            raise ValueError(f"schema at {where}: {excerpt(reference)} names nothing in the schema")

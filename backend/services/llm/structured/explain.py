@@ -1,0 +1,232 @@
+"""Why an answer does not satisfy its schema: every fault by its path, in the schema's order.
+
+The validator decides; this finds the words. Its own error lists copy the answer into each error and
+follow every combination of alternatives, which is quadratic and exponential; here each place is
+looked at once, of several alternatives the likeliest is entered, and the search ends at the limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .compile import compiled
+from .faults import Fault, excerpt, json_path, shorten
+from .kinds import Kinds, type_of
+from .walk import (
+    JsonSchema,
+    Tokens,
+    every,
+    item_schemas,
+    local_target,
+    member_schemas,
+    resolved,
+)
+
+_MESSAGE = 300
+_UNLIKE = -1_000_000
+_WORDS = {
+    "type": "must be {0}",
+    "enum": "must be one of {0}",
+    "const": "must be {0}",
+    "minimum": "must be at least {0}",
+    "maximum": "must be at most {0}",
+    "exclusiveMinimum": "must be greater than {0}",
+    "exclusiveMaximum": "must be less than {0}",
+    "multipleOf": "must be a multiple of {0}",
+    "pattern": "must match the pattern {0}",
+    "format": "must be in the format {0}",
+    "minLength": "must have at least {0} characters",
+    "maxLength": "must have at most {0} characters",
+    "minItems": "must have at least {0} items",
+    "maxItems": "must have at most {0} items",
+    "uniqueItems": "must not have the same item twice",
+    "minProperties": "must have at least {0} properties",
+    "maxProperties": "must have at most {0} properties",
+}
+
+# The keywords that no sentence about one place can explain.
+_SILENT = (
+    *("not", "if", "contains", "propertyNames", "dependentRequired", "dependentSchemas"),
+    *("dependencies", "unevaluatedProperties", "unevaluatedItems"),
+)
+
+
+def faults(
+    document: JsonSchema, value: Any, limit: int = 20, *, formats: bool = True
+) -> list[Fault]:
+    """List at most `limit` faults of a value that its schema refuses; never an empty list."""
+    search = _Search(document, limit, formats)
+    search.at([document], value, ())
+    if search.found:
+        return search.found
+    silent = sorted({key for _, node in every(document) for key in _SILENT if key in node})
+    hint = f"; look at {', '.join(silent)}" if silent else ""
+    return [Fault("$", f"does not satisfy the schema as a whole{hint}")]
+
+
+class _Search:
+    def __init__(self, document: JsonSchema, limit: int, formats: bool) -> None:
+        self.document = document
+        self.limit = limit
+        self.formats = formats
+        self.found: list[Fault] = []
+        self.kinds = Kinds(document)
+        self.validators: dict[int, list[tuple[str, Any]]] = {}
+        self.patterns: dict[str, Any] = {}
+        self.verdicts: dict[tuple[int, int], bool] = {}
+
+    def report(self, location: Tokens, message: str) -> None:
+        fault = Fault(json_path(location), shorten(message, _MESSAGE))
+        if len(self.found) < self.limit and fault not in self.found:
+            self.found.append(fault)
+
+    def at(self, schemas: Iterable[Any], value: Any, location: Tokens) -> None:
+        """Search one place of the answer, by all the schemas that apply there."""
+        applied: list[JsonSchema] = []
+        seen: set[int] = set()
+        pending = list(schemas)
+        while pending and len(self.found) < self.limit:
+            node = pending.pop(0)
+            if node is False:
+                self.report(location, "is not allowed here")
+            if not isinstance(node, dict) or id(node) in seen:
+                continue
+            seen.add(id(node))
+            if self.leaves(node, value, location):
+                applied.append(node)
+                pending += self.in_place(node, value, location)
+        if isinstance(value, dict):
+            self.members(applied, value, location)
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                if len(self.found) >= self.limit:
+                    return
+                self.at(item_schemas(applied, index), item, (*location, index))
+
+    def in_place(self, node: JsonSchema, value: Any, location: Tokens) -> list[Any]:
+        """List the subschemas that apply to the same value; of alternatives, the likeliest."""
+        chosen = [local_target(self.document, node["$ref"])] if "$ref" in node else []
+        chosen += node.get("allOf", ())
+        for keyword in ("anyOf", "oneOf"):
+            if keyword in node:
+                chosen += self.likeliest(keyword, node[keyword], value, location)
+        return chosen
+
+    def leaves(self, node: JsonSchema, value: Any, location: Tokens) -> bool:
+        """Report the keywords that concern the value itself; tells whether its type is right."""
+        if id(node) not in self.validators:
+            self.validators[id(node)] = [
+                (keyword, self.compiled(keyword, node[keyword]))
+                for keyword in _WORDS
+                if keyword in node
+            ]
+        for keyword, validator in self.validators[id(node)]:
+            if not validator.is_valid(value):
+                self.report(location, f"{_demand(keyword, node[keyword])}, not {excerpt(value)}")
+                # Of a value that is the wrong thing altogether, further faults say nothing.
+                if keyword in ("type", "enum", "const"):
+                    return False
+        return True
+
+    def compiled(self, keyword: str, argument: Any) -> Any:
+        dialect = self.document.get("$schema")
+        schema = {keyword: argument} if dialect is None else {"$schema": dialect, keyword: argument}
+        return compiled(schema, formats=self.formats)
+
+    def likeliest(
+        self, keyword: str, branches: list[Any], value: Any, location: Tokens
+    ) -> list[Any]:
+        """Choose the alternative to explain where none fits; reports what concerns them all."""
+        fitting = sum(self.accepted(branch, value) for branch in branches)
+        if fitting > 1 and keyword == "oneOf":
+            self.report(location, f"must fit only one of the {len(branches)} alternatives")
+        if fitting:
+            return []
+        if self.fits(branches, value):
+            return [max(branches, key=lambda branch: self.likeness(branch, value))]
+        kinds = sorted(frozenset().union(*(self.kinds.of(branch) for branch in branches)))
+        self.report(location, f"must be {' or '.join(kinds)}, not {excerpt(value)}")
+        return []
+
+    def fits(self, branches: list[Any], value: Any) -> bool:
+        return any(type_of(value) in self.kinds.of(branch) for branch in branches)
+
+    def accepted(self, branch: Any, value: Any) -> bool:
+        """Tell whether an alternative has no fault for a value, as far as this search can see."""
+        key = (id(branch), id(value))
+        if key not in self.verdicts:
+            self.verdicts[key] = True  # what a loop of alternatives sees of itself
+            # One fault decides, so that a refused alternative costs no more than its first.
+            kept = self.found, self.limit
+            self.found, self.limit = [], 1
+            self.at([branch], value, ())
+            self.verdicts[key] = not self.found
+            self.found, self.limit = kept
+        return self.verdicts[key]
+
+    def likeness(self, branch: Any, value: Any) -> int:
+        """Weigh how much a value looks like an alternative: type, properties, constant tags."""
+        if type_of(value) not in self.kinds.of(branch):
+            return _UNLIKE
+        branch = resolved(self.document, branch)
+        declared = branch.get("properties", {}) if isinstance(branch, dict) else {}
+        if not isinstance(value, dict):
+            return 0
+        shared = [name for name in declared if name in value]
+        tags = [
+            name
+            for name in shared
+            if isinstance(declared[name], dict) and "const" in declared[name]
+        ]
+        right = len([name for name in tags if value[name] == declared[name]["const"]])
+        return len(shared) + 10 * right - 10 * (len(tags) - right)
+
+    def members(self, applied: list[JsonSchema], value: dict[str, Any], location: Tokens) -> None:
+        for node in applied:
+            for name in node.get("required", ()):
+                if name not in value:
+                    self.report((*location, name), "is required, but missing")
+        for name, member in value.items():
+            if len(self.found) >= self.limit:
+                return
+            place = (*location, name)
+            children = member_schemas(applied, name)
+            for index, node in enumerate(applied):
+                if "patternProperties" in node:
+                    children += self.by_pattern(node, name)
+                # "Not allowed here" would not tell the model which names are.
+                elif children[index] is False and name not in node.get("properties", ()):
+                    children[index] = True
+                    self.report(place, _unlisted(node))
+            self.at(children, member, place)
+
+    def by_pattern(self, node: JsonSchema, name: str) -> list[Any]:
+        """List what the patterns of an object schema say of one property, or else its remainder."""
+        matching = []
+        for pattern, child in node["patternProperties"].items():
+            if pattern not in self.patterns:
+                self.patterns[pattern] = self.compiled("pattern", pattern)
+            if self.patterns[pattern].is_valid(name):
+                matching.append(child)
+        if matching or name in node.get("properties", ()):
+            return matching
+        return [node.get("additionalProperties", True)]
+
+
+def _unlisted(node: JsonSchema) -> str:
+    known = shorten(", ".join(node.get("properties", ())) or "none", 120)
+    return f"is no property of the schema; its properties: {known}"
+
+
+def _demand(keyword: str, argument: Any) -> str:
+    """Say what a keyword asks for, in at most about 250 characters."""
+    if keyword == "enum":
+        shown = ", ".join(excerpt(member, 40) for member in argument[:20])
+        return f"must be one of {shorten(shown, 220)}{'…' if len(argument) > 20 else ''}"
+    if keyword == "type":
+        return "must be " + (argument if isinstance(argument, str) else " or ".join(argument))
+    if keyword in ("pattern", "format"):
+        # Without the quotes and doubled backslashes of JSON, which a model would repeat.
+        return _WORDS[keyword].format(shorten(argument, 200))
+    return _WORDS[keyword].format(excerpt(argument, 200))

@@ -1,0 +1,186 @@
+"""Where in a model's text the JSON is: fences, reasoning, prose around it, several values.
+
+The text is cut into the pieces that could be a JSON value, and each is read, strictly first and
+tolerantly second. Pieces never overlap, so that the work is linear in the text however many
+brackets it opens. A bracket that JSON opens and nothing closes ends the search: what stands inside
+a broken value is a fragment, no answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from .tolerant import UnreadableError, strict, tolerant
+
+MAX_READINGS = 64
+"""Values kept of one text, the last ones; models correct themselves towards the end."""
+
+_THINK_TAG = re.compile(r"<(/?)(?:think|thinking|reasoning)>", re.IGNORECASE)
+_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*$", re.MULTILINE)
+_BRACKET = re.compile(r"[{\[]")
+# No quote may open twice in here, so that no two brackets ever read the same text. The last two
+# lines are the beginnings that the end of the text cuts off before their first colon.
+_OPENING = re.compile(
+    r"""\{\s*(?:\}|//|/\*|\#|“[^“”]*”\s*:|[A-Za-z_$][\w$-]*\s*:
+        |"[^"\\]*(?:\\.[^"\\]*)*"\s*:|'[^'\\]*(?:\\.[^'\\]*)*'\s*:)
+    |\[\s*(?:[\]\[{"'“\d]|-\d|//|/\*|(?:true|false|null|True|False|None|NaN)\b)
+    |\{\s*"[^"\\]*(?:\\.[^"\\]*)*\\?(?:"\s*)?\Z|\{\s*'[^'\\]*(?:\\.[^'\\]*)*\\?(?:'\s*)?\Z
+    |[\[{]\s*\Z""",
+    re.VERBOSE | re.DOTALL,
+)
+# A quote always matches, up to the end of the text if need be, so that no part of it is read twice.
+_TOKEN = re.compile(
+    r"""[{}\[\]]|"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|“[^”]*(?:”|\Z)
+    |//[^\n]*|\#[^\n]*|/\*.*?(?:\*/|\Z)
+    |(?<=[{\[,:\s])'[^'\\]*(?:\\.[^'\\]*)*(?:'|\\?\Z)""",
+    re.VERBOSE | re.DOTALL,
+)
+_MISSPELT = re.compile(r"[{\[]|\w+\(")
+_ESCAPED = re.compile(r'\[?\s*\{\s*\\"')
+
+
+@dataclass
+class Readings:
+    """What one text holds: its values, later ones being likelier, and the reasons why other pieces
+    are none.
+    """
+
+    values: list[Any] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+    whole: bool = False
+    """The text is one JSON array or object and nothing else."""
+
+    breaks_off: bool = False
+    """The text ends inside a value."""
+
+
+def readings(text: str) -> Readings:
+    """Find the JSON values in a text: the whole text alone, else those in it, fenced ones last.
+
+    Reasoning between think tags is no part of the answer; after a tag that nothing closes the rest
+    of the text is searched all the same.
+    """
+    answer = text.strip("\ufeff \t\r\n")
+    found = Readings()
+    try:
+        value = strict(answer)
+    except UnreadableError as unreadable:
+        found.reasons.append(str(unreadable))
+    else:
+        found.values.append(value)
+        found.whole = isinstance(value, (dict, list))
+        return found
+    # Only now, since a text that is JSON may speak of such tags in its strings.
+    answer = _unescaped(without_thoughts(answer).strip())
+    if not _read_whole(answer, found):
+        found.breaks_off = _read_pieces(answer, found)
+        # Again, though the search above passed them: a broken value before them ends that.
+        for block in fenced(answer):
+            _read_pieces(block, found)
+        del found.values[:-MAX_READINGS]
+    return found
+
+
+def without_thoughts(text: str) -> str:
+    """Drop a model's reasoning: closed think blocks, and whatever precedes a closing tag that
+    nothing opened.
+    """
+    kept: list[str] = []
+    start = 0
+    opened: re.Match[str] | None = None
+    for tag in _THINK_TAG.finditer(text):
+        if not tag.group(1):
+            opened = opened or tag
+            continue
+        kept = [*kept, text[start : opened.start()]] if opened else []
+        start, opened = tag.end(), None
+    if opened:
+        kept.append(text[start : opened.start()])
+        start = opened.end()
+    return "".join([*kept, text[start:]])
+
+
+def fenced(text: str) -> Iterator[str]:
+    """Yield the contents of Markdown's fenced code blocks; the last may lack its closing fence."""
+    opened: re.Match[str] | None = None
+    for fence in _FENCE.finditer(text):
+        if opened is None:
+            opened = fence
+        elif fence.group().strip() == opened.group(1):
+            yield text[opened.end() : fence.start()]
+            opened = None
+    if opened is not None:
+        yield text[opened.end() :]
+
+
+def pieces(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield the outermost bracketed parts of a text that begin as JSON does, and whether each is
+    closed.
+    """
+    position = 0
+    while bracket := _BRACKET.search(text, position):
+        start = bracket.start()
+        position = start + 1
+        if _OPENING.match(text, start):
+            end = _end_of(text, start)
+            position = len(text) if end is None else end
+            yield text[start:position], end is not None
+
+
+def _end_of(text: str, start: int) -> int | None:
+    depth = 0
+    for token in _TOKEN.finditer(text, start):
+        mark = token.group()
+        if mark in "{[":
+            depth += 1
+        elif mark in "}]":
+            depth -= 1
+            if depth == 0:
+                return token.end()
+    return None
+
+
+def _unescaped(answer: str) -> str:
+    r"""Undo the escapes of a text that is the inside of a JSON string: `{\"a\": 1}`."""
+    if not _ESCAPED.match(answer):
+        return answer
+    try:
+        return str(strict('"' + answer.replace("\r", "").replace("\n", "\\n") + '"'))
+    except UnreadableError:
+        # Not escaped throughout, so that it is no such text.
+        return answer
+
+
+def _read_whole(answer: str, found: Readings) -> bool:
+    if not _MISSPELT.match(answer):
+        return False
+    try:
+        found.values.append(tolerant(answer))
+    except UnreadableError as unreadable:
+        found.reasons.append(str(unreadable))
+        return False
+    return True
+
+
+def _read_pieces(text: str, found: Readings) -> bool:
+    """Read the pieces of a text; tells whether the last one breaks off."""
+    open_ended = False
+    for piece, closed in pieces(text):
+        try:
+            found.values.append(_read(piece))
+        except UnreadableError as unreadable:
+            found.reasons.append(str(unreadable))
+            open_ended = not closed
+    return open_ended
+
+
+def _read(piece: str) -> Any:
+    try:
+        return strict(piece)
+    except UnreadableError:
+        # The tolerant reading says better what is wrong.
+        return tolerant(piece)

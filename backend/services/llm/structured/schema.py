@@ -1,0 +1,164 @@
+"""What the caller asked for: a JSON Schema or a Python type, checked at once and compiled once.
+
+A dict asks for a plain value; any annotation that pydantic's TypeAdapter takes asks for an instance
+of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from .annotations import adapter_of
+from .compile import checked
+from .explain import faults
+from .faults import Fault, excerpt, json_path, printable, shorten
+from .walk import MAX_DEPTH, MAX_NODES, JsonSchema, Tokens, declared_names
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+_COMPILED = 256
+"""Schemas that stay compiled; a bound for an application that makes them up."""
+
+
+@dataclass(frozen=True, eq=False)
+class Schema:
+    """A checked and compiled schema; `Schema.of` makes it and remembers it."""
+
+    document: JsonSchema
+    """The JSON Schema, a private copy; nobody writes to it."""
+
+    text: str
+    """The document as compact JSON, its keys in the caller's order."""
+
+    names: frozenset[str]
+    """The property names that the schema declares for the answer itself."""
+
+    _validator: Any = field(repr=False)
+    _adapter: TypeAdapter[Any] | None = field(repr=False, default=None)
+
+    @staticmethod
+    def of(spec: Any) -> Schema:
+        """Compile a JSON Schema dict or a type.
+
+        Raises ValueError, with the JSONPath of the fault, for a schema that is invalid, refers to
+        another document or to nothing, is deeper than 100 levels, or branches without bound; and
+        for what is neither a dict nor a type.
+        """
+        if isinstance(spec, Mapping):
+            return _compiled(_canonical(spec))
+        try:
+            hash(spec)
+        except TypeError:
+            # An Annotated with unhashable metadata cannot be remembered.
+            return _of_type(spec)
+        return _remembered_type(spec)
+
+    def accepts(self, value: Any) -> bool:
+        """Tell whether a JSON value satisfies the document, formats included.
+
+        For a type, pydantic owns the formats (its datetime takes more than RFC 3339), so that its
+        instance decides on them.
+        """
+        return bool(self._validator.is_valid(value))
+
+    def instance(self, value: Any) -> Any:
+        """Turn an accepted value into what the caller asked for: itself, or an instance.
+
+        Raises pydantic's ValidationError for what the type's own validators refuse.
+        """
+        if self._adapter is None:
+            return value
+        # From JSON and not from Python, so that strict types take dates, enums and tuples as well.
+        return self._adapter.validate_json(json.dumps(value, allow_nan=False))
+
+    def satisfied_by(self, value: Any) -> bool:
+        """Tell whether a JSON value satisfies the document and, for a type, gives an instance."""
+        return self.accepts(value) and not self._refusals(value, 1)
+
+    def faults(self, value: Any, limit: int) -> list[Fault]:
+        """List at most `limit` faults of a value, by path; empty if it satisfies the schema."""
+        if self.accepts(value):
+            return self._refusals(value, limit)
+        return faults(self.document, value, limit, formats=self._adapter is None)
+
+    def is_echo(self, value: Any) -> bool:
+        """Tell whether a value is the schema, which models repeat before, or for, their answer."""
+        properties = self.document.get("properties")
+        return isinstance(value, dict) and (
+            (value == self.document and "type" in value)
+            or bool(properties and value.get("properties") == properties)
+        )
+
+    def _refusals(self, value: Any, limit: int) -> list[Fault]:
+        if self._adapter is None:
+            return []
+        from pydantic import ValidationError
+
+        try:
+            self.instance(value)
+        except ValidationError as refused:
+            errors = refused.errors(include_url=False, include_context=False)
+            return [Fault(json_path(e["loc"]), shorten(e["msg"], 300)) for e in errors[:limit]]
+        return []
+
+
+def _canonical(spec: Mapping[Any, Any]) -> str:
+    """Write a schema as compact JSON; raises ValueError for no JSON, too deep or too large."""
+    # Counted before it is written: dicts that share their parts can be endless when written out.
+    budget = MAX_NODES
+    pending: list[tuple[Tokens, Any]] = [((), spec)]
+    while pending:
+        location, value = pending.pop()
+        budget -= 1
+        if len(location) > 2 * MAX_DEPTH:
+            raise ValueError(f"schema is nested deeper than {2 * MAX_DEPTH} levels")
+        if budget < 0:
+            raise ValueError(f"schema holds more than {MAX_NODES} values")
+        pending.extend(((*location, step), child) for step, child in _children(location, value))
+    return json.dumps(
+        spec, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=dict
+    )
+
+
+def _children(location: Tokens, value: Any) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            if not isinstance(key, str) or printable(key) != key:
+                where = json_path(location)
+                raise ValueError(f"schema at {where}: a key must be a text, not {key!r}")
+            yield key, child
+    elif isinstance(value, (list, tuple)):
+        yield from enumerate(value)
+    elif isinstance(value, str) and printable(value) != value:
+        where = json_path(location)
+        raise ValueError(f"schema at {where}: {excerpt(value)} is no text that UTF-8 can carry")
+    elif isinstance(value, float) and value - value != 0:
+        raise ValueError(f"schema at {json_path(location)}: {value} is not a JSON number")
+    elif not (value is None or isinstance(value, (str, int, float))):
+        where = json_path(location)
+        raise ValueError(f"schema at {where}: {type(value).__name__} is not a JSON type")
+
+
+@lru_cache(maxsize=_COMPILED)
+def _compiled(text: str) -> Schema:
+    document = json.loads(text)
+    validator = checked(document, formats=True)
+    return Schema(document, text, declared_names(document), validator)
+
+
+@lru_cache(maxsize=_COMPILED)
+def _remembered_type(spec: Any) -> Schema:
+    return _of_type(spec)
+
+
+def _of_type(spec: Any) -> Schema:
+    adapter, generated = adapter_of(spec)
+    text = _canonical(generated)
+    document = json.loads(text)
+    validator = checked(document, formats=False)
+    return Schema(document, text, declared_names(document), validator, adapter)

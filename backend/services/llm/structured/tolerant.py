@@ -1,0 +1,262 @@
+"""A reader for JSON as models misspell it, which mends spelling and never meaning.
+
+Beyond RFC 8259 it reads comments, trailing commas, single and typographic quotes, bare keys, raw
+newlines in strings, Python's True, False and None, a comma left out at a line's end, and a quote
+inside a string where nothing else can be meant. NaN and the infinities are null, as ECMA-262's
+JSON.stringify writes them. Whatever could be read in two ways, or ends before it is closed, is
+refused: nothing is completed, dropped or guessed. Time is linear in the text, as each character is
+consumed once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+from .walk import MAX_DEPTH
+
+MAX_DIGITS = 4300
+"""Digits of the longest number read; CPython's own limit for int(), in force before Python had one.
+"""
+
+_SPACE = re.compile(r"(?:\s+|//[^\n]*|#[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_BLANK = re.compile(r"\s*")
+_NUMBER = re.compile(r"[-+]?(?:(?:0|[1-9]\d*)(\.\d*)?|(\.\d+))([eE][-+]?\d+)?(?![\w.])", re.ASCII)
+_WORD = re.compile(r"-?[A-Za-z_$][\w$-]*")
+_WORDS = {
+    **{"true": True, "false": False, "null": None, "True": True, "False": False, "None": None},
+    **dict.fromkeys(("NaN", "nan", "Infinity", "-Infinity", "inf", "-inf", "-NaN")),
+}
+_CLOSING = {'"': '"', "'": "'", "“": "”"}
+_TO_QUOTE = {
+    quote: re.compile(rf"[^{quote}\\]*(?:\\.[^{quote}\\]*)*", re.DOTALL) for quote in "\"'”"
+}
+_ESCAPE = re.compile(r'\\(u[0-9a-fA-F]{4}|.)|"', re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f]")
+
+
+class UnreadableError(ValueError):
+    """The text is no JSON that can be read in one way only."""
+
+
+def strict(text: str) -> Any:
+    """Read RFC 8259 JSON, the last of equal keys winning, NaN and the infinities as null.
+
+    Raises UnreadableError for anything else, nesting beyond 100 levels, a number of more than
+    4,300 digits and one that no float can hold.
+    """
+    try:
+        value = json.loads(
+            text, parse_int=integer, parse_float=floating, parse_constant=lambda _: None
+        )
+    except json.JSONDecodeError as broken:
+        raise UnreadableError(f"{broken.msg} at character {broken.pos}") from broken
+    except RecursionError:
+        raise UnreadableError("it is nested too deeply") from None
+    _check_depth(value)
+    return value
+
+
+def tolerant(text: str) -> Any:
+    """Read one misspelt JSON value that fills the text.
+
+    Raises UnreadableError, which says where reading ended and what was expected there.
+    """
+    reader = _Reader(text)
+    try:
+        value = reader.value(0)
+    except RecursionError:
+        # A host that calls from deep inside has less room than 100 levels need.
+        raise UnreadableError("it is nested too deeply") from None
+    if reader.peek():
+        reader.fail("expected the end of the text")
+    return value
+
+
+def integer(digits: str) -> int:
+    """Convert a JSON integer exactly; raises UnreadableError for more than 4,300 digits."""
+    count = len(digits.lstrip("-+"))
+    if count > MAX_DIGITS:
+        raise UnreadableError(f"it holds a number of {count} digits; at most {MAX_DIGITS} are read")
+    return int(digits)
+
+
+def floating(digits: str) -> float:
+    """Convert a JSON number; raises UnreadableError for one beyond a float, such as 1e999."""
+    number = float(digits)
+    if number - number != 0:
+        raise UnreadableError(f"it holds the number {digits[:20]}, which is beyond any float")
+    return number
+
+
+def _check_depth(value: Any) -> None:
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return
+    raise UnreadableError(f"it is nested deeper than {MAX_DEPTH} levels")
+
+
+class _Reader:
+    """A recursive descent over one text; `at` is the next character to read."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        self.followers = ",}]"
+
+    def fail(self, expectation: str) -> NoReturn:
+        found = repr(self.text[self.at : self.at + 12]) if self.at < len(self.text) else "the end"
+        raise UnreadableError(f"{expectation} at character {self.at}, found {found}")
+
+    def peek(self) -> str:
+        """Skip space and comments and show the next character, or an empty string at the end."""
+        space = _SPACE.match(self.text, self.at)
+        self.at = space.end() if space else self.at
+        return self.text[self.at : self.at + 1]
+
+    def value(self, depth: int) -> Any:
+        first = self.peek()
+        if depth >= MAX_DEPTH and first in ("{", "["):
+            self.fail(f"expected no more than {MAX_DEPTH} levels of nesting")
+        if first == "{":
+            self.at += 1
+            return self.members("}", ":", depth)
+        if first == "[":
+            self.at += 1
+            return self.items(depth)
+        if first in _CLOSING and first:
+            return self.string(self.followers)
+        return self.word(depth)
+
+    def members(self, end: str, separator: str, depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        while self.peek() != end:
+            key = self.key()
+            if self.peek() != separator:
+                self.fail(f"expected {separator!r} after a key")
+            self.at += 1
+            found[key] = self.value(depth + 1)
+            self.comma(end)
+        self.at += 1
+        return found
+
+    def items(self, depth: int) -> list[Any]:
+        found: list[Any] = []
+        while self.peek() != "]":
+            found.append(self.value(depth + 1))
+            self.comma("]")
+        self.at += 1
+        return found
+
+    def comma(self, end: str) -> None:
+        """Pass the comma after a member; one may be missing before a quote on a new line, or before
+        the end.
+        """
+        before = self.at
+        following = self.peek()
+        if following == ",":
+            self.at += 1
+        elif following != end and not (
+            following in _CLOSING and following and "\n" in self.text[before : self.at]
+        ):
+            self.fail(f"expected ',' or {end!r}")
+
+    def key(self) -> str:
+        if self.text[self.at : self.at + 1] in _CLOSING and self.at < len(self.text):
+            return self.string("")
+        word = _WORD.match(self.text, self.at)
+        if not word:
+            self.fail("expected a key")
+        self.at = word.end()
+        return word.group()
+
+    def string(self, followers: str) -> str:
+        """Read a string; a quote inside it is text where none of the followers comes after it.
+
+        No followers: the first quote ends it. Text holds such quotes in pairs, never one before a
+        colon or before another string: those are the marks of a lost quote or comma elsewhere.
+        """
+        quote = _CLOSING[self.text[self.at]]
+        self.at += 1
+        parts: list[str] = []
+        while True:
+            run = _TO_QUOTE[quote].match(self.text, self.at)
+            parts.append(run.group() if run else "")
+            self.at = run.end() + 1 if run else self.at
+            if self.at > len(self.text):
+                self.at = len(self.text)
+                self.fail("expected the end of a string")
+            if not followers or self.closes(followers):
+                break
+            parts.append(quote)
+        if len(parts) // 2 % 2:
+            self.fail("expected quotes inside a string in pairs")
+        return self.decoded("".join(parts))
+
+    def closes(self, followers: str) -> bool:
+        """Tell whether the quote just read ends its string; raises UnreadableError if in doubt."""
+        following, gap = self.after(self.at)
+        if not following or following in followers:
+            return True
+        if following in _CLOSING and gap == "":
+            if self.after(self.at + 1)[0] not in tuple(followers):
+                self.fail("expected ',' between two strings")
+            return False
+        if following == ":" or (following in _CLOSING and "\n" not in gap):
+            self.fail("expected ',' after a string")
+        return following in _CLOSING or (gap != "" and following in "/#")
+
+    def after(self, start: int) -> tuple[str, str]:
+        """Show the first character that is no space, and the space before it."""
+        # Comments are not skipped: every quote inside one string would read them again.
+        gap = _BLANK.match(self.text, start)
+        end = gap.end() if gap else start
+        return self.text[end : end + 1], self.text[start:end]
+
+    def decoded(self, raw: str) -> str:
+        """Resolve escapes; a backslash before any other letter is text, as in a regex or a path."""
+        try:
+            return str(json.loads(f'"{_ESCAPE.sub(self.escape, raw)}"', strict=False))
+        except json.JSONDecodeError:
+            # A backslash at the end, or \u without four digits.
+            self.fail("expected a JSON escape in the string before")
+
+    def escape(self, found: re.Match[str]) -> str:
+        code = found.group(1)
+        if code is None:
+            return '\\"'
+        if code[0] in '"\\/bfnrtu':
+            return found.group()
+        if code in "'":
+            return code
+        # The three letters mean a character by number or name in Python, but not in a regex.
+        if code.isalpha() and code not in "xUN":
+            return "\\" + found.group()
+        return self.fail("expected a JSON escape in the string before")
+
+    def word(self, depth: int) -> Any:
+        number = _NUMBER.match(self.text, self.at)
+        if number:
+            self.at = number.end()
+            whole = number.group(1) is number.group(2) is number.group(3) is None
+            return integer(number.group()) if whole else floating(number.group())
+        word = _WORD.match(self.text, self.at)
+        if not word:
+            self.fail("expected a JSON value")
+        if word.group() in _WORDS:
+            self.at = word.end()
+            return _WORDS[word.group()]
+        if self.text[word.end() : word.end() + 1] != "(":
+            self.fail("expected a JSON value")
+        # A call written as Python, the form in which some Llama models answer through a tool.
+        self.at = word.end() + 1
+        self.followers = ",}])"
+        return {"name": word.group(), "arguments": self.members(")", "=", depth + 1)}

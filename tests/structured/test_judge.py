@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import Any
+
+import pytest
+
+from services.llm.structured import Answered, Fault, Faulty, Schema, judge
+
+CODE = Schema.of(
+    {
+        "type": "object",
+        "properties": {
+            "code": {"type": "string", "pattern": r"^\d{4}\.\d{2}$"},
+            "count": {"type": "integer"},
+            "note": {"type": "string"},
+            "rate": {"type": ["number", "null"]},
+        },
+        "required": ["code"],
+    }
+)
+LOOSE = Schema.of({"type": "object", "properties": {"code": {"type": "string"}}})
+GOOD = {"code": "8471.30"}
+
+
+def value(text: str, schema: Schema = CODE, **options: Any) -> Any:
+    verdict = judge(text, False, schema, **options)
+    assert isinstance(verdict, Answered), verdict
+    return verdict.value
+
+
+def errors(text: str, schema: Schema = CODE, **options: Any) -> list[str]:
+    verdict = judge(text, False, schema, **options)
+    assert isinstance(verdict, Faulty), verdict
+    return [str(error) for error in verdict.errors]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"code": "8471.30"}',
+        '\ufeff \n{"code": "8471.30"}\n',
+        '```json\n{"code": "8471.30"}\n```',
+        '~~~\n{"code": "8471.30"}\n~~~',
+        '```json\n{"code": "8471.30"}',
+        'Here: ```{"code": "8471.30"}```',
+        '````md\n```\n{"code": "8471.30"}\n````',
+        'Sure! The answer is {"code": "8471.30"}. Anything else?',
+        'Use {curly} braces, {x: y} or [a](b): {"code": "8471.30"}',
+        '{{"code": "8471.30"}}',
+        '{"code": "8471.30",}',
+        "{'code': '8471.30'}",
+        "{code: '8471.30'}",
+        "{“code”: “8471.30”}",
+        '{"code": "8471.30" // the heading\n}',
+        '/* why */ {"code": /* this */ "8471.30"} # done',
+        '<think>{"code": "0000.00"}</think>{"code": "8471.30"}',
+        'perhaps {"code": "0000.00"}</think>{"code": "8471.30"}',
+        '<think>maybe {"code": "0000.00"}, no: {"code": "8471.30"}',
+        '<think>a<think>b</think> {"code": "8471.30"}',
+        '"{\\"code\\": \\"8471.30\\"}"',
+        '{\\"code\\": \\"8471.30\\"}',
+        '{\\"code\\":\n \\"8471.30\\"}',
+        '"\\"{\\\\\\"code\\\\\\": \\\\\\"8471.30\\\\\\"}\\""',
+        '{"name": "answer", "arguments": {"code": "8471.30"}}',
+        '{"name": "answer", "arguments": "{\\"code\\": \\"8471.30\\"}"}',
+        '{"name": "answer", "parameters": {"code": "8471.30"}}',
+        '{"tool_calls": [{"function": {"name": "f", "arguments": "{\'code\': \'8471.30\'}"}}]}',
+        '{"type": "function", "function": {"name": "f", "arguments": {"code": "8471.30"}}}',
+        '<tool_call>\n{"name": "f", "arguments": {"code": "8471.30"}}\n</tool_call>',
+        '<function=answer>{"code": "8471.30"}</function>',
+        '[TOOL_CALLS] [{"name": "f", "arguments": {"code": "8471.30"}}]',
+        'answer(code="8471.30")',
+        "[answer(code='8471.30')]",
+        '{"result": {"code": "8471.30"}}',
+        '{"result": "{\\"code\\": \\"8471.30\\"}"}',
+        '[{"code": "8471.30"}]',
+        '{"type": "object", "properties": {"code": "8471.30"}}',
+        '```json\n{"code": "84\n```\nAgain:\n```json\n{"code": "8471.30"}\n```',
+    ],
+)
+def test_an_answer_in_a_known_disguise_is_found_without_another_call(text: str) -> None:
+    assert value(text) == GOOD
+
+
+def test_of_two_valid_objects_the_later_one_is_the_answer() -> None:
+    assert value('First {"code": "1111.11"}. Correction: {"code": "8471.30"}') == GOOD
+
+
+def test_a_fenced_object_is_preferred_to_one_in_the_prose() -> None:
+    text = '```json\n{"code": "8471.30"}\n```\nnot {"code": "1111.11"}'
+    assert value(text) == GOOD
+
+
+def test_an_object_with_more_of_the_declared_properties_is_preferred() -> None:
+    text = '{"code": "8471.30", "count": 1} as opposed to {"code": "1111.11"}'
+    assert value(text) == {"code": "8471.30", "count": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"code": "x"} {}',
+        '{"name": "f", "arguments": {"code": "x"}}',
+        '{"result": {"code": "x"}}',
+        '{"properties": {"code": "x"}, "type": "object"}',
+    ],
+)
+def test_a_schema_that_requires_nothing_still_gives_the_object_with_its_properties(
+    text: str,
+) -> None:
+    assert value(text, LOOSE) == {"code": "x"}
+
+
+def test_a_wrapper_that_the_schema_declares_is_the_answer_itself() -> None:
+    schema = Schema.of(
+        {"type": "object", "properties": {"name": {}, "arguments": {"type": "object"}}}
+    )
+    text = '{"name": "f", "arguments": {"name": "g"}}'
+    assert value(text, schema) == {"name": "f", "arguments": {"name": "g"}}
+
+
+def test_the_name_in_a_tool_call_is_the_tools_and_not_the_answers() -> None:
+    schema = Schema.of({"properties": {"name": {"type": "string"}}, "required": ["name"]})
+    assert value('{"name": "tool", "arguments": {"name": "Ada"}}', schema) == {"name": "Ada"}
+    assert errors('{"name": "tool", "arguments": {"foo": "bar"}}', schema) == [
+        "$.name: is required, but missing"
+    ]
+    kept = {"name": "Ada", "arguments": [1]}
+    assert value('{"name": "Ada", "arguments": [1]}', schema) == kept
+
+
+def test_a_wrapper_around_a_wrong_object_is_a_fault_of_the_object() -> None:
+    assert errors('{"result": {"code": 5.5}}', LOOSE) == ["$.code: must be string, not 5.5"]
+
+
+def test_an_answer_without_declared_properties_is_taken_as_it_stands() -> None:
+    assert value('{"other": 1}', LOOSE) == {"other": 1}
+
+
+def test_the_schema_itself_is_no_answer() -> None:
+    assert errors(LOOSE.text, LOOSE) == ["$: the answer only repeats the schema"]
+    assert value(f'{LOOSE.text}\n{{"code": "x"}}', LOOSE) == {"code": "x"}
+    assert value(f'{{"schema": {LOOSE.text}}}', LOOSE) == {"schema": LOOSE.document}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "$: the answer is empty"),
+        (" \n", "$: the answer is empty"),
+        ("I cannot.", "$: the answer holds no JSON"),
+        ("<think>hm", "$: the answer holds no JSON"),
+        (
+            '{"code": oops}',
+            "$: the JSON cannot be read: expected a JSON value at character 9, found 'oops}'",
+        ),
+        ('{"code": "8471.30", "count": 1e999}', "which is beyond any float"),
+        ('{"code": "8471.30", "count": ' + "9" * 5000 + "}", "a number of 5000 digits"),
+        ('{"code": "\\ud800"}', "$: holds half of a surrogate pair, which is no character"),
+        ('{"code": "8471.30", "note": "\ud800"}', "$: holds half of a surrogate pair"),
+        ('{"code": "8471.30", "count": NaN}', "$.count: must be integer, not null"),
+        ('{"code": 8471.30}', "$.code: must be string, not 8471.3"),
+    ],
+)
+def test_an_answer_that_cannot_be_saved_says_why(text: str, message: str) -> None:
+    assert message in errors(text)[0]
+
+
+def test_not_a_number_is_null_where_the_schema_takes_null() -> None:
+    assert value('{"code": "8471.30", "rate": NaN}') == {**GOOD, "rate": None}
+
+
+def test_a_surrogate_pair_in_escapes_is_one_character() -> None:
+    assert value('{"code": "8471.30", "note": "\\ud83d\\ude00"}')["note"] == "😀"
+
+
+def test_a_null_character_is_kept() -> None:
+    assert value('{"code": "8471.30", "note": "a\\u0000b"}')["note"] == "a\0b"
+
+
+@pytest.mark.parametrize("end", range(len('{"code": "8471.30", "note": "a {b} [c]"}')))
+def test_no_beginning_of_an_answer_is_an_answer(end: int) -> None:
+    cut = '{"code": "8471.30", "note": "a {b} [c]"}'[:end]
+    for text in (cut, f"Sure: {cut}", f"```json\n{cut}", cut.replace('"', "'")):
+        verdict = judge(text, False, LOOSE)
+        assert isinstance(verdict, Faulty)
+        assert verdict.truncated == (end > 0)
+
+
+@pytest.mark.parametrize("text", ['{\\"code": "x"}', '{\\"code\\": \\"x\\"} "', '{\\"a\\q": 1}'])
+def test_a_text_that_is_escaped_in_part_is_no_json(text: str) -> None:
+    assert errors(text, LOOSE)
+
+
+def test_a_fragment_inside_a_broken_answer_is_no_answer() -> None:
+    assert errors('{"items": [{"code": "8471.30"}, {"code": "84', LOOSE)
+    assert errors('{"items": [{"code": "8471.30"}, oops]}', LOOSE)
+
+
+@pytest.mark.parametrize(
+    ("text", "answered"),
+    [
+        ('{"code": "8471.30"}', True),
+        ('{"code": "8471.30"}\n\n\n\n', True),
+        ('{"code": "8471.30"} and', False),
+        ('```json\n{"code": "8471.30"}\n```', False),
+        ('{"code": "84', False),
+    ],
+)
+def test_an_answer_that_was_cut_off_counts_only_if_it_is_one_closed_value(
+    text: str, answered: bool
+) -> None:
+    verdict = judge(text, True, CODE)
+    assert answered == isinstance(verdict, Answered)
+    assert answered or (isinstance(verdict, Faulty) and verdict.truncated)
+
+
+def test_a_number_that_was_cut_off_is_no_number() -> None:
+    schema = Schema.of({"type": "integer"})
+    assert judge("360", False, schema) == Answered(360)
+    cut = Fault("$", "the answer was cut off before its end")
+    assert judge("36", True, schema) == Faulty("36", (cut,), True)
+
+
+def test_a_faulty_answer_lists_every_fault_with_its_path_and_keeps_the_text() -> None:
+    text = '{"code": "x", "count": "many", "note": 1.5}'
+    verdict = judge(text, False, CODE)
+    assert isinstance(verdict, Faulty)
+    assert (text, False) == (verdict.raw, verdict.truncated)
+    assert ["$.code", "$.count", "$.note"] == [error.path for error in verdict.errors]
+
+
+def test_the_faults_of_an_answer_are_those_that_conversion_leaves() -> None:
+    assert errors('{"code": "x", "count": "36"}') == [
+        '$.code: must match the pattern ^\\d{4}\\.\\d{2}$, not "x"'
+    ]
+
+
+def test_conversion_can_be_turned_off() -> None:
+    text = '{"code": "8471.30", "count": "36"}'
+    assert value(text) == {**GOOD, "count": 36}
+    assert errors(text, coerce=False) == ['$.count: must be integer, not "36"']
+
+
+def test_an_answer_in_the_callers_form_passes_where_the_providers_form_was_asked_for() -> None:
+    def drop_nulls(answer: Any) -> Any:
+        return {k: v for k, v in answer.items() if v is not None}
+
+    assert value('{"code": "8471.30", "rate": null}', restore=drop_nulls) == GOOD
+    required = Schema.of({"properties": {"rate": {"type": "null"}}, "required": ["rate"]})
+    assert value('{"rate": null}', required, restore=drop_nulls) == {"rate": None}
+
+
+def test_a_bare_word_answers_for_a_list_of_words() -> None:
+    schema = Schema.of({"enum": ["red", "green"]})
+    assert value("red", schema) == "red"
+    assert value("<think>hm</think>\ngreen", schema) == "green"
+    assert errors("blue", schema) == ["$: the answer holds no JSON"]
+    assert errors("blue", Schema.of({"type": "string"})) == ["$: the answer holds no JSON"]
+
+
+def test_a_caller_with_no_stack_left_gets_a_verdict() -> None:
+    text = '{"a": ' * 90 + "1" + "}" * 90
+    schema = Schema.of({"additionalProperties": {"$ref": "#"}})
+
+    def descend(frames: int) -> Any:
+        return judge(text, False, schema) if frames == 0 else descend(frames - 1)
+
+    room = sys.getrecursionlimit() - len(inspect.stack(0))
+    assert isinstance(descend(room - 400), Answered)
+    assert "nested too deeply" in str(descend(room - 60).errors[0])
+    for left in range(80, 240, 10):  # runs out of stack in every step of the way
+        verdict = descend(room - left)
+        assert isinstance(verdict, Answered) or "nested too deeply" in str(verdict.errors[0])
