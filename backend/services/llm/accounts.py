@@ -1,0 +1,62 @@
+"""The accounts of this process: made from the knobs, and shared by clients of the same key."""
+
+from __future__ import annotations
+
+import time
+from hashlib import sha256
+from typing import Any
+
+from .account import Account
+from .gate import Gate
+from .knobs import Knobs
+from .quota import Bucket, Limit, Quota, SlidingWindow
+from .types import Provider
+
+#: Shared accounts, by a hash of their credentials.
+_accounts: dict[str, Account] = {}
+
+_DAY = 86_400.0
+# A clock that never steps and yet reads as Unix time, as host tests expect of `_request_times`.
+_EPOCH = time.time() - time.monotonic()
+
+
+def steady_now() -> float:
+    """Seconds of the clock that all quotas and deadlines go by."""
+    return _EPOCH + time.monotonic()
+
+
+def shared(account: Account, *identity: str) -> Account:
+    """Return the account that clients of this *identity* share, which *account* may become."""
+    name = sha256(repr((account.provider, *identity)).encode()).hexdigest()
+    return _accounts.setdefault(name, account)
+
+
+def account_of(provider: Provider, knobs: Knobs, region: str | None) -> Account:
+    """Return a new account with the limits that *knobs* set for *provider*."""
+
+    def knob(name: str) -> Any:
+        return getattr(knobs, f"{provider.upper()}_{name}")
+
+    window = SlidingWindow(knob("REQUESTS_PER_MINUTE"), 60.0)
+
+    def per_model() -> list[Limit]:
+        daily, minute = knob("TOKENS_PER_DAY"), knob("TOKENS_PER_MINUTE")
+        limits: list[Limit] = []
+        if (requests := knob("REQUESTS_PER_DAY")) is not None:
+            limits.append(Bucket(requests, _DAY, "requests"))
+        if minute is not None:
+            limits.append(Bucket(minute, 60.0, "tokens"))
+        if daily is not None:
+            limits.append(Bucket(daily, _DAY, "tokens"))
+        return limits
+
+    return Account(
+        provider,
+        Quota((window,), per_model),
+        steady_now,
+        time.time,
+        window,
+        Gate(knobs.LLM_MAX_CONCURRENCY),
+        switch=knobs.LLM_RETIRED_MODELS == "switch",
+        region=region,
+    )

@@ -1,0 +1,117 @@
+"""Bedrock's half of a client: one request through the boto3 client, which the face builds."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import anyio
+
+from .dialects import bedrock
+from .dialects.foreign import muted
+from .engine import EngineClient
+from .errors import ConfigurationError, LLMError, LLMTimeoutError
+from .hang_up import Line
+from .types import Reply, Request
+from .workers import Workers
+
+
+class BedrockWire(EngineClient):
+    """Sends in threads of its own, since botocore blocks and keeps no deadline."""
+
+    region_name: str
+    default_model_id: str
+    _sdk_package = "botocore"
+    _credentials: dict[str, str]
+    _read_timeout: float
+    _workers: Workers
+
+    @abstractmethod
+    def _connect(self, read_timeout: float | None = None) -> Any:
+        """Build the SDK's client, which waits *read_timeout* seconds for an answer."""
+
+    @property
+    def _model(self) -> str:
+        return self.default_model_id
+
+    def _format_prompt_for_model(
+        self, prompt: str, system_prompt: str | None, model_id: str
+    ) -> dict[str, Any]:
+        """Return the InvokeModel body that asks *model_id*; raises ValueError for no family."""
+        return bedrock.format_prompt(
+            prompt,
+            system_prompt,
+            model_id,
+            temperature=self.default_temperature,
+            max_tokens=self.default_max_tokens,
+        )
+
+    def _parse_response(self, body: Any, model_id: str) -> str:
+        """Return the text in *model_id*'s answer; raises ValueError for no family."""
+        return bedrock.parse_response(body, model_id)
+
+    def _identity(self) -> tuple[str, ...]:
+        keys = self._credentials.get("aws_access_key_id", "")
+        return keys, self.region_name, self.client.meta.endpoint_url
+
+    def send(self, request: Request, timeout: float) -> Reply:
+        """Send *request* once, in a thread of the client's own: botocore keeps no deadline."""
+        line, call = Line(), partial(self._call, request, timeout)
+        try:
+            return self._workers.submit(partial(line.carry, call)).result(timeout)
+        except FutureTimeoutError as error:
+            raise _unanswered(timeout) from error
+        finally:
+            line.hang_up()
+
+    async def asend(self, request: Request, timeout: float) -> Reply:
+        """Send *request* once, in a thread of the client's own."""
+        line, call = Line(), partial(self._call, request, timeout)
+        try:
+            with anyio.fail_after(timeout):
+                return await asyncio.wrap_future(self._workers.submit(partial(line.carry, call)))
+        except TimeoutError as error:
+            raise _unanswered(timeout) from error
+        finally:
+            line.hang_up()
+
+    def close(self) -> None:
+        """Close the connections, and let the threads end with their calls."""
+        self._workers.close()
+        self._disconnect()
+
+    def _call(self, request: Request, timeout: float) -> Reply:
+        if timeout > self._read_timeout and self._is_real:
+            # botocore has one read timeout a client, and an answer comes in one piece.
+            self._read_timeout = timeout
+            self.client = self._adopted(self._connect(timeout))
+        client = self._own_client()
+        try:
+            if bedrock.speaks_invoke(request.model):
+                response = client.invoke_model(**bedrock.to_invoke(request))
+                headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+                return bedrock.from_invoke(response["body"].read(), request, headers)
+            if not hasattr(client, "converse"):
+                raise ConfigurationError(
+                    f"The model {request.model} is asked through Converse, which boto3 has from"
+                    f" 1.34.116 on: this is boto3 {version('boto3')}",
+                    provider="bedrock",
+                )
+            response = client.converse(**bedrock.to_converse(request))
+            return bedrock.from_converse(response, request)
+        except LLMError:
+            raise
+        except Exception as error:
+            meant = bedrock.classify(error, request.model, wall=self._account.wall())
+            secrets = self._credentials.values()
+            raise muted(meant, *secrets) from muted(error, *secrets)
+
+
+def _unanswered(timeout: float) -> LLMTimeoutError:
+    return LLMTimeoutError(
+        f"Bedrock connection error: no answer within {timeout:.1f} seconds", provider="bedrock"
+    )

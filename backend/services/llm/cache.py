@@ -1,0 +1,112 @@
+"""What is kept of an answer, and under which key: what changes the answer, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any, Protocol
+
+from .errors import ConfigurationError
+from .types import Reply, Request, ToolCall, Usage
+
+#: Part of every key: entries of another layout are misses.
+LAYOUT = 1
+
+
+class Store(Protocol):
+    """Where entries are kept; see `stores`."""
+
+    @property
+    def blocking(self) -> bool:
+        """Whether a call may wait, and belongs in a thread."""
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """Return the entry, or None."""
+
+    def put(self, key: str, value: Mapping[str, Any]) -> None:
+        """Keep the entry."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+class Nowhere:
+    """A `Store` that keeps nothing: identical calls still meet, while they are in flight."""
+
+    blocking = False
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """Return None."""
+        return None
+
+    def put(self, key: str, value: Mapping[str, Any]) -> None:
+        """Drop *value*."""
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Answers of one provider's endpoint, kept in a store; keys of API keys share them."""
+
+    store: Store
+    provider: str
+    base_url: str
+
+    def key_of(self, request: Request) -> str:
+        """SHA-256 of the canonical request: its model, messages, parameters and the endpoint.
+
+        Raises `ConfigurationError` for an option that is not JSON, which could not be sent either.
+        """
+        asked = {name: getattr(request, name) for name in _ANSWER_CHANGING}
+        if request.output is not None:
+            asked["output"] = asdict(request.output)
+        try:
+            text = json.dumps(
+                [LAYOUT, self.provider, self.base_url, asked],
+                sort_keys=True,
+                ensure_ascii=True,
+                allow_nan=False,
+                default=_plain,
+            )
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"A request that is not JSON cannot be cached: {error}"
+            ) from error
+        return sha256(text.encode()).hexdigest()
+
+    def get(self, key: str) -> Reply | None:
+        """Return the reply kept under *key*, or None."""
+        record = self.store.get(key)
+        return None if record is None else _restored(record)
+
+    def put(self, key: str, reply: Reply) -> None:
+        """Keep *reply*, without the story of how it came about."""
+        self.store.put(key, {name: value for name, value in asdict(reply).items() if name in _KEPT})
+
+
+# The key that sends it and what nobody gave explicitly do not change the answer.
+_ANSWER_CHANGING = ("model", "messages", "temperature", "max_tokens", "output", "options")
+_KEPT = frozenset(
+    {"text", "model", "provider", "finish_reason", "usage", "reasoning", "tool_calls", "request_id"}
+)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _restored(record: Mapping[str, Any]) -> Reply | None:
+    """The reply in a record, or None where another program's record has none."""
+    try:
+        known = {name: record[name] for name in _KEPT}
+        known["usage"] = Usage(**known["usage"])
+        known["tool_calls"] = tuple(ToolCall(**call) for call in known["tool_calls"])
+    except (KeyError, TypeError):
+        return None
+    return Reply(**known, cost=0.0, cached=True) if isinstance(known["text"], str) else None

@@ -1,0 +1,87 @@
+"""Hold httpx to a deadline for the whole exchange, where its own timeouts are per read.
+
+httpx gives every phase of a request the same number of seconds, and every single read of the
+body as well, so a server that sends a byte now and then is waited for forever. The hooks here
+turn that number into a moment: each phase gets what is left, and so does each read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import httpx
+
+
+#: What `settimeout` takes for "now": zero would make the socket non-blocking instead.
+_AT_ONCE = 1e-6
+
+_CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
+
+
+class Left(float):
+    """Seconds that were left when it was made, and the moment (`at`) they are left until."""
+
+    at: float
+
+    def __new__(cls, at: float) -> Left:
+        """Compute what is left until *at*, in seconds of `time.monotonic`."""
+        left = super().__new__(cls, max(_AT_ONCE, at - time.monotonic()))
+        left.at = at
+        return left
+
+
+class Until(dict[str, float]):
+    """httpx's `timeout` extension, whose every value is what is left until a moment."""
+
+    def __init__(self, at: float) -> None:
+        super().__init__()
+        self.at = at
+
+    def get(self, key: str, default: object = None) -> Any:
+        """Return what is left, whichever phase asks."""
+        return Left(self.at)
+
+
+def http_client(kind: Literal["Client", "AsyncClient"], size: int, timeout: float) -> Any:
+    """Make an HTTP client for the SDK, with *size* connections, the blocking one with the hook.
+
+    An awaiting call is ended by its event loop, at its deadline exactly.
+    """
+    import httpx
+
+    hooks = {"request": [hold_to_deadline]} if kind == "Client" else {}
+    return getattr(httpx, kind)(
+        limits=httpx.Limits(max_connections=size, max_keepalive_connections=size),
+        timeout=timeout,
+        follow_redirects=True,
+        event_hooks=hooks,
+    )
+
+
+def hold_to_deadline(request: httpx.Request) -> None:
+    """Turn the request's read timeout into its deadline; a request hook of an `httpx.Client`."""
+    seconds = request.extensions.get("timeout", {}).get("read")
+    if seconds is not None:
+        request.extensions["timeout"] = Until(time.monotonic() + seconds)
+        request.extensions["trace"] = _on_trace
+
+
+def _on_trace(event: str, info: dict[str, Any]) -> None:
+    """Have every read of a new connection ask anew what is left (httpcore's trace extension).
+
+    httpcore asks for a timeout once for the headers and once for the body, and passes it on
+    with each read of them.
+    """
+    if event.endswith(_CONNECTED):
+        stream = info["return_value"]
+        stream.read = _held(stream.read)
+
+
+def _held(read: Callable[..., bytes]) -> Callable[..., bytes]:
+    def held(max_bytes: int, timeout: float | None = None) -> bytes:
+        return read(max_bytes, Left(timeout.at) if isinstance(timeout, Left) else timeout)
+
+    return held

@@ -1,0 +1,114 @@
+"""Perform a flow's effects: once for threads, once for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, wait
+from functools import partial, update_wrapper
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+
+from .types import Effect, Flow, Join, Reply, Request, Send, Sleep
+
+P = ParamSpec("P")
+R = TypeVar("R")
+M = TypeVar("M", bound=Callable[..., Any])
+W = TypeVar("W", bound="Wire")
+
+
+class AsyncWire(Protocol):
+    """One provider's async SDK: sends a request once, or raises an `LLMError`."""
+
+    async def asend(self, request: Request, timeout: float) -> Reply:
+        """Send and await the whole reply, at most *timeout* seconds."""
+
+
+class Wire(AsyncWire, Protocol):
+    """The same, and what threads need beside it."""
+
+    def rest(self, seconds: float) -> None:
+        """Let *seconds* pass in this thread."""
+
+    def send(self, request: Request, timeout: float) -> Reply:
+        """Send and wait for the whole reply in this thread."""
+
+
+def run(flow: Flow[R], wire: Wire) -> R:
+    """Drive *flow* to its end in this thread."""
+    step: Callable[[], Effect] = partial(next, flow)
+    while True:
+        try:
+            effect = step()
+        except StopIteration as done:
+            return cast("R", done.value)
+        try:
+            step = partial(flow.send, _perform(effect, wire))
+        except BaseException as error:
+            step = partial(flow.throw, error)
+
+
+async def arun(flow: Flow[R], wire: AsyncWire) -> R:
+    """Drive *flow* to its end in this task."""
+    step: Callable[[], Effect] = partial(next, flow)
+    while True:
+        try:
+            effect = step()
+        except StopIteration as done:
+            return cast("R", done.value)
+        try:
+            step = partial(flow.send, await _aperform(effect, wire))
+        except BaseException as error:
+            step = partial(flow.throw, error)
+
+
+def blocking(flow_of: Callable[Concatenate[W, P], Flow[R]]) -> Callable[Concatenate[W, P], R]:
+    """Make the method that drives this flow in the caller's thread."""
+
+    def method(self: W, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return run(flow_of(self, *args, **kwargs), self)
+
+    return _named(method, flow_of)
+
+
+def awaiting(
+    method: Callable[Concatenate[W, P], R],
+) -> Callable[Concatenate[W, P], Coroutine[Any, Any, R]]:
+    """Make the awaiting twin of a `blocking` method: it drives the same flow in its task."""
+    flow_of: Callable[Concatenate[W, P], Flow[R]] = method.__wrapped__  # type: ignore[attr-defined] # `blocking` set it
+
+    async def twin(self: W, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await arun(flow_of(self, *args, **kwargs), self)
+
+    return _named(twin, flow_of)
+
+
+def _named(method: M, flow_of: Callable[..., Any]) -> M:
+    """Let *method* show the flow's signature and docstring."""
+    update_wrapper(method, flow_of)
+    return method
+
+
+def _perform(effect: Effect, wire: Wire) -> Any:
+    match effect:
+        case Send(request, timeout):
+            return wire.send(request, timeout)
+        case Sleep(seconds, sooner=Future() as sooner):
+            return wait([sooner], seconds)
+        case Sleep(seconds):
+            return wire.rest(seconds)
+        case Join(flight, timeout):
+            return flight.join(timeout)
+    return effect.call()
+
+
+async def _aperform(effect: Effect, wire: AsyncWire) -> Any:
+    match effect:
+        case Send(request, timeout):
+            return await wire.asend(request, timeout)
+        case Sleep(seconds, sooner=Future() as sooner):
+            return await asyncio.wait({asyncio.wrap_future(sooner)}, timeout=seconds)
+        case Sleep(seconds):
+            return await asyncio.sleep(seconds)
+        case Join(flight, timeout):
+            return await flight.ajoin(timeout)
+    return await asyncio.to_thread(effect.call)

@@ -1,0 +1,338 @@
+"""A client that answers by running the flow: what both providers' clients have in common."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from . import flow, retry, turns
+from .accounts import account_of, shared, steady_now
+from .arguments import conversation, count, seconds
+from .cache import Cache
+from .client import LLMClient
+from .drive import awaiting, blocking
+from .errors import ConfigurationError, RateLimitError
+from .forks import reset_in_child
+from .journey import Terms
+from .knobs import Knobs
+from .quota import Refusal, SlidingWindow
+from .stores import open_store
+from .structured import Schema
+from .turns import Wanted
+from .types import Flow, Message, Provider, Reply, Request
+
+#: The temperature of structured answers, unless the caller gives one.
+STRUCTURED_TEMPERATURE = 0.3
+
+
+class EngineClient(LLMClient):
+    """Turns arguments into a request and its terms, and runs the flow on its account.
+
+    *timeout* is in seconds for a whole call with its waits and retries.
+    """
+
+    #: The SDK's client; a host's test may put anything in its place.
+    client: Any
+    default_temperature: float
+    default_max_tokens: int
+    #: The package whose client is the real one.
+    _sdk_package: str
+
+    def __init__(
+        self,
+        provider: Provider,
+        knobs: Knobs,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        region: str | None = None,
+    ) -> None:
+        self._knobs = knobs
+        self.timeout = seconds("timeout", knobs.LLM_TIMEOUT if timeout is None else timeout)
+        self.max_retries = count(
+            "max_retries", knobs.LLM_MAX_RETRIES if max_retries is None else max_retries, least=0
+        )
+        self._account = account_of(provider, knobs, region)
+        #: An SDK client that must not be used any more: a parent process's, or one that is closed.
+        self._spent: Any = None
+        reset_in_child(self)
+
+    def share_account(self) -> None:
+        """Share quota, pauses and what is known of models with all clients of the same account.
+
+        A client whose SDK is a test's stand-in shares nothing.
+        """
+        if self._is_real:
+            self._account = shared(self._account, *self._identity())
+
+    def after_fork(self) -> None:
+        """In a child, leave the parent's connections alone."""
+        self._spent = self.client if self._is_real else None
+
+    @property
+    def _is_real(self) -> bool:
+        return type(self.client).__module__.partition(".")[0] == self._sdk_package
+
+    def _own_client(self) -> Any:
+        """The SDK's client, made anew after `close`, and in a child: a connection has one owner."""
+        if self._spent is not None and self._spent is self.client:
+            self.client = self._adopted(self._connect())
+        return self.client
+
+    def _disconnect(self) -> None:
+        """Close the SDK's client, if it is a real one and this process's own."""
+        if self._is_real and self.client is not self._spent:
+            self._spent = self.client
+            self.client.close()
+        if self._account.cache is not None:
+            self._account.cache.store.close()
+
+    def _keep_answers(self, endpoint: str) -> None:
+        """Give the account a cache of *endpoint*'s answers, if the knobs name a place for it.
+
+        The answers of a test's stand-in are not kept: another test would find them.
+        """
+        url = self._knobs.LLM_CACHE_URL
+        if url:
+            try:
+                store = open_store(url, ttl=self._knobs.LLM_CACHE_TTL)
+            except ValueError as error:
+                raise ConfigurationError(f"LLM_CACHE_URL: {error}") from error
+            self._account.cache = Cache(store, self._account.provider, endpoint.rstrip("/"))
+
+    def _adopted(self, sdk: Any) -> Any:
+        """Have a real SDK client closed when nobody uses this one any more, or at exit."""
+        if type(sdk).__module__.partition(".")[0] == self._sdk_package:
+            weakref.finalize(self, _close_own, os.getpid(), sdk)
+        return sdk
+
+    @abstractmethod
+    def _connect(self) -> Any:
+        """Build the SDK's client, or what a test has put in its place."""
+
+    @abstractmethod
+    def _identity(self) -> tuple[str, ...]:
+        """What tells one account at the provider from another."""
+
+    @property
+    @abstractmethod
+    def _model(self) -> str:
+        """The model that answers where the caller names none."""
+
+    @abstractmethod
+    def rest(self, seconds: float) -> None:
+        """Let *seconds* pass in this thread, as `drive.Wire` asks."""
+
+    @abstractmethod
+    def send(self, request: Request, timeout: float) -> Reply:
+        """Send once through the SDK; what `drive.Wire` blocks on."""
+
+    @abstractmethod
+    async def asend(self, request: Request, timeout: float) -> Reply:
+        """Send once through the SDK; what `drive.Wire` awaits."""
+
+    @blocking
+    def respond(
+        self,
+        /,
+        prompt: str | None = None,
+        system_prompt: str | None = None,
+        temperature: float | None = None,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> Flow[Reply]:
+        """Return the whole reply to *messages*, then to *prompt* as what the user says last.
+
+        Further *options* go to the provider as they are. *timeout* is in seconds for the whole
+        call, *max_retries* the further attempts after a passing fault. Raises `LLMError`.
+        """
+        request = self._request(
+            prompt, system_prompt, temperature, model, max_tokens, messages, options
+        )
+        return (yield from self._travel(request, self._terms(timeout, max_retries)))
+
+    @blocking
+    def generate(
+        self,
+        /,
+        prompt: str,
+        system_prompt: str | None = None,
+        temperature: float | None = None,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        *,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> Flow[str]:
+        """Return the model's answer to *prompt*; arguments and errors are those of `respond`."""
+        request = self._request(
+            prompt, system_prompt, temperature, model, max_tokens, None, options
+        )
+        return (yield from self._travel(request, self._terms(timeout, max_retries))).text
+
+    @blocking
+    def generate_with_retry(
+        self,
+        /,
+        prompt: str,
+        max_retries: int = 3,
+        system_prompt: str | None = None,
+        temperature: float | None = None,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        *,
+        timeout: float | None = None,
+        **options: Any,
+    ) -> Flow[str]:
+        """Return the model's answer in at most *max_retries* attempts in all.
+
+        What is not known to be permanent is tried again, after 1 s, 2 s, 4 s and so on, up to a
+        minute. Raises `RetriesExhaustedError` when the attempts are used up.
+        """
+        request = self._request(
+            prompt, system_prompt, temperature, model, max_tokens, None, options
+        )
+        attempts = count("max_retries", max_retries, least=1)
+        terms = self._terms(timeout, None, retry.as_told(attempts))
+        return (yield from self._travel(request, terms)).text
+
+    @blocking
+    def generate_structured(
+        self,
+        /,
+        prompt: str,
+        schema: Any,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        *,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> Flow[Any]:
+        """Return an object that satisfies *schema*: a dict for a JSON Schema, else an instance.
+
+        *schema* may be any annotation that pydantic's TypeAdapter takes. Raises
+        `ConfigurationError` before any call for an invalid schema, and `StructuredOutputError`
+        when no answer satisfies it.
+        """
+        request = self._request(
+            prompt, system_prompt, temperature, model, max_tokens, None, options
+        )
+        if temperature is None:
+            request = replace(request, temperature=STRUCTURED_TEMPERATURE)
+        wanted = self._wanted(schema)
+        way = partial(turns.structured, request, wanted)
+        value, _ = yield from flow.travel(self._terms(timeout, max_retries), self._account, way)
+        return value
+
+    agenerate, arespond = awaiting(generate), awaiting(respond)
+    agenerate_structured = awaiting(generate_structured)
+    agenerate_with_retry = awaiting(generate_with_retry)
+
+    def _request(
+        self,
+        prompt: str | None,
+        system_prompt: str | None,
+        temperature: float | None,
+        model: str | None,
+        max_tokens: int | None,
+        messages: Sequence[Message] | None,
+        options: Mapping[str, Any],
+    ) -> Request:
+        further = dict(options)
+        if max_tokens is None and "max_completion_tokens" in further:
+            # Groq's newer name for the same: it is to be trued up and enlarged as that is.
+            max_tokens = count(
+                "max_completion_tokens", further.pop("max_completion_tokens"), least=1
+            )
+        given = {"temperature": temperature, "max_tokens": max_tokens}
+        return Request(
+            model=model or self._model,
+            messages=conversation(prompt, system_prompt, messages),
+            temperature=self.default_temperature if temperature is None else temperature,
+            max_tokens=self.default_max_tokens if max_tokens is None else max_tokens,
+            defaulted=frozenset(name for name, value in given.items() if value is None),
+            options=further,
+        )
+
+    def _wanted(self, schema: Any) -> Wanted:
+        try:
+            compiled = Schema.of(schema)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+        knobs = self._knobs
+        return Wanted(compiled, knobs.LLM_MAX_REPAIRS, knobs.LLM_COERCE, plain=not self._is_real)
+
+    def _travel(self, request: Request, terms: Terms) -> Flow[Reply]:
+        return flow.travel(terms, self._account, partial(flow.answer, request))
+
+    def _terms(self, timeout: float | None, max_retries: int | None, told: Any = None) -> Terms:
+        further = self.max_retries if max_retries is None else max_retries
+        return Terms(
+            retrying=told or retry.riding_out(count("max_retries", further, least=0) + 1),
+            timeout=seconds("timeout", self.timeout if timeout is None else timeout),
+            max_quota_wait=self._knobs.LLM_MAX_QUOTA_WAIT,
+            as_told=told is not None,
+        )
+
+    # What host tests look at and assign.
+
+    @property
+    def _window(self) -> SlidingWindow:
+        return self._account.window
+
+    @property
+    def _request_times(self) -> list[float]:
+        """The times of use that the window still counts, as Unix seconds; a live list."""
+        return self._window.times
+
+    @_request_times.setter
+    def _request_times(self, times: Sequence[float]) -> None:
+        self._window.times[:] = times
+
+    @property
+    def _rate_limit_window(self) -> float:
+        return self._window.window
+
+    @_rate_limit_window.setter
+    def _rate_limit_window(self, seconds: float) -> None:
+        self._window.window = seconds
+
+    @property
+    def _max_requests_per_window(self) -> float:
+        return self._window.amount
+
+    @_max_requests_per_window.setter
+    def _max_requests_per_window(self, requests: float) -> None:
+        self._window.amount = requests
+
+    def _check_rate_limit(self) -> None:
+        """Use one request of the window, or raise `RateLimitError` with the seconds to wait."""
+        quota, now = self._account.quota, steady_now()
+        ticket = quota.reserve(self._model, {"requests": 1.0}, now)
+        if isinstance(ticket, Refusal):
+            raise RateLimitError(
+                f"Rate limit exceeded. Please wait {ticket.wait:.1f} seconds",
+                provider=self._account.provider,
+                retry_after=ticket.wait,
+            )
+        quota.start(ticket, now)
+        quota.settle(ticket, {}, now, now)
+
+
+def _close_own(owner: int, sdk: Any) -> None:
+    # A child process must not touch its parent's connections, nor the locks that guard them.
+    if os.getpid() == owner:
+        sdk.close()

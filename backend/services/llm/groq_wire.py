@@ -1,0 +1,78 @@
+"""Groq's half of a client: one request through the groq SDK's clients, which the face builds."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from typing import Any
+
+import anyio
+
+from .dialects import groq
+from .dialects.foreign import muted
+from .engine import EngineClient
+from .per_loop import PerLoop
+from .types import Reply, Request
+
+
+class GroqWire(EngineClient):
+    """Sends on the SDK's blocking client, or on its awaiting one: each event loop has its own."""
+
+    api_key: str
+    default_model: str
+    _sdk_package = "groq"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._async_clients = PerLoop[Any](self._connect_async, lambda sdk: sdk.close())
+
+    @abstractmethod
+    def _connect_async(self) -> Any:
+        """Build the SDK's awaiting client."""
+
+    @property
+    def _model(self) -> str:
+        return self.default_model
+
+    def _identity(self) -> tuple[str, ...]:
+        return self.api_key, str(self.client.base_url)
+
+    def send(self, request: Request, timeout: float) -> Reply:
+        """Send *request* once, in this thread."""
+        wire = groq.to_wire(request)
+        if self._is_real:
+            wire["timeout"] = timeout
+        try:
+            response = self._own_client().chat.completions.create(**wire)
+        except Exception as error:
+            meant = groq.classify(error, request.model, wall=self._account.wall())
+            raise muted(meant, self.api_key) from muted(error, self.api_key)
+        return groq.from_wire(response, request)
+
+    async def asend(self, request: Request, timeout: float) -> Reply:
+        """Send *request* once, on this event loop; what replaces the SDK is called in a thread."""
+        if not self._is_real:
+            return await asyncio.to_thread(self.send, request, timeout)
+        wire = groq.to_wire(request)
+        sdk = await self._async_clients.get()
+        try:
+            with anyio.fail_after(timeout):
+                response = await sdk.chat.completions.create(**wire, timeout=timeout)
+        except Exception as error:
+            meant = groq.classify(error, request.model, wall=self._account.wall())
+            raise muted(meant, self.api_key) from muted(error, self.api_key)
+        return groq.from_wire(response, request)
+
+    def close(self) -> None:
+        """Close the connections; an event loop's own are closed by `aclose`, or as it ends."""
+        self._disconnect()
+
+    async def aclose(self) -> None:
+        """Close this event loop's connections, and those of all threads."""
+        await self._async_clients.aclose()
+        self.close()
+
+    def after_fork(self) -> None:
+        """In a child, leave the parent's connections alone."""
+        super().after_fork()
+        self._async_clients.forget()

@@ -1,0 +1,205 @@
+"""A structured answer, turn by turn: asked for in the strongest form that the model takes, judged,
+and asked for again with its faults shown.
+
+    structured          turns until an answer satisfies the schema
+      _turn             one answer in one form; what the provider refuses falls to the next form
+      _next             what to ask after a faulty one: the same with more room, or a repair
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from . import flow, models
+from .errors import (
+    ContextLengthError,
+    InvalidRequestError,
+    LLMError,
+    StructuredOutputError,
+    TruncatedError,
+)
+from .journey import Journey
+from .structured import (
+    Answered,
+    Faulty,
+    Rewritten,
+    Schema,
+    Target,
+    instructions,
+    judge,
+    repair_message,
+    rewrite,
+)
+from .types import Flow, Mode, Output, Reply, Request, ask
+
+#: A longer answer is judged in a thread where an event loop waits.
+_QUICK = 50_000
+#: Faults that the error's message names; it carries all of them as data.
+_LISTED = 3
+#: How much more room an answer gets that was cut off.
+_MORE_ROOM = 4
+#: A refusal is of the form that was asked for, not of what was asked, if its words are about forms.
+_ABOUT_FORM = re.compile(
+    r"schema|response.?format|json|output.?config|text.?format|tool|grammar", re.I
+)
+_TARGETS = {
+    ("groq", "strict"): Target.GROQ_STRICT,
+    ("groq", "schema"): Target.GROQ_JSON_SCHEMA,
+    ("bedrock", "strict"): Target.BEDROCK_TEXT_FORMAT,
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the answer must be, and how far to go for it."""
+
+    schema: Schema
+    repairs: int = 2
+    #: Convert what leaves no doubt ("36" for an integer).
+    coerce: bool = True
+    #: Ask in words alone, as a test's stand-in for an SDK expects.
+    plain: bool = False
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """An answer, the verdict on it, and the failure that it came with."""
+
+    reply: Reply
+    verdict: Answered | Faulty
+    cause: LLMError | None
+
+    @property
+    def faults(self) -> Faulty:
+        """The verdict where it is no answer."""
+        assert isinstance(self.verdict, Faulty)
+        return self.verdict
+
+
+def structured(request: Request, wanted: Wanted, journey: Journey) -> Flow[tuple[Any, Reply]]:
+    """Return a value that satisfies the schema, and the reply that held it.
+
+    Raises `StructuredOutputError` with the last answer's faults when the repairs are used up.
+    """
+    turn: Request | None = request
+    for _ in range(1 + wanted.repairs):
+        if turn is None:
+            break
+        judged = yield from _turn(turn, wanted, journey)
+        if isinstance(judged.verdict, Answered):
+            return judged.verdict.value, judged.reply
+        turn = _next(request, turn, judged)
+    raise _failed(judged, journey) from judged.cause
+
+
+def _turn(request: Request, wanted: Wanted, journey: Journey) -> Flow[_Judged]:
+    """Ask once in the first form that the provider does not refuse, and judge the answer."""
+    (mode, form), *weaker = _forms(request, wanted, journey)
+    cause: LLMError | None = None
+    try:
+        reply = yield from flow.answer(_in_form(request, mode, form), journey)
+    except TruncatedError as error:
+        cause, reply = error, error.partial or _as_reply(error.text, request, journey)
+    except InvalidRequestError as error:
+        if error.failed_generation is not None:
+            cause, reply = error, _as_reply(error.failed_generation, request, journey)
+        elif weaker and _of_the_form(error):
+            journey.account.remember_form(_form_key(request, wanted, journey), weaker[0][0])
+            return (yield from _turn(request, wanted, journey))
+        else:
+            raise
+    cut = isinstance(cause, TruncatedError)
+    judging = partial(
+        judge, reply.text, cut, wanted.schema, coerce=wanted.coerce, restore=form.restore
+    )
+    return _Judged(reply, (yield from ask(judging, len(reply.text) > _QUICK)), cause)
+
+
+def _forms(request: Request, wanted: Wanted, journey: Journey) -> Iterator[tuple[Mode, Rewritten]]:
+    """The forms that the model takes and the schema can be written in, strongest first."""
+    able = models.abilities(_living(request, journey))
+    modes: tuple[Mode, ...] = ("prompt",) if wanted.plain else able.modes
+    if "tools" in request.options or "toolConfig" in request.options:
+        # The caller's own tools exclude any other form.
+        modes = ("prompt",)
+    remembered = journey.account.forms.get(_form_key(request, wanted, journey))
+    if remembered in modes:
+        modes = modes[modes.index(remembered) :]
+    for mode in modes:
+        target = _TARGETS.get(
+            (able.provider, mode), Target.TOOL if mode == "tool" else Target.PROMPT
+        )
+        form = rewrite(wanted.schema, target)
+        if isinstance(form, Rewritten):
+            yield mode, form
+
+
+def _in_form(request: Request, mode: Mode, form: Rewritten) -> Request:
+    """Ask in this form: the schema goes to the provider, or into the last thing the user says."""
+    if mode in ("strict", "schema", "tool"):
+        return replace(request, output=Output(mode, form.schema))
+    words = instructions(form.schema)
+    at = max(
+        (place for place, each in enumerate(request.messages) if each.get("role") == "user"),
+        default=len(request.messages) - 1,
+    )
+    last = request.messages[at]
+    said = last.get("content")
+    if isinstance(said, str):
+        content: Any = f"{said}\n\n{words}"
+    else:
+        content = [*(said or ()), {"type": "text", "text": words}]
+    messages = (*request.messages[:at], {**last, "content": content}, *request.messages[at + 1 :])
+    return replace(request, messages=messages, output=Output(mode))
+
+
+def _next(request: Request, turn: Request, judged: _Judged) -> Request | None:
+    """What to ask after a faulty answer; None where nothing more can be done."""
+    cut = isinstance(judged.cause, TruncatedError)
+    if judged.reply.text.strip() and not cut:
+        remark = repair_message(judged.faults.errors)
+        repair = request.followed_by(judged.reply.text, remark)
+        return replace(repair, max_tokens=turn.max_tokens, defaulted=turn.defaulted)
+    # Cut off, or nothing at all, which is most often reasoning that took all the room.
+    room, most = turn.max_tokens or 0, models.abilities(judged.reply.model).max_output
+    more = min(room * _MORE_ROOM, most or room * _MORE_ROOM)
+    if more > room:
+        return replace(turn, max_tokens=more, defaulted=turn.defaulted - {"max_tokens"})
+    return turn if not judged.reply.text.strip() else None
+
+
+def _failed(judged: _Judged, journey: Journey) -> StructuredOutputError:
+    faults = judged.faults
+    listed = "; ".join(str(fault) for fault in faults.errors[:_LISTED])
+    more = len(faults.errors) - _LISTED
+    error = StructuredOutputError(
+        f"LLM did not return valid JSON: {listed}{f'; and {more} more' if more > 0 else ''}",
+        provider=journey.account.provider,
+        request_id=judged.reply.request_id,
+    )
+    error.raw = faults.raw
+    error.errors = tuple((fault.path, fault.message) for fault in faults.errors)
+    error.partial = judged.reply
+    return error
+
+
+def _of_the_form(error: InvalidRequestError) -> bool:
+    """Whether another form of the same question may be accepted."""
+    return not isinstance(error, ContextLengthError) and bool(_ABOUT_FORM.search(str(error)))
+
+
+def _form_key(request: Request, wanted: Wanted, journey: Journey) -> tuple[str, int]:
+    return _living(request, journey), hash(wanted.schema.text)
+
+
+def _living(request: Request, journey: Journey) -> str:
+    return journey.account.living(request.model)
+
+
+def _as_reply(text: str, request: Request, journey: Journey) -> Reply:
+    """What a failed call had written, as if it were its answer."""
+    return Reply(text, _living(request, journey), journey.account.provider)

@@ -1,0 +1,271 @@
+"""
+Talk to a language model on Groq or AWS Bedrock.
+
+    from services.llm_client import create_llm_client
+
+    client = create_llm_client()  # USE_GROQ decides
+    client.generate(prompt="Why is the sky blue?")
+
+This module is the public face, and alone builds SDK clients and calls them: `Groq`, `boto3`,
+`settings` and `time.sleep` are looked up here, so that tests may patch them here. The SDKs are
+imported when they are first looked up. What happens to a request stands in `llm/flow.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from enum import Enum
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from .llm import knobs
+from .llm.bedrock_wire import BedrockWire
+from .llm.client import LLMClient
+from .llm.deadline import http_client
+from .llm.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ContentFilteredError,
+    ContextLengthError,
+    InvalidRequestError,
+    LLMError,
+    LLMTimeoutError,
+    ModelNotFoundError,
+    ProviderUnavailableError,
+    RateLimitError,
+    RetriesExhaustedError,
+    StructuredOutputError,
+    TruncatedError,
+)
+from .llm.forks import ForkLock
+from .llm.groq_wire import GroqWire
+from .llm.hang_up import listen_in
+from .llm.spelling import OneSpelling
+from .llm.types import Attempt, Reply, ToolCall, Usage
+from .llm.workers import Workers
+
+if TYPE_CHECKING:
+    import boto3
+    from groq import AsyncGroq, Groq
+
+#: The host's settings: any object with the fields it needs, `config.settings` of this backend.
+settings: Any = import_module(
+    "config" if __package__ == "services" else "..config", __package__
+).settings
+
+# Where a test reloads this module, the SDKs are looked up anew.
+for _name in ("Groq", "boto3"):
+    globals().pop(_name, None)
+
+
+def _has_groq() -> bool:
+    # What a test puts into sys.modules, None or a stand-in, has no spec to be found by.
+    known = "groq" in sys.modules
+    return sys.modules["groq"] is not None if known else find_spec("groq") is not None
+
+
+#: Whether the groq package is there.
+GROQ_AVAILABLE: bool = _has_groq()
+
+
+def __getattr__(name: str) -> Any:
+    """Import an SDK when it is first looked up: who uses one provider pays for no other."""
+    if name == "Groq":
+        # None is not kept: it is no lasting answer where a test only pretends.
+        return globals().setdefault(name, import_module("groq").Groq) if _has_groq() else None
+    if name == "boto3":
+        return globals().setdefault(name, import_module(name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _sdk(name: str) -> Any:
+    """What this module's *name* is at this moment: a test may have patched it."""
+    return globals()[name] if name in globals() else __getattr__(name)
+
+
+class ModelType(str, Enum):
+    """The Bedrock models that are called through InvokeModel."""
+
+    CLAUDE_3_SONNET = "anthropic.claude-3-sonnet-20240229-v1:0"
+    CLAUDE_3_HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
+    CLAUDE_3_OPUS = "anthropic.claude-3-opus-20240229-v1:0"
+    LLAMA_3_70B = "meta.llama3-70b-instruct-v1:0"
+    LLAMA_3_8B = "meta.llama3-8b-instruct-v1:0"
+    MIXTRAL_8X7B = "mistral.mixtral-8x7b-instruct-v0:1"
+
+
+class GroqClient(GroqWire):
+    """A client of Groq's chat completions, on the groq SDK.
+
+    *api_key* and *model* are those of the settings by default, *base_url* too (without
+    `/openai/v1`). *timeout* is in seconds for a whole call, *max_retries* the further attempts
+    after a passing fault. Raises ImportError without the groq package, and ConfigurationError
+    (a ValueError) without a usable key.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        model: str | None = None,
+        temperature: float = 0.7,
+        max_tokens: int = 4096,
+        base_url: str | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+    ) -> None:
+        if not GROQ_AVAILABLE or _sdk("Groq") is None:
+            raise ImportError("Groq library not installed. Install it with: pip install groq")
+        known = knobs.read(settings)
+        super().__init__("groq", known, timeout, max_retries)
+        self.api_key = knobs.secret("api_key", api_key) or knobs.secret(
+            "GROQ_API_KEY", known.GROQ_API_KEY
+        )
+        if not self.api_key:
+            raise ConfigurationError(
+                "Groq API key is required. Set GROQ_API_KEY in environment.", provider="groq"
+            )
+        self.default_model = model or known.GROQ_MODEL
+        self.default_temperature = temperature
+        self.default_max_tokens = max_tokens
+        self._base_url = knobs.endpoint("GROQ_BASE_URL", base_url or known.GROQ_BASE_URL)
+        self.client = self._adopted(self._connect())
+        if self._is_real:
+            self._keep_answers(str(self.client.base_url))
+
+    def rest(self, seconds: float) -> None:
+        """Sleep, as this module's `time` does at this moment."""
+        time.sleep(seconds)
+
+    def _connect(self) -> Any:
+        sdk = _sdk("Groq")
+        if getattr(sdk, "__module__", "").partition(".")[0] != self._sdk_package:
+            return sdk(**self._options())
+        client = http_client("Client", self._knobs.LLM_MAX_CONCURRENCY, self.timeout)
+        return sdk(**self._options(), http_client=client)
+
+    def _connect_async(self) -> AsyncGroq:
+        client = http_client("AsyncClient", self._knobs.LLM_MAX_CONCURRENCY, self.timeout)
+        sdk: AsyncGroq = import_module("groq").AsyncGroq(**self._options(), http_client=client)
+        return sdk
+
+    def _options(self) -> dict[str, Any]:
+        # Retries have one owner, and it is not the SDK.
+        options = {"api_key": self.api_key, "timeout": self.timeout, "max_retries": 0}
+        return {**options, "base_url": self._base_url} if self._base_url else options
+
+
+class BedrockClient(BedrockWire):
+    """A client of AWS Bedrock, on boto3.
+
+    *region_name* and *model_id* are those of the settings by default, *endpoint_url* too; where
+    these hold no credentials, boto3's own chain finds them. *timeout* is in seconds for a whole
+    call, *max_retries* the further attempts after a passing fault. Raises ConfigurationError (a
+    ValueError) for half a pair of keys.
+    """
+
+    def __init__(
+        self,
+        region_name: str | None = None,
+        model_id: str | None = None,
+        temperature: float = 0.7,
+        max_tokens: int = 4096,
+        endpoint_url: str | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+    ) -> None:
+        known = knobs.read(settings)
+        self.region_name = region_name or known.AWS_REGION
+        super().__init__("bedrock", known, timeout, max_retries, self.region_name)
+        self.default_model_id = model_id or known.BEDROCK_MODEL_ID
+        self.default_temperature = temperature
+        self.default_max_tokens = max_tokens
+        self._credentials = knobs.aws_credentials(known)
+        self._endpoint_url = endpoint_url or known.AWS_ENDPOINT_URL_BEDROCK_RUNTIME or None
+        self._read_timeout = self.timeout
+        self.client = self._adopted(self._connect())
+        if self._is_real:
+            self._keep_answers(self.client.meta.endpoint_url)
+        self._workers = Workers(known.LLM_MAX_CONCURRENCY, "bedrock")
+
+    def rest(self, seconds: float) -> None:
+        """Sleep, as this module's `time` does at this moment."""
+        time.sleep(seconds)
+
+    def _connect(self, read_timeout: float | None = None) -> Any:
+        config = import_module("botocore.config").Config(
+            # Retries have one owner, and it is not the SDK.
+            retries={"total_max_attempts": 1},
+            connect_timeout=self.timeout,
+            read_timeout=read_timeout or self._read_timeout,
+            max_pool_connections=self._knobs.LLM_MAX_CONCURRENCY,
+            tcp_keepalive=True,
+        )
+        with _connecting:
+            made = _sdk("boto3").client(
+                "bedrock-runtime",
+                region_name=self.region_name,
+                endpoint_url=self._endpoint_url,
+                config=config,
+                **self._credentials,
+            )
+        return listen_in(made)
+
+
+def create_llm_client() -> GroqClient | BedrockClient:
+    """Return the client that the settings ask for: Groq where USE_GROQ is true, else Bedrock.
+
+    Clients of one account share its quota, however many are made. Raises as their constructors.
+    """
+    known = knobs.read(settings)
+    client = (
+        GroqClient()
+        if known.USE_GROQ
+        else BedrockClient(
+            temperature=known.BEDROCK_TEMPERATURE, max_tokens=known.BEDROCK_MAX_TOKENS
+        )
+    )
+    if isinstance(
+        client, (GroqWire, BedrockWire)
+    ):  # a test may have put a stand-in in the class's place
+        client.share_account()
+    return client
+
+
+__all__ = [
+    "GROQ_AVAILABLE",
+    "Attempt",
+    "AuthenticationError",
+    "BedrockClient",
+    "ConfigurationError",
+    "ContentFilteredError",
+    "ContextLengthError",
+    "Groq",
+    "GroqClient",
+    "InvalidRequestError",
+    "LLMClient",
+    "LLMError",
+    "LLMTimeoutError",
+    "ModelNotFoundError",
+    "ModelType",
+    "ProviderUnavailableError",
+    "RateLimitError",
+    "Reply",
+    "RetriesExhaustedError",
+    "StructuredOutputError",
+    "ToolCall",
+    "TruncatedError",
+    "Usage",
+    "boto3",
+    "create_llm_client",
+    "settings",
+    "time",
+]
+
+#: Held while boto3 makes a client, which it cannot do in two threads at once.
+_connecting = ForkLock()
+
+
+# One quota, and one set of classes to catch, however the import is spelled.
+OneSpelling(__package__, ("llm_client", "llm")).install()

@@ -1,0 +1,252 @@
+"""The cache, identical calls in flight and the day's budget, as a list of effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import pytest
+
+from services.llm import flow, retry
+from services.llm.account import Account
+from services.llm.budget import DailyBudget
+from services.llm.cache import Cache
+from services.llm.errors import (
+    AuthenticationError,
+    InvalidRequestError,
+    LLMError,
+    LLMTimeoutError,
+    RateLimitError,
+)
+from services.llm.flights import Flight, Flights, StillFlying, WouldDeadlock
+from services.llm.journey import Terms
+from services.llm.tokens import input_estimate
+from services.llm.types import Ask, Flow, Join, Reply, Request, Send, Usage
+from tests.engine.scripted import Clock, Drive, account, says
+
+REQUEST = Request("openai/gpt-oss-120b", ({"role": "user", "content": "hi"},), 0.7, 100)
+
+
+class Shelf:
+    """A store in a dict."""
+
+    def __init__(self, *, blocking: bool) -> None:
+        self.blocking = blocking
+        self.entries: dict[str, dict[str, Any]] = {}
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        return self.entries.get(key)
+
+    def put(self, key: str, value: Mapping[str, Any]) -> None:
+        self.entries[key] = dict(value)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Sum:
+    """A day's tokens in memory."""
+
+    def __init__(self) -> None:
+        self.tokens = 0
+
+    def add(self, tokens: int, now: float, *, day: str | None = None) -> int:
+        self.tokens += tokens
+        return self.tokens
+
+
+def call(to: Account, request: Request = REQUEST, timeout: float = 120.0) -> Flow[Reply]:
+    way = partial(flow.answer, request)
+    return flow.travel(Terms(retry.riding_out(3), timeout), to, way)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def keeping(clock: Clock) -> Account:
+    """An account that keeps its answers in memory."""
+    to = account(clock)
+    to.cache = Cache(Shelf(blocking=False), "groq", "https://example.test")
+    to.flights = Flights()
+    return to
+
+
+def test_a_kept_answer_sends_nothing_and_costs_nothing(clock: Clock, keeping: Account) -> None:
+    first = Drive(clock, [says("Yes.")]).run(call(keeping))
+    drive = Drive(clock, [])
+    again = drive.run(call(keeping))
+    assert ([], False, True) == (drive.effects, first.cached, again.cached)
+    assert ("Yes.", 0.0, ()) == (again.text, again.cost, again.attempts)
+
+
+def test_a_slow_store_is_asked_as_an_effect(clock: Clock) -> None:
+    to = account(clock)
+    to.cache = Cache(Shelf(blocking=True), "groq", "https://example.test")
+    drive = Drive(clock, [says("Yes.")])
+    drive.run(call(to))
+    assert [Ask, Ask, Send, Ask] == [type(effect) for effect in drive.effects]
+
+
+def test_what_landed_between_the_look_and_the_claim_is_not_asked_for_again(
+    clock: Clock, keeping: Account
+) -> None:
+    Drive(clock, [says("Yes.")]).run(call(keeping))
+    assert keeping.cache is not None
+    shelf = keeping.cache.store
+    looks = iter([None, *[shelf.get(keeping.cache.key_of(REQUEST))] * 9])
+    shelf.get = lambda key: next(looks)  # type: ignore[method-assign] # misses what is there, once
+    drive = Drive(clock, [])
+    assert drive.run(call(keeping)).cached
+    assert ([], 0) == (drive.effects, len(keeping.flights))
+
+
+def test_an_identical_call_joins_the_one_in_flight(clock: Clock, keeping: Account) -> None:
+    leading, following = call(keeping), call(keeping)
+    assert isinstance(next(leading), Send)
+    joining = next(following)
+    assert isinstance(joining, Join)
+    assert 120.0 == joining.timeout
+    with pytest.raises(StopIteration) as landed:
+        leading.send(says("Yes."))
+    with pytest.raises(StopIteration) as arrived:
+        following.send(landed.value.value)
+    assert (True, "Yes.", ()) == (
+        arrived.value.value.cached,
+        arrived.value.value.text,
+        arrived.value.value.attempts,
+    )
+
+
+def test_a_follower_whose_own_time_is_over_is_told_so(clock: Clock, keeping: Account) -> None:
+    leading, following = call(keeping), call(keeping, timeout=5.0)
+    next(leading)
+    next(following)
+    with pytest.raises(LLMTimeoutError, match="No answer within 5 seconds"):
+        following.throw(StillFlying())
+    leading.close()
+
+
+def test_a_follower_that_would_stop_its_own_leader_makes_the_call_itself(
+    clock: Clock, keeping: Account
+) -> None:
+    leading, following = call(keeping), call(keeping)
+    next(leading)
+    assert isinstance(next(following), Join)
+    assert isinstance(following.throw(WouldDeadlock()), Send)
+    with pytest.raises(StopIteration) as done:
+        following.send(says("Mine."))
+    assert ("Mine.", False) == (done.value.value.text, done.value.value.cached)
+    leading.close()
+
+
+def test_the_follower_of_a_leader_that_left_leads(clock: Clock, keeping: Account) -> None:
+    leading, following = call(keeping), call(keeping)
+    next(leading)
+    joining = next(following)
+    assert isinstance(joining, Join)
+    leading.close()
+    assert isinstance(joining.flight, Flight)
+    heir = joining.flight._result()
+    assert isinstance(following.send(heir), Send)
+    with pytest.raises(StopIteration) as landed:
+        following.send(says("Yes."))
+    assert ("Yes.", 0) == (landed.value.value.text, len(keeping.flights))
+
+
+@pytest.mark.parametrize(
+    ("error", "shared"),
+    [
+        (InvalidRequestError("No", status=400), True),
+        (AuthenticationError("No", status=401), False),
+        (RateLimitError("No", status=429), False),
+    ],
+)
+def test_a_failure_of_the_request_itself_is_every_followers(
+    clock: Clock, keeping: Account, error: LLMError, shared: bool
+) -> None:
+    leading, following = call(keeping), call(keeping)
+    next(leading)
+    joining = next(following)
+    assert isinstance(joining, Join)
+    with pytest.raises(type(error)):
+        leading.throw(error)
+    assert isinstance(joining.flight, Flight)
+    if shared:
+        with pytest.raises(type(error)):
+            joining.flight._result()
+    else:
+        assert isinstance(following.send(joining.flight._result()), Send)
+    following.close()
+    assert 0 == len(keeping.flights)
+
+
+def test_a_leader_that_had_no_time_hands_over(clock: Clock, keeping: Account) -> None:
+    leading, following = call(keeping, timeout=5.0), call(keeping)
+    next(leading)
+    joining = next(following)
+    assert isinstance(joining, Join)
+    clock.now += 5
+    with pytest.raises(LLMTimeoutError):
+        leading.throw(LLMTimeoutError("late"))
+    assert isinstance(joining.flight, Flight)
+    assert isinstance(following.send(joining.flight._result()), Send)
+    following.close()
+
+
+def budgeted(clock: Clock, tokens: int) -> tuple[Account, Sum]:
+    to, day = account(clock), Sum()
+    to.budget = DailyBudget(tokens, day)
+    return to, day
+
+
+def test_the_budget_is_booked_by_estimate_and_trued_up_by_the_answer(clock: Clock) -> None:
+    to, day = budgeted(clock, 1000)
+    running = call(to)
+    asked = next(running)
+    assert isinstance(asked, Ask)
+    running.send(asked.call())
+    assert day.tokens > 100
+    truing = running.send(says("Yes."))
+    assert isinstance(truing, Ask)
+    truing.call()
+    assert 10 == day.tokens
+
+
+@pytest.mark.parametrize(
+    ("outcome", "owed"),
+    [
+        (InvalidRequestError("No", status=400), 0),
+        (LLMTimeoutError("late", verdict=None), 0),
+        (Reply("Yes.", "m", "groq", "stop", Usage()), input_estimate(REQUEST) + 100),
+    ],
+)
+def test_a_failure_owes_nothing_and_an_uncounted_answer_its_estimate(
+    clock: Clock, outcome: Reply | LLMError, owed: int
+) -> None:
+    to, day = budgeted(clock, 1000)
+    drive = Drive(clock, [outcome] * 3)
+    if isinstance(outcome, LLMError):
+        with pytest.raises(type(outcome)):
+            drive.run(call(to))
+    else:
+        drive.run(call(to))
+    assert owed == day.tokens
+
+
+def test_over_the_budget_nothing_is_sent(clock: Clock) -> None:
+    to, day = budgeted(clock, 50)
+    with pytest.raises(RateLimitError, match="Daily token budget exceeded"):
+        Drive(clock, []).run(call(to))
+    assert (0, 0) == (day.tokens, len(to.window.times))
+
+
+def test_a_booking_of_the_budget_is_given_back_where_the_window_is_full(clock: Clock) -> None:
+    to, day = budgeted(clock, 1000)
+    to.window.amount = 0
+    with pytest.raises(LLMError):
+        Drive(clock, []).run(call(to))
+    assert 0 == day.tokens

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from services.llm.gate import Gate
+
+
+def test_a_free_gate_lets_in_at_once() -> None:
+    assert Gate(1).enter().done()
+
+
+def test_who_finds_no_place_waits_and_comes_in_in_order() -> None:
+    gate = Gate(1)
+    inside, first, second = gate.enter(), gate.enter(), gate.enter()
+    gate.leave(inside)
+    assert (True, False) == (first.done(), second.done())
+
+
+def test_who_gives_up_waiting_is_passed_over() -> None:
+    gate = Gate(1)
+    inside, first, second = gate.enter(), gate.enter(), gate.enter()
+    gate.leave(first)
+    gate.leave(inside)
+    assert second.done()
+
+
+def test_a_place_that_nobody_waits_for_is_free_again() -> None:
+    gate = Gate(1)
+    gate.leave(gate.enter())
+    assert gate.enter().done()
+
+
+def test_nobody_is_inside_in_a_child() -> None:
+    gate = Gate(1)
+    gate.enter()
+    gate.after_fork()
+    assert gate.enter().done()
+
+
+def test_threads_never_share_a_place() -> None:
+    gate, inside, most = Gate(3), 0, 0
+    counting = threading.Lock()
+
+    def visit() -> None:
+        nonlocal inside, most
+        for _ in range(50):
+            place = gate.enter()
+            place.result(timeout=10)
+            with counting:
+                inside += 1
+                most = max(most, inside)
+            with counting:
+                inside -= 1
+            gate.leave(place)
+
+    threads = [threading.Thread(target=visit) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 1 <= most <= 3
+    assert [True] * 3 == [gate.enter().done() for _ in range(3)]
+
+
+class GateMachine(RuleBasedStateMachine):
+    """Any order of coming, leaving and giving up, against a queue kept by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = Gate(2)
+        self.inside: list[Future[None]] = []
+        self.queue: list[Future[None]] = []
+
+    @rule()
+    def come(self) -> None:
+        (self.inside if len(self.inside) < 2 else self.queue).append(self.gate.enter())
+
+    @precondition(lambda self: self.inside)
+    @rule(which=st.integers(0, 1))
+    def leave(self, which: int) -> None:
+        self.gate.leave(self.inside.pop(which % len(self.inside)))
+        if self.queue:
+            self.inside.append(self.queue.pop(0))
+
+    @precondition(lambda self: self.queue)
+    @rule(which=st.integers(0, 9))
+    def give_up(self, which: int) -> None:
+        self.gate.leave(self.queue.pop(which % len(self.queue)))
+
+    @invariant()
+    def the_first_to_come_are_inside(self) -> None:
+        assert all(place.done() for place in self.inside)
+        assert not any(place.done() for place in self.queue)
+
+
+TestGateMachine = GateMachine.TestCase
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_as_many_as_its_size_are_inside(size: int) -> None:
+    gate = Gate(size)
+    assert [True] * size + [False] == [gate.enter().done() for _ in range(size + 1)]

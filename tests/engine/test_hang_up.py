@@ -1,0 +1,144 @@
+"""A call that nobody waits for is cut off where it stands, and no other with it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from services.llm.hang_up import Line, listen_in
+
+
+class Connection:
+    """As urllib3's: connected when it first has to be."""
+
+    def __init__(self) -> None:
+        self.sock: socket.socket | None = None
+        self.asked: list[str] = []
+
+    def connect(self) -> None:
+        self.sock, self.other = socket.socketpair()
+
+    def request(self, method: str) -> None:
+        if self.sock is None:
+            self.connect()
+        self.asked.append(method)
+
+
+class Pool:
+    """As urllib3's: knows the class of its connections."""
+
+    ConnectionCls: Any = Connection
+
+
+class Kept:
+    """All connections of a test, so that they can be closed."""
+
+    def __init__(self) -> None:
+        session = SimpleNamespace(_pool_classes_by_scheme={"http": Pool})
+        client = SimpleNamespace(_endpoint=SimpleNamespace(http_session=session))
+        assert client is listen_in(client)
+        self._pool = session._pool_classes_by_scheme["http"]
+        self.all: list[Any] = []
+
+    def connection(self) -> Any:
+        """A new one of the class that the client's pool has now."""
+        self.all.append(self._pool.ConnectionCls())
+        return self.all[-1]
+
+
+@pytest.fixture
+def kept() -> Iterator[Kept]:
+    connections = Kept()
+    yield connections
+    for each in connections.all:
+        if each.sock is not None:
+            each.sock.close()
+            each.other.close()
+
+
+def is_open(connection: Any) -> bool:
+    """Whether the other end can still be reached."""
+    try:
+        connection.sock.send(b"x")
+    except OSError:
+        return False
+    return True
+
+
+def test_a_call_on_the_wire_is_cut_off(kept: Kept) -> None:
+    line, connection = Line(), kept.connection()
+
+    def call() -> None:
+        connection.request("POST")
+        line.hang_up()  # as another thread would
+        assert not is_open(connection)
+
+    line.carry(call)
+    assert ["POST"] == connection.asked
+
+
+def test_a_call_that_connects_later_is_cut_off_as_it_does(kept: Kept) -> None:
+    line, connection = Line(), kept.connection()
+
+    def call() -> None:
+        line.hang_up()
+        connection.request("POST")
+
+    line.carry(call)
+    assert not is_open(connection)
+
+
+def test_a_call_that_was_cut_before_it_began_is_not_made() -> None:
+    line = Line()
+    line.hang_up()
+    with pytest.raises(ConnectionAbortedError):
+        line.carry(lambda: pytest.fail("it was made"))
+
+
+def test_a_call_that_has_ended_leaves_its_connection_to_others(kept: Kept) -> None:
+    line, connection = Line(), kept.connection()
+    line.carry(lambda: connection.request("POST"))
+    line.hang_up()
+    assert is_open(connection)
+
+
+def test_a_connection_that_carries_another_call_by_now_is_left_alone(kept: Kept) -> None:
+    line, other, connection = Line(), Line(), kept.connection()
+
+    def call() -> None:
+        connection.request("POST")
+        # Back in the pool before the call has ended, and taken out of it by another.
+        other.carry(lambda: connection.request("GET"))
+        line.hang_up()
+
+    line.carry(call)
+    assert is_open(connection)
+
+
+def test_a_connection_that_the_server_has_closed_needs_no_cut(kept: Kept) -> None:
+    line, connection = Line(), kept.connection()
+
+    def call() -> None:
+        connection.request("POST")
+        connection.sock.close()
+        line.hang_up()
+
+    line.carry(call)
+
+
+def test_connections_of_others_are_not_noted(kept: Kept) -> None:
+    connection = kept.connection()
+    connection.request("POST")  # by a thread that is on no line
+    assert is_open(connection)
+    assert not hasattr(connection, "line")
+
+
+@pytest.mark.parametrize(
+    "client", [object(), SimpleNamespace(_endpoint=SimpleNamespace(http_session=object()))]
+)
+def test_a_client_without_pools_is_returned_as_it_is(client: Any) -> None:
+    assert client is listen_in(client)

@@ -1,0 +1,76 @@
+"""One thing per event loop, closed before its loop is."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from itertools import count
+
+from services.llm.per_loop import PerLoop
+
+
+class Things:
+    """Numbers, and those that were closed, each with whether its loop still ran."""
+
+    def __init__(self) -> None:
+        self.numbers = count(1)
+        self.closed: list[tuple[int, bool]] = []
+        self.kept = PerLoop(lambda: next(self.numbers), self._close)
+
+    async def _close(self, number: int) -> None:
+        await asyncio.sleep(0)
+        self.closed.append((number, asyncio.get_running_loop().is_running()))
+
+
+def test_a_loop_has_one_thing_and_another_loop_another() -> None:
+    things = Things()
+
+    async def scene() -> list[int]:
+        return list(await asyncio.gather(*(things.kept.get() for _ in range(5))))
+
+    assert [[1] * 5, [2] * 5] == [asyncio.run(scene()), asyncio.run(scene())]
+
+
+def test_a_thing_is_closed_with_its_loop() -> None:
+    things = Things()
+    for _ in range(3):
+        asyncio.run(things.kept.get())
+    assert [(1, True), (2, True), (3, True)] == things.closed
+    assert {} == things.kept._things
+
+
+def test_a_thing_that_was_closed_by_hand_is_made_anew() -> None:
+    things = Things()
+
+    async def scene() -> list[int]:
+        first = await things.kept.get()
+        await things.kept.aclose()
+        await things.kept.aclose()
+        return [first, await things.kept.get()]
+
+    assert [1, 2] == asyncio.run(scene())
+    assert [(1, True), (2, True)] == things.closed
+
+
+def test_what_belongs_to_another_process_is_dropped_and_not_closed() -> None:
+    things = Things()
+
+    async def scene() -> int:
+        await things.kept.get()
+        things.kept.forget()
+        return await things.kept.get()
+
+    assert 2 == asyncio.run(scene())
+
+
+def test_loops_that_were_closed_without_ending_their_generators_are_let_go() -> None:
+    things = Things()
+    for _ in range(4):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(things.kept.get())
+        loop.close()
+    gc.collect()
+    assert ([], 1) == (things.closed, len(things.kept._things))
+    assert 5 == asyncio.run(things.kept.get())
+    assert [(5, True)] == things.closed
+    assert {} == things.kept._things

@@ -1,0 +1,93 @@
+"""A sandbox, a clock that tests move, and clients of every kind that live by the two."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pytest
+
+from sandbox import Sandbox
+from services import llm_client
+from tests.wire.clock import VirtualTime
+from tests.wire.faces import KINDS, Face, settings
+
+OpenFace = Callable[..., Face]
+
+
+@pytest.fixture(scope="session")
+def one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trust store that loads at once, where nothing is reached by TLS anyway."""
+    end = "-----END CERTIFICATE-----\n"
+    first, *_ = Path(certifi.where()).read_text(encoding="ascii").split(end)
+    file = tmp_path_factory.mktemp("trust") / "one.pem"
+    file.write_text(first[first.index("-----BEGIN") :] + end, encoding="ascii")
+    return file
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch, one_certificate: Path) -> None:
+    """Nothing of the machine's own configuration reaches an SDK."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(one_certificate))
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "GROQ_", "LLM_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@pytest.fixture
+def virtual(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
+    """Time that stands still unless somebody sleeps."""
+    clock = VirtualTime()
+    clock.rule(monkeypatch)
+    return clock
+
+
+@pytest.fixture
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """A provider on loopback; by the virtual clock in a test that has one."""
+    clocks: dict[str, Any] = {}
+    if "virtual" in request.fixturenames:
+        virtual: VirtualTime = request.getfixturevalue("virtual")
+        clocks = {"clock": virtual.now, "wall_clock": virtual.wall}
+    with Sandbox(**clocks) as running:
+        yield running
+
+
+@pytest.fixture
+def open_client(
+    request: pytest.FixtureRequest, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[OpenFace]:
+    """Make a face of the kind that is named, with these knobs; all are closed after the test."""
+    with ExitStack() as closing:
+
+        def opened(kind: str, arguments: dict[str, Any] | None = None, **knobs: object) -> Face:
+            monkeypatch.setattr(llm_client, "settings", settings(sandbox.url, **knobs))
+            face = Face(kind, arguments or {})
+            closing.callback(face.close)
+            if "virtual" in request.fixturenames:
+                virtual: VirtualTime = request.getfixturevalue("virtual")
+                face.client._account.now = virtual.now
+                face.client._account.wall = virtual.wall
+            return face
+
+        yield opened
+
+
+@pytest.fixture(params=KINDS)
+def open_face(request: pytest.FixtureRequest, open_client: OpenFace) -> OpenFace:
+    """Make a face with these knobs; the test runs for each of the four kinds."""
+    kind: str = request.param
+    return lambda **knobs: open_client(kind, **knobs)
+
+
+@pytest.fixture
+def face(open_face: OpenFace) -> Face:
+    """A face with the default knobs; the test runs for each of the four kinds."""
+    return open_face()

@@ -1,0 +1,116 @@
+"""What callers and settings may say beyond a prompt, and that it reaches the provider."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from sandbox import Sandbox
+from services.llm_client import ConfigurationError, ContextLengthError, RateLimitError
+from tests.wire.clock import VirtualTime
+from tests.wire.conftest import OpenFace
+from tests.wire.faces import Face
+
+
+def test_a_conversation_is_sent_in_its_order(face: Face, sandbox: Sandbox) -> None:
+    said = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
+    face.respond("three", "Be brief.", messages=said)
+    body = sandbox.exchanges[0].body
+    assert "Be brief." in str(body.get("system", body["messages"][0]))
+    turns = [turn for turn in body["messages"] if turn["role"] != "system"]
+    assert ["user", "assistant", "user"] == [turn["role"] for turn in turns]
+    assert all(word in str(turn) for word, turn in zip(["one", "two", "three"], turns, strict=True))
+
+
+def test_messages_alone_are_enough(face: Face) -> None:
+    assert "Sandbox: hi" == face.respond(messages=[{"role": "user", "content": "hi"}]).text
+
+
+@pytest.mark.parametrize("nothing", [{}, {"messages": []}, {"system_prompt": "Be brief."}])
+def test_there_must_be_something_to_ask(
+    face: Face, sandbox: Sandbox, nothing: dict[str, object]
+) -> None:
+    with pytest.raises(ConfigurationError, match="give a prompt, or messages"):
+        face.respond(**nothing)
+    assert [] == sandbox.exchanges
+
+
+def test_groqs_newer_name_of_the_length_is_understood(face: Face, sandbox: Sandbox) -> None:
+    face.generate("hi", max_completion_tokens=77)
+    body = sandbox.exchanges[0].body
+    assert 77 == body.get("max_tokens", body.get("inferenceConfig", {}).get("maxTokens"))
+    with pytest.raises(ConfigurationError, match="max_completion_tokens is 0"):
+        face.generate("hi", max_completion_tokens=0)
+
+
+def test_a_schema_that_is_none_is_an_error_before_any_call(face: Face, sandbox: Sandbox) -> None:
+    with pytest.raises(ConfigurationError):
+        face.structured("hi", {"type": "no such type"})
+    assert [] == sandbox.exchanges
+
+
+def test_a_structured_answer_is_the_object_itself(face: Face) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    assert isinstance(face.structured("hi", schema)["n"], int)
+
+
+@pytest.mark.parametrize(("given", "sent"), [({}, 0.3), ({"temperature": 0.9}, 0.9)])
+def test_a_structured_answer_is_asked_for_coolly_unless_told_otherwise(
+    face: Face, sandbox: Sandbox, given: dict[str, float], sent: float
+) -> None:
+    face.structured("hi", {"type": "object"}, **given)
+    body = sandbox.exchanges[0].body
+    assert sent == body.get("inferenceConfig", body)["temperature"]
+
+
+def test_the_days_requests_are_limited_per_model(
+    open_face: OpenFace, sandbox: Sandbox, virtual: VirtualTime
+) -> None:
+    face = open_face(GROQ_REQUESTS_PER_DAY=2, BEDROCK_REQUESTS_PER_DAY=2)
+    for _ in range(2):
+        face.generate("hi")
+    with pytest.raises(RateLimitError, match=r"Please wait 43200\.0 seconds"):
+        face.generate("hi")
+    face.generate("hi", model="sandbox/text?text=another")
+    assert 3 == len(sandbox.exchanges)
+
+
+def test_the_days_tokens_are_limited_per_model(
+    open_face: OpenFace, sandbox: Sandbox, virtual: VirtualTime
+) -> None:
+    face = open_face(GROQ_TOKENS_PER_DAY=4000, BEDROCK_TOKENS_PER_DAY=4000)
+    with pytest.raises(ContextLengthError):
+        face.generate("hi")
+    assert "Sandbox: hi" == face.generate("hi", max_tokens=100)
+
+
+def test_an_answer_is_kept_where_the_settings_say_so(
+    open_face: OpenFace, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    place = f"json:{tmp_path / 'answers.json'}"
+    first, second = open_face(LLM_CACHE_URL=place), open_face(LLM_CACHE_URL=place)
+    sent, kept = first.respond("hi"), second.respond("hi")
+    assert (False, True, 1) == (sent.cached, kept.cached, len(sandbox.exchanges))
+    assert (sent.text, sent.usage, sent.model) == (kept.text, kept.usage, kept.model)
+    second.respond("hi", temperature=0.1)
+    assert 2 == len(sandbox.exchanges)
+
+
+def test_a_place_that_is_none_is_named(open_face: OpenFace) -> None:
+    with pytest.raises(ConfigurationError, match="LLM_CACHE_URL"):
+        open_face(LLM_CACHE_URL="no-such-store:x")
+
+
+@pytest.mark.parametrize("kind", ["groq async", "bedrock async"])
+def test_identical_calls_at_one_time_are_one_call(
+    open_client: OpenFace, sandbox: Sandbox, tmp_path: Path, kind: str
+) -> None:
+    face = open_client(kind, LLM_CACHE_URL=f"sqlite:{tmp_path / 'answers.db'}")
+
+    async def scene() -> list[str]:
+        return list(await asyncio.gather(*(face.client.agenerate("hi") for _ in range(20))))
+
+    assert ["Sandbox: hi"] * 20 == face.run(scene())
+    assert 1 == len(sandbox.exchanges)

@@ -1,0 +1,123 @@
+"""No key, organisation or prompt is in a log record, an error, its causes or a client's repr."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox import Answer, Fault, Sandbox
+from services.llm_client import LLMError
+from tests.wire.clock import VirtualTime
+from tests.wire.conftest import OpenFace
+from tests.wire.faces import SECRETS, Face
+
+PROMPT = "the confidential prompt about Mr. Kaczmarek"
+SYSTEM = "the confidential instructions of the house"
+ORGANISATION = "org_00000000000000000000sandbox"  # which every 429 of the sandbox names
+HIDDEN = (*SECRETS, PROMPT, SYSTEM, ORGANISATION, ORGANISATION.removeprefix("org_"))
+
+FAULTS: dict[str, Answer | Fault] = {
+    "429": Fault.rate_limited("9"),
+    "413": Fault.too_large(),
+    "401": Fault.invalid_key(),
+    "403": Fault.error(403, "User: arn:aws:iam::123456789012:user/eve may not do this."),
+    "400": Fault.error(400, f"Invalid key {SECRETS[0]} of {ORGANISATION}"),
+    "500": Fault.error(500),
+    "reset": Fault.reset(),
+    "cut": Fault.cut_off(),
+    "broken": Fault.malformed_json(),
+    "page": Fault.html(502, f"<html>{SECRETS[0]} {ORGANISATION}</html>"),
+    "length": Answer.truncated("Half of a"),
+    "not found": Fault.model_not_found(),
+}
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """All that our own loggers say, at their most talkative."""
+    with caplog.at_level(logging.DEBUG, "services"):
+        yield caplog
+
+
+def ours(logged: pytest.LogCaptureFixture) -> list[str]:
+    """Our own log lines, formatted as a handler would."""
+    form = logging.Formatter()
+    return [form.format(each) for each in logged.records if each.name.startswith("services")]
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def assert_hidden(*texts: str) -> None:
+    """Nothing hidden is in any of the texts."""
+    assert [] == [(secret, text) for text in texts for secret in HIDDEN if secret in text]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_error_and_its_causes_hold_no_secret(
+    face: Face,
+    sandbox: Sandbox,
+    virtual: VirtualTime,
+    logged: pytest.LogCaptureFixture,
+    fault: str,
+) -> None:
+    sandbox.script(*[FAULTS[fault]] * 9)
+    with pytest.raises(LLMError) as caught:
+        face.generate(PROMPT, SYSTEM)
+    for error in chain(caught.value):
+        assert_hidden(str(error), repr(error), repr(error.args))
+    assert_hidden("".join(traceback.format_exception(caught.value)))
+    assert_hidden(repr(caught.value.attempts), caught.value.label, *ours(logged))
+
+
+@pytest.mark.parametrize("kind", ["groq", "groq async"])
+def test_a_key_of_any_form_is_hidden_where_a_gateway_quotes_it(
+    open_client: OpenFace, sandbox: Sandbox, kind: str
+) -> None:
+    key = "a.gateways-own-key"
+    sandbox.script(Fault.error(400, f"We do not know the key {key}."))
+    with pytest.raises(LLMError, match=r"the key \*\*\*") as caught:
+        open_client(kind, GROQ_API_KEY=key).generate("hi")
+    assert all(key not in repr(error) for error in chain(caught.value))
+
+
+def test_nor_does_one_that_botocore_raises_before_it_sends(open_client: OpenFace) -> None:
+    with pytest.raises(LLMError) as caught:
+        open_client("bedrock").generate(PROMPT, SYSTEM, stop=[SYSTEM, 7])
+    for error in chain(caught.value):
+        assert_hidden(str(error), repr(error), repr(error.args))
+
+
+def test_a_client_shows_no_secret(face: Face) -> None:
+    face.generate(PROMPT, SYSTEM)
+    client = face.client
+    assert_hidden(repr(client), str(client), repr(client._account), repr(client._account.quota))
+    assert_hidden(
+        repr(client._knobs), repr(client._async_clients) if "groq" in repr(client) else ""
+    )
+
+
+def test_a_successful_call_logs_no_secret(
+    face: Face, sandbox: Sandbox, virtual: VirtualTime, logged: pytest.LogCaptureFixture
+) -> None:
+    sandbox.script(Fault.error(503))
+    face.generate(PROMPT, SYSTEM)
+    gone = {"groq": "mixtral-8x7b-32768", "bedrock": "anthropic.claude-v2"}
+    face.generate(PROMPT, SYSTEM, model=gone[face.provider])
+    assert_hidden(*ours(logged))
+
+
+def test_the_key_reaches_the_provider_and_nobody_else(face: Face, sandbox: Sandbox) -> None:
+    face.generate(PROMPT, SYSTEM)
+    exchange = sandbox.exchanges[0]
+    assert exchange.organisation
+    assert PROMPT in str(exchange.body)
+    for secret in SECRETS:
+        assert secret not in repr(exchange)
