@@ -1,4 +1,4 @@
-"""A server of one fixed chat completion, in a process of its own: the cost of the client is left."""
+"""A server of one fixed chat completion, in a process of its own: what is left is the client."""
 
 from __future__ import annotations
 

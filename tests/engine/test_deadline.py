@@ -58,10 +58,15 @@ class Stream:
 
     def __init__(self) -> None:
         self.timeouts: list[float | None] = []
+        self.written = b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self.timeouts.append(timeout)
         return b"x" * max_bytes
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.timeouts.append(timeout)
+        self.written += buffer
 
 
 @pytest.mark.parametrize(
@@ -76,6 +81,16 @@ def test_each_read_of_a_new_connection_asks_anew(clock: list[float], event: str)
         clock[0] += 3
     stream.read(2, 7.0)
     assert [9.0, 6.0, 3.0, 7.0] == stream.timeouts
+
+
+def test_a_long_write_is_made_in_pieces_that_ask_anew(clock: list[float]) -> None:
+    request, stream = held({"write": 9.0, "read": 9.0}), Stream()
+    request.extensions["trace"]("connection.connect_tcp.complete", {"return_value": stream})
+    text, once = bytes(range(256)) * 100, request.extensions["timeout"].get("write")
+    clock[0] += 2
+    stream.write(text, once)
+    stream.write(b"", once)
+    assert ([7.0, 7.0], text) == (stream.timeouts, stream.written)
 
 
 def test_other_events_change_nothing() -> None:

@@ -11,7 +11,6 @@ import pytest
 from pydantic import BaseModel, Field, field_validator
 
 from services.llm.structured import Answered, Faulty, Schema, judge
-from services.llm.structured.compile import _bad_pattern
 
 
 class Colour(Enum):
@@ -176,20 +175,6 @@ def test_an_invalid_schema_is_refused_before_any_call_with_its_place(
     with pytest.raises(ValueError, match="schema") as refused:
         Schema.of(spec)
     assert message in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("document", "place"),
-    [
-        ({"items": {"pattern": "(a"}}, ("items", "pattern")),
-        ({"patternProperties": {"a": {}, "(b": {}}}, ("patternProperties", "(b")),
-        ({"pattern": "a"}, ()),
-    ],
-)
-def test_a_bad_pattern_is_found_where_the_validator_does_not_say_where_it_is(
-    document: dict[str, Any], place: tuple[str, ...]
-) -> None:
-    assert _bad_pattern(document) == place
 
 
 @pytest.mark.parametrize(

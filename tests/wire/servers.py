@@ -37,6 +37,32 @@ def _drip(listener: socket.socket, every: float) -> None:
 
 
 @contextmanager
+def slowly_reading(every: float) -> Iterator[str]:
+    """Take what is sent to the URL in small pieces, one *every* so many seconds."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        sated = threading.Event()
+        thread = threading.Thread(target=_sip, args=(listener, every, sated))
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        sated.set()
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def _sip(listener: socket.socket, every: float, sated: threading.Event) -> None:
+    try:
+        connection, _ = listener.accept()
+    except OSError:  # shut down: nobody came
+        return
+    with connection:
+        try:
+            while not sated.wait(every) and connection.recv(32768):
+                pass
+        except OSError:  # the client has left, as it should
+            return
+
+
+@contextmanager
 def never_accepting() -> Iterator[str]:
     """Let every connection to the URL hang: the queue for it is full."""
     with ExitStack() as stack:

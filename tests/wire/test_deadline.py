@@ -18,7 +18,7 @@ from services.llm_client import (
 from tests.wire.clock import VirtualTime
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
-from tests.wire.servers import dripping_headers, never_accepting
+from tests.wire.servers import dripping_headers, never_accepting, slowly_reading
 
 TIMEOUT = 0.15
 #: A hang ends here; what is expected is the deadline itself.
@@ -75,6 +75,16 @@ def test_dripped_headers_are_left_at_the_deadline(open_face: OpenFace) -> None:
         assert TIMEOUT <= seconds_until_timeout(lambda: face.generate("hi", timeout=TIMEOUT)) < HANG
 
 
+def test_a_server_that_takes_its_time_to_read_is_left_at_the_deadline(
+    open_face: OpenFace,
+) -> None:
+    with slowly_reading(0.01) as url:
+        face = open_face(GROQ_BASE_URL=url, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=url)
+        prompt = "a long story " * 2_000_000
+        passed = seconds_until_timeout(lambda: face.generate(prompt, timeout=2 * TIMEOUT))
+        assert 2 * TIMEOUT <= passed < HANG
+
+
 def test_a_connection_that_is_never_made_is_given_up_at_the_deadline(open_face: OpenFace) -> None:
     with never_accepting() as url:
         face = open_face(
@@ -102,10 +112,12 @@ def test_calls_that_were_left_do_not_hold_up_later_ones(
 def test_the_thread_of_a_call_that_was_left_ends(
     open_client: OpenFace, sandbox: Sandbox, kind: str, fault: str
 ) -> None:
+    before = set(threading.enumerate())  # with threads of clients that no one has collected yet
     face = open_client(kind)
     sandbox.script(LATE[fault])
     seconds_until_timeout(lambda: face.generate("hi", timeout=0.05))
-    workers = [each for each in threading.enumerate() if each.name.startswith("bedrock")]
+    started = set(threading.enumerate()) - before
+    workers = [each for each in started if each.name.startswith("bedrock")]
     face.client.close()
     for worker in workers:
         worker.join(HANG)

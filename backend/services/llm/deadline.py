@@ -2,7 +2,7 @@
 
 httpx gives every phase of a request the same number of seconds, and every single read of the
 body as well, so a server that sends a byte now and then is waited for forever. The hooks here
-turn that number into a moment: each phase gets what is left, and so does each read.
+turn that number into a moment: each phase gets what is left, and so do each read and write.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 #: What `settimeout` takes for "now": zero would make the socket non-blocking instead.
 _AT_ONCE = 1e-6
+
+#: Bytes of one write, which waits for the reader just once; also what one TLS record holds.
+_SLICE = 16_384
 
 _CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
 
@@ -70,18 +73,30 @@ def hold_to_deadline(request: httpx.Request) -> None:
 
 
 def _on_trace(event: str, info: dict[str, Any]) -> None:
-    """Have every read of a new connection ask anew what is left (httpcore's trace extension).
+    """Have every use of a new connection ask anew what is left (httpcore's trace extension).
 
     httpcore asks for a timeout once for the headers and once for the body, and passes it on
-    with each read of them.
+    with each read and each write of them.
     """
     if event.endswith(_CONNECTED):
         stream = info["return_value"]
-        stream.read = _held(stream.read)
+        stream.read, stream.write = _reading(stream.read), _writing(stream.write)
 
 
-def _held(read: Callable[..., bytes]) -> Callable[..., bytes]:
+def _reading(read: Callable[..., bytes]) -> Callable[..., bytes]:
     def held(max_bytes: int, timeout: float | None = None) -> bytes:
-        return read(max_bytes, Left(timeout.at) if isinstance(timeout, Left) else timeout)
+        return read(max_bytes, _now_left(timeout))
 
     return held
+
+
+def _writing(write: Callable[..., None]) -> Callable[..., None]:
+    def held(buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), _SLICE):
+            write(buffer[start : start + _SLICE], _now_left(timeout))
+
+    return held
+
+
+def _now_left(timeout: float | None) -> float | None:
+    return Left(timeout.at) if isinstance(timeout, Left) else timeout

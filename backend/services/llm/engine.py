@@ -20,7 +20,7 @@ from .errors import ConfigurationError, RateLimitError
 from .forks import reset_in_child
 from .journey import Terms
 from .knobs import Knobs
-from .quota import Refusal, SlidingWindow
+from .quota import Refusal, SlidingWindow, Ticket
 from .stores import open_store
 from .structured import Schema
 from .turns import Wanted
@@ -322,14 +322,17 @@ class EngineClient(LLMClient):
         """Use one request of the window, or raise `RateLimitError` with the seconds to wait."""
         quota, now = self._account.quota, steady_now()
         ticket = quota.reserve(self._model, {"requests": 1.0}, now)
-        if isinstance(ticket, Refusal):
+        wait = ticket.wait if isinstance(ticket, Refusal) else quota.start(ticket, now)
+        if isinstance(ticket, Ticket):
+            # Settled if it has started; between the two calls another may have come first.
+            quota.refund(ticket, now)
+            quota.settle(ticket, {}, now, now)
+        if wait > 0:
             raise RateLimitError(
-                f"Rate limit exceeded. Please wait {ticket.wait:.1f} seconds",
+                f"Rate limit exceeded. Please wait {wait:.1f} seconds",
                 provider=self._account.provider,
-                retry_after=ticket.wait,
+                retry_after=wait,
             )
-        quota.start(ticket, now)
-        quota.settle(ticket, {}, now, now)
 
 
 def _close_own(owner: int, sdk: Any) -> None:

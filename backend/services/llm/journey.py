@@ -103,6 +103,11 @@ class Journey:
     def refused(self, refusal: Refusal, demand: Demand) -> LLMError:
         """No limit of ours has room in time; where there never is, waiting does not help."""
         unit = refusal.unit or "requests"
+        if refusal.wait == NEVER and unit == "requests":
+            return RateLimitError(
+                "Rate limit exceeded: a limit on requests lets none through",
+                provider=self.account.provider,
+            )
         if refusal.wait == NEVER:
             return ContextLengthError(
                 f"{demand.get(unit, 0):.0f} {unit} in one call are more than the whole limit of"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .faults import excerpt, json_path, shorten
-from .walk import JsonSchema, Tokens, branching, every, local_target
+from .walk import JsonSchema, branching, every, local_target
 
 _BACKTRACKS = 100_000
 """Steps that one pattern may take on one string; some milliseconds."""
@@ -45,7 +45,7 @@ def checked(document: JsonSchema, *, formats: bool) -> Any:
     try:
         validator = compiled(document, formats=formats)
     except jsonschema_rs.ValidationError as invalid:
-        where = json_path(list(invalid.instance_path) or _bad_pattern(document))
+        where = json_path(invalid.instance_path)
         raise ValueError(f"schema at {where}: {_reason(invalid)}") from invalid
     # The validator remembers recursive references only, and holds Python's lock while it runs.
     widest = branching(document)
@@ -65,28 +65,6 @@ def _reason(invalid: Any) -> str:
             "object, string or a list of them"
         )
     return shorten(invalid.message, 300)
-
-
-def _bad_pattern(document: JsonSchema) -> Tokens:
-    """Locate the first pattern that is none; releases before 0.58 do not say where it is."""
-    for location, node in every(document):
-        if "pattern" in node and not _is_pattern(node["pattern"]):
-            return (*location, "pattern")
-        for pattern in node.get("patternProperties", ()):
-            if not _is_pattern(pattern):
-                return (*location, "patternProperties", pattern)
-    return ()
-
-
-def _is_pattern(pattern: str) -> bool:
-    import jsonschema_rs
-
-    try:
-        compiled({"pattern": pattern}, formats=False)
-    except jsonschema_rs.ValidationError:
-        # That is the answer to the question.
-        return False
-    return True
 
 
 def _never_retrieve(uri: str) -> Any:

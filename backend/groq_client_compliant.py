@@ -1,0 +1,81 @@
+"""
+Ask Groq with several keys, and keep every limit: a client for programs and a tool for the shell.
+
+    from groq_client_compliant import GroqClient
+
+    async with GroqClient(keys) as client:
+        answer = await client.chat([{"role": "user", "content": "Why is the sky blue?"}])
+
+    python groq_client_compliant.py "Why is the sky blue?"
+
+Groq limits organisations, not keys. This client obeys those limits: another key is never a way
+around a Retry-After. It alone builds the SDK's clients here; `services/groq_compliant` is the rest.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+if TYPE_CHECKING or not __package__:
+    from services.groq_compliant.client import CompliantClient
+    from services.groq_compliant.command import run
+    from services.llm.dialects import groq as dialect
+    from services.llm.dialects.foreign import muted
+    from services.llm.types import Reply, Request
+else:  # backend.groq_client_compliant, from the repository's root
+    from .services.groq_compliant.client import CompliantClient
+    from .services.groq_compliant.command import run
+    from .services.llm.dialects import groq as dialect
+    from .services.llm.dialects.foreign import muted
+    from .services.llm.types import Reply, Request
+
+
+class GroqClient(CompliantClient):
+    """A client of Groq's chat completions for one or several keys, on the groq SDK."""
+
+    async def asend(self, request: Request, timeout: float) -> Reply:
+        """Send *request* once, with its own key, on this event loop."""
+        wire = dialect.to_wire(request)
+        _, by_key = await self._connections.get()
+        try:
+            with anyio.fail_after(timeout):
+                response = await by_key[request.key].chat.completions.create(
+                    **wire, timeout=timeout
+                )
+        except Exception as error:
+            meant = dialect.classify(error, request.model, wall=self._ring.wall())
+            keys = self._ring.keys
+            raise muted(meant, *keys) from muted(error, *keys)
+        return dialect.from_wire(response, request)
+
+    def _connect(self) -> Any:
+        """One pool, as large as the concurrency, and an SDK client for every key on it."""
+        httpx, sdk, size = import_module("httpx"), import_module("groq"), self._max_concurrency
+        pool = httpx.AsyncClient(
+            limits=httpx.Limits(max_connections=size, max_keepalive_connections=size),
+            timeout=self._request_timeout,
+            follow_redirects=True,
+        )
+        # Retries have one owner, and it is not the SDK.
+        options = {"base_url": self._base_url, "max_retries": 0, "http_client": pool}
+        return pool, {key: sdk.AsyncGroq(api_key=key, **options) for key in self._ring.keys}
+
+    async def _disconnect(self, held: Any) -> None:
+        await held[0].aclose()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line, and return its exit code."""
+    return run(GroqClient, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
+
+# Under its other spelling this is the same module.
+_twin = __name__.removeprefix("backend.") if "backend." in __name__ else f"backend.{__name__}"
+sys.modules.setdefault(_twin, sys.modules[__name__])

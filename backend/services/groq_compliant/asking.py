@@ -1,0 +1,133 @@
+"""From the command line's options to a client, and from a prompt to what is shown of its answer."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..llm import knobs
+from ..llm.types import Message, Reply
+from . import inputs
+from .arguments import Options
+from .client import DEFAULT_MODEL, CompliantClient
+from .given import keys_in, settings
+
+log = logging.getLogger(__name__)
+
+#: Makes a client out of the arguments of `CompliantClient`.
+Make = Callable[..., CompliantClient]
+
+DEFAULT_CACHE = ".groq_cache.json"
+#: What --cache takes for no cache at all.
+NO_CACHE = "none"
+
+
+def client_of(make: Make, options: Options) -> CompliantClient:
+    """Make the client that *options*, and the settings where these are silent, ask for.
+
+    Raises InputError and ConfigurationError, each for what it names.
+    """
+    known = _known()
+    variable, keys = inputs.keys_of(os.environ, _dotenv)
+    cache = options.cache or known.LLM_CACHE_URL or DEFAULT_CACHE
+    return make(
+        keys_in(keys, variable),
+        rpm_per_key=options.rpm or known.GROQ_REQUESTS_PER_MINUTE,
+        max_concurrency=options.concurrency,
+        daily_token_budget=options.budget,
+        cache_path=None if cache == NO_CACHE else cache,
+        cache_ttl_sec=options.cache_ttl or known.LLM_CACHE_TTL,
+        base_url=options.base_url,
+    )
+
+
+def model_of(options: Options) -> str:
+    """The model asked for, else that of the settings if they name one, else the default."""
+    chosen = getattr(settings(), "model_fields_set", ())
+    return options.model or (_known().GROQ_MODEL if "GROQ_MODEL" in chosen else DEFAULT_MODEL)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reply, and the value in it where a schema asked for one."""
+
+    reply: Reply
+    value: Any = None
+    has_value: bool = False
+
+    def fields(self, *, whole: bool) -> dict[str, Any]:
+        """What a batch shows of it: the text or the value, or the *whole* reply."""
+        value = {"value": self.value} if self.has_value else {}
+        if whole:
+            return {"reply": asdict(self.reply), **value}
+        return value or {"text": self.reply.text}
+
+    def shown(self, *, whole: bool) -> str:
+        """What is printed of it: the text, the value as JSON, or the *whole* reply as JSON."""
+        if whole:
+            value = {"value": self.value} if self.has_value else {}
+            return json.dumps({**asdict(self.reply), **value}, ensure_ascii=False)
+        return json.dumps(self.value, ensure_ascii=False) if self.has_value else self.reply.text
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Asks a client what the command line says, in the way it says."""
+
+    client: CompliantClient
+    options: Options
+    model: str
+    schema: Any = None
+
+    async def ask(self, prompt: str, how: Mapping[str, Any]) -> Answer:
+        """Ask *prompt*; *how* overrules the options. Raises LLMError."""
+        options = self.options
+        messages = _messages(prompt, how.get("system", options.system))
+        manner = {
+            "model": how.get("model", self.model),
+            "temperature": how.get("temperature", options.temperature),
+            "max_tokens": how.get("max_tokens", options.max_tokens),
+        }
+        if self.schema is None:
+            answer = Answer(await self.client.respond(messages, **manner))
+        else:
+            value, reply = await self.client.structured(messages, self.schema, **manner)
+            answer = Answer(reply, value, has_value=True)
+        _note(answer.reply)
+        return answer
+
+
+def _messages(prompt: str, system: str | None) -> list[Message]:
+    said: list[Message] = [{"role": "system", "content": system}] if system else []
+    return [*said, {"role": "user", "content": prompt}]
+
+
+def _note(reply: Reply) -> None:
+    usage = reply.usage
+    source = "the cache" if reply.cached else f"{len(reply.attempts)} attempt(s)"
+    log.info(
+        "%s: %d + %d tokens, from %s, in %.2f s",
+        *(reply.model, usage.input_tokens, usage.output_tokens, source, reply.latency),
+    )
+
+
+def _known() -> knobs.Knobs:
+    try:
+        return knobs.read(settings())
+    except ValueError as error:
+        # Raised as the settings are read off the environment, with a line for each variable.
+        raise inputs.InputError(f"the settings are wrong: {error}") from error
+
+
+def _dotenv() -> Mapping[str, str | None]:
+    from dotenv import dotenv_values, find_dotenv
+
+    file = find_dotenv(usecwd=True)
+    try:
+        return dotenv_values(file) if file else {}
+    except (OSError, ValueError) as error:
+        raise inputs.InputError(f"{file}: {error}") from error

@@ -1,0 +1,129 @@
+"""Many prompts, one a line: read as they are needed, answered side by side, told in order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from ..llm.errors import LLMError
+
+#: Bytes of the longest line that is read: more is no prompt that any model could take.
+LONGEST_LINE = 16 * 2**20
+
+_MAY_HOLD: dict[str, type | tuple[type, ...]] = {
+    "id": object,
+    "prompt": str,
+    "system": str,
+    "model": str,
+    "temperature": (int, float),
+    "max_tokens": int,
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line that is to be answered; `problem` says why it cannot be."""
+
+    number: int
+    prompt: str = ""
+    id: Any = None
+    #: What it says itself of how it is to be asked.
+    how: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+    def record(self, **outcome: Any) -> str:
+        """One JSON line: the line's number, its id if it has one, and its outcome."""
+        named = {} if self.id is None else {"id": self.id}
+        return json.dumps({"line": self.number, **named, **outcome}, ensure_ascii=False)
+
+
+#: Asks what a line says, and returns the fields of its record; raises LLMError.
+Ask = Callable[[Line], Awaitable[dict[str, Any]]]
+
+
+@dataclass
+class Tally:
+    """How far a batch has come."""
+
+    done: int = 0
+    failed: int = 0
+
+
+async def answer_all(
+    file: BinaryIO, ask: Ask, tell: Callable[[str, Tally], None], window: int
+) -> Tally:
+    """Answer every line of *file*, at most *window* of them under way, and *tell* in order.
+
+    A line that fails is told with its error, and the others go on.
+    """
+    tally, under_way = Tally(), deque[asyncio.Task[tuple[str, bool]]]()
+    lines = read(file)
+    try:
+        while True:
+            while len(under_way) < window and (line := next(lines, None)) is not None:
+                under_way.append(asyncio.create_task(_outcome(line, ask)))
+            if not under_way:
+                return tally
+            record, failed = await under_way[0]
+            under_way.popleft()
+            tally.done += 1
+            tally.failed += failed
+            tell(record, tally)
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+
+def read(file: BinaryIO) -> Iterator[Line]:
+    """Yield the lines of *file* that are not blank, without ever holding more than one."""
+    number = 0
+    while data := file.readline(LONGEST_LINE):
+        number += 1
+        if len(data) == LONGEST_LINE and not data.endswith(b"\n"):
+            while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+                pass
+            yield Line(number, problem=f"longer than {LONGEST_LINE} bytes")
+        elif data.strip():
+            yield _line(number, data)
+
+
+def _line(number: int, data: bytes) -> Line:
+    try:
+        text = data.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        said = json.loads(text) if text.startswith(("{", '"')) else text
+    except UnicodeDecodeError as error:
+        return Line(number, problem=f"not valid UTF-8 ({error.reason})")
+    except (ValueError, RecursionError) as error:
+        return Line(number, problem=f"no JSON ({error})")
+    if isinstance(said, str):
+        said = {"prompt": said}
+    problem = _problem(said)
+    how = {name: value for name, value in said.items() if name not in ("prompt", "id")}
+    prompt = said.get("prompt")
+    return Line(number, "" if problem else str(prompt), said.get("id"), how, problem)
+
+
+def _problem(said: Mapping[str, Any]) -> str:
+    for name, value in said.items():
+        if name not in _MAY_HOLD:
+            return f"{name!r} is none of {', '.join(_MAY_HOLD)}"
+        if not isinstance(value, _MAY_HOLD[name]) or (name != "id" and isinstance(value, bool)):
+            return f"{name!r} is a {type(value).__name__}"
+    prompt = said.get("prompt")
+    return "" if isinstance(prompt, str) and prompt.strip() else "there is no prompt in it"
+
+
+async def _outcome(line: Line, ask: Ask) -> tuple[str, bool]:
+    if line.problem:
+        return line.record(error={"type": "InputError", "message": line.problem}), True
+    try:
+        return line.record(**await ask(line)), False
+    except LLMError as error:
+        told = {"type": type(error).__name__, "message": str(error)}
+        status = {} if error.status is None else {"status": error.status}
+        return line.record(error={**told, **status}), True

@@ -1,0 +1,185 @@
+"""The compliant client but for its SDK: keys, limits, cache and budget, around the one flow."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import partial
+from math import inf
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from tenacity import RetryCallState, Retrying
+
+from ..llm import drive, flow, knobs, retry, turns
+from ..llm.arguments import count, seconds
+from ..llm.budget import DailyBudget
+from ..llm.cache import Cache
+from ..llm.dialects import groq
+from ..llm.errors import ConfigurationError
+from ..llm.forks import reset_in_child
+from ..llm.journey import Terms
+from ..llm.keys import MINUTE, KeyRing
+from ..llm.per_loop import PerLoop
+from ..llm.structured import Schema
+from ..llm.types import Message, Reply, Request
+from .given import keys_in, patience, request_of, settings, store_at, tally_at
+
+Self = TypeVar("Self", bound="CompliantClient")
+
+#: Groq's largest general model in production; see `models` for the day of that knowledge.
+DEFAULT_MODEL = "openai/gpt-oss-120b"
+
+#: Further attempts of a call after a passing fault or a refusal that asks for a wait.
+DEFAULT_RETRIES = 5
+
+
+class CompliantClient(ABC):
+    """One organisation's keys, or several organisations', used as their limits allow.
+
+    *keys* are a list, or one string with commas. *rpm_per_key* are a key's requests in any 60 s,
+    *organization_rpm* those of all keys together (None: as the settings' GROQ_ORG_RPM says, by
+    default unbound). *daily_token_budget* is in tokens a UTC day, 0 for none, None for no budget.
+    *cache_path* is a path, a store's URL or None; answers are found there for *cache_ttl_sec*
+    seconds. *base_url* is Groq's own by default, or the settings'. A call waits for its limits
+    until *max_quota_wait* seconds have passed, and for each answer *request_timeout* seconds; it
+    makes *max_retries* further attempts. *window* is the minute of the limits in seconds, 60 but in
+    tests. Raises ConfigurationError (a ValueError) that names the argument.
+    """
+
+    def __init__(
+        self,
+        keys: str | Sequence[str],
+        rpm_per_key: int = 30,
+        max_concurrency: int = 8,
+        daily_token_budget: int | None = None,
+        cache_path: str | os.PathLike[str] | None = Path(".groq_cache.json"),
+        cache_ttl_sec: float = 21600,
+        base_url: str | None = None,
+        request_timeout: float = 60,
+        *,
+        organization_rpm: int | None = None,
+        max_retries: int = DEFAULT_RETRIES,
+        max_quota_wait: float = inf,
+        window: float = MINUTE,
+    ) -> None:
+        known = knobs.read(settings())
+        self._request_timeout = seconds("request_timeout", request_timeout)
+        self._max_retries = count("max_retries", max_retries, least=0)
+        self._max_quota_wait = patience(max_quota_wait)
+        if organization_rpm is None:
+            organization_rpm = known.GROQ_ORG_RPM
+        else:
+            count("organization_rpm", organization_rpm, least=1)
+        self._ring = KeyRing(
+            keys_in(keys),
+            rpm_per_key=count("rpm_per_key", rpm_per_key, least=1),
+            max_concurrency=count("max_concurrency", max_concurrency, least=1),
+            organization_rpm=organization_rpm,
+            window=seconds("window", window),
+        )
+        self._knobs = known
+        self._base_url = knobs.endpoint(
+            "base_url", base_url or known.GROQ_BASE_URL or groq.BASE_URL
+        )
+        self._max_concurrency = max_concurrency
+        #: An HTTP connection pool for each event loop, and the SDK's clients that use it.
+        self._connections = PerLoop(self._connect, self._disconnect)
+        reset_in_child(self)
+        self._store = store_at(cache_path, seconds("cache_ttl_sec", cache_ttl_sec))
+        self._ring.cache = Cache(self._store, "groq", self._base_url.rstrip("/"))
+        if daily_token_budget is not None:
+            self._ring.budget = DailyBudget(daily_token_budget, tally_at(cache_path))
+
+    async def chat(
+        self,
+        messages: Sequence[Message],
+        model: str = DEFAULT_MODEL,
+        temperature: float | None = 0.7,
+        max_tokens: int | None = None,
+        **provider_options: Any,
+    ) -> str:
+        """Return the answer to a chat; None leaves a parameter to the provider."""
+        return (
+            await self.respond(messages, model, temperature, max_tokens, **provider_options)
+        ).text
+
+    async def respond(
+        self,
+        messages: Sequence[Message],
+        model: str = DEFAULT_MODEL,
+        temperature: float | None = 0.7,
+        max_tokens: int | None = None,
+        **provider_options: Any,
+    ) -> Reply:
+        """Return the whole reply: text, usage, attempts with their waits, cost."""
+        request = request_of(messages, model, temperature, max_tokens, provider_options)
+        journey = flow.travel(self._terms(), self._ring, partial(flow.answer, request))
+        return await drive.arun(journey, self)
+
+    async def structured(
+        self,
+        messages: Sequence[Message],
+        schema: Any,
+        model: str = DEFAULT_MODEL,
+        temperature: float | None = 0.7,
+        max_tokens: int | None = None,
+        **provider_options: Any,
+    ) -> tuple[Any, Reply]:
+        """Return a value that satisfies *schema* (a dict gives a dict, a type an instance).
+
+        Raises ConfigurationError for a schema that is none, StructuredOutputError where no answer
+        satisfied it.
+        """
+        request = request_of(messages, model, temperature, max_tokens, provider_options)
+        try:
+            compiled = Schema.of(schema)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+        wanted = turns.Wanted(compiled, self._knobs.LLM_MAX_REPAIRS, self._knobs.LLM_COERCE)
+        way = partial(turns.structured, request, wanted)
+        return await drive.arun(flow.travel(self._terms(), self._ring, way), self)
+
+    @abstractmethod
+    def _connect(self) -> Any:
+        """Build what the running event loop's calls share."""
+
+    @abstractmethod
+    async def _disconnect(self, held: Any) -> None:
+        """Close it."""
+
+    @abstractmethod
+    async def asend(self, request: Request, timeout: float) -> Reply:
+        """Send once through the SDK, with the request's own key; `drive.AsyncWire`."""
+
+    async def aclose(self) -> None:
+        """Close this event loop's connections and the cache; the client may be used again."""
+        await self._connections.aclose()
+        self._store.close()
+
+    def after_fork(self) -> None:
+        """In a child, leave the parent's connections alone."""
+        self._connections.forget()
+
+    async def __aenter__(self: Self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def _terms(self) -> Terms:
+        """Attempts for passing faults; one that finds out that a key is refused is not counted."""
+        ring, before = self._ring, self._ring.taken_out
+
+        def stop(state: RetryCallState) -> bool:
+            return state.attempt_number > self._max_retries + ring.taken_out - before
+
+        spread: Retrying = retry.spread_out(1).copy(stop=stop)
+        return Terms(spread, inf, self._max_quota_wait, self._request_timeout)

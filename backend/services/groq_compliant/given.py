@@ -1,0 +1,96 @@
+"""What a program gives the compliant client, checked: each error names the argument."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from ..llm import knobs
+from ..llm.arguments import count
+from ..llm.budget import MemoryTally
+from ..llm.cache import Nowhere
+from ..llm.errors import ConfigurationError
+from ..llm.stores import BudgetFile, Store, open_store
+from ..llm.types import Request
+
+
+def keys_in(keys: object, name: str = "keys") -> list[str]:
+    """Return the keys in a list or in a string with commas, each once; *name* says whence they are.
+
+    Raises ConfigurationError, which never shows a key, where there is none or one is unusable.
+    """
+    if isinstance(keys, str):
+        keys = [key.strip() for key in keys.split(",")]
+    if not isinstance(keys, Sequence) or not all(isinstance(key, str) for key in keys):
+        raise ConfigurationError(
+            f"{name} is a {type(keys).__name__}: give a list of API keys, or one string with commas"
+        )
+    usable = [knobs.secret(f"{name}[{place}]", key) for place, key in enumerate(keys)]
+    unique = list(dict.fromkeys(filter(None, usable)))
+    if not unique:
+        raise ConfigurationError(f"{name} holds no API key: give at least one that is not blank")
+    return unique
+
+
+def settings() -> object:
+    """What the face's clients read too; imported late, since it reads the environment."""
+    spelled = "config" if __package__ == "services.groq_compliant" else "...config"
+    return import_module(spelled, __package__).settings
+
+
+def patience(value: object) -> float:
+    """Return *value* if it is a number of seconds from 0 on, endless ones included."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise ConfigurationError(
+            f"max_quota_wait is {value!r}: give seconds from 0 on, math.inf for no end"
+        )
+    return float(value)
+
+
+def store_at(place: str | os.PathLike[str] | None, ttl: float) -> Store:
+    """Return the store of answers at *place*, a path or URL; None keeps none."""
+    if place is None:
+        return Nowhere()
+    try:
+        return open_store(place, ttl=ttl)
+    except ValueError as error:
+        raise ConfigurationError(f"cache_path: {error}") from error
+
+
+def tally_at(place: str | os.PathLike[str] | None) -> BudgetFile | MemoryTally:
+    """Return a file beside the cache's own, or this process's memory where the cache has none."""
+    if place is None:
+        return MemoryTally()
+    scheme, colon, path = os.fspath(place).partition(":")
+    if colon and scheme.lower() in ("redis", "rediss", "memory"):
+        return MemoryTally()
+    file = path if colon and scheme.lower() in ("json", "sqlite") else os.fspath(place)
+    return BudgetFile(f"{file}.budget")
+
+
+def request_of(
+    messages: object,
+    model: object,
+    temperature: float | None,
+    max_tokens: int | None,
+    options: Mapping[str, Any],
+) -> Request:
+    """Return the request for a chat; what can be told to be wrong is not sent."""
+    if isinstance(messages, str) or not isinstance(messages, Sequence) or not messages:
+        shown = "empty" if not messages else f"a {type(messages).__name__}"
+        raise ConfigurationError(
+            f'messages is {shown}: give a chat list such as [{{"role": "user", "content": "..."}}]'
+        )
+    for place, message in enumerate(messages):
+        if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
+            raise ConfigurationError(f"messages[{place}] is no mapping with a role")
+    if not isinstance(model, str) or not model.strip():
+        raise ConfigurationError(f"model is {model!r}: give a model's id")
+    further = dict(options)
+    # Groq's newer name for the same.
+    length = further.pop("max_completion_tokens", None) if max_tokens is None else max_tokens
+    if length is not None:
+        count("max_tokens", length, least=1)
+    return Request(model, tuple(messages), temperature, length, options=further)

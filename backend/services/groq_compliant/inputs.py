@@ -1,0 +1,103 @@
+"""What is asked, with which keys: out of several places, the first that holds something."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+KEY_VARIABLES = ("GROQ_API_KEYS", "GROQ_API_KEY")
+
+
+class InputError(Exception):
+    """Something to read is missing or unreadable; the message is one line for the user."""
+
+
+def first_of(places: Iterable[Callable[[], str | None]]) -> str | None:
+    """Return the first text that is not blank, reading no place after it."""
+    texts = (place() for place in places)
+    return next((text for text in texts if text is not None and text.strip()), None)
+
+
+def prompt_of(
+    argument: str | None, file: Path | None, default: str | None, *, stdin: bool
+) -> str | None:
+    """Return the prompt, or None where every place is blank.
+
+    Standard input is read only if *stdin* asks for it, or if it is piped and nothing else given.
+    """
+    nothing_else = not (argument and argument.strip()) and file is None and default is None
+    asked = stdin or (nothing_else and sys.stdin is not None and not sys.stdin.isatty())
+    found = first_of(
+        (
+            lambda: argument,
+            lambda: None if file is None else text_in(file),
+            lambda: text_in_stdin() if asked else None,
+            lambda: default,
+        )
+    )
+    if found is not None and not _is_unicode(found):
+        raise InputError("the prompt is not valid UTF-8")
+    return found
+
+
+def keys_of(
+    environment: Mapping[str, str], dotenv: Callable[[], Mapping[str, str | None]]
+) -> tuple[str, str]:
+    """Return the variable that holds the keys, in the environment or else in `.env`, and its value.
+
+    In each, GROQ_API_KEYS comes before GROQ_API_KEY; a blank or comma-only value does not count.
+    Raises InputError without any.
+    """
+    places: tuple[Callable[[], Mapping[str, str | None]], ...] = (lambda: environment, dotenv)
+    for place in places:
+        known = place()
+        for name in KEY_VARIABLES:
+            value = known.get(name) or ""
+            if value.replace(",", "").strip():
+                return name, value
+    raise InputError("no API key: set GROQ_API_KEYS or GROQ_API_KEY, or put one of them into .env")
+
+
+def text_in(file: Path) -> str:
+    """Return the text of a UTF-8 *file*; raises InputError where it cannot be read."""
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{file}: not valid UTF-8 ({error.reason} at byte {error.start})"
+        ) from error
+
+
+def text_in_stdin() -> str:
+    """Return all of standard input; raises InputError where it is closed or no UTF-8."""
+    if sys.stdin is None:
+        raise InputError("standard input is closed")
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"standard input: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"standard input: not valid UTF-8 ({error.reason})") from error
+
+
+def schema_in(file: Path) -> Any:
+    """Return the JSON Schema in *file*; raises InputError where it holds no JSON object."""
+    try:
+        schema = json.loads(text_in(file))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file}: no JSON ({error})") from error
+    if not isinstance(schema, dict):
+        raise InputError(
+            f"{file}: a JSON Schema is a JSON object, this is a {type(schema).__name__}"
+        )
+    return schema
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether no byte of the command line was left undecoded in it."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,147 @@
+"""The command line's self-tests: offline, and of the parts that its promises rest on."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import formatdate
+from pathlib import Path
+
+from tenacity import RetryCallState, Retrying
+
+from ..llm.errors import ProviderUnavailableError
+from ..llm.keys import KeyRing
+from ..llm.quota import Refusal
+from ..llm.retry import wait_decorrelated
+from ..llm.retry_after import seconds_until_retry
+from ..llm.stores import BudgetFile, open_store
+from .inputs import first_of, keys_of
+
+_KEY = "0123456789abcdef" * 4
+
+
+class SelfTestError(Exception):
+    """A self-test found something else than it should have."""
+
+
+def expect(expected: object, actual: object, what: str) -> None:
+    """Raise SelfTestError unless the two are equal; an assert would go with `python -O`."""
+    if expected != actual:
+        raise SelfTestError(f"{what}: {actual!r} instead of {expected!r}")
+
+
+def run_all(tell: Callable[[str], None]) -> int:
+    """Run every self-test, *tell* how each went, and return how many failed."""
+    failed = 0
+    for name, test in TESTS.items():
+        try:
+            test()
+        except Exception as error:  # whatever it is, the others are to run and the count to tell
+            failed += 1
+            tell(f"FAILED: {name}: {type(error).__name__}: {error}")
+        else:
+            tell(f"passed: {name}")
+    tell(f"{len(TESTS) - failed} of {len(TESTS)} self-tests passed")
+    return failed
+
+
+def _retry_after() -> None:
+    now = 1_800_000_000.0
+    for text, seconds in {
+        "7": 7.0,
+        "0.25": 0.25,
+        "577ms": 0.577,
+        "1h2m3s": 3723.0,
+        formatdate(now + 30, usegmt=True): 30.0,
+        "soon": None,
+        "-1": None,
+        "NaN": None,
+    }.items():
+        expect(seconds, seconds_until_retry(text, wall=now), f"Retry-After: {text}")
+
+
+def _jitter() -> None:
+    wait, state = wait_decorrelated(0.5, 30.0), RetryCallState(Retrying(), None, (), {})
+    error = ProviderUnavailableError("503")
+    previous = 0.5
+    for _ in range(1000):
+        state.set_exception((type(error), error, None))
+        pause = wait(state)
+        expect(True, 0.5 <= pause <= min(30.0, 3 * max(previous, 0.5)), f"{pause} after {previous}")
+        state.upcoming_sleep = previous = pause if random.random() < 0.9 else 0.5
+
+
+def _cache() -> None:
+    clock = [1_800_000_000.0]
+    with _folder() as folder:
+        file = folder / "cache.json"
+        store = open_store(file, ttl=60.0, clock=lambda: clock[0])
+        store.put(_KEY, {"text": "kept"})
+        store.close()
+        again = open_store(file, ttl=60.0, clock=lambda: clock[0])
+        expect({"text": "kept"}, again.get(_KEY), "an entry, after the file was opened again")
+        expect(0o600, file.stat().st_mode & 0o777, "the file's mode")
+        clock[0] += 60.0
+        expect(None, again.get(_KEY), "an entry past its time")
+        again.close()
+
+
+def _budget() -> None:
+    noon = 1_800_000_000.0
+    with _folder() as folder:
+        BudgetFile(folder / "budget").add(70, noon)
+        expect(70, BudgetFile(folder / "budget").used(noon), "tokens after a restart")
+        expect(0, BudgetFile(folder / "budget").used(noon + 86_400), "tokens of the next day")
+
+
+def _bucket() -> None:
+    now, sent = 0.0, list[float]()
+    ring = KeyRing(["one"], rpm_per_key=30, max_concurrency=1, now=lambda: now, wall=lambda: now)
+    (lane,) = ring.lanes("any")
+    while now < 180.0:
+        ticket = ring.book(lane, {"requests": 1.0}, now)
+        if isinstance(ticket, Refusal):
+            now += ticket.wait
+            continue
+        ring.quota.start(ticket, now)
+        ring.quota.settle(ticket, {}, now, now)
+        sent.append(now)
+    busiest = max(sum(at <= other < at + 60.0 for other in sent) for at in sent)
+    expect(30, busiest, "requests in the busiest minute at 30 a minute")
+    expect(90, len(sent), "requests in three minutes at 30 a minute")
+
+
+def _prompts() -> None:
+    left = iter([" \n", "two", "three"])
+    expect("two", first_of([lambda: next(left)] * 3), "the first prompt that is not blank")
+    expect("three", next(left), "the place after it, unread")
+    expect(None, first_of([lambda: "", lambda: None]), "no prompt")
+
+
+def _keys() -> None:
+    def dotenv() -> Mapping[str, str | None]:
+        return {"GROQ_API_KEY": "c"}
+
+    both = {"GROQ_API_KEYS": "a,b", "GROQ_API_KEY": "c"}
+    expect(("GROQ_API_KEYS", "a,b"), keys_of(both, dict), "both variables")
+    expect(("GROQ_API_KEY", "c"), keys_of({**both, "GROQ_API_KEYS": " , "}, dict), "one is blank")
+    expect(("GROQ_API_KEY", "c"), keys_of({}, dotenv), ".env")
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="groq-self-test-") as folder:
+        yield Path(folder)
+
+
+TESTS: dict[str, Callable[[], None]] = {
+    "Retry-After in every form": _retry_after,
+    "backoff stays within its bounds": _jitter,
+    "answers are kept for their time, in a private file": _cache,
+    "the day's tokens survive a restart": _budget,
+    "no minute holds more than a key may send": _bucket,
+    "the first prompt that is not blank is asked": _prompts,
+    "keys come from the first place that holds any": _keys,
+}

@@ -1,0 +1,421 @@
+"""The command line as users run it: a process of its own, with pipes, a terminal and signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import Sandbox
+from services.groq_compliant import VERSION
+from tests.compliant.support import KEYS
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "backend" / "groq_client_compliant.py"
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def environment(sandbox: Sandbox) -> dict[str, str]:
+    """What a user's shell would hold, who has two keys for the sandbox."""
+    return {**os.environ, "GROQ_BASE_URL": sandbox.url, "GROQ_API_KEYS": ",".join(KEYS[:2])}
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Run the command line to its end, in a folder of its own, with nothing to read."""
+
+    def ran(*arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
+        started = how.pop("started", [str(SCRIPT)])
+        how = {"cwd": tmp_path, "env": environment, "stdin": subprocess.DEVNULL, **how}
+        if "input" in how:
+            del how["stdin"]
+        done = subprocess.run(
+            [sys.executable, *started, *arguments], capture_output=True, timeout=60, **how
+        )
+        return subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+        )
+
+    return ran
+
+
+@pytest.fixture
+def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Start the command line; what still runs after the test is killed."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def started(*arguments: str, **how: Any) -> subprocess.Popen[bytes]:
+        how = {"cwd": tmp_path, "env": environment, "stdin": subprocess.DEVNULL, **how}
+        running.append(subprocess.Popen([sys.executable, str(SCRIPT), *arguments], **how))
+        return running[-1]
+
+    yield started
+    for process in running:
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+@pytest.mark.parametrize(
+    ("started", "folder"),
+    [
+        (["groq_client_compliant.py"], "backend"),
+        (["-m", "groq_client_compliant"], "backend"),
+        (["backend/groq_client_compliant.py"], "."),
+        (["-m", "backend.groq_client_compliant"], "."),
+    ],
+)
+def test_it_runs_from_backend_and_from_the_root(run: Run, started: list[str], folder: str) -> None:
+    done = run("hello", "--cache", "none", started=started, cwd=ROOT / folder)
+    assert (0, "Sandbox: hello\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_an_answer_is_all_that_goes_to_standard_output(run: Run) -> None:
+    done = run("hello", "--verbose", "--system", "Be brief.")
+    assert (0, "Sandbox: hello\n") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("info: openai/gpt-oss-120b: ")
+
+
+def test_a_second_time_it_comes_from_the_cache(run: Run, sandbox: Sandbox, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert "Sandbox: hello\n" == run("hello").stdout
+    assert 1 == len(sandbox.exchanges)
+    assert 0o600 == (tmp_path / ".groq_cache.json").stat().st_mode & 0o777
+
+
+def test_the_whole_reply_is_one_json_object(run: Run) -> None:
+    reply = json.loads(run("hello", "--json", "--model", "openai/gpt-oss-20b").stdout)
+    assert ("Sandbox: hello", "openai/gpt-oss-20b", 1) == (
+        reply["text"],
+        reply["model"],
+        len(reply["attempts"]),
+    )
+
+
+def test_a_schema_makes_the_answer_json_that_satisfies_it(run: Run, tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    (tmp_path / "schema.json").write_text(json.dumps(schema))
+    assert isinstance(json.loads(run("how many?", "--schema", "schema.json").stdout)["n"], int)
+    whole = json.loads(run("how many?", "--schema", "schema.json", "--json").stdout)
+    assert whole["value"] == json.loads(whole["text"])
+
+
+def test_a_piped_prompt_is_asked(run: Run) -> None:
+    assert "Sandbox: from a pipe\n" == run(input=b"from a pipe\n").stdout
+
+
+def test_a_prompt_that_is_no_ascii_comes_and_goes_unharmed(run: Run) -> None:
+    assert "Sandbox: naïve – 東京\n" == run("naïve – 東京").stdout
+
+
+def test_what_the_terminals_encoding_lacks_is_escaped(
+    run: Run, environment: dict[str, str]
+) -> None:
+    done = run("東", env={**environment, "PYTHONIOENCODING": "ascii"})
+    assert (0, "Sandbox: \\u6771\n") == (done.returncode, done.stdout)
+
+
+def test_without_any_input_it_says_so_and_tests_itself(run: Run, tmp_path: Path) -> None:
+    done = run()
+    first, *_, last = done.stderr.splitlines()
+    assert (0, "") == (done.returncode, done.stdout)
+    assert first.startswith("There is nothing to ask, so the self-tests run")
+    assert last.endswith("self-tests passed")
+    assert [] == os.listdir(tmp_path)
+
+
+def test_self_tests_that_fail_exit_with_1(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    # Nothing can be kept in a file that stands where the folder for temporary files should be.
+    program = (
+        "import sys, tempfile, groq_client_compliant;"
+        "tempfile.tempdir = '/dev/null';"
+        "sys.exit(groq_client_compliant.main(['--self-test']))"
+    )
+    done = run(started=["-c", program], env={**environment, "PYTHONPATH": str(SCRIPT.parent)})
+    assert 1 == done.returncode
+    assert "FAILED: answers are kept for their time, in a private file" in done.stderr
+
+
+def test_its_version_is_that_of_the_changelog(run: Run) -> None:
+    assert f"groq_client_compliant {VERSION}\n" == run("--version").stdout
+    assert VERSION in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--prompt-file", "nowhere"], 1, "error: nowhere: No such file or directory"),
+        (["--batch", "nowhere"], 1, "error: nowhere: No such file or directory"),
+        (["x", "--schema", "nowhere"], 1, "error: nowhere: No such file or directory"),
+        (["x", "--model", "sandbox/400"], 1, "error: Groq API error: Bad Request"),
+        (["x", "--budget", "0"], 1, "error: Daily token budget exceeded: "),
+        (["x", "--cache", "ftp://here"], 1, "error: cache_path: cache URL must be"),
+        (["x", "--base-url", "http://x/openai/v1"], 1, "error: base_url is "),
+        (["x", "--rpm", "none"], 2, "'none' is no whole number from 1 on"),
+    ],
+)
+def test_a_failure_is_one_line_and_never_a_traceback(
+    run: Run, arguments: list[str], code: int, told: str
+) -> None:
+    done = run(*arguments)
+    lines = done.stderr.splitlines()
+    assert (code, "") == (done.returncode, done.stdout)
+    assert told in lines[-1]
+    assert len(lines) == (1 if code == 1 else 2)
+
+
+def test_an_invalid_schema_is_one_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "schema.json").write_text('{"type": "nonsense"}')
+    done = run("x", "--schema", "schema.json")
+    assert (1, 1) == (done.returncode, len(done.stderr.splitlines()))
+
+
+@pytest.mark.parametrize("keys", ["", " , ,"])
+def test_a_missing_key_is_one_line(run: Run, environment: dict[str, str], keys: str) -> None:
+    done = run("x", env={**environment, "GROQ_API_KEYS": keys})
+    assert 1 == done.returncode
+    assert done.stderr.startswith("error: no API key: set GROQ_API_KEYS or GROQ_API_KEY")
+
+
+def test_keys_may_stand_in_dotenv(run: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    del environment["GROQ_API_KEYS"]
+    (tmp_path / ".env").write_text(f"GROQ_API_KEYS={KEYS[0]}\n")
+    assert "Sandbox: hello\n" == run("hello").stdout
+
+
+def test_a_dotenv_that_cannot_be_read_is_one_line(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    del environment["GROQ_API_KEYS"]
+    (tmp_path / ".env").write_bytes(b"GROQ_API_KEY=caf\xe9\n")
+    done = run("hello")
+    assert (1, 1) == (done.returncode, len(done.stderr.splitlines()))
+
+
+def test_a_placeholder_is_named_by_its_variable(run: Run, environment: dict[str, str]) -> None:
+    done = run("x", env={**environment, "GROQ_API_KEYS": "gsk_fine,your_groq_api_key"})
+    assert "error: GROQ_API_KEYS[1] still has the placeholder" in done.stderr
+
+
+def test_a_wrong_setting_is_one_line(run: Run, environment: dict[str, str]) -> None:
+    done = run("x", env={**environment, "GROQ_ORG_RPM": "-1"})
+    assert (1, 1) == (done.returncode, len(done.stderr.splitlines()))
+    assert "GROQ_ORG_RPM" in done.stderr
+
+
+def test_the_settings_say_what_the_flags_do_not(
+    run: Run, environment: dict[str, str], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    known = {"GROQ_MODEL": "openai/gpt-oss-20b", "LLM_CACHE_URL": "sqlite:elsewhere.db"}
+    run("hello", env={**environment, **known})
+    assert "openai/gpt-oss-20b" == sandbox.exchanges[0].model
+    assert (tmp_path / "elsewhere.db").exists()
+
+
+def test_no_key_is_ever_shown(run: Run, sandbox: Sandbox) -> None:
+    shown = ""
+    for model in (
+        "sandbox/401",
+        "sandbox/429?retry-after=0.1&times=1",
+        "sandbox/403",
+        "sandbox/ok",
+    ):
+        done = run("hello", "--model", model, "--verbose", "--json")
+        shown += done.stdout + done.stderr
+    assert "key 1 of 2 is not accepted" in shown
+    assert not any(part in shown for key in KEYS for part in (key, key[:9], key[-9:]))
+
+
+def test_a_batch_is_answered_in_order_and_resumed_from_the_cache(
+    run: Run, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    prompts = ["one", "", '{"prompt": "two", "id": "b"}', "{bad", '"three"']
+    (tmp_path / "prompts.jsonl").write_text("\n".join(prompts))
+    first = run("--batch", "prompts.jsonl", "--concurrency", "2")
+    records = [json.loads(line) for line in first.stdout.splitlines()]
+    assert [1, 3, 4, 5] == [record["line"] for record in records]
+    assert ["Sandbox: one", "Sandbox: two", None, "Sandbox: three"] == [
+        record.get("text") for record in records
+    ]
+    assert (1, "", 3) == (first.returncode, first.stderr, len(sandbox.exchanges))
+    second = run("--batch", "prompts.jsonl")
+    assert (first.stdout, 3) == (second.stdout, len(sandbox.exchanges))
+
+
+def test_a_batch_without_a_failure_exits_with_0(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text("one\n")
+    done = run("--batch", "prompts.jsonl", "--json")
+    assert (0, "Sandbox: one") == (done.returncode, json.loads(done.stdout)["reply"]["text"])
+
+
+def test_structured_answers_of_a_batch_are_values(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text("one\n")
+    (tmp_path / "schema.json").write_text('{"type": "object"}')
+    done = run("--batch", "prompts.jsonl", "--schema", "schema.json")
+    assert isinstance(json.loads(done.stdout)["value"], dict)
+
+
+def test_a_broken_pipe_is_quiet(start: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text("".join(f"prompt {n}\n" for n in range(300)))
+    process = start(
+        "--batch", "prompts.jsonl", "--rpm", "1000", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout.readline().startswith(b'{"line": 1')
+    process.stdout.close()
+    assert b"" == process.stderr.read()
+    assert 0 == process.wait(timeout=30)
+
+
+def test_an_answer_to_a_reader_that_has_gone_is_quiet(start: Callable[..., Any]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start("hello", stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert b"" == process.stderr.read()
+    assert 0 == process.wait(timeout=30)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_help_to_a_reader_that_has_gone_is_quiet(
+    start: Callable[..., Any], arguments: list[str]
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start(*arguments, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert b"" == process.stderr.read()
+    assert 0 == process.wait(timeout=30)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
+def test_a_full_disk_is_one_line(start: Callable[..., Any]) -> None:
+    with open("/dev/full", "wb") as full:
+        process = start("hello", stdout=full, stderr=subprocess.PIPE)
+        lines = process.stderr.read().decode().splitlines()
+    assert ["error: the answer cannot be written: No space left on device"] == lines
+    assert 1 == process.wait(timeout=30)
+
+
+@pytest.mark.parametrize("model", ["sandbox/silence", "sandbox/429?retry-after=600"])
+def test_an_interruption_exits_with_130(
+    start: Callable[..., Any], sandbox: Sandbox, model: str
+) -> None:
+    process = start("hello", "--model", model, stderr=subprocess.PIPE)
+    sandbox.wait_for(1)
+    process.send_signal(signal.SIGINT)
+    *_, last = process.stderr.read().decode().splitlines()
+    assert (130, "error: interrupted") == (process.wait(timeout=30), last)
+
+
+def test_an_interrupted_batch_keeps_what_it_has_and_goes_on_next_time(
+    start: Callable[..., Any], run: Run, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text('one\n{"prompt": "two", "model": "sandbox/silence?times=1"}\nthree\n')
+    process = start(
+        "--batch",
+        str(prompts),
+        "--concurrency",
+        "1",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert json.loads(process.stdout.readline())["text"] == "Sandbox: one"
+    # Two and three look into the cache at once, and either may come out of it first.
+    silent = (any("silence" in each.model for each in sandbox.wait_for(count)) for count in (2, 3))
+    assert any(silent)
+    process.send_signal(signal.SIGINT)
+    assert 130 == process.wait(timeout=30)
+    done = run("--batch", str(prompts))
+    assert [1, 2] == [json.loads(line)["line"] for line in done.stdout.splitlines()]
+    assert (0, 3) == (done.returncode, len(sandbox.exchanges))
+
+
+def on_a_terminal(
+    start: Callable[..., Any], *arguments: str, typed: bytes = b"", **how: Any
+) -> tuple[int, str]:
+    """Run with a pseudo-terminal for all three streams; the exit code and what was shown."""
+    ours, theirs = os.openpty()
+    process = start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, **how)
+    os.close(theirs)
+    os.write(ours, typed)
+    shown, ended = b"", time.monotonic() + 30
+    while time.monotonic() < ended:
+        ready, _, _ = select.select([ours], [], [], 0.2)
+        try:
+            data = os.read(ours, 4096) if ready else None
+        except OSError:  # Linux says so where the other end is closed
+            data = b""
+        if data == b"":
+            break
+        shown += data or b""
+    os.close(ours)
+    return process.wait(timeout=30), shown.decode()
+
+
+@pytest.fixture
+def terminal(start: Callable[..., Any], environment: dict[str, str]) -> Callable[..., Any]:
+    """Run on a pseudo-terminal, with this added to the environment."""
+
+    def ran(*arguments: str, typed: bytes = b"", **added: str) -> tuple[int, str]:
+        shell = {**environment, "TERM": "xterm", **added}
+        return on_a_terminal(start, *arguments, typed=typed, env=shell)
+
+    return ran
+
+
+def test_a_terminal_sees_colours(terminal: Callable[..., Any]) -> None:
+    code, shown = terminal("x", "--model", "sandbox/400")
+    assert (1, "\x1b[31merror: \x1b[0mGroq API error: Bad Request\r\n") == (code, shown)
+
+
+def test_no_color_and_force_color_are_obeyed(
+    terminal: Callable[..., Any], run: Run, environment: dict[str, str]
+) -> None:
+    _, shown = terminal("x", "--model", "sandbox/400", NO_COLOR="1")
+    assert shown.startswith("error: Groq")
+    forced = run("x", "--model", "sandbox/400", env={**environment, "FORCE_COLOR": "1"})
+    assert forced.stderr.startswith("\x1b[31merror: ")
+
+
+def test_a_terminal_is_not_waited_for_unless_asked_to(terminal: Callable[..., Any]) -> None:
+    code, shown = terminal()
+    assert (0, True) == (code, "There is nothing to ask" in shown)
+    code, shown = terminal("--stdin", typed=b"typed\n\x04")
+    assert (0, True) == (code, "Sandbox: typed" in shown)
+
+
+def test_a_terminal_sees_how_far_a_batch_has_come(
+    terminal: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "prompts.jsonl").write_text("one\n{bad\n")
+    code, shown = terminal("--batch", "prompts.jsonl")
+    assert 1 == code
+    assert "1 answered, 0 failed, 100 % read" in shown
+    # The last progress is wiped, so that the prompt of the shell stands at the line's beginning.
+    assert shown.endswith("\r" + " " * len("2 answered, 1 failed, 100 % read") + "\r")
+
+
+def test_nothing_is_configured_by_an_import(run: Run, environment: dict[str, str]) -> None:
+    program = (
+        "import logging, sys, groq_client_compliant;"
+        "print([logging.root.handlers, logging.getLogger('services').handlers]);"
+        "print(sorted(set(sys.modules) & {'groq', 'httpx', 'boto3', 'redis'}))"
+    )
+    done = run(started=["-c", program], env={**environment, "PYTHONPATH": str(SCRIPT.parent)})
+    assert ["[[], []]", "[]"] == done.stdout.splitlines()

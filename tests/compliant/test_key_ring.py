@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.llm.errors import (
+    AuthenticationError,
+    InvalidRequestError,
+    LLMError,
+    ModelNotFoundError,
+    ProviderUnavailableError,
+    RateLimitError,
+    TruncatedError,
+    Verdict,
+)
+from services.llm.keys import KeyRing
+from services.llm.quota import Demand, Refusal, Ticket
+from services.llm.types import Reply
+from tests.compliant.support import KEYS, MODEL, Clock
+
+ONE: Demand = {"requests": 1.0}
+FIRST, SECOND, THIRD = (f"key {place} of 3" for place in (1, 2, 3))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ring(clock: Clock) -> KeyRing:
+    return make(clock)
+
+
+def make(clock: Clock, keys: list[str] = KEYS, **arguments: Any) -> KeyRing:
+    given = {"rpm_per_key": 30, "max_concurrency": 8, **arguments}
+    return KeyRing(keys, now=clock, wall=clock, **given)
+
+
+def send(ring: KeyRing, lane: str, now: float) -> Ticket:
+    ticket = ring.book(lane, ONE, now)
+    assert isinstance(ticket, Ticket)
+    assert ring.quota.start(ticket, now) == 0.0
+    return ticket
+
+
+def answered(ring: KeyRing, lane: str, now: float) -> None:
+    ring.quota.settle(send(ring, lane, now), {}, now, now)
+
+
+def refusal(organization: str | None = None, **how: Any) -> RateLimitError:
+    """A 429 as Groq words it."""
+    limit = how.pop("limit", "tokens per minute (TPM): Limit 8000, Used 8000, Requested 10")
+    where = f" in organization `{organization}`" if organization else ""
+    given = {"status": 429, "retry_after": 5.0, **how}
+    error = RateLimitError(f"Rate limit reached for model `m`{where} on {limit}.", **given)
+    cause = Exception("429")
+    vars(cause)["body"] = {"error": {"message": str(error)}}
+    error.__cause__ = cause
+    return error
+
+
+def refused_key(status: int = 401, code: str | None = None) -> AuthenticationError:
+    return AuthenticationError("Groq authentication error: no", status=status, code=code)
+
+
+def pausing(ring: KeyRing, now: float) -> list[str]:
+    return [lane for lane in (FIRST, SECOND, THIRD) if ring.quota.paused_for(lane, now)]
+
+
+def test_keys_are_taken_in_turn(ring: KeyRing, clock: Clock) -> None:
+    turns = []
+    for _ in range(6):
+        turns.append(ring.lanes(MODEL)[0])
+        answered(ring, turns[-1], clock.now)
+    assert [FIRST, SECOND, THIRD] * 2 == turns
+
+
+def test_a_lane_is_no_key_and_leads_to_one(ring: KeyRing) -> None:
+    assert KEYS == [ring.key_of(lane) for lane in ring.lanes(MODEL)]
+    assert not any(key in repr(ring) for key in KEYS)
+
+
+def test_what_was_booked_and_not_sent_is_no_turn(ring: KeyRing, clock: Clock) -> None:
+    ticket = ring.book(FIRST, ONE, clock.now)
+    assert isinstance(ticket, Ticket)
+    assert SECOND == ring.lanes(MODEL)[0]
+    ring.unbook(ticket, clock.now)
+    assert FIRST == ring.lanes(MODEL)[0]
+
+
+def test_a_paused_key_does_not_save_up_turns(ring: KeyRing, clock: Clock) -> None:
+    ring.learn(refusal("org_b"), SECOND, MODEL, 60.0)
+    ring.learn(refusal("org_c"), THIRD, MODEL, 60.0)
+    clock.now += 10.0
+    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    for _ in range(10):
+        answered(ring, next(lane for lane in ring.lanes(MODEL) if lane != FIRST), clock.now)
+    clock.now += 10.0
+    turns = []
+    for _ in range(6):
+        turns.append(ring.lanes(MODEL)[0])
+        answered(ring, turns[-1], clock.now)
+    assert Counter(turns)[FIRST] in (2, 3)
+
+
+@given(st.lists(st.floats(0.0, 20.0), max_size=120), st.integers(1, 12))
+def test_no_minute_holds_more_than_a_key_may_send(pauses: list[float], rpm: int) -> None:
+    clock = Clock()
+    ring, sent = make(clock, KEYS[:1], rpm_per_key=rpm), list[float]()
+    (lane,) = ring.lanes(MODEL)
+    for pause in pauses:
+        clock.now += pause
+        while isinstance(verdict := ring.book(lane, ONE, clock.now), Refusal):
+            clock.now += verdict.wait
+        ring.quota.start(verdict, clock.now)
+        ring.quota.settle(verdict, {}, clock.now, clock.now)
+        sent.append(clock.now)
+    assert all(sent[n + rpm] - sent[n] > 60.0 - 1e-6 for n in range(len(sent) - rpm))
+
+
+def test_half_a_minutes_requests_may_go_at_once_and_then_one_by_one(clock: Clock) -> None:
+    ring = make(clock, KEYS[:1])
+    (lane,) = ring.lanes(MODEL)
+    for _ in range(15):
+        answered(ring, lane, clock.now)
+    late = ring.book(lane, ONE, clock.now)
+    assert isinstance(late, Refusal)
+    assert pytest.approx(2.0) == late.wait
+
+
+def test_an_organisations_limit_binds_over_all_keys(clock: Clock) -> None:
+    ring = make(clock, organization_rpm=4)
+    for _ in range(4):
+        answered(ring, ring.lanes(MODEL)[0], clock.now)
+    waits = [ring.book(lane, ONE, clock.now) for lane in ring.lanes(MODEL)]
+    assert [60.0] * 3 == [wait.wait for wait in waits if isinstance(wait, Refusal)]
+
+
+def test_a_refusal_pauses_every_key_that_may_be_of_its_organisation(
+    ring: KeyRing, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now + 4.9)
+    assert [] == pausing(ring, clock.now + 5.0)
+    assert [f"Groq asks for a pause of 5.0 s: {FIRST}, {SECOND}, {THIRD}"] == caplog.messages
+
+
+def test_keys_known_to_be_of_other_organisations_go_on(ring: KeyRing, clock: Clock) -> None:
+    for lane, organization in ((FIRST, "org_a"), (SECOND, "org_b"), (THIRD, "org_a")):
+        ring.learn(refusal(organization), lane, MODEL, 60.0)
+    clock.now += 10.0
+    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    assert [FIRST, THIRD] == pausing(ring, clock.now)
+    assert (False, True) == (ring.carries(FIRST, clock.now), ring.carries(SECOND, clock.now))
+
+
+def test_a_refusal_without_a_name_is_of_the_organisation_that_is_known(
+    ring: KeyRing, clock: Clock
+) -> None:
+    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    ring.learn(refusal("org_b"), SECOND, MODEL, 60.0)
+    clock.now += 10.0
+    ring.learn(refusal(), FIRST, MODEL, 60.0)
+    assert [FIRST, THIRD] == pausing(ring, clock.now)
+
+
+def test_one_stated_organisation_pauses_together_whatever_a_refusal_says(clock: Clock) -> None:
+    ring = make(clock, organization_rpm=30)
+    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    clock.now += 10.0
+    ring.learn(refusal("org_b"), SECOND, MODEL, 60.0)
+    assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now)
+
+
+def test_while_all_pause_each_keeps_what_is_booked_on_it(ring: KeyRing, clock: Clock) -> None:
+    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    assert [True] * 3 == [ring.carries(lane, clock.now) for lane in (FIRST, SECOND, THIRD)]
+
+
+@pytest.mark.parametrize(("patience", "verdict"), [(60.0, Verdict.AGAIN), (4.0, Verdict.FATAL)])
+def test_a_pause_is_waited_out_as_far_as_patience_goes(
+    ring: KeyRing, patience: float, verdict: Verdict
+) -> None:
+    error = refusal("org_a")
+    ring.learn(error, FIRST, MODEL, patience)
+    assert verdict is error.verdict
+
+
+def test_a_refusal_without_a_time_pauses_until_one_request_is_refilled(
+    ring: KeyRing, clock: Clock
+) -> None:
+    error = refusal(retry_after=None)
+    ring.learn(error, FIRST, MODEL, 60.0)
+    assert Verdict.TRANSIENT is error.verdict
+    assert pytest.approx(2.0) == ring.quota.paused_for(FIRST, clock.now)
+
+
+def test_a_limit_of_our_own_teaches_nothing(ring: KeyRing, clock: Clock) -> None:
+    error = RateLimitError("Rate limit exceeded. Please wait 2.0 seconds")
+    ring.learn(error, FIRST, MODEL, 60.0)
+    assert ([], Verdict.FATAL) == (pausing(ring, clock.now), error.verdict)
+
+
+def test_a_busy_provider_is_left_alone_with_every_key(ring: KeyRing) -> None:
+    error = ProviderUnavailableError("503", status=503, retry_after=7.0)
+    ring.learn(error, SECOND, MODEL, 60.0)
+    assert [7.0] * 3 == [ring.out_of_service((lane,)) for lane in (FIRST, SECOND, THIRD)]
+    assert Verdict.TRANSIENT is error.verdict
+
+
+def test_any_5xx_may_pass(ring: KeyRing) -> None:
+    error = ProviderUnavailableError("520", status=520, verdict=Verdict.UNKNOWN)
+    ring.learn(error, FIRST, MODEL, 60.0)
+    assert Verdict.TRANSIENT is error.verdict
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_is_taken_out_with_one_warning(
+    ring: KeyRing, status: int, caplog: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    errors = [refused_key(status), refused_key(status)]
+    with caplog.at_level(logging.WARNING):
+        for error in errors:
+            ring.learn(error, SECOND, MODEL, 60.0)
+    assert [f"{SECOND} is not accepted: Groq authentication error: no"] == caplog.messages
+    assert [FIRST, THIRD] == list(ring.lanes(MODEL))
+    assert not ring.carries(SECOND, clock.now)
+    assert [Verdict.AGAIN] * 2 == [error.verdict for error in errors]
+    assert 1 == ring.taken_out
+
+
+def test_when_no_key_is_left_the_error_says_so(ring: KeyRing) -> None:
+    for lane in (FIRST, SECOND, THIRD):
+        error = refused_key()
+        ring.learn(error, lane, MODEL, 60.0)
+    assert Verdict.FATAL is error.verdict
+    assert "none of the 3 keys is accepted" in str(error)
+    with pytest.raises(AuthenticationError, match="none of the 3 keys is accepted"):
+        ring.lanes(MODEL)
+
+
+def test_the_only_key_is_named_as_such(clock: Clock) -> None:
+    ring, error = make(clock, KEYS[:1]), refused_key()
+    ring.learn(error, "key 1 of 1", MODEL, 60.0)
+    assert "the key is not accepted" in str(error)
+
+
+def test_a_key_that_may_not_use_one_model_may_use_others(
+    ring: KeyRing, caplog: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        ring.learn(refused_key(403, "model_terms_required"), FIRST, MODEL, 60.0)
+    assert [SECOND, THIRD] == list(ring.lanes(MODEL))
+    assert [FIRST, SECOND, THIRD] == list(ring.lanes("another"))
+    assert ring.carries(FIRST, clock.now)
+    assert [f"{FIRST} is not accepted for {MODEL}: Groq authentication error: no"] == (
+        caplog.messages
+    )
+
+
+def test_an_error_that_is_not_of_the_key_takes_none_out(ring: KeyRing) -> None:
+    for error in (
+        InvalidRequestError("400", status=400),
+        AuthenticationError("of words alone"),
+        LLMError("unknown"),
+    ):
+        ring.learn(error, FIRST, MODEL, 60.0)
+    assert 3 == len(ring.lanes(MODEL))
+
+
+def test_an_answer_that_is_not_whole_shows_room_as_any_answer_does(clock: Clock) -> None:
+    ring, cut = make(clock, rpm_per_key=2), TruncatedError("length")
+    cut.partial = Reply("half", MODEL, "groq")
+    for _ in range(2):
+        ticket = send(ring, ring.lanes(MODEL)[0], clock.now)
+        ring.learn(cut, ticket.lane, MODEL, 60.0)
+        ring.quota.settle(ticket, {}, clock.now, clock.now)
+    assert isinstance(ring.book(ring.lanes(MODEL)[0], ONE, clock.now), Ticket)
+
+
+def test_a_retired_model_is_learnt_as_by_any_client(ring: KeyRing) -> None:
+    error = ModelNotFoundError("gone", status=404)
+    ring.learn(error, FIRST, "mixtral-8x7b-32768", 60.0)
+    assert Verdict.AGAIN is error.verdict
+    assert "mixtral-8x7b-32768" in ring.retired
+
+
+def test_a_refusal_that_is_no_sdk_error_names_nobody(ring: KeyRing, clock: Clock) -> None:
+    error = refusal()
+    error.__cause__ = None
+    ring.learn(error, FIRST, MODEL, 60.0)
+    assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now)
+
+
+def test_organisations_share_the_turns_where_keys_are_known_to_belong_together(
+    ring: KeyRing, clock: Clock
+) -> None:
+    for lane, organization in ((FIRST, "org_a"), (SECOND, "org_a"), (THIRD, "org_b")):
+        ring.learn(refusal(organization), lane, MODEL, 60.0)
+    clock.now += 10.0
+    turns: Counter[str] = Counter()
+    for _ in range(8):
+        lane = ring.lanes(MODEL)[0]
+        answered(ring, lane, clock.now)
+        turns[lane] += 1
+    assert {FIRST: 2, SECOND: 2, THIRD: 4} == turns
+
+
+def test_a_refusal_of_requests_per_minute_teaches_what_the_limit_is(
+    ring: KeyRing, clock: Clock
+) -> None:
+    error = refusal("org_a", limit="requests per minute (RPM): Limit 10, Used 10, Requested 1")
+    ticket = send(ring, FIRST, clock.now)
+    ring.learn(error, FIRST, MODEL, 60.0)
+    ring.quota.settle(ticket, {}, clock.now, clock.now)
+    clock.now += 5.0
+    sent = 0
+    while isinstance(next_ := ring.book(ring.lanes(MODEL)[0], ONE, clock.now), Ticket):
+        ring.quota.start(next_, clock.now)
+        ring.quota.settle(next_, {}, clock.now, clock.now)
+        sent += 1
+    assert 9 == sent

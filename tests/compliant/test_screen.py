@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from collections.abc import Mapping
+
+import pytest
+
+from services.groq_compliant import screen
+from services.groq_compliant.screen import AnswerLost, Screen, is_coloured, log_off, log_on
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Gone(io.StringIO):
+    def write(self, text: str, /) -> int:
+        raise BrokenPipeError
+
+
+class Full(io.StringIO):
+    def write(self, text: str, /) -> int:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "environment", "expected"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"NO_COLOR": ""}, True),
+        (False, {"FORCE_COLOR": "1"}, True),
+        (True, {"FORCE_COLOR": "0"}, False),
+        (False, {"FORCE_COLOR": ""}, False),
+        (True, {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+        (True, {"TERM": "dumb"}, False),
+    ],
+)
+def test_colours_are_for_terminals_unless_the_environment_says_otherwise(
+    is_terminal: bool, environment: Mapping[str, str], expected: bool
+) -> None:
+    assert expected == is_coloured(is_terminal, environment)
+
+
+def test_a_message_is_one_line() -> None:
+    stream = io.StringIO()
+    Screen(stream, {}).line("two\n lines", "error")
+    assert "error: two lines\n" == stream.getvalue()
+
+
+def test_only_the_level_is_coloured() -> None:
+    stream = Terminal()
+    shown = Screen(stream, {})
+    shown.line("red", "error")
+    shown.line("plain", "info")
+    assert "\x1b[31merror: \x1b[0mred\ninfo: plain\n" == stream.getvalue()
+
+
+def test_progress_stands_below_the_lines_of_a_terminal() -> None:
+    stream = Terminal()
+    shown = Screen(stream, {"NO_COLOR": "1"})
+    shown.progress("1 of 2")
+    shown.progress("2 of 2")
+    shown.line("done")
+    shown.wipe()
+    wiped = "\r      \r"
+    assert f"1 of 2{wiped}2 of 2{wiped}done\n" == stream.getvalue()
+
+
+def test_a_file_gets_no_progress() -> None:
+    stream = io.StringIO()
+    Screen(stream, {}).progress("1 of 2")
+    assert "" == stream.getvalue()
+
+
+@pytest.mark.parametrize("stream", [None, Gone()])
+def test_where_nobody_reads_nothing_is_said(stream: io.StringIO | None) -> None:
+    shown = Screen(stream, {})
+    shown.line("lost")
+    shown.line("lost too")
+    assert not shown._is_terminal
+
+
+@pytest.mark.parametrize(("verbose", "expected"), [(False, ""), (True, "info: news\n")])
+def test_the_log_is_shown_from_warnings_on_unless_all_is_wanted(
+    verbose: bool, expected: str
+) -> None:
+    stream = io.StringIO()
+    handler = log_on(Screen(stream, {}), verbose=verbose)
+    try:
+        logging.getLogger("services.llm.keys").info("news")
+        logging.getLogger("services.llm.keys").warning("key %d", 1)
+        logging.getLogger("httpx").warning("foreign")
+    finally:
+        log_off(handler)
+    logging.getLogger("services.llm.keys").warning("after")
+    assert f"{expected}warning: key 1\n" == stream.getvalue()
+
+
+def test_an_answer_that_nobody_reads_is_a_broken_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Gone())
+    with pytest.raises(BrokenPipeError):
+        screen.answer("lost")
+
+
+def test_an_answer_that_cannot_be_written_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(AnswerLost, match="No space left on device"):
+        screen.answer("lost")
+
+
+def test_without_standard_output_an_answer_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(AnswerLost, match="standard output is closed"):
+        screen.answer("lost")
+    screen.flush_answers()
+    screen.give_up_answers()
+
+
+def test_what_is_given_up_is_written_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with open(writing, "w") as stdout, open(reading) as read:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        screen.give_up_answers()
+        screen.answer("to nobody")
+        assert "" == read.read()
