@@ -112,7 +112,6 @@ def test_a_hundred_tasks_can_be_cancelled_wherever_they_are(
         assert {asyncio.current_task()} == asyncio.all_tasks()
 
     face.run(scene())
-    sandbox.script()
     used = len(face.client._request_times)
     assert used <= 20
     sandbox.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,7 +17,7 @@ PROVIDERS = ["groq", "bedrock"]
 
 
 @pytest.fixture(autouse=True)
-def _nothing_unclosed() -> object:
+def _nothing_unclosed() -> Iterator[None]:
     """What was left open says so as it is collected, and warnings are errors."""
     yield
     gc.collect()
@@ -77,7 +78,7 @@ def test_a_closed_client_can_be_used_again(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_loop_that_was_closed_without_a_word_is_forgotten(
+def test_loops_that_are_made_and_closed_by_hand_are_served(
     open_client: OpenFace, sandbox: Sandbox, provider: str
 ) -> None:
     client = open_client(provider).client

@@ -6,10 +6,11 @@ import pytest
 
 from sandbox import Fault, Sandbox, retry_after_date
 from sandbox.steps import RetryAfter
+from services import llm_client
 from services.llm_client import ProviderUnavailableError, RateLimitError
 from tests.wire.clock import VirtualTime
 from tests.wire.conftest import OpenFace
-from tests.wire.faces import Face
+from tests.wire.faces import Face, settings
 
 FORMS = [
     ("2", 2.0),
@@ -78,6 +79,19 @@ def test_one_callers_429_holds_every_caller_of_the_model(
     virtual.seconds += 20
     face.generate("hi")
     assert [0.0, 30.0] == arrivals(sandbox)
+
+
+@pytest.mark.parametrize("use_groq", [True, False])
+def test_it_holds_every_client_of_the_account(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, use_groq: bool
+) -> None:
+    monkeypatch.setattr(llm_client, "settings", settings(sandbox.url, USE_GROQ=use_groq))
+    sandbox.script(Fault.rate_limited("30"))
+    with llm_client.create_llm_client() as one, llm_client.create_llm_client() as other:
+        for client in (one, other, other):
+            with pytest.raises(RateLimitError):
+                client.generate("hi")
+    assert 1 == len(sandbox.exchanges)
 
 
 def test_another_model_has_its_own_limit(face: Face, sandbox: Sandbox) -> None:

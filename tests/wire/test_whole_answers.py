@@ -70,14 +70,20 @@ def test_an_answer_without_choices_is_an_error(face: Face, sandbox: Sandbox) -> 
     assert 1 == len(sandbox.exchanges)
 
 
-@pytest.mark.parametrize("answer", [Answer.filtered("Some of"), Answer.guarded()])
-def test_an_answer_that_was_withheld_says_so(face: Face, sandbox: Sandbox, answer: Answer) -> None:
-    if face.provider == "groq" and answer == Answer.guarded():
-        pytest.skip("guardrails are Bedrock's")
-    sandbox.script(answer)
+def test_an_answer_that_was_withheld_says_so(face: Face, sandbox: Sandbox) -> None:
+    sandbox.script(Answer.filtered("Some of"))
     with pytest.raises(ContentFilteredError):
         face.generate("hi")
     assert 1 == len(sandbox.exchanges)
+
+
+@pytest.mark.parametrize("kind", ["bedrock", "bedrock async"])
+def test_so_does_one_that_a_guardrail_replaced(
+    open_client: OpenFace, sandbox: Sandbox, kind: str
+) -> None:
+    sandbox.script(Answer.guarded())
+    with pytest.raises(ContentFilteredError):
+        open_client(kind).generate("hi")
 
 
 @pytest.mark.parametrize("after", [0.0, 0.1, 0.5, 0.99])
