@@ -10,6 +10,6 @@ from hypothesis import settings
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-# A shell starts background jobs with interrupts ignored, and programs under test would inherit that.
+# A shell starts background jobs with interrupts ignored, and programs under test inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
