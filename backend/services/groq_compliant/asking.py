@@ -107,12 +107,9 @@ def _messages(prompt: str, system: str | None) -> list[Message]:
 
 
 def _note(reply: Reply) -> None:
-    usage = reply.usage
+    tokens = f"{reply.usage.input_tokens} + {reply.usage.output_tokens} tokens"
     source = "the cache" if reply.cached else f"{len(reply.attempts)} attempt(s)"
-    log.info(
-        "%s: %d + %d tokens, from %s, in %.2f s",
-        *(reply.model, usage.input_tokens, usage.output_tokens, source, reply.latency),
-    )
+    log.info("%s: %s, from %s, in %.2f s", reply.model, tokens, source, reply.latency)
 
 
 def _known() -> knobs.Knobs:

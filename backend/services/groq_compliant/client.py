@@ -25,7 +25,7 @@ from ..llm.keys import MINUTE, KeyRing
 from ..llm.per_loop import PerLoop
 from ..llm.structured import Schema
 from ..llm.types import Message, Reply, Request
-from .given import keys_in, patience, request_of, settings, store_at, tally_at
+from .given import keys_in, limit_of_all, patience, request_of, settings, store_at, tally_at
 
 Self = TypeVar("Self", bound="CompliantClient")
 
@@ -69,15 +69,11 @@ class CompliantClient(ABC):
         self._request_timeout = seconds("request_timeout", request_timeout)
         self._max_retries = count("max_retries", max_retries, least=0)
         self._max_quota_wait = patience(max_quota_wait)
-        if organization_rpm is None:
-            organization_rpm = known.GROQ_ORG_RPM
-        else:
-            count("organization_rpm", organization_rpm, least=1)
         self._ring = KeyRing(
             keys_in(keys),
             rpm_per_key=count("rpm_per_key", rpm_per_key, least=1),
             max_concurrency=count("max_concurrency", max_concurrency, least=1),
-            organization_rpm=organization_rpm,
+            organization_rpm=limit_of_all(organization_rpm, known),
             window=seconds("window", window),
         )
         self._knobs = known

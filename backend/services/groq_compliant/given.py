@@ -40,6 +40,13 @@ def settings() -> object:
     return import_module(spelled, __package__).settings
 
 
+def limit_of_all(organization_rpm: int | None, known: knobs.Knobs) -> int | None:
+    """Return the requests a minute of all keys together: as given, else as the settings say."""
+    if organization_rpm is None:
+        return known.GROQ_ORG_RPM
+    return count("organization_rpm", organization_rpm, least=1)
+
+
 def patience(value: object) -> float:
     """Return *value* if it is a number of seconds from 0 on, endless ones included."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -65,12 +64,12 @@ def _retry_after() -> None:
 def _jitter() -> None:
     wait, state = wait_decorrelated(0.5, 30.0), RetryCallState(Retrying(), None, (), {})
     error = ProviderUnavailableError("503")
+    state.set_exception((type(error), error, None))
     previous = 0.5
     for _ in range(1000):
-        state.set_exception((type(error), error, None))
         pause = wait(state)
-        expect(True, 0.5 <= pause <= min(30.0, 3 * max(previous, 0.5)), f"{pause} after {previous}")
-        state.upcoming_sleep = previous = pause if random.random() < 0.9 else 0.5
+        expect(True, 0.5 <= pause <= min(30.0, 3 * previous), f"{pause} after {previous}")
+        previous = pause
 
 
 def _cache() -> None:

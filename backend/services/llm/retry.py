@@ -53,9 +53,10 @@ class wait_decorrelated(wait_base):  # noqa: N801 - tenacity's strategies are na
         error = _error(retry_state)
         if error.verdict is Verdict.AGAIN:
             return 0.0
-        # Until tenacity replaces it with what we return, this is the wait before.
-        previous = max(self.base, retry_state.upcoming_sleep)
-        backoff = min(self.cap, random.uniform(self.base, 3 * previous))
+        # Kept on the state, which is the request's own: old releases of tenacity tell no wait.
+        kept = vars(retry_state)
+        previous = kept.get("decorrelated", self.base)
+        kept["decorrelated"] = backoff = min(self.cap, random.uniform(self.base, 3 * previous))
         return max(backoff, error.retry_after or 0.0)
 
 

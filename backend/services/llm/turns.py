@@ -86,9 +86,9 @@ def structured(request: Request, wanted: Wanted, journey: Journey) -> Flow[tuple
     Raises `StructuredOutputError` with the last answer's faults when the repairs are used up.
     """
     turn: Request | None = request
-    for _ in range(1 + wanted.repairs):
-        if turn is None:
-            break
+    turns_left = 1 + wanted.repairs
+    while turn is not None and turns_left:
+        turns_left -= 1
         judged = yield from _turn(turn, wanted, journey)
         if isinstance(judged.verdict, Answered):
             return judged.verdict.value, judged.reply
