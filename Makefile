@@ -42,7 +42,8 @@ demo: $(STAMP)
 test: test-today test-2024
 
 test-today: $(STAMP)
-	$(VENV)/bin/python -m pytest --cov --cov-config=pyproject.toml -o faulthandler_exit_on_timeout=true
+	$(VENV)/bin/python -m pytest --numprocesses=auto --dist=worksteal \
+		--cov --cov-config=pyproject.toml -o faulthandler_exit_on_timeout=true
 
 test-2024: $(STAMP_2024)
 	$(VENV_2024)/bin/python -m pytest -p no:cacheprovider $(SUITE_2024)
