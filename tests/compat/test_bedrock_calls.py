@@ -48,6 +48,7 @@ def test_the_six_are_asked_through_invoke_model(
     assert invoke.call_args.args == ()
     sent = invoke.call_args.kwargs
     assert sent["modelId"] == kind.value
+    assert type(sent["modelId"]) is str  # an enum is looked up and written differently
     body = json.loads(sent["body"])
     assert (body["temperature"], body[LENGTH[family]]) == (0.1, 50)
     assert "Hello?" in sent["body"]

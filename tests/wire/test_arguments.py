@@ -45,6 +45,24 @@ def test_groqs_newer_name_of_the_length_is_understood(face: Face, sandbox: Sandb
         face.generate("hi", max_completion_tokens=0)
 
 
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"model": 5}, "model is 5: give a model's id"),
+        ({"max_tokens": "9"}, "max_tokens is '9': give a whole number from 1 on"),
+        ({"max_tokens": -1}, "max_tokens is -1: give a whole number from 1 on"),
+        ({"max_tokens": 1.5}, r"max_tokens is 1\.5: give a whole number from 1 on"),
+    ],
+)
+def test_an_argument_that_cannot_work_is_named_and_nothing_is_sent(
+    face: Face, sandbox: Sandbox, given: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        face.generate("hi", **given)
+    assert [] == sandbox.exchanges
+    assert [] == face.client._request_times
+
+
 def test_a_schema_that_is_none_is_an_error_before_any_call(face: Face, sandbox: Sandbox) -> None:
     with pytest.raises(ConfigurationError):
         face.structured("hi", {"type": "no such type"})

@@ -31,6 +31,16 @@ def conversation(
     return tuple(said)
 
 
+def model_id(value: object) -> str:
+    """Return the plain text of a model's id, else raise `ConfigurationError`.
+
+    An enum's member that is a str has another hash and another look than its text.
+    """
+    if not isinstance(value, str):
+        raise ConfigurationError(f"model is {value!r}: give a model's id")
+    return str.__str__(value)
+
+
 def seconds(name: str, value: object) -> float:
     """Return *value* if it is a finite number above 0, else raise `ConfigurationError`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):

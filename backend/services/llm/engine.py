@@ -12,7 +12,7 @@ from typing import Any
 
 from . import flow, retry, turns
 from .accounts import account_of, shared, steady_now
-from .arguments import conversation, count, seconds
+from .arguments import conversation, count, model_id, seconds
 from .cache import Cache
 from .client import LLMClient
 from .drive import awaiting, blocking
@@ -252,17 +252,19 @@ class EngineClient(LLMClient):
         options: Mapping[str, Any],
     ) -> Request:
         further = dict(options)
+        named = "max_tokens"
         if max_tokens is None and "max_completion_tokens" in further:
             # Groq's newer name for the same: it is to be trued up and enlarged as that is.
-            max_tokens = count(
-                "max_completion_tokens", further.pop("max_completion_tokens"), least=1
-            )
+            named = "max_completion_tokens"
+            max_tokens = further.pop(named)
         given = {"temperature": temperature, "max_tokens": max_tokens}
         return Request(
-            model=model or self._model,
+            model=model_id(model or self._model),
             messages=conversation(prompt, system_prompt, messages),
             temperature=self.default_temperature if temperature is None else temperature,
-            max_tokens=self.default_max_tokens if max_tokens is None else max_tokens,
+            max_tokens=count(
+                named, self.default_max_tokens if max_tokens is None else max_tokens, least=1
+            ),
             defaulted=frozenset(name for name, value in given.items() if value is None),
             options=further,
         )
