@@ -77,6 +77,25 @@ def test_an_error_and_its_causes_hold_no_secret(
     assert_hidden(repr(caught.value.attempts), caught.value.label, *ours(logged))
 
 
+@pytest.mark.parametrize("fault", ["429", "401", "500", "reset"])
+def test_no_variable_of_ours_in_a_traceback_shows_a_key(
+    open_face: OpenFace, sandbox: Sandbox, fault: str
+) -> None:
+    sandbox.script(FAULTS[fault])
+    with pytest.raises(LLMError) as caught:
+        open_face(LLM_MAX_RETRIES=0).generate("hi")
+    # Reporters of errors send these along.
+    frames = [
+        frame
+        for error in chain(caught.value)
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals["__name__"].startswith("services")
+    ]
+    assert frames
+    shown = [repr(value) for frame in frames for value in frame.f_locals.values()]
+    assert [] == [(secret, text) for text in shown for secret in SECRETS if secret in text]
+
+
 @pytest.mark.parametrize("kind", ["groq", "groq async"])
 def test_a_key_of_any_form_is_hidden_where_a_gateway_quotes_it(
     open_client: OpenFace, sandbox: Sandbox, kind: str

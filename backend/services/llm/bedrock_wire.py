@@ -7,7 +7,7 @@ from abc import abstractmethod
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 
@@ -18,6 +18,8 @@ from .errors import ConfigurationError, LLMError, LLMTimeoutError
 from .hang_up import Line
 from .types import Reply, Request
 from .workers import Workers
+
+E = TypeVar("E", bound=BaseException)
 
 
 class BedrockWire(EngineClient):
@@ -107,8 +109,10 @@ class BedrockWire(EngineClient):
             raise
         except Exception as error:
             meant = bedrock.classify(error, request.model, wall=self._account.wall())
-            secrets = self._credentials.values()
-            raise muted(meant, *secrets) from muted(error, *secrets)
+            raise self._muted(meant) from self._muted(error)
+
+    def _muted(self, error: E) -> E:
+        return muted(error, *self._credentials.values())
 
 
 def _unanswered(timeout: float) -> LLMTimeoutError:
