@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from services.llm import flights as module
+from services.llm import forks
 from services.llm.flights import Flight, Flights, Lead, StillFlying, WouldDeadlock
 from tests.cache.support import elsewhere, follow, lead
 
@@ -142,7 +142,7 @@ def test_a_follower_interrupted_as_it_waits_gives_up_its_seat(
 def test_a_forked_child_begins_with_no_flights(flights: Flights[str]) -> None:
     parents = lead(flights)
     flights._lock.acquire()
-    module._begin_anew()
+    forks._after_fork_in_child()
     assert 0 == len(flights)
     lead(flights)
     parents.land("of the parent")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from services.llm.stores import Forgiving, forks, sqlite
+from services.llm import forks
+from services.llm.stores import Forgiving, sqlite
 from services.llm.stores.memory import MemoryStore
 from services.llm.stores.sqlite import SqliteStore
 from tests.cache.support import key_of
@@ -14,13 +15,13 @@ from tests.cache.support import key_of
 def test_no_database_connection_is_there_to_be_copied(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "db", ttl=60)
     store.put(key_of(1), {"n": 1})
-    forks._before()
+    forks._before_fork()
     try:
         assert store._connection is None
         worker = threading.Thread(target=store.put, args=(key_of(2), {"n": 2}))
         worker.start()  # waits until the fork is over
     finally:
-        forks._after_in_parent()
+        forks._after_fork_in_parent()
     worker.join()
     assert [{"n": 1}, {"n": 2}] == [store.get(key_of(n)) for n in (1, 2)]
     store.close()
@@ -29,12 +30,13 @@ def test_no_database_connection_is_there_to_be_copied(tmp_path: Path) -> None:
 def test_a_child_goes_on_with_stores_of_its_own(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "db", ttl=60)
     forgiving = Forgiving(MemoryStore(ttl=60))
-    forks._before()
-    forks._after_in_child()
-    forgiving._mutex.acquire()
-    forks._before()
-    forks._after_in_child()
-    assert not forgiving._mutex.locked()
+    forks._before_fork()
+    forks._after_fork_in_child()
+    forgiving._mutex.__enter__()
+    forks._before_fork()
+    forks._after_fork_in_child()
+    with forgiving._mutex:
+        pass
     store.put(key_of(1), {"n": 1})
     assert {"n": 1} == store.get(key_of(1))
     store.close()
@@ -46,7 +48,7 @@ def test_a_connection_that_a_fork_copied_unannounced_is_neither_used_nor_closed(
     store = SqliteStore(tmp_path / "db", ttl=60)
     store.put(key_of(1), {"n": 1})
     copied = store._connection
-    forks._after_in_child()
+    forks._after_fork_in_child()
     assert copied is not None
     assert copied in sqlite._inherited
     assert {"n": 1} == store.get(key_of(1))

@@ -12,7 +12,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from services.llm.stores import forks, locks
+from services.llm import forks
+from services.llm.stores import locks
 from services.llm.stores.locks import PathLock
 from tests.cache.support import mode_of
 
@@ -84,12 +85,12 @@ def test_a_forked_child_closes_its_copy_of_a_held_handle(tmp_path: Path) -> None
     lock._threads.acquire()
     lock._handle = os.open(tmp_path / "x", os.O_RDWR | os.O_CREAT)
     handle = lock._handle
-    forks._after_in_child()
+    forks._after_fork_in_child()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(handle)
     with lock.held():
         pass
-    forks._after_in_child()
+    forks._after_fork_in_child()
 
 
 class Msvcrt(ModuleType):

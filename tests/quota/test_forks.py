@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from services.llm import forks
-from services.llm.forks import ForkLock, reset_in_child
+from services.llm.forks import ForkLock, pause_for_fork, reset_in_child
 from services.llm.quota import NEVER, Bucket, Quota, Refusal, SlidingWindow, Ticket
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -131,6 +131,34 @@ def test_in_a_child_every_lock_is_new_and_free() -> None:
     assert (leaf._lock.locked(), forks._forking.locked()) == (False, False)
 
 
+class Worker:
+    """Work that is waited for by a fork, and may need a leaf to end."""
+
+    def __init__(self, leaf: ForkLock) -> None:
+        self.leaf = leaf
+        self.told: list[str] = []
+        pause_for_fork(self)
+
+    def before_fork(self) -> None:
+        self.told.append("held" if self.leaf._lock.locked() else "free")
+
+    def after_fork_in_parent(self) -> None:
+        self.told.append("after")
+
+    def after_fork(self) -> None:
+        self.told.append("in the child")
+
+
+@needs_fork
+def test_work_is_waited_for_before_the_leaves_that_it_may_need() -> None:
+    leaves = [ForkLock(leaf=True) for _ in range(5)]
+    workers = [Worker(leaf) for leaf in leaves]
+    assert told_by_child(lambda: [worker.told for worker in workers]) == repr(
+        [["free", "in the child"]] * 5
+    )
+    assert [["free", "after"]] * 5 == [worker.told for worker in workers]
+
+
 # The quota of a child.
 
 
@@ -188,7 +216,7 @@ def test_a_child_of_busy_threads_has_a_quota_that_works() -> None:
         assert isinstance(ticket, Ticket)
         return quota.start(ticket, 100.0)
 
-    assert quota._lock in forks._leaves  # or the race below would be won most of the time
+    assert quota._lock in forks._pausing  # or the race below would be won most of the time
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()

@@ -22,13 +22,13 @@ claim. The lock is held for a few steps of arithmetic, so nobody waits for it.
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
-import weakref
 from concurrent import futures
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
+
+from .forks import reset_in_child
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
@@ -148,7 +148,7 @@ class Flights(Generic[T]):
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards the dict, and leads and seats of flights in it
         self._leads: dict[str, Lead[T]] = {}
-        _all.add(self)
+        reset_in_child(self)
 
     def __len__(self) -> int:
         """Return how many flights are in the air."""
@@ -225,15 +225,3 @@ def twin(error: E) -> E:
     copy.__cause__ = error.__cause__
     copy.__suppress_context__ = True
     return copy
-
-
-_all: weakref.WeakSet[Flights[Any]] = weakref.WeakSet()
-
-
-def _begin_anew() -> None:
-    for flights in list(_all):
-        flights.after_fork()
-
-
-# Windows has neither fork nor the hook.
-getattr(os, "register_at_fork", lambda **_: None)(after_in_child=_begin_anew)

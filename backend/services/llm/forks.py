@@ -15,17 +15,34 @@ class Forkable(Protocol):
         """Start anew; called in the child, where no other thread runs."""
 
 
+class Pausable(Forkable, Protocol):
+    """Something that must be at rest while the process forks."""
+
+    def before_fork(self) -> None:
+        """Wait for the work under way, and let no more begin; called in the parent."""
+
+    def after_fork_in_parent(self) -> None:
+        """Let work go on."""
+
+
 # Guards the registries, and is held from before a fork until after it.
 _forking = Lock()
 _alive: WeakSet[Forkable] = WeakSet()
-_leaves: WeakSet[ForkLock] = WeakSet()
-_held: list[ForkLock] = []
+_pausing: WeakSet[Pausable] = WeakSet()
+_paused: list[Pausable] = []
 
 
 def reset_in_child(thing: Forkable) -> None:
     """Call *thing*'s `after_fork` in every child process, as long as *thing* lives."""
     with _forking:
         _alive.add(thing)
+
+
+def pause_for_fork(thing: Pausable) -> None:
+    """Call all three of *thing*'s methods around every fork, as long as *thing* lives."""
+    with _forking:
+        _alive.add(thing)
+        _pausing.add(thing)
 
 
 class ForkLock:
@@ -37,10 +54,7 @@ class ForkLock:
 
     def __init__(self, *, leaf: bool = False) -> None:
         self._lock = Lock()
-        reset_in_child(self)
-        if leaf:
-            with _forking:
-                _leaves.add(self)
+        (pause_for_fork if leaf else reset_in_child)(self)
 
     def __enter__(self) -> None:
         self._lock.acquire()
@@ -48,28 +62,41 @@ class ForkLock:
     def __exit__(self, *_: object) -> None:
         self._lock.release()
 
+    def before_fork(self) -> None:
+        """Take a leaf, once nobody else has it."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Give it back."""
+        self._lock.release()
+
     def after_fork(self) -> None:
         """Start with a lock that is free."""
         self._lock = Lock()
 
 
+def _is_leaf(thing: Pausable) -> bool:
+    return isinstance(thing, ForkLock)
+
+
 def _before_fork() -> None:
     _forking.acquire()
-    for leaf in list(_leaves):
-        leaf.__enter__()
-        _held.append(leaf)
+    # Leaves come last: work that is waited for may need one to end.
+    for thing in sorted(_pausing, key=_is_leaf):
+        thing.before_fork()
+        _paused.append(thing)
 
 
 def _after_fork_in_parent() -> None:
-    while _held:
-        _held.pop().__exit__()
+    while _paused:
+        _paused.pop().after_fork_in_parent()
     _forking.release()
 
 
 def _after_fork_in_child() -> None:
     global _forking
     _forking = Lock()
-    _held.clear()
+    _paused.clear()
     for thing in list(_alive):
         thing.after_fork()
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from .forks import renew_after_fork
+from ..forks import ForkLock
 from .protocol import Store, StoreError
 
 R = TypeVar("R")
@@ -27,10 +26,9 @@ class Forgiving:
     def __init__(self, store: Store, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._clock = clock
-        self._mutex = threading.Lock()  # guards the two below
+        self._mutex = ForkLock()  # guards the two below
         self._rests_until = float("-inf")
         self._warned: dict[str, float] = {}
-        renew_after_fork(self)
 
     def __repr__(self) -> str:
         return f"Forgiving({self._store!r})"
@@ -51,10 +49,6 @@ class Forgiving:
     def close(self) -> None:
         """Close the store inside."""
         self._store.close()
-
-    def after_fork(self) -> None:
-        """Begin with a free lock."""
-        self._mutex = threading.Lock()
 
     def _attempt(self, action: Callable[[], R]) -> R | None:
         if self._clock() < self._rests_until:

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 from io import FileIO
 from typing import Any
 
+from ..forks import reset_in_child
 from .entry import checked_key, seal, unseal
 from .files import absolute, file_errors, replace, set_aside
-from .forks import renew_after_fork
 from .locks import lock_on
 from .log_index import HEADER_SIZE, LogIndex, Slot, is_header, new_header
 from .protocol import checked_ttl
@@ -53,7 +53,7 @@ class JsonStore:
         self._mutex = threading.Lock()  # guards the index
         self._index = LogIndex()
         self._compact_above = _LEAST_GARBAGE
-        renew_after_fork(self)
+        reset_in_child(self)
 
     def __repr__(self) -> str:
         return f"JsonStore({str(self.path)!r})"

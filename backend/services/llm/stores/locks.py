@@ -20,8 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..forks import reset_in_child
 from .files import beside, private
-from .forks import renew_after_fork
 
 fcntl: ModuleType | None
 try:
@@ -41,7 +41,7 @@ class PathLock:
         self._timeout = timeout
         self._threads = threading.Lock()
         self._handle: int | None = None
-        renew_after_fork(self)
+        reset_in_child(self)
 
     @contextmanager
     def held(self) -> Iterator[None]:

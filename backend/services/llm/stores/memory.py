@@ -9,8 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..forks import reset_in_child
 from .entry import checked_key
-from .forks import renew_after_fork
 from .protocol import checked_ttl
 
 CAPACITY = 10_000
@@ -32,7 +32,7 @@ class MemoryStore:
         self._capacity = capacity
         self._mutex = threading.Lock()  # guards the entries
         self._entries: OrderedDict[str, tuple[float, str]] = OrderedDict()  # in order of puts
-        renew_after_fork(self)
+        reset_in_child(self)
 
     def __repr__(self) -> str:
         return f"MemoryStore(capacity={self._capacity})"

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any, TypeVar
 
+from ..forks import pause_for_fork
 from .entry import checked_key, seal, unseal
 from .files import absolute, private, set_aside
-from .forks import pause_for_fork
 from .locks import LOCK_TIMEOUT, lock_on
 from .protocol import StoreError, checked_ttl
 
