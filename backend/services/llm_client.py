@@ -193,12 +193,12 @@ class BedrockClient(BedrockWire):
         """Sleep, as this module's `time` does at this moment."""
         time.sleep(seconds)
 
-    def _connect(self, read_timeout: float | None = None) -> Any:
+    def _connect(self) -> Any:
         config = import_module("botocore.config").Config(
             # Retries have one owner, and it is not the SDK.
             retries={"total_max_attempts": 1},
             connect_timeout=self.timeout,
-            read_timeout=read_timeout or self._read_timeout,
+            read_timeout=self._read_timeout,
             max_pool_connections=self._knobs.LLM_MAX_CONCURRENCY,
             tcp_keepalive=True,
         )

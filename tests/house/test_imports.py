@@ -41,6 +41,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.per_loop",
             "services.llm.quota",
             "services.llm.retry",
+            "services.llm.sdk_client",
             "services.llm.stores",
             "services.llm.structured",
             "services.llm.tokens",

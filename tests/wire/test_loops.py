@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -75,6 +76,21 @@ def test_a_closed_client_can_be_used_again(
     for _ in range(2):
         with client:
             assert "Sandbox: hi" == client.generate("hi")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_call_on_its_way_survives_that_its_client_is_closed(
+    open_client: OpenFace, sandbox: Sandbox, provider: str
+) -> None:
+    client = open_client(provider).client
+    client.generate("hi")
+    sandbox.script(Fault.dripped(20, 0.01))
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(client.respond, "hi")
+        sandbox.wait_for(2)
+        client.close()
+        assert (1, "Sandbox: hi") == (len(answer.result().attempts), answer.result().text)
+    assert "Sandbox: hi" == client.generate("hi")
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

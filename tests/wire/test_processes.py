@@ -41,3 +41,10 @@ def test_a_process_that_uses_everything_ends_at_once_and_in_silence() -> None:
     said = "refused\nlate\nlate\nlate\n" * 2 + "done\n"
     assert ("", said, 0) == (ended.stderr, ended.stdout, ended.returncode)
     assert time.monotonic() - began < 20  # the calls left behind would have taken an hour
+
+
+@pytest.mark.parametrize("provider", ["groq", "bedrock"])
+def test_a_call_that_is_on_its_way_as_the_process_ends_comes_to_its_end(provider: str) -> None:
+    ended = run("leaving.py", provider)
+    said = "Sandbox: one Sandbox: two 3\n"
+    assert ("", said, 0) == (ended.stderr, ended.stdout, ended.returncode)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from abc import abstractmethod
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 from importlib.metadata import version
@@ -31,10 +30,6 @@ class BedrockWire(EngineClient):
     _credentials: dict[str, str]
     _read_timeout: float
     _workers: Workers
-
-    @abstractmethod
-    def _connect(self, read_timeout: float | None = None) -> Any:
-        """Build the SDK's client, which waits *read_timeout* seconds for an answer."""
 
     @property
     def _model(self) -> str:
@@ -90,21 +85,10 @@ class BedrockWire(EngineClient):
         if timeout > self._read_timeout and self._is_real:
             # botocore has one read timeout a client, and an answer comes in one piece.
             self._read_timeout = timeout
-            self.client = self._adopted(self._connect(timeout))
-        client = self._own_client()
+            self._let_go()
         try:
-            if bedrock.speaks_invoke(request.model):
-                response = client.invoke_model(**bedrock.to_invoke(request))
-                headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-                return bedrock.from_invoke(response["body"].read(), request, headers)
-            if not hasattr(client, "converse"):
-                raise ConfigurationError(
-                    f"The model {request.model} is asked through Converse, which boto3 has from"
-                    f" 1.34.116 on: this is boto3 {version('boto3')}",
-                    provider="bedrock",
-                )
-            response = client.converse(**bedrock.to_converse(request))
-            return bedrock.from_converse(response, request)
+            with self._borrowed() as sdk:
+                return _ask(sdk, request)
         except LLMError:
             raise
         except Exception as error:
@@ -113,6 +97,21 @@ class BedrockWire(EngineClient):
 
     def _muted(self, error: E) -> E:
         return muted(error, *self._credentials.values())
+
+
+def _ask(sdk: Any, request: Request) -> Reply:
+    if bedrock.speaks_invoke(request.model):
+        response = sdk.invoke_model(**bedrock.to_invoke(request))
+        headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        return bedrock.from_invoke(response["body"].read(), request, headers)
+    if not hasattr(sdk, "converse"):
+        raise ConfigurationError(
+            f"The model {request.model} is asked through Converse, which boto3 has from"
+            f" 1.34.116 on: this is boto3 {version('boto3')}",
+            provider="bedrock",
+        )
+    response = sdk.converse(**bedrock.to_converse(request))
+    return bedrock.from_converse(response, request)
 
 
 def _unanswered(timeout: float) -> LLMTimeoutError:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,10 +17,11 @@ from .cache import Cache
 from .client import LLMClient
 from .drive import awaiting, blocking
 from .errors import ConfigurationError, RateLimitError
-from .forks import reset_in_child
+from .forks import ForkLock
 from .journey import Terms
 from .knobs import Knobs
 from .quota import Refusal, SlidingWindow, Ticket
+from .sdk_client import SdkClient
 from .stores import open_store
 from .structured import Schema
 from .turns import Wanted
@@ -57,9 +58,9 @@ class EngineClient(LLMClient):
             "max_retries", knobs.LLM_MAX_RETRIES if max_retries is None else max_retries, least=0
         )
         self._account = account_of(provider, knobs, region)
-        #: An SDK client that must not be used any more: a parent process's, or one that is closed.
-        self._spent: Any = None
-        reset_in_child(self)
+        #: The SDK's client where it is a real one, and one that we have built.
+        self._held: SdkClient | None = None
+        self._lending = ForkLock()  # guards the replacement of one that is let go
 
     def share_account(self) -> None:
         """Share quota, pauses and what is known of models with all clients of the same account.
@@ -69,25 +70,27 @@ class EngineClient(LLMClient):
         if self._is_real:
             self._account = shared(self._account, *self._identity())
 
-    def after_fork(self) -> None:
-        """In a child, leave the parent's connections alone."""
-        self._spent = self.client if self._is_real else None
-
     @property
     def _is_real(self) -> bool:
         return type(self.client).__module__.partition(".")[0] == self._sdk_package
 
-    def _own_client(self) -> Any:
-        """The SDK's client, made anew after `close`, and in a child: a connection has one owner."""
-        if self._spent is not None and self._spent is self.client:
-            self.client = self._adopted(self._connect())
-        return self.client
+    def _borrowed(self) -> AbstractContextManager[Any]:
+        """Lend the SDK's client for one call; it is built anew after `close`, and in a child."""
+        with self._lending:
+            while (held := self._held) is not None and held.sdk is self.client:
+                if held.borrow():
+                    return held
+                self.client = self._adopted(self._connect())
+        return nullcontext(self.client)
+
+    def _let_go(self) -> None:
+        """Close the SDK's client that we have built, once the calls on their way have ended."""
+        if self._held is not None:
+            self._held.let_go()
 
     def _disconnect(self) -> None:
-        """Close the SDK's client, if it is a real one and this process's own."""
-        if self._is_real and self.client is not self._spent:
-            self._spent = self.client
-            self.client.close()
+        """Close all that this client holds but threads and event loops."""
+        self._let_go()
         if self._account.cache is not None:
             self._account.cache.store.close()
 
@@ -106,22 +109,24 @@ class EngineClient(LLMClient):
 
     def _adopted(self, sdk: Any) -> Any:
         """Have a real SDK client closed when nobody uses this one any more, or at exit."""
+        self._held = None
         if type(sdk).__module__.partition(".")[0] == self._sdk_package:
-            weakref.finalize(self, _close_own, os.getpid(), sdk)
+            self._held = SdkClient(sdk)
+            weakref.finalize(self, self._held.let_go)
         return sdk
 
     @abstractmethod
     def _connect(self) -> Any:
         """Build the SDK's client, or what a test has put in its place."""
 
-    @abstractmethod
-    def _identity(self) -> tuple[str, ...]:
-        """What tells one account at the provider from another."""
-
     @property
     @abstractmethod
     def _model(self) -> str:
         """The model that answers where the caller names none."""
+
+    @abstractmethod
+    def _identity(self) -> tuple[str, ...]:
+        """What tells one account at the provider from another."""
 
     @abstractmethod
     def rest(self, seconds: float) -> None:
@@ -335,9 +340,3 @@ class EngineClient(LLMClient):
                 provider=self._account.provider,
                 retry_after=wait,
             )
-
-
-def _close_own(owner: int, sdk: Any) -> None:
-    # A child process must not touch its parent's connections, nor the locks that guard them.
-    if os.getpid() == owner:
-        sdk.close()

@@ -11,6 +11,7 @@ import anyio
 from .dialects import groq
 from .dialects.foreign import muted
 from .engine import EngineClient
+from .forks import reset_in_child
 from .per_loop import PerLoop
 from .types import Reply, Request
 
@@ -25,6 +26,7 @@ class GroqWire(EngineClient):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._async_clients = PerLoop[Any](self._connect_async, lambda sdk: sdk.close())
+        reset_in_child(self)
 
     @abstractmethod
     def _connect_async(self) -> Any:
@@ -43,7 +45,8 @@ class GroqWire(EngineClient):
         if self._is_real:
             wire["timeout"] = timeout
         try:
-            response = self._own_client().chat.completions.create(**wire)
+            with self._borrowed() as sdk:
+                response = sdk.chat.completions.create(**wire)
         except Exception as error:
             meant = groq.classify(error, request.model, wall=self._account.wall())
             raise muted(meant, self.api_key) from muted(error, self.api_key)
@@ -73,6 +76,5 @@ class GroqWire(EngineClient):
         self.close()
 
     def after_fork(self) -> None:
-        """In a child, leave the parent's connections alone."""
-        super().after_fork()
+        """In a child, leave the parent's event loops alone."""
         self._async_clients.forget()

@@ -1,0 +1,51 @@
+"""An SDK's client that calls borrow, and that is closed after the last of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .forks import ForkLock, reset_in_child
+
+
+class SdkClient:
+    """A real SDK client: once it is let go it is lent no more, and closed when nobody uses it.
+
+    So a call that is on its way comes to its end, whoever closes meanwhile: another thread, or
+    the interpreter as it exits. A child process neither uses nor closes its parent's: a
+    connection has one owner.
+    """
+
+    def __init__(self, sdk: Any) -> None:
+        self.sdk = sdk
+        self._lock = ForkLock()  # guards the two below
+        self._users = 0
+        self._is_let_go = False
+        reset_in_child(self)
+
+    def borrow(self) -> bool:
+        """Whether it may be used, which is then to be done inside one `with` block."""
+        with self._lock:
+            self._users += not self._is_let_go
+            return not self._is_let_go
+
+    def __enter__(self) -> Any:
+        return self.sdk
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            is_over = self._is_let_go and not self._users
+        if is_over:
+            self.sdk.close()
+
+    def let_go(self) -> None:
+        """Close it as soon as nobody uses it any more."""
+        with self._lock:
+            is_over = not (self._is_let_go or self._users)
+            self._is_let_go = True
+        if is_over:
+            self.sdk.close()
+
+    def after_fork(self) -> None:
+        """In a child, count as let go."""
+        self._is_let_go = True
