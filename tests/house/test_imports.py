@@ -51,7 +51,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"services.llm.budget", "services.llm.cache", "services.llm.crowd"}),
     frozenset({"services.llm.account"}),
     frozenset({"services.llm.accounts"}),
-    frozenset({"services.llm.keys"}),
+    frozenset({"services.llm.keys", "services.llm.window"}),
     frozenset({"services.llm.journey"}),
     frozenset({"services.llm.flow"}),
     frozenset({"services.llm.turns"}),

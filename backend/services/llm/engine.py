@@ -11,27 +11,26 @@ from functools import partial
 from typing import Any
 
 from . import flow, retry, turns
-from .accounts import account_of, shared, steady_now
+from .accounts import account_of, shared
 from .arguments import conversation, count, model_id, seconds
 from .cache import Cache
-from .client import LLMClient
 from .drive import awaiting, blocking
-from .errors import ConfigurationError, RateLimitError
+from .errors import ConfigurationError
 from .forks import ForkLock
 from .journey import Terms
 from .knobs import Knobs
-from .quota import Refusal, SlidingWindow, Ticket
 from .sdk_client import SdkClient
 from .stores import open_store
 from .structured import Schema
 from .turns import Wanted
 from .types import Flow, Message, Provider, Reply, Request
+from .window import WindowedClient
 
 #: The temperature of structured answers, unless the caller gives one.
 STRUCTURED_TEMPERATURE = 0.3
 
 
-class EngineClient(LLMClient):
+class EngineClient(WindowedClient):
     """Turns arguments into a request and its terms, and runs the flow on its account.
 
     *timeout* is in seconds for a whole call with its waits and retries.
@@ -118,11 +117,6 @@ class EngineClient(LLMClient):
     @abstractmethod
     def _connect(self) -> Any:
         """Build the SDK's client, or what a test has put in its place."""
-
-    @property
-    @abstractmethod
-    def _model(self) -> str:
-        """The model that answers where the caller names none."""
 
     @abstractmethod
     def _identity(self) -> tuple[str, ...]:
@@ -293,50 +287,3 @@ class EngineClient(LLMClient):
             max_quota_wait=self._knobs.LLM_MAX_QUOTA_WAIT,
             as_told=told is not None,
         )
-
-    # What host tests look at and assign.
-
-    @property
-    def _window(self) -> SlidingWindow:
-        return self._account.window
-
-    @property
-    def _request_times(self) -> list[float]:
-        """The times of use that the window still counts, as Unix seconds; a live list."""
-        return self._window.times
-
-    @_request_times.setter
-    def _request_times(self, times: Sequence[float]) -> None:
-        self._window.times[:] = times
-
-    @property
-    def _rate_limit_window(self) -> float:
-        return self._window.window
-
-    @_rate_limit_window.setter
-    def _rate_limit_window(self, seconds: float) -> None:
-        self._window.window = seconds
-
-    @property
-    def _max_requests_per_window(self) -> float:
-        return self._window.amount
-
-    @_max_requests_per_window.setter
-    def _max_requests_per_window(self, requests: float) -> None:
-        self._window.amount = requests
-
-    def _check_rate_limit(self) -> None:
-        """Use one request of the window, or raise `RateLimitError` with the seconds to wait."""
-        quota, now = self._account.quota, steady_now()
-        ticket = quota.reserve(self._model, {"requests": 1.0}, now)
-        wait = ticket.wait if isinstance(ticket, Refusal) else quota.start(ticket, now)
-        if isinstance(ticket, Ticket):
-            # Settled if it has started; between the two calls another may have come first.
-            quota.refund(ticket, now)
-            quota.settle(ticket, {}, now, now)
-        if wait > 0:
-            raise RateLimitError(
-                f"Rate limit exceeded. Please wait {wait:.1f} seconds",
-                provider=self._account.provider,
-                retry_after=wait,
-            )
