@@ -53,6 +53,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"services.llm.accounts"}),
     frozenset({"services.llm.keys", "services.llm.window"}),
     frozenset({"services.llm.journey"}),
+    frozenset({"services.llm.demand"}),
     frozenset({"services.llm.flow"}),
     frozenset({"services.llm.turns"}),
     frozenset({"services.llm.drive"}),

@@ -21,12 +21,12 @@ from . import models
 from .account import Account
 from .budget import Booking
 from .cache import Cache
+from .demand import most, taken
 from .errors import AuthenticationError, LLMError, RateLimitError
 from .flights import Flight, Lead, StillFlying, WouldDeadlock
-from .journey import Journey, Terms, was_sent
+from .journey import Journey, Terms
 from .quota import Demand, Refusal, Ticket
-from .tokens import input_estimate
-from .types import Flow, Reply, Request, Usage, ask, join, send
+from .types import Flow, Reply, Request, ask, join, send
 
 R = TypeVar("R")
 
@@ -163,7 +163,7 @@ class _Going:
 
 def _admitted(request: Request, journey: Journey) -> Flow[_Going]:
     """Wait for the day's budget, an outage's end, a lane's limits and a place on the wire."""
-    account, demand = journey.account, _demand(request)
+    account, demand = journey.account, most(request)
     booking = yield from _budgeted(account, demand)
     try:
         place = None
@@ -259,19 +259,12 @@ def _settle(
     reply: Reply | None,
     error: LLMError | None = None,
 ) -> Flow[None]:
-    """True all up: a refusal cost no tokens, an answer what it counted, silence everything."""
+    """Make room on the wire, and true up the quota and the day's budget."""
     account.gate.leave(going.place)
-    now, worked = account.now(), 0.0
-    spent: Demand = {}
-    if reply is not None:
-        spent = _spent(model, reply.usage) if reply.usage.reported else {}
-        worked = reply.processing or 0.0
-        # More than the whole call took is nobody's time of work.
-        worked = worked if worked <= now - sent else 0.0
-    elif error is not None and not was_sent(error):
-        spent = _NOTHING
-    elif error is not None and error.status is not None:
-        spent = _NO_TOKENS
+    now, spent = account.now(), taken(model, reply, error)
+    worked = reply.processing or 0.0 if reply is not None else 0.0
+    # More than the whole call took is nobody's time of work.
+    worked = worked if worked <= now - sent else 0.0
     account.quota.settle(going.ticket, spent, max(sent, now - worked), now)
     if (booking := going.booking) is not None and (budget := account.budget) is not None:
         # Of a failure, just what the provider counted is owed; an answer without a count owes all.
@@ -282,23 +275,3 @@ def _settle(
 
 #: Seconds by which one lane must be free sooner than another to be taken out of turn.
 _A_TIE = 1e-3
-_NO_TOKENS: Demand = {"tokens": 0.0, "input_tokens": 0.0, "output_tokens": 0.0}
-_NOTHING: Demand = {"requests": 0.0, **_NO_TOKENS}
-
-
-def _demand(request: Request) -> Demand:
-    """The most that the request can take, as both providers reserve it at its start."""
-    asked, output = input_estimate(request), request.max_tokens or 0
-    return {
-        "requests": 1.0,
-        "tokens": asked + output,
-        "input_tokens": asked,
-        "output_tokens": output,
-    }
-
-
-def _spent(model: str, usage: Usage) -> Demand:
-    """What the providers' quotas count: their cache is free, output may burn more than itself."""
-    fresh = usage.input_tokens - usage.cached_input_tokens
-    burnt = usage.output_tokens * models.abilities(model).burndown
-    return {"tokens": fresh + burnt, "input_tokens": fresh, "output_tokens": burnt}

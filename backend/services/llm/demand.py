@@ -1,0 +1,43 @@
+"""What a request takes of each limit: the most that it can, and what it did in the end."""
+
+from __future__ import annotations
+
+from . import models
+from .errors import LLMError
+from .journey import was_sent
+from .quota import Demand
+from .tokens import input_estimate
+from .types import Reply, Request, Usage
+
+_NO_TOKENS: Demand = {"tokens": 0.0, "input_tokens": 0.0, "output_tokens": 0.0}
+_NOTHING: Demand = {"requests": 0.0, **_NO_TOKENS}
+
+
+def most(request: Request) -> Demand:
+    """The most that the request can take, as both providers reserve it at its start."""
+    asked, output = input_estimate(request), request.max_tokens or 0
+    return {
+        "requests": 1.0,
+        "tokens": asked + output,
+        "input_tokens": asked,
+        "output_tokens": output,
+    }
+
+
+def taken(model: str, reply: Reply | None, error: LLMError | None) -> Demand:
+    """What a request took that ended in *reply*, in *error* or in both; the rest as reserved.
+
+    A refusal cost no tokens, an answer what it counted, silence everything.
+    """
+    if reply is not None:
+        return _counted(model, reply.usage) if reply.usage.reported else {}
+    if error is not None and not was_sent(error):
+        return _NOTHING
+    return _NO_TOKENS if error is not None and error.status is not None else {}
+
+
+def _counted(model: str, usage: Usage) -> Demand:
+    """What the providers' quotas count: their cache is free, output may burn more than itself."""
+    fresh = usage.input_tokens - usage.cached_input_tokens
+    burnt = usage.output_tokens * models.abilities(model).burndown
+    return {"tokens": fresh + burnt, "input_tokens": fresh, "output_tokens": burnt}
