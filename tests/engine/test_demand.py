@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.llm.demand import most, taken
+from services.llm.demand import most, seen_by, taken
 from services.llm.errors import ConfigurationError, LLMError, ProviderUnavailableError
 from services.llm.quota import Demand
 from services.llm.types import Reply, Request, Usage
@@ -43,3 +43,23 @@ def test_a_refusal_cost_no_tokens_an_answer_its_count_and_silence_everything(
     model: str, reply: Reply | None, error: LLMError | None, expected: Demand
 ) -> None:
     assert expected == taken(model, reply, error)
+
+
+@pytest.mark.parametrize(
+    ("worked", "expected"),
+    [
+        (None, 112.0),  # of which nothing is known
+        (9.0, 103.0),
+        (12.0, 100.0),
+        (13.0, 112.0),  # more than the whole call took is nobody's time of work
+        (0.9, 112.0),  # gains next to nothing, and is made up by many a stand-in for a provider
+    ],
+)
+def test_a_request_was_seen_by_when_its_provider_began_to_work(
+    worked: float | None, expected: float
+) -> None:
+    assert expected == seen_by(Reply("x", "m", "groq", processing=worked), 100.0, 112.0)
+
+
+def test_a_failure_may_have_been_seen_until_its_end() -> None:
+    assert 112.0 == seen_by(None, 100.0, 112.0)

@@ -71,6 +71,10 @@ def test_no_429_is_provoked_and_no_time_is_lost(
     all_at_once(face, [str(number) for number in range(calls)])
     passed = time.monotonic() - began
     assert [200] * calls == [exchange.status for exchange in sandbox.exchanges]
+    seen = sorted(exchange.arrived_at for exchange in sandbox.exchanges)
+    # The next after as many as the limit came a whole window later, as far as floats can tell.
+    gaps = [later - first for first, later in zip(seen, seen[limit:], strict=False)]
+    assert min(gaps) > window - 1e-6
     least = (calls / limit - 1) * window
     assert least <= passed < 2 * least + 2.0  # the rest is the machine's own slowness
 

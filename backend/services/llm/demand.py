@@ -1,4 +1,4 @@
-"""What a request takes of each limit: the most that it can, and what it did in the end."""
+"""What a request takes of each limit, and when: what it can at most, and what it did in the end."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from .types import Reply, Request, Usage
 
 _NO_TOKENS: Demand = {"tokens": 0.0, "input_tokens": 0.0, "output_tokens": 0.0}
 _NOTHING: Demand = {"requests": 0.0, **_NO_TOKENS}
+
+#: Seconds of work that are worth knowing of. Fewer are not missed in a window of a minute, and a
+#: stand-in for a provider often makes them up, so that a request would be let through too early.
+_WORTH = 1.0
 
 
 def most(request: Request) -> Demand:
@@ -34,6 +38,16 @@ def taken(model: str, reply: Reply | None, error: LLMError | None) -> Demand:
     if error is not None and not was_sent(error):
         return _NOTHING
     return _NO_TOKENS if error is not None and error.status is not None else {}
+
+
+def seen_by(reply: Reply | None, sent: float, now: float) -> float:
+    """The latest moment at which the provider can have seen a request that was *sent* and ended.
+
+    That is now, less the seconds that it says it worked on the answer.
+    """
+    worked = reply.processing or 0.0 if reply is not None else 0.0
+    # More than the whole call took is nobody's time of work.
+    return now - worked if _WORTH <= worked <= now - sent else now
 
 
 def _counted(model: str, usage: Usage) -> Demand:

@@ -21,7 +21,7 @@ from . import models
 from .account import Account
 from .budget import Booking
 from .cache import Cache
-from .demand import most, taken
+from .demand import most, seen_by, taken
 from .errors import AuthenticationError, LLMError, RateLimitError
 from .flights import Flight, Lead, StillFlying, WouldDeadlock
 from .journey import Journey, Terms
@@ -262,10 +262,7 @@ def _settle(
     """Make room on the wire, and true up the quota and the day's budget."""
     account.gate.leave(going.place)
     now, spent = account.now(), taken(model, reply, error)
-    worked = reply.processing or 0.0 if reply is not None else 0.0
-    # More than the whole call took is nobody's time of work.
-    worked = worked if worked <= now - sent else 0.0
-    account.quota.settle(going.ticket, spent, max(sent, now - worked), now)
+    account.quota.settle(going.ticket, spent, seen_by(reply, sent, now), now)
     if (booking := going.booking) is not None and (budget := account.budget) is not None:
         # Of a failure, just what the provider counted is owed; an answer without a count owes all.
         tokens = booking.tokens if reply is not None and error is None else 0
