@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox import Answer, Fault, Sandbox
-from services.llm_client import LLMError
+from services.llm_client import ConfigurationError, LLMError
 from tests.wire.clock import VirtualTime
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import SECRETS, Face
@@ -55,6 +55,19 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+def variables_of_ours(error: BaseException) -> list[str]:
+    """What a reporter of errors sends along with a traceback, of our own frames."""
+    shown = [
+        repr(value)
+        for each in chain(error)
+        for frame, _ in traceback.walk_tb(each.__traceback__)
+        if frame.f_globals["__name__"].startswith("services")
+        for value in frame.f_locals.values()
+    ]
+    assert shown
+    return shown
+
+
 def assert_hidden(*texts: str) -> None:
     """Nothing hidden is in any of the texts."""
     assert [] == [(secret, text) for text in texts for secret in HIDDEN if secret in text]
@@ -84,16 +97,14 @@ def test_no_variable_of_ours_in_a_traceback_shows_a_key(
     sandbox.script(FAULTS[fault])
     with pytest.raises(LLMError) as caught:
         open_face(LLM_MAX_RETRIES=0).generate("hi")
-    # Reporters of errors send these along.
-    frames = [
-        frame
-        for error in chain(caught.value)
-        for frame, _ in traceback.walk_tb(error.__traceback__)
-        if frame.f_globals["__name__"].startswith("services")
-    ]
-    assert frames
-    shown = [repr(value) for frame in frames for value in frame.f_locals.values()]
+    shown = variables_of_ours(caught.value)
     assert [] == [(secret, text) for text in shown for secret in SECRETS if secret in text]
+
+
+def test_nor_does_one_of_a_key_that_cannot_be_sent(open_client: OpenFace) -> None:
+    with pytest.raises(ConfigurationError, match="GROQ_API_KEY") as caught:
+        open_client("groq", GROQ_API_KEY=f"{SECRETS[0]} ")
+    assert [] == [text for text in variables_of_ours(caught.value) if SECRETS[0] in text]
 
 
 @pytest.mark.parametrize("kind", ["groq", "groq async"])

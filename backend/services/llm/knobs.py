@@ -125,19 +125,10 @@ def secret(name: str, value: object) -> str:
     Raises `ConfigurationError`, which names the variable and not the value, for a placeholder
     and for what cannot be sent in a header.
     """
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if not isinstance(text, str) or not text.strip():
-        return ""
-    if any(not "!" <= character <= "~" for character in text):
-        raise ConfigurationError(
-            f"{name} has a space, a line break or a non-ASCII character in it or around it:"
-            " copy the key again, without quotes or line breaks"
-        )
-    if _is_placeholder(text):
-        raise ConfigurationError(
-            f"{name} still has the placeholder of .env.example: put the key in"
-        )
-    return text
+    # No variable here holds the text: reporters of errors show those of a traceback.
+    if problem := _fault_of(_text_of(value)):
+        raise ConfigurationError(f"{name} {problem}")
+    return _text_of(value)
 
 
 def endpoint(name: str, url: str) -> str:
@@ -158,6 +149,22 @@ def aws_credentials(knobs: Knobs) -> dict[str, str]:
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together: one of them is not set"
         )
     return {name: value for name, value in named.items() if value}
+
+
+def _text_of(value: object) -> str:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return text if isinstance(text, str) and text.strip() else ""
+
+
+def _fault_of(text: str) -> str | None:
+    if any(not "!" <= character <= "~" for character in text):
+        return (
+            "has a space, a line break or a non-ASCII character in it or around it:"
+            " copy the key again, without quotes or line breaks"
+        )
+    if _is_placeholder(text):
+        return "still has the placeholder of .env.example: put the key in"
+    return None
 
 
 def _is_placeholder(text: str) -> bool:
