@@ -46,6 +46,8 @@ LIST = {"type": "array", "items": {"type": "string"}}
         ({"allOf": [OBJECT, {"required": ["n"]}]}, {"n": "5"}, {"n": 5}),
         ({"$ref": "#/$defs/n", "$defs": {"n": {"type": "integer"}}}, "5", 5),
         ({"anyOf": [OBJECT, {"type": "null"}]}, {"n": "5"}, {"n": 5}),
+        (OBJECT, {"n": None}, {}),
+        ({"allOf": [OBJECT, {"properties": {"n": {}}}]}, {"n": None, "m": None}, {"m": None}),
     ],
 )
 def test_a_value_with_one_possible_meaning_is_converted(
@@ -71,6 +73,7 @@ def test_a_value_with_one_possible_meaning_is_converted(
         ({"type": "number"}, "1e999"),
         ({"type": "number"}, "NaN"),
         ({"type": "integer"}, 1e300),
+        ({"type": "integer"}, 9007199254740992.0),
         ({"type": "integer"}, 36.5),
         ({"type": "integer"}, True),
         ({"type": "boolean"}, 1),
@@ -87,6 +90,10 @@ def test_a_value_with_one_possible_meaning_is_converted(
         ({"type": "array", "items": {}}, "a"),
         ({"type": "array", "items": True}, "a"),
         ({"properties": {"x": False}}, {"x": "1"}),
+        ({**OBJECT, "required": ["n"]}, {"n": None}),
+        ({"allOf": [OBJECT, {"required": ["n"]}]}, {"n": None}),
+        ({"properties": {"n": {"type": ["integer", "null"]}}}, {"n": None}),
+        ({"additionalProperties": {"type": "integer"}}, {"n": None}),
         ({"patternProperties": {"x": {}}, "additionalProperties": {"type": "integer"}}, {"x": "1"}),
         ({"anyOf": [{"type": "integer"}, True]}, "36"),
     ],

@@ -2,8 +2,9 @@
 
 What is converted: a string of canonical digits to a number, "true" and "false" to a boolean, "null"
 to null, a string of JSON to an object or array, one value to a list of it, an integer to a string,
-36.0 to 36. A fraction never becomes a string, since 8471.30 and 8471.3 are one number; a value
-whose own type the schema takes in any of its alternatives stays as it is.
+36.0 to 36, and a null to absence where an optional property takes none. A fraction never becomes a
+string, since 8471.30 and 8471.3 are one number; a value whose own type the schema takes in any of
+its alternatives stays as it is.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class _Coercion:
     def __init__(self, document: JsonSchema) -> None:
         self.document = document
         self.kinds = Kinds(document)
+        self.shapes: dict[int, tuple[list[tuple[str, Any]], list[str]]] = {}
 
     def at(self, schemas: Iterable[Any], value: Any) -> Any:
         """Convert the value at one place of the answer, by all the schemas that apply there."""
@@ -38,10 +40,17 @@ class _Coercion:
             return {
                 name: self.at(member_schemas(applied, name), member)
                 for name, member in value.items()
+                if not (member is None and self.means_absent(applied, name))
             }
         if isinstance(value, list):
             return [self.at(item_schemas(applied, i), item) for i, item in enumerate(value)]
         return value
+
+    def means_absent(self, applied: list[JsonSchema], name: str) -> bool:
+        """Tell whether a property is declared, optional, and takes no null."""
+        declared = [node for node in applied if name in node.get("properties", ())]
+        takes_null = all("null" in self.kinds.of(node["properties"][name]) for node in declared)
+        return not takes_null and all(name not in node.get("required", ()) for node in applied)
 
     def settled(self, schemas: Iterable[Any], value: Any) -> tuple[Any, list[JsonSchema]]:
         """Convert a value itself, and collect the schemas that apply to it in place, each once."""
@@ -68,26 +77,33 @@ class _Coercion:
         return chosen
 
     def possible(self, branch: Any, value: Any) -> bool:
-        if type_of(value) not in self.kinds.of(branch):
-            return False
-        branch = resolved(self.document, branch)
-        if not isinstance(value, dict) or not isinstance(branch, dict):
-            return True
-        tags = branch.get("properties", {}).items()
-        return all(name in value for name in branch.get("required", ())) and all(
-            name not in value or value[name] == tag["const"]
-            for name, tag in tags
-            if isinstance(tag, dict) and "const" in tag
-        )
+        # Of many alternatives most go by their tag, which is quicker to see than the type.
+        if isinstance(value, dict) and isinstance(branch, dict):
+            if id(branch) not in self.shapes:
+                self.shapes[id(branch)] = self.shape(resolved(self.document, branch))
+            tags, required = self.shapes[id(branch)]
+            if any(name in value and value[name] != tag for name, tag in tags):
+                return False
+            if any(name not in value for name in required):
+                return False
+        return type_of(value) in self.kinds.of(branch)
+
+    def shape(self, branch: Any) -> tuple[list[tuple[str, Any]], list[str]]:
+        """Give the properties of one value only that an alternative has, and those it requires."""
+        if not isinstance(branch, dict):
+            return [], []
+        declared = branch.get("properties", {}).items()
+        tags = [(name, s["const"]) for name, s in declared if isinstance(s, dict) and "const" in s]
+        return tags, branch.get("required", [])
 
     def converted(self, node: JsonSchema, allowed: frozenset[str], value: Any) -> Any:
         if isinstance(value, str):
             readings = _readings(value, allowed)
             if len(readings) == 1:
                 return readings[0]
-        # Beyond 2^53 a float no longer says which integer was meant.
+        # From 2^53 on a float no longer says which integer was meant.
         elif isinstance(value, float) and value.is_integer() and "integer" in allowed:
-            return int(value) if abs(value) <= _EXACT else value
+            return int(value) if abs(value) < _EXACT else value
         elif isinstance(value, int) and not isinstance(value, bool) and "string" in allowed:
             return str(value)
         if "array" in allowed and self.belongs(node, value):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,24 +116,29 @@ class _Reader:
             reading = self.reading(view)
             if best is None or reading.rank > best.rank:
                 best = reading
+            if best.rank == (True, True, len(self.schema.names)):
+                break
         return best
 
     def reading(self, view: Any) -> _Reading:
-        forms = self.forms(view)
-        accepted = [form for form in forms if self.accepts(form)][:1]
-        value = [*accepted, *forms][0]
+        tried: list[Any] = []
+        for form in self.forms(view):
+            tried.append(form)
+            if valid := self.accepts(form):
+                break
         # A wrong value is explained as converted, so that no fault is listed that needs no repair.
+        value = tried[-1 if valid else 0]
         names = self.schema.names
         known = len(names.intersection(value)) if isinstance(value, dict) else 0
-        return _Reading(value, bool(accepted), (known > 0 or not names, bool(accepted), known))
+        return _Reading(value, valid, (known > 0 or not names, valid, known))
 
-    def forms(self, view: Any) -> list[Any]:
-        """List what a view may stand for: mapped back and as it is, converted and not."""
-        bases = [view] if self.restore is None else [self.restore(view), view]
-        if not self.coerce:
-            return bases
-        document = self.schema.document
-        return [form for base in bases for form in (coerced(document, base), base)]
+    def forms(self, view: Any) -> Iterator[Any]:
+        """Yield what a view may stand for: mapped back and as it is, converted and not."""
+        bases = (view,) if self.restore is None else (self.restore(view), view)
+        for base in bases:
+            if self.coerce:
+                yield coerced(self.schema.document, base)
+            yield base
 
     def accepts(self, value: Any) -> bool:
         return not (self.suspect and not _carries(value)) and self.schema.satisfied_by(value)

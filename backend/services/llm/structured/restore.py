@@ -48,6 +48,7 @@ class _Walk:
         self.schema = schema
         self.droppable = droppable
         self.verdicts: dict[tuple[int, int], bool] = {}
+        self.tags: dict[int, list[tuple[str, Any]]] = {}
 
     def restored(self, node: Any, value: Any) -> Any:
         node = resolved(self.schema, node)
@@ -69,11 +70,28 @@ class _Walk:
 
     def fits(self, node: Any, value: Any) -> bool:
         """Tell whether a value is in the provider's form; each pair is looked at once."""
+        if not isinstance(value, (dict, list)):
+            return self._fits(resolved(self.schema, node), value)
+        # Of many alternatives most go by their tag, and need not be remembered.
+        if isinstance(value, dict) and any(value.get(k) != tag for k, tag in self.tags_of(node)):
+            return False
         key = (id(node), id(value))
         if key not in self.verdicts:
             self.verdicts[key] = False  # what a loop of references sees of itself
             self.verdicts[key] = self._fits(resolved(self.schema, node), value)
         return self.verdicts[key]
+
+    def tags_of(self, node: JsonSchema) -> list[tuple[str, Any]]:
+        """List the required properties of a schema that have one value only."""
+        if id(node) not in self.tags:
+            declared = resolved(self.schema, node)
+            properties = declared.get("properties", {})
+            self.tags[id(node)] = [
+                (name, properties[name]["enum"][0])
+                for name in declared.get("required", ())
+                if len(properties[name].get("enum", ())) == 1
+            ]
+        return self.tags[id(node)]
 
     def _fits(self, node: JsonSchema, value: Any) -> bool:
         if "anyOf" in node:
