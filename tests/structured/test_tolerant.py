@@ -17,8 +17,10 @@ from services.llm.structured.tolerant import UnreadableError, strict, tolerant
         ("{a: 1, $b-c: 2}", {"a": 1, "$b-c": 2}),
         ("{'a': 'it\\'s \"so\"'}", {"a": 'it\'s "so"'}),
         ("{“a”: “b 'c' \"d\"”}", {"a": "b 'c' \"d\""}),
+        ("{‘a’: ‘it’s so {’}", {"a": "it’s so {"}),
+        ("{'a': 'the importer's, and it's', 'b': 1}", {"a": "the importer's, and it's", "b": 1}),
         ('{"a": True, "b": False, "c": None}', {"a": True, "b": False, "c": None}),
-        ("[NaN, -Infinity, nan, inf]", [None, None, None, None]),
+        ("[NaN, nan, -NaN]", [None, None, None]),
         ("[+1, .5, 5., -0.5e3, 1E2]", [1, 0.5, 5.0, -500.0, 100.0]),
         ('{"a": 1 // one\n, /* two */ "b": 2 # three\n}', {"a": 1, "b": 2}),
         ('{"a": "x" // last\n}', {"a": "x"}),
@@ -66,7 +68,11 @@ def test_a_misspelling_with_one_meaning_is_read(text: str, value: Any) -> None:
         '{"a": "5" pipe"}',
         '["I said "yes", "no" and left"]',
         '{"a": "one" : "two"}',
-        "{'a': 'it's'}",
+        "{'a': 'the importers' duty'}",
+        "{'a': 'it's, 'b': 'c'}",
+        "[+9007199254740993]",
+        "[Infinity]",
+        "[-inf]",
         '{"a": "\\_"}',
         '{"a": "\\x41"}',
         '{"a": "\\u12"}',
@@ -106,6 +112,8 @@ def test_numbers_beyond_bounds_are_refused_by_both_readers() -> None:
             read("[" + "9" * 5000 + "]")
         with pytest.raises(UnreadableError, match="beyond any float"):
             read("[1e999]")
+    with pytest.raises(UnreadableError, match="-Infinity, which is beyond any float"):
+        strict("[-Infinity]")
 
 
 def test_nesting_of_a_hundred_levels_is_read_and_one_more_is_not() -> None:

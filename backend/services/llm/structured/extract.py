@@ -24,21 +24,22 @@ _BRACKET = re.compile(r"[{\[]")
 # No quote may open twice in here, so that no two brackets ever read the same text. The last two
 # lines are the beginnings that the end of the text cuts off before their first colon.
 _OPENING = re.compile(
-    r"""\{\s*(?:\}|//|/\*|\#|“[^“”]*”\s*:|[A-Za-z_$][\w$-]*\s*:
+    r"""\{\s*(?:\}|//|/\*|\#|“[^“”]*”\s*:|‘[^‘’]*’\s*:|[A-Za-z_$][\w$-]*\s*:
         |"[^"\\]*(?:\\.[^"\\]*)*"\s*:|'[^'\\]*(?:\\.[^'\\]*)*'\s*:)
-    |\[\s*(?:[\]\[{"'“\d]|-\d|//|/\*|(?:true|false|null|True|False|None|NaN)\b)
+    |\[\s*(?:[\]\[{"'“‘\d]|-\d|//|/\*|(?:true|false|null|True|False|None|NaN)\b)
     |\{\s*"[^"\\]*(?:\\.[^"\\]*)*\\?(?:"\s*)?\Z|\{\s*'[^'\\]*(?:\\.[^'\\]*)*\\?(?:'\s*)?\Z
     |[\[{]\s*\Z""",
     re.VERBOSE | re.DOTALL,
 )
 # A quote always matches, up to the end of the text if need be, so that no part of it is read twice.
 _TOKEN = re.compile(
-    r"""[{}\[\]]|"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|“[^”]*(?:”|\Z)
+    r"""[{}\[\]]|"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|“[^”]*(?:”|\Z)|‘[^’]*(?:’|\Z)
     |//[^\n]*|\#[^\n]*|/\*.*?(?:\*/|\Z)
     |(?<=[{\[,:\s])'[^'\\]*(?:\\.[^'\\]*)*(?:'|\\?\Z)""",
     re.VERBOSE | re.DOTALL,
 )
 _MISSPELT = re.compile(r"[{\[]|\w+\(")
+_ENDING = "`~ \t\r\n"
 _ESCAPED = re.compile(r'\[?\s*\{\s*\\"')
 
 
@@ -61,8 +62,8 @@ class Readings:
 def readings(text: str) -> Readings:
     """Find the JSON values in a text: the whole text alone, else those in it, fenced ones last.
 
-    Reasoning between think tags is no part of the answer; after a tag that nothing closes the rest
-    of the text is searched all the same.
+    Reasoning between think tags is no part of the answer; after a tag that nothing closes only a
+    value that ends the text is one.
     """
     answer = text.strip("\ufeff \t\r\n")
     found = Readings()
@@ -75,20 +76,32 @@ def readings(text: str) -> Readings:
         found.whole = isinstance(value, (dict, list))
         return found
     # Only now, since a text that is JSON may speak of such tags in its strings.
-    answer = _unescaped(without_thoughts(answer).strip())
+    answer, thoughts = _parted(answer)
+    _search(_unescaped(answer.strip()), found)
+    if not found.values and thoughts.rstrip(_ENDING).endswith(("}", "]")):
+        _search(thoughts.strip(), found)
+        del found.values[:-1]
+    return found
+
+
+def _search(answer: str, found: Readings) -> None:
     if not _read_whole(answer, found):
         found.breaks_off = _read_pieces(answer, found)
         # Again, though the search above passed them: a broken value before them ends that.
         for block in fenced(answer):
             _read_pieces(block, found)
         del found.values[:-MAX_READINGS]
-    return found
 
 
 def without_thoughts(text: str) -> str:
-    """Drop a model's reasoning: closed think blocks, and whatever precedes a closing tag that
-    nothing opened.
+    """Drop a model's reasoning: think blocks, and whatever precedes a closing tag that nothing
+    opened.
     """
+    return _parted(text)[0]
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """Part an answer from the reasoning at its end that no tag closes."""
     kept: list[str] = []
     start = 0
     opened: re.Match[str] | None = None
@@ -98,10 +111,9 @@ def without_thoughts(text: str) -> str:
             continue
         kept = [*kept, text[start : opened.start()]] if opened else []
         start, opened = tag.end(), None
-    if opened:
-        kept.append(text[start : opened.start()])
-        start = opened.end()
-    return "".join([*kept, text[start:]])
+    if opened is None:
+        return "".join([*kept, text[start:]]), ""
+    return "".join([*kept, text[start : opened.start()]]), text[opened.end() :]
 
 
 def fenced(text: str) -> Iterator[str]:

@@ -2,10 +2,10 @@
 
 Beyond RFC 8259 it reads comments, trailing commas, single and typographic quotes, bare keys, raw
 newlines in strings, Python's True, False and None, a comma left out at a line's end, and a quote
-inside a string where nothing else can be meant. NaN and the infinities are null, as ECMA-262's
-JSON.stringify writes them. Whatever could be read in two ways, or ends before it is closed, is
-refused: nothing is completed, dropped or guessed. Time is linear in the text, as each character is
-consumed once.
+inside a string where nothing else can be meant. NaN is null, as ECMA-262's JSON.stringify writes
+it; infinity is beyond any number. Whatever could be read in two ways, or ends before it is closed,
+is refused: nothing is completed, dropped or guessed. Time is linear in the text, as each character
+is consumed once.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ _NUMBER = re.compile(r"[-+]?(?:(?:0|[1-9]\d*)(\.\d*)?|(\.\d+))([eE][-+]?\d+)?(?!
 _WORD = re.compile(r"-?[A-Za-z_$][\w$-]*")
 _WORDS = {
     **{"true": True, "false": False, "null": None, "True": True, "False": False, "None": None},
-    **dict.fromkeys(("NaN", "nan", "Infinity", "-Infinity", "inf", "-inf", "-NaN")),
+    **dict.fromkeys(("NaN", "nan", "-NaN")),
 }
-_CLOSING = {'"': '"', "'": "'", "“": "”"}
+_CLOSING = {'"': '"', "'": "'", "“": "”", "‘": "’"}
 _TO_QUOTE = {
-    quote: re.compile(rf"[^{quote}\\]*(?:\\.[^{quote}\\]*)*", re.DOTALL) for quote in "\"'”"
+    quote: re.compile(rf"[^{quote}\\]*(?:\\.[^{quote}\\]*)*", re.DOTALL) for quote in "\"'”’"
 }
 _ESCAPE = re.compile(r'\\(u[0-9a-fA-F]{4}|.)|"', re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]")
+_APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
+_EXACT = 2**53
 
 
 class UnreadableError(ValueError):
@@ -41,15 +43,13 @@ class UnreadableError(ValueError):
 
 
 def strict(text: str) -> Any:
-    """Read RFC 8259 JSON, the last of equal keys winning, NaN and the infinities as null.
+    """Read RFC 8259 JSON, the last of equal keys winning, NaN as null.
 
     Raises UnreadableError for anything else, nesting beyond 100 levels, a number of more than
     4,300 digits and one that no float can hold.
     """
     try:
-        value = json.loads(
-            text, parse_int=integer, parse_float=floating, parse_constant=lambda _: None
-        )
+        value = json.loads(text, parse_int=integer, parse_float=floating, parse_constant=_constant)
     except json.JSONDecodeError as broken:
         raise UnreadableError(f"{broken.msg} at character {broken.pos}") from broken
     except RecursionError:
@@ -88,6 +88,20 @@ def floating(digits: str) -> float:
     if number - number != 0:
         raise UnreadableError(f"it holds the number {digits[:20]}, which is beyond any float")
     return number
+
+
+def _whole(digits: str) -> int | float:
+    if not digits.startswith("+"):
+        return integer(digits)
+    # A float, so that no text is ever made of it: +49301234 would lose its plus.
+    if integer(digits) >= _EXACT:
+        raise UnreadableError(f"it holds the number {digits[:20]}, with a sign that JSON lacks")
+    return floating(digits)
+
+
+def _constant(name: str) -> None:
+    if name != "NaN":
+        raise UnreadableError(f"it holds {name}, which is beyond any float")
 
 
 def _check_depth(value: Any) -> None:
@@ -182,11 +196,13 @@ class _Reader:
         """Read a string; a quote inside it is text where none of the followers comes after it.
 
         No followers: the first quote ends it. Text holds such quotes in pairs, never one before a
-        colon or before another string: those are the marks of a lost quote or comma elsewhere.
+        colon or before another string: those are the marks of a lost quote or comma elsewhere. An
+        apostrophe inside a word is none.
         """
         quote = _CLOSING[self.text[self.at]]
         self.at += 1
         parts: list[str] = []
+        alone = 0
         while True:
             run = _TO_QUOTE[quote].match(self.text, self.at)
             parts.append(run.group() if run else "")
@@ -196,8 +212,9 @@ class _Reader:
                 self.fail("expected the end of a string")
             if not followers or self.closes(followers):
                 break
+            alone += not _APOSTROPHE.match(self.text, self.at - 1)
             parts.append(quote)
-        if len(parts) // 2 % 2:
+        if alone % 2:
             self.fail("expected quotes inside a string in pairs")
         return self.decoded("".join(parts))
 
@@ -247,7 +264,7 @@ class _Reader:
         if number:
             self.at = number.end()
             whole = number.group(1) is number.group(2) is number.group(3) is None
-            return integer(number.group()) if whole else floating(number.group())
+            return _whole(number.group()) if whole else floating(number.group())
         word = _WORD.match(self.text, self.at)
         if not word:
             self.fail("expected a JSON value")
