@@ -118,6 +118,21 @@ def test_a_catastrophic_pattern_is_given_up_on(pattern: str) -> None:
     assert isinstance(verdict, Faulty)
 
 
+@pytest.mark.parametrize("pattern", ["(?=a)(a+)+$", r"(?:(a+)+\b)+$"])
+def test_an_assertion_at_each_of_many_places_is_given_up_on(pattern: str) -> None:
+    schema = Schema.of({"properties": {"a": {"pattern": pattern}}, "required": ["a"]})
+    verdict = judge(json.dumps({"a": "a" * (MB // 4) + "!"}), False, schema)
+    assert isinstance(verdict, Faulty)
+
+
+def test_patterns_with_assertions_search_long_texts_all_the_same() -> None:
+    members = {"a": {"pattern": r"(?<!\d)\d{4}(?!\d)"}, "b": {"pattern": r"^(?!.*--)[a-z-]+$"}}
+    schema = Schema.of({"patternProperties": {r"\bx\b": False}, "properties": members})
+    for answer in ({"a": "12345 " * 1_000 + "1234"}, {"b": "ab-" * 100_000}):
+        found = judge(json.dumps(answer), False, schema) == Answered(answer)
+        assert found  # a failing comparison would print it all
+
+
 @pytest.mark.parametrize("keyword", ["anyOf", "oneOf", "allOf"])
 def test_recursive_alternatives_do_not_multiply(keyword: str) -> None:
     branch = {"type": "object", "properties": {"c": {"$ref": "#/$defs/n"}}}

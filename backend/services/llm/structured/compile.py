@@ -6,13 +6,22 @@ remembers what it saw of a recursive schema. It never fetches a document.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from .faults import excerpt, json_path, shorten
 from .walk import JsonSchema, branching, every, local_target
 
-_BACKTRACKS = 100_000
-"""Steps that one pattern may take on one string; some milliseconds."""
+MOST_STEPS = 100_000
+"""Steps that one pattern may take on one string of a short answer."""
+
+_LEAST_STEPS = 1_000
+_WORK = 500_000_000
+"""Steps times characters of an answer, as each step may look at all that follows; a second's."""
+
+_STEPWISE = re.compile(r"\(\?[^:]|\\[bBk1-9]")
+"""What a pattern has that is not matched in linear time: assertions and back references."""
 
 _MAX_BRANCHING = 10_000
 _DRAFTS = (
@@ -24,15 +33,18 @@ _DRAFTS = (
 )
 
 
-def compiled(schema: JsonSchema, *, formats: bool) -> Any:
-    """Compile a schema that is known to be valid, with formats asserted or ignored."""
+def compiled(schema: JsonSchema, *, formats: bool, steps: int = MOST_STEPS) -> Any:
+    """Compile a schema that is known to be valid, with formats asserted or ignored.
+
+    A string on which a pattern takes more than so many *steps* does not match it.
+    """
     # Only a structured answer pays for the import.
     import jsonschema_rs
 
     return jsonschema_rs.validator_for(
         schema,
         validate_formats=formats,
-        pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACKS),
+        pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=steps),
         retriever=_never_retrieve,
     )
 
@@ -55,6 +67,22 @@ def checked(document: JsonSchema, *, formats: bool) -> Any:
             f"{_MAX_BRANCHING} work"
         )
     return validator
+
+
+def steps_for(document: JsonSchema, characters: int) -> int:
+    """Give the steps that a pattern may take in an answer of so many characters.
+
+    It is one of few numbers, since a validator is compiled for each.
+    """
+    if characters * MOST_STEPS <= _WORK or not any(map(_STEPWISE.search, _patterns(document))):
+        return MOST_STEPS
+    return max(_LEAST_STEPS, _WORK >> characters.bit_length())
+
+
+def _patterns(document: JsonSchema) -> Iterator[str]:
+    for _, node in every(document):
+        yield from (text for text in (node.get("pattern"),) if isinstance(text, str))
+        yield from node.get("patternProperties", ())
 
 
 def _reason(invalid: Any) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .compile import compiled
+from .compile import MOST_STEPS, compiled
 from .faults import Fault, excerpt, json_path, shorten
 from .kinds import Kinds, type_of
 from .walk import (
@@ -53,10 +53,15 @@ _SILENT = (
 
 
 def faults(
-    document: JsonSchema, value: Any, limit: int = 20, *, formats: bool = True
+    document: JsonSchema,
+    value: Any,
+    limit: int = 20,
+    *,
+    formats: bool = True,
+    steps: int = MOST_STEPS,
 ) -> list[Fault]:
     """List at most `limit` faults of a value that its schema refuses; never an empty list."""
-    search = _Search(document, limit, formats)
+    search = _Search(document, limit, formats, steps)
     search.at([document], value, ())
     if search.found:
         return search.found
@@ -66,10 +71,11 @@ def faults(
 
 
 class _Search:
-    def __init__(self, document: JsonSchema, limit: int, formats: bool) -> None:
+    def __init__(self, document: JsonSchema, limit: int, formats: bool, steps: int) -> None:
         self.document = document
         self.limit = limit
         self.formats = formats
+        self.steps = steps
         self.found: list[Fault] = []
         self.kinds = Kinds(document)
         self.validators: dict[int, list[tuple[str, Any]]] = {}
@@ -132,7 +138,7 @@ class _Search:
     def compiled(self, keyword: str, argument: Any) -> Any:
         dialect = self.document.get("$schema")
         schema = {keyword: argument} if dialect is None else {"$schema": dialect, keyword: argument}
-        return compiled(schema, formats=self.formats)
+        return compiled(schema, formats=self.formats, steps=self.steps)
 
     def likeliest(
         self, keyword: str, branches: list[Any], value: Any, location: Tokens

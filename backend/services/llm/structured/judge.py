@@ -71,6 +71,7 @@ def judge(
     off: then only a text that is one closed array or object counts. `restore` maps the provider's
     form of the schema back. Text of any kind gives a verdict; nothing is raised for it.
     """
+    schema = schema.within(len(text))
     try:
         return _judge(text, truncated, schema, _Reader(schema, coerce, restore, text))
     except RecursionError:
@@ -136,9 +137,10 @@ class _Reader:
         """Yield what a view may stand for: mapped back and as it is, converted and not."""
         bases = (view,) if self.restore is None else (self.restore(view), view)
         for base in bases:
-            if self.coerce:
-                yield coerced(self.schema.document, base)
-            yield base
+            form = coerced(self.schema.document, base) if self.coerce else base
+            yield form
+            if form != base:
+                yield base
 
     def accepts(self, value: Any) -> bool:
         return not (self.suspect and not _carries(value)) and self.schema.satisfied_by(value)

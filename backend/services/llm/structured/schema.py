@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .annotations import adapter_of
-from .compile import checked
+from .compile import MOST_STEPS, checked, compiled, steps_for
 from .explain import faults
 from .faults import Fault, excerpt, json_path, printable, shorten
 from .walk import MAX_DEPTH, MAX_NODES, JsonSchema, Tokens, declared_names
@@ -38,6 +38,9 @@ class Schema:
     names: frozenset[str]
     """The property names that the schema declares for the answer itself."""
 
+    steps: int
+    """Steps that a pattern with assertions or back references may take on one string."""
+
     _validator: Any = field(repr=False)
     _adapter: TypeAdapter[Any] | None = field(repr=False, default=None)
 
@@ -57,6 +60,14 @@ class Schema:
             # An Annotated with unhashable metadata cannot be remembered.
             return _of_type(spec)
         return _remembered_type(spec)
+
+    def within(self, characters: int) -> Schema:
+        """Give the schema for an answer of so many characters.
+
+        In a longer answer a pattern may take fewer steps on one string, so that none can hang.
+        """
+        steps = steps_for(self.document, characters)
+        return self if steps == self.steps else _patient(self, steps)
 
     def accepts(self, value: Any) -> bool:
         """Tell whether a JSON value satisfies the document, formats included.
@@ -84,7 +95,8 @@ class Schema:
         """List at most `limit` faults of a value, by path; empty if it satisfies the schema."""
         if self.accepts(value):
             return self._refusals(value, limit)
-        return faults(self.document, value, limit, formats=self._adapter is None)
+        formats = self._adapter is None
+        return faults(self.document, value, limit, formats=formats, steps=self.steps)
 
     def is_echo(self, value: Any) -> bool:
         """Tell whether a value is the schema, which models repeat before, or for, their answer."""
@@ -148,7 +160,14 @@ def _children(location: Tokens, value: Any) -> Iterator[tuple[str | int, Any]]:
 def _compiled(text: str) -> Schema:
     document = json.loads(text)
     validator = checked(document, formats=True)
-    return Schema(document, text, declared_names(document), validator)
+    return Schema(document, text, declared_names(document), MOST_STEPS, validator)
+
+
+@lru_cache(maxsize=_COMPILED)
+def _patient(schema: Schema, steps: int) -> Schema:
+    formats = schema._adapter is None
+    validator = compiled(schema.document, formats=formats, steps=steps)
+    return replace(schema, steps=steps, _validator=validator)
 
 
 @lru_cache(maxsize=_COMPILED)
@@ -161,4 +180,4 @@ def _of_type(spec: Any) -> Schema:
     text = _canonical(generated)
     document = json.loads(text)
     validator = checked(document, formats=False)
-    return Schema(document, text, declared_names(document), validator, adapter)
+    return Schema(document, text, declared_names(document), MOST_STEPS, validator, adapter)
