@@ -25,7 +25,7 @@ from services.llm.types import Ask, Message, Provider, Reply, Request
 
 from .scripted import Clock, Drive, account, says
 
-HS_CODE = {
+HS_CODE: dict[str, Any] = {
     "type": "object",
     "properties": {
         "hs_code": {"type": "string", "pattern": r"^\d{4}\.\d{2}$"},
@@ -170,6 +170,14 @@ def test_a_form_that_the_provider_refuses_falls_to_the_next_and_is_not_tried_aga
     assert ["schema"] == second.modes
 
 
+def test_a_form_that_did_not_work_either_is_not_remembered() -> None:
+    asking = Asking(*[refusal("Groq API error: no JSON today")] * 5)
+    with pytest.raises(InvalidRequestError):
+        asking.run()
+    assert 5 == len(asking.drive.sent)
+    assert {} == asking.account.forms
+
+
 def test_the_memory_of_forms_is_bounded() -> None:
     asking = Asking(refusal("bad schema"), says('{"hs_code": "9401.61"}'))
     asking.account.forms.update({("model", n): "tool" for n in range(5000)})
@@ -308,6 +316,14 @@ def test_coercion_can_be_turned_off() -> None:
 def test_a_long_answer_is_judged_where_no_event_loop_waits() -> None:
     text = '{"hs_code": "9401.61", "note": "' + "x" * 60_000 + '"}'
     asking = Asking(says(text))
+    asking.run()
+    assert 1 == len([effect for effect in asking.drive.effects if isinstance(effect, Ask)])
+
+
+def test_so_is_a_short_answer_to_a_large_schema() -> None:
+    properties = {f"p{n}": {"type": "string"} for n in range(2_000)}
+    schema = {**HS_CODE, "properties": {**HS_CODE["properties"], **properties}}
+    asking = Asking(says(GOOD), schema=schema)
     asking.run()
     assert 1 == len([effect for effect in asking.drive.effects if isinstance(effect, Ask)])
 

@@ -3,6 +3,7 @@ and asked for again with its faults shown.
 
     structured          turns until an answer satisfies the schema
       _turn             one answer in one form; what the provider refuses falls to the next form
+        _asked          what came of asking, whole or not
       _next             what to ask after a faulty one: the same with more room, or a repair
 """
 
@@ -36,7 +37,7 @@ from .structured import (
 )
 from .types import Flow, Mode, Output, Reply, Request, ask
 
-#: A longer answer is judged in a thread where an event loop waits.
+#: An answer and a schema of more characters are compared in a thread where an event loop waits.
 _QUICK = 50_000
 #: Faults that the error's message names; it carries all of them as data.
 _LISTED = 3
@@ -83,40 +84,59 @@ class _Judged:
 def structured(request: Request, wanted: Wanted, journey: Journey) -> Flow[tuple[Any, Reply]]:
     """Return a value that satisfies the schema, and the reply that held it.
 
-    Raises `StructuredOutputError` with the last answer's faults when the repairs are used up.
+    Raises `StructuredOutputError` with the last answer's faults when the repairs are used up, and
+    when a further turn is refused: for its length, most often, which is not what the caller asked.
     """
     turn: Request | None = request
+    judged: _Judged | None = None
     turns_left = 1 + wanted.repairs
     while turn is not None and turns_left:
         turns_left -= 1
-        judged = yield from _turn(turn, wanted, journey)
+        try:
+            judged = yield from _turn(turn, wanted, journey)
+        except InvalidRequestError as refused:
+            if judged is None:
+                raise
+            raise _failed(judged, journey) from refused
         if isinstance(judged.verdict, Answered):
             return judged.verdict.value, judged.reply
         turn = _next(request, turn, judged)
+    assert judged is not None, "there is always a first turn"
     raise _failed(judged, journey) from judged.cause
 
 
 def _turn(request: Request, wanted: Wanted, journey: Journey) -> Flow[_Judged]:
     """Ask once in the first form that the provider does not refuse, and judge the answer."""
-    (mode, form), *weaker = _forms(request, wanted, journey)
-    cause: LLMError | None = None
-    try:
-        reply = yield from flow.answer(_in_form(request, mode, form), journey)
-    except TruncatedError as error:
-        cause, reply = error, error.partial or _as_reply(error.text, request, journey)
-    except InvalidRequestError as error:
-        if error.failed_generation is not None:
-            cause, reply = error, _as_reply(error.failed_generation, request, journey)
-        elif weaker and _of_the_form(error):
-            journey.account.remember_form(_form_key(request, wanted, journey), weaker[0][0])
-            return (yield from _turn(request, wanted, journey))
-        else:
+    forms = tuple(_forms(request, wanted, journey))
+    for place, (mode, form) in enumerate(forms):
+        try:
+            reply, cause = yield from _asked(_in_form(request, mode, form), journey)
+        except InvalidRequestError as error:
+            if place + 1 < len(forms) and _of_the_form(error):
+                continue
             raise
+        if place:
+            journey.account.remember_form(_form_key(request, wanted, journey), mode)
+        break
     cut = isinstance(cause, TruncatedError)
     judging = partial(
         judge, reply.text, cut, wanted.schema, coerce=wanted.coerce, restore=form.restore
     )
-    return _Judged(reply, (yield from ask(judging, len(reply.text) > _QUICK)), cause)
+    # A large schema is as much work as a long answer.
+    much = len(reply.text) + len(wanted.schema.text) > _QUICK
+    return _Judged(reply, (yield from ask(judging, much)), cause)
+
+
+def _asked(request: Request, journey: Journey) -> Flow[tuple[Reply, LLMError | None]]:
+    """Ask, and take for a reply what a failed call had written."""
+    try:
+        return (yield from flow.answer(request, journey)), None
+    except TruncatedError as error:
+        return error.partial or _as_reply(error.text, request, journey), error
+    except InvalidRequestError as error:
+        if error.failed_generation is None:
+            raise
+        return _as_reply(error.failed_generation, request, journey), error
 
 
 def _forms(request: Request, wanted: Wanted, journey: Journey) -> Iterator[tuple[Mode, Rewritten]]:
@@ -160,6 +180,8 @@ def _in_form(request: Request, mode: Mode, form: Rewritten) -> Request:
 def _next(request: Request, turn: Request, judged: _Judged) -> Request | None:
     """What to ask after a faulty answer; None where nothing more can be done."""
     cut = isinstance(judged.cause, TruncatedError)
+    # Groq refuses what the limit cut off as no JSON, without a word about the limit.
+    cut |= isinstance(judged.cause, InvalidRequestError) and judged.faults.truncated
     if judged.reply.text.strip() and not cut:
         remark = repair_message(judged.faults.errors)
         repair = request.followed_by(judged.reply.text, remark)

@@ -39,6 +39,9 @@ _BY_CODE: dict[str, type[LLMError]] = {
     "model_permission_blocked_project": AuthenticationError,
 }
 
+#: Refusals of what the model wrote; Groq may leave out what that was.
+_OF_GENERATION = frozenset({"json_validate_failed", "tool_use_failed"})
+
 _BY_STATUS: dict[int, type[LLMError]] = {
     **dict.fromkeys((400, 404, 405, 415, 422), InvalidRequestError),
     **dict.fromkeys((401, 403), AuthenticationError),
@@ -171,7 +174,8 @@ def _answered(failure: _Failure, model: str, wall: float) -> LLMError:
         verdict=_verdict(kind, failure.status),
     )
     if isinstance(error, InvalidRequestError):
-        error.failed_generation = failure.failed_generation
+        nothing = "" if failure.code in _OF_GENERATION else None
+        error.failed_generation = failure.failed_generation or nothing
     return error
 
 
