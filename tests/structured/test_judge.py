@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from typing import Any
 
@@ -259,6 +260,20 @@ def test_an_answer_in_the_callers_form_passes_where_the_providers_form_was_asked
     assert value('{"code": "8471.30", "rate": null}', restore=drop_nulls) == GOOD
     required = Schema.of({"properties": {"rate": {"type": "null"}}, "required": ["rate"]})
     assert value('{"rate": null}', required, restore=drop_nulls) == {"rate": None}
+
+
+@pytest.mark.parametrize("extra", ["input", "args"])
+def test_a_text_is_no_payload_of_a_tool_call(extra: str) -> None:
+    schema = Schema.of({"properties": {"name": {"type": "string"}}, "required": ["name"]})
+    assert value(json.dumps({"name": "Ada", extra: "a b"}), schema) == {"name": "Ada", extra: "a b"}
+
+
+@pytest.mark.parametrize("text", ['{"code": "a"}\n{"code": "b"}', '"a" {"code": "b"}, {"code": 1}'])
+def test_one_of_several_objects_is_no_list(text: str) -> None:
+    schema = Schema.of({"type": "array", "items": LOOSE.document})
+    assert errors(text, schema)
+    assert value('So:\n```\n{"code": "a"}\n```', schema) == [{"code": "a"}]
+    assert value('{"code": "a"} or {"value": [{"code": "b"}]}', schema) == [{"code": "b"}]
 
 
 def test_a_bare_word_answers_for_a_list_of_words() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from .kinds import Kinds, type_of
@@ -20,6 +21,8 @@ from .walk import JsonSchema, item_schemas, member_schemas, resolved
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d*)\Z", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?\Z", re.ASCII)
 _EXACT = 2**53
+_LONGEST = 40
+"""Characters of a text that is read as a fraction; a float holds seventeen digits."""
 
 
 def coerced(document: JsonSchema, value: Any) -> Any:
@@ -127,7 +130,7 @@ def _readings(text: str, allowed: frozenset[str]) -> list[Any]:
         if "integer" in allowed and _INTEGER.match(stripped):
             read.append(integer(stripped))
         elif "number" in allowed and _NUMBER.match(stripped):
-            read.append(floating(stripped))
+            read += _fraction(stripped)
         elif stripped.lower() in words and type_of(words[stripped.lower()]) in allowed:
             read.append(words[stripped.lower()])
         elif stripped[:1] in ("{", "["):
@@ -136,3 +139,10 @@ def _readings(text: str, allowed: frozenset[str]) -> list[Any]:
         # No number and no JSON after all; it stays the string it is.
         return []
     return [value for value in read if type_of(value) in allowed]
+
+
+def _fraction(text: str) -> list[float]:
+    """Read a number if a float says the same, digit by digit."""
+    number = floating(text)
+    exact = len(text) <= _LONGEST and Decimal(text) == Decimal(repr(number))
+    return [number] if exact else []

@@ -67,9 +67,10 @@ def judge(
     asked for.
 
     Of several valid values the one with most of the declared properties wins, then a fenced one,
-    then the last, then the outermost. `truncated` is the provider's word that the answer was cut
-    off: then only a text that is one closed array or object counts. `restore` maps the provider's
-    form of the schema back. Text of any kind gives a verdict; nothing is raised for it.
+    then the last, then the outermost; none of several different ones becomes a list of one.
+    `truncated` is the provider's word that the answer was cut off: then only a text that is one
+    closed array or object counts. `restore` maps the provider's form of the schema back. Text of
+    any kind gives a verdict; nothing is raised for it.
     """
     schema = schema.within(len(text))
     try:
@@ -81,6 +82,7 @@ def judge(
 
 def _judge(text: str, truncated: bool, schema: Schema, reader: _Reader) -> Answered | Faulty:
     found = readings(text)
+    reader.several = any(value != found.values[0] for value in found.values)
     # Some models go on with blank lines until the limit cuts them off; nothing is lost then.
     if truncated and not found.whole:
         return _faulty(text, True, "the answer was cut off before its end")
@@ -107,6 +109,7 @@ class _Reader:
         self.coerce = coerce
         self.restore = restore
         self.suspect = _SURROGATE.search(text) is not None
+        self.several = False
 
     def best_of(self, value: Any) -> _Reading | None:
         """Read a value as it stands and as what it may wrap; the outermost wins a tie."""
@@ -138,6 +141,9 @@ class _Reader:
         bases = (view,) if self.restore is None else (self.restore(view), view)
         for base in bases:
             form = coerced(self.schema.document, base) if self.coerce else base
+            if self.several and isinstance(form, list) and not isinstance(base, list):
+                # The others may be items of the same list.
+                form = base
             yield form
             if form != base:
                 yield base

@@ -15,6 +15,7 @@ MAX_VIEWS = 16
 _PAYLOADS = ("arguments", "parameters", "args", "input", "tool_input", "kwargs")
 _CALLERS = frozenset(("name", "function", "tool", "tool_name", "type", "id"))
 _CALLS = ("tool_calls", "function", "function_call", "tool_call", "tool_use")
+_OPENING = ('"', "{", "[")
 _CALL_KEYS = _CALLERS.union(_PAYLOADS, _CALLS)
 
 
@@ -65,13 +66,17 @@ def _is_call(value: Any, names: frozenset[str]) -> bool:
         isinstance(value, dict)
         and bool(_CALLERS.intersection(value))
         and value.keys() <= _CALL_KEYS
-        and any(key in value and key not in names for key in _PAYLOADS)
+        and any(_is_payload(value.get(key)) and key not in names for key in _PAYLOADS)
     )
+
+
+def _is_payload(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, str) and value.lstrip()[:1] in _OPENING)
 
 
 def _decoded(text: str) -> Iterator[Any]:
     stripped = text.strip()
-    if stripped[:1] not in ('"', "{", "["):
+    if stripped[:1] not in _OPENING:
         return
     for read in (strict, tolerant):
         try:
