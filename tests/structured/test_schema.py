@@ -245,3 +245,16 @@ def test_a_schema_of_endless_depth_or_size_is_refused() -> None:
         wide = {"anyOf": [wide, wide]}
     with pytest.raises(ValueError, match="more than 500000 values"):
         Schema.of(wide)
+
+
+def test_a_union_is_told_from_one_in_another_order() -> None:
+    @dataclass
+    class Import:
+        code: str
+
+    @dataclass
+    class Export:
+        code: str
+
+    for kinds, first in ((Import | Export, Import), (Export | Import, Export)):
+        assert Schema.of(list[kinds]).instance([{"code": "1"}]) == [first("1")]  # type: ignore[valid-type] # made here

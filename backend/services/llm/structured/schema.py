@@ -59,7 +59,8 @@ class Schema:
         except TypeError:
             # An Annotated with unhashable metadata cannot be remembered.
             return _of_type(spec)
-        return _remembered_type(spec)
+        # Unions are equal in any order, but pydantic tries their members in the one they have.
+        return _remembered_type(spec, repr(spec))
 
     def within(self, characters: int) -> Schema:
         """Give the schema for an answer of so many characters.
@@ -171,7 +172,7 @@ def _patient(schema: Schema, steps: int) -> Schema:
 
 
 @lru_cache(maxsize=_COMPILED)
-def _remembered_type(spec: Any) -> Schema:
+def _remembered_type(spec: Any, _order: str) -> Schema:
     return _of_type(spec)
 
 
