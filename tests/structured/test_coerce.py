@@ -100,6 +100,7 @@ def test_a_value_with_one_possible_meaning_is_converted(
         ({"additionalProperties": {"type": "integer"}}, {"n": None}),
         ({"patternProperties": {"x": {}}, "additionalProperties": {"type": "integer"}}, {"x": "1"}),
         ({"anyOf": [{"type": "integer"}, True]}, "36"),
+        ({"anyOf": [{"$ref": "#/$defs/t"}, OBJECT], "$defs": {"t": True}}, {"n": "36"}),
     ],
 )
 def test_a_value_that_leaves_doubt_stays_as_it_is(schema: dict[str, Any], value: Any) -> None:
@@ -116,6 +117,8 @@ def test_a_tag_chooses_the_alternative_to_convert_to() -> None:
     assert coerced(schema, {"kind": "b", "v": "1"}) == {"kind": "b", "v": "1"}
     assert coerced(schema, {"kind": "c", "v": "1"}) == {"kind": "c", "v": "1"}
     assert coerced(schema, {"v": "1"}) == {"v": "1"}
+    assert coerced(schema, {"kind": "a", "v": "1"}) == {"kind": "a", "v": 1}
+    assert coerced(schema, {"kind": "a"}) == {"kind": "a"}
 
 
 @pytest.mark.parametrize(

@@ -297,3 +297,17 @@ def test_a_caller_with_no_stack_left_gets_a_verdict() -> None:
     for left in range(80, 240, 10):  # runs out of stack in every step of the way
         verdict = descend(room - left)
         assert isinstance(verdict, Answered) or "nested too deeply" in str(verdict.errors[0])
+
+
+def test_wrappers_are_opened_to_a_depth_and_no_further() -> None:
+    text = '{"code": "8471.30"}'
+    for _ in range(10):
+        text = f'{{"result": {text}}}'
+    assert value(text) == GOOD
+    for _ in range(10):
+        text = f'{{"result": {text}}}'
+    assert errors(text) == ["$.code: is required, but missing"]
+
+
+def test_a_wrapped_text_that_only_looks_like_json_stays_a_text() -> None:
+    assert errors('{"result": "{hello}"}') == ["$.code: is required, but missing"]

@@ -214,3 +214,14 @@ def test_repairs_share_the_deadline(
     with pytest.raises((RateLimitError, LLMTimeoutError)) as caught:
         classify(face, timeout=100)
     assert 2 == len(sandbox.exchanges) == len(caught.value.attempts)
+
+
+def test_an_answer_that_was_wrong_is_not_kept(open_face: OpenFace, sandbox: Sandbox) -> None:
+    face = open_face(LLM_CACHE_URL="memory:")
+    sandbox.script(*[Answer.says(WRONG)] * 3, Answer.says(GOOD_TEXT))
+    with pytest.raises(StructuredOutputError):
+        classify(face)
+    assert 3 == len(sandbox.exchanges)
+    for _ in range(2):
+        assert GOOD == classify(face)
+    assert 4 == len(sandbox.exchanges)

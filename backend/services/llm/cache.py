@@ -87,6 +87,11 @@ class Cache:
         """Keep *reply*, without the story of how it came about."""
         self.store.put(key, {name: value for name, value in asdict(reply).items() if name in _KEPT})
 
+    def forget(self, request: Request) -> None:
+        """Let the answer to *request* be asked for again."""
+        # Stores keep what is put for its time, and an empty record is a miss.
+        self.store.put(self.key_of(request), {})
+
 
 # The key that sends it and what nobody gave explicitly do not change the answer.
 _ANSWER_CHANGING = ("model", "messages", "temperature", "max_tokens", "output", "options")

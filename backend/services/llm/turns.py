@@ -107,24 +107,30 @@ def structured(request: Request, wanted: Wanted, journey: Journey) -> Flow[tuple
 
 def _turn(request: Request, wanted: Wanted, journey: Journey) -> Flow[_Judged]:
     """Ask once in the first form that the provider does not refuse, and judge the answer."""
-    forms = tuple(_forms(request, wanted, journey))
-    for place, (mode, form) in enumerate(forms):
+    (strongest, form), *weaker = _forms(request, wanted, journey)
+    mode = strongest
+    while True:
+        asked = _in_form(request, mode, form)
         try:
-            reply, cause = yield from _asked(_in_form(request, mode, form), journey)
+            reply, cause = yield from _asked(asked, journey)
+            break
         except InvalidRequestError as error:
-            if place + 1 < len(forms) and _of_the_form(error):
-                continue
-            raise
-        if place:
-            journey.account.remember_form(_form_key(request, wanted, journey), mode)
-        break
+            if not weaker or not _of_the_form(error):
+                raise
+            mode, form = weaker.pop(0)
+    if mode != strongest:
+        journey.account.remember_form(_form_key(request, wanted, journey), mode)
     cut = isinstance(cause, TruncatedError)
     judging = partial(
         judge, reply.text, cut, wanted.schema, coerce=wanted.coerce, restore=form.restore
     )
     # A large schema is as much work as a long answer.
     much = len(reply.text) + len(wanted.schema.text) > _QUICK
-    return _Judged(reply, (yield from ask(judging, much)), cause)
+    verdict = yield from ask(judging, much)
+    if isinstance(verdict, Faulty) and (cache := journey.account.cache):
+        # Else the next call would fail for as long as answers are kept.
+        yield from ask(partial(cache.forget, asked), cache.store.blocking)
+    return _Judged(reply, verdict, cause)
 
 
 def _asked(request: Request, journey: Journey) -> Flow[tuple[Reply, LLMError | None]]:
