@@ -86,6 +86,11 @@ def test_a_megabyte_of_answer_is_read(wrap: str, ending: str) -> None:
     assert found
 
 
+def test_half_a_million_blocks_of_reasoning_are_left_out() -> None:
+    text = "<think></think>" * 500_000 + '{"a": "x"}'
+    assert judge(text, False, SCHEMA) == Answered({"a": "x"})
+
+
 def test_of_a_hundred_thousand_values_the_last_ones_count() -> None:
     text = '{"a": "early"}' + "[1] " * 100_000 + '{"a": "x"}' + '{"l": ["y"]} ' * 63
     assert judge(text, False, SCHEMA) == Answered({"a": "x"})

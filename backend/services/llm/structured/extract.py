@@ -109,7 +109,12 @@ def _parted(text: str) -> tuple[str, str]:
         if not tag.group(1):
             opened = opened or tag
             continue
-        kept = [*kept, text[start : opened.start()]] if opened else []
+        if opened:
+            kept.append(text[start : opened.start()])
+        else:
+            # DeepSeek-R1's and QwQ's chat templates open the block in the prompt, so that all
+            # before this tag is reasoning.
+            kept.clear()
         start, opened = tag.end(), None
     if opened is None:
         return "".join([*kept, text[start:]]), ""
