@@ -116,6 +116,18 @@ def test_two_thousand_properties_are_no_burden() -> None:
     assert len(wrong.errors) == 20
 
 
+def test_one_schema_for_each_of_many_properties_is_no_burden() -> None:
+    parts = [{"properties": {f"p{i}": {"type": "integer"}}} for i in range(9_000)]
+    schema = Schema.of({"type": "object", "allOf": parts})
+    answer = dict.fromkeys((f"p{i}" for i in range(9_000)), 1)
+    found = judge(json.dumps(dict.fromkeys(answer, "1")), False, schema) == Answered(answer)
+    assert found  # a failing comparison would print it all
+    assert judge(json.dumps(dict.fromkeys(answer)), False, schema) == Answered({})
+    wrong = judge(json.dumps({**answer, "p8999": "x"}), False, schema)
+    assert isinstance(wrong, Faulty)
+    assert ["$.p8999"] == [error.path for error in wrong.errors]
+
+
 @pytest.mark.parametrize("pattern", ["^(a+)+$", r"^(a*)*\1$", "^(?=(a+)+b)(a|aa)+$"])
 def test_a_catastrophic_pattern_is_given_up_on(pattern: str) -> None:
     schema = Schema.of({"type": "array", "items": {"type": "string", "pattern": pattern}})

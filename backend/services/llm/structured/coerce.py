@@ -40,20 +40,28 @@ class _Coercion:
         """Convert the value at one place of the answer, by all the schemas that apply there."""
         value, applied = self.settled(schemas, value)
         if isinstance(value, dict):
+            said, absent = member_schemas(applied, value), self.absent(applied, value)
             return {
-                name: self.at(member_schemas(applied, name), member)
+                name: self.at(said[name], member)
                 for name, member in value.items()
-                if not (member is None and self.means_absent(applied, name))
+                if name not in absent
             }
         if isinstance(value, list):
             return [self.at(item_schemas(applied, i), item) for i, item in enumerate(value)]
         return value
 
-    def means_absent(self, applied: list[JsonSchema], name: str) -> bool:
-        """Tell whether a property is declared, optional, and takes no null."""
-        declared = [node for node in applied if name in node.get("properties", ())]
-        takes_null = all("null" in self.kinds.of(node["properties"][name]) for node in declared)
-        return not takes_null and all(name not in node.get("required", ()) for node in applied)
+    def absent(self, applied: list[JsonSchema], value: dict[str, Any]) -> set[str]:
+        """Name the properties whose null means absence: declared, optional, and taking no null."""
+        nulls = {name for name, member in value.items() if member is None}
+        absent: set[str] = set()
+        for node in applied if nulls else ():
+            declared = node.get("properties", {})
+            absent.update(
+                n for n in declared.keys() & nulls if "null" not in self.kinds.of(declared[n])
+            )
+        for node in applied if absent else ():
+            absent.difference_update(node.get("required", ()))
+        return absent
 
     def settled(self, schemas: Iterable[Any], value: Any) -> tuple[Any, list[JsonSchema]]:
         """Convert a value itself, and collect the schemas that apply to it in place, each once."""

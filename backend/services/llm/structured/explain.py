@@ -193,19 +193,22 @@ class _Search:
             for name in node.get("required", ()):
                 if name not in value:
                     self.report((*location, name), "is required, but missing")
+        said = member_schemas(applied, value)
+        patterned = [node for node in applied if "patternProperties" in node]
+        closed = [
+            node
+            for node in applied
+            if node.get("additionalProperties") is False and "patternProperties" not in node
+        ]
         for name, member in value.items():
             if len(self.found) >= self.limit:
                 return
             place = (*location, name)
-            children = member_schemas(applied, name)
-            for index, node in enumerate(applied):
-                if "patternProperties" in node:
-                    children += self.by_pattern(node, name)
-                # "Not allowed here" would not tell the model which names are.
-                elif children[index] is False and name not in node.get("properties", ()):
-                    children[index] = True
+            for node in closed:
+                if name not in node.get("properties", ()):
                     self.report(place, _unlisted(node))
-            self.at(children, member, place)
+            by_pattern = [child for node in patterned for child in self.by_pattern(node, name)]
+            self.at([*said[name], *by_pattern], member, place)
 
     def by_pattern(self, node: JsonSchema, name: str) -> list[Any]:
         """List what the patterns of an object schema say of one property, or else its remainder."""
