@@ -7,24 +7,11 @@ from itertools import pairwise
 import pytest
 
 from sandbox import Answer, Exchange, Fault, Sandbox
-from services.llm_client import Attempt, LLMError, TruncatedError
+from services.llm_client import LLMError, TruncatedError
 from tests.wire.clock import VirtualTime
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
-
-
-def seen(sandbox: Sandbox) -> list[tuple[str | None, int | None, int, int]]:
-    """What the provider has on its books."""
-    return [
-        (one.model, one.status, one.input_tokens, one.output_tokens) for one in sandbox.exchanges
-    ]
-
-
-def told(attempts: tuple[Attempt, ...]) -> list[tuple[str | None, int | None, int, int]]:
-    """The same, as the client tells it."""
-    return [
-        (one.model, one.status, one.usage.input_tokens, one.usage.output_tokens) for one in attempts
-    ]
+from tests.wire.ledgers import seen, told
 
 
 def gaps(exchanges: list[Exchange]) -> list[float]:

@@ -19,7 +19,7 @@ from tests.wire.asked import CLASSIFICATION, GOOD, TODAY, asked, form, said
 from tests.wire.clock import VirtualTime
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
-from tests.wire.test_ledger import seen, told
+from tests.wire.ledgers import seen, told
 
 WRONG = '{"hs_code": "wood", "duties": [{"rate": 1}, {"rate": -1}]}'
 GOOD_TEXT = json.dumps(GOOD)
