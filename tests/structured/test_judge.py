@@ -1,40 +1,15 @@
+"""One text, one verdict."""
+
 from __future__ import annotations
 
 import inspect
-import json
 import sys
 from typing import Any
 
 import pytest
 
 from services.llm.structured import Answered, Fault, Faulty, Schema, judge
-
-CODE = Schema.of(
-    {
-        "type": "object",
-        "properties": {
-            "code": {"type": "string", "pattern": r"^\d{4}\.\d{2}$"},
-            "count": {"type": "integer"},
-            "note": {"type": "string"},
-            "rate": {"type": ["number", "null"]},
-        },
-        "required": ["code"],
-    }
-)
-LOOSE = Schema.of({"type": "object", "properties": {"code": {"type": "string"}}})
-GOOD = {"code": "8471.30"}
-
-
-def value(text: str, schema: Schema = CODE, **options: Any) -> Any:
-    verdict = judge(text, False, schema, **options)
-    assert isinstance(verdict, Answered), verdict
-    return verdict.value
-
-
-def errors(text: str, schema: Schema = CODE, **options: Any) -> list[str]:
-    verdict = judge(text, False, schema, **options)
-    assert isinstance(verdict, Faulty), verdict
-    return [str(error) for error in verdict.errors]
+from tests.structured.judging import CODE, GOOD, LOOSE, errors, value
 
 
 @pytest.mark.parametrize(
@@ -102,47 +77,6 @@ def test_a_fenced_object_is_preferred_to_one_in_the_prose() -> None:
 def test_an_object_with_more_of_the_declared_properties_is_preferred() -> None:
     text = '{"code": "8471.30", "count": 1} as opposed to {"code": "1111.11"}'
     assert value(text) == {"code": "8471.30", "count": 1}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"code": "x"} {}',
-        '{"name": "f", "arguments": {"code": "x"}}',
-        '{"result": {"code": "x"}}',
-        '{"properties": {"code": "x"}, "type": "object"}',
-    ],
-)
-def test_a_schema_that_requires_nothing_still_gives_the_object_with_its_properties(
-    text: str,
-) -> None:
-    assert value(text, LOOSE) == {"code": "x"}
-
-
-def test_a_wrapper_that_the_schema_declares_is_the_answer_itself() -> None:
-    schema = Schema.of(
-        {"type": "object", "properties": {"name": {}, "arguments": {"type": "object"}}}
-    )
-    text = '{"name": "f", "arguments": {"name": "g"}}'
-    assert value(text, schema) == {"name": "f", "arguments": {"name": "g"}}
-
-
-def test_the_name_in_a_tool_call_is_the_tools_and_not_the_answers() -> None:
-    schema = Schema.of({"properties": {"name": {"type": "string"}}, "required": ["name"]})
-    assert value('{"name": "tool", "arguments": {"name": "Ada"}}', schema) == {"name": "Ada"}
-    assert errors('{"name": "tool", "arguments": {"foo": "bar"}}', schema) == [
-        "$.name: is required, but missing"
-    ]
-    kept = {"name": "Ada", "arguments": [1]}
-    assert value('{"name": "Ada", "arguments": [1]}', schema) == kept
-
-
-def test_a_wrapper_around_a_wrong_object_is_a_fault_of_the_object() -> None:
-    assert errors('{"result": {"code": 5.5}}', LOOSE) == ["$.code: must be string, not 5.5"]
-
-
-def test_an_answer_without_declared_properties_is_taken_as_it_stands() -> None:
-    assert value('{"other": 1}', LOOSE) == {"other": 1}
 
 
 def test_the_schema_itself_is_no_answer() -> None:
@@ -262,12 +196,6 @@ def test_an_answer_in_the_callers_form_passes_where_the_providers_form_was_asked
     assert value('{"rate": null}', required, restore=drop_nulls) == {"rate": None}
 
 
-@pytest.mark.parametrize("extra", ["input", "args"])
-def test_a_text_is_no_payload_of_a_tool_call(extra: str) -> None:
-    schema = Schema.of({"properties": {"name": {"type": "string"}}, "required": ["name"]})
-    assert value(json.dumps({"name": "Ada", extra: "a b"}), schema) == {"name": "Ada", extra: "a b"}
-
-
 @pytest.mark.parametrize("text", ['{"code": "a"}\n{"code": "b"}', '"a" {"code": "b"}, {"code": 1}'])
 def test_one_of_several_objects_is_no_list(text: str) -> None:
     schema = Schema.of({"type": "array", "items": LOOSE.document})
@@ -297,17 +225,3 @@ def test_a_caller_with_no_stack_left_gets_a_verdict() -> None:
     for left in range(80, 240, 10):  # runs out of stack in every step of the way
         verdict = descend(room - left)
         assert isinstance(verdict, Answered) or "nested too deeply" in str(verdict.errors[0])
-
-
-def test_wrappers_are_opened_to_a_depth_and_no_further() -> None:
-    text = '{"code": "8471.30"}'
-    for _ in range(10):
-        text = f'{{"result": {text}}}'
-    assert value(text) == GOOD
-    for _ in range(10):
-        text = f'{{"result": {text}}}'
-    assert errors(text) == ["$.code: is required, but missing"]
-
-
-def test_a_wrapped_text_that_only_looks_like_json_stays_a_text() -> None:
-    assert errors('{"result": "{hello}"}') == ["$.code: is required, but missing"]

@@ -54,7 +54,8 @@ def test_a_model_answers_in_one_call_of_the_strongest_form_it_takes(
         "Classify a chair.", CLASSIFICATION, model=model, max_tokens=max_tokens
     )
     assert [expected] == asked(sandbox)
-    assert "9401.61" == answer["hs_code"] if expected == "prompt" else answer["hs_code"]
+    assert answer["hs_code"]
+    assert expected != "prompt" or GOOD == answer
     assert ("Classify a chair." == words(sandbox)) == (expected != "prompt")
 
 
