@@ -21,8 +21,8 @@ from .walk import JsonSchema, item_schemas, member_schemas, resolved
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d*)\Z", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?\Z", re.ASCII)
 _EXACT = 2**53
+#: Characters of a text that is read as a fraction; a float holds seventeen digits.
 _LONGEST = 40
-"""Characters of a text that is read as a fraction; a float holds seventeen digits."""
 
 
 def coerced(document: JsonSchema, value: Any) -> Any:

@@ -13,15 +13,15 @@ from typing import Any
 from .faults import excerpt, json_path, shorten
 from .walk import JsonSchema, branching, every, local_target
 
+#: Steps that one pattern may take on one string of a short answer.
 MOST_STEPS = 100_000
-"""Steps that one pattern may take on one string of a short answer."""
 
 _LEAST_STEPS = 1_000
+#: Steps times characters of an answer, as each step may look at all that follows; a second's.
 _WORK = 500_000_000
-"""Steps times characters of an answer, as each step may look at all that follows; a second's."""
 
+#: What a pattern has that is not matched in linear time: assertions and back references.
 _STEPWISE = re.compile(r"\(\?[^:]|\\[bBk1-9]")
-"""What a pattern has that is not matched in linear time: assertions and back references."""
 
 _MAX_BRANCHING = 10_000
 _DRAFTS = (

@@ -15,8 +15,8 @@ from typing import Any
 
 from .tolerant import UnreadableError, strict, tolerant
 
+#: Values kept of one text, the last ones; models correct themselves towards the end.
 MAX_READINGS = 64
-"""Values kept of one text, the last ones; models correct themselves towards the end."""
 
 _THINK_TAG = re.compile(r"<(/?)(?:think|thinking|reasoning)>", re.IGNORECASE)
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*$", re.MULTILINE)
@@ -52,11 +52,10 @@ class Readings:
     values: list[Any] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
+    #: The text is one JSON array or object and nothing else.
     whole: bool = False
-    """The text is one JSON array or object and nothing else."""
-
+    #: The text ends inside a value.
     breaks_off: bool = False
-    """The text ends inside a value."""
 
 
 def readings(text: str) -> Readings:

@@ -15,8 +15,8 @@ from .schema import Schema
 from .unwrap import views
 from .walk import resolved
 
+#: Faults listed of one answer; a model that is told of twenty mends the others with them.
 MAX_FAULTS = 20
-"""Faults listed of one answer; a model that is told of twenty mends the others with them."""
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
 
@@ -25,8 +25,8 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
 class Answered:
     """The answer holds a value that satisfies the schema."""
 
+    #: What the caller asked for: a JSON value, or an instance of the type.
     value: Any
-    """What the caller asked for: a JSON value, or an instance of the type."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,9 @@ class Faulty:
 
     raw: str
     errors: tuple[Fault, ...]
+    #: The answer breaks off, by the provider's word or by a bracket or string still open at its
+    #: end.
     truncated: bool
-    """The answer breaks off, by the provider's word or by a bracket or string still open at its
-    end.
-    """
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import Any
 from .faults import json_path, shorten
 from .walk import JsonSchema, Tokens, local_target
 
+#: The key of what a flat schema's keywords can no longer say; no JSON Schema has it.
 NOTES = "\0notes"
-"""The key of what a flat schema's keywords can no longer say; no JSON Schema has it."""
 
 ANNOTATIONS = frozenset(
     (

@@ -11,8 +11,8 @@ from .kinds import type_of
 from .merge import types_of
 from .walk import JsonSchema, resolved
 
+#: The property that holds an answer which is no object, as every provider wants one at the root.
 WRAPPER = "value"
-"""The property that holds an answer which is no object, as every provider wants one at the root."""
 
 
 def unwrapped(value: Any) -> Any:

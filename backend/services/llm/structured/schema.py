@@ -21,26 +21,22 @@ from .walk import MAX_DEPTH, MAX_NODES, JsonSchema, Tokens, declared_names
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+#: Schemas that stay compiled; a bound for an application that makes them up.
 _COMPILED = 256
-"""Schemas that stay compiled; a bound for an application that makes them up."""
 
 
 @dataclass(frozen=True, eq=False)
 class Schema:
     """A checked and compiled schema; `Schema.of` makes it and remembers it."""
 
+    #: The JSON Schema, a private copy; nobody writes to it.
     document: JsonSchema
-    """The JSON Schema, a private copy; nobody writes to it."""
-
+    #: The document as compact JSON, its keys in the caller's order.
     text: str
-    """The document as compact JSON, its keys in the caller's order."""
-
+    #: The property names that the schema declares for the answer itself.
     names: frozenset[str]
-    """The property names that the schema declares for the answer itself."""
-
+    #: Steps that a pattern with assertions or back references may take on one string.
     steps: int
-    """Steps that a pattern with assertions or back references may take on one string."""
-
     _validator: Any = field(repr=False)
     _adapter: TypeAdapter[Any] | None = field(repr=False, default=None)
 

@@ -19,8 +19,8 @@ from .merge import (
 )
 from .walk import JsonSchema, Tokens, array_parts, declared_names, local_target, resolved
 
+#: Schemas in one result; a reference with constraints is copied, and copies of copies multiply.
 _MAX_NODES = 20_000
-"""Schemas in one result; a reference with constraints is copied, and copies of copies multiply."""
 
 _SHAPE = frozenset(
     (
@@ -42,18 +42,15 @@ class Subset:
     """What a provider's strict mode understands beyond types, properties, items, enum and anyOf."""
 
     recursion: bool
+    #: False: every property is required, and an optional one may be null instead.
     optional_properties: bool
-    """False: every property is required, and an optional one may be null instead."""
-
+    #: The largest `minItems` that is understood; 0 for none.
     least_items: int
-    """The largest `minItems` that is understood; 0 for none."""
-
     formats: frozenset[str]
+    #: Regular expressions without lookaround, backreferences and word boundaries.
     patterns: bool
-    """Regular expressions without lookaround, backreferences and word boundaries."""
-
+    #: Objects in one `anyOf` share no property but one of different constants.
     distinct_alternatives: bool
-    """Objects in one `anyOf` share no property but one of different constants."""
 
 
 class Rewriting:

@@ -16,9 +16,8 @@ from typing import Any, NoReturn
 
 from .walk import MAX_DEPTH
 
+#: Digits of the longest number read; CPython's own limit for int(), in force before Python had one.
 MAX_DIGITS = 4300
-"""Digits of the longest number read; CPython's own limit for int(), in force before Python had one.
-"""
 
 _SPACE = re.compile(r"(?:\s+|//[^\n]*|#[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _BLANK = re.compile(r"\s*")

@@ -9,8 +9,8 @@ from typing import Any
 
 from .tolerant import UnreadableError, strict, tolerant
 
+#: Ways to look at one value; wrappers go three or four deep at most.
 MAX_VIEWS = 16
-"""Ways to look at one value; wrappers go three or four deep at most."""
 
 _PAYLOADS = ("arguments", "parameters", "args", "input", "tool_input", "kwargs")
 _CALLERS = frozenset(("name", "function", "tool", "tool_name", "type", "id"))

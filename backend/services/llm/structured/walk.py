@@ -9,16 +9,16 @@ from urllib.parse import unquote
 JsonSchema = dict[str, Any]
 Tokens = tuple["str | int", ...]
 
+#: Levels of nesting of a schema or an answer; far above any real one, far below Python's stack.
 MAX_DEPTH = 100
-"""Levels of nesting of a schema or an answer; far above any real one, far below Python's stack."""
 
+#: Values that a schema may hold.
 MAX_NODES = 500_000
-"""Values that a schema may hold."""
 
+#: The keywords whose schemas apply to the same value as the schema they stand in.
 IN_PLACE = frozenset(
     ("$ref", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 )
-"""The keywords whose schemas apply to the same value as the schema they stand in."""
 
 _ONE = frozenset(
     (

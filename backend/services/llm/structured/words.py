@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from .faults import Fault, printable
 from .walk import JsonSchema
 
+#: Characters of a repair message: some 1,500 tokens, which every model's window can spare.
 _LONGEST = 6_000
-"""Characters of a repair message: some 1,500 tokens, which every model's window can spare."""
 
 
 def instructions(document: JsonSchema) -> str:
