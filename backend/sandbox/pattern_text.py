@@ -10,6 +10,8 @@ from typing import Any
 
 # Private to `re` since 3.11, when its public name was deprecated; its form is as old as Python 2.
 _parser: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
+# JSON Schema's patterns are ECMA-262's, which names a group without Python's P.
+_NAMED_GROUP = re.compile(r"\(\?<(?=[A-Za-z_])")
 # Plain characters first: they are what the first variants are made of.
 _ALPHABET = (
     "a1A _-.\tbcdefghijklmnopqrstuvwxyz023456789BCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -31,9 +33,7 @@ def matching(pattern: str, variants: int = 12) -> Iterator[str]:
     Lookarounds are passed over, so what comes out has still to be checked.
     """
     try:
-        parsed = _parser.parse(
-            pattern.replace("(?<", "(?P<") if re.search(r"\(\?<[a-zA-Z_]", pattern) else pattern
-        )
+        parsed = _parser.parse(_NAMED_GROUP.sub("(?P<", pattern))
     except (
         re.error,
         OverflowError,

@@ -24,6 +24,7 @@ SCHEMAS: dict[str, Any] = {
     "hs code": {"type": "string", "pattern": r"^\d{4}\.\d{2}(\.\d{4})?$"},
     "lookahead": {"type": "string", "pattern": r"^(?=.{5,})[a-z]+$"},
     "named group": {"type": "string", "pattern": r"^(?<year>\d{4})-(?<month>\d{2})$"},
+    "named group, lookbehind": {"type": "string", "pattern": r"^(?<year>\d{4})(?<!19)x$"},
     "back reference": {"type": "string", "pattern": r"^([ab])x\1$"},
     "negated class": {"type": "string", "pattern": r"^[^a-z\d]{3}$"},
     "alternatives": {"type": "string", "pattern": "^(?:cat|dog)s+.\\w\\s\\S\\D\\W$"},
