@@ -43,9 +43,10 @@ def test_definitions_of_one_name_get_two() -> None:
     assert rewritten(spec).schema["$defs"] == {"n": {"type": "string"}, "n_2": {"type": "integer"}}
 
 
-def test_draft_7_ignores_what_stands_beside_a_reference() -> None:
+@pytest.mark.parametrize("draft", ["draft-07", "draft-06", "draft-04"])
+def test_old_drafts_ignore_what_stands_beside_a_reference(draft: str) -> None:
     spec = {
-        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$schema": f"http://json-schema.org/{draft}/schema#",
         "definitions": {"n": {"type": "string"}},
         "properties": {"a": {"$ref": "#/definitions/n", "maxLength": 1}},
         "required": ["a"],

@@ -21,6 +21,8 @@ ANNOTATIONS = frozenset(
         *("description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
     )
 )
+_LEGACY = ("draft-04", "draft-06", "draft-07")
+#: Pairs of two merged unions; a provider's grammar grows with each of them.
 _MAX_ALTERNATIVES = 16
 _STRICTER = {
     **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"), max),
@@ -57,7 +59,7 @@ class Flattening:
 
     def __init__(self, document: JsonSchema) -> None:
         self.document = document
-        self.legacy = "draft-07" in str(document.get("$schema"))
+        self.legacy = any(draft in str(document.get("$schema")) for draft in _LEGACY)
         self.inside: list[int] = []
 
     def flat(self, node: JsonSchema, location: Tokens) -> JsonSchema:
@@ -74,7 +76,7 @@ class Flattening:
         # True adds nothing, and in a list by itself it would hide the reference beside it.
         parts = [part for part in node.get("allOf", ()) if part is not True]
         if "$ref" in node:
-            # Draft 7 ignores whatever stands beside a reference.
+            # These drafts ignore whatever stands beside a reference.
             if self.legacy:
                 return {"$ref": node["$ref"], **_described(node)}
             parts.append({"$ref": node["$ref"]})
