@@ -3,6 +3,7 @@ and asked for again with its faults shown.
 
     structured          turns until an answer satisfies the schema
       _turn             one answer in one form; what the provider refuses falls to the next form
+        _forms          the forms that there are, strongest first
         _asked          what came of asking, whole or not
       _next             what to ask after a faulty one: the same with more room, or a repair
 """
@@ -37,13 +38,16 @@ from .structured import (
 )
 from .types import Flow, Mode, Output, Reply, Request, ask
 
-#: An answer and a schema of more characters are compared in a thread where an event loop waits.
+#: An answer and a schema of more characters are compared in a thread where an event loop waits:
+#: fewer take it twenty milliseconds at most.
 _QUICK = 50_000
 #: Faults that the error's message names; it carries all of them as data.
 _LISTED = 3
-#: How much more room an answer gets that was cut off.
+#: How much more room an answer gets that was cut off: two turns make 65,536 tokens of the default
+#: 4,096, as much as Groq's largest models write.
 _MORE_ROOM = 4
-#: A refusal is of the form that was asked for, not of what was asked, if its words are about forms.
+#: A refusal is of the form that was asked for, not of what was asked, if its words are about forms:
+#: neither provider has a code for it (most of Groq's 400s have none, Bedrock's all have the same).
 _ABOUT_FORM = re.compile(
     r"schema|response.?format|json|output.?config|text.?format|tool|grammar", re.I
 )
@@ -75,7 +79,7 @@ class _Judged:
     cause: LLMError | None
 
     @property
-    def faults(self) -> Faulty:
+    def faulty(self) -> Faulty:
         """The verdict where it is no answer."""
         assert isinstance(self.verdict, Faulty)
         return self.verdict
@@ -107,17 +111,19 @@ def structured(request: Request, wanted: Wanted, journey: Journey) -> Flow[tuple
 
 def _turn(request: Request, wanted: Wanted, journey: Journey) -> Flow[_Judged]:
     """Ask once in the first form that the provider does not refuse, and judge the answer."""
-    (strongest, form), *weaker = _forms(request, wanted, journey)
-    mode = strongest
+    # One after the other, as few calls need a second: each is a rewriting of the whole schema.
+    forms = _forms(request, wanted, journey)
+    mode, form = strongest, _ = next(forms)
     while True:
         asked = _in_form(request, mode, form)
         try:
             reply, cause = yield from _asked(asked, journey)
             break
         except InvalidRequestError as error:
-            if not weaker or not _of_the_form(error):
+            weaker = next(forms, None) if _of_the_form(error) else None
+            if weaker is None:
                 raise
-            mode, form = weaker.pop(0)
+            mode, form = weaker
     if mode != strongest:
         journey.account.remember_form(_form_key(request, wanted, journey), mode)
     cut = isinstance(cause, TruncatedError)
@@ -146,7 +152,10 @@ def _asked(request: Request, journey: Journey) -> Flow[tuple[Reply, LLMError | N
 
 
 def _forms(request: Request, wanted: Wanted, journey: Journey) -> Iterator[tuple[Mode, Rewritten]]:
-    """The forms that the model takes and the schema can be written in, strongest first."""
+    """The forms that the model takes and the schema can be written in, strongest first.
+
+    The last is always words in the prompt, which take any schema.
+    """
     able = models.abilities(_living(request, journey))
     modes: tuple[Mode, ...] = ("prompt",) if wanted.plain else able.modes
     if "tools" in request.options or "toolConfig" in request.options:
@@ -187,9 +196,10 @@ def _next(request: Request, turn: Request, judged: _Judged) -> Request | None:
     """What to ask after a faulty answer; None where nothing more can be done."""
     cut = isinstance(judged.cause, TruncatedError)
     # Groq refuses what the limit cut off as no JSON, without a word about the limit.
-    cut |= isinstance(judged.cause, InvalidRequestError) and judged.faults.truncated
+    cut |= isinstance(judged.cause, InvalidRequestError) and judged.faulty.truncated
     if judged.reply.text.strip() and not cut:
-        remark = repair_message(judged.faults.errors)
+        remark = repair_message(judged.faulty.errors)
+        # To the first request: every earlier attempt that is shown would cost its tokens again.
         repair = request.followed_by(judged.reply.text, remark)
         return replace(repair, max_tokens=turn.max_tokens, defaulted=turn.defaulted)
     # Cut off, or nothing at all, which is most often reasoning that took all the room.
@@ -197,20 +207,21 @@ def _next(request: Request, turn: Request, judged: _Judged) -> Request | None:
     more = min(room * _MORE_ROOM, most or room * _MORE_ROOM)
     if more > room:
         return replace(turn, max_tokens=more, defaulted=turn.defaulted - {"max_tokens"})
+    # An empty answer may come the next time; one that was cut off would be cut off again.
     return turn if not judged.reply.text.strip() else None
 
 
 def _failed(judged: _Judged, journey: Journey) -> StructuredOutputError:
-    faults = judged.faults
-    listed = "; ".join(str(fault) for fault in faults.errors[:_LISTED])
-    more = len(faults.errors) - _LISTED
+    faulty = judged.faulty
+    listed = "; ".join(str(fault) for fault in faulty.errors[:_LISTED])
+    more = len(faulty.errors) - _LISTED
     error = StructuredOutputError(
         f"LLM did not return valid JSON: {listed}{f'; and {more} more' if more > 0 else ''}",
         provider=journey.account.provider,
         request_id=judged.reply.request_id,
     )
-    error.raw = faults.raw
-    error.errors = tuple((fault.path, fault.message) for fault in faults.errors)
+    error.raw = faulty.raw
+    error.errors = tuple((fault.path, fault.message) for fault in faulty.errors)
     error.partial = judged.reply
     return error
 
@@ -221,6 +232,8 @@ def _of_the_form(error: InvalidRequestError) -> bool:
 
 
 def _form_key(request: Request, wanted: Wanted, journey: Journey) -> tuple[str, int]:
+    # By model and schema, as one may be refused for the other. The hash alone keeps no text alive;
+    # two schemas of one hash would share a form, which is at worst a weaker one.
     return _living(request, journey), hash(wanted.schema.text)
 
 
