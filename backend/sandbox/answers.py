@@ -14,6 +14,7 @@ from typing import Any
 from .schema_answer import UnsatisfiableError, example
 from .steps import UNSET, Answer, Part
 
+# A rule of thumb for English text; what matters is that a test can count.
 CHARACTERS_PER_TOKEN = 4
 MEDIA_TOKENS = 256
 _ECHO = 200

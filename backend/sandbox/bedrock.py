@@ -16,6 +16,7 @@ from .limits import Level, Refusal
 from .steps import Fault
 from .wire import Inbound, RefusedError, Reply, Target
 
+# Greedy, since an ARN has slashes of its own.
 _PATH = re.compile(r"^/model/(?P<model>.+)/(?P<operation>[a-z-]+)$")
 _CREDENTIAL = re.compile(r"Credential=(?P<key>[^/,\s]+)/")
 

@@ -177,6 +177,7 @@ def converse_reply(done: Completion, number: int) -> Reply:
         "serverToolUsage": {},
     }
     payload: dict[str, Any] = {
+        # Made of the tokens, so that the same request has the same answer.
         "metrics": {"latencyMs": 1 + 2 * done.output_tokens},
         "output": {"message": {"role": "assistant", "content": _blocks(done, number)}},
         "stopReason": _STOP.get(done.finish, done.finish),

@@ -15,9 +15,8 @@ from .request_shapes import misshapen
 from .schema_rules import bedrock_fault
 from .wire import Reply, json_reply
 
-_FIELDS: dict[
-    str, tuple[frozenset[str], frozenset[str]]
-] = {  # family: required keys, optional keys
+# family: required keys, optional keys; the service refuses any other
+_FIELDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "claude": (
         frozenset({"anthropic_version", "max_tokens", "messages"}),
         frozenset(
@@ -196,6 +195,7 @@ def _claude_body(done: Completion, model: BedrockModel, number: int) -> dict[str
     elif done.text is not None:
         content.append({"type": "text", "text": done.text})
     return {
+        # Claude names itself as Anthropic's own API does.
         "model": model.id.removeprefix("anthropic.").split("-v1")[0],
         "id": f"msg_bdrk_{number:020d}",
         "type": "message",

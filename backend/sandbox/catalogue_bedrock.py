@@ -52,6 +52,7 @@ _LLAMA_EOL = {
     "meta.llama3-2-90b-instruct-v1:0": date(2026, 7, 7),
 }
 # By pattern rather than by list: a model that appears tomorrow answers as its family does.
+# The Claude models that answer by their bare id; newer ones want an inference profile.
 _ON_DEMAND_CLAUDE = re.compile(
     r"anthropic\.claude-(?:v2|instant|3-(?:sonnet|haiku|opus|5-sonnet-20240620))"
 )

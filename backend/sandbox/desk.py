@@ -126,6 +126,7 @@ class Desk:
     def limits(self, limits: LimitsSetting) -> None:
         with self._lock:
             self._limits = limits
+            # What was used counted against other amounts.
             self._limiter.clear()
 
     def clear(self) -> None:
@@ -138,6 +139,7 @@ class Desk:
     def receive(self, inbound: Inbound, connection: int) -> Visit:
         """Decide the reply to a request that has arrived in full."""
         target = groq.target_of(inbound.path) or bedrock.target_of(inbound.path)
+        # Whoever calls an unknown path gets Groq's 404, whose words repeat what was called.
         wire = WIRES[target.provider if target else "groq"]
         exchange = self._exchange(inbound, target, wire, connection)
         # The reply is replaced on every path below; a 500 would betray one that forgot to.
@@ -191,6 +193,7 @@ class Desk:
         )
 
     def _organisation(self, key: str | None) -> str | None:
+        # Without a table any key will do, but for those that ask to be refused.
         if self._keys is not None:
             return self._keys.get(key or "")
         return DEFAULT_ORGANISATION if key and not key.lower().startswith("invalid") else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from functools import cache
 from typing import Any, Literal
 
@@ -115,7 +114,6 @@ def misshapen(body: Any, shape: Shape) -> tuple[tuple[str, ...], str] | None:
 
 @cache
 def _validator(shape: Shape) -> Any:
-    library: Any = importlib.import_module(
-        "jsonschema_rs"
-    )  # typed from 0.31 on, hosts may have 0.30
-    return library.Draft202012Validator(_SHAPES[shape])
+    import jsonschema_rs  # wanted by no request but those to a model
+
+    return jsonschema_rs.Draft202012Validator(_SHAPES[shape])

@@ -12,6 +12,7 @@ from .schema_parts import Parts
 from .schema_values import numbers, strings
 from .schema_walk import resolve
 
+# Bounds for a schema that few values satisfy, or that doubles at every level.
 _CANDIDATES = 48  # tried per subschema
 _BUDGET = 20_000  # subschemas made in all
 _GENEROUS = 2_000  # subschemas made before optional members are left out
@@ -59,6 +60,7 @@ class _Maker:
         self._made += 1
         if self._made > _BUDGET:
             raise UnsatisfiableError(f"no instance found within {_BUDGET} steps")
+        # Values are compared one by one: those that are equal need not be hashable.
         seen: list[Any] = []
         for value in islice(self._candidates(schema, refs), _CANDIDATES):
             if not any(_same(value, earlier) for earlier in seen) and self._checker.accepts(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 from typing import Any
 
 from .schema_walk import subschemas
@@ -26,18 +25,21 @@ class Checker:
     """
 
     def __init__(self, schema: Any) -> None:
-        self._library: Any = importlib.import_module("jsonschema_rs")  # wanted by few requests
+        import jsonschema_rs  # wanted by few requests
+
         self.root = copy.deepcopy(schema)
         for _, part in subschemas(self.root):
             reference = part.get("$ref")
             if reference is not None and not (isinstance(reference, str) and reference[:1] == "#"):
                 raise ValueError(f"$ref {reference!r} leads out of the schema")
             if reference is not None:
+                # Else a part that is checked alone would resolve it against itself.
                 part["$ref"] = BASE + reference
         dialect = str(schema.get("$schema")) if isinstance(schema, dict) else ""
         name = next((name for mark, name in _DIALECTS.items() if mark in dialect), "Draft202012")
-        self._validator = getattr(self._library, f"{name}Validator")
-        self._registry = self._library.Registry([(BASE, self.root)])
+        self._validator = getattr(jsonschema_rs, f"{name}Validator")
+        self._registry = jsonschema_rs.Registry([(BASE, self.root)])
+        # Raises what is wrong with the schema.
         self._validator(self.root, registry=self._registry)
 
     def accepts(self, schema: Any, value: Any) -> bool:

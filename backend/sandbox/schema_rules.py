@@ -12,7 +12,6 @@ The messages are those of public reports.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -24,16 +23,11 @@ _ANNOTATIONS = frozenset(
     {"title", "description", "examples", "$schema", "$id", "$comment", "$defs", "definitions"}
 )
 # `default` is not among them: OpenAI refuses it too.
-_GROQ_KEYWORDS = _ANNOTATIONS | {
-    "type",
-    "properties",
-    "required",
-    "additionalProperties",
-    "items",
-    "enum",
-    "const",
-}
-_GROQ_KEYWORDS |= {"anyOf", "$ref"}
+_GROQ_KEYWORDS = (
+    _ANNOTATIONS
+    | {"type", "properties", "required", "additionalProperties", "items"}
+    | {"enum", "const", "anyOf", "$ref"}
+)
 _BEDROCK_UNSUPPORTED = {
     "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     "string": ("minLength", "maxLength"),
@@ -120,9 +114,10 @@ def bedrock_fault(schema: Any, *, of_tool: bool = False) -> SchemaFault | None:
 
 def _malformation(schema: Any) -> SchemaFault | None:
     """A fault where the schema is not one at all; after it, every keyword has its proper type."""
-    library: Any = importlib.import_module("jsonschema_rs")  # wanted by few requests
+    import jsonschema_rs  # wanted by few requests
+
     try:
-        library.meta.validate(schema)
+        jsonschema_rs.meta.validate(schema)
     except ValueError as error:
         reason = str(error).partition("\n")[0]
         return SchemaFault((), "schema", "not_a_schema", f"not a valid JSON Schema: {reason}")
@@ -215,6 +210,7 @@ def _ambiguity(path: Path, variants: list[Any], root: Any) -> Iterator[SchemaFau
 
 def _object_variant(variant: Any, root: Any) -> dict[str, Any] | None:
     seen: set[str] = set()
+    # A variant may be a reference to a reference, or to itself.
     while isinstance(variant, dict) and "$ref" in variant and variant["$ref"] not in seen:
         seen.add(variant["$ref"])
         try:

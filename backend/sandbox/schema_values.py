@@ -11,6 +11,7 @@ from .pattern_text import matching
 from .schema_parts import Parts
 
 _FILLER = "text"
+# One value of each format that JSON Schema 2020-12 names.
 _FORMATS = {
     "date": "2026-01-31",
     "date-time": "2026-01-31T12:00:00Z",
@@ -68,6 +69,7 @@ def numbers(parts: Parts, *, whole: bool) -> Iterator[Any]:
     # Steps are multiplied as decimals: 0.01 * 301 is not 3.01 in binary.
     for step in parts.all("multipleOf"):
         start = math.ceil((low if low is not None else min(0, high or 0)) / step)
+        # From the lower bound up; where that is far from the upper one, from there down.
         back = math.floor(high / step) if high is not None else start + 1
         for count in (*range(start, start + 12), back, back - 1):
             yield _plain(float(Decimal(str(step)) * count), whole)

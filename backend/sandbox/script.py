@@ -25,6 +25,7 @@ class Script:
     def take(self, model: str) -> Step | None:
         """The step for a request that arrives now; ValueError for a name that makes no sense."""
         with self._lock:
+            # The first that fits, so that a step for another model does not hold up this one.
             for index, (wanted, step) in enumerate(self._queue):
                 if wanted is None or wanted == model:
                     del self._queue[index]

@@ -104,6 +104,7 @@ class Sandbox:
         if self._thread is not None:
             return self
         # Bound here, so that a taken port is the caller's error and the URL is known at once.
+        # A crowd that connects at once must not meet a full queue, which looks like a slow network.
         listener = socket.create_server((self._host, self._port), backlog=1024)
         self._port = listener.getsockname()[1]
         ready: Future[None] = Future()
@@ -200,6 +201,7 @@ class Sandbox:
         inbound = Inbound(request.method, scope["path"], dict(request.headers), body)
         visit = self._desk.receive(inbound, connection.ordinal)
         await self._deliver(visit, connection, send)
+        # Read again, since what became of it was filled in while it was sent.
         exchange = self._desk.log.find(visit.number)
         if self._on_exchange is not None and exchange is not None:
             self._on_exchange(exchange)
