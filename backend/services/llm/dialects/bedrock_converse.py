@@ -54,6 +54,7 @@ def to_converse(request: Request) -> dict[str, Any]:
             inference |= value
         elif name in _MEMBERS:
             call[name] = value
+        # Those two are one member in Converse, written below.
         elif name not in ("tools", "tool_choice"):
             raise refused("bedrock", f"Converse has no option {name!r}: {_known()}")
     call["inferenceConfig"] = inference

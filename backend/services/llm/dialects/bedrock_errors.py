@@ -68,9 +68,11 @@ _TOO_LONG = (
     "too many input tokens",
     "exceed context limit",
 )
-_NO_MODEL = "provided model identifier is invalid"
+# Cut before its apostrophe, which Bedrock writes both straight and curly.
 _NEEDS_PROFILE = "on-demand throughput isn"
+_NO_MODEL = "provided model identifier is invalid"
 
+# In this order, as a class is found by its ancestors too: the particular before the general.
 _BY_CLASS: tuple[tuple[str, type[LLMError], Verdict | None], ...] = (
     ("ReadTimeoutError", LLMTimeoutError, None),
     ("ConnectTimeoutError", LLMTimeoutError, None),
@@ -167,6 +169,7 @@ def _meaning(name: str, words: str, status: int) -> tuple[type[LLMError], Verdic
         if _NO_MODEL in words:
             return ModelNotFoundError, None
         return (ContextLengthError if any(sign in words for sign in _TOO_LONG) else kind), None
+    # The guardrail that a request names is a resource too.
     if kind is ModelNotFoundError and "guardrail" in words:
         return InvalidRequestError, None
     if name == "ThrottlingException":

@@ -28,7 +28,8 @@ _KEYWORDS = frozenset(
     {"guardrailIdentifier", "guardrailVersion", "trace", "performanceConfigLatency", "serviceTier"}
 )
 
-#: What each family's body takes besides, and the common name that stands for it.
+#: What each family's body takes besides, by its own name or a common one (AWS, "Inference request
+#: parameters and response fields for foundation models"); Bedrock refuses any other key.
 _FIELDS: dict[Family, dict[str, str]] = {
     "claude": {name: name for name in ("top_p", "top_k", "stop_sequences", "metadata", "system")}
     | {name: name for name in ("tools", "tool_choice", "thinking", "anthropic_beta")}
@@ -208,6 +209,7 @@ def read_body(body: Mapping[str, Any], request: Request, headers: object = None)
         tool_calls=_claude_calls(body),
         processing=None if latency is None else latency / 1000,
     )
+    # A mock has no headers, and seldom more than a text: only what tells of more must have ended.
     over_http = isinstance(headers, Mapping) and bool(headers)
     real = over_http or "stop_reason" in where or reply.usage.reported
     return check_whole(in_form(reply, request.output), real=real)
@@ -248,6 +250,7 @@ def _usage(body: Mapping[str, Any], headers: object) -> Usage:
         count(counted, "cache_creation_input_tokens"),
         _header(headers, "cache-write-input-token-count"),
     )
+    # Anthropic's count of the input leaves out what the cache was read and written for.
     given += (read or 0) + (stored or 0)
     return Usage(
         input_tokens=given,

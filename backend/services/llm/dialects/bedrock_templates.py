@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from .asked import refused
 from .bedrock_turns import Text, Turn
 
+# Any name between the bars: later Llamas have more tokens than the template writes.
 _LLAMA_TOKEN = re.compile(r"<(?=\|\w{1,64}\|>)")
 _MISTRAL_TOKEN = re.compile(r"\[(?=/?INST\])|<(?=/?s>|unk>)", re.I)
 
@@ -26,11 +27,13 @@ def llama(system: Sequence[str], turns: Sequence[Turn]) -> str:
 
 
 def mistral(system: Sequence[str], turns: Sequence[Turn]) -> str:
-    """Mistral's and Mixtral's instruction template, where the system text opens the first turn."""
+    """Mistral's and Mixtral's instruction template, which knows no system: its text opens the
+    first turn.
+    """
     said: list[tuple[str, str]] = [(turn.role, spoken(turn)) for turn in turns]
     if system:
-        opens = said.pop(0)[1:] if said and said[0][0] == "user" else ()
-        said.insert(0, ("user", "\n\n".join([*system, *opens])))
+        first_words = [said.pop(0)[1]] if said and said[0][0] == "user" else []
+        said.insert(0, ("user", "\n\n".join([*system, *first_words])))
     told = "<s>"
     for role, words in said:
         plain = _plain_for_mistral(words)

@@ -66,6 +66,7 @@ _STATUS_OF_CLASS = {
     "InternalServerError": 500,
 }
 
+# As Groq words its 429s and 413s; bounded, since any server may write the text.
 _ORGANIZATION = re.compile(r"\borg_[A-Za-z0-9]+")
 _LIMIT = re.compile(r"\((RPM|RPD|TPM|TPD|ITPM|OTPM|ASH|ASD)\)")
 _AMOUNTS = re.compile(r"\bLimit (\d{1,15})\b.{0,60}?\bRequested (\d{1,15})\b", re.S)
@@ -184,6 +185,7 @@ def _kind(failure: _Failure) -> type[LLMError]:
         return ContextLengthError
     if failure.code in _BY_CODE:
         return _BY_CODE[failure.code]
+    # Tests build the SDK's NotFoundError with no body, and mean the model.
     if failure.status == 404 and failure.bare:
         return ModelNotFoundError
     if failure.status is not None and failure.status >= 500:

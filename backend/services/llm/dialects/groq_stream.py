@@ -35,6 +35,7 @@ class _Whole:
 
     def add(self, chunk: object) -> None:
         extra = member(chunk, "x_groq")
+        # The SDK raises an error event, but not an error inside a chunk.
         failure = text(extra, "error") or text(member(chunk, "error"), "message")
         if failure is not None:
             raise LLMError(f"Groq API error: {redacted(failure)}", provider="groq", status=200)

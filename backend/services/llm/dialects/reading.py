@@ -1,5 +1,4 @@
-"""
-What a provider's answer says, believed only where it has the right type.
+"""What a provider's answer says, believed only where it has the right type.
 
 An answer may be an SDK's object, a dict, or a test's mock, on which every attribute exists.
 """

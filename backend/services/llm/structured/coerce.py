@@ -18,8 +18,10 @@ from .kinds import Kinds, type_of
 from .tolerant import UnreadableError, floating, integer, strict
 from .walk import JsonSchema, item_schemas, member_schemas, resolved
 
+# As JSON spells numbers: 036 is a code and 1,000 may be two values, so that neither is converted.
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d*)\Z", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?\Z", re.ASCII)
+#: From here on a float no longer says which integer was meant.
 _EXACT = 2**53
 #: Characters of a text that is read as a fraction; a float holds seventeen digits.
 _LONGEST = 40
@@ -112,7 +114,6 @@ class _Coercion:
             readings = _readings(value, allowed)
             if len(readings) == 1:
                 return readings[0]
-        # From 2^53 on a float no longer says which integer was meant.
         elif isinstance(value, float) and value.is_integer() and "integer" in allowed:
             return int(value) if abs(value) < _EXACT else value
         elif isinstance(value, int) and not isinstance(value, bool) and "string" in allowed:

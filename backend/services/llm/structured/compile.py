@@ -16,6 +16,7 @@ from .walk import JsonSchema, branching, every, local_target
 #: Steps that one pattern may take on one string of a short answer.
 MOST_STEPS = 100_000
 
+#: Left to each string however long the answer, so that patterns still match the short ones.
 _LEAST_STEPS = 1_000
 #: Steps times characters of an answer, as each step may look at all that follows; a second's.
 _WORK = 500_000_000
@@ -23,6 +24,7 @@ _WORK = 500_000_000
 #: What a pattern has that is not matched in linear time: assertions and back references.
 _STEPWISE = re.compile(r"\(\?[^:]|\\[bBk1-9]")
 
+#: Visits to one place of an answer; so many take the validator a millisecond.
 _MAX_BRANCHING = 10_000
 _DRAFTS = (
     "https://json-schema.org/draft/2020-12/schema",

@@ -23,8 +23,12 @@ from .walk import (
     resolved,
 )
 
+#: Characters of one message.
 _MESSAGE = 300
+#: Below any likeness of a value of the right type.
 _UNLIKE = -1_000_000
+#: What a constant tag counts beside a property that is merely there.
+_TAG = 10
 _WORDS = {
     "type": "must be {0}",
     "enum": "must be one of {0}",
@@ -55,7 +59,7 @@ _SILENT = (
 def faults(
     document: JsonSchema,
     value: Any,
-    limit: int = 20,
+    limit: int,
     *,
     formats: bool = True,
     steps: int = MOST_STEPS,
@@ -136,6 +140,7 @@ class _Search:
         return True
 
     def compiled(self, keyword: str, argument: Any) -> Any:
+        # A keyword means what its dialect says: draft 4's exclusiveMinimum is a flag.
         dialect = self.document.get("$schema")
         schema = {keyword: argument} if dialect is None else {"$schema": dialect, keyword: argument}
         return compiled(schema, formats=self.formats, steps=self.steps)
@@ -186,7 +191,7 @@ class _Search:
             if isinstance(declared[name], dict) and "const" in declared[name]
         ]
         right = len([name for name in tags if value[name] == declared[name]["const"]])
-        return len(shared) + 10 * right - 10 * (len(tags) - right)
+        return len(shared) + _TAG * right - _TAG * (len(tags) - right)
 
     def members(self, applied: list[JsonSchema], value: dict[str, Any], location: Tokens) -> None:
         for node in applied:
@@ -204,6 +209,7 @@ class _Search:
             if len(self.found) >= self.limit:
                 return
             place = (*location, name)
+            # "Not allowed here" would not tell the model which names are.
             for node in closed:
                 if name not in node.get("properties", ()):
                     self.report(place, _unlisted(node))

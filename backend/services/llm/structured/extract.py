@@ -18,7 +18,9 @@ from .tolerant import UnreadableError, strict, tolerant
 #: Values kept of one text, the last ones; models correct themselves towards the end.
 MAX_READINGS = 64
 
+# Qwen3 and DeepSeek-R1 write the first; the others are what prompts often ask for.
 _THINK_TAG = re.compile(r"<(/?)(?:think|thinking|reasoning)>", re.IGNORECASE)
+# CommonMark's code fences.
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*$", re.MULTILINE)
 _BRACKET = re.compile(r"[{\[]")
 # No quote may open twice in here, so that no two brackets ever read the same text. The last two
@@ -38,7 +40,9 @@ _TOKEN = re.compile(
     |(?<=[{\[,:\s])'[^'\\]*(?:\\.[^'\\]*)*(?:'|\\?\Z)""",
     re.VERBOSE | re.DOTALL,
 )
+# A text that may be one value as a whole: an object, an array, or a call written as Python.
 _MISSPELT = re.compile(r"[{\[]|\w+\(")
+#: What may follow the answer at the end of a text: the fence that closes it.
 _ENDING = "`~ \t\r\n"
 _ESCAPED = re.compile(r'\[?\s*\{\s*\\"')
 
@@ -50,6 +54,7 @@ class Readings:
     """
 
     values: list[Any] = field(default_factory=list)
+    #: The first is always that the text is no JSON as a whole; any other tells of a piece.
     reasons: list[str] = field(default_factory=list)
 
     #: The text is one JSON array or object and nothing else.

@@ -18,6 +18,7 @@ from .walk import resolved
 #: Faults listed of one answer; a model that is told of twenty mends the others with them.
 MAX_FAULTS = 20
 
+# The JSON text may hold a half, or spell one; only then is a value worth encoding to find out.
 _SURROGATE = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
 
 
@@ -181,6 +182,7 @@ def _nothing(text: str, truncated: bool, found: Readings) -> Faulty:
         return _faulty(text, True, f"the JSON breaks off before it is closed: {found.reasons[-1]}")
     if found.values:
         return _faulty(text, truncated, "the answer only repeats the schema")
+    # Nothing in it looked like JSON, as each piece that did would have left a reason of its own.
     if len(found.reasons) == 1:
         return _faulty(text, truncated, "the answer holds no JSON")
     return _faulty(text, truncated, f"the JSON cannot be read: {found.reasons[-1]}")

@@ -7,6 +7,7 @@ from typing import Any
 from .walk import JsonSchema, resolved
 
 ALL = frozenset(("null", "boolean", "integer", "number", "string", "array", "object"))
+# The likeliest first; bool, which is an int to Python, is told apart before.
 _CLASSES = ((str, "string"), (dict, "object"), (list, "array"), (int, "integer"), (float, "number"))
 
 
@@ -42,6 +43,7 @@ class Kinds:
     def _work_out(self, node: JsonSchema) -> frozenset[str]:
         named = node.get("type", ALL)
         allowed = frozenset([named] if isinstance(named, str) else named)
+        # To JSON Schema every integer is a number, and `type_of` names the narrower.
         if "number" in allowed:
             allowed |= {"integer"}
         if "const" in node or "enum" in node:

@@ -98,7 +98,7 @@ class _Walk:
             return any(self.fits(branch, value) for branch in node["anyOf"])
         types = types_of(node)
         kind = type_of(value)
-        # A whole float is an integer to JSON Schema, and to some models.
+        # A whole float is an integer to JSON Schema (from draft 6 on), and to some models.
         if kind not in types and not (kind == "integer" and "number" in types):
             return kind == "number" and "integer" in types and value.is_integer()
         if "enum" in node:

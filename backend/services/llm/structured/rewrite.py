@@ -73,7 +73,9 @@ _SUBSETS = {
         distinct_alternatives=False,
     ),
 }
+# Where references look for definitions, so that these stay at the root when all else is wrapped.
 _HOISTED = ("$schema", "$defs", "definitions")
+# Claude refuses a combination at the root of a tool's input; every provider wants an object there.
 _ROOT_COMBINATIONS = frozenset(("$ref", "anyOf", "oneOf", "allOf", "enum", "const"))
 
 

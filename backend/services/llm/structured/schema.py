@@ -7,6 +7,7 @@ of it.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -44,16 +45,17 @@ class Schema:
     def of(spec: Any) -> Schema:
         """Compile a JSON Schema dict or a type.
 
-        Raises ValueError, with the JSONPath of the fault, for a schema that is invalid, refers to
-        another document or to nothing, is deeper than 100 levels, or branches without bound; and
-        for what is neither a dict nor a type.
+        Raises ValueError, with the JSONPath of the fault, for a schema that is invalid or refers to
+        another document or to nothing; ValueError too for one that is deeper than 200 levels of
+        JSON, holds more than 500,000 values or multiplies its alternatives; and for what is neither
+        a dict nor a type.
         """
         if isinstance(spec, Mapping):
             return _compiled(_canonical(spec))
         try:
             hash(spec)
         except TypeError:
-            # An Annotated with unhashable metadata cannot be remembered.
+            # An Annotated with unhashable metadata cannot be remembered: it is compiled each time.
             return _of_type(spec)
         # Unions are equal in any order, but pydantic tries their members in the one they have.
         return _remembered_type(spec, repr(spec))
@@ -146,7 +148,7 @@ def _children(location: Tokens, value: Any) -> Iterator[tuple[str | int, Any]]:
     elif isinstance(value, str) and printable(value) != value:
         where = json_path(location)
         raise ValueError(f"schema at {where}: {excerpt(value)} is no text that UTF-8 can carry")
-    elif isinstance(value, float) and value - value != 0:
+    elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"schema at {json_path(location)}: {value} is not a JSON number")
     elif not (value is None or isinstance(value, (str, int, float))):
         where = json_path(location)
@@ -167,6 +169,7 @@ def _patient(schema: Schema, steps: int) -> Schema:
     return replace(schema, steps=steps, _validator=validator)
 
 
+# The order of a union's members is in the repr alone.
 @lru_cache(maxsize=_COMPILED)
 def _remembered_type(spec: Any, _order: str) -> Schema:
     return _of_type(spec)

@@ -33,7 +33,10 @@ _TYPED = {
     "array": ("items", "prefixItems"),
 }
 _SCALARS = frozenset(("null", "boolean", "integer", "number", "string"))
+# Lookaround, back references and word boundaries, which no automaton matches, and what dialects
+# spell differently: named groups, \p, \A, \Z.
 _IRREGULAR = re.compile(r"\(\?[^:]|\\[bB1-9kpPZzA]")
+# Anything else in a definition's name would have to be escaped in the references to it.
 _UNNAMED = re.compile(r"[^A-Za-z0-9_-]+")
 
 

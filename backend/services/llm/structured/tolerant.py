@@ -11,6 +11,7 @@ is consumed once.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, NoReturn
 
@@ -19,8 +20,10 @@ from .walk import MAX_DEPTH
 #: Digits of the longest number read; CPython's own limit for int(), in force before Python had one.
 MAX_DIGITS = 4300
 
+# Nothing follows the repetition, so that no match of it is ever taken back.
 _SPACE = re.compile(r"(?:\s+|//[^\n]*|#[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _BLANK = re.compile(r"\s*")
+# Wider than RFC 8259 by a plus sign, .5 and 5., and by no more: 0012 may be a code, 1.2.3 is one.
 _NUMBER = re.compile(r"[-+]?(?:(?:0|[1-9]\d*)(\.\d*)?|(\.\d+))([eE][-+]?\d+)?(?![\w.])", re.ASCII)
 _WORD = re.compile(r"-?[A-Za-z_$][\w$-]*")
 _WORDS = {
@@ -33,7 +36,9 @@ _TO_QUOTE = {
 }
 _ESCAPE = re.compile(r'\\(u[0-9a-fA-F]{4}|.)|"', re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]")
+# Between two letters, as in it's; the importers' cannot be told from the end of a string.
 _APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
+#: From here on a float no longer holds every integer.
 _EXACT = 2**53
 
 
@@ -84,7 +89,7 @@ def integer(digits: str) -> int:
 def floating(digits: str) -> float:
     """Convert a JSON number; raises UnreadableError for one beyond a float, such as 1e999."""
     number = float(digits)
-    if number - number != 0:
+    if not math.isfinite(number):
         raise UnreadableError(f"it holds the number {digits[:20]}, which is beyond any float")
     return number
 
@@ -104,6 +109,7 @@ def _constant(name: str) -> None:
 
 
 def _check_depth(value: Any) -> None:
+    # Level by level, as json.loads nests deeper than a recursion of ours could follow.
     level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(MAX_DEPTH):
         level = [
@@ -123,6 +129,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        #: What may stand after a string; inside a Python call its closing parenthesis too.
         self.followers = ",}]"
 
     def fail(self, expectation: str) -> NoReturn:

@@ -12,6 +12,7 @@ from .tolerant import UnreadableError, strict, tolerant
 #: Ways to look at one value; wrappers go three or four deep at most.
 MAX_VIEWS = 16
 
+# What OpenAI's, Llama's, LangChain's and Anthropic's forms of a tool call name it.
 _PAYLOADS = ("arguments", "parameters", "args", "input", "tool_input", "kwargs")
 _CALLERS = frozenset(("name", "function", "tool", "tool_name", "type", "id"))
 _CALLS = ("tool_calls", "function", "function_call", "tool_call", "tool_use")
@@ -47,6 +48,7 @@ def _inside(value: Any, names: frozenset[str]) -> Iterator[Any]:
         yield from _from_call(value)
         if len(value) == 1 and not names.intersection(value):
             yield from value.values()
+        # A model that takes the schema for a form fills it in where the properties are declared.
         elif isinstance(value.get("properties"), dict) and "properties" not in names:
             yield value["properties"]
 

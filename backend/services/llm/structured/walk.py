@@ -9,10 +9,11 @@ from urllib.parse import unquote
 JsonSchema = dict[str, Any]
 Tokens = tuple["str | int", ...]
 
-#: Levels of nesting of a schema or an answer; far above any real one, far below Python's stack.
+#: Levels of nesting of an answer, and half of those of a schema, which takes two for each; far
+#: above any real one, far below Python's stack.
 MAX_DEPTH = 100
 
-#: Values that a schema may hold.
+#: Values that a schema may hold: a schema of 2,000 properties has some ten thousand.
 MAX_NODES = 500_000
 
 #: The keywords whose schemas apply to the same value as the schema they stand in.
@@ -56,7 +57,10 @@ def every(document: JsonSchema) -> Iterator[tuple[Tokens, JsonSchema]]:
 
 
 def local_target(document: JsonSchema, reference: object) -> JsonSchema | bool | None:
-    """Resolve a JSON Pointer (RFC 6901) inside its document; None for any other reference."""
+    """Resolve a JSON Pointer (RFC 6901) inside its document; None for any other reference.
+
+    Those, such as anchors, are left to the validator.
+    """
     if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
         return None
     target: Any = document
@@ -67,7 +71,7 @@ def local_target(document: JsonSchema, reference: object) -> JsonSchema | bool |
         elif (
             isinstance(target, list)
             and key.isdecimal()
-            and len(key) < 10
+            and len(key) < 10  # no list is longer, and int() is quadratic in the digits
             and int(key) < len(target)
         ):
             target = target[int(key)]
@@ -173,6 +177,8 @@ def _visits(document: JsonSchema, node: JsonSchema, known: Mapping[int, int]) ->
             in_place += known[id(child)]
         else:
             inner = max(inner, known[id(child)])
+    # Places inside the value are apart from each other, so that the worst counts alone; what
+    # applies in place adds up.
     return inner + in_place
 
 

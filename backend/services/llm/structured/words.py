@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from .faults import Fault, printable
 from .walk import JsonSchema
 
-#: Characters of a repair message: some 1,500 tokens, which every model's window can spare.
+#: Characters of a repair message: some 1,500 tokens, which any model that answers can spare.
 _LONGEST = 6_000
+#: Of these, what the sentences around the list may take.
+_FRAME = 600
 
 
 def instructions(document: JsonSchema) -> str:
@@ -31,8 +33,7 @@ def repair_message(errors: Iterable[Fault]) -> str:
     """
     lines = [f"- {error}" for error in errors]
     shown: list[str] = []
-    # What is left after the sentences around the list.
-    room = _LONGEST - 600
+    room = _LONGEST - _FRAME
     for line in lines:
         room -= len(line) + 1
         if room < 0:
