@@ -21,6 +21,7 @@ MODELS_PATH = "/openai/v1/models"
 _FINISH = {
     "tool": "tool_calls",
     "filter": "content_filter",
+    # Groq has no guardrails; the nearest word of the API that it is compatible with.
     "guardrail": "content_filter",
     "stop_sequence": "stop",
 }

@@ -110,6 +110,7 @@ def _check_reasoning(body: Mapping[str, Any], model: GroqModel) -> None:
     if effort is not None and effort not in model.efforts:
         wanted = ", ".join(f"`{name}`" for name in model.efforts)
         raise invalid(f"`reasoning_effort` must be one of {wanted}", param="reasoning_effort")
+    # Documented: raw reasoning would stand in the content, before the JSON.
     style, wanted_format = body.get("reasoning_format"), body.get("response_format") or {}
     if style is not None and body.get("include_reasoning") is not None:
         raise invalid(

@@ -74,6 +74,7 @@ def schema_in(texts: Iterable[str]) -> Any:
 
 
 def _reads_as_schema(value: dict[str, Any]) -> bool:
+    # Stricter for objects, since {"type": "object"} alone may be anything that a prompt quotes.
     kind = value.get("type")
     if isinstance(kind, str) and kind in _TYPES:
         return (

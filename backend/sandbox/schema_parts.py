@@ -59,6 +59,7 @@ class Parts:
     def types(self) -> list[str]:
         """The types that every part allows, likeliest first; else those its keywords hint at."""
         named = [set(types_of(part)) for part in self._parts if "type" in part]
+        # {"minLength": 3} takes a number too, but means a text.
         if not named:
             return [
                 kind for kind, words in _HINTS.items() if any(self.all(word) for word in words)

@@ -73,6 +73,7 @@ def pointer(path: Path) -> str:
 
 def recursion(root: Any) -> Path | None:
     """The path of a subschema that contains itself through references (all resolve), or None."""
+    # A depth-first search for a back edge, over nesting and references alike.
     leads_to: dict[Path, list[Path]] = {}
     for path, schema in subschemas(root):
         leads_to[path] = [_tokens(schema["$ref"])] if "$ref" in schema else []

@@ -25,6 +25,7 @@ def settings(request: Request, provider: Provider) -> dict[str, Any]:
     if request.temperature is not None:
         given["temperature"] = _number(request.temperature, provider)
     if request.max_tokens is not None:
+        # True is an int to Python, and 1 token to a provider.
         if isinstance(request.max_tokens, bool) or not isinstance(request.max_tokens, int):
             raise refused(provider, f"max_tokens must be an integer, not {request.max_tokens!r}")
         given["max_tokens"] = request.max_tokens
@@ -41,6 +42,7 @@ def messages(request: Request, provider: Provider) -> list[Message]:
     """The request's messages; raises InvalidRequestError for none, or one without a role."""
     if not request.messages:
         raise refused(provider, "messages must hold at least one message")
+    # What a caller gave, whatever its annotation says.
     for place, message in enumerate(cast("tuple[object, ...]", request.messages)):
         if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
             kind = type(message).__name__

@@ -24,6 +24,7 @@ def fold_converse(events: Iterable[_Json], request: Request, about: _Json | None
     response: dict[str, Any] = {"ResponseMetadata": about or {}}
     for event in events:
         start, delta = member(event, "contentBlockStart"), member(event, "contentBlockDelta")
+        # Only tools begin with one: a text's block is opened by its first delta (recorded).
         if start:
             tool = dict(member(member(start, "start"), "toolUse") or {})
             blocks[_place(start)] = {"toolUse": tool | {"input": ""}} if tool else {}
@@ -75,6 +76,7 @@ def fold_invoke(events: Iterable[_Json], request: Request, headers: _Json | None
     add = {"claude": _add_claude, "llama": _add_llama, "mistral": _add_mistral}
     body: dict[str, Any] = {"content": [], "generation": "", "outputs": [{"text": ""}]}
     body |= {"stop_reason": None, "usage": {}}
+    # In the form of a plain reply's headers, which is what the reader of bodies knows.
     counts: dict[str, str] = dict(headers or {})
     for event in events:
         piece = json.loads(member(member(event, "chunk"), "bytes") or "{}")

@@ -47,6 +47,7 @@ def to_wire(request: Request) -> dict[str, Any]:
         if name in _RESERVED:
             raise refused("groq", f"{name!r} cannot be given as an option")
         (wire if name in _KEYWORDS else extra)[name] = value
+    # Two names of one limit; the newer one is what the caller wrote.
     if "max_completion_tokens" in extra:
         wire.pop("max_tokens", None)
     if extra:
@@ -77,6 +78,7 @@ def from_wire(response: object, request: Request) -> Reply:
     Raises TruncatedError where the answer is not whole, ContentFilteredError where it was
     withheld, each with the reply as its `partial`; LLMError where it is no chat completion.
     """
+    # Groq takes no `n` but 1, so that there is one choice.
     choice = first(response, "choices")
     message = member(choice, "message")
     if message is None:

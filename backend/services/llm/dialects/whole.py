@@ -47,8 +47,10 @@ def check_whole(reply: Reply, *, real: bool) -> Reply:
         raise _reported(LLMError, reply, problem, Verdict.UNKNOWN)
     if reason in CUT:
         raise _truncated(reply, f"the answer was cut off after {_size(reply)} ({reason})")
+    # A body or a stream that ends early looks like a whole one, but for this.
     if reason is None and real:
         raise _truncated(reply, "the answer ended without a finish reason")
+    # Reasoning counts towards the limit too, and may leave nothing of it.
     if not reply.text.strip() and not reply.tool_calls:
         raise _truncated(reply, f"the answer is empty after {_size(reply)}")
     return reply
