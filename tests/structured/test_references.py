@@ -34,6 +34,17 @@ def test_references_go_to_definitions_of_their_own() -> None:
     assert list(schema["$defs"]) == ["Code", "Big_1One", "a"]
 
 
+def test_what_stands_beside_a_reference_says_whether_null_can_mean_absence() -> None:
+    spec = {
+        "$defs": {"bounded": {"minimum": 0}},
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/bounded", "type": "integer"}},
+    }
+    result = rewritten(spec)
+    assert result.schema["properties"]["a"]["type"] == ["integer", "null"]
+    assert result.restore({"a": None}) == {}
+
+
 def test_definitions_of_one_name_get_two() -> None:
     spec = {
         "$defs": {"n": {"type": "string"}},

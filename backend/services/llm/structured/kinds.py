@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .walk import JsonSchema, resolved
+from .walk import JsonSchema, references_stand_alone, resolved
 
 ALL = frozenset(("null", "boolean", "integer", "number", "string", "array", "object"))
 # The likeliest first; bool, which is an int to Python, is told apart before.
@@ -25,13 +25,13 @@ class Kinds:
 
     def __init__(self, document: JsonSchema) -> None:
         self._document = document
+        self._legacy = references_stand_alone(document)
         self._known: dict[int, frozenset[str]] = {}
         # Schemas made on the way must outlive their entries, or another could get the same id.
         self._kept: list[JsonSchema] = []
 
     def of(self, node: Any) -> frozenset[str]:
         """Name the types a schema takes, as its `type`, `enum`, `const` and combinations say."""
-        node = resolved(self._document, node)
         if not isinstance(node, dict):
             return frozenset() if node is False else ALL
         if id(node) not in self._known:
@@ -41,6 +41,12 @@ class Kinds:
         return self._known[id(node)]
 
     def _work_out(self, node: JsonSchema) -> frozenset[str]:
+        if "$ref" in node:
+            target = self.of(resolved(self._document, node))
+            return target if self._legacy else target & self._said_by(node)
+        return self._said_by(node)
+
+    def _said_by(self, node: JsonSchema) -> frozenset[str]:
         named = node.get("type", ALL)
         allowed = frozenset([named] if isinstance(named, str) else named)
         # To JSON Schema every integer is a number, and `type_of` names the narrower.

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from .faults import json_path, shorten
-from .walk import JsonSchema, Tokens, local_target
+from .walk import JsonSchema, Tokens, local_target, references_stand_alone
 
 #: The key of what a flat schema's keywords can no longer say; no JSON Schema has it.
 NOTES = "\0notes"
@@ -21,7 +21,6 @@ ANNOTATIONS = frozenset(
         *("description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
     )
 )
-_LEGACY = ("draft-04", "draft-06", "draft-07")
 #: Pairs of two merged unions; a provider's grammar grows with each of them.
 _MAX_ALTERNATIVES = 16
 _STRICTER = {
@@ -59,7 +58,7 @@ class Flattening:
 
     def __init__(self, document: JsonSchema) -> None:
         self.document = document
-        self.legacy = any(draft in str(document.get("$schema")) for draft in _LEGACY)
+        self.legacy = references_stand_alone(document)
         self.inside: list[int] = []
 
     def flat(self, node: JsonSchema, location: Tokens) -> JsonSchema:
@@ -76,7 +75,6 @@ class Flattening:
         # True adds nothing, and in a list by itself it would hide the reference beside it.
         parts = [part for part in node.get("allOf", ()) if part is not True]
         if "$ref" in node:
-            # These drafts ignore whatever stands beside a reference.
             if self.legacy:
                 return {"$ref": node["$ref"], **_described(node)}
             parts.append({"$ref": node["$ref"]})

@@ -32,6 +32,9 @@ _MANY = frozenset(("allOf", "anyOf", "oneOf", "prefixItems", "items"))
 _NAMED = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"))
 
 
+_LEGACY = ("draft-04", "draft-06", "draft-07")
+
+
 def subschemas(node: Mapping[str, Any]) -> Iterator[tuple[Tokens, Any]]:
     """Yield the subschemas directly inside a schema with their location; booleans are left out."""
     for keyword, value in node.items():
@@ -78,6 +81,11 @@ def local_target(document: JsonSchema, reference: object) -> JsonSchema | bool |
         else:
             return None
     return target if isinstance(target, (dict, bool)) else None
+
+
+def references_stand_alone(document: JsonSchema) -> bool:
+    """Tell whether a document's dialect ignores what stands beside a reference: up to draft 7."""
+    return any(draft in str(document.get("$schema")) for draft in _LEGACY)
 
 
 def resolved(document: JsonSchema, node: Any) -> Any:
