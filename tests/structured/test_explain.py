@@ -39,6 +39,11 @@ def listed(schema: dict[str, Any], value: Any, limit: int = 20) -> list[str]:
             "$.b: is no property of the schema; its properties: a",
         ),
         (
+            {"properties": {"a": {"type": "null"}}, "additionalProperties": False},
+            {"a": 1},
+            "$.a: must be null, not 1",
+        ),
+        (
             {"additionalProperties": False},
             {"b": 1},
             "$.b: is no property of the schema; its properties: none",
