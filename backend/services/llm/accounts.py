@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from hashlib import sha256
 from typing import Any
 
@@ -26,9 +27,15 @@ def steady_now() -> float:
 
 
 def shared(account: Account, *identity: str) -> Account:
-    """Return the account that clients of this *identity* share, which *account* may become."""
+    """Return the account that clients of this *identity* share, which *account* may become.
+
+    No client of it closes its cache, which others may be using: that is done as the process ends.
+    """
     name = sha256(repr((account.provider, *identity)).encode()).hexdigest()
-    return _accounts.setdefault(name, account)
+    ours = _accounts.setdefault(name, account)
+    if ours is account and account.cache is not None:
+        weakref.finalize(account, account.cache.store.close)
+    return ours
 
 
 def account_of(provider: Provider, knobs: Knobs, region: str | None) -> Account:

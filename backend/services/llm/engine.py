@@ -57,6 +57,7 @@ class EngineClient(WindowedClient):
             "max_retries", knobs.LLM_MAX_RETRIES if max_retries is None else max_retries, least=0
         )
         self._account = account_of(provider, knobs, region)
+        self._owns_account = True
         #: The SDK's client where it is a real one, and one that we have built.
         self._held: SdkClient | None = None
         self._lending = ForkLock()  # guards the replacement of one that is let go
@@ -68,6 +69,7 @@ class EngineClient(WindowedClient):
         """
         if self._is_real:
             self._account = shared(self._account, *self._identity())
+            self._owns_account = False
 
     @property
     def _is_real(self) -> bool:
@@ -88,9 +90,12 @@ class EngineClient(WindowedClient):
             self._held.let_go()
 
     def _disconnect(self) -> None:
-        """Close all that this client holds but threads and event loops."""
+        """Close all that this client holds but threads and event loops.
+
+        The cache of an account that is shared stays open for others, until the process ends.
+        """
         self._let_go()
-        if self._account.cache is not None:
+        if self._account.cache is not None and self._owns_account:
             self._account.cache.store.close()
 
     def _keep_answers(self, endpoint: str) -> None:
