@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,11 @@ _log = logging.getLogger(__name__)
 def private(path: str, flags: int) -> int:
     """Open *path* as `open(opener=...)` asks; a file that this creates is its owner's alone."""
     return os.open(path, flags, 0o600)
+
+
+def waiting_for_nobody(path: str, flags: int) -> int:
+    """Open *path* as `open(opener=...)` asks; a pipe without a writer at its other end too."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def absolute(path: str | os.PathLike[str]) -> Path:
@@ -53,8 +59,10 @@ def set_aside(path: Path, reason: str, *, companions: Iterable[str] = ()) -> Non
     """Rename *path* to `<name>.damaged-<UTC time>`, and warn; hold the path's lock.
 
     Files beside it whose names are longer by one of *companions* go first, so that a kill in
-    between leaves none of them to a new file.
+    between leaves none of them to a new file. OSError for a device, which is not ours to rename.
     """
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "no regular file", str(path))
     aside = beside(path, f".damaged-{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}")
     for suffix in companions:
         if beside(path, suffix).exists():

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..forks import reset_in_child
 from .entry import checked_key, seal, unseal
-from .files import absolute, file_errors, replace, set_aside
+from .files import absolute, file_errors, replace, set_aside, waiting_for_nobody
 from .locks import lock_on
 from .log_index import HEADER_SIZE, LogIndex, Slot, is_header, new_header
 from .protocol import checked_ttl
@@ -96,7 +96,7 @@ class JsonStore:
 
     def _read(self, key: str) -> dict[str, Any] | None:
         # Opened anew each time: a held handle would stay with a log that was since replaced.
-        with self._mutex, FileIO(self.path, "rb") as log:
+        with self._mutex, FileIO(self.path, "rb", opener=waiting_for_nobody) as log:
             now = self._clock()
             self._catch_up(log, now)
             slot = self._index.find(key, now)
@@ -142,7 +142,7 @@ class JsonStore:
     def _clear_the_path(self) -> None:
         """Make sure that *path* is a log: new if there is none, in place of any other file."""
         try:
-            with FileIO(self.path, "rb") as file:
+            with FileIO(self.path, "rb", opener=waiting_for_nobody) as file:
                 if is_header(file.read(HEADER_SIZE)):
                     return
             set_aside(self.path, "is not a cache of answers, or was damaged")
@@ -155,7 +155,7 @@ class JsonStore:
         if garbage <= max(self._index.live, self._compact_above):
             return
         try:
-            with FileIO(self.path, "rb") as log:
+            with FileIO(self.path, "rb", opener=waiting_for_nobody) as log:
                 replace(self.path, self._living_lines(log, now), durable=True)
         except OSError as error:
             # The log still holds all, so only its size is at stake, and the next try can wait.
@@ -174,7 +174,7 @@ class JsonStore:
 
 
 def _appending(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_APPEND)
+    return waiting_for_nobody(path, flags | os.O_APPEND)
 
 
 def _line(log: FileIO, slot: Slot) -> bytes:

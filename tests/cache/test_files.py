@@ -1,0 +1,53 @@
+"""Files that are moved out of the way: files, and nothing else that a path may name."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.llm.stores.files import set_aside
+from tests.cache.support import BACKEND, key_of
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+
+_PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from services.llm.stores import StoreError
+from services.llm.stores.json_log import JsonStore
+
+store = JsonStore(sys.argv[2], ttl=60)
+for use in (lambda: store.get(sys.argv[3]), lambda: store.put(sys.argv[3], {})):
+    try:
+        use()
+    except StoreError:
+        print("refused")
+"""
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    """Something like a device: a program's, and not ours to rename."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    return path
+
+
+def test_a_device_is_left_where_it_is(pipe: Path) -> None:
+    with pytest.raises(OSError, match="no regular file"):
+        set_aside(pipe, "is no cache")
+    assert pipe.is_fifo()
+    assert ["pipe"] == [each.name for each in pipe.parent.iterdir()]
+
+
+def test_a_pipe_is_refused_and_not_waited_for(pipe: Path) -> None:
+    arguments = [str(BACKEND), str(pipe), key_of(1)]
+    said = subprocess.check_output(
+        [sys.executable, "-c", _PROGRAM, *arguments], text=True, timeout=20
+    )
+    assert ["refused", "refused"] == said.split()
+    assert pipe.is_fifo()
