@@ -25,12 +25,16 @@ if TYPE_CHECKING or not __package__:
     from services.groq_compliant.command import run
     from services.llm.dialects import groq as dialect
     from services.llm.dialects.foreign import muted
+    from services.llm.errors import ConfigurationError
+    from services.llm.redact import redacted
     from services.llm.types import Reply, Request
 else:  # backend.groq_client_compliant, from the repository's root
     from .services.groq_compliant.client import CompliantClient
     from .services.groq_compliant.command import run
     from .services.llm.dialects import groq as dialect
     from .services.llm.dialects.foreign import muted
+    from .services.llm.errors import ConfigurationError
+    from .services.llm.redact import redacted
     from .services.llm.types import Reply, Request
 
 
@@ -62,7 +66,11 @@ class GroqClient(CompliantClient):
         )
         # Retries have one owner, and it is not the SDK.
         options = {"base_url": self._base_url, "max_retries": 0, "http_client": pool}
-        return pool, {key: sdk.AsyncGroq(api_key=key, **options) for key in self._ring.keys}
+        try:
+            return pool, {key: sdk.AsyncGroq(api_key=key, **options) for key in self._ring.keys}
+        except httpx.InvalidURL as error:
+            shown = redacted(self._base_url)
+            raise ConfigurationError(f"base_url is {shown!r}: {error}") from error
 
     async def _disconnect(self, held: Any) -> None:
         await held[0].aclose()

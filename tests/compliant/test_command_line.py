@@ -166,6 +166,8 @@ def test_its_version_is_that_of_the_changelog(run: Run) -> None:
         (["x", "--budget", "0"], 1, "error: Daily token budget exceeded: "),
         (["x", "--cache", "ftp://here"], 1, "error: cache_path: cache URL must be"),
         (["x", "--base-url", "http://x/openai/v1"], 1, "error: base_url is "),
+        (["x", "--base-url", "nowhere"], 1, "error: base_url is 'nowhere'"),
+        (["x", "--base-url", "http://999.1.1.1"], 1, "error: base_url is 'http://999.1.1.1'"),
         (["x", "--rpm", "none"], 2, "'none' is no whole number from 1 on"),
     ],
 )

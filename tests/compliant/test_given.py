@@ -65,6 +65,8 @@ def test_an_unusable_key_is_named_by_its_place_and_not_shown(key: str) -> None:
         ("window", 0),
         ("cache_path", "mongodb://somewhere"),
         ("base_url", "https://api.groq.com/openai/v1"),
+        ("base_url", "api.groq.com"),
+        ("base_url", 5),
     ],
 )
 def test_a_limit_that_makes_no_sense_is_a_value_error_that_names_it(

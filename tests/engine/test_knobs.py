@@ -96,7 +96,25 @@ def test_a_secret_that_cannot_be_one_is_named_and_not_shown(value: str) -> None:
 def test_an_endpoint_with_the_sdks_own_path_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^GROQ_BASE_URL is "):
         endpoint("GROQ_BASE_URL", url)
-    assert "https://x" == endpoint("GROQ_BASE_URL", "https://x")
+    for fine in ("https://x", "http://127.0.0.1:8000/proxy", "http://[::1]:80", ""):
+        assert fine == endpoint("GROQ_BASE_URL", fine)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["x", "localhost:80", "ftp://x", "http://", "http://[::1", "http://x:99999", "http://x:port"]
+    + ["http://x y", "http://\udcff", "http://x\n", 5, None],
+)
+def test_an_endpoint_that_is_no_web_address_is_refused(url: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"^GROQ_BASE_URL is .*https://api\.groq\.com"):
+        endpoint("GROQ_BASE_URL", url)
+
+
+@pytest.mark.parametrize("url", ["http://user:pa55word@x/openai/v1", "ftp://user:pa55word@x"])
+def test_an_endpoints_password_is_not_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        endpoint("GROQ_BASE_URL", url)
+    assert "pa55word" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

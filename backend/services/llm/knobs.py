@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from .errors import ConfigurationError
+from .redact import redacted
 
 _SECRET = SecretStr("")
 
@@ -131,10 +133,15 @@ def secret(name: str, value: object) -> str:
     return _text_of(value)
 
 
-def endpoint(name: str, url: str) -> str:
+def endpoint(name: str, url: object) -> str:
     """Return *url* if the SDK can add its path to it, else raise `ConfigurationError`."""
+    if not isinstance(url, str) or (url and not _is_web_address(url)):
+        shown = redacted(url) if isinstance(url, str) else url
+        raise ConfigurationError(f"{name} is {shown!r}: give a URL such as https://api.groq.com")
     if url.rstrip("/").endswith("/openai/v1"):
-        raise ConfigurationError(f"{name} is {url!r}: leave out /openai/v1, the SDK adds it")
+        raise ConfigurationError(
+            f"{name} is {redacted(url)!r}: leave out /openai/v1, the SDK adds it"
+        )
     return url
 
 
@@ -165,6 +172,16 @@ def _fault_of(text: str) -> str | None:
     if _is_placeholder(text):
         return "still has the placeholder of .env.example: put the key in"
     return None
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # `port` is read for its ValueError: one above 65535 is none.
+        named = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return named and url.isprintable() and " " not in url
 
 
 def _is_placeholder(text: str) -> bool:
