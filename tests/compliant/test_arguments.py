@@ -46,6 +46,7 @@ def test_a_batch_is_a_file() -> None:
         (["--budget", "-1"], "--budget: '-1' is no whole number from 0 on"),
         (["--max-tokens", "0"], "--max-tokens: '0' is no whole number from 1 on"),
         (["--cache-ttl", "0"], "--cache-ttl: '0' is no number of seconds above 0"),
+        (["--cache-ttl", "1e12"], "--cache-ttl: '1e12' is no number of seconds above 0, at most "),
         (["--cache-ttl", "inf"], "--cache-ttl: 'inf' is no number of seconds above 0"),
         (["--temperature", "3"], "--temperature: '3' is no number from 0 to 2"),
         (["--temperature", "warm"], "--temperature: 'warm' is no number from 0 to 2"),

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from services.llm.errors import ConfigurationError
 from services.llm.knobs import Knobs, aws_credentials, endpoint, read, secret
+from services.llm.stores import LONGEST_TTL
 
 DEFAULTS = Knobs()
 
@@ -92,6 +93,12 @@ def test_a_secret_that_cannot_be_one_is_named_and_not_shown(value: str) -> None:
     assert value not in repr(caught.value)
 
 
+def test_an_answer_may_be_kept_as_long_as_the_stores_keep_any() -> None:
+    assert LONGEST_TTL == read(SimpleNamespace(LLM_CACHE_TTL=LONGEST_TTL)).LLM_CACHE_TTL
+    with pytest.raises(ConfigurationError, match=r"^LLM_CACHE_TTL is "):
+        read(SimpleNamespace(LLM_CACHE_TTL=LONGEST_TTL + 1))
+
+
 @pytest.mark.parametrize("url", ["https://x/openai/v1", "https://x/openai/v1/"])
 def test_an_endpoint_with_the_sdks_own_path_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^GROQ_BASE_URL is "):
@@ -102,8 +109,10 @@ def test_an_endpoint_with_the_sdks_own_path_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["x", "localhost:80", "ftp://x", "http://", "http://[::1", "http://x:99999", "http://x:port"]
-    + ["http://x y", "http://\udcff", "http://x\n", 5, None],
+    [
+        *("x", "localhost:80", "ftp://x", "http://", "http://[::1", "http://x:99999"),
+        *("http://x:port", "http://x y", "http://\udcff", "http://x\n", 5, None),
+    ],
 )
 def test_an_endpoint_that_is_no_web_address_is_refused(url: object) -> None:
     with pytest.raises(ConfigurationError, match=r"^GROQ_BASE_URL is .*https://api\.groq\.com"):

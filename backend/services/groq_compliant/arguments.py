@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..llm.stores import LONGEST_TTL
 from . import VERSION
 
 #: What `--default-prompt` alone asks.
@@ -151,8 +152,10 @@ def _whole(least: int) -> Callable[[str], int]:
 
 def _seconds(text: str) -> float:
     number = _number(text)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    if not 0 < number <= LONGEST_TTL:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of seconds above 0, at most {LONGEST_TTL:.0f}"
+        )
     return number
 
 

@@ -12,7 +12,7 @@ from ..llm.arguments import count
 from ..llm.budget import MemoryTally
 from ..llm.cache import Nowhere
 from ..llm.errors import ConfigurationError
-from ..llm.stores import BudgetFile, Store, open_store
+from ..llm.stores import LONGEST_TTL, BudgetFile, Store, open_store
 from ..llm.types import Request
 
 
@@ -58,8 +58,14 @@ def patience(value: object) -> float:
 
 def store_at(place: str | os.PathLike[str] | None, ttl: float) -> Store:
     """Return the store of answers at *place*, a path or URL; None keeps none."""
+    if ttl > LONGEST_TTL:
+        raise ConfigurationError(f"cache_ttl_sec is {ttl!r}: give at most {LONGEST_TTL:.0f}")
     if place is None:
         return Nowhere()
+    if not isinstance(place, (str, os.PathLike)):
+        raise ConfigurationError(
+            f"cache_path is a {type(place).__name__}: give a path, a store's URL, or None"
+        )
     try:
         return open_store(place, ttl=ttl)
     except ValueError as error:

@@ -73,9 +73,7 @@ class Cache:
                 default=_plain,
             )
         except (TypeError, ValueError) as error:
-            raise ConfigurationError(
-                f"A request that is not JSON cannot be cached: {error}"
-            ) from error
+            raise ConfigurationError(f"The request is not JSON: {error}") from error
         return sha256(text.encode()).hexdigest()
 
     def get(self, key: str) -> Reply | None:

@@ -11,6 +11,8 @@ from .errors import ConfigurationError
 from .redact import redacted
 
 _SECRET = SecretStr("")
+#: As `stores.LONGEST_TTL`, which lies beside this module and not below it.
+_LONGEST_TTL = 3_153_600_000.0
 
 
 class Knobs(BaseModel, hide_input_in_errors=True, extra="ignore"):
@@ -95,7 +97,7 @@ class Knobs(BaseModel, hide_input_in_errors=True, extra="ignore"):
         " empty: nowhere.",
     )
     LLM_CACHE_TTL: float = Field(
-        21600.0, gt=0, allow_inf_nan=False, description="Seconds for which an answer is kept."
+        21600.0, gt=0, le=_LONGEST_TTL, description="Seconds for which an answer is kept."
     )
     LLM_RETIRED_MODELS: Literal["switch", "error"] = Field(
         "switch", description="When a model is gone: its successor answers, or an error names it."

@@ -7,9 +7,10 @@ fail with is `StoreError`, which `open_store`'s own stores have already turned i
 from .budget import BudgetFile, utc_day
 from .forgiving import Forgiving
 from .opening import open_store
-from .protocol import Store, StoreError
+from .protocol import LONGEST_TTL, Store, StoreError
 
 __all__ = [
+    "LONGEST_TTL",
     "BudgetFile",
     "Forgiving",
     "Store",
