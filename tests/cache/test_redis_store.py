@@ -49,6 +49,15 @@ def test_a_url_may_ask_for_decoded_responses(redis_url: str) -> None:
     store.close()
 
 
+def test_closing_disturbs_nobody_who_is_being_answered(redis_store: RedisStore) -> None:
+    pool = redis_store._server.client.connection_pool
+    connection = pool.get_connection()
+    connection.send_command("PING")
+    redis_store.close()
+    assert b"PONG" == connection.read_response()
+    pool.release(connection)
+
+
 def test_a_server_that_is_gone_makes_the_store_unavailable() -> None:
     store = RedisStore("redis://:hush@127.0.0.1:1/0", ttl=60)
     with pytest.raises(StoreError, match=r"redis://127\.0\.0\.1:1/0 cannot be used") as caught:

@@ -12,7 +12,7 @@ from groq_client_compliant import GroqClient
 from services.groq_compliant.given import keys_in, request_of, tally_at
 from services.llm.budget import MemoryTally
 from services.llm.errors import ConfigurationError
-from services.llm.stores import BudgetFile
+from services.llm.stores import BudgetFile, RedisBudget
 from tests.compliant.support import KEYS, MODEL, said
 
 
@@ -135,6 +135,11 @@ def test_the_budget_is_kept_beside_the_cache(place: str, file: str) -> None:
     assert f"{file}.budget" == tally.path.name
 
 
-@pytest.mark.parametrize("place", [None, "redis://localhost", "rediss://localhost", "memory:"])
-def test_without_a_cache_file_the_budget_is_this_processs(place: str | None) -> None:
+@pytest.mark.parametrize("place", ["redis://localhost", "rediss://localhost", "REDIS://localhost"])
+def test_the_budget_is_kept_on_the_caches_server(place: str) -> None:
+    assert isinstance(tally_at(place), RedisBudget)
+
+
+@pytest.mark.parametrize("place", [None, "memory:"])
+def test_without_a_cache_that_lasts_the_budget_is_this_processs(place: str | None) -> None:
     assert isinstance(tally_at(place), MemoryTally)

@@ -125,7 +125,10 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
         "--concurrency", metavar="N", type=_whole(1), default=8, help="calls at once (8)"
     )
     group.add_argument(
-        "--budget", metavar="TOKENS", type=_whole(0), help="tokens a UTC day; 0 allows none"
+        "--budget",
+        metavar="TOKENS",
+        type=_whole(0),
+        help="tokens a UTC day, counted beside the cache; 0 allows none",
     )
     group.add_argument(
         "--cache",

@@ -9,10 +9,10 @@ from typing import Any
 
 from ..llm import knobs
 from ..llm.arguments import count
-from ..llm.budget import MemoryTally
+from ..llm.budget import MemoryTally, Tally
 from ..llm.cache import Nowhere
 from ..llm.errors import ConfigurationError
-from ..llm.stores import LONGEST_TTL, BudgetFile, Store, open_store
+from ..llm.stores import LONGEST_TTL, BudgetFile, RedisBudget, Store, open_store
 from ..llm.types import Request
 
 
@@ -72,12 +72,14 @@ def store_at(place: str | os.PathLike[str] | None, ttl: float) -> Store:
         raise ConfigurationError(f"cache_path: {error}") from error
 
 
-def tally_at(place: str | os.PathLike[str] | None) -> BudgetFile | MemoryTally:
-    """Return a file beside the cache's own, or this process's memory where the cache has none."""
+def tally_at(place: str | os.PathLike[str] | None) -> Tally:
+    """Return the tally beside the cache: in a file, on its server, or in this process's memory."""
     if place is None:
         return MemoryTally()
     scheme, colon, path = os.fspath(place).partition(":")
-    if colon and scheme.lower() in ("redis", "rediss", "memory"):
+    if colon and scheme.lower() in ("redis", "rediss"):
+        return RedisBudget(f"{scheme.lower()}:{path}")
+    if colon and scheme.lower() == "memory":
         return MemoryTally()
     file = path if colon and scheme.lower() in ("json", "sqlite") else os.fspath(place)
     return BudgetFile(f"{file}.budget")
