@@ -14,15 +14,22 @@ around a Retry-After. It alone builds the SDK's clients here; `services/groq_com
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # The imports below take a while, and an interruption is no traceback there either.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 import anyio
 
 if TYPE_CHECKING or not __package__:
     from services.groq_compliant.client import CompliantClient
     from services.groq_compliant.command import run
+    from services.groq_compliant.interrupts import last_deed
     from services.llm.dialects import groq as dialect
     from services.llm.dialects.foreign import muted
     from services.llm.errors import ConfigurationError
@@ -31,6 +38,7 @@ if TYPE_CHECKING or not __package__:
 else:  # backend.groq_client_compliant, from the repository's root
     from .services.groq_compliant.client import CompliantClient
     from .services.groq_compliant.command import run
+    from .services.groq_compliant.interrupts import last_deed
     from .services.llm.dialects import groq as dialect
     from .services.llm.dialects.foreign import muted
     from .services.llm.errors import ConfigurationError
@@ -82,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(last_deed(main))
 
 # Under its other spelling this is the same module.
 _twin = __name__.removeprefix("backend.") if "backend." in __name__ else f"backend.{__name__}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from services.groq_compliant import command, screen
+from services.groq_compliant import command, interrupts, screen
 from services.groq_compliant.command import run
 from services.llm.errors import LLMError
 from services.llm.types import Reply
@@ -116,7 +116,8 @@ def test_without_input_the_self_tests_run_and_their_failures_count(
     monkeypatch.setattr(sys, "stdin", None)
     assert 0 == run(scripted("yes"), [])
     monkeypatch.setattr("services.groq_compliant.self_test.run_all", lambda tell: 1)
-    assert 1 == run(scripted("yes"), ["--self-test"])
+    for also in ([], ["hello"], ["--batch", "nowhere"]):
+        assert 1 == run(scripted("yes"), ["--self-test", *also])
     assert "" == capsys.readouterr().out
 
 
@@ -141,4 +142,4 @@ def test_a_dotenv_that_is_no_text_is_told(
 
 
 def test_the_exit_codes_are_those_that_scripts_rely_on() -> None:
-    assert (0, 1, 130) == (command.ANSWERED, command.FAILED, command.INTERRUPTED)
+    assert (0, 1, 130) == (command.ANSWERED, command.FAILED, interrupts.INTERRUPTED)

@@ -324,6 +324,45 @@ def test_an_interruption_exits_with_130(
     assert (130, "error: interrupted") == (process.wait(timeout=30), last)
 
 
+def test_an_interruption_while_it_starts_is_no_traceback(
+    start: Callable[..., Any], environment: dict[str, str], tmp_path: Path
+) -> None:
+    # Stands in for a package that takes long to import.
+    (tmp_path / "tenacity.py").write_text("import time; print('on', flush=True); time.sleep(60)")
+    slow = {**environment, "PYTHONPATH": str(tmp_path)}
+    process = start("hello", env=slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert b"on\n" == process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert (130, b"") == (process.wait(timeout=30), process.stderr.read())
+
+
+def test_further_interruptions_change_nothing(start: Callable[..., Any], sandbox: Sandbox) -> None:
+    process = start("hello", "--model", "sandbox/silence", stderr=subprocess.PIPE)
+    sandbox.wait_for(1)
+    process.send_signal(signal.SIGINT)
+    assert b"error: interrupted\n" == process.stderr.readline()
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.001)
+    assert (130, b"") == (process.returncode, process.stderr.read())
+
+
+def test_an_interruption_that_is_ignored_stays_so(
+    start: Callable[..., Any], sandbox: Sandbox
+) -> None:
+    # As `nohup` and the shells start what runs in the background.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        asking = ("hello", "--model", "sandbox/silence?seconds=0.3", "--cache", "none")
+        process = start(*asking, stdout=subprocess.PIPE)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    sandbox.wait_for(1)
+    process.send_signal(signal.SIGINT)
+    assert b"Sandbox: hello\n" == process.stdout.read()
+    assert 0 == process.wait(timeout=30)
+
+
 def test_an_interrupted_batch_keeps_what_it_has_and_goes_on_next_time(
     start: Callable[..., Any], run: Run, sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Sequence
@@ -11,11 +10,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..llm.errors import LLMError
-from . import batch, inputs, screen
+from . import batch, inputs, interrupts, screen
 from .arguments import Options, parse
 from .asking import Asker, Make, client_of, model_of
+from .interrupts import INTERRUPTED
 
-ANSWERED, FAILED, INTERRUPTED = 0, 1, 130
+ANSWERED, FAILED = 0, 1
 
 #: Lines of a batch that may be under way or wait for their turn, for each call at once: enough to
 #: keep all calls busy while the first line is slow.
@@ -65,14 +65,14 @@ def _guarded(make: Make, arguments: Sequence[str] | None, stderr: screen.Screen)
 
 
 def _carry_out(make: Make, options: Options, stderr: screen.Screen) -> int:
-    if options.batch is not None:
-        return asyncio.run(_ask_all(make, options, options.batch, stderr))
+    if options.batch is not None and not options.self_test:
+        return interrupts.run(_ask_all(make, options, options.batch, stderr))
     if not options.self_test:
         prompt = inputs.prompt_of(
             options.prompt, options.prompt_file, options.default_prompt, stdin=options.stdin
         )
         if prompt is not None:
-            return asyncio.run(_ask(make, options, prompt))
+            return interrupts.run(_ask(make, options, prompt))
         stderr.line("There is nothing to ask, so the self-tests run; --help tells how to ask.")
     from .self_test import run_all
 
