@@ -48,6 +48,8 @@ def test_a_batch_is_a_file() -> None:
         (["--cache-ttl", "0"], "--cache-ttl: '0' is no number of seconds above 0"),
         (["--cache-ttl", "1e12"], "--cache-ttl: '1e12' is no number of seconds above 0, at most "),
         (["--cache-ttl", "inf"], "--cache-ttl: 'inf' is no number of seconds above 0"),
+        (["--system", "\udcff"], "--system: '\\udcff' is not valid UTF-8"),
+        (["--model", "\udcff"], "--model: '\\udcff' is not valid UTF-8"),
         (["--temperature", "3"], "--temperature: '3' is no number from 0 to 2"),
         (["--temperature", "warm"], "--temperature: 'warm' is no number from 0 to 2"),
         (["--batch", "f", "asked"], "--batch holds the prompts: leave out a prompt"),

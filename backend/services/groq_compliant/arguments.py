@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..llm.stores import LONGEST_TTL
 from . import VERSION
+from .inputs import is_unicode
 
 #: What `--default-prompt` alone asks.
 DEFAULT_PROMPT = "Say in one sentence what you can be asked."
@@ -105,8 +106,10 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_request(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--model", help="the model's id (default: GROQ_MODEL, else gpt-oss-120b)")
-    group.add_argument("--system", metavar="TEXT", help="the system prompt")
+    group.add_argument(
+        "--model", type=_text, help="the model's id (default: GROQ_MODEL, else gpt-oss-120b)"
+    )
+    group.add_argument("--system", metavar="TEXT", type=_text, help="the system prompt")
     group.add_argument(
         "--schema", metavar="FILE", type=Path, help="a JSON Schema that the answer must satisfy"
     )
@@ -151,6 +154,12 @@ def _whole(least: int) -> Callable[[str], int]:
         return number
 
     return whole
+
+
+def _text(text: str) -> str:
+    if not is_unicode(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid UTF-8")
+    return text
 
 
 def _seconds(text: str) -> float:

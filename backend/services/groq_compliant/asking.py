@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from ..llm import knobs
 from ..llm.types import Message, Reply
 from . import inputs
@@ -115,8 +117,11 @@ def _note(reply: Reply) -> None:
 def _known() -> knobs.Knobs:
     try:
         return knobs.read(settings())
+    except ValidationError as error:
+        # Raised as the settings are read off the environment.
+        wrong = [f"{each['loc'][0]}: {each['msg']}" for each in error.errors(include_url=False)]
+        raise inputs.InputError(f"the settings are wrong: {'; '.join(wrong)}") from error
     except ValueError as error:
-        # Raised as the settings are read off the environment, with a line for each variable.
         raise inputs.InputError(f"the settings are wrong: {error}") from error
 
 

@@ -38,7 +38,7 @@ def prompt_of(
             lambda: default,
         )
     )
-    if found is not None and not _is_unicode(found):
+    if found is not None and not is_unicode(found):
         raise InputError("the prompt is not valid UTF-8")
     return found
 
@@ -98,6 +98,6 @@ def schema_in(file: Path) -> Any:
     return schema
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Whether no byte of the command line was left undecoded in it."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
