@@ -39,7 +39,13 @@ _RULES: tuple[tuple[re.Pattern[str], _Shown], ...] = (
         ),
         r"\1\2***",
     ),
-    (re.compile(r"(org_|gsk_|\bsk-)[A-Za-z0-9_-]+"), r"\1***"),
+    # Also one that is quoted by its two ends.
+    (
+        re.compile(
+            r"(org_|gsk_|\bsk-)(?:[\w-]+(?:(?:[*.]{2,}|…)[\w-]*)?|(?:[*.]{2,}|…)[\w-]+)", re.ASCII
+        ),
+        r"\1***",
+    ),
     (re.compile(r"(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA|ABSK|bedrock-api-key-)[\w+/=-]{8,}"), "***"),
     (re.compile(r"(?<!\d)\d{12}(?!\d)"), "***"),
     # Nothing that is meant to be read is this long and this dense: a session token, a secret key.
