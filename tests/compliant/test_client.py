@@ -248,6 +248,20 @@ def test_no_place_on_the_wire_is_held_while_waiting(sandbox: Sandbox) -> None:
     assert ["Sandbox: quick", "Sandbox: slow"] == with_client(sandbox.url, two, max_concurrency=1)
 
 
+def test_calls_that_are_cancelled_on_the_wire_show_no_room_for_more(sandbox: Sandbox) -> None:
+    async def leave_two_and_ask(client: GroqClient) -> str:
+        leaving = [asyncio.create_task(client.chat(said(n), "sandbox/silence")) for n in "ab"]
+        await asyncio.to_thread(sandbox.wait_for, 2)
+        for task in leaving:
+            task.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
+        return await client.chat(said("c"), MODEL)
+
+    with pytest.raises(RateLimitError, match="Rate limit exceeded"):
+        with_client(sandbox.url, leave_two_and_ask, rpm_per_key=2, max_quota_wait=0)
+    assert 2 == len(sandbox.exchanges)
+
+
 def test_a_client_may_be_used_in_one_loop_after_another(sandbox: Sandbox) -> None:
     client = GroqClient(KEYS, cache_path=None, base_url=sandbox.url)
     for text in ("one", "two"):

@@ -80,6 +80,10 @@ class Account:
         """Give back a booking that was never sent."""
         self.quota.refund(ticket, now)
 
+    def lose(self, ticket: Ticket, now: float) -> None:
+        """Count all of a request that was cancelled on the wire: the provider may have seen it."""
+        self.quota.settle(ticket, {}, now, now)
+
     def carries(self, lane: str, now: float) -> bool:
         """Whether what is booked on *lane* stays there; else it is booked anew."""
         return True

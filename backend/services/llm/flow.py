@@ -143,8 +143,7 @@ def _attempt(request: Request, journey: Journey) -> Flow[Reply]:
         yield from _settle(going, account, living, sent, error.partial, error)
         raise
     except BaseException:
-        # Cancelled on the wire: the provider may have seen it, so all of it counts.
-        account.quota.settle(going.ticket, {}, account.now(), account.now())
+        account.lose(going.ticket, account.now())
         account.gate.leave(going.place)
         raise
     journey.record(living, sent, reply)

@@ -107,6 +107,11 @@ class KeyRing(Account):
         with self._lock:
             self._carried[ticket.lane] -= 1
 
+    def lose(self, ticket: Ticket, now: float) -> None:
+        """Count all of a request that was cancelled on the wire, but not as answered."""
+        self._crowd.fail()
+        super().lose(ticket, now)
+
     def carries(self, lane: str, now: float) -> bool:
         """Whether the key is in, and does not pause while another goes on."""
         with self._lock:
