@@ -120,6 +120,16 @@ def test_lines_that_expired_before_the_start_leave_at_the_first_put(
     assert path.stat().st_size < 1000
 
 
+def test_a_few_lines_that_expired_before_the_start_leave_too(
+    path: Path, log: JsonStore, clock: Clock
+) -> None:
+    for n in range(3):
+        log.put(key_of(n), {"text": f"old {n}"})
+    clock.now += 61
+    JsonStore(path, ttl=60, clock=clock).put(key_of(9), {"text": "new"})
+    assert (2, True) == (len(path.read_bytes().splitlines()), b"old" not in path.read_bytes())
+
+
 def test_compaction_keeps_what_lives_drops_what_is_damaged_and_leaves_no_draft(
     path: Path, log: JsonStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +137,7 @@ def test_compaction_keeps_what_lives_drops_what_is_damaged_and_leaves_no_draft(
         log.put(key_of(n), {"n": n})
     path.write_bytes(path.read_bytes().replace(b'"value":{"n":3}', b'"value":{"n":4}'))
     (path.parent / "cache.json.tmp").write_bytes(b"left by a writer that was killed")
+    monkeypatch.setattr(json_log, "_LEAST_GARBAGE", 0)
     log._compact_above = 0
     for _ in range(12):
         log.put(key_of("again"), {"n": -1})
@@ -154,7 +165,7 @@ def test_a_failed_compaction_fails_no_put(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "a reader has it open")
 
-    log._compact_above = 0
+    monkeypatch.setattr(json_log, "_LEAST_GARBAGE", 0)
     log.put(key_of(1), {"n": 0})
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", refuse)

@@ -52,7 +52,7 @@ class JsonStore:
         self._turn = lock_on(self.path)  # guards the file; taken before the mutex
         self._mutex = threading.Lock()  # guards the index
         self._index = LogIndex()
-        self._compact_above = _LEAST_GARBAGE
+        self._compact_above = 0  # at the start, so that what expired meanwhile leaves the file
         reset_in_child(self)
 
     def __repr__(self) -> str:
@@ -83,6 +83,7 @@ class JsonStore:
                 self._append(line, now)
             self._index.expire(now, at_most=_EXPIRE_PER_PUT)
             self._compact_if_worth(now)
+            self._compact_above = max(self._compact_above, _LEAST_GARBAGE)
 
     def close(self) -> None:
         """Forget the index; the file stays and is read again on the next use."""
