@@ -52,16 +52,16 @@ class GroqClient(CompliantClient):
     async def asend(self, request: Request, timeout: float) -> Reply:
         """Send *request* once, with its own key, on this event loop."""
         wire = dialect.to_wire(request)
-        _, by_key = await self._connections.get()
+        _, sdk_of = await self._connections.get()
         try:
             with anyio.fail_after(timeout):
-                response = await by_key[request.key].chat.completions.create(
+                response = await sdk_of(request.key).chat.completions.create(
                     **wire, timeout=timeout
                 )
         except Exception as error:
             meant = dialect.classify(error, request.model, wall=self._ring.wall())
-            keys = self._ring.keys
-            raise muted(meant, *keys) from muted(error, *keys)
+            # No variable here holds a key: reporters of errors show those of a traceback.
+            raise muted(meant, *self._ring.keys) from muted(error, *self._ring.keys)
         return dialect.from_wire(response, request)
 
     def _connect(self) -> Any:
@@ -75,10 +75,12 @@ class GroqClient(CompliantClient):
         # Retries have one owner, and it is not the SDK.
         options = {"base_url": self._base_url, "max_retries": 0, "http_client": pool}
         try:
-            return pool, {key: sdk.AsyncGroq(api_key=key, **options) for key in self._ring.keys}
+            by_key = {key: sdk.AsyncGroq(api_key=key, **options) for key in self._ring.keys}
         except httpx.InvalidURL as error:
             shown = redacted(self._base_url)
-            raise ConfigurationError(f"base_url is {shown!r}: {error}") from error
+            # Not chained: the SDK's frames hold a key.
+            raise ConfigurationError(f"base_url is {shown!r}: {error}") from None
+        return pool, by_key.__getitem__
 
     async def _disconnect(self, held: Any) -> None:
         await held[0].aclose()
