@@ -107,10 +107,10 @@ def test_a_fork_waits_for_what_a_leaf_guards_to_be_whole() -> None:
 
     thread = threading.Thread(target=change)
     thread.start()
-    told = [told_by_child(look) for _ in range(20)]
+    told = [told_by_child(look) for _ in range(8)]
     stop.set()
     thread.join(SAFETY_NET)
-    assert told == ["True"] * 20
+    assert told == ["True"] * 8
 
 
 def test_around_a_fork_every_leaf_is_held_and_then_free_again() -> None:
