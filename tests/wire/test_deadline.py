@@ -29,6 +29,7 @@ LATE = {
     "slow body": Fault.slow_body(60),
     "dripped body": Fault.dripped(size=1, every=0.03),
 }
+SILENCE = "sandbox/silence?seconds=60"
 #: Through InvokeModel, whose body boto3 leaves to be read by its caller.
 INVOKED = "meta.llama3-70b-instruct-v1:0"
 
@@ -47,7 +48,7 @@ def test_a_server_that_is_late_is_left_at_the_deadline(
 ) -> None:
     sandbox.script(LATE[fault])
     assert TIMEOUT <= seconds_until_timeout(lambda: face.generate("hi", timeout=TIMEOUT)) < HANG
-    assert 1 == len(sandbox.exchanges)
+    assert 1 >= len(sandbox.exchanges)  # a slow machine has not sent it by then
 
 
 @pytest.mark.parametrize("kind", ["bedrock", "bedrock async"])
@@ -97,13 +98,11 @@ def test_a_connection_that_is_never_made_is_given_up_at_the_deadline(open_face: 
         assert TIMEOUT <= time.monotonic() - began < HANG
 
 
-def test_calls_that_were_left_do_not_hold_up_later_ones(
-    open_face: OpenFace, sandbox: Sandbox
-) -> None:
+def test_calls_that_were_left_do_not_hold_up_later_ones(open_face: OpenFace) -> None:
     face = open_face(LLM_MAX_CONCURRENCY=2)
-    sandbox.script(*[Fault.silent(60)] * 4)
+    # By the model, since a call may be left before the provider has seen it.
     for _ in range(4):
-        seconds_until_timeout(lambda: face.generate("hi", timeout=0.05))
+        seconds_until_timeout(lambda: face.generate("hi", model=SILENCE, timeout=0.05))
     assert "Sandbox: hi" == face.generate("hi", timeout=HANG)
 
 
