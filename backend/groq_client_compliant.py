@@ -30,6 +30,7 @@ if TYPE_CHECKING or not __package__:
     from services.groq_compliant.client import CompliantClient
     from services.groq_compliant.command import run
     from services.groq_compliant.interrupts import last_deed
+    from services.llm.deadline import http_client
     from services.llm.dialects import groq as dialect
     from services.llm.dialects.foreign import muted
     from services.llm.errors import ConfigurationError
@@ -39,6 +40,7 @@ else:  # backend.groq_client_compliant, from the repository's root
     from .services.groq_compliant.client import CompliantClient
     from .services.groq_compliant.command import run
     from .services.groq_compliant.interrupts import last_deed
+    from .services.llm.deadline import http_client
     from .services.llm.dialects import groq as dialect
     from .services.llm.dialects.foreign import muted
     from .services.llm.errors import ConfigurationError
@@ -65,13 +67,9 @@ class GroqClient(CompliantClient):
         return dialect.from_wire(response, request)
 
     def _connect(self) -> Any:
-        """One pool, as large as the concurrency, and an SDK client for every key on it."""
+        """One pool of connections, and an SDK client for every key on it."""
         httpx, sdk, size = import_module("httpx"), import_module("groq"), self._max_concurrency
-        pool = httpx.AsyncClient(
-            limits=httpx.Limits(max_connections=size, max_keepalive_connections=size),
-            timeout=self._request_timeout,
-            follow_redirects=True,
-        )
+        pool = http_client("AsyncClient", size, self._request_timeout)
         # Retries have one owner, and it is not the SDK.
         options = {"base_url": self._base_url, "max_retries": 0, "http_client": pool}
         try:

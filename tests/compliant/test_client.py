@@ -248,6 +248,19 @@ def test_no_place_on_the_wire_is_held_while_waiting(sandbox: Sandbox) -> None:
     assert ["Sandbox: quick", "Sandbox: slow"] == with_client(sandbox.url, two, max_concurrency=1)
 
 
+def test_a_call_that_is_cancelled_at_any_step_leaves_the_way_free(sandbox: Sandbox) -> None:
+    async def use(client: GroqClient) -> None:
+        for steps in range(60):
+            task = asyncio.create_task(client.chat(said("never mind"), MODEL))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert "Sandbox: hi" == await client.chat(said("hi"), MODEL)
+
+    with_client(sandbox.url, use, max_concurrency=1, rpm_per_key=100_000, request_timeout=5)
+
+
 def test_calls_that_are_cancelled_on_the_wire_show_no_room_for_more(sandbox: Sandbox) -> None:
     async def leave_two_and_ask(client: GroqClient) -> str:
         leaving = [asyncio.create_task(client.chat(said(n), "sandbox/silence")) for n in "ab"]

@@ -85,6 +85,25 @@ def test_a_task_cancelled_before_its_retry_makes_none(
 
 
 @pytest.mark.parametrize("kind", AWAITING)
+def test_a_task_cancelled_at_any_step_leaves_the_way_free(
+    open_client: OpenFace, sandbox: Sandbox, kind: str
+) -> None:
+    face = open_client(kind, **PATIENT)
+    face.client._max_requests_per_window = 1000
+
+    async def scene(steps: int) -> None:
+        task = asyncio.create_task(face.client.agenerate("never mind"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    for steps in range(60):
+        face.run(scene(steps))
+        assert "Sandbox: hi" == face.generate("hi", timeout=HANG)
+
+
+@pytest.mark.parametrize("kind", AWAITING)
 def test_a_task_cancelled_on_the_wire_hangs_up(
     open_client: OpenFace, sandbox: Sandbox, kind: str
 ) -> None:

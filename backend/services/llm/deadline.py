@@ -49,15 +49,18 @@ class Until(dict[str, float]):
 
 
 def http_client(kind: Literal["Client", "AsyncClient"], size: int, timeout: float) -> Any:
-    """Make an HTTP client for the SDK, with *size* connections, the blocking one with the hook.
+    """Make an HTTP client for the SDK that keeps *size* connections, a blocking one with the hook.
 
     An awaiting call is ended by its event loop, at its deadline exactly.
     """
     import httpx
 
+    # Calls at once are bounded before they come here. A bound of httpcore's own (1.0.9) would
+    # lose a place for good whenever a call is cancelled in the moment in which it gets it.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=size)
     hooks = {"request": [hold_to_deadline]} if kind == "Client" else {}
     return getattr(httpx, kind)(
-        limits=httpx.Limits(max_connections=size, max_keepalive_connections=size),
+        limits=limits,
         timeout=timeout,
         follow_redirects=True,
         event_hooks=hooks,
