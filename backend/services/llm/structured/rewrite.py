@@ -75,7 +75,8 @@ _SUBSETS = {
 }
 # Where references look for definitions, so that these stay at the root when all else is wrapped.
 _HOISTED = ("$schema", "$defs", "definitions")
-# Claude refuses a combination at the root of a tool's input; every provider wants an object there.
+# Claude refuses anyOf, oneOf and allOf at the root of a tool's input (its 400 says so), and every
+# provider wants an object there.
 _ROOT_COMBINATIONS = frozenset(("$ref", "anyOf", "oneOf", "allOf", "enum", "const"))
 
 
