@@ -1,17 +1,24 @@
-"""A machine without keys, settings or files of its own, and a sandbox."""
+"""A machine without keys, settings or files of its own, a sandbox, and a shell to run it from."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import certifi
 import pytest
 
 import config
 from sandbox import Sandbox
+from services.llm.keys import KeyRing
 from services.llm.knobs import Knobs
+from tests.compliant.ring import make
+from tests.compliant.shell import SCRIPT, Run
+from tests.compliant.support import KEYS, Clock
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +48,57 @@ def sandbox() -> Iterator[Sandbox]:
     """A provider on loopback, without limits."""
     with Sandbox() as running:
         yield running
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ring(clock: Clock) -> KeyRing:
+    return make(clock)
+
+
+@pytest.fixture
+def environment(sandbox: Sandbox) -> dict[str, str]:
+    """What a user's shell would hold, who has two keys for the sandbox."""
+    return {**os.environ, "GROQ_BASE_URL": sandbox.url, "GROQ_API_KEYS": ",".join(KEYS[:2])}
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Run the command line to its end, in a folder of its own, with nothing to read."""
+
+    def ran(*arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
+        started = how.pop("started", [str(SCRIPT)])
+        how = {"cwd": tmp_path, "env": environment, "stdin": subprocess.DEVNULL, **how}
+        if "input" in how:
+            del how["stdin"]
+        done = subprocess.run(
+            [sys.executable, *started, *arguments], capture_output=True, timeout=60, **how
+        )
+        return subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+        )
+
+    return ran
+
+
+@pytest.fixture
+def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Start the command line; what still runs after the test is killed."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def started(*arguments: str, **how: Any) -> subprocess.Popen[bytes]:
+        how = {"cwd": tmp_path, "env": environment, "stdin": subprocess.DEVNULL, **how}
+        running.append(subprocess.Popen([sys.executable, str(SCRIPT), *arguments], **how))
+        return running[-1]
+
+    yield started
+    for process in running:
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()

@@ -1,29 +1,26 @@
+"""The compliant client against the sandbox: what is asked, what comes back, and with which key."""
+
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
-import os
 import random
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import groq_client_compliant
 from groq_client_compliant import GroqClient
-from sandbox import Answer, Fault, Limits, Sandbox, retry_after_date
+from sandbox import Fault, Limits, Sandbox, retry_after_date
 from services.llm.errors import (
     AuthenticationError,
     ConfigurationError,
-    InvalidRequestError,
     LLMTimeoutError,
     ProviderUnavailableError,
     RateLimitError,
-    TruncatedError,
 )
 from services.llm.types import Reply
 from tests.compliant.support import KEYS, MODEL, ask, said, with_client
@@ -163,142 +160,6 @@ def test_no_key_is_shown_even_if_the_server_quotes_it(sandbox: Sandbox) -> None:
     while error is not None:
         assert not any(key in f"{error} {error!r}" for key in KEYS)
         error = error.__cause__
-
-
-def test_an_answer_is_found_again_by_another_client(sandbox: Sandbox, tmp_path: Path) -> None:
-    for _ in range(2):
-        assert "Sandbox: hello" == ask(sandbox.url, cache_path=tmp_path / "cache.json")
-    assert 1 == len(sandbox.exchanges)
-    assert 0o600 == (tmp_path / "cache.json").stat().st_mode & 0o777
-
-
-def test_the_cache_is_where_its_url_says(sandbox: Sandbox, tmp_path: Path) -> None:
-    for _ in range(2):
-        ask(sandbox.url, cache_path=f"sqlite:{tmp_path}/cache.db")
-    assert 1 == len(sandbox.exchanges)
-
-
-def test_without_a_cache_every_call_is_sent(sandbox: Sandbox) -> None:
-    for _ in range(2):
-        ask(sandbox.url)
-    assert 2 == len(sandbox.exchanges)
-
-
-def test_a_day_without_tokens_sends_nothing(sandbox: Sandbox) -> None:
-    with pytest.raises(RateLimitError, match="0 of 0 are left until 00:00 UTC"):
-        ask(sandbox.url, daily_token_budget=0)
-    assert [] == sandbox.exchanges
-
-
-def test_the_days_tokens_are_trued_up_and_survive_a_restart(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    cache = tmp_path / "cache.json"
-    sandbox.script(Answer(text="yes", input_tokens=40, output_tokens=50))
-    ask(sandbox.url, cache_path=cache, daily_token_budget=100)
-    with pytest.raises(RateLimitError, match="10 of 100 are left"):
-        ask(sandbox.url, "another", cache_path=cache, daily_token_budget=100)
-
-
-def test_a_failure_is_refunded(sandbox: Sandbox) -> None:
-    failures = {
-        "400": InvalidRequestError,
-        "reset": ProviderUnavailableError,
-        "length": TruncatedError,
-    }
-
-    async def fail_and_ask(client: GroqClient) -> str:
-        for fault, error in failures.items():
-            with pytest.raises(error):
-                await client.chat(said("hello"), f"sandbox/{fault}", max_tokens=50)
-        return await client.chat(said("hello"), MODEL, max_tokens=50)
-
-    # The estimate is 60 tokens: two of them would be too many.
-    assert "Sandbox: hello" == with_client(
-        sandbox.url, fail_and_ask, daily_token_budget=100, max_retries=0
-    )
-
-
-def test_calls_at_once_are_bounded_over_threads_and_loops() -> None:
-    busiest = 0
-    with Sandbox(latency=0.05) as sandbox:
-        client = GroqClient(KEYS, 1000, 3, cache_path=None, base_url=sandbox.url)
-
-        async def some(name: int) -> None:
-            await asyncio.gather(*(client.chat(said(f"{name} {n}"), MODEL) for n in range(4)))
-            await client.aclose()
-
-        async def over_threads() -> None:
-            await asyncio.gather(*(asyncio.to_thread(asyncio.run, some(n)) for n in range(3)))
-
-        asyncio.run(over_threads())
-        times = [(each.arrived_at, each.answered_at or 0.0) for each in sandbox.exchanges]
-        busiest = max(sum(a <= at < b for a, b in times) for at, _ in times)
-    assert (12, True) == (len(times), busiest <= 3)
-
-
-def test_no_place_on_the_wire_is_held_while_waiting(sandbox: Sandbox) -> None:
-    async def two(client: GroqClient) -> list[str]:
-        slow = asyncio.create_task(client.chat(said("slow"), "sandbox/503?times=1"))
-        await asyncio.to_thread(sandbox.wait_for, 1)
-        quick = await client.chat(said("quick"), MODEL)
-        assert not slow.done()
-        return [quick, await slow]
-
-    assert ["Sandbox: quick", "Sandbox: slow"] == with_client(sandbox.url, two, max_concurrency=1)
-
-
-def test_a_call_that_is_cancelled_at_any_step_leaves_the_way_free(sandbox: Sandbox) -> None:
-    async def use(client: GroqClient) -> None:
-        for steps in range(60):
-            task = asyncio.create_task(client.chat(said("never mind"), MODEL))
-            for _ in range(steps):
-                await asyncio.sleep(0)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            assert "Sandbox: hi" == await client.chat(said("hi"), MODEL)
-
-    with_client(sandbox.url, use, max_concurrency=1, rpm_per_key=100_000, request_timeout=5)
-
-
-def test_calls_that_are_cancelled_on_the_wire_show_no_room_for_more(sandbox: Sandbox) -> None:
-    async def leave_two_and_ask(client: GroqClient) -> str:
-        leaving = [asyncio.create_task(client.chat(said(n), "sandbox/silence")) for n in "ab"]
-        await asyncio.to_thread(sandbox.wait_for, 2)
-        for task in leaving:
-            task.cancel()
-        await asyncio.gather(*leaving, return_exceptions=True)
-        return await client.chat(said("c"), MODEL)
-
-    with pytest.raises(RateLimitError, match="Rate limit exceeded"):
-        with_client(sandbox.url, leave_two_and_ask, rpm_per_key=2, max_quota_wait=0)
-    assert 2 == len(sandbox.exchanges)
-
-
-def test_a_client_may_be_used_in_one_loop_after_another(sandbox: Sandbox) -> None:
-    client = GroqClient(KEYS, cache_path=None, base_url=sandbox.url)
-    for text in ("one", "two"):
-        assert f"Sandbox: {text}" == asyncio.run(client.chat(said(text), MODEL))
-    del client
-    gc.collect()
-
-
-def test_what_is_forgotten_is_built_anew(sandbox: Sandbox) -> None:
-    client = GroqClient(KEYS, cache_path=None, base_url=sandbox.url)
-    for text in ("one", "two"):
-        assert f"Sandbox: {text}" == asyncio.run(client.chat(said(text), MODEL))
-        client.after_fork()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_child_has_connections_of_its_own(sandbox: Sandbox) -> None:
-    client = GroqClient(KEYS, cache_path=None, base_url=sandbox.url)
-    assert "Sandbox: one" == asyncio.run(client.chat(said("one"), MODEL))
-    child = os.fork()
-    if child == 0:
-        answer = asyncio.run(client.chat(said("two"), MODEL))
-        os._exit(0 if answer == "Sandbox: two" else 1)
-    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_a_retired_model_is_answered_by_its_successor(

@@ -1,8 +1,9 @@
+"""Keys in a ring: whose turn it is, what each may send, and when one is taken out."""
+
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,63 +15,18 @@ from services.llm.errors import (
     LLMError,
     ModelNotFoundError,
     ProviderUnavailableError,
-    RateLimitError,
     TruncatedError,
     Verdict,
 )
 from services.llm.keys import KeyRing
-from services.llm.quota import Demand, Refusal, Ticket
+from services.llm.quota import Refusal, Ticket
 from services.llm.types import Reply
+from tests.compliant.ring import FIRST, ONE, SECOND, THIRD, answered, make, refusal, send
 from tests.compliant.support import KEYS, MODEL, Clock
-
-ONE: Demand = {"requests": 1.0}
-FIRST, SECOND, THIRD = (f"key {place} of 3" for place in (1, 2, 3))
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def ring(clock: Clock) -> KeyRing:
-    return make(clock)
-
-
-def make(clock: Clock, keys: list[str] = KEYS, **arguments: Any) -> KeyRing:
-    given = {"rpm_per_key": 30, "max_concurrency": 8, **arguments}
-    return KeyRing(keys, now=clock, wall=clock, **given)
-
-
-def send(ring: KeyRing, lane: str, now: float) -> Ticket:
-    ticket = ring.book(lane, ONE, now)
-    assert isinstance(ticket, Ticket)
-    assert ring.quota.start(ticket, now) == 0.0
-    return ticket
-
-
-def answered(ring: KeyRing, lane: str, now: float) -> None:
-    ring.quota.settle(send(ring, lane, now), {}, now, now)
-
-
-def refusal(organization: str | None = None, **how: Any) -> RateLimitError:
-    """A 429 as Groq words it."""
-    limit = how.pop("limit", "tokens per minute (TPM): Limit 8000, Used 8000, Requested 10")
-    where = f" in organization `{organization}`" if organization else ""
-    given = {"status": 429, "retry_after": 5.0, **how}
-    error = RateLimitError(f"Rate limit reached for model `m`{where} on {limit}.", **given)
-    cause = Exception("429")
-    vars(cause)["body"] = {"error": {"message": str(error)}}
-    error.__cause__ = cause
-    return error
 
 
 def refused_key(status: int = 401, code: str | None = None) -> AuthenticationError:
     return AuthenticationError("Groq authentication error: no", status=status, code=code)
-
-
-def pausing(ring: KeyRing, now: float) -> list[str]:
-    return [lane for lane in (FIRST, SECOND, THIRD) if ring.quota.paused_for(lane, now)]
 
 
 def test_keys_are_taken_in_turn(ring: KeyRing, clock: Clock) -> None:
@@ -140,79 +96,6 @@ def test_an_organisations_limit_binds_over_all_keys(clock: Clock) -> None:
         answered(ring, ring.lanes(MODEL)[0], clock.now)
     waits = [ring.book(lane, ONE, clock.now) for lane in ring.lanes(MODEL)]
     assert [60.0] * 3 == [wait.wait for wait in waits if isinstance(wait, Refusal)]
-
-
-def test_a_refusal_pauses_every_key_that_may_be_of_its_organisation(
-    ring: KeyRing, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING):
-        ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
-    assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now + 4.9)
-    assert [] == pausing(ring, clock.now + 5.0)
-    assert [f"Groq asks for a pause of 5.0 s: {FIRST}, {SECOND}, {THIRD}"] == caplog.messages
-
-
-def test_keys_known_to_be_of_other_organisations_go_on(ring: KeyRing, clock: Clock) -> None:
-    for lane, organization in ((FIRST, "org_a"), (SECOND, "org_b"), (THIRD, "org_a")):
-        ring.learn(refusal(organization), lane, MODEL, 60.0)
-    clock.now += 10.0
-    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
-    assert [FIRST, THIRD] == pausing(ring, clock.now)
-    assert (False, True) == (ring.carries(FIRST, clock.now), ring.carries(SECOND, clock.now))
-
-
-def test_a_refusal_without_a_name_is_of_the_organisation_that_is_known(
-    ring: KeyRing, clock: Clock
-) -> None:
-    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
-    ring.learn(refusal("org_b"), SECOND, MODEL, 60.0)
-    clock.now += 10.0
-    ring.learn(refusal(), FIRST, MODEL, 60.0)
-    assert [FIRST, THIRD] == pausing(ring, clock.now)
-
-
-def test_one_stated_organisation_pauses_together_whatever_a_refusal_says(clock: Clock) -> None:
-    ring = make(clock, organization_rpm=30)
-    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
-    clock.now += 10.0
-    ring.learn(refusal("org_b"), SECOND, MODEL, 60.0)
-    assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now)
-
-
-def test_while_all_pause_each_keeps_what_is_booked_on_it(ring: KeyRing, clock: Clock) -> None:
-    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
-    assert [True] * 3 == [ring.carries(lane, clock.now) for lane in (FIRST, SECOND, THIRD)]
-
-
-@pytest.mark.parametrize(("patience", "verdict"), [(60.0, Verdict.AGAIN), (4.0, Verdict.FATAL)])
-def test_a_pause_is_waited_out_as_far_as_patience_goes(
-    ring: KeyRing, patience: float, verdict: Verdict
-) -> None:
-    error = refusal("org_a")
-    ring.learn(error, FIRST, MODEL, patience)
-    assert verdict is error.verdict
-
-
-def test_a_refusal_without_a_time_pauses_until_one_request_is_refilled(
-    ring: KeyRing, clock: Clock
-) -> None:
-    error = refusal(retry_after=None)
-    ring.learn(error, FIRST, MODEL, 60.0)
-    assert Verdict.TRANSIENT is error.verdict
-    assert pytest.approx(2.0) == ring.quota.paused_for(FIRST, clock.now)
-
-
-def test_a_limit_of_our_own_teaches_nothing(ring: KeyRing, clock: Clock) -> None:
-    error = RateLimitError("Rate limit exceeded. Please wait 2.0 seconds")
-    ring.learn(error, FIRST, MODEL, 60.0)
-    assert ([], Verdict.FATAL) == (pausing(ring, clock.now), error.verdict)
-
-
-def test_a_busy_provider_is_left_alone_with_every_key(ring: KeyRing) -> None:
-    error = ProviderUnavailableError("503", status=503, retry_after=7.0)
-    ring.learn(error, SECOND, MODEL, 60.0)
-    assert [7.0] * 3 == [ring.out_of_service((lane,)) for lane in (FIRST, SECOND, THIRD)]
-    assert Verdict.TRANSIENT is error.verdict
 
 
 def test_any_5xx_may_pass(ring: KeyRing) -> None:
@@ -292,13 +175,6 @@ def test_a_retired_model_is_learnt_as_by_any_client(ring: KeyRing) -> None:
     assert "mixtral-8x7b-32768" in ring.retired
 
 
-def test_a_refusal_that_is_no_sdk_error_names_nobody(ring: KeyRing, clock: Clock) -> None:
-    error = refusal()
-    error.__cause__ = None
-    ring.learn(error, FIRST, MODEL, 60.0)
-    assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now)
-
-
 def test_organisations_share_the_turns_where_keys_are_known_to_belong_together(
     ring: KeyRing, clock: Clock
 ) -> None:
@@ -311,19 +187,3 @@ def test_organisations_share_the_turns_where_keys_are_known_to_belong_together(
         answered(ring, lane, clock.now)
         turns[lane] += 1
     assert {FIRST: 2, SECOND: 2, THIRD: 4} == turns
-
-
-def test_a_refusal_of_requests_per_minute_teaches_what_the_limit_is(
-    ring: KeyRing, clock: Clock
-) -> None:
-    error = refusal("org_a", limit="requests per minute (RPM): Limit 10, Used 10, Requested 1")
-    ticket = send(ring, FIRST, clock.now)
-    ring.learn(error, FIRST, MODEL, 60.0)
-    ring.quota.settle(ticket, {}, clock.now, clock.now)
-    clock.now += 5.0
-    sent = 0
-    while isinstance(next_ := ring.book(ring.lanes(MODEL)[0], ONE, clock.now), Ticket):
-        ring.quota.start(next_, clock.now)
-        ring.quota.settle(next_, {}, clock.now, clock.now)
-        sent += 1
-    assert 9 == sent

@@ -3,72 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import pytest
 
-from services.llm import flow, retry, turns
-from services.llm.account import Account
-from services.llm.errors import (
-    ContentFilteredError,
-    ContextLengthError,
-    InvalidRequestError,
-    LLMError,
-    StructuredOutputError,
-    TruncatedError,
-)
-from services.llm.journey import Terms
-from services.llm.structured import Schema
-from services.llm.turns import Wanted
-from services.llm.types import Ask, Message, Provider, Reply, Request
+from services.llm.errors import InvalidRequestError, LLMError, StructuredOutputError, TruncatedError
+from services.llm.types import Ask, Reply
 
-from .scripted import Clock, Drive, account, says
-
-HS_CODE: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "hs_code": {"type": "string", "pattern": r"^\d{4}\.\d{2}$"},
-        "note": {"type": "string"},
-    },
-    "required": ["hs_code"],
-}
-GOOD = '{"hs_code": "9401.61", "note": null}'
-STRICT, OBJECT, WORDS = "openai/gpt-oss-120b", "llama-3.1-8b-instant", "sandbox/unknown"
-
-
-class Asking:
-    """One question on one account, and the drive that answered it."""
-
-    def __init__(self, *outcomes: Reply | BaseException, **more: Any) -> None:
-        self.clock = Clock()
-        provider: Provider = more.pop("provider", "groq")
-        self.account: Account = more.pop("account", None) or account(self.clock, provider)
-        self.account.now = self.clock
-        self.drive = Drive(self.clock, outcomes)
-        self.spec = more.pop("schema", HS_CODE)
-        self.wanted = {
-            name: more.pop(name) for name in ("repairs", "coerce", "plain") if name in more
-        }
-        self.request = Request(
-            model=more.pop("model", STRICT),
-            messages=more.pop("messages", ({"role": "user", "content": "Classify."},)),
-            temperature=0.3,
-            max_tokens=more.pop("max_tokens", 100),
-            defaulted=frozenset({"temperature", "max_tokens"}),
-            options=more,
-        )
-
-    def run(self) -> Any:
-        wanted = Wanted(Schema.of(self.spec), **self.wanted)
-        terms = Terms(retry.riding_out(1), timeout=120)
-        way = partial(turns.structured, self.request, wanted)
-        value, self.reply = self.drive.run(flow.travel(terms, self.account, way))
-        return value
-
-    @property
-    def modes(self) -> list[str | None]:
-        return [request.output.mode if request.output else None for request in self.drive.sent]
+from .asking import GOOD, HS_CODE, STRICT, WORDS, Asking, refusal
+from .scripted import Clock, says
 
 
 def cut(text: str, reason: str = "length", model: str = STRICT) -> TruncatedError:
@@ -76,134 +19,6 @@ def cut(text: str, reason: str = "length", model: str = STRICT) -> TruncatedErro
     error.text = text
     error.partial = replace(says(text, model), finish_reason=reason)
     return error
-
-
-def refusal(message: str, kind: type[LLMError] = InvalidRequestError) -> LLMError:
-    return kind(message, provider="groq", status=400)
-
-
-def last_said(request: Request) -> str:
-    content: str = request.messages[-1]["content"]
-    return content
-
-
-def test_a_valid_answer_takes_one_call_in_the_strongest_form() -> None:
-    asking = Asking(says(GOOD))
-    assert {"hs_code": "9401.61"} == asking.run()
-    assert ["strict"] == asking.modes
-    assert GOOD == asking.reply.text
-
-
-@pytest.mark.parametrize(
-    ("provider", "model", "mode"),
-    [
-        ("groq", "openai/gpt-oss-120b", "strict"),
-        ("groq", "openai/gpt-oss-safeguard-20b", "schema"),
-        ("bedrock", "us.anthropic.claude-sonnet-4-6", "strict"),
-        ("bedrock", "us.amazon.nova-lite-v1:0", "tool"),
-        ("bedrock", "mistral.mixtral-8x7b-instruct-v0:1", "prompt"),
-        ("bedrock", "us.meta.llama3-3-70b-instruct-v1:0", "prompt"),
-    ],
-)
-def test_each_model_is_asked_in_the_strongest_form_it_takes(
-    provider: Provider, model: str, mode: str
-) -> None:
-    asking = Asking(says('{"hs_code": "9401.61"}'), provider=provider, model=model)
-    assert {"hs_code": "9401.61"} == asking.run()
-    assert [mode] == asking.modes
-
-
-def test_in_words_the_schema_follows_what_the_user_says() -> None:
-    asking = Asking(says('{"hs_code": "9401.61"}'), plain=True)
-    asking.run()
-    assert last_said(asking.drive.sent[0]).startswith("Classify.\n\n")
-    assert r'"pattern":"^\\d{4}\\.\\d{2}$"' in last_said(asking.drive.sent[0])
-
-
-@pytest.mark.parametrize(
-    ("messages", "at"),
-    [
-        (({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}), 0),
-        (({"role": "system", "content": "a"},), 0),
-        (({"role": "user", "content": "a"}, {"role": "user", "content": "b"}), 1),
-    ],
-)
-def test_in_words_the_last_that_the_user_says_bears_the_schema(
-    messages: tuple[Message, ...], at: int
-) -> None:
-    asking = Asking(says('{"hs_code": "9401.61"}'), plain=True, messages=messages)
-    asking.run()
-    (sent,) = asking.drive.sent
-    assert [at] == [n for n, said in enumerate(sent.messages) if "JSON Schema" in said["content"]]
-
-
-def test_in_words_a_list_of_parts_gets_one_more() -> None:
-    messages = ({"role": "user", "content": [{"type": "text", "text": "Classify."}]},)
-    asking = Asking(says('{"hs_code": "9401.61"}'), plain=True, messages=messages)
-    asking.run()
-    first, second = asking.drive.sent[0].messages[0]["content"]
-    assert {"type": "text", "text": "Classify."} == first
-    assert "JSON Schema" in second["text"]
-
-
-@pytest.mark.parametrize("option", ["tools", "toolConfig"])
-def test_the_callers_own_tools_leave_just_the_prompt(option: str) -> None:
-    asking = Asking(says('{"hs_code": "9401.61"}'), **{option: [{}]})
-    asking.run()
-    assert ["prompt"] == asking.modes
-
-
-def test_a_schema_that_strict_mode_cannot_hold_falls_to_the_next_form_without_a_call() -> None:
-    schema = {"type": "object", "additionalProperties": {"type": "integer"}}
-    asking = Asking(says('{"a": 1}'), schema=schema)
-    assert {"a": 1} == asking.run()
-    assert ["schema"] == asking.modes
-
-
-def test_a_form_that_the_provider_refuses_falls_to_the_next_and_is_not_tried_again() -> None:
-    refused = refusal("Groq API error: this model does not support response format json_schema")
-    first = Asking(refused, says('{"hs_code": "9401.61"}'))
-    assert {"hs_code": "9401.61"} == first.run()
-    assert ["strict", "schema"] == first.modes
-    second = Asking(says('{"hs_code": "9401.61"}'), account=first.account)
-    second.run()
-    assert ["schema"] == second.modes
-
-
-def test_a_form_that_did_not_work_either_is_not_remembered() -> None:
-    asking = Asking(*[refusal("Groq API error: no JSON today")] * 5)
-    with pytest.raises(InvalidRequestError):
-        asking.run()
-    assert 5 == len(asking.drive.sent)
-    assert {} == asking.account.forms
-
-
-def test_the_memory_of_forms_is_bounded() -> None:
-    asking = Asking(refusal("bad schema"), says('{"hs_code": "9401.61"}'))
-    asking.account.forms.update({("model", n): "tool" for n in range(5000)})
-    asking.run()
-    assert len(asking.account.forms) == 1
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        refusal("Groq API error: top_p must be at most 1"),
-        refusal("Groq API error: the schema and prompt are too long", ContextLengthError),
-        refusal("Groq API error: withheld", ContentFilteredError),
-    ],
-)
-def test_a_refusal_of_what_is_asked_is_raised_at_once(error: LLMError) -> None:
-    asking = Asking(error)
-    with pytest.raises(type(error)):
-        asking.run()
-    assert len(asking.drive.sent) == 1
-
-
-def test_the_refusal_of_the_last_form_is_raised() -> None:
-    asking = Asking(refusal("Groq API error: bad JSON schema"), plain=True)
-    with pytest.raises(InvalidRequestError):
-        asking.run()
 
 
 def test_a_faulty_answer_is_shown_with_its_errors() -> None:

@@ -1,0 +1,113 @@
+"""What a refusal of one key holds back: every key that may be of the organisation it names."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from services.llm.errors import ProviderUnavailableError, RateLimitError, Verdict
+from services.llm.keys import KeyRing
+from services.llm.quota import Ticket
+from tests.compliant.ring import FIRST, ONE, SECOND, THIRD, make, refusal, send
+from tests.compliant.support import MODEL, Clock
+
+
+def pausing(ring: KeyRing, now: float) -> list[str]:
+    return [lane for lane in (FIRST, SECOND, THIRD) if ring.quota.paused_for(lane, now)]
+
+
+def test_a_refusal_pauses_every_key_that_may_be_of_its_organisation(
+    ring: KeyRing, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now + 4.9)
+    assert [] == pausing(ring, clock.now + 5.0)
+    assert [f"Groq asks for a pause of 5.0 s: {FIRST}, {SECOND}, {THIRD}"] == caplog.messages
+
+
+def test_keys_known_to_be_of_other_organisations_go_on(ring: KeyRing, clock: Clock) -> None:
+    for lane, organization in ((FIRST, "org_a"), (SECOND, "org_b"), (THIRD, "org_a")):
+        ring.learn(refusal(organization), lane, MODEL, 60.0)
+    clock.now += 10.0
+    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    assert [FIRST, THIRD] == pausing(ring, clock.now)
+    assert (False, True) == (ring.carries(FIRST, clock.now), ring.carries(SECOND, clock.now))
+
+
+def test_a_refusal_without_a_name_is_of_the_organisation_that_is_known(
+    ring: KeyRing, clock: Clock
+) -> None:
+    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    ring.learn(refusal("org_b"), SECOND, MODEL, 60.0)
+    clock.now += 10.0
+    ring.learn(refusal(), FIRST, MODEL, 60.0)
+    assert [FIRST, THIRD] == pausing(ring, clock.now)
+
+
+def test_one_stated_organisation_pauses_together_whatever_a_refusal_says(clock: Clock) -> None:
+    ring = make(clock, organization_rpm=30)
+    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    clock.now += 10.0
+    ring.learn(refusal("org_b"), SECOND, MODEL, 60.0)
+    assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now)
+
+
+def test_while_all_pause_each_keeps_what_is_booked_on_it(ring: KeyRing, clock: Clock) -> None:
+    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    assert [True] * 3 == [ring.carries(lane, clock.now) for lane in (FIRST, SECOND, THIRD)]
+
+
+@pytest.mark.parametrize(("patience", "verdict"), [(60.0, Verdict.AGAIN), (4.0, Verdict.FATAL)])
+def test_a_pause_is_waited_out_as_far_as_patience_goes(
+    ring: KeyRing, patience: float, verdict: Verdict
+) -> None:
+    error = refusal("org_a")
+    ring.learn(error, FIRST, MODEL, patience)
+    assert verdict is error.verdict
+
+
+def test_a_refusal_without_a_time_pauses_until_one_request_is_refilled(
+    ring: KeyRing, clock: Clock
+) -> None:
+    error = refusal(retry_after=None)
+    ring.learn(error, FIRST, MODEL, 60.0)
+    assert Verdict.TRANSIENT is error.verdict
+    assert pytest.approx(2.0) == ring.quota.paused_for(FIRST, clock.now)
+
+
+def test_a_limit_of_our_own_teaches_nothing(ring: KeyRing, clock: Clock) -> None:
+    error = RateLimitError("Rate limit exceeded. Please wait 2.0 seconds")
+    ring.learn(error, FIRST, MODEL, 60.0)
+    assert ([], Verdict.FATAL) == (pausing(ring, clock.now), error.verdict)
+
+
+def test_a_busy_provider_is_left_alone_with_every_key(ring: KeyRing) -> None:
+    error = ProviderUnavailableError("503", status=503, retry_after=7.0)
+    ring.learn(error, SECOND, MODEL, 60.0)
+    assert [7.0] * 3 == [ring.out_of_service((lane,)) for lane in (FIRST, SECOND, THIRD)]
+    assert Verdict.TRANSIENT is error.verdict
+
+
+def test_a_refusal_that_is_no_sdk_error_names_nobody(ring: KeyRing, clock: Clock) -> None:
+    error = refusal()
+    error.__cause__ = None
+    ring.learn(error, FIRST, MODEL, 60.0)
+    assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now)
+
+
+def test_a_refusal_of_requests_per_minute_teaches_what_the_limit_is(
+    ring: KeyRing, clock: Clock
+) -> None:
+    error = refusal("org_a", limit="requests per minute (RPM): Limit 10, Used 10, Requested 1")
+    ticket = send(ring, FIRST, clock.now)
+    ring.learn(error, FIRST, MODEL, 60.0)
+    ring.quota.settle(ticket, {}, clock.now, clock.now)
+    clock.now += 5.0
+    sent = 0
+    while isinstance(next_ := ring.book(ring.lanes(MODEL)[0], ONE, clock.now), Ticket):
+        ring.quota.start(next_, clock.now)
+        ring.quota.settle(next_, {}, clock.now, clock.now)
+        sent += 1
+    assert 9 == sent
