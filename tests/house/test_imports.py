@@ -36,7 +36,6 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.flights",
             "services.llm.gate",
             "services.llm.hang_up",
-            "services.llm.knobs",
             "services.llm.models",
             "services.llm.per_loop",
             "services.llm.quota",
@@ -48,7 +47,14 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.workers",
         }
     ),
-    frozenset({"services.llm.budget", "services.llm.cache", "services.llm.crowd"}),
+    frozenset(
+        {
+            "services.llm.budget",
+            "services.llm.cache",
+            "services.llm.crowd",
+            "services.llm.knobs",
+        }
+    ),
     frozenset({"services.llm.account"}),
     frozenset({"services.llm.accounts"}),
     frozenset({"services.llm.keys", "services.llm.window"}),

@@ -6,30 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 from .errors import ConfigurationError
+from .stores import Store
 from .types import Reply, Request, ToolCall, Usage
 
 #: Part of every key: entries of another layout are misses.
 LAYOUT = 1
-
-
-class Store(Protocol):
-    """Where entries are kept; see `stores`."""
-
-    @property
-    def blocking(self) -> bool:
-        """Whether a call may wait, and belongs in a thread."""
-
-    def get(self, key: str) -> dict[str, Any] | None:
-        """Return the entry, or None."""
-
-    def put(self, key: str, value: Mapping[str, Any]) -> None:
-        """Keep the entry."""
-
-    def close(self) -> None:
-        """Let go of files and connections."""
 
 
 class Nowhere:

@@ -9,10 +9,9 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from .errors import ConfigurationError
 from .redact import redacted
+from .stores import LONGEST_TTL
 
 _SECRET = SecretStr("")
-#: As `stores.LONGEST_TTL`, which lies beside this module and not below it.
-_LONGEST_TTL = 3_153_600_000.0
 
 
 class Knobs(BaseModel, hide_input_in_errors=True, extra="ignore"):
@@ -97,7 +96,7 @@ class Knobs(BaseModel, hide_input_in_errors=True, extra="ignore"):
         " empty: nowhere.",
     )
     LLM_CACHE_TTL: float = Field(
-        21600.0, gt=0, le=_LONGEST_TTL, description="Seconds for which an answer is kept."
+        21600.0, gt=0, le=LONGEST_TTL, description="Seconds for which an answer is kept."
     )
     LLM_RETIRED_MODELS: Literal["switch", "error"] = Field(
         "switch", description="When a model is gone: its successor answers, or an error names it."
