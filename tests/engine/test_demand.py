@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.llm.demand import most, seen_by, taken
+from services.llm.demand import most, owed, seen_by, taken
 from services.llm.errors import ConfigurationError, LLMError, ProviderUnavailableError
 from services.llm.quota import Demand
 from services.llm.types import Reply, Request, Usage
@@ -63,3 +63,19 @@ def test_a_request_was_seen_by_when_its_provider_began_to_work(
 
 def test_a_failure_may_have_been_seen_until_its_end() -> None:
     assert 112.0 == seen_by(None, 100.0, 112.0)
+
+
+@pytest.mark.parametrize(
+    ("reply", "error", "expected"),
+    [
+        (COUNTED, None, 14),
+        (COUNTED, LLMError("cut"), 14),
+        (Reply("x", "m", "groq"), None, 60),
+        (Reply("x", "m", "groq"), LLMError("cut"), 0),
+        (None, LLMError("refused"), 0),
+    ],
+)
+def test_the_day_owes_what_was_counted_else_nothing_for_a_failure_and_all_for_an_answer(
+    reply: Reply | None, error: LLMError | None, expected: int
+) -> None:
+    assert expected == owed(60, reply, error)

@@ -40,6 +40,16 @@ def taken(model: str, reply: Reply | None, error: LLMError | None) -> Demand:
     return _NO_TOKENS if error is not None and error.status is not None else {}
 
 
+def owed(booked: int, reply: Reply | None, error: LLMError | None) -> int:
+    """The tokens of a daily budget that a call cost which had *booked* so many.
+
+    What the provider counted; else nothing for a failure, and all for an answer.
+    """
+    if reply is not None and reply.usage.reported:
+        return reply.usage.total_tokens
+    return booked if error is None else 0
+
+
 def seen_by(reply: Reply | None, sent: float, now: float) -> float:
     """The latest moment at which the provider can have seen a request that was *sent* and ended.
 

@@ -21,7 +21,7 @@ from . import models
 from .account import Account
 from .budget import Booking
 from .cache import Cache
-from .demand import most, seen_by, taken
+from .demand import most, owed, seen_by, taken
 from .errors import AuthenticationError, LLMError, RateLimitError
 from .flights import Flight, Lead, StillFlying, WouldDeadlock
 from .journey import Journey, Terms
@@ -29,6 +29,9 @@ from .quota import Demand, Refusal, Ticket
 from .types import Flow, Reply, Request, ask, join, send
 
 R = TypeVar("R")
+
+#: Seconds by which one lane must be free sooner than another to be taken out of turn.
+_A_TIE = 1e-3
 
 
 def travel(terms: Terms, account: Account, way: Callable[[Journey], Flow[R]]) -> Flow[R]:
@@ -263,11 +266,5 @@ def _settle(
     now, spent = account.now(), taken(model, reply, error)
     account.quota.settle(going.ticket, spent, seen_by(reply, sent, now), now)
     if (booking := going.booking) is not None and (budget := account.budget) is not None:
-        # Of a failure, just what the provider counted is owed; an answer without a count owes all.
-        tokens = booking.tokens if reply is not None and error is None else 0
-        tokens = reply.usage.total_tokens if reply is not None and spent else tokens
+        tokens = owed(booking.tokens, reply, error)
         yield from ask(partial(budget.true_up, booking, tokens, account.wall()))
-
-
-#: Seconds by which one lane must be free sooner than another to be taken out of turn.
-_A_TIE = 1e-3
