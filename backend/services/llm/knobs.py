@@ -82,7 +82,9 @@ class Knobs(BaseModel, hide_input_in_errors=True, extra="ignore"):
         0.0, ge=0, allow_inf_nan=False, description="Seconds a call may queue for a full limit."
     )
     LLM_MAX_CONCURRENCY: int = Field(
-        64, ge=1, description="Calls of one client on the wire at once."
+        64,
+        ge=1,
+        description="Calls on the wire at once: of a client, or of all that share its account.",
     )
     LLM_MAX_REPAIRS: int = Field(
         2, ge=0, description="Turns in which a model may correct a structured answer."
