@@ -55,6 +55,9 @@ settings: Any = import_module(
     "config" if __package__ == "services" else "..config", __package__
 ).settings
 
+#: Held while boto3 makes a client, which it cannot do in two threads at once.
+_connecting = ForkLock()
+
 # Where a test reloads this module, the SDKs are looked up anew.
 for _name in ("Groq", "boto3"):
     globals().pop(_name, None)
@@ -226,9 +229,8 @@ def create_llm_client() -> GroqClient | BedrockClient:
             temperature=known.BEDROCK_TEMPERATURE, max_tokens=known.BEDROCK_MAX_TOKENS
         )
     )
-    if isinstance(
-        client, (GroqWire, BedrockWire)
-    ):  # a test may have put a stand-in in the class's place
+    # A test may have put a stand-in in the class's place.
+    if isinstance(client, (GroqWire, BedrockWire)):
         client.share_account()
     return client
 
@@ -262,10 +264,6 @@ __all__ = [
     "settings",
     "time",
 ]
-
-#: Held while boto3 makes a client, which it cannot do in two threads at once.
-_connecting = ForkLock()
-
 
 # One quota, and one set of classes to catch, however the import is spelled.
 OneSpelling(__package__, ("llm_client", "llm")).install()

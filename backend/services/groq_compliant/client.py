@@ -97,7 +97,7 @@ class CompliantClient(ABC):
         max_tokens: int | None = None,
         **provider_options: Any,
     ) -> str:
-        """Return the answer to a chat; None leaves a parameter to the provider."""
+        """Return the answer to a chat; arguments and errors are those of `respond`."""
         return (
             await self.respond(messages, model, temperature, max_tokens, **provider_options)
         ).text
@@ -110,7 +110,11 @@ class CompliantClient(ABC):
         max_tokens: int | None = None,
         **provider_options: Any,
     ) -> Reply:
-        """Return the whole reply: text, usage, attempts with their waits, cost."""
+        """Return the whole reply to a chat: text, usage, attempts with their waits, cost.
+
+        None leaves a parameter to the provider; *provider_options* go there as they are. Raises
+        ConfigurationError before any call for what cannot work, else LLMError.
+        """
         request = request_of(messages, model, temperature, max_tokens, provider_options)
         journey = flow.travel(self._terms(), self._ring, partial(flow.answer, request))
         return await drive.arun(journey, self)

@@ -52,8 +52,8 @@ class BedrockWire(EngineClient):
         return bedrock.parse_response(body, model_id)
 
     def _identity(self) -> tuple[str, ...]:
-        keys = self._credentials.get("aws_access_key_id", "")
-        return keys, self.region_name, self.client.meta.endpoint_url
+        key_id = self._credentials.get("aws_access_key_id", "")
+        return key_id, self.region_name, self.client.meta.endpoint_url
 
     def send(self, request: Request, timeout: float) -> Reply:
         """Send *request* once, in a thread of the client's own: botocore keeps no deadline."""

@@ -49,9 +49,10 @@ class Until(dict[str, float]):
 
 
 def http_client(kind: Literal["Client", "AsyncClient"], size: int, timeout: float) -> Any:
-    """Make an HTTP client for the SDK that keeps *size* connections, a blocking one with the hook.
+    """Make an HTTP client for the SDK that keeps up to *size* idle connections open.
 
-    An awaiting call is ended by its event loop, at its deadline exactly.
+    *timeout* is in seconds for a whole exchange, to which the hook holds a blocking client. An
+    awaiting call is ended by its event loop, at its deadline exactly.
     """
     import httpx
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from tenacity import Retrying
+
 from . import flow, retry, turns
 from .accounts import account_of, shared
 from .arguments import conversation, count, model_id, seconds
@@ -284,7 +286,9 @@ class EngineClient(WindowedClient):
     def _travel(self, request: Request, terms: Terms) -> Flow[Reply]:
         return flow.travel(terms, self._account, partial(flow.answer, request))
 
-    def _terms(self, timeout: float | None, max_retries: int | None, told: Any = None) -> Terms:
+    def _terms(
+        self, timeout: float | None, max_retries: int | None, told: Retrying | None = None
+    ) -> Terms:
         further = self.max_retries if max_retries is None else max_retries
         return Terms(
             retrying=told or retry.riding_out(count("max_retries", further, least=0) + 1),

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from .known_models import AS_OF as AS_OF
-from .known_models import BEDROCK, ENDED, GROQ, REPLACED, FreePlan, Price
+from .known_models import AS_OF, BEDROCK, ENDED, GROQ, REPLACED, FreePlan, Price
 from .types import Mode, Provider, Request, Usage
 
 _PROFILE = re.compile(r"(us-gov|us|eu|apac|jp|au|ca|global)\.(?=[a-z0-9-]+\.)")
@@ -23,10 +22,11 @@ _BEDROCK = re.compile(
 _PLAIN = re.compile(r"anthropic\.claude-(?:3-(?:sonnet|haiku|opus)|v2|instant)|mistral\.mixtral")
 _CLAUDE = re.compile(r"anthropic\.claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2})(?!\d))?")
 
+# Bedrock's forms; those of the Groq models that are known stand in their rows.
 _WORDS: tuple[Mode, ...] = ("prompt",)
 _TOOL: tuple[Mode, ...] = ("tool", "prompt")
 _STRICT: tuple[Mode, ...] = ("strict", "tool", "prompt")
-#: Nothing is known of it: what almost every model there takes.
+#: Of a Groq model nothing is known: what almost every one there takes.
 _GROQ_MODES: tuple[Mode, ...] = ("tool", "object", "prompt")
 
 
