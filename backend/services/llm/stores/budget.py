@@ -10,8 +10,8 @@ from datetime import date, datetime, timedelta, timezone
 from .files import absolute, file_errors, replace, set_aside
 from .locks import lock_on
 
+#: Bytes of a file that are looked at: a tally has fewer.
 _LONGEST = 256
-"""Bytes of a file that are looked at: a tally has fewer."""
 
 
 def utc_day(now: float) -> str:

@@ -14,10 +14,10 @@ R = TypeVar("R")
 
 _log = logging.getLogger(__name__)
 
+#: Seconds for which a store that failed is left alone, so that calls stay fast.
 REST = 10.0
-"""Seconds for which a store that failed is left alone, so that calls stay fast."""
+#: Seconds until the same kind of failure is worth another warning.
 QUIET = 300.0
-"""Seconds until the same kind of failure is worth another warning."""
 
 
 class Forgiving:

@@ -29,8 +29,8 @@ try:
 except ImportError:  # Windows locks through msvcrt
     fcntl = None
 
+#: Seconds until a lock that another holds is given up; a holder needs milliseconds.
 LOCK_TIMEOUT = 5.0
-"""Seconds until a lock that another holds is given up; a holder needs milliseconds."""
 
 
 class PathLock:

@@ -14,8 +14,8 @@ import re
 from .entry import head, intact
 
 _HEADER = re.compile(rb'\{"format":"llm-answers","version":1,"log":"[0-9a-f]{16}"\}\n')
+#: Bytes of the header line, newline included.
 HEADER_SIZE = 62
-"""Bytes of the header line, newline included."""
 
 
 def new_header() -> bytes:
@@ -28,11 +28,9 @@ def is_header(line: bytes) -> bool:
     return _HEADER.fullmatch(line) is not None
 
 
+#: An entry's expiry, its line's offset in the log and its size without newline, and its key.
+#: A plain tuple, which the garbage collector lets go of: a hundred thousand others would slow it.
 Slot = tuple[float, int, int, str]
-"""An entry's expiry, its line's offset in the log and its size without newline, and its key.
-
-A plain tuple, which the garbage collector lets go of: a hundred thousand others would slow it.
-"""
 
 
 class LogIndex:

@@ -13,8 +13,8 @@ from ..forks import reset_in_child
 from .entry import checked_key
 from .protocol import checked_ttl
 
+#: Entries kept at most; the one put longest ago makes room.
 CAPACITY = 10_000
-"""Entries kept at most; the one put longest ago makes room."""
 
 
 class MemoryStore:

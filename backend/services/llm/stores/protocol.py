@@ -10,8 +10,8 @@ class StoreError(RuntimeError):
     """A store failed; the cause is the error of the file system, the database or the server."""
 
 
+#: Seconds, about a hundred years; Redis refuses what is not far above.
 LONGEST_TTL = 100 * 365 * 86400.0
-"""Seconds, about a hundred years; Redis refuses what is not far above."""
 
 
 class Store(Protocol):

@@ -6,8 +6,8 @@ from .budget import utc_day
 from .redis_server import RedisServer
 
 _PREFIX = "llm-tokens:"
+#: Seconds after its last change until the server forgets a day.
 _KEPT = 2 * 86_400
-"""Seconds after its last change until the server forgets a day."""
 
 # One step, so that no other host comes between the sum and its being kept from below 0.
 _ADD = """

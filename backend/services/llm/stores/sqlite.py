@@ -37,11 +37,9 @@ _PRUNE = (
 )
 _PRUNE_AT_START, _PRUNE_PER_PUT = 1000, 16
 
+#: Connections copied by a fork that told nobody (in C), which a child may neither use nor close.
+#: Source: sqlite.org/howtocorrupt.html, 2.6.
 _inherited: list[sqlite3.Connection] = []
-"""Connections copied by a fork that told nobody (in C), which a child may neither use nor close.
-
-Source: sqlite.org/howtocorrupt.html, 2.6.
-"""
 
 
 class SqliteStore:
