@@ -64,6 +64,14 @@ def test_the_layout_names_what_is_there() -> None:
     assert [] == [path for path in paths if not (ROOT / path).exists()]
 
 
+def test_the_layout_names_every_file_and_package_of_the_engine() -> None:
+    engine = ROOT / "backend" / "services" / "llm"
+    _, layout = README.split("## Where things are")
+    there = {path.name + "/" * path.is_dir() for path in engine.glob("[!_]*")}
+    named = {name.rpartition("llm/")[2] for name in re.findall(r"`([\w./]+)`", layout)}
+    assert [] == sorted(there - named)
+
+
 def test_every_knob_of_the_example_environment_is_one() -> None:
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
     named = {found[1] for line in lines if (found := re.match(r"(?:# )?([A-Z_]+)=", line))}
