@@ -9,7 +9,7 @@ Ask Groq with several keys, and keep every limit: a client for programs and a to
     python groq_client_compliant.py "Why is the sky blue?"
 
 Groq limits organisations, not keys. This client obeys those limits: another key is never a way
-around a Retry-After. It alone builds the SDK's clients here; `services/groq_compliant` is the rest.
+around a Retry-After. The SDK is built and called here; the rest is in `services/groq_compliant`.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ Talk to a language model on Groq or AWS Bedrock.
     client = create_llm_client()  # USE_GROQ decides
     client.generate(prompt="Why is the sky blue?")
 
-This module is the public face, and alone builds SDK clients and calls them: `Groq`, `boto3`,
-`settings` and `time.sleep` are looked up here, so that tests may patch them here. The SDKs are
-imported when they are first looked up. What happens to a request stands in `llm/flow.py`.
+This module is the public face, and builds the SDKs' clients: `Groq`, `boto3`, `settings` and
+`time.sleep` are looked up here, so that tests may patch them here. The SDKs are imported when they
+are first looked up. What happens to a request stands in `llm/flow.py`.
 """
 
 from __future__ import annotations
