@@ -52,7 +52,10 @@ class GroqClient(CompliantClient):
     """A client of Groq's chat completions for one or several keys, on the groq SDK."""
 
     async def asend(self, request: Request, timeout: float) -> Reply:
-        """Send *request* once, with its own key, on this event loop."""
+        """Send *request* once, with its own key, on this event loop.
+
+        Raises LLMError, also after *timeout* seconds.
+        """
         wire = dialect.to_wire(request)
         _, sdk_of = await self._connections.get()
         try:

@@ -43,7 +43,7 @@ class CompliantClient(ABC):
     *organization_rpm* those of all keys together (None: as the settings' GROQ_ORG_RPM says, by
     default unbound). *daily_token_budget* is in tokens a UTC day, 0 for none, None for no budget.
     *cache_path* is a path, a store's URL or None; answers are found there for *cache_ttl_sec*
-    seconds. *base_url* is Groq's own by default, or the settings'. A call waits for its limits
+    seconds. *base_url* is the settings' by default, else Groq's own. A call waits for its limits
     until *max_quota_wait* seconds have passed, and for each answer *request_timeout* seconds; it
     makes *max_retries* further attempts. *window* is the minute of the limits in seconds, 60 but in
     tests. Raises ConfigurationError (a ValueError) that names the argument.

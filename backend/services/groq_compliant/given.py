@@ -41,14 +41,20 @@ def settings() -> object:
 
 
 def limit_of_all(organization_rpm: int | None, known: knobs.Knobs) -> int | None:
-    """Return the requests a minute of all keys together: as given, else as the settings say."""
+    """Return the requests a minute of all keys together: as given, else as the settings say.
+
+    Raises ConfigurationError for what is no whole number from 1 on.
+    """
     if organization_rpm is None:
         return known.GROQ_ORG_RPM
     return count("organization_rpm", organization_rpm, least=1)
 
 
 def patience(value: object) -> float:
-    """Return *value* if it is a number of seconds from 0 on, endless ones included."""
+    """Return *value* if it is a number of seconds from 0 on, endless ones included.
+
+    Raises ConfigurationError, which names max_quota_wait, for anything else.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
         raise ConfigurationError(
             f"max_quota_wait is {value!r}: give seconds from 0 on, math.inf for no end"
@@ -57,7 +63,11 @@ def patience(value: object) -> float:
 
 
 def store_at(place: str | os.PathLike[str] | None, ttl: float) -> Store:
-    """Return the store of answers at *place*, a path or URL; None keeps none."""
+    """Return the store of answers at *place*, a path or URL; None keeps none.
+
+    *ttl* is in seconds. Raises ConfigurationError for a place or a time that cannot work, and
+    ImportError for a Redis URL without the redis package.
+    """
     if ttl > LONGEST_TTL:
         raise ConfigurationError(f"cache_ttl_sec is {ttl!r}: give at most {LONGEST_TTL:.0f}")
     if place is None:
@@ -92,7 +102,10 @@ def request_of(
     max_tokens: int | None,
     options: Mapping[str, Any],
 ) -> Request:
-    """Return the request for a chat; what can be told to be wrong is not sent."""
+    """Return the request for a chat; what can be told to be wrong is not sent.
+
+    Raises ConfigurationError, which names the argument.
+    """
     if isinstance(messages, str) or not isinstance(messages, Sequence) or not messages:
         shown = "empty" if not messages else f"a {type(messages).__name__}"
         raise ConfigurationError(

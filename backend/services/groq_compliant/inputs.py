@@ -27,6 +27,7 @@ def prompt_of(
     """Return the prompt, or None where every place is blank.
 
     Standard input is read only if *stdin* asks for it, or if it is piped and nothing else given.
+    Raises InputError for what cannot be read or is no Unicode.
     """
     nothing_else = not (argument and argument.strip()) and file is None and default is None
     asked = stdin or (nothing_else and sys.stdin is not None and not sys.stdin.isatty())

@@ -56,7 +56,10 @@ class BedrockWire(EngineClient):
         return key_id, self.region_name, self.client.meta.endpoint_url
 
     def send(self, request: Request, timeout: float) -> Reply:
-        """Send *request* once, in a thread of the client's own: botocore keeps no deadline."""
+        """Send *request* once, in a thread of the client's own: botocore keeps no deadline.
+
+        Raises LLMError; LLMTimeoutError after *timeout* seconds.
+        """
         line, call = Line(), partial(self._call, request, timeout)
         try:
             return self._workers.submit(partial(line.carry, call)).result(timeout)
@@ -66,7 +69,7 @@ class BedrockWire(EngineClient):
             line.hang_up()
 
     async def asend(self, request: Request, timeout: float) -> Reply:
-        """Send *request* once, in a thread of the client's own."""
+        """Send *request* once, as `send` does, without blocking the event loop."""
         line, call = Line(), partial(self._call, request, timeout)
         try:
             with anyio.fail_after(timeout):
@@ -83,7 +86,8 @@ class BedrockWire(EngineClient):
 
     def _call(self, request: Request, timeout: float) -> Reply:
         if timeout > self._read_timeout and self._is_real:
-            # botocore has one read timeout a client, and an answer comes in one piece.
+            # botocore has one read timeout a client, and an answer comes in one piece: for a longer
+            # call the client is built anew.
             self._read_timeout = timeout
             self._let_go()
         try:

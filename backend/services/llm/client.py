@@ -52,7 +52,7 @@ class LLMClient(ABC):
         """Return the model's answer to *prompt*, in at most *max_retries* attempts in all."""
 
     def respond(self, prompt: str | None = None, *args: Any, **kwargs: Any) -> Reply:
-        """Return the whole reply, where the client knows more of it than its text."""
+        """Return the whole reply; NotImplementedError where the client knows its text alone."""
         raise NotImplementedError(
             f"{type(self).__name__} knows an answer's text alone: use generate"
         )

@@ -34,7 +34,7 @@ class Wire(AsyncWire, Protocol):
 
 
 def run(flow: Flow[R], wire: Wire) -> R:
-    """Drive *flow* to its end in this thread."""
+    """Drive *flow* to its end in this thread; raises what ends it."""
     step: Callable[[], Effect] = partial(next, flow)
     while True:
         try:
@@ -43,12 +43,13 @@ def run(flow: Flow[R], wire: Wire) -> R:
             return cast("R", done.value)
         try:
             step = partial(flow.send, _perform(effect, wire))
+        # An interruption too: the flow gives back what it holds.
         except BaseException as error:
             step = partial(flow.throw, error)
 
 
 async def arun(flow: Flow[R], wire: AsyncWire) -> R:
-    """Drive *flow* to its end in this task."""
+    """Drive *flow* to its end in this task; raises what ends it."""
     step: Callable[[], Effect] = partial(next, flow)
     while True:
         try:
@@ -57,6 +58,7 @@ async def arun(flow: Flow[R], wire: AsyncWire) -> R:
             return cast("R", done.value)
         try:
             step = partial(flow.send, await _aperform(effect, wire))
+        # A cancellation too: the flow gives back what it holds.
         except BaseException as error:
             step = partial(flow.throw, error)
 

@@ -67,6 +67,7 @@ def _shared(request: Request, journey: Journey, cache: Cache) -> Flow[Reply]:
         except StillFlying:
             raise journey.too_late() from None
         except WouldDeadlock:
+            # A task that leads runs in this thread, which must not wait for it: a call of its own.
             return (yield from _complete(request, journey))
         if not isinstance(claim, Lead):
             reply: Reply = claim

@@ -40,7 +40,7 @@ class GroqWire(EngineClient):
         return self.api_key, str(self.client.base_url)
 
     def send(self, request: Request, timeout: float) -> Reply:
-        """Send *request* once, in this thread."""
+        """Send *request* once, in this thread; raises LLMError, also after *timeout* seconds."""
         wire = groq.to_wire(request)
         if self._is_real:
             wire["timeout"] = timeout
@@ -53,7 +53,10 @@ class GroqWire(EngineClient):
         return groq.from_wire(response, request)
 
     async def asend(self, request: Request, timeout: float) -> Reply:
-        """Send *request* once, on this event loop; what replaces the SDK is called in a thread."""
+        """Send *request* once, as `send` does, on this event loop.
+
+        What a test has put in the SDK's place is called in a thread.
+        """
         if not self._is_real:
             return await asyncio.to_thread(self.send, request, timeout)
         wire = groq.to_wire(request)

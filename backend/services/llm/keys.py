@@ -51,8 +51,11 @@ class KeyRing(Account):
     ) -> None:
         together = organization_rpm is not None
         self._crowd = Crowd(organization_rpm or rpm_per_key, 1 if together else len(keys), window)
+        # An account has a window in any case; an infinite one binds nothing.
         whole = SlidingWindow(organization_rpm or inf, window)
 
+        # The bucket keeps a whole minute's requests from going at once; the window keeps those of
+        # a burst and those of the refill after it from adding up to more than a minute's.
         def of_one_key() -> tuple[Bucket, SlidingWindow]:
             bucket = Bucket(rpm_per_key, window, "requests", burst=max(1.0, rpm_per_key / 2))
             return bucket, SlidingWindow(rpm_per_key, window)
@@ -61,7 +64,8 @@ class KeyRing(Account):
         super().__init__("groq", quota, now, wall, whole, Gate(max_concurrency))
         self._pace = window / rpm_per_key
         self._keys = {f"key {place} of {len(keys)}": key for place, key in enumerate(keys, 1)}
-        #: Hashes of the organisations, by lane; those that are not known are not there.
+        #: Hashes of the organisations, by lane ("": the one that was stated to be all keys'); those
+        #: that are not known are not there.
         self._organizations: dict[str, str] = dict.fromkeys(self._keys, "") if together else {}
         self._carried: Counter[str] = Counter()
         #: Lanes that are refused, for one model or (None) for all.

@@ -149,7 +149,10 @@ def endpoint(name: str, url: object) -> str:
 
 
 def aws_credentials(knobs: Knobs) -> dict[str, str]:
-    """Return what boto3 takes of the credentials that are set; nothing leaves it its own chain."""
+    """Return what boto3 takes of the credentials that are set; nothing leaves it its own chain.
+
+    Raises `ConfigurationError` for half a pair of keys, and as `secret` does.
+    """
     named = {
         name.lower(): secret(name, getattr(knobs, name))
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")

@@ -80,7 +80,8 @@ class BudgetFile:
         """Book *tokens*, fewer than 0 to give some back, and return what the day has used now.
 
         *day* is the day (`utc_day`) of the booking that is being corrected: when it is over,
-        nothing changes. Without it, the tokens belong to the day of *now*.
+        nothing changes. Without it, the tokens belong to the day of *now*. TypeError for tokens
+        that are no whole number.
         """
         if type(tokens) is not int:
             raise TypeError(f"tokens must be a whole number, not {tokens!r}")
