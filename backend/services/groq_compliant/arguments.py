@@ -19,6 +19,8 @@ _MORE = """\
 The prompt is the argument, else the file's text, else standard input's (with --stdin, or if it is
 piped and nothing else was given), else the default; blank ones do not count. Without any, the
 self-tests run. Keys come from GROQ_API_KEYS (with commas), else GROQ_API_KEY, else from .env.
+Where no flag says else, GROQ_MODEL, GROQ_BASE_URL, GROQ_REQUESTS_PER_MINUTE, GROQ_ORG_RPM,
+LLM_CACHE_URL and LLM_CACHE_TTL count, from the environment or from .env.
 Answers go to standard output, all else to standard error.
 exit codes: 0 answered, 1 failed, 2 wrong usage, 130 interrupted"""
 
