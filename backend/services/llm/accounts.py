@@ -10,13 +10,19 @@ from typing import Any
 from .account import Account
 from .gate import Gate
 from .knobs import Knobs
-from .quota import Bucket, Limit, Quota, SlidingWindow
+from .quota import Bucket, Limit, Quota, SlidingWindow, Unit
 from .types import Provider
 
 #: Shared accounts, by a hash of their credentials.
 _accounts: dict[str, Account] = {}
 
 _DAY = 86_400.0
+#: The knobs of each model's own limits, with their windows in seconds and what they count.
+_PER_MODEL: tuple[tuple[str, float, Unit], ...] = (
+    ("REQUESTS_PER_DAY", _DAY, "requests"),
+    ("TOKENS_PER_MINUTE", 60.0, "tokens"),
+    ("TOKENS_PER_DAY", _DAY, "tokens"),
+)
 # A clock that never steps and yet reads as Unix time, as host tests expect of `_request_times`.
 _EPOCH = time.time() - time.monotonic()
 
@@ -44,25 +50,21 @@ def account_of(provider: Provider, knobs: Knobs, region: str | None) -> Account:
     def knob(name: str) -> Any:
         return getattr(knobs, f"{provider.upper()}_{name}")
 
-    window = SlidingWindow(knob("REQUESTS_PER_MINUTE"), 60.0)
+    shared_window = SlidingWindow(knob("REQUESTS_PER_MINUTE"), 60.0)
 
     def per_model() -> list[Limit]:
-        daily, minute = knob("TOKENS_PER_DAY"), knob("TOKENS_PER_MINUTE")
-        limits: list[Limit] = []
-        if (requests := knob("REQUESTS_PER_DAY")) is not None:
-            limits.append(Bucket(requests, _DAY, "requests"))
-        if minute is not None:
-            limits.append(Bucket(minute, 60.0, "tokens"))
-        if daily is not None:
-            limits.append(Bucket(daily, _DAY, "tokens"))
-        return limits
+        return [
+            Bucket(amount, window, unit)
+            for name, window, unit in _PER_MODEL
+            if (amount := knob(name)) is not None
+        ]
 
     return Account(
         provider,
-        Quota((window,), per_model),
+        Quota((shared_window,), per_model),
         steady_now,
         time.time,
-        window,
+        shared_window,
         Gate(knobs.LLM_MAX_CONCURRENCY),
         switch=knobs.LLM_RETIRED_MODELS == "switch",
         region=region,
