@@ -61,18 +61,20 @@ class Answer:
     value: Any = None
     has_value: bool = False
 
+    @property
+    def _named_value(self) -> dict[str, Any]:
+        return {"value": self.value} if self.has_value else {}
+
     def fields(self, *, whole: bool) -> dict[str, Any]:
         """What a batch shows of it: the text or the value, or the *whole* reply."""
-        value = {"value": self.value} if self.has_value else {}
         if whole:
-            return {"reply": asdict(self.reply), **value}
-        return value or {"text": self.reply.text}
+            return {"reply": asdict(self.reply), **self._named_value}
+        return self._named_value or {"text": self.reply.text}
 
     def shown(self, *, whole: bool) -> str:
         """What is printed of it: the text, the value as JSON, or the *whole* reply as JSON."""
         if whole:
-            value = {"value": self.value} if self.has_value else {}
-            return json.dumps({**asdict(self.reply), **value}, ensure_ascii=False)
+            return json.dumps({**asdict(self.reply), **self._named_value}, ensure_ascii=False)
         return json.dumps(self.value, ensure_ascii=False) if self.has_value else self.reply.text
 
 
