@@ -52,7 +52,7 @@ def test_what_the_cache_was_read_and_written_for_counts_as_input() -> None:
     usage |= {"cacheWriteInputTokens": 100}
 
     assert from_converse(_response(usage=usage), _request()).usage == Usage(
-        115, 2, 117, 10, reported=True
+        115, 2, 117, 10, reported=True, cache_write_input_tokens=100
     )
 
 

@@ -88,7 +88,9 @@ def test_what_the_cache_was_read_and_written_for_counts_as_input() -> None:
     body = _real(CLAUDE, "end_turn")
     body["usage"] |= {"cache_read_input_tokens": 10, "cache_creation_input_tokens": 100}
 
-    assert from_invoke(json.dumps(body), _request()).usage == Usage(115, 2, 117, 10, reported=True)
+    assert from_invoke(json.dumps(body), _request()).usage == Usage(
+        115, 2, 117, 10, reported=True, cache_write_input_tokens=100
+    )
 
 
 def test_claudes_thoughts_and_calls_are_read() -> None:

@@ -177,18 +177,17 @@ def _geography(region: str) -> str:
     return countries.get(region, "global")
 
 
-def cost(model: str, usage: Usage, *, cache_write_tokens: int = 0) -> float | None:
+def cost(model: str, usage: Usage) -> float | None:
     """US dollars that *usage* cost at the list price, or None where that is not known.
 
-    Of the input, `cached_input_tokens` were read from the provider's cache and
-    *cache_write_tokens* written to it, each at its own price. Not included: tiers (priority, flex,
-    batch), discounts, and cache writes for an hour.
+    What of the input was read from the provider's cache or written to it has its own price. Not
+    included: tiers (priority, flex, batch), discounts, and cache writes for an hour.
     """
     able = abilities(model)
     price = able.price
     if price is None or not usage.reported:
         return None
-    read, written = usage.cached_input_tokens, cache_write_tokens
+    read, written = usage.cached_input_tokens, usage.cache_write_input_tokens
     dollars = (
         max(0, usage.input_tokens - read - written) * price.input
         + read * (price.input if price.cached_input is None else price.cached_input)

@@ -59,8 +59,8 @@ class Request:
 class Usage:
     """Tokens as the provider counted them; `reported` is false where it sent no count.
 
-    `input_tokens` includes what was read from or written to the provider's prompt cache, and
-    `output_tokens` includes `reasoning_tokens`.
+    `input_tokens` includes what was read from the provider's prompt cache (`cached_input_tokens`)
+    or written to it (`cache_write_input_tokens`), and `output_tokens` includes `reasoning_tokens`.
     """
 
     input_tokens: int = 0
@@ -69,6 +69,7 @@ class Usage:
     cached_input_tokens: int = 0
     reasoning_tokens: int = 0
     reported: bool = False
+    cache_write_input_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -78,6 +79,7 @@ class Usage:
             self.cached_input_tokens + other.cached_input_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
             self.reported or other.reported,
+            self.cache_write_input_tokens + other.cache_write_input_tokens,
         )
 
 

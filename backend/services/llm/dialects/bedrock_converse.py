@@ -188,11 +188,13 @@ def _usage(usage: object) -> Usage:
     if given is None or written is None:
         return Usage()
     read = count(usage, "cacheReadInputTokens") or 0
-    given += read + (count(usage, "cacheWriteInputTokens") or 0)
+    stored = count(usage, "cacheWriteInputTokens") or 0
+    given += read + stored
     return Usage(
         input_tokens=given,
         output_tokens=written,
         total_tokens=given + written,
         cached_input_tokens=read,
         reported=True,
+        cache_write_input_tokens=stored,
     )

@@ -258,6 +258,7 @@ def _usage(body: Mapping[str, Any], headers: object) -> Usage:
         total_tokens=given + written,
         cached_input_tokens=read or 0,
         reported=True,
+        cache_write_input_tokens=stored or 0,
     )
 
 
