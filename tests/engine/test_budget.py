@@ -22,46 +22,53 @@ class Broken:
         raise StoreError("the disk is full")
 
 
+def book(budget: DailyBudget, tokens: int, now: float) -> Booking:
+    """Book *tokens*, as a call does."""
+    booking = Booking(tokens)
+    budget.book(booking, now)
+    return booking
+
+
 def test_what_is_booked_is_not_there_for_others() -> None:
     budget = DailyBudget(100, MemoryTally())
-    budget.book(60, NOON)
+    book(budget, 60, NOON)
     with pytest.raises(RateLimitError, match="50 tokens are needed, 40 of 100 are left"):
-        budget.book(50, NOON)
-    budget.book(40, NOON)
+        book(budget, 50, NOON)
+    book(budget, 40, NOON)
 
 
 def test_the_error_says_when_the_day_ends() -> None:
     with pytest.raises(RateLimitError, match=r"until 00:00 UTC\. Please wait 43200 sec") as caught:
-        DailyBudget(0, MemoryTally()).book(1, NOON)
+        book(DailyBudget(0, MemoryTally()), 1, NOON)
     assert 43_200.0 == caught.value.retry_after
 
 
 def test_a_new_day_has_a_new_budget() -> None:
     budget = DailyBudget(100, MemoryTally())
-    budget.book(100, NOON)
-    assert Booking(100, "2027-01-16") == budget.book(100, NOON + DAY)
+    book(budget, 100, NOON)
+    assert "2027-01-16" == book(budget, 100, NOON + DAY).day
 
 
 def test_a_refund_of_yesterday_is_not_todays() -> None:
     budget = DailyBudget(100, MemoryTally())
-    yesterday = budget.book(100, NOON)
-    budget.book(100, NOON + DAY)
+    yesterday = book(budget, 100, NOON)
+    book(budget, 100, NOON + DAY)
     budget.true_up(yesterday, 0, NOON + DAY)
     with pytest.raises(RateLimitError, match="0 of 100"):
-        budget.book(1, NOON + DAY)
+        book(budget, 1, NOON + DAY)
 
 
 def test_a_call_that_took_more_than_its_estimate_may_end_above_the_cap() -> None:
     budget = DailyBudget(100, MemoryTally())
-    budget.true_up(budget.book(10, NOON), 150, NOON)
+    budget.true_up(book(budget, 10, NOON), 150, NOON)
     with pytest.raises(RateLimitError, match="0 of 100 are left"):
-        budget.book(1, NOON)
+        book(budget, 1, NOON)
 
 
 def test_a_restart_does_not_forget_the_day(tmp_path: Path) -> None:
-    DailyBudget(100, BudgetFile(tmp_path / "budget")).book(70, NOON)
+    book(DailyBudget(100, BudgetFile(tmp_path / "budget")), 70, NOON)
     with pytest.raises(RateLimitError, match="30 of 100 are left"):
-        DailyBudget(100, BudgetFile(tmp_path / "budget")).book(31, NOON)
+        book(DailyBudget(100, BudgetFile(tmp_path / "budget")), 31, NOON)
 
 
 @pytest.mark.parametrize("tokens", [-1, 1.5, True, "1", None])
@@ -72,7 +79,7 @@ def test_a_budget_that_is_no_number_of_tokens_is_refused(tokens: object) -> None
 
 def test_what_cannot_be_counted_is_not_spent() -> None:
     with pytest.raises(LLMError, match="cannot be kept: the disk is full"):
-        DailyBudget(100, Broken()).book(1, NOON)
+        book(DailyBudget(100, Broken()), 1, NOON)
 
 
 def test_an_answer_is_not_lost_to_a_tally_that_fails(caplog: pytest.LogCaptureFixture) -> None:
@@ -85,13 +92,28 @@ def test_a_true_estimate_needs_no_correction() -> None:
     DailyBudget(100, Broken()).true_up(Booking(10, "2027-01-15"), 10, NOON)
 
 
+def test_what_is_booked_for_a_call_that_is_over_is_given_back_at_once() -> None:
+    budget, booking = DailyBudget(100, MemoryTally()), Booking(60)
+    budget.true_up(booking, 0, NOON)
+    budget.book(booking, NOON)
+    book(budget, 100, NOON)
+
+
+def test_only_the_first_true_up_counts() -> None:
+    tally = MemoryTally()
+    booking = book(budget := DailyBudget(100, tally), 60, NOON)
+    budget.true_up(booking, 20, NOON)
+    budget.true_up(booking, 0, NOON)
+    assert 20 == tally.add(0, NOON)
+
+
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60), st.booleans())))
 def test_the_sum_is_that_of_what_was_spent(calls: list[tuple[int, int, bool]]) -> None:
     tally, spent = MemoryTally(), 0
     budget = DailyBudget(1000, tally)
     for estimate, real, fails in calls:
         try:
-            booking = budget.book(estimate, NOON)
+            booking = book(budget, estimate, NOON)
         except RateLimitError:
             assert spent + estimate > 1000
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -250,3 +251,30 @@ def test_a_booking_of_the_budget_is_given_back_where_the_window_is_full(clock: C
     with pytest.raises(LLMError):
         Drive(clock, []).run(call(to))
     assert 0 == day.tokens
+
+
+def test_a_call_that_is_cancelled_while_its_tokens_are_booked_owes_none(clock: Clock) -> None:
+    to, day = budgeted(clock, 1000)
+    running = call(to)
+    booking = next(running)
+    assert isinstance(booking, Ask)
+    with pytest.raises(asyncio.CancelledError):
+        running.throw(asyncio.CancelledError())
+    booking.call()  # in its thread it comes to its end all the same
+    assert 0 == day.tokens
+
+
+def test_a_call_that_is_cancelled_before_its_tokens_are_trued_up_owes_what_it_spent(
+    clock: Clock,
+) -> None:
+    to, day = budgeted(clock, 1000)
+    running = call(to)
+    booking = next(running)
+    assert isinstance(booking, Ask)
+    running.send(booking.call())
+    truing = running.send(says("Yes."))
+    assert isinstance(truing, Ask)
+    with pytest.raises(asyncio.CancelledError):
+        running.throw(asyncio.CancelledError())
+    truing.call()
+    assert 10 == day.tokens

@@ -40,12 +40,17 @@ class MemoryTally:
             return self._used
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Booking:
-    """Tokens that a call has been allowed, and the UTC day they were booked on."""
+    """The tokens that a call asks for, and the UTC day on which they were booked, if they were.
+
+    A thread books them, and nobody can stop it when the call that it books for is cancelled: then
+    the call is over before its booking is made, and the thread itself gives back what it took.
+    """
 
     tokens: int
-    day: str
+    day: str | None = None
+    is_over: bool = False
 
 
 class DailyBudget:
@@ -61,12 +66,14 @@ class DailyBudget:
             )
         self.tokens = tokens
         self._tally = tally
+        self._lock = ForkLock(leaf=True)  # guards every booking's day and end
 
-    def book(self, tokens: int, now: float) -> Booking:
-        """Take *tokens* of the day, or raise `RateLimitError` saying what is left until when.
+    def book(self, booking: Booking, now: float) -> None:
+        """Take its tokens of the day, or raise `RateLimitError` saying what is left until when.
 
         Raises LLMError where the sum cannot be kept: what cannot be counted is not spent.
         """
+        tokens = booking.tokens
         try:
             used = self._tally.add(tokens, now)
             left = max(0, self.tokens - self._tally.add(-tokens, now)) if used > self.tokens else 0
@@ -79,10 +86,21 @@ class DailyBudget:
                 f" are left until 00:00 UTC. Please wait {wait:.0f} seconds",
                 retry_after=wait,
             )
-        return Booking(tokens, utc_day(now))
+        with self._lock:
+            booking.day = utc_day(now)
+            is_over = booking.is_over
+        if is_over:
+            self._correct(booking, 0, now)
 
     def true_up(self, booking: Booking, spent: int, now: float) -> None:
-        """Correct the day's sum by what the call really *spent*; 0 refunds it."""
+        """Correct the day's sum by what the call really *spent*, once; 0 refunds it."""
+        with self._lock:
+            is_due = booking.day is not None and not booking.is_over
+            booking.is_over = True
+        if is_due:
+            self._correct(booking, spent, now)
+
+    def _correct(self, booking: Booking, spent: int, now: float) -> None:
         if spent == booking.tokens:
             return
         try:

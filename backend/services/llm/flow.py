@@ -161,14 +161,17 @@ class _Going:
 
     place: Future[None]
     ticket: Ticket
-    booking: Booking | None
+    booking: Booking
 
 
 def _admitted(request: Request, journey: Journey) -> Flow[_Going]:
     """Wait for the day's budget, an outage's end, a lane's limits and a place on the wire."""
     account, demand = journey.account, most(request)
-    booking = yield from _budgeted(account, demand)
+    booking = Booking(int(demand["tokens"]))
     try:
+        if account.budget is not None:
+            # It may be shared with other processes.
+            yield from ask(partial(account.budget.book, booking, account.wall()))
         place = None
         while place is None:
             ticket = yield from _reserved(request, journey, demand)
@@ -178,17 +181,10 @@ def _admitted(request: Request, journey: Journey) -> Flow[_Going]:
                 if place is None:
                     account.unbook(ticket, account.now())
     except BaseException:
-        if booking is not None and account.budget is not None:
+        if account.budget is not None:
             account.budget.true_up(booking, 0, account.wall())
         raise
     return _Going(place, ticket, booking)
-
-
-def _budgeted(account: Account, demand: Demand) -> Flow[Booking | None]:
-    """Book the tokens of the day; a budget may be shared with other processes."""
-    if (budget := account.budget) is None:
-        return None
-    return (yield from ask(partial(budget.book, int(demand["tokens"]), account.wall())))
 
 
 def _reserved(request: Request, journey: Journey, demand: Demand) -> Flow[Ticket]:
@@ -266,6 +262,11 @@ def _settle(
     account.gate.leave(going.place)
     now, spent = account.now(), taken(model, reply, error)
     account.quota.settle(going.ticket, spent, seen_by(reply, sent, now), now)
-    if (booking := going.booking) is not None and (budget := account.budget) is not None:
-        tokens = owed(booking.tokens, reply, error)
-        yield from ask(partial(budget.true_up, booking, tokens, account.wall()))
+    if (budget := account.budget) is not None:
+        tokens = owed(going.booking.tokens, reply, error)
+        correct = partial(budget.true_up, going.booking, tokens, account.wall())
+        try:
+            yield from ask(correct)
+        except BaseException:
+            correct()  # a call that is cancelled here may not have begun it
+            raise
