@@ -57,12 +57,13 @@ class GroqClient(CompliantClient):
         Raises LLMError, also after *timeout* seconds.
         """
         wire = dialect.to_wire(request)
-        _, sdk_of = await self._connections.get()
+        held = await self._connections.get()
         try:
-            with anyio.fail_after(timeout):
-                response = await sdk_of(request.key).chat.completions.create(
-                    **wire, timeout=timeout
-                )
+            async with held as (_, sdk_of):
+                with anyio.fail_after(timeout):
+                    response = await sdk_of(request.key).chat.completions.create(
+                        **wire, timeout=timeout
+                    )
         except Exception as error:
             meant = dialect.classify(error, request.model, wall=self._ring.wall())
             # No variable here holds a key: reporters of errors show those of a traceback.

@@ -56,6 +56,19 @@ def test_a_call_that_is_cancelled_at_any_step_leaves_the_way_free(sandbox: Sandb
     with_client(sandbox.url, use, max_concurrency=1, rpm_per_key=100_000, request_timeout=5)
 
 
+def test_calls_survive_that_their_client_is_closed_at_any_step(sandbox: Sandbox) -> None:
+    async def use(client: GroqClient) -> None:
+        for steps in range(40):
+            asking = asyncio.gather(*(client.chat(said(f"{steps} {n}"), MODEL) for n in "ab"))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            await client.aclose()
+            assert [f"Sandbox: {steps} a", f"Sandbox: {steps} b"] == await asking
+
+    with_client(sandbox.url, use, rpm_per_key=100_000)
+    assert 80 == len(sandbox.exchanges)
+
+
 def test_calls_that_are_cancelled_on_the_wire_show_no_room_for_more(sandbox: Sandbox) -> None:
     async def leave_two_and_ask(client: GroqClient) -> str:
         leaving = [asyncio.create_task(client.chat(said(n), "sandbox/silence")) for n in "ab"]

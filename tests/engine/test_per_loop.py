@@ -17,6 +17,11 @@ class Things:
         self.closed: list[tuple[int, bool]] = []
         self.kept = PerLoop(lambda: next(self.numbers), self._close)
 
+    async def used(self) -> int:
+        """The running loop's number, in a call."""
+        async with await self.kept.get() as number:
+            return number
+
     async def _close(self, number: int) -> None:
         await asyncio.sleep(0)
         self.closed.append((number, asyncio.get_running_loop().is_running()))
@@ -26,7 +31,7 @@ def test_a_loop_has_one_thing_and_another_loop_another() -> None:
     things = Things()
 
     async def scene() -> list[int]:
-        return list(await asyncio.gather(*(things.kept.get() for _ in range(5))))
+        return list(await asyncio.gather(*(things.used() for _ in range(5))))
 
     assert [[1] * 5, [2] * 5] == [asyncio.run(scene()), asyncio.run(scene())]
 
@@ -34,7 +39,7 @@ def test_a_loop_has_one_thing_and_another_loop_another() -> None:
 def test_a_thing_is_closed_with_its_loop() -> None:
     things = Things()
     for _ in range(3):
-        asyncio.run(things.kept.get())
+        asyncio.run(things.used())
     assert [(1, True), (2, True), (3, True)] == things.closed
     assert {} == things.kept._things
 
@@ -43,12 +48,25 @@ def test_a_thing_that_was_closed_by_hand_is_made_anew() -> None:
     things = Things()
 
     async def scene() -> list[int]:
-        first = await things.kept.get()
+        first = await things.used()
         await things.kept.aclose()
         await things.kept.aclose()
-        return [first, await things.kept.get()]
+        return [first, await things.used()]
 
     assert [1, 2] == asyncio.run(scene())
+    assert [(1, True), (2, True)] == things.closed
+
+
+def test_a_thing_that_is_closed_while_it_is_used_is_closed_after_its_last_use() -> None:
+    things = Things()
+
+    async def scene() -> list[int]:
+        async with await things.kept.get() as first, await things.kept.get():
+            await things.kept.aclose()
+            seen = [first, await things.used(), len(things.closed)]
+        return [*seen, len(things.closed)]
+
+    assert [1, 2, 0, 1] == asyncio.run(scene())
     assert [(1, True), (2, True)] == things.closed
 
 
@@ -56,9 +74,9 @@ def test_what_belongs_to_another_process_is_dropped_and_not_closed() -> None:
     things = Things()
 
     async def scene() -> int:
-        await things.kept.get()
+        await things.used()
         things.kept.forget()
-        return await things.kept.get()
+        return await things.used()
 
     assert 2 == asyncio.run(scene())
 
@@ -67,10 +85,10 @@ def test_loops_that_were_closed_without_ending_their_generators_are_let_go() -> 
     things = Things()
     for _ in range(4):
         loop = asyncio.new_event_loop()
-        loop.run_until_complete(things.kept.get())
+        loop.run_until_complete(things.used())
         loop.close()
     gc.collect()
     assert ([], 1) == (things.closed, len(things.kept._things))
-    assert 5 == asyncio.run(things.kept.get())
+    assert 5 == asyncio.run(things.used())
     assert [(5, True)] == things.closed
     assert {} == things.kept._things

@@ -94,6 +94,25 @@ def test_a_call_on_its_way_survives_that_its_client_is_closed(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_call_survives_that_its_loops_connections_are_closed_at_any_step(
+    open_client: OpenFace, sandbox: Sandbox, provider: str
+) -> None:
+    client = open_client(provider).client
+    client._max_requests_per_window = 1000
+
+    async def scene(steps: int) -> str:
+        task = asyncio.create_task(client.agenerate("hi"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await client.aclose()
+        answer: str = await task
+        return answer
+
+    assert ["Sandbox: hi"] * 40 == [asyncio.run(scene(steps)) for steps in range(40)]
+    assert 40 == len(sandbox.exchanges)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
 def test_loops_that_are_made_and_closed_by_hand_are_served(
     open_client: OpenFace, sandbox: Sandbox, provider: str
 ) -> None:

@@ -60,10 +60,11 @@ class GroqWire(EngineClient):
         if not self._is_real:
             return await asyncio.to_thread(self.send, request, timeout)
         wire = groq.to_wire(request)
-        sdk = await self._async_clients.get()
+        held = await self._async_clients.get()
         try:
-            with anyio.fail_after(timeout):
-                response = await sdk.chat.completions.create(**wire, timeout=timeout)
+            async with held as sdk:
+                with anyio.fail_after(timeout):
+                    response = await sdk.chat.completions.create(**wire, timeout=timeout)
         except Exception as error:
             meant = groq.classify(error, request.model, wall=self._account.wall())
             raise muted(meant, self.api_key) from muted(error, self.api_key)
@@ -74,7 +75,7 @@ class GroqWire(EngineClient):
         self._disconnect()
 
     async def aclose(self) -> None:
-        """Close this event loop's connections, and those of all threads."""
+        """Close this loop's connections and those of all threads, each after its last call."""
         await self._async_clients.aclose()
         self.close()
 

@@ -1,4 +1,4 @@
-"""One thing per event loop, closed before its loop is."""
+"""One thing per event loop, lent to its calls and closed before its loop is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,41 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+
+class Held(Generic[T]):
+    """A loop's thing: once it is let go it is lent no more, and closed when nobody uses it.
+
+    So a call that is on its way comes to its end, whichever task closes meanwhile.
+    """
+
+    def __init__(self, thing: T, end: Callable[[Held[T]], AsyncGenerator[None, None]]) -> None:
+        self.thing = thing
+        self._users = 0
+        self._is_let_go = False
+        self._keeper = end(self)
+
+    async def keep(self) -> None:
+        """Have the running loop close it as it ends."""
+        # No other task can run before the keeper's first yield: nothing in it awaits.
+        await self._keeper.__anext__()
+
+    async def let_go(self) -> None:
+        """Close it as soon as nobody uses it any more."""
+        self._is_let_go = True
+        await self._close_if_unused()
+
+    async def __aenter__(self) -> T:
+        self._users += 1
+        return self.thing
+
+    async def __aexit__(self, *_: object) -> None:
+        self._users -= 1
+        await self._close_if_unused()
+
+    async def _close_if_unused(self) -> None:
+        if self._is_let_go and not self._users:
+            await self._keeper.aclose()
 
 
 class PerLoop(Generic[T]):
@@ -20,40 +55,38 @@ class PerLoop(Generic[T]):
     def __init__(self, build: Callable[[], T], close: Callable[[T], Awaitable[object]]) -> None:
         self._build = build
         self._close = close
-        self._things: dict[asyncio.AbstractEventLoop, tuple[T, AsyncGenerator[T, None]]] = {}
+        self._things: dict[asyncio.AbstractEventLoop, Held[T]] = {}
 
-    async def get(self) -> T:
-        """Return the running loop's thing, built on its first use."""
+    async def get(self) -> Held[T]:
+        """Return the running loop's thing, to be used inside one `with` block."""
         loop = asyncio.get_running_loop()
         if (held := self._things.get(loop)) is None:
-            self._let_go()
-            keeper = self._keeper()
-            held = self._things[loop] = (self._build(), keeper)
-            # No other task can run before the keeper's first yield: nothing in it awaits.
-            await keeper.__anext__()
-        return held[0]
+            self._let_go_of_closed_loops()
+            held = self._things[loop] = Held(self._build(), self._keeper)
+            await held.keep()
+        return held
 
     async def aclose(self) -> None:
-        """Close the running loop's thing, if it has one."""
-        held = self._things.get(asyncio.get_running_loop())
+        """Close the running loop's thing, if it has one, once its calls on their way have ended."""
+        held = self._things.pop(asyncio.get_running_loop(), None)
         if held is not None:
-            await held[1].aclose()
+            await held.let_go()
 
     def forget(self) -> None:
         """Drop every thing without closing it: they are another process's."""
         self._things.clear()
 
-    def _let_go(self) -> None:
+    def _let_go_of_closed_loops(self) -> None:
         # A loop that was closed without ending its generators can close nothing any more.
         for loop in list(self._things):
             if loop.is_closed():
                 self._things.pop(loop, None)
 
-    async def _keeper(self) -> AsyncGenerator[T, None]:
+    async def _keeper(self, held: Held[T]) -> AsyncGenerator[None, None]:
         loop = asyncio.get_running_loop()
-        thing = self._things[loop][0]
         try:
-            yield thing
+            yield
         finally:
-            self._things.pop(loop, None)
-            await self._close(thing)
+            if self._things.get(loop) is held:
+                del self._things[loop]
+            await self._close(held.thing)
