@@ -37,9 +37,10 @@ def cancelled(face: Face, when: Callable[[], Coroutine[Any, Any, object]]) -> No
     face.run(scene())
 
 
-async def a_moment() -> None:
-    """Let other tasks go as far as they can."""
-    await asyncio.sleep(0.05)
+async def until(holds: Callable[[], object]) -> None:
+    """Let other tasks go on until this *holds*."""
+    while not holds():
+        await asyncio.sleep(0.001)
 
 
 def assert_nothing_is_held(face: Face, used: int) -> None:
@@ -56,7 +57,8 @@ def test_a_task_cancelled_in_the_queue_gives_its_booking_back(
     face = open_client(kind, **PATIENT)
     face.client._max_requests_per_window = 1
     face.generate("first")
-    cancelled(face, a_moment)
+    booked = face.client._account.window.uses
+    cancelled(face, lambda: until(lambda: len(booked)))
     assert 1 == len(sandbox.exchanges)
     assert_nothing_is_held(face, used=1)
 
@@ -66,9 +68,10 @@ def test_a_task_cancelled_while_it_waits_for_a_place_gives_up_its_turn(
     open_client: OpenFace, sandbox: Sandbox, kind: str
 ) -> None:
     face = open_client(kind, **PATIENT)
-    place = face.client._account.gate.enter()
-    cancelled(face, a_moment)
-    face.client._account.gate.leave(place)
+    gate = face.client._account.gate
+    place = gate.enter()
+    cancelled(face, lambda: until(lambda: len(gate._queue)))
+    gate.leave(place)
     assert [] == sandbox.exchanges
     assert_nothing_is_held(face, used=0)
 
@@ -79,7 +82,8 @@ def test_a_task_cancelled_before_its_retry_makes_none(
 ) -> None:
     face = open_client(kind, **PATIENT)
     sandbox.script(Fault.error(500))
-    cancelled(face, a_moment)
+    account = face.client._account
+    cancelled(face, lambda: until(lambda: account.window.times and account.gate._free))
     assert_nothing_is_held(face, used=1)
     assert 2 == len(sandbox.exchanges)
 
