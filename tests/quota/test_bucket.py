@@ -83,6 +83,14 @@ def test_for_its_turn_only_those_ahead_and_before_need_room(
     assert before > at - 2e-5 or not refill.fits(amount, before, keeping=False)
 
 
+def test_one_ahead_at_the_very_moment_counts_although_floats_round_it_later() -> None:
+    limit = Bucket(4.0, 0.05, burst=2.0)
+    for turn, (amount, after) in enumerate([(1.5, 0.01875), (0.25, 0.03125)]):
+        limit.uses.book(Use(amount, UNIX + after, turn))
+    at = limit.earliest(1.5, UNIX + 0.01875, UNIX, Ahead(2))
+    assert pytest.approx(0.034375, abs=1e-6) == at - UNIX
+
+
 @given(
     st.sampled_from([0.0, UNIX]),
     st.lists(

@@ -112,7 +112,8 @@ class Bucket:
         size = self._size * pace
         at = max(start - now, full + need - size)
         for use in self.uses.beyond(start):
-            if use.at - now > at:
+            # One at the very moment may seem to come after it, by what floats cannot tell apart.
+            if use.at - now > at + grain(use.at):
                 break
             if ahead(use):
                 full = max(full, use.at - now) + use.amount * pace
