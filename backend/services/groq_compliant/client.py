@@ -18,12 +18,10 @@ from ..llm.arguments import count, seconds
 from ..llm.budget import DailyBudget
 from ..llm.cache import Cache
 from ..llm.dialects import groq
-from ..llm.errors import ConfigurationError
 from ..llm.forks import reset_in_child
 from ..llm.journey import Terms
 from ..llm.keys import MINUTE, KeyRing
 from ..llm.per_loop import PerLoop
-from ..llm.structured import Schema
 from ..llm.types import Message, Reply, Request
 from .given import keys_in, limit_of_all, patience, request_of, settings, store_at, tally_at
 
@@ -134,12 +132,7 @@ class CompliantClient(ABC):
         satisfied it.
         """
         request = request_of(messages, model, temperature, max_tokens, provider_options)
-        try:
-            compiled = Schema.of(schema)
-        except ValueError as error:
-            raise ConfigurationError(str(error)) from error
-        wanted = turns.Wanted(compiled, self._knobs.LLM_MAX_REPAIRS, self._knobs.LLM_COERCE)
-        way = partial(turns.structured, request, wanted)
+        way = partial(turns.structured, request, turns.Wanted.of(schema, self._knobs))
         return await drive.arun(flow.travel(self._terms(), self._ring, way), self)
 
     @abstractmethod

@@ -23,7 +23,6 @@ from .journey import Terms
 from .knobs import Knobs
 from .sdk_client import SdkClient
 from .stores import open_store
-from .structured import Schema
 from .turns import Wanted
 from .types import Flow, Message, Provider, Reply, Request
 from .window import WindowedClient
@@ -238,7 +237,7 @@ class EngineClient(WindowedClient):
         )
         if temperature is None:
             request = replace(request, temperature=STRUCTURED_TEMPERATURE)
-        wanted = self._wanted(schema)
+        wanted = Wanted.of(schema, self._knobs, plain=not self._is_real)
         way = partial(turns.structured, request, wanted)
         value, _ = yield from flow.travel(self._terms(timeout, max_retries), self._account, way)
         return value
@@ -274,14 +273,6 @@ class EngineClient(WindowedClient):
             defaulted=frozenset(name for name, value in given.items() if value is None),
             options=further,
         )
-
-    def _wanted(self, schema: Any) -> Wanted:
-        try:
-            compiled = Schema.of(schema)
-        except ValueError as error:
-            raise ConfigurationError(str(error)) from error
-        knobs = self._knobs
-        return Wanted(compiled, knobs.LLM_MAX_REPAIRS, knobs.LLM_COERCE, plain=not self._is_real)
 
     def _travel(self, request: Request, terms: Terms) -> Flow[Reply]:
         return flow.travel(terms, self._account, partial(flow.answer, request))

@@ -18,6 +18,7 @@ from typing import Any
 
 from . import flow, models
 from .errors import (
+    ConfigurationError,
     ContextLengthError,
     InvalidRequestError,
     LLMError,
@@ -25,6 +26,7 @@ from .errors import (
     TruncatedError,
 )
 from .journey import Journey
+from .knobs import Knobs
 from .structured import (
     Answered,
     Faulty,
@@ -68,6 +70,15 @@ class Wanted:
     coerce: bool = True
     #: Ask in words alone, as a test's stand-in for an SDK expects.
     plain: bool = False
+
+    @classmethod
+    def of(cls, spec: Any, knobs: Knobs, *, plain: bool = False) -> Wanted:
+        """What *spec* asks for, as far as the knobs go; ConfigurationError if it is no schema."""
+        try:
+            schema = Schema.of(spec)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+        return cls(schema, knobs.LLM_MAX_REPAIRS, knobs.LLM_COERCE, plain)
 
 
 @dataclass(frozen=True)
