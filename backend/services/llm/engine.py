@@ -74,7 +74,10 @@ class EngineClient(WindowedClient):
 
     @property
     def _is_real(self) -> bool:
-        return type(self.client).__module__.partition(".")[0] == self._sdk_package
+        return self._is_of_the_sdk(self.client)
+
+    def _is_of_the_sdk(self, thing: Any) -> bool:
+        return type(thing).__module__.partition(".")[0] == self._sdk_package
 
     def _borrowed(self) -> AbstractContextManager[Any]:
         """Lend the SDK's client for one call; it is built anew after `close`, and in a child."""
@@ -115,7 +118,7 @@ class EngineClient(WindowedClient):
     def _adopted(self, sdk: Any) -> Any:
         """Have a real SDK client closed when nobody uses this one any more, or at exit."""
         self._held = None
-        if type(sdk).__module__.partition(".")[0] == self._sdk_package:
+        if self._is_of_the_sdk(sdk):
             self._held = SdkClient(sdk)
             weakref.finalize(self, self._held.let_go)
         return sdk
