@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import certifi
 import pytest
 
 import config
@@ -19,16 +18,6 @@ from services.llm.knobs import Knobs
 from tests.compliant.ring import make
 from tests.compliant.shell import SCRIPT, Run
 from tests.compliant.support import KEYS, Clock
-
-
-@pytest.fixture(scope="session")
-def one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trust store that loads at once, where nothing is reached by TLS anyway."""
-    end = "-----END CERTIFICATE-----\n"
-    first, *_ = Path(certifi.where()).read_text(encoding="ascii").split(end)
-    file = tmp_path_factory.mktemp("trust") / "one.pem"
-    file.write_text(first[first.index("-----BEGIN") :] + end, encoding="ascii")
-    return file
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import certifi
 import pytest
 
 from sandbox import Sandbox
@@ -17,16 +16,6 @@ from tests.wire.clock import VirtualTime
 from tests.wire.faces import KINDS, Face, settings
 
 OpenFace = Callable[..., Face]
-
-
-@pytest.fixture(scope="session")
-def one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trust store that loads at once, where nothing is reached by TLS anyway."""
-    end = "-----END CERTIFICATE-----\n"
-    first, *_ = Path(certifi.where()).read_text(encoding="ascii").split(end)
-    file = tmp_path_factory.mktemp("trust") / "one.pem"
-    file.write_text(first[first.index("-----BEGIN") :] + end, encoding="ascii")
-    return file
 
 
 @pytest.fixture(autouse=True)
