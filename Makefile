@@ -76,7 +76,7 @@ define install
 	'(python3-venv on Debian and Ubuntu)' >&2; exit 1; }
 @[ "$$($(2)/bin/python -c $(PRINT_VERSION) 2>&1)" = "$$($(1) -c $(PRINT_VERSION))" ] || \
 	$(1) -m venv --clear $(2)
-$(2)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(3)
+$(2)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(3)
 @touch $@
 endef
 
