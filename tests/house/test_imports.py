@@ -15,7 +15,7 @@ BACKEND = Path(__file__).parents[2] / "backend"
 # From the bottom up. A module imports from rows below its own, never from its own row or above;
 # a package stands here as one module, and inside it imports are free.
 ROWS: tuple[frozenset[str], ...] = (
-    frozenset({"services", "services.llm"}),
+    frozenset({"services", "services.llm", "services.llm.runtime"}),
     frozenset({"services.llm.types"}),
     frozenset(
         {
@@ -40,6 +40,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.per_loop",
             "services.llm.quota",
             "services.llm.retry",
+            "services.llm.runtime.watchdog",
             "services.llm.sdk_client",
             "services.llm.stores",
             "services.llm.structured",

@@ -1,0 +1,1 @@
+"""What the engine runs on: threads and timers of its own."""
