@@ -23,9 +23,9 @@ and `retry-after=...` (sent as it is; `date:30` is an HTTP-date 30 s ahead), as 
 """
 
 from .durations import retry_after_date
-from .exchanges import Exchange
+from .faults import Answer, Fault, Step
+from .journal import Exchange
 from .limits import Limits
-from .server import Sandbox
-from .steps import Answer, Fault, Step
+from .server.sandbox import Sandbox
 
 __all__ = ["Answer", "Exchange", "Fault", "Limits", "Sandbox", "Step", "retry_after_date"]

@@ -8,9 +8,9 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from .exchanges import Exchange
+from .journal import Exchange
 from .limits import Limits
-from .server import Sandbox
+from .server.sandbox import Sandbox
 
 _PLANS = {"free": Limits.free(), "developer": Limits.developer(), "none": None}
 
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 def _print_exchange(exchange: Exchange) -> None:
     what = f"{exchange.provider or '-'} {exchange.operation} {exchange.model or '-'}"
     used = f"{exchange.input_tokens}+{exchange.output_tokens} tokens"
-    print(f"{what} -> {exchange.status or 'no reply'}, {used}", flush=True)
+    print(f"{what} -> {exchange.status or 'no response'}, {used}", flush=True)
 
 
 if __name__ == "__main__":

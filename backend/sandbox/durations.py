@@ -26,7 +26,7 @@ def go_duration(seconds: float) -> str:
 
 
 def retry_after_date(seconds: float) -> Callable[[float], str]:
-    """A Retry-After as HTTP-date, `seconds` (whole) after the wall clock as of the reply."""
+    """A Retry-After as HTTP-date, `seconds` (whole) after the wall clock as of the response."""
     return lambda now: formatdate(now + seconds, usegmt=True)
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from .durations import retry_after_date
-from .steps import UNSET, Answer, Fault, RetryAfter, Step
+from .faults import UNSET, Answer, Fault, RetryAfter, Step
 
 PREFIX = "sandbox/"
 Options = dict[str, str]

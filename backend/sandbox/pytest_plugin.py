@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .server import Sandbox
+from .server.sandbox import Sandbox
 
 
 @pytest.fixture

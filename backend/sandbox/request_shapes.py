@@ -106,7 +106,7 @@ _SHAPES: dict[Shape, Any] = {
 }
 
 
-def misshapen(body: Any, shape: Shape) -> tuple[tuple[str, ...], str] | None:
+def shape_error(body: Any, shape: Shape) -> tuple[tuple[str, ...], str] | None:
     """The path and the description of the first thing of a wrong type in a body, or None."""
     error = next(iter(_validator(shape).iter_errors(body)), None)
     return None if error is None else (tuple(map(str, error.instance_path)), str(error.message))

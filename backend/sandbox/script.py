@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 
+from .faults import Step
 from .model_names import is_scripted, step_named
-from .steps import Step
 
 
 class Script:

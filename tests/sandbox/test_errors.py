@@ -156,6 +156,43 @@ def test_a_retry_after_is_sent_as_it_is(
         assert text == caught.value.response.headers["retry-after"]
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [(30, "30"), (0, "0"), (2.5, "2.5"), (30.0, "30"), (86_400_000.0, "86400000")],
+)
+def test_a_retry_after_may_be_a_number_of_seconds(
+    sandbox: Sandbox, groq_client: groq.Groq, given: float, sent: str
+) -> None:
+    sandbox.script(Fault.rate_limited(given), Fault.error(503, retry_after=given))
+    for status in (429, 503):
+        with pytest.raises(groq.APIStatusError) as caught:
+            ask(groq_client)
+        response = caught.value.response
+        assert (status, sent) == (response.status_code, response.headers["retry-after"])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("retry_after", True),
+        ("retry_after", [1]),
+        ("retry_after", "1\r\nx: y"),
+        ("status", 99),
+        ("status", "503"),
+        ("headers", {"x": 1}),
+        ("headers", {"a b": "1"}),
+        ("headers", {"x": "\u20ac"}),
+        ("body", "text"),
+        ("silence", -1),
+        ("drip", 1.5),
+        ("cut", 2),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_where_the_fault_is_made(field: str, value: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=rf"Fault\({field}="):
+        Fault(**{field: value})
+
+
 def test_a_retry_after_date_is_computed_from_the_wall_clock(
     make_bedrock: Callable[..., Any],
 ) -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from sandbox import Answer, Fault, Step
+from sandbox.faults import UNSET
 from sandbox.model_names import step_named
 from sandbox.script import Script
-from sandbox.steps import UNSET
 
 NAMES: dict[str, Step] = {
     "sandbox/ok": Answer(),

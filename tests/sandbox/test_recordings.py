@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from sandbox import Answer, Fault, Limits
-from sandbox.desk import Desk
 from sandbox.durations import go_duration
-from sandbox.wire import Inbound, Reply
+from sandbox.handler import Handler
+from sandbox.http_types import HttpRequest, HttpResponse
 
 FOLDER = os.environ.get("LLM_RECORDINGS", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="LLM_RECORDINGS names no folder of recordings")
@@ -42,13 +42,14 @@ def replies(provider: str, keep: Callable[[dict[str, Any]], bool]) -> Iterator[A
 
 def answer(
     path: str, body: Any, step: Answer | Fault | None = None, limits: Limits | None = None
-) -> Reply:
+) -> HttpResponse:
     """The sandbox's reply, with no server between."""
-    desk = Desk(limits, None, lambda: 0.0, lambda: 0.0, date(2024, 1, 1))
+    handler = Handler(limits, None, lambda: 0.0, lambda: 0.0, date(2024, 1, 1))
     if step is not None:
-        desk.script.add((step,), None)
+        handler.script.add((step,), None)
     headers = {"authorization": "Bearer k"}
-    return desk.receive(Inbound("POST", path, headers, json.dumps(body).encode()), 1).reply
+    request = HttpRequest("POST", path, headers, json.dumps(body).encode())
+    return handler.receive(request, 1).response
 
 
 def keys(value: Any, prefix: str = "") -> set[str]:
@@ -112,7 +113,7 @@ def test_recorded_reset_times_are_written_as_ours_are() -> None:
 
 
 def test_recorded_groq_429s_have_the_waits_that_our_formula_gives() -> None:
-    from sandbox.groq_errors import rate_limited
+    from sandbox.groq.errors import rate_limited
     from sandbox.limits import Limit, Refusal
 
     seen = 0
@@ -210,7 +211,7 @@ def test_invoke_answers_are_shaped_like_recorded_ones(family: str, model: str, b
 
 
 def test_recorded_bedrock_errors_have_our_error_types() -> None:
-    from sandbox.bedrock_errors import exception
+    from sandbox.bedrock.errors import exception
 
     seen = set()
     for recording in recordings("bedrock"):

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.desk import Desk, Visit
-from sandbox.wire import Inbound
+from sandbox.handler import Handled, Handler
+from sandbox.http_types import HttpRequest
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -85,10 +85,10 @@ REQUESTS: list[tuple[str, Any]] = [
 ]
 
 
-def receive(path: str, body: bytes, method: str = "POST") -> Visit:
-    desk = Desk(None, None, lambda: 0.0, lambda: 0.0, date(2026, 11, 22))
+def receive(path: str, body: bytes, method: str = "POST") -> Handled:
+    handler = Handler(None, None, lambda: 0.0, lambda: 0.0, date(2026, 11, 22))
     headers = {"authorization": "Bearer k"}
-    return desk.receive(Inbound(method, path, headers, body), 1)
+    return handler.receive(HttpRequest(method, path, headers, body), 1)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -119,23 +119,23 @@ def test_any_value_in_any_place_is_answered_with_200_or_400(
 ) -> None:
     path, body = request
     place = data.draw(st.sampled_from(places(body)))
-    visit = receive(path, json.dumps(replaced(body, place, value)).encode())
-    assert visit.reply.status in (200, 400, 404)
-    assert json.loads(visit.reply.body)
+    handled = receive(path, json.dumps(replaced(body, place, value)).encode())
+    assert handled.response.status in (200, 400, 404)
+    assert json.loads(handled.response.body)
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([path for path, _ in REQUESTS]))
 def test_any_bytes_are_answered_with_an_error(body: bytes, path: str) -> None:
-    assert receive(path, body).reply.status in (400, 404)
+    assert receive(path, body).response.status in (400, 404)
 
 
 @settings(deadline=None)
 @given(st.text(max_size=40), st.sampled_from(["GET", "POST", "DELETE", "HEAD"]))
 def test_any_path_is_answered(path: str, method: str) -> None:
-    assert 200 <= receive("/" + path, b"{}", method).reply.status < 500
+    assert 200 <= receive("/" + path, b"{}", method).response.status < 500
 
 
 def test_the_requests_that_are_mutilated_here_are_good_ones() -> None:
-    replies = [receive(path, json.dumps(body).encode()).reply for path, body in REQUESTS]
+    replies = [receive(path, json.dumps(body).encode()).response for path, body in REQUESTS]
     assert [200] * len(REQUESTS) == [reply.status for reply in replies]

@@ -5,8 +5,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from sandbox.pattern_text import matching
-from sandbox.schema_answer import UnsatisfiableError, example
+from sandbox.schema.example import UnsatisfiableError, example
+from sandbox.schema.patterns import matching
 
 NODE = {
     "type": "object",

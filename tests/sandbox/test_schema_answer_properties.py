@@ -8,7 +8,7 @@ import jsonschema_rs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.schema_answer import UnsatisfiableError, example
+from sandbox.schema.example import UnsatisfiableError, example
 
 KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
     "string": st.fixed_dictionaries(

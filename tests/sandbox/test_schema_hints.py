@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.schema_answer import example
-from sandbox.schema_hints import heeded
+from sandbox.schema.example import example
+from sandbox.schema.hints import with_hints
 
 
 @pytest.mark.parametrize(
@@ -23,12 +23,12 @@ from sandbox.schema_hints import heeded
 )
 def test_hints_become_keywords(description: str, keywords: dict[str, Any]) -> None:
     node = {"type": "string", "description": description}
-    assert {"items": [{**node, **keywords}]} == heeded({"items": [node]})
+    assert {"items": [{**node, **keywords}]} == with_hints({"items": [node]})
 
 
 def test_a_keyword_that_is_there_wins() -> None:
     node = {"minimum": 5, "description": "(minimum: 1)"}
-    assert node == heeded(node)
+    assert node == with_hints(node)
 
 
 def test_an_answer_heeds_its_description() -> None:
@@ -42,4 +42,4 @@ def test_hints_that_cannot_be_followed_are_let_be() -> None:
 
 def test_a_description_inside_a_value_is_no_hint() -> None:
     schema = {"enum": [{"description": "(minimum: 1)"}], "default": {"description": "(format: x)"}}
-    assert schema == heeded(schema)
+    assert schema == with_hints(schema)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.schema_rules import bedrock_fault, groq_strict_fault
-from sandbox.schema_walk import recursion, resolve, subschemas
+from sandbox.schema.rules import bedrock_fault, groq_strict_fault
+from sandbox.schema.walk import recursion, resolve, subschemas
 
 
 def closed(required: Any = None, **properties: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from sandbox import Answer, Exchange, Fault, Sandbox
-from sandbox.exchanges import Log
+from sandbox.journal import Journal
 
 GPT = "openai/gpt-oss-120b"
 CHAT = "/openai/v1/chat/completions"
@@ -224,12 +224,12 @@ def test_waiting_for_requests_that_do_not_come_times_out() -> None:
 
 
 def test_the_log_forgets_amendments_to_what_was_cleared() -> None:
-    log = Log()
-    log.add(1, Exchange("groq", "chat", "/", None, None, {}, None, 1, 0.0))
-    log.clear()
-    log.amend(1, status=200)
-    assert [] == log.snapshot()
-    assert log.find(1) is None
+    journal = Journal()
+    journal.add(1, Exchange("groq", "chat", "/", None, None, {}, None, 1, 0.0))
+    journal.clear()
+    journal.amend(1, status=200)
+    assert [] == journal.snapshot()
+    assert journal.find(1) is None
 
 
 def test_latency_comes_before_every_answer() -> None:

@@ -7,7 +7,7 @@ import jsonschema_rs
 import pytest
 from hypothesis import given, settings
 
-from sandbox.schema_rules import bedrock_fault, groq_strict_fault
+from sandbox.schema.rules import bedrock_fault, groq_strict_fault
 from services.llm.structured import (
     Answered,
     Rewritten,

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandbox.schema_rules import bedrock_fault, groq_strict_fault
+from sandbox.schema.rules import bedrock_fault, groq_strict_fault
 from services.llm.structured import Answered, Rewritten, Schema, Target, judge, rewrite
 from tests.structured.strategies import JSON_VALUES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox import Fault, Sandbox, retry_after_date
-from sandbox.steps import RetryAfter
+from sandbox.faults import RetryAfter
 from services import llm_client
 from services.llm_client import ProviderUnavailableError, RateLimitError
 from tests.wire.clock import VirtualTime

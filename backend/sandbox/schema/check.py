@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from .schema_walk import subschemas
+from .walk import subschemas
 
 BASE = "urn:sandbox:schema"
 _DIALECTS = {

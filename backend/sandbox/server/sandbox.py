@@ -18,12 +18,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from ..faults import Step
+from ..handler import Handled, Handler, LimitsSetting
+from ..http_types import HttpRequest
+from ..journal import Exchange
 from .delivery import deliver
-from .desk import Desk, LimitsSetting, Visit
-from .exchanges import Exchange
 from .protocol import ClientGoneError, Connection, SandboxProtocol, connection_of
-from .steps import Step
-from .wire import Inbound
 
 KNOWN_UNTIL = date(2026, 11, 22)  # the day whose catalogue is served unless `today` says another
 
@@ -53,7 +53,7 @@ class Sandbox:
         on_exchange: Callable[[Exchange], None] | None = None,
     ) -> None:
         self._on_exchange = on_exchange
-        self._desk = Desk(limits, keys, clock, wall_clock, today)
+        self._handler = Handler(limits, keys, clock, wall_clock, today)
         self._latency = latency
         self._host = host
         self._port = port
@@ -76,28 +76,28 @@ class Sandbox:
     @property
     def limits(self) -> LimitsSetting:
         """The limits in force; setting them empties the buckets."""
-        return self._desk.limits
+        return self._handler.limits
 
     @limits.setter
     def limits(self, limits: LimitsSetting) -> None:
-        self._desk.limits = limits
+        self._handler.limits = limits
 
     @property
     def exchanges(self) -> list[Exchange]:
         """Every request seen so far, in order of arrival: a snapshot."""
-        return self._desk.log.snapshot()
+        return self._handler.journal.snapshot()
 
     def script(self, *steps: Step | None, model: str | None = None) -> None:
         """Queue a step for each of the next model requests; None answers normally."""
-        self._desk.script.add(steps, model)
+        self._handler.script.add(steps, model)
 
     def clear(self) -> None:
         """Forget exchanges, scripted steps and what was used of the limits."""
-        self._desk.clear()
+        self._handler.clear()
 
     def wait_for(self, count: int, timeout: float = 10.0) -> list[Exchange]:
         """Block until `count` requests have arrived; TimeoutError after `timeout` seconds."""
-        return self._desk.log.wait_for(count, timeout)
+        return self._handler.journal.wait_for(count, timeout)
 
     def start(self) -> Sandbox:
         """Listen, on the port it had before if any; raises OSError where the port is taken."""
@@ -198,28 +198,28 @@ class Sandbox:
             body = await request.body()
         except ClientDisconnect:  # it left before the request was whole: there is nobody to answer
             return
-        inbound = Inbound(request.method, scope["path"], dict(request.headers), body)
-        visit = self._desk.receive(inbound, connection.ordinal)
-        await self._deliver(visit, connection, send)
+        http_request = HttpRequest(request.method, scope["path"], dict(request.headers), body)
+        handled = self._handler.receive(http_request, connection.ordinal)
+        await self._deliver(handled, connection, send)
         # Read again, since what became of it was filled in while it was sent.
-        exchange = self._desk.log.find(visit.number)
+        exchange = self._handler.journal.find(handled.number)
         if self._on_exchange is not None and exchange is not None:
             self._on_exchange(exchange)
 
-    async def _deliver(self, visit: Visit, connection: Connection, send: Send) -> None:
+    async def _deliver(self, handled: Handled, connection: Connection, send: Send) -> None:
         status: int | None = None
 
         async def send_and_book(message: MutableMapping[str, Any]) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._desk.dispatched(visit, status)
+                self._handler.dispatched(handled, status)
             await send(message)
 
         try:
             if self._latency:
                 await connection.pause(self._latency)
-            await deliver(visit.reply, visit.fault, connection, send_and_book)
+            await deliver(handled.response, handled.fault, connection, send_and_book)
         except ClientGoneError:
             if status is None:
-                self._desk.dispatched(visit, None)
+                self._handler.dispatched(handled, None)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .steps import Step
-from .wire import Provider
+from .faults import Step
+from .http_types import Provider
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Exchange:
     output_tokens: int = 0
 
 
-class Log:
+class Journal:
     """Exchanges by number, in order of arrival; may be used from any thread."""
 
     def __init__(self) -> None:

@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .answers import Ask, Completion, tokens
-from .bedrock_converse import REFUSES_PREFILL, check_sampling
-from .bedrock_errors import invalid
-from .catalogue_bedrock import BedrockModel
-from .prompts import conversation, schema_in
-from .request_shapes import misshapen
-from .schema_rules import bedrock_fault
-from .wire import Reply, json_reply
+from ..completion import Completion, ModelRequest, tokens
+from ..http_types import HttpResponse, json_response
+from ..messages import conversation, schema_in
+from ..request_shapes import shape_error
+from ..schema.rules import bedrock_fault
+from .catalogue import BedrockModel
+from .converse import REFUSES_PREFILL, check_sampling
+from .errors import invalid
 
 # family: required keys, optional keys; the service refuses any other
 _FIELDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
@@ -57,7 +57,7 @@ _CLAUDE_STOP = {
 }
 
 
-def read_invoke(body: Any, model: BedrockModel) -> Ask:
+def read_invoke(body: Any, model: BedrockModel) -> ModelRequest:
     """What the request asks for; raises RefusedError where `model` does not serve it."""
     if model.family not in _FIELDS:
         raise invalid(
@@ -72,7 +72,7 @@ def read_invoke(body: Any, model: BedrockModel) -> Ask:
     faults = [f"#: required key [{key}] not found" for key in sorted(required - keys)]
     extra = sorted(keys - required - optional)
     faults += [f"#: extraneous key [{key}] is not permitted" for key in extra]
-    wrong = misshapen(body, "claude" if model.family == "claude" else "prompt")
+    wrong = shape_error(body, "claude" if model.family == "claude" else "prompt")
     if wrong is not None and not faults:
         faults.append(f"#/{'/'.join(wrong[0])}: {wrong[1]}")
     if faults:
@@ -86,10 +86,10 @@ def read_invoke(body: Any, model: BedrockModel) -> Ask:
 
 def _read_prompt(
     body: Mapping[str, Any], model: BedrockModel, limit: str, turn: re.Pattern[str]
-) -> Ask:
+) -> ModelRequest:
     prompt = body["prompt"]
     turns = turn.findall(prompt)
-    return Ask(
+    return ModelRequest(
         prompt=turns[-1] if turns else prompt,
         input_tokens=tokens(prompt),
         max_tokens=_checked_max_tokens(body.get(limit), limit, model),
@@ -98,7 +98,7 @@ def _read_prompt(
     )
 
 
-def _read_claude(body: Mapping[str, Any], model: BedrockModel) -> Ask:
+def _read_claude(body: Mapping[str, Any], model: BedrockModel) -> ModelRequest:
     messages = body["messages"]
     for index, message in enumerate(messages):
         if message["role"] not in ("user", "assistant"):
@@ -159,7 +159,7 @@ def _malformed(faults: str) -> Exception:
     return invalid(f"Malformed input request: {faults}, please reformat your input and try again.")
 
 
-def invoke_reply(done: Completion, model: BedrockModel, number: int) -> Reply:
+def invoke_response(done: Completion, model: BedrockModel, number: int) -> HttpResponse:
     """The 200 of InvokeModel in the family's form, with the token counts in headers."""
     writers = {"claude": _claude_body, "llama": _llama_body, "mistral": _mistral_body}
     payload = writers[model.family](done, model, number)
@@ -179,7 +179,7 @@ def invoke_reply(done: Completion, model: BedrockModel, number: int) -> Reply:
         "x-amzn-bedrock-output-token-count": str(done.output_tokens),
         "x-amzn-bedrock-invocation-latency": str(1 + 2 * done.output_tokens),
     }
-    return json_reply(200, payload, headers if "usage" not in done.without else {})
+    return json_response(200, payload, headers if "usage" not in done.without else {})
 
 
 def _claude_body(done: Completion, model: BedrockModel, number: int) -> dict[str, Any]:

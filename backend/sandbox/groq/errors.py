@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .durations import go_duration
-from .limits import Limit, Refusal
-from .steps import Fault
-from .wire import RefusedError, Reply, json_reply
+from ..durations import go_duration
+from ..faults import Fault
+from ..http_types import HttpResponse, RefusedError, json_response
+from ..limits import Limit, Refusal
 
 INVALID = "invalid_request_error"
 _SERVER = "internal_server_error"
@@ -111,10 +111,10 @@ _BY_STATUS: dict[int, tuple[str, str | None, str]] = {
 
 def error(
     status: int, message: str, *, kind: str = INVALID, code: str | None = None, **more: Any
-) -> Reply:
+) -> HttpResponse:
     """An error as Groq writes it; `more` are further members of the error object."""
     body = {"message": message, "type": kind, **({"code": code} if code else {}), **more}
-    return json_reply(status, {"error": body})
+    return json_response(status, {"error": body})
 
 
 def invalid(message: str, **more: Any) -> RefusedError:
@@ -122,13 +122,13 @@ def invalid(message: str, **more: Any) -> RefusedError:
     return RefusedError(error(400, message, **more))
 
 
-def named(code: str, model: str, message: str | None = None, **more: Any) -> Reply:
+def named(code: str, model: str, message: str | None = None, **more: Any) -> HttpResponse:
     """The error of a known code about a model."""
     status, kind, text = _BY_CODE[code]
     return error(status, message or text.format(model=model), kind=kind, code=code, **more)
 
 
-def rate_limited(refusal: Refusal, model: str, organisation: str) -> Reply:
+def rate_limited(refusal: Refusal, model: str, organisation: str) -> HttpResponse:
     """The 429 or 413 of a limit, word for word in form; `retry-after` is rounded up."""
     limit = refusal.limit
     kind = "requests" if limit.unit == "requests" else "tokens"
@@ -154,26 +154,32 @@ def rate_limited(refusal: Refusal, model: str, organisation: str) -> Reply:
         f"{_UPGRADE}"
     )
     # Whole seconds, rounded up: recorded as `7` for 6.98s, and as `1` for 329.999999ms.
-    reply = error(429, message, kind=kind, code="rate_limit_exceeded")
-    return Reply(
-        reply.status, reply.body, {**reply.headers, "retry-after": str(math.ceil(refusal.wait))}
+    response = error(429, message, kind=kind, code="rate_limit_exceeded")
+    return HttpResponse(
+        response.status,
+        response.body,
+        {**response.headers, "retry-after": str(math.ceil(refusal.wait))},
     )
 
 
-def of_fault(fault: Fault, model: str, organisation: str) -> Reply:
+def of_fault(fault: Fault, model: str, organisation: str) -> HttpResponse:
     """The error that a scripted fault asks for."""
     more: Mapping[str, Any] = {}
     if fault.failed_generation is not None:
         more = {"failed_generation": fault.failed_generation}
     if fault.code == "request_too_large" or (fault.code is None and fault.status == 413):
-        return _as_told(rate_limited(Refusal(_MINUTE, 0, 9_000), model, organisation), fault)
+        return _with_message(rate_limited(Refusal(_MINUTE, 0, 9_000), model, organisation), fault)
     if fault.code in _BY_CODE:
-        reply = named(fault.code, model, fault.message, **more)
-        return reply if fault.status is None else Reply(fault.status, reply.body, reply.headers)
+        response = named(fault.code, model, fault.message, **more)
+        return (
+            response
+            if fault.status is None
+            else HttpResponse(fault.status, response.body, response.headers)
+        )
     status = fault.status or 500
     # A client may read the wait from the header or from the message: the two must not differ.
     if status == 429 and fault.code is None:
-        return _as_told(_rate_limit_fault(fault, model, organisation), fault)
+        return _with_message(_rate_limit_fault(fault, model, organisation), fault)
     kind, code, message = _BY_STATUS.get(
         status, (_SERVER if status >= 500 else INVALID, None, f"Error {status}")
     )
@@ -186,31 +192,31 @@ def of_fault(fault: Fault, model: str, organisation: str) -> Reply:
     )
 
 
-def _rate_limit_fault(fault: Fault, model: str, organisation: str) -> Reply:
+def _rate_limit_fault(fault: Fault, model: str, organisation: str) -> HttpResponse:
     """A 429 whose message fits the fault's Retry-After, where that is a number."""
     wait = _seconds(fault.retry_after)
     limit = _MINUTE if wait < 60 else _DAY
     requested = max(1, math.ceil(round(wait * 100, 3)))
-    reply = rate_limited(Refusal(limit, limit.amount, requested), model, organisation)
-    headers = {name: value for name, value in reply.headers.items() if name != "retry-after"}
-    return Reply(reply.status, reply.body, headers)
+    response = rate_limited(Refusal(limit, limit.amount, requested), model, organisation)
+    headers = {name: value for name, value in response.headers.items() if name != "retry-after"}
+    return HttpResponse(response.status, response.body, headers)
 
 
-def _as_told(reply: Reply, fault: Fault) -> Reply:
+def _with_message(response: HttpResponse, fault: Fault) -> HttpResponse:
     if fault.message is None:
-        return reply
-    return error(reply.status, fault.message, kind="tokens", code="rate_limit_exceeded")
+        return response
+    return error(response.status, fault.message, kind="tokens", code="rate_limit_exceeded")
 
 
 def _seconds(retry_after: object) -> float:
     try:
-        seconds = float(retry_after) if isinstance(retry_after, str) else 1.0
+        seconds = float(retry_after) if isinstance(retry_after, (str, int, float)) else 1.0
     except ValueError:  # a date or garbage says nothing that the message could repeat
         return 1.0
     return seconds if 0 < seconds < 86_400 else 1.0
 
 
-def unknown_url(method: str, path: str) -> Reply:
+def unknown_url(method: str, path: str) -> HttpResponse:
     """The 404 of a path that is not served."""
     message = (
         f"Unknown request URL: {method} {path}. Please check the URL for typos, "

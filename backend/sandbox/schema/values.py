@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from .pattern_text import matching
-from .schema_parts import Parts
+from .parts import Parts
+from .patterns import matching
 
 _FILLER = "text"
 # One value of each format that JSON Schema 2020-12 names.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .answers import Ask
-from .catalogue_groq import GroqModel
-from .groq_errors import invalid
-from .prompts import conversation, schema_in, texts_of
-from .request_shapes import misshapen
-from .schema_rules import groq_strict_fault
+from ..completion import ModelRequest
+from ..messages import conversation, schema_in, texts_of
+from ..request_shapes import shape_error
+from ..schema.rules import groq_strict_fault
+from .catalogue import GroqModel
+from .errors import invalid
 
 # `developer` is OpenAI's newer word for `system`, `function` its older one for `tool`.
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -64,9 +64,9 @@ _RANGES: dict[str, tuple[int, int]] = {
 }
 
 
-def read_chat(body: Any, model: GroqModel) -> Ask:
+def read_chat(body: Any, model: GroqModel) -> ModelRequest:
     """What the request asks for; raises RefusedError where `model` does not serve it."""
-    wrong = misshapen(body, "groq chat")
+    wrong = shape_error(body, "groq chat")
     if wrong is not None:
         where, message = wrong
         raise invalid(f"'{'.'.join(where) or 'body'}' : {message}", param=".".join(where))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from .schema_walk import Path, pointer, recursion, resolve, subschemas, types_of
+from .walk import Path, pointer, recursion, resolve, subschemas, types_of
 
 _ANNOTATIONS = frozenset(
     {"title", "description", "examples", "$schema", "$id", "$comment", "$defs", "definitions"}

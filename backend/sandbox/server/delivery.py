@@ -1,31 +1,31 @@
-"""Sends a reply, as well or as badly as a fault says."""
+"""Sends a response, as well or as badly as a fault says."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from ..faults import Fault
+from ..http_types import HttpResponse
 from .protocol import ClientGoneError, Connection
-from .steps import Fault
-from .wire import Reply
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-async def deliver(reply: Reply, fault: Fault, connection: Connection, send: Send) -> None:
-    """Send the reply as the fault says; raises ClientGoneError where the connection ends first."""
+async def deliver(response: HttpResponse, fault: Fault, connection: Connection, send: Send) -> None:
+    """Send the response as the fault says; ClientGoneError where the connection ends first."""
     if fault.silence:
         await connection.pause(fault.silence)
     # A silence may end in a hang-up: the service that dies while it works.
     if fault.hang_up:
         await (connection.reset() if fault.hang_up == "reset" else connection.close())
         raise ClientGoneError
-    headers = {"content-length": str(len(reply.body)), **reply.headers}
+    headers = {"content-length": str(len(response.body)), **response.headers}
     start = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": reply.status, "headers": start})
+    await send({"type": "http.response.start", "status": response.status, "headers": start})
     if fault.stall:
         await connection.pause(fault.stall)
-    await _send_body(reply.body, fault, connection, send)
+    await _send_body(response.body, fault, connection, send)
 
 
 async def _send_body(body: bytes, fault: Fault, connection: Connection, send: Send) -> None:

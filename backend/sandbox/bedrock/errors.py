@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .limits import Refusal
-from .steps import Fault
-from .wire import RefusedError, Reply, json_reply
+from ..faults import Fault
+from ..http_types import HttpResponse, RefusedError, json_response
+from ..limits import Refusal
 
 _BEDROCK = "http://internal.amazon.com/coral/com.amazon.bedrock/"
 _CREDENTIALS = "http://internal.amazon.com/coral/com.amazon.coral.service/"
@@ -110,12 +110,12 @@ _THROTTLED = {
 }
 
 
-def exception(name: str, message: str | None = None, status: int | None = None) -> Reply:
-    """The reply of a named exception, with its own status and message unless others are given."""
+def exception(name: str, message: str | None = None, status: int | None = None) -> HttpResponse:
+    """The response of a named exception; its own status and message where none are given."""
     own_status, own_message = _EXCEPTIONS.get(name, (400, name))
     origin = _CREDENTIALS if name in _CREDENTIAL_ERRORS else _BEDROCK
     body = {"message": own_message if message is None else message}
-    return json_reply(status or own_status, body, {"x-amzn-errortype": f"{name}:{origin}"})
+    return json_response(status or own_status, body, {"x-amzn-errortype": f"{name}:{origin}"})
 
 
 def invalid(message: str) -> RefusedError:
@@ -123,7 +123,7 @@ def invalid(message: str) -> RefusedError:
     return RefusedError(exception("ValidationException", message))
 
 
-def throttled(refusal: Refusal) -> Reply:
+def throttled(refusal: Refusal) -> HttpResponse:
     """The ThrottlingException of a limit; never with a Retry-After."""
     message = _THROTTLED.get(
         refusal.limit.name, "Too many tokens, please wait before trying again."
@@ -131,7 +131,7 @@ def throttled(refusal: Refusal) -> Reply:
     return exception("ThrottlingException", message)
 
 
-def of_fault(fault: Fault) -> Reply:
+def of_fault(fault: Fault) -> HttpResponse:
     """The error that a scripted fault asks for."""
     if fault.code in _BY_CODE:
         name, message = _BY_CODE[fault.code]
@@ -142,6 +142,6 @@ def of_fault(fault: Fault) -> Reply:
     # A 502 or 504 comes from in front of the service, without an error type.
     if status in _BY_STATUS:
         return exception(_BY_STATUS[status], fault.message, status)
-    return json_reply(
+    return json_response(
         status, {"message": fault.message or f"Error {status}"}
     )  # no exception has this status

@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .answers import Ask, Completion
-from .bedrock_errors import invalid
-from .catalogue_bedrock import BedrockModel
-from .prompts import conversation
-from .request_shapes import misshapen
-from .schema_rules import bedrock_fault
-from .wire import Reply, json_reply
+from ..completion import Completion, ModelRequest
+from ..http_types import HttpResponse, json_response
+from ..messages import conversation
+from ..request_shapes import shape_error
+from ..schema.rules import bedrock_fault
+from .catalogue import BedrockModel
+from .errors import invalid
 
 _STOP = {
     "stop": "end_turn",
@@ -36,9 +36,9 @@ _INVALID_VALUE = "1 validation error detected: Value '{}' at '{}' failed to sati
 _RANGES = {"temperature": (0.0, 1.0), "topP": (0.0, 1.0)}
 
 
-def read_converse(body: Any, model: BedrockModel) -> Ask:
+def read_converse(body: Any, model: BedrockModel) -> ModelRequest:
     """What the request asks for; raises RefusedError where `model` does not serve it."""
-    wrong = misshapen(body, "converse")
+    wrong = shape_error(body, "converse")
     if wrong is not None:
         where, message = wrong
         raise invalid(f"The value at {'.'.join(where) or 'the root'} is invalid: {message}")
@@ -162,7 +162,7 @@ def _text_format(body: Mapping[str, Any], model: BedrockModel) -> Any:
     return schema
 
 
-def converse_reply(done: Completion, number: int) -> Reply:
+def converse_response(done: Completion, number: int) -> HttpResponse:
     """The 200 of Converse."""
     usage: dict[str, Any] = {
         # Unlike Groq, without what came from the cache.
@@ -190,7 +190,7 @@ def converse_reply(done: Completion, number: int) -> Reply:
     ):
         if part in done.without:
             del payload[member]
-    return json_reply(200, payload)
+    return json_response(200, payload)
 
 
 def _blocks(done: Completion, number: int) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from .schema_walk import subschemas
+from .walk import subschemas
 
 _TEXTS = frozenset({"pattern", "format"})
 _JSON = frozenset(
@@ -19,7 +19,7 @@ _HINTS = re.compile(rf"\(((?:{_KEYWORD}): .*)\)", re.DOTALL)
 _BETWEEN = re.compile(rf"; (?=(?:{_KEYWORD}): )")
 
 
-def heeded(schema: Any) -> Any:
+def with_hints(schema: Any) -> Any:
     """Return a copy of *schema* in which every described constraint stands as a keyword too."""
     result = copy.deepcopy(schema)
     # Subschemas only: what looks like a description inside a const or an enum is a value.

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from .answers import MEDIA_TOKENS, Ask, tokens
+from .completion import MEDIA_TOKENS, ModelRequest, tokens
 
 _MAX_CANDIDATES = 50  # opening braces tried as the start of a schema
 _TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
@@ -22,12 +22,12 @@ def conversation(
     schema: Any,
     extra: Any = None,
     **more: Any,
-) -> Ask:
-    """The request of a conversation; `extra` costs tokens too, `more` are members of Ask."""
+) -> ModelRequest:
+    """The request of a conversation; `extra` costs tokens too, `more` are further members."""
     contents = [system, *(message.get("content") for message in messages)]
     texts = [text for content in contents for text in texts_of(content)]
     said = [texts_of(m.get("content")) for m in messages if m["role"] == "user"]
-    return Ask(
+    return ModelRequest(
         prompt=" ".join(said[-1]) if said else "",
         input_tokens=sum(map(content_tokens, contents))
         + (tokens(json.dumps(extra)) if extra else 0),

@@ -1,4 +1,4 @@
-"""The two ends of an exchange as plain values: the request that came in and the reply that goes
+"""The two ends of an exchange as plain values: the request that came in and the response that goes
 out.
 """
 
@@ -13,7 +13,7 @@ Provider = Literal["groq", "bedrock"]
 
 
 @dataclass(frozen=True)
-class Inbound:
+class HttpRequest:
     """A request as received; header names are in lower case."""
 
     method: str
@@ -23,7 +23,7 @@ class Inbound:
 
 
 @dataclass(frozen=True)
-class Target:
+class Route:
     """What a request is addressed to; `model` is None where the body names it or none is meant."""
 
     provider: Provider
@@ -32,7 +32,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Reply:
+class HttpResponse:
     """A whole HTTP response, before any fault in its delivery."""
 
     status: int
@@ -41,14 +41,16 @@ class Reply:
 
 
 class RefusedError(Exception):
-    """A request that the provider does not serve; carries the reply that says so."""
+    """A request that the provider does not serve; carries the response that says so."""
 
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.status, reply.body)
-        self.reply = reply
+    def __init__(self, response: HttpResponse) -> None:
+        super().__init__(response.status, response.body)
+        self.response = response
 
 
-def json_reply(status: int, payload: Any, headers: Mapping[str, str] | None = None) -> Reply:
+def json_response(
+    status: int, payload: Any, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
     """A JSON response, compact and in UTF-8, as both providers write it."""
     body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-    return Reply(status, body, {"content-type": "application/json", **(headers or {})})
+    return HttpResponse(status, body, {"content-type": "application/json", **(headers or {})})

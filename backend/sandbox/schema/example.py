@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from .schema_check import BASE, Checker
-from .schema_hints import heeded
-from .schema_parts import Parts
-from .schema_values import numbers, strings
-from .schema_walk import resolve
+from .check import BASE, Checker
+from .hints import with_hints
+from .parts import Parts
+from .values import numbers, strings
+from .walk import resolve
 
 # Bounds for a schema that few values satisfy, or that doubles at every level.
 _CANDIDATES = 48  # tried per subschema
@@ -28,7 +28,7 @@ def example(schema: Any) -> Any:
     Raises UnsatisfiableError where none is found, or where the schema is not one.
     """
     try:
-        return _example(heeded(schema))
+        return _example(with_hints(schema))
     except (UnsatisfiableError, RecursionError):  # the hints may be wrong, or out of reach
         return _example(schema)
 

@@ -1,4 +1,4 @@
-"""Bedrock runtime's wire: Converse and InvokeModel under `/model/{modelId}/`."""
+"""Bedrock runtime's provider: Converse and InvokeModel under `/model/{modelId}/`."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from . import bedrock_errors as errors
-from .answers import Ask, Completion
-from .bedrock_converse import converse_reply, read_converse
-from .bedrock_invoke import invoke_reply, read_invoke
-from .catalogue_bedrock import DEFAULT_MAX_OUTPUT, BedrockModel, find_model, scripted_model
-from .limits import Level, Refusal
-from .steps import Fault
-from .wire import Inbound, RefusedError, Reply, Target
+from ..completion import Completion, ModelRequest
+from ..faults import Fault
+from ..http_types import HttpRequest, HttpResponse, RefusedError, Route
+from ..limits import Level, Refusal
+from . import errors as errors
+from .catalogue import DEFAULT_MAX_OUTPUT, BedrockModel, find_model, scripted_model
+from .converse import converse_response, read_converse
+from .invoke import invoke_response, read_invoke
 
 # Greedy, since an ARN has slashes of its own.
 _PATH = re.compile(r"^/model/(?P<model>.+)/(?P<operation>[a-z-]+)$")
 _CREDENTIAL = re.compile(r"Credential=(?P<key>[^/,\s]+)/")
 
 
-def target_of(path: str) -> Target | None:
+def route_of(path: str) -> Route | None:
     """What a path (percent-decoded) addresses, or None if it is not one of Bedrock runtime's."""
     match = _PATH.match(path)
-    return Target("bedrock", match["operation"], match["model"]) if match else None
+    return Route("bedrock", match["operation"], match["model"]) if match else None
 
 
-def credential(inbound: Inbound) -> str | None:
+def credential(http_request: HttpRequest) -> str | None:
     """The access key id of a SigV4 signature (which is not checked), or the bearer token."""
-    header = inbound.headers.get("authorization", "")
+    header = http_request.headers.get("authorization", "")
     scheme, _, rest = header.partition(" ")
     if scheme.lower() == "bearer":
         return rest.strip() or None
@@ -38,7 +38,7 @@ def credential(inbound: Inbound) -> str | None:
     return match["key"] if match else None
 
 
-def living_model(model_id: str, today: date) -> BedrockModel:
+def find_living_model(model_id: str, today: date) -> BedrockModel:
     """The model of that id on that day.
 
     Raises RefusedError for one that is unknown, past its life, or in need of a profile.
@@ -60,58 +60,58 @@ def living_model(model_id: str, today: date) -> BedrockModel:
     return model
 
 
-def ask_of(target: Target, body: Any, *, today: date, scripted: bool) -> Ask:
+def read_request(route: Route, body: Any, *, today: date, scripted: bool) -> ModelRequest:
     """What the request asks of its model; raises RefusedError as Bedrock would."""
     model = (
-        scripted_model(target.model or "", body)
+        scripted_model(route.model or "", body)
         if scripted
-        else living_model(target.model or "", today)
+        else find_living_model(route.model or "", today)
     )
-    if target.operation == "converse":
+    if route.operation == "converse":
         return read_converse(body, model)
-    if target.operation == "invoke":
+    if route.operation == "invoke":
         return read_invoke(body, model)
     raise errors.invalid(
-        f"The sandbox does not speak {target.operation} yet: use converse or invoke."
+        f"The sandbox does not speak {route.operation} yet: use converse or invoke."
     )
 
 
-def completion_reply(
-    target: Target, done: Completion, body: Any, *, number: int, now: float
-) -> Reply:
+def completion_response(
+    route: Route, done: Completion, body: Any, *, number: int, now: float
+) -> HttpResponse:
     """The 200 of a completion."""
-    if target.operation == "converse":
-        return converse_reply(done, number)
-    found = find_model(target.model or "")
-    return invoke_reply(
-        done, found[0] if found else scripted_model(target.model or "", body), number
+    if route.operation == "converse":
+        return converse_response(done, number)
+    found = find_model(route.model or "")
+    return invoke_response(
+        done, found[0] if found else scripted_model(route.model or "", body), number
     )
 
 
-def unauthorised(key: str | None) -> Reply:
+def unauthorised(key: str | None) -> HttpResponse:
     """The 403 of missing or unknown credentials."""
     return errors.exception(
         "UnrecognizedClientException" if key else "MissingAuthenticationTokenException"
     )
 
 
-def throttled(refusal: Refusal, model: str, organisation: str) -> Reply:
-    """The reply to a request that a limit does not admit."""
+def throttled(refusal: Refusal, model: str, organisation: str) -> HttpResponse:
+    """The response to a request that a limit does not admit."""
     return errors.throttled(refusal)
 
 
-def error_reply(fault: Fault, model: str, organisation: str) -> Reply:
+def error_response(fault: Fault, model: str, organisation: str) -> HttpResponse:
     """The error that a fault asks for."""
     return errors.of_fault(fault)
 
 
-def reserved_output(ask: Ask) -> int:
+def reserved_output(request: ModelRequest) -> int:
     """The output tokens that a request reserves: what it declares, else the model's maximum."""
-    return ask.max_tokens or DEFAULT_MAX_OUTPUT
+    return request.max_tokens or DEFAULT_MAX_OUTPUT
 
 
 def service_headers(number: int) -> dict[str, str]:
-    """The headers of every reply."""
+    """The headers of every response."""
     return {"x-amzn-requestid": f"5a6db0c0-0000-4000-8000-{number:012d}"}
 
 

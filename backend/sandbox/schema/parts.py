@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from .pattern_text import matching
-from .schema_walk import types_of
+from .patterns import matching
+from .walk import types_of
 
 _TYPES = ("string", "object", "array", "integer", "number", "boolean", "null")
 _HINTS = {

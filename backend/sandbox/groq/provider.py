@@ -1,4 +1,4 @@
-"""Groq's wire: `/openai/v1/chat/completions` and `/openai/v1/models`."""
+"""Groq's provider: `/openai/v1/chat/completions` and `/openai/v1/models`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from . import groq_errors as errors
-from .answers import Ask, Completion
-from .catalogue_groq import GROQ_MODELS, NOT_FOUND_SINCE, GroqModel, scripted_model
-from .durations import go_duration
-from .groq_request import read_chat
-from .limits import Level, Refusal
-from .steps import Fault
-from .wire import Inbound, RefusedError, Reply, Target, json_reply
+from ..completion import Completion, ModelRequest
+from ..durations import go_duration
+from ..faults import Fault
+from ..http_types import HttpRequest, HttpResponse, RefusedError, Route, json_response
+from ..limits import Level, Refusal
+from . import errors as errors
+from .catalogue import GROQ_MODELS, NOT_FOUND_SINCE, GroqModel, scripted_model
+from .request import read_chat
 
 CHAT_PATH = "/openai/v1/chat/completions"
 MODELS_PATH = "/openai/v1/models"
@@ -29,9 +29,9 @@ _FINISH = {
 _SPEED = 500.0  # tokens per second, for the times in `usage`
 
 
-def credential(inbound: Inbound) -> str | None:
+def credential(http_request: HttpRequest) -> str | None:
     """The API key of the request."""
-    scheme, _, key = inbound.headers.get("authorization", "").partition(" ")
+    scheme, _, key = http_request.headers.get("authorization", "").partition(" ")
     return key.strip() or None if scheme.lower() == "bearer" else None
 
 
@@ -43,22 +43,22 @@ def model_of(body: Any) -> str:
     return model
 
 
-def target_of(path: str) -> Target | None:
+def route_of(path: str) -> Route | None:
     """What a path (percent-decoded) addresses, or None if it is not one of Groq's."""
     if path == CHAT_PATH:
-        return Target("groq", "chat")
+        return Route("groq", "chat")
     if path == MODELS_PATH or path.startswith(MODELS_PATH + "/"):
-        return Target("groq", "models", path[len(MODELS_PATH) + 1 :] or None)
+        return Route("groq", "models", path[len(MODELS_PATH) + 1 :] or None)
     return None
 
 
-def ask_of(target: Target, body: Any, *, today: date, scripted: bool) -> Ask:
+def read_request(route: Route, body: Any, *, today: date, scripted: bool) -> ModelRequest:
     """What a chat request asks of its model; raises RefusedError as Groq would."""
     name = model_of(body)
-    return read_chat(body, scripted_model(name) if scripted else living_model(name, today))
+    return read_chat(body, scripted_model(name) if scripted else find_living_model(name, today))
 
 
-def living_model(name: str, today: date) -> GroqModel:
+def find_living_model(name: str, today: date) -> GroqModel:
     """The chat model of that name on that day.
 
     Raises RefusedError for one that is unknown, retired or of another kind.
@@ -73,9 +73,9 @@ def living_model(name: str, today: date) -> GroqModel:
     return model
 
 
-def completion_reply(
-    target: Target, done: Completion, body: Any, *, number: int, now: float
-) -> Reply:
+def completion_response(
+    route: Route, done: Completion, body: Any, *, number: int, now: float
+) -> HttpResponse:
     """The 200 of a completion; `number` makes the ids and `now` is the wall clock in seconds."""
     payload = {
         "id": f"chatcmpl-{number:08x}-5a4d-4b0c-8000-5a6d0b0a7c15",
@@ -92,7 +92,7 @@ def completion_reply(
     for part in ("choices", "usage"):
         if part in done.without:
             del payload[part]
-    return json_reply(200, payload)
+    return json_response(200, payload)
 
 
 def _choice(done: Completion, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,36 +134,38 @@ def _usage(done: Completion) -> dict[str, Any]:
     return usage
 
 
-def unauthorised(key: str | None) -> Reply:
+def unauthorised(key: str | None) -> HttpResponse:
     """The 401 of a missing or unknown key."""
     return errors.named("invalid_api_key", "")
 
 
-def throttled(refusal: Refusal, model: str, organisation: str) -> Reply:
-    """The reply to a request that a limit does not admit."""
+def throttled(refusal: Refusal, model: str, organisation: str) -> HttpResponse:
+    """The response to a request that a limit does not admit."""
     return errors.rate_limited(refusal, model, organisation)
 
 
-def error_reply(fault: Fault, model: str, organisation: str) -> Reply:
+def error_response(fault: Fault, model: str, organisation: str) -> HttpResponse:
     """The error that a fault asks for."""
     return errors.of_fault(fault, model, organisation)
 
 
-def reserved_output(ask: Ask) -> int:
+def reserved_output(request: ModelRequest) -> int:
     """The output tokens that a request reserves: those it declares."""
-    return ask.max_tokens or 0
+    return request.max_tokens or 0
 
 
-def models_reply(today: date, name: str | None = None) -> Reply:
+def models_response(today: date, name: str | None = None) -> HttpResponse:
     """The list of living models, or the one of that name."""
     living = {
         k: _listed(m) for k, m in GROQ_MODELS.items() if m.shutdown is None or m.shutdown > today
     }
     # A retired model vanishes from the list on the day of its shutdown.
     if name is None:
-        return json_reply(200, {"object": "list", "data": list(living.values())})
+        return json_response(200, {"object": "list", "data": list(living.values())})
     return (
-        json_reply(200, living[name]) if name in living else errors.named("model_not_found", name)
+        json_response(200, living[name])
+        if name in living
+        else errors.named("model_not_found", name)
     )
 
 
@@ -181,7 +183,7 @@ def _listed(model: GroqModel) -> dict[str, Any]:
 
 
 def service_headers(number: int) -> dict[str, str]:
-    """The headers of every reply."""
+    """The headers of every response."""
     return {
         "cache-control": "private, max-age=0, no-store, no-cache, must-revalidate",
         "vary": "Origin",

@@ -11,8 +11,8 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .schema_answer import UnsatisfiableError, example
-from .steps import UNSET, Answer, Part
+from .faults import UNSET, Answer, Part
+from .schema.example import UnsatisfiableError, example
 
 # A rule of thumb for English text; what matters is that a test can count.
 CHARACTERS_PER_TOKEN = 4
@@ -22,8 +22,8 @@ _THOUGHT = "Echo the prompt."
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What a request wants, whichever wire it came on.
+class ModelRequest:
+    """What a request wants, whichever provider it came on.
 
     `schema` is what the answer has to satisfy, if anything; one that was only found in the
     prompt does not bind.
@@ -61,38 +61,38 @@ def tokens(text: str) -> int:
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
-def compose(ask: Ask, answer: Answer) -> Completion:
+def compose(request: ModelRequest, answer: Answer) -> Completion:
     """The completion of `ask`, with what `answer` prescribes in its place.
 
     Raises UnsatisfiableError where no JSON fits the schema that was asked for.
     """
     reasoning = (
-        answer.reasoning if answer.reasoning is not UNSET else _THOUGHT if ask.reasons else ""
+        answer.reasoning if answer.reasoning is not UNSET else _THOUGHT if request.reasons else ""
     )
     thought = tokens(reasoning)
     # A text that a test wrote is the test's business: no token limit or stop sequence touches it.
     if answer.text is not UNSET:
-        return _completed(ask, answer, answer.text, "stop", reasoning)
-    if ask.tool is None:
-        return _completed(ask, answer, *_within(_content(ask), ask, thought), reasoning)
-    value = example(ask.schema) if answer.tool_input is UNSET else answer.tool_input
-    text, finish = _within(json.dumps(value), ask, thought)
+        return _completed(request, answer, answer.text, "stop", reasoning)
+    if request.tool is None:
+        return _completed(request, answer, *_within(_content(request), request, thought), reasoning)
+    value = example(request.schema) if answer.tool_input is UNSET else answer.tool_input
+    text, finish = _within(json.dumps(value), request, thought)
     # A call cut short is no call: the services then send what they have as text, or nothing.
     if finish != "stop":
-        return _completed(ask, answer, "", finish, reasoning)
-    done = _completed(ask, answer, None, "tool", reasoning)
+        return _completed(request, answer, "", finish, reasoning)
+    done = _completed(request, answer, None, "tool", reasoning)
     counted = done.output_tokens + (tokens(text) if answer.output_tokens is None else 0)
-    return replace(done, tool=ask.tool, tool_input=value, output_tokens=counted)
+    return replace(done, tool=request.tool, tool_input=value, output_tokens=counted)
 
 
 def _completed(
-    ask: Ask, answer: Answer, text: str | None, finish: str, reasoning: str
+    request: ModelRequest, answer: Answer, text: str | None, finish: str, reasoning: str
 ) -> Completion:
     generated = tokens(text or "") + tokens(reasoning)
     return Completion(
         text=text,
         finish=finish if answer.finish is UNSET else answer.finish,
-        input_tokens=ask.input_tokens if answer.input_tokens is None else answer.input_tokens,
+        input_tokens=request.input_tokens if answer.input_tokens is None else answer.input_tokens,
         output_tokens=generated if answer.output_tokens is None else answer.output_tokens,
         reasoning=reasoning,
         reasoning_tokens=tokens(reasoning),
@@ -102,22 +102,22 @@ def _completed(
     )
 
 
-def _content(ask: Ask) -> str:
-    if ask.schema is not None:
+def _content(request: ModelRequest) -> str:
+    if request.schema is not None:
         try:
-            return json.dumps(example(ask.schema), ensure_ascii=False)
+            return json.dumps(example(request.schema), ensure_ascii=False)
         except UnsatisfiableError:
             # A schema that merely stood in the prompt may be anything, also no schema at all.
-            if ask.schema_binds:
+            if request.schema_binds:
                 raise
-    return "Sandbox: " + " ".join(ask.prompt.split())[:_ECHO]
+    return "Sandbox: " + " ".join(request.prompt.split())[:_ECHO]
 
 
-def _within(text: str, ask: Ask, spent: int) -> tuple[str, str]:
-    for stop in ask.stop:
+def _within(text: str, request: ModelRequest, spent: int) -> tuple[str, str]:
+    for stop in request.stop:
         before, found, _ = text.partition(stop)
         if found:
             return before, "stop_sequence"
-    if ask.max_tokens is not None and spent + tokens(text) > ask.max_tokens:
-        return text[: max(0, ask.max_tokens - spent) * CHARACTERS_PER_TOKEN], "length"
+    if request.max_tokens is not None and spent + tokens(text) > request.max_tokens:
+        return text[: max(0, request.max_tokens - spent) * CHARACTERS_PER_TOKEN], "length"
     return text, "stop"

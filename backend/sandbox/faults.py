@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
 
+from .fault_checks import check_fault
+
 
 class Unset(Enum):
     """The type of `UNSET`, which means: as the sandbox would by itself."""
@@ -19,7 +21,8 @@ class Unset(Enum):
 
 
 UNSET = Unset.UNSET
-RetryAfter = str | Callable[[float], str]
+# Seconds, a text that is sent as it is, or what makes one of the wall clock as of the response.
+RetryAfter = str | float | Callable[[float], str]
 Part = Literal["choices", "finish_reason", "usage"]
 
 
@@ -108,6 +111,19 @@ class Fault:
     drip: int = 0
     drip_every: float = 0.0
     cut: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be sent. Raises TypeError or ValueError, which name the field."""
+        check_fault(self)
+
+    def retry_after_text(self, now: float) -> str | None:
+        """The Retry-After header as of `now`, the wall clock in seconds, or None for none."""
+        value = self.retry_after
+        if callable(value):
+            return value(now)
+        # `30.0` is written as `30`, as the services write whole seconds.
+        whole = isinstance(value, float) and value.is_integer()
+        return None if value is None else str(int(value) if whole else value)
 
     @property
     def is_error(self) -> bool:

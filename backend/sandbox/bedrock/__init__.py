@@ -1,0 +1,1 @@
+"""Bedrock runtime's side: its paths, requests, answers, errors and models."""

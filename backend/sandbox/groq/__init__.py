@@ -1,0 +1,1 @@
+"""Groq's side: its paths, requests, answers, errors and models."""
