@@ -1,6 +1,7 @@
 """The client's main job against a provider on loopback, first as Groq, then as Bedrock.
 
-Run it with `make demo`: no key, no network. What is real: the SDKs, HTTP, every wait.
+Run it with `make demo`: no key, no network. What is real: the SDKs, HTTP, every wait. What the
+model says is scripted.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from config import Settings
-from sandbox import Fault, Limits, Sandbox
+from sandbox import Answer, Fault, Limits, Sandbox
 from services import llm_client
 from services.llm_client import BedrockClient, GroqClient, RateLimitError, create_llm_client
 
@@ -25,6 +26,9 @@ HS_CODE = {
     },
     "required": ["hs_code", "description", "confidence"],
 }
+CHAIR = "Seats, with wooden frames, upholstered"
+QUESTION = "Which HS heading has an upholstered wooden chair?"
+FREIGHT = "Does the customs value of imports into the EU include freight?"
 
 Client = GroqClient | BedrockClient
 
@@ -44,53 +48,73 @@ def main() -> None:
                 AWS_SECRET_ACCESS_KEY="of-the-sandbox",
                 AWS_ENDPOINT_URL_BEDROCK_RUNTIME=sandbox.url,
                 LLM_MAX_QUOTA_WAIT=5,
+                LLM_CACHE_URL="memory:",
             )
             with create_llm_client() as client:
-                for step in (text, structured, survived, obeyed):
-                    step(client, sandbox)
-            refused(sandbox)
+                for show in (retired, cached, structured, unavailable, rate_limited):
+                    show(client, sandbox)
+            window_full(sandbox)
 
 
-def text(client: Client, sandbox: Sandbox) -> None:
+def retired(client: Client, sandbox: Sandbox) -> None:
     """Ask for text; the default model is long gone, and its successor answers."""
-    with told("text"):
-        reply = client.respond("Which code has a wooden chair?", "You know the tariff.")
+    sandbox.script(None, Answer.says("Heading 9401, seats: subheading 9401.61."))
+    with titled("a retired model: its successor answers"):
+        reply = client.respond(QUESTION, "You know the tariff.")
         print(f"    {reply.text!r}")
         print(f"    by {reply.model}, {reply.usage.total_tokens} tokens, attempts:", end=" ")
         print(", ".join(attempt.error or "answered" for attempt in reply.attempts))
 
 
+def cached(client: Client, sandbox: Sandbox) -> None:
+    """Ask the same twice; the second answer comes from the cache (LLM_CACHE_URL)."""
+    sandbox.script(Answer.says("Yes: up to the place of entry into the customs territory."))
+    with titled("the same question twice: a cache hit"):
+        for _ in range(2):
+            before = len(sandbox.exchanges)
+            reply = client.respond(FREIGHT)
+            sent = len(sandbox.exchanges) - before
+            print(f"    {reply.text!r}, requests sent: {sent}")
+
+
 def structured(client: Client, sandbox: Sandbox) -> None:
-    """Ask for an object that satisfies a JSON Schema."""
-    with told("structured JSON for an HS code"):
-        answer = client.generate_structured("Classify: a wooden chair.", HS_CODE)
-        print(f"    {json.dumps(answer)}")
+    """Ask for an object that satisfies a JSON Schema; the first answer does not."""
+    wrong = {"hs_code": "940161", "description": CHAIR, "confidence": 0.93}
+    right = {**wrong, "hs_code": "9401.61"}
+    sandbox.script(Answer.says(json.dumps(wrong)), Answer.says(json.dumps(right)))
+    with titled("structured JSON for an HS code: a repair turn"):
+        before = len(sandbox.exchanges)
+        answer = client.generate_structured("Classify: an upholstered wooden chair.", HS_CODE)
+        print(f"    the model first said  {json.dumps(wrong)}")
+        print(f"    told what was wrong   {json.dumps(answer)}")
+        print(f"    requests sent: {len(sandbox.exchanges) - before}")
 
 
-def survived(client: Client, sandbox: Sandbox) -> None:
-    """Ride out a 503."""
-    sandbox.script(Fault.error(503))
-    with told("a 503, ridden out"):
-        reply = client.respond("Are you there?")
+def unavailable(client: Client, sandbox: Sandbox) -> None:
+    """Retry after a 503."""
+    sandbox.script(Fault.error(503), Answer.says("Chapter 94."))
+    with titled("a 503, retried"):
+        reply = client.respond("Which chapter has furniture?")
         for attempt in reply.attempts:
-            outcome = attempt.error or "answered"
+            outcome = attempt.error or f"answered {reply.text!r}"
             print(f"    attempt {attempt.number}: waited {attempt.waited:.2f} s, {outcome}")
 
 
-def obeyed(client: Client, sandbox: Sandbox) -> None:
+def rate_limited(client: Client, sandbox: Sandbox) -> None:
     """Wait out a Retry-After, since LLM_MAX_QUOTA_WAIT allows for it."""
-    sandbox.script(Fault.error(429, retry_after="1.5"))
-    with told("a 429 with Retry-After: 1.5, obeyed"):
-        client.respond("And now?")
+    sandbox.script(Fault.rate_limited(1.5), Answer.says("Free, under most-favoured-nation terms."))
+    with titled("a 429 with Retry-After: 1.5, obeyed"):
+        print(f"    {client.generate('What is the US duty on 9401.61?')!r}")
         early, late = (exchange.arrived_at for exchange in sandbox.exchanges[-2:])
         print(f"    the sandbox saw the next attempt {late - early:.2f} s after the first")
 
 
-def refused(sandbox: Sandbox) -> None:
+def window_full(sandbox: Sandbox) -> None:
     """Ask more often in a minute than the local window lets through."""
-    llm_client.settings = llm_client.settings.model_copy(update={"LLM_MAX_QUOTA_WAIT": 0.0})
+    changes = {"LLM_MAX_QUOTA_WAIT": 0.0, "LLM_CACHE_URL": None}
+    llm_client.settings = llm_client.settings.model_copy(update=changes)
     maker: Callable[[], Client] = GroqClient if llm_client.settings.USE_GROQ else BedrockClient
-    with maker() as client, told("one request too many in a minute"):
+    with maker() as client, titled("one request too many in a minute"):
         for count in range(1, 100):
             try:
                 client.generate("Again?", model="sandbox/ok")
@@ -100,12 +124,12 @@ def refused(sandbox: Sandbox) -> None:
 
 
 @contextmanager
-def told(title: str) -> Iterator[None]:
+def titled(title: str) -> Iterator[None]:
     """Print what is shown, and how long it took."""
     print(f"  {title}")
-    begun = time.monotonic()
+    started = time.monotonic()
     yield
-    print(f"    {time.monotonic() - begun:.2f} s\n")
+    print(f"    {time.monotonic() - started:.2f} s\n")
 
 
 if __name__ == "__main__":
