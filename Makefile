@@ -3,6 +3,7 @@
 #   make demo    the client at work against a provider on loopback
 #   make test    every test: on today's packages, then the face's on those of early 2024
 #   make check   lint, format, types, import directions
+#   make mutants small changes of the pure modules, each of which some test must notice
 #   make knobs   the README's table of settings, from the settings themselves
 #   make lock    the lock files, from requirements/*.in; LOCK_FLAGS=--upgrade for the newest releases
 #   make clean   away with the environments and every cache
@@ -34,7 +35,7 @@ STAMP_2024 := $(VENV_2024)/.installed-$(VERSION_2024)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-today test-2024 check knobs lock clean
+.PHONY: help demo test test-today test-2024 check mutants knobs lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -56,6 +57,9 @@ check: $(STAMP)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest -q tests/house
+
+mutants: $(STAMP) $(REDIS)
+	@$(VENV)/bin/python -m tests.mutation
 
 knobs: $(STAMP)
 	@PYTHONPATH=backend $(VENV)/bin/python -m tests.house.knob_table

@@ -1,0 +1,1 @@
+"""Small changes of the pure modules, each of which some test must notice: `make mutants`."""
