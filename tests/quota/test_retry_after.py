@@ -139,7 +139,7 @@ def test_what_is_no_text_counts_as_absent(value: object) -> None:
 
 
 @given(st.text(max_size=70) | st.text("0123456789.hmsnuSGT :,-+\u00b5", max_size=70))
-def test_any_text_asks_for_a_wait_of_a_week_at_most_or_for_none(text: str) -> None:
+def test_any_text_asks_for_a_wait_of_a_day_at_most_or_for_none(text: str) -> None:
     for seconds in (seconds_until_retry(text, wall=WALL), seconds_in_words(f"try again in {text}")):
         assert seconds is None or 0.0 <= seconds <= LONGEST
 

@@ -20,6 +20,9 @@ from .workers import Workers
 
 E = TypeVar("E", bound=BaseException)
 
+#: So much is read of a body that is no answer, in bytes.
+_READ = 64 * 1024
+
 
 class BedrockWire(EngineClient):
     """Sends in threads of its own, since botocore blocks and keeps no deadline."""
@@ -84,6 +87,11 @@ class BedrockWire(EngineClient):
         self._workers.close()
         self._disconnect()
 
+    def _adopted(self, sdk: Any) -> Any:
+        if self._is_of_the_sdk(sdk):
+            sdk.meta.events.register("response-received.bedrock-runtime.Converse", _keep_unread)
+        return super()._adopted(sdk)
+
     def _call(self, request: Request, timeout: float) -> Reply:
         if timeout > self._read_timeout and self._is_real:
             # botocore has one read timeout a client, and an answer comes in one piece: for a longer
@@ -101,6 +109,15 @@ class BedrockWire(EngineClient):
 
     def _muted(self, error: E) -> E:
         return muted(error, *self._credentials.values())
+
+
+def _keep_unread(
+    response_dict: dict[str, Any] | None, parsed_response: dict[str, Any] | None, **_: Any
+) -> None:
+    """Keep the body of a reply of which botocore knows no member, and which it would drop."""
+    if response_dict and parsed_response and parsed_response.keys() <= {"ResponseMetadata"}:
+        head = response_dict["body"][:_READ]
+        parsed_response[bedrock.UNREAD] = head.decode("utf-8", "replace")
 
 
 def _ask(sdk: Any, request: Request) -> Reply:

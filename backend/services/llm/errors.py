@@ -106,6 +106,8 @@ class ModelNotFoundError(LLMError):
     """The provider has no such model, or has it no longer."""
 
     successor: str | None = None
+    #: The provider says that it has shut the model down, not just that it finds none here.
+    end_of_life: bool = False
 
 
 class InvalidRequestError(LLMError):
@@ -113,6 +115,8 @@ class InvalidRequestError(LLMError):
 
     #: What the model wrote where the provider refused its form (Groq's `failed_generation`).
     failed_generation: str | None = None
+    #: The parameter that the model does not take, by its name in a `Request`.
+    refused_option: str | None = None
 
 
 class ContextLengthError(InvalidRequestError):

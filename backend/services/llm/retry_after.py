@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import re
 from calendar import timegm
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-#: No window of either provider is longer than a day; what asks for more than a week is no wait.
-LONGEST = 7 * 86_400.0
+#: The longest wait in seconds: no window of either provider is longer than a day.
+LONGEST = 86_400.0
+
+# What asks for more seconds than a week has is no wait, but a mistake: a date as a number, say.
+_CREDIBLE = 7 * LONGEST
 
 # Go writes the micro sign, and reads the Greek letter too (its manual, time.ParseDuration).
 _UNITS = {
@@ -34,8 +36,9 @@ def seconds_until_retry(value: object, *, wall: float) -> float | None:
     """Seconds to wait that a Retry-After *value* asks for, or None where it asks for none.
 
     *value* is delay-seconds, a float, an HTTP-date (RFC 9110, 10.2.3; compared with *wall*, Unix
-    seconds) or a Go duration such as `2m59.56s`. What is negative, not finite, longer than a week
-    or no such form counts as absent; a date that has passed asks for 0 s.
+    seconds) or a Go duration such as `2m59.56s`. It is a day at most. What is negative, not
+    finite, longer than a week or no such form counts as absent; a date that has passed asks for
+    0 s.
     """
     if not isinstance(value, str) or len(value) > 64:
         return None
@@ -64,7 +67,8 @@ def _duration(text: str) -> float:
 
 
 def _believed(seconds: float) -> float | None:
-    return seconds if math.isfinite(seconds) and 0 <= seconds <= LONGEST else None
+    # A sum of parts may be infinite, and compares as more than any bound.
+    return min(seconds, LONGEST) if 0 <= seconds <= _CREDIBLE else None
 
 
 def _unix(date: datetime) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .bedrock_converse import UNREAD as UNREAD
 from .bedrock_converse import from_converse as from_converse
 from .bedrock_converse import to_converse as to_converse
 from .bedrock_errors import classify as classify

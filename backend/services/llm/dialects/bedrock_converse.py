@@ -9,10 +9,15 @@ from typing import Any
 from ..errors import LLMError, ProviderUnavailableError, Verdict
 from ..types import Output, Reply, Request, ToolCall, Usage
 from .asked import messages, refused, settings
+from .bedrock_errors import within_ok
 from .bedrock_invoke import MAX_TOKENS
 from .bedrock_turns import Block, Image, Text, ToolUse, in_turns
-from .reading import count, member, rows, seconds, text
-from .whole import check_whole, in_form
+from .foreign import proxys_page
+from .reading import count, member, rows, seconds, status, text
+from .whole import check_whole, in_form, readable
+
+#: Under this name stands the body of a reply of which botocore knows no member.
+UNREAD = "unread"
 
 #: Members of a Converse request that an option of the same name sets (botocore 1.44.5).
 _MEMBERS = frozenset(
@@ -120,26 +125,30 @@ def _block(block: Block) -> dict[str, Any]:
     return {"toolResult": {"toolUseId": block.id, "content": [{"text": block.text}]}}
 
 
+@readable("bedrock")
 def from_converse(response: Mapping[str, Any], request: Request) -> Reply:
     """Read what `converse` returned for *request*.
 
     `processing` is `metrics.latencyMs` in seconds. Raises as `check_whole`, LLMError for a
-    response that holds no message, ProviderUnavailableError for one that holds nothing.
+    response that holds no message (the one that fits where it is an error under a status of 200),
+    ProviderUnavailableError for one that holds nothing.
     """
     message = member(member(response, "output"), "message")
     about = member(response, "ResponseMetadata")
     if not isinstance(message, Mapping):
+        unread = text(response, UNREAD)
+        if unread and (error := _error_in(unread, request.model)):
+            raise error
         # boto3 turns a body that was cut off into an empty response, without a word.
-        empty = response.keys() <= {"ResponseMetadata"}
+        empty = response.keys() <= {"ResponseMetadata", UNREAD}
         kind, verdict = (ProviderUnavailableError, None) if empty else (LLMError, Verdict.UNKNOWN)
         raise kind(
             "Bedrock API error: the reply holds no message; its body may have been cut off",
             provider="bedrock",
-            status=count(about, "HTTPStatusCode"),
+            status=status(about, "HTTPStatusCode"),
             request_id=text(about, "RequestId"),
             verdict=verdict,
         )
-    latency = seconds(member(response, "metrics"), "latencyMs")
     reply = Reply(
         text="".join(_spoken(message)),
         model=request.model,
@@ -149,9 +158,20 @@ def from_converse(response: Mapping[str, Any], request: Request) -> Reply:
         request_id=text(about, "RequestId"),
         reasoning="".join(_thoughts(message)) or None,
         tool_calls=tuple(_calls(message)),
-        processing=None if latency is None else latency / 1000,
+        processing=seconds(member(response, "metrics"), "latencyMs", 1e-3),
     )
     return check_whole(in_form(reply, request.output), real=True)
+
+
+def _error_in(body: str, model: str) -> LLMError | None:
+    try:
+        return within_ok(json.loads(body), model)
+    except ValueError:
+        from_proxy = proxys_page(body, 200, "Bedrock")
+        if from_proxy is None:
+            return None  # what was cut off is nothing that was said
+        words = f"Bedrock API error: the reply is not whole JSON: {from_proxy}"
+        return ProviderUnavailableError(words, provider="bedrock", status=200)
 
 
 def _spoken(message: Mapping[str, Any]) -> list[str]:

@@ -11,9 +11,11 @@ from ..errors import ConfigurationError, LLMError, ProviderUnavailableError, Ver
 from ..types import Message, Output, Reply, Request, ToolCall, Usage
 from . import bedrock_templates as templates
 from .asked import messages, refused, settings
+from .bedrock_errors import within_ok
 from .bedrock_turns import Block, Image, Text, ToolUse, Turn, in_turns
-from .reading import count, first, member, rows, text
-from .whole import check_whole, in_form
+from .foreign import proxys_page
+from .reading import count, counted, first, member, rows, seconds, text
+from .whole import check_whole, in_form, readable
 
 Family: TypeAlias = Literal["claude", "llama", "mistral"]
 
@@ -37,6 +39,9 @@ _FIELDS: dict[Family, dict[str, str]] = {
     "llama": {"top_p": "top_p"},
     "mistral": {"top_p": "top_p", "top_k": "top_k", "stop": "stop"},
 }
+#: Where the families put their answers.
+_ANSWERS = ("content", "generation", "outputs")
+
 _LENGTH: dict[Family, str] = {
     "claude": "max_tokens",
     "llama": "max_gen_len",
@@ -173,6 +178,7 @@ def _mistral_text(body: Mapping[str, Any]) -> str | None:
     return text(first(body, "outputs"), "text")
 
 
+@readable("bedrock")
 def from_invoke(body: bytes | str, request: Request, headers: object = None) -> Reply:
     """Read the *body* and the HTTP *headers* that `invoke_model` answered *request* with.
 
@@ -184,8 +190,10 @@ def from_invoke(body: bytes | str, request: Request, headers: object = None) -> 
     try:
         answer = json.loads(body)
     except ValueError as error:
+        page = body if isinstance(body, str) else bytes(body).decode("utf-8", "replace")
+        problem = proxys_page(page, 200, "Bedrock") or error
         raise ProviderUnavailableError(
-            f"Bedrock API error: the reply is not whole JSON: {error}", provider="bedrock"
+            f"Bedrock API error: the reply is not whole JSON: {problem}", provider="bedrock"
         ) from error
     return read_body(answer if isinstance(answer, dict) else {}, request, headers)
 
@@ -193,6 +201,8 @@ def from_invoke(body: bytes | str, request: Request, headers: object = None) -> 
 def read_body(body: Mapping[str, Any], request: Request, headers: object = None) -> Reply:
     """As `from_invoke`, from the parsed *body*."""
     kind = family(request.model)
+    if not any(name in body for name in _ANSWERS) and (error := within_ok(body, request.model)):
+        raise error
     where = first(body, "outputs") if kind == "mistral" else body
     reason = text(where, "stop_reason")
     if text(body, "amazon-bedrock-guardrailAction") == "INTERVENED":
@@ -207,11 +217,12 @@ def read_body(body: Mapping[str, Any], request: Request, headers: object = None)
         request_id=text(headers, "x-amzn-requestid"),
         reasoning=_claude_thinking(body),
         tool_calls=_claude_calls(body),
-        processing=None if latency is None else latency / 1000,
+        processing=seconds({"": latency}, "", 1e-3),
     )
     # A mock has no headers, and seldom more than a text: only what tells of more must have ended.
     over_http = isinstance(headers, Mapping) and bool(headers)
-    real = over_http or "stop_reason" in where or reply.usage.reported
+    ended = isinstance(where, Mapping) and "stop_reason" in where
+    real = over_http or ended or reply.usage.reported
     return check_whole(in_form(reply, request.output), real=real)
 
 
@@ -231,8 +242,7 @@ def _claude_calls(body: Mapping[str, Any]) -> tuple[ToolCall, ...]:
 
 
 def _header(headers: object, name: str) -> int | None:
-    value = text(headers, f"x-amzn-bedrock-{name}") or ""
-    return int(value) if value.isascii() and value.isdigit() else None
+    return counted(text(headers, f"x-amzn-bedrock-{name}"))
 
 
 def _usage(body: Mapping[str, Any], headers: object) -> Usage:

@@ -10,10 +10,12 @@ from ..types import Reply, Request
 from .bedrock_converse import from_converse
 from .bedrock_invoke import family, read_body
 from .reading import count, first, member, rows, text
+from .whole import readable
 
 _Json = Mapping[str, Any]
 
 
+@readable("bedrock")
 def fold_converse(events: Iterable[_Json], request: Request, about: _Json | None = None) -> Reply:
     """The whole reply that a ConverseStream's *events* add up to.
 
@@ -68,6 +70,7 @@ def _parsed(pieces: str) -> Any:
         return pieces  # cut off, which the stop reason says
 
 
+@readable("bedrock")
 def fold_invoke(events: Iterable[_Json], request: Request, headers: _Json | None = None) -> Reply:
     """The whole reply that an InvokeModelWithResponseStream's *events* add up to.
 

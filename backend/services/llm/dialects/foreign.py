@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -82,6 +83,22 @@ def of_words(error: Exception) -> tuple[type[LLMError], Verdict]:
     if "model not found" in words:
         return ModelNotFoundError, Verdict.FATAL
     return LLMError, Verdict.UNKNOWN
+
+
+def proxys_page(words: str, status: int | None, provider: str) -> str | None:
+    """What an error page says of where it comes from; None for what is no page.
+
+    Both providers answer in JSON; what stands before them, with a page or `error code: 1010`.
+    """
+    head = words[:2000].lower()
+    if not any(sign in head for sign in ("<html", "<!doctype", "error code: 10")):
+        return None
+    named = re.search(r"error code: (\d{4})", head, re.ASCII)
+    code = f" {named[1]}" if named else ""
+    return (
+        f"HTTP {status} from a proxy before {provider}, not from {provider} itself"
+        f" (error page{code})"
+    )
 
 
 def described(error: BaseException) -> str:

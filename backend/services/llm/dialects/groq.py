@@ -12,8 +12,9 @@ from .groq_errors import amount_of as amount_of
 from .groq_errors import classify as classify
 from .groq_errors import limit_of as limit_of
 from .groq_errors import organization_of as organization_of
+from .groq_errors import within_ok
 from .reading import count, first, member, rows, seconds, text
-from .whole import check_whole, in_form
+from .whole import check_whole, in_form, readable
 
 #: Groq's own endpoint, to which the SDK adds its path.
 BASE_URL = "https://api.groq.com"
@@ -69,6 +70,7 @@ def _form(output: Output) -> dict[str, Any]:
     return {}
 
 
+@readable("groq")
 def from_wire(response: object, request: Request) -> Reply:
     """Read what the SDK returned for *request*: its object, its JSON as a dict, or a test's mock.
 
@@ -76,13 +78,14 @@ def from_wire(response: object, request: Request) -> Reply:
     `completion_time`, without its `queue_time` (so in all 292 recorded answers).
 
     Raises TruncatedError where the answer is not whole, ContentFilteredError where it was
-    withheld, each with the reply as its `partial`; LLMError where it is no chat completion.
+    withheld, each with the reply as its `partial`; LLMError where it is no chat completion, and
+    the one that fits where it is an error under a status of 200.
     """
     # Groq takes no `n` but 1, so that there is one choice.
     choice = first(response, "choices")
     message = member(choice, "message")
     if message is None:
-        raise _no_completion(response)
+        raise within_ok(response, request.model) or _no_completion(response)
     usage = member(response, "usage")
     reply = in_form(
         Reply(

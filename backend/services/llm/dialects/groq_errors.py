@@ -21,8 +21,9 @@ from ..errors import (
 )
 from ..redact import redacted
 from ..retry_after import seconds_in_words, seconds_until_retry
-from .foreign import ancestry, described, of_network, of_words
-from .reading import count, member, text
+from .foreign import ancestry, described, of_network, of_words, proxys_page
+from .reading import code, member, status, text
+from .refusals import refused_option
 
 #: Codes that say more than their status, or come with several.
 _BY_CODE: dict[str, type[LLMError]] = {
@@ -38,6 +39,9 @@ _BY_CODE: dict[str, type[LLMError]] = {
     "model_permission_blocked_org": AuthenticationError,
     "model_permission_blocked_project": AuthenticationError,
 }
+
+#: Groq says the one of models that it has shut down, and since 2026 the other.
+_END_OF_LIFE = frozenset({"model_decommissioned", "model_not_found"})
 
 #: Refusals of what the model wrote; Groq may leave out what that was.
 _OF_GENERATION = frozenset({"json_validate_failed", "tool_use_failed"})
@@ -55,6 +59,18 @@ _BY_STATUS: dict[int, type[LLMError]] = {
 #: server. Any other 5xx may, so it is tried again only where attempts were asked for.
 _TRANSIENT = frozenset({408, 498, 500, 502, 503, 504})
 
+#: The status that an error stands for which comes without one: in a stream, or under a 200.
+_IMPLIED = {
+    **dict.fromkeys(("rate_limit_exceeded", "rate_limit_error"), 429),
+    **dict.fromkeys(("context_length_exceeded", "json_validate_failed", "tool_use_failed"), 400),
+    **dict.fromkeys(("model_decommissioned", "invalid_request_error"), 400),
+    **dict.fromkeys(("invalid_api_key", "authentication_error"), 401),
+    **dict.fromkeys(("internal_server_error", "server_error", "api_error"), 500),
+    **dict.fromkeys(("service_unavailable", "overloaded_error"), 503),
+    "model_not_found": 404,
+    "capacity_exceeded": 498,
+}
+
 _STATUS_OF_CLASS = {
     "BadRequestError": 400,
     "AuthenticationError": 401,
@@ -69,7 +85,14 @@ _STATUS_OF_CLASS = {
 # As Groq words its 429s and 413s; bounded, since any server may write the text.
 _ORGANIZATION = re.compile(r"\borg_[A-Za-z0-9]+")
 _LIMIT = re.compile(r"\((RPM|RPD|TPM|TPD|ITPM|OTPM|ASH|ASD)\)")
-_AMOUNTS = re.compile(r"\bLimit (\d{1,15})\b.{0,60}?\bRequested (\d{1,15})\b", re.S)
+_AMOUNTS = re.compile(r"\bLimit (\d{1,9})\b.{0,60}?\bRequested (\d{1,9})\b", re.S)
+# The model's name among it, which the caller wrote, and which may hold anything.
+_QUOTED = re.compile(r"`[^`]*`")
+
+#: How Groq says that a prompt is too long where it gives no code (recorded).
+_TOO_LONG = re.compile(
+    r"(?:code=\d{3}, message=)?Please reduce the length of the messages or completion"
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +105,8 @@ class _Failure:
     request_id: str | None
     header: str | None
     failed_generation: str | None
+    #: The parameter that it is about, in the provider's word.
+    param: str | None
     #: The response had no body, as tests build the SDK's exceptions.
     bare: bool
 
@@ -117,14 +142,46 @@ def organization_of(error: BaseException) -> str | None:
 
 def limit_of(message: str) -> str | None:
     """Which limit a refusal is about: RPM, RPD, TPM, TPD, ITPM, OTPM, ASH or ASD (audio)."""
-    found = _LIMIT.search(message)
+    found = _LIMIT.search(_unquoted(message))
     return found[1] if found else None
 
 
 def amount_of(message: str) -> int | None:
     """The amount of the limit that a refusal is about."""
-    found = _AMOUNTS.search(message)
+    found = _AMOUNTS.search(_unquoted(message))
     return int(found[1]) if found else None
+
+
+def _unquoted(message: str) -> str:
+    return _QUOTED.sub("``", message)
+
+
+def within_ok(body: object, model: str) -> LLMError | None:
+    """The error that a *body* holds though its status is 200, as gateways send it, or None."""
+    inner = member(body, "error")
+    words = text(inner, "message") or text(body, "error") or text(body, "detail")
+    if not words:
+        return None
+    failure = _Failure(
+        words=proxys_page(words, 200, "Groq") or redacted(words),
+        status=_implied(inner),
+        code=code(inner, "code"),
+        request_id=None,
+        header=None,
+        failed_generation=text(inner, "failed_generation"),
+        param=text(inner, "param"),
+        bare=False,
+    )
+    error = _answered(failure, model, wall=0.0)
+    # It came over the wire, so that the provider has seen the request.
+    error.status = error.status or 200
+    return error
+
+
+def _implied(inner: object) -> int | None:
+    named = [_IMPLIED.get(text(inner, name) or "") for name in ("code", "type")]
+    stated = status(inner, "status_code") or status(inner, "code")
+    return stated or next((each for each in named if each), None)
 
 
 def _inner(body: object) -> object:
@@ -138,25 +195,23 @@ def _read(error: Exception, kinds: frozenset[str]) -> _Failure:
     inner = _inner(body)
     headers = member(member(error, "response"), "headers")
     by_class = next((_STATUS_OF_CLASS[kind] for kind in kinds if kind in _STATUS_OF_CLASS), None)
-    status = count(error, "status_code") or count(inner, "status_code") or by_class
+    known = status(error, "status_code") or by_class or _implied(inner)
     return _Failure(
-        words=_words(error, body, inner, status),
-        status=status,
-        code=text(inner, "code"),
+        words=_words(error, body, inner, known),
+        status=known,
+        code=code(inner, "code"),
         request_id=text(headers, "x-request-id"),
         header=text(headers, "retry-after"),
         failed_generation=text(inner, "failed_generation"),
+        param=text(inner, "param"),
         bare=body is None,
     )
 
 
 def _words(error: Exception, body: object, inner: object, status: int | None) -> str:
     page = body if isinstance(body, str) else ""
-    if "<html" in page[:2000].lower() or "error code: 10" in page[:2000].lower():
-        # Groq answers in JSON; Cloudflare, in front of it, with a page or `error code: 1010`.
-        named = re.search(r"error code: (\d{4})", page[:2000], re.I)
-        code = f" {named[1]}" if named else ""
-        return f"HTTP {status} from a proxy before Groq, not from Groq itself (error page{code})"
+    if from_proxy := proxys_page(page, status, "Groq"):
+        return from_proxy
     return redacted(text(inner, "message") or page or str(error)) or type(error).__name__
 
 
@@ -171,26 +226,40 @@ def _answered(failure: _Failure, model: str, wall: float) -> LLMError:
         status=failure.status,
         code=failure.code,
         request_id=failure.request_id,
-        retry_after=None if kind is ContextLengthError else _retry_after(failure, wall),
+        retry_after=_retry_after(failure, kind, wall),
         verdict=_verdict(kind, failure.status),
     )
+    if isinstance(error, ModelNotFoundError):
+        error.end_of_life = failure.code in _END_OF_LIFE
     if isinstance(error, InvalidRequestError):
+        error.refused_option = refused_option(words, failure.param)
         nothing = "" if failure.code in _OF_GENERATION else None
         error.failed_generation = failure.failed_generation or nothing
     return error
 
 
 def _kind(failure: _Failure) -> type[LLMError]:
-    if failure.status == 429 and _never_fits(failure.words):
+    if _is_limits(failure) and _never_fits(_unquoted(failure.words)):
         return ContextLengthError
-    if failure.code in _BY_CODE:
+    # Of a server that fails, a code says nothing.
+    if failure.code in _BY_CODE and (failure.status or 0) < 500:
         return _BY_CODE[failure.code]
+    if failure.status == 400 and failure.param == "messages" and _TOO_LONG.match(failure.words):
+        return ContextLengthError
     # Tests build the SDK's NotFoundError with no body, and mean the model.
     if failure.status == 404 and failure.bare:
         return ModelNotFoundError
     if failure.status is not None and failure.status >= 500:
         return _BY_STATUS.get(failure.status, ProviderUnavailableError)
     return _BY_STATUS.get(failure.status or 0, LLMError)
+
+
+def _is_limits(failure: _Failure) -> bool:
+    """Whether status and code say that it is a limit's, so that its words are about that limit.
+
+    Those of any other refusal may quote what the model or its user wrote.
+    """
+    return failure.status == 429 and failure.code in (None, "rate_limit_exceeded")
 
 
 def _never_fits(words: str) -> bool:
@@ -208,9 +277,14 @@ def _verdict(kind: type[LLMError], status: int | None) -> Verdict:
     return Verdict.UNKNOWN if status is None and kind is LLMError else Verdict.FATAL
 
 
-def _retry_after(failure: _Failure, wall: float) -> float | None:
+def _retry_after(failure: _Failure, kind: type[LLMError], wall: float) -> float | None:
+    # Of what does not pass by waiting, a wait says nothing.
+    if not issubclass(kind, (RateLimitError, ProviderUnavailableError)):
+        return None
     stated = seconds_until_retry(failure.header, wall=wall)
-    return stated if stated is not None else seconds_in_words(failure.words)
+    if stated is None and _is_limits(failure):
+        return seconds_in_words(_unquoted(failure.words))
+    return stated
 
 
 def _message(kind: type[LLMError], words: str, model: str, code: str | None = None) -> str:

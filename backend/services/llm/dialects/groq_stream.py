@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..errors import LLMError
-from ..redact import redacted
 from ..types import Reply, Request
 from .groq import from_wire
+from .groq_errors import within_ok
 from .reading import count, first, member, rows, text
+from .whole import readable
 
 
+@readable("groq")
 def fold(chunks: Iterable[object], request: Request) -> Reply:
     """The whole reply that a stream's *chunks*, the SDK's objects or dicts, add up to.
 
     A stream that ends before a finish reason came ends with no error of the SDK's: it raises
     TruncatedError with the text that came. Usage is the last chunk's, asked for or not.
     """
-    whole = _Whole()
+    whole = _Whole(request.model)
     for chunk in chunks:
         whole.add(chunk)
     return from_wire(whole.completion(), request)
@@ -27,7 +28,8 @@ def fold(chunks: Iterable[object], request: Request) -> Reply:
 class _Whole:
     """A completion in the making."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: str) -> None:
+        self._model = model
         self._parts: dict[str, list[str]] = {"content": [], "reasoning": []}
         self._calls: dict[int, dict[str, Any]] = {}
         self._top: dict[str, Any] = {}
@@ -36,9 +38,9 @@ class _Whole:
     def add(self, chunk: object) -> None:
         extra = member(chunk, "x_groq")
         # The SDK raises an error event, but not an error inside a chunk.
-        failure = text(extra, "error") or text(member(chunk, "error"), "message")
-        if failure is not None:
-            raise LLMError(f"Groq API error: {redacted(failure)}", provider="groq", status=200)
+        for body in (extra, chunk):
+            if (failure := within_ok(body, self._model)) is not None:
+                raise failure
         for name, value in (("model", text(chunk, "model")), ("x_groq", extra)):
             if value and (name != "x_groq" or text(value, "id")):
                 self._top[name] = value

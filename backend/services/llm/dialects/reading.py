@@ -5,9 +5,17 @@ An answer may be an SDK's object, a dict, or a test's mock, on which every attri
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
+
+#: The tokens of the largest context that any model has; a larger count is a mistake.
+MOST = 10**7
+
+#: No answer takes longer, in seconds.
+LONGEST = 86_400.0
+
+# A provider's name of an error, in characters; what is longer is a text.
+_LONGEST_CODE = 100
 
 
 def member(thing: object, name: str) -> Any:
@@ -22,17 +30,40 @@ def text(thing: object, name: str) -> str | None:
 
 
 def count(thing: object, name: str) -> int | None:
-    """A whole number that is not negative, or None."""
+    """A whole number from 0 to `MOST`, or None."""
     value = member(thing, name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= MOST else None
 
 
-def seconds(thing: object, name: str) -> float | None:
-    """A finite number that is not negative, as a float, or None."""
+def counted(words: str | None) -> int | None:
+    """The count that a header writes in digits, or None."""
+    # `"²".isdigit()` holds too, but it is no number to `int`.
+    written = words if words and len(words) <= len(str(MOST)) and words.isascii() else ""
+    return count({"": int(written)}, "") if written.isdigit() else None
+
+
+def status(thing: object, name: str) -> int | None:
+    """An HTTP status, as a number or in three digits, or None."""
+    value = member(thing, name)
+    number = counted(value) if isinstance(value, str) else count(thing, name)
+    return number if number is not None and 100 <= number <= 599 else None
+
+
+def code(thing: object, name: str) -> str | None:
+    """A provider's short name of an error, or None."""
+    value = text(thing, name)
+    return value if value and len(value) <= _LONGEST_CODE and value.isprintable() else None
+
+
+def seconds(thing: object, name: str, unit: float = 1.0) -> float | None:
+    """A time from 0 to a day, given in *unit* seconds, or None."""
     value = member(thing, name)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) and value >= 0 else None
+    # Before any arithmetic: an integer of JSON may be larger than every float.
+    return value * unit if 0 <= value <= LONGEST / unit else None
 
 
 def rows(thing: object, name: str) -> list[Any]:

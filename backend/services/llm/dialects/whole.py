@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
-from ..errors import ContentFilteredError, LLMError, TruncatedError, Verdict
-from ..types import Output, Reply
+from ..errors import (
+    ContentFilteredError,
+    LLMError,
+    ProviderUnavailableError,
+    TruncatedError,
+    Verdict,
+)
+from ..types import Output, Provider, Reply
+from .foreign import described
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 _E = TypeVar("_E", bound=LLMError)
+
+# What Python raises where a value is of another type, size or depth than the reader takes it for.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 #: Either provider's words for an answer that a limit ended.
 CUT = frozenset({"length", "max_tokens", "model_context_window_exceeded"})
@@ -18,6 +33,35 @@ WITHHELD = frozenset({"content_filter", "content_filtered", "guardrail_intervene
 
 #: ... that the provider itself found to be malformed.
 MALFORMED = frozenset({"malformed_model_output", "malformed_tool_use"})
+
+
+def readable(provider: Provider) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Make a reader of *provider*'s answers raise LLMError where an answer cannot be read.
+
+    An answer of any JSON may break a reader, by a nesting a thousand deep for one. What the SDK
+    raises as a stream is read passes through.
+    """
+
+    def of(read: Callable[_P, _R]) -> Callable[_P, _R]:
+        @wraps(read)
+        def reading(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            try:
+                return read(*args, **kwargs)
+            except LLMError:
+                raise
+            except _UNREADABLE as error:
+                broken = isinstance(error, json.JSONDecodeError)
+                raise (ProviderUnavailableError if broken else LLMError)(
+                    f"{provider.capitalize()} API error: the reply cannot be read"
+                    f" ({described(error)})",
+                    provider=provider,
+                    status=200,
+                    verdict=Verdict.TRANSIENT if broken else Verdict.UNKNOWN,
+                ) from error
+
+        return reading
+
+    return of
 
 
 def in_form(reply: Reply, output: Output | None) -> Reply:

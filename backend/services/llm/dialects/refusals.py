@@ -1,0 +1,46 @@
+"""Which parameter a provider refuses, where its words name one that the model does not take."""
+
+from __future__ import annotations
+
+import re
+
+#: Parameters as a `Request` names them, by what the providers call them.
+_OPTIONS = {
+    "temperature": "temperature",
+    "maxtokens": "max_tokens",
+    "maxgenlen": "max_tokens",
+    "maxcompletiontokens": "max_tokens",
+    "maximumtokens": "max_tokens",
+}
+_NAME = r"(temperature|max[_ ]?(?:completion[_ ]?)?tokens|max_gen_len|maximum tokens)"
+_NOT_TAKEN = (
+    r"deprecated|unsupported|not supported|no longer supported|not allowed|not permitted"
+    r"|not available|not accepted|may only be|can only be|must be|does not support|exceeds"
+    r"|cannot both|mutually exclusive"
+)
+
+# The name, then the refusal, in one sentence; or the other way round.
+_REFUSALS = (
+    re.compile(rf"\b{_NAME}\b[^\n.;]{{0,80}}?\b(?:{_NOT_TAKEN})", re.I),
+    re.compile(
+        r"\b(?:unsupported (?:parameter|value|option)s?|extraneous key|unknown parameter"
+        r"|unrecognized (?:parameter|field)|does not support(?: the)?|do not support(?: the)?)"
+        rf"[^\n.;a-z0-9]{{0,10}}(?:parameter\W{{0,3}})?{_NAME}\b",
+        re.I,
+    ),
+)
+
+
+def refused_option(words: str, param: str | None = None) -> str | None:
+    """The parameter that a refusal's *words* say is not taken, by its name in a `Request`.
+
+    *param* is the provider's own field for it, where it has one. None for any other refusal.
+    """
+    if param is not None:
+        return _OPTIONS.get(_plain(param))
+    found = next(filter(None, (pattern.search(words) for pattern in _REFUSALS)), None)
+    return _OPTIONS.get(_plain(found[1])) if found else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[_ ]", "", name.lower())
