@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from services.llm.stores import json_log
+from services.llm.stores import StoreError, json_log
 from services.llm.stores.entry import head, seal, unseal
 from services.llm.stores.json_log import JsonStore
 from services.llm.stores.log_index import HEADER_SIZE, LogIndex, new_header
+from services.llm.stores.recognition import is_log
 from tests.cache.support import Clock, key_of
 
 KEYS = [key_of(n) for n in range(4)]
@@ -83,6 +85,10 @@ def test_no_flipped_bits_ever_give_a_wrong_value(
             spoilt[position % len(spoilt)] ^= bits
         path.write_bytes(spoilt)
         store = JsonStore(path, ttl=60, clock=clock)
+        if not is_log(bytes(spoilt)):  # every sign of ours was hit
+            with pytest.raises(StoreError, match="it is not a cache of answers"):
+                store.put(KEYS[0], {"n": 1})
+            return
         assert [] == [entry for entry in found(store).items() if entry not in puts]
         store.put(KEYS[0], {"n": 1})
         assert {"n": 1} == store.get(KEYS[0])
@@ -95,6 +101,11 @@ def test_any_bytes_may_be_in_the_file(content: bytes, after_a_header: bool) -> N
         path = Path(folder) / "log"
         path.write_bytes(new_header() + content if after_a_header else content)
         store = JsonStore(path, ttl=60)
+        if not after_a_header and not is_log(content):
+            with pytest.raises(StoreError, match="it is not a cache of answers"):
+                store.put(KEYS[0], {"n": 1})
+            assert content == path.read_bytes()
+            return
         assert {} == found(store)
         store.put(KEYS[0], {"n": 1})
         assert {KEYS[0]: {"n": 1}} == found(JsonStore(path, ttl=60))

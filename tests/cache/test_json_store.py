@@ -10,6 +10,7 @@ import pytest
 
 from services.llm.stores import json_log
 from services.llm.stores.json_log import JsonStore
+from services.llm.stores.locks import PathLock
 from tests.cache.support import Clock, key_of, mode_of
 
 
@@ -128,6 +129,39 @@ def test_a_few_lines_that_expired_before_the_start_leave_too(
     clock.now += 61
     JsonStore(path, ttl=60, clock=clock).put(key_of(9), {"text": "new"})
     assert (2, True) == (len(path.read_bytes().splitlines()), b"old" not in path.read_bytes())
+
+
+def test_lines_that_expired_before_the_start_leave_when_the_file_is_first_read(
+    path: Path, log: JsonStore, clock: Clock
+) -> None:
+    log.put(key_of(1), {"text": "old"})
+    clock.now += 30
+    log.put(key_of(2), {"text": "young"})
+    clock.now += 31
+    store = JsonStore(path, ttl=60, clock=clock)
+    assert {"text": "young"} == store.get(key_of(2))
+    assert b"old" not in (content := path.read_bytes())
+    clock.now += 28
+    assert {"text": "young"} == store.get(key_of(2))
+    assert content == path.read_bytes()
+    store.close()
+    clock.now += 2
+    assert store.get(key_of(1)) is None
+    assert 1 == len(path.read_bytes().splitlines())
+
+
+def test_a_file_that_another_writes_to_is_pruned_later_and_not_waited_for(
+    path: Path, log: JsonStore, clock: Clock
+) -> None:
+    log.put(key_of(1), {"text": "old"})
+    log.put(key_of(2), {"text": "old"})
+    clock.now += 61
+    store = JsonStore(path, ttl=60, clock=clock)
+    with PathLock(path).held():
+        assert store.get(key_of(1)) is None
+        assert b"old" in path.read_bytes()
+    assert store.get(key_of(1)) is None
+    assert b"old" not in path.read_bytes()
 
 
 def test_compaction_keeps_what_lives_drops_what_is_damaged_and_leaves_no_draft(

@@ -68,12 +68,8 @@ def test_no_token_is_lost_between_threads(url: str) -> None:
     assert list(range(1, 201)) == sorted(sums)
 
 
-def test_a_server_that_is_gone_or_holds_something_else_is_an_error(url: str) -> None:
+def test_a_server_that_is_gone_is_an_error() -> None:
     gone = RedisBudget(f"redis://:{PASSWORD}@127.0.0.1:1/0")
     with pytest.raises(StoreError, match=r"redis://127\.0\.0\.1:1/0 cannot be used") as caught:
         gone.used(NOON)
     assert PASSWORD not in f"{caught.value} {gone!r}"
-    with redis.Redis.from_url(url) as client:
-        client.set("llm-tokens:2026-11-22", "[]")
-    with pytest.raises(StoreError, match="cannot be used"):
-        RedisBudget(url).add(1, NOON)

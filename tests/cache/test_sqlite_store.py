@@ -81,8 +81,12 @@ def test_other_tables_of_the_database_stay(path: Path) -> None:
         assert [("Ada",)] == database.execute("SELECT name FROM users").fetchall()
 
 
-@pytest.mark.parametrize("content", [b"[]", b"not a database" * 100, b"SQLite format 3\x00" * 200])
-def test_a_file_that_is_no_database_is_set_aside_with_a_warning(
+@pytest.mark.parametrize(
+    "content",
+    [b"SQLite format 3\x00" * 200 + b"llm_answers", b"\0" * 5000],
+    ids=["spoilt", "zeros"],
+)
+def test_a_damaged_database_of_ours_is_set_aside_with_a_warning(
     path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     path.write_bytes(content)

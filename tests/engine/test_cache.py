@@ -82,6 +82,12 @@ def test_another_endpoint_or_provider_has_other_keys() -> None:
     assert 3 == len(keys)
 
 
+def test_another_namespace_has_other_keys_and_none_has_those_of_every_release() -> None:
+    keys = [replace(CACHE, namespace=name).key_of(ASKED) for name in ("", "one", "two")]
+    assert 3 == len(set(keys))
+    assert CACHE.key_of(ASKED) == keys[0]
+
+
 @given(_plain, _plain)
 def test_two_options_have_one_key_only_if_they_are_one_json_text(one: Any, other: Any) -> None:
     keys = [CACHE.key_of(replace(ASKED, options={"option": each})) for each in (one, other)]

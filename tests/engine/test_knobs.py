@@ -67,6 +67,8 @@ def test_a_value_of_the_right_type_is_taken(name: str, value: object) -> None:
         ("GROQ_REQUESTS_PER_MINUTE", 0),
         ("BEDROCK_TEMPERATURE", 1.5),
         ("LLM_RETIRED_MODELS", "maybe"),
+        ("LLM_CACHE_TTL", 0),
+        ("LLM_CACHE_TTL", -1.0),
     ],
 )
 def test_a_value_out_of_bounds_is_an_error_that_names_the_knob(name: str, value: object) -> None:

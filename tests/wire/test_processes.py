@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+
+from groq_client_compliant import GroqClient
+from sandbox import Sandbox
+from services import llm_client
+from tests.wire.faces import settings
 
 PROGRAMS = Path(__file__).parent / "programs"
 ROOT = Path(__file__).parents[2]
@@ -48,3 +57,23 @@ def test_a_call_that_is_on_its_way_as_the_process_ends_comes_to_its_end(provider
     ended = run("leaving.py", provider)
     said = "Sandbox: one Sandbox: two 3\n"
     assert ("", said, 0) == (ended.stderr, ended.stdout, ended.returncode)
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("kind", ["groq", "bedrock"])
+def test_a_client_handed_to_a_spawned_process_says_what_to_do_instead(
+    sandbox: Sandbox, kind: str, copied: Callable[[object], object]
+) -> None:
+    known = settings(sandbox.url, USE_GROQ=kind == "groq")
+    with (
+        patch.object(llm_client, "settings", known),
+        llm_client.create_llm_client() as client,
+        pytest.raises(TypeError, match=r"Client cannot be .* Make one in that process instead"),
+    ):
+        copied(client)
+
+
+def test_the_client_of_several_keys_says_so_too() -> None:
+    client = GroqClient(["gsk_FirstKey0123456789"], cache_path=None)
+    with pytest.raises(TypeError, match="GroqClient cannot be copied or sent to another process"):
+        pickle.dumps(client)

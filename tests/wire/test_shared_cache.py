@@ -95,3 +95,15 @@ def test_what_is_shared_is_closed_as_the_process_ends(sandbox: Sandbox, tmp_path
     assert (0, b"") == (done.returncode, done.stderr)
     # SQLite takes its -wal and -shm files away as the last connection is closed.
     assert ["answers.db", "answers.db.lock"] == sorted(each.name for each in tmp_path.iterdir())
+
+
+@PROVIDERS
+def test_accounts_share_answers_within_a_namespace_and_not_across_them(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_groq: bool
+) -> None:
+    for namespace in ("", "", "one", "two", "one"):
+        _use(monkeypatch, sandbox.url, f"{tmp_path}/cache.json", is_groq=is_groq)
+        llm_client.settings.LLM_CACHE_NAMESPACE = namespace
+        with create_llm_client() as client:
+            client.generate("hi")
+    assert 3 == len(sandbox.exchanges)

@@ -9,7 +9,7 @@ from functools import partial
 from math import inf
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from tenacity import RetryCallState, Retrying
 
@@ -18,7 +18,7 @@ from ..llm.arguments import count, seconds
 from ..llm.budget import DailyBudget
 from ..llm.cache import Cache
 from ..llm.dialects import groq
-from ..llm.forks import reset_in_child
+from ..llm.forks import no_pickle, reset_in_child
 from ..llm.journey import Terms
 from ..llm.keys import MINUTE, KeyRing
 from ..llm.per_loop import PerLoop
@@ -83,9 +83,14 @@ class CompliantClient(ABC):
         self._connections = PerLoop(self._connect, self._disconnect)
         reset_in_child(self)
         self._store = store_at(cache_path, seconds("cache_ttl_sec", cache_ttl_sec))
-        self._ring.cache = Cache(self._store, "groq", self._base_url.rstrip("/"))
+        endpoint, namespace = self._base_url.rstrip("/"), known.LLM_CACHE_NAMESPACE
+        self._ring.cache = Cache(self._store, "groq", endpoint, namespace)
         if daily_token_budget is not None:
             self._ring.budget = DailyBudget(daily_token_budget, tally_at(cache_path))
+
+    def __reduce__(self) -> NoReturn:
+        """Raise TypeError: connections and locks stay in the process that made them."""
+        raise no_pickle(self)
 
     async def chat(
         self,

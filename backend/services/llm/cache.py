@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from typing import Any
 
@@ -39,6 +39,8 @@ class Cache:
     store: Store
     provider: str
     base_url: str
+    #: Set apart from others in the same store: the key does not tell whose account it is.
+    namespace: str = ""
 
     def key_of(self, request: Request) -> str:
         """SHA-256 of the canonical request: its model, messages, parameters and the endpoint.
@@ -50,7 +52,7 @@ class Cache:
             asked["output"] = asdict(request.output)
         try:
             text = json.dumps(
-                [LAYOUT, self.provider, self.base_url, asked],
+                [LAYOUT, self.provider, self.base_url, asked, *filter(None, [self.namespace])],
                 sort_keys=True,
                 ensure_ascii=True,
                 allow_nan=False,
@@ -63,7 +65,7 @@ class Cache:
     def get(self, key: str) -> Reply | None:
         """Return the reply kept under *key*, or None."""
         record = self.store.get(key)
-        return None if record is None else _restored(record)
+        return None if record is None else _restored(record, self.provider)
 
     def put(self, key: str, reply: Reply) -> None:
         """Keep *reply*, without the story of how it came about."""
@@ -81,6 +83,12 @@ _KEPT = frozenset(
     {"text", "model", "provider", "finish_reason", "usage", "reasoning", "tool_calls", "request_id"}
 )
 
+_MAYBE_TEXTS = ("finish_reason", "reasoning", "request_id")
+_COUNTS = {each.name: bool if each.name == "reported" else int for each in fields(Usage)}
+_CALL = {each.name for each in fields(ToolCall)}
+#: Tokens of one answer; more were never counted.
+_MOST_TOKENS = 10**12
+
 
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
@@ -88,12 +96,32 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-def _restored(record: Mapping[str, Any]) -> Reply | None:
-    """The reply in a record, or None where another program's record has none."""
-    try:
-        known = {name: record[name] for name in _KEPT}
-        known["usage"] = Usage(**known["usage"])
-        known["tool_calls"] = tuple(ToolCall(**call) for call in known["tool_calls"])
-    except (KeyError, TypeError):
+def _restored(record: Mapping[str, Any], provider: str) -> Reply | None:
+    """The reply in a record, or None where it is not, to the last field, one that we kept."""
+    usage, calls = record.get("usage"), record.get("tool_calls")
+    if not (
+        record.keys() == _KEPT
+        and record["provider"] == provider
+        and all(isinstance(record[name], str) for name in ("text", "model"))
+        and all(isinstance(record[name], (str, type(None))) for name in _MAYBE_TEXTS)
+        and isinstance(usage, dict)
+        and all(_is_counted(name, value) for name, value in usage.items())
+        and isinstance(calls, list)
+        and all(map(_is_call, calls))
+    ):
         return None
-    return Reply(**known, cost=0.0, cached=True) if isinstance(known["text"], str) else None
+    known = {**record, "usage": Usage(**usage)}
+    known["tool_calls"] = tuple(ToolCall(**call) for call in calls)
+    return Reply(**known, cost=0.0, cached=True)
+
+
+def _is_counted(name: str, value: Any) -> bool:
+    return type(value) is _COUNTS.get(name) and 0 <= value <= _MOST_TOKENS
+
+
+def _is_call(call: object) -> bool:
+    return (
+        isinstance(call, dict)
+        and call.keys() == _CALL
+        and all(isinstance(value, str) for value in call.values())
+    )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from tenacity import Retrying
 
@@ -18,7 +18,7 @@ from .arguments import conversation, count, model_id, seconds
 from .cache import Cache
 from .drive import awaiting, blocking
 from .errors import ConfigurationError
-from .forks import ForkLock
+from .forks import ForkLock, no_pickle
 from .journey import Terms
 from .knobs import Knobs
 from .sdk_client import SdkClient
@@ -62,6 +62,10 @@ class EngineClient(WindowedClient):
         #: The SDK's client where it is a real one, and one that we have built.
         self._held: SdkClient | None = None
         self._lending = ForkLock()  # guards the replacement of one that is let go
+
+    def __reduce__(self) -> NoReturn:
+        """Raise TypeError: threads, sockets and locks stay in the process that made them."""
+        raise no_pickle(self)
 
     def share_account(self) -> None:
         """Share quota, pauses and what is known of models with all clients of the same account.
@@ -113,7 +117,12 @@ class EngineClient(WindowedClient):
                 store = open_store(url, ttl=self._knobs.LLM_CACHE_TTL)
             except ValueError as error:
                 raise ConfigurationError(f"LLM_CACHE_URL: {error}") from error
-            self._account.cache = Cache(store, self._account.provider, endpoint.rstrip("/"))
+            self._account.cache = Cache(
+                store,
+                self._account.provider,
+                endpoint.rstrip("/"),
+                self._knobs.LLM_CACHE_NAMESPACE,
+            )
 
     def _adopted(self, sdk: Any) -> Any:
         """Have a real SDK client closed when nobody uses this one any more, or at exit."""

@@ -107,3 +107,12 @@ getattr(os, "register_at_fork", lambda **_: None)(
     after_in_parent=_after_fork_in_parent,
     after_in_child=_after_fork_in_child,
 )
+
+
+def no_pickle(thing: object) -> TypeError:
+    """The error for a client that is pickled, as `multiprocessing` does where it spawns."""
+    kind = type(thing).__name__
+    return TypeError(
+        f"a {kind} cannot be copied or sent to another process: it holds connections, threads and"
+        " locks. Make one in that process instead, of the same settings; or have it forked"
+    )

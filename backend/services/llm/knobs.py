@@ -100,6 +100,9 @@ class Knobs(BaseModel, hide_input_in_errors=True, extra="ignore"):
     LLM_CACHE_TTL: float = Field(
         21600.0, gt=0, le=LONGEST_TTL, description="Seconds for which an answer is kept."
     )
+    LLM_CACHE_NAMESPACE: str = Field(
+        "", description="Answers are shared only by clients of the same namespace."
+    )
     LLM_RETIRED_MODELS: Literal["switch", "error"] = Field(
         "switch", description="When a model is gone: its successor answers, or an error names it."
     )

@@ -7,11 +7,14 @@ import os
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
-from .files import absolute, file_errors, replace, set_aside
+from .files import absolute, file_errors, not_ours, replace, set_aside, waiting_for_nobody
 from .locks import lock_on
+from .recognition import is_budget
 
 #: Bytes of a file that are looked at: a tally has fewer.
 _LONGEST = 256
+#: Tokens of a day that are plausible; a file that says more was not written by counting.
+MOST = 10**15
 
 
 def utc_day(now: float) -> str:
@@ -50,8 +53,8 @@ class Tally:
         if not isinstance(record, dict) or record.keys() != {"day", "used"}:
             raise ValueError("not an object of day and used")
         day, used = record["day"], record["used"]
-        if type(used) is not int or used < 0:
-            raise ValueError("used is not a whole number of tokens")
+        if type(used) is not int or not 0 <= used <= MOST:
+            raise ValueError("used is not a plausible number of tokens")
         if not isinstance(day, str) or date.fromisoformat(day).isoformat() != day:
             raise ValueError("day is not a date")
         return cls(day, used)
@@ -61,8 +64,9 @@ class BudgetFile:
     """The day's `Tally` in a file that all threads and processes on this machine add to.
 
     Each change replaces the file in one step: a kill at any instant leaves the tally before or
-    after it. A damaged file is set aside with a warning, and the day begins anew. Every method
-    may wait for a lock, up to 5 s, and raises StoreError if file or lock refuse.
+    after it, and so may a machine that dies leave the one before. A damaged file is set aside with
+    a warning, and the day begins anew; a file that was never a budget is refused. Every method may
+    wait for a lock, up to 5 s, and raises StoreError if file or lock refuse.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -96,10 +100,13 @@ class BudgetFile:
 
     def _read(self) -> Tally | None:
         try:
-            with open(self.path, "rb") as file:
-                return Tally.from_json(file.read(_LONGEST))
+            with open(self.path, "rb", opener=waiting_for_nobody) as file:
+                data = file.read(_LONGEST)
+            return Tally.from_json(data)
         except FileNotFoundError:
             return None
-        except ValueError as error:
-            set_aside(self.path, f"is not a token budget, or was damaged ({error})")
+        except (ValueError, RecursionError) as error:
+            if not is_budget(data):
+                raise not_ours(self.path, "the file of a token budget") from error
+            set_aside(self.path, f"is a damaged token budget ({error})")
             return None

@@ -18,10 +18,11 @@ from typing import Any
 
 from ..forks import reset_in_child
 from .entry import checked_key, seal, unseal
-from .files import absolute, file_errors, replace, set_aside, waiting_for_nobody
+from .files import absolute, file_errors, not_ours, replace, set_aside, waiting_for_nobody
 from .locks import lock_on
 from .log_index import HEADER_SIZE, LogIndex, Slot, is_header, new_header
 from .protocol import checked_ttl
+from .recognition import LONGEST_OLDER, START, is_log, is_older_cache
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +53,8 @@ class JsonStore:
         self._turn = lock_on(self.path)  # guards the file; taken before the mutex
         self._mutex = threading.Lock()  # guards the index
         self._index = LogIndex()
-        self._compact_above = 0  # at the start, so that what expired meanwhile leaves the file
+        self._compact_above = 0  # more, where rewriting the file has failed
+        self._is_opening = True  # until what expired before has left the file
         reset_in_child(self)
 
     def __repr__(self) -> str:
@@ -63,7 +65,9 @@ class JsonStore:
         checked_key(key)
         with file_errors(self.path):
             try:
-                return self._read(key)
+                value = self._read(key)
+                self._prune_at_opening()
+                return value
             except FileNotFoundError:  # nothing was ever put, or the file was removed
                 self.close()
             except _ForeignFileError:
@@ -83,12 +87,12 @@ class JsonStore:
                 self._append(line, now)
             self._index.expire(now, at_most=_EXPIRE_PER_PUT)
             self._compact_if_worth(now)
-            self._compact_above = max(self._compact_above, _LEAST_GARBAGE)
 
     def close(self) -> None:
         """Forget the index; the file stays and is read again on the next use."""
         with self._mutex:
             self._index = LogIndex()
+            self._is_opening = True
 
     def after_fork(self) -> None:
         """Begin with a free lock and no index: the parent's may be half changed."""
@@ -141,19 +145,45 @@ class JsonStore:
         return size
 
     def _clear_the_path(self) -> None:
-        """Make sure that *path* is a log: new if there is none, in place of any other file."""
+        """Make sure that *path* is a log: new if there is none, or in place of one that was ours.
+
+        OSError for any other file, which stays.
+        """
         try:
             with FileIO(self.path, "rb", opener=waiting_for_nobody) as file:
-                if is_header(file.read(HEADER_SIZE)):
+                start = file.read(START)
+                if is_header(start[:HEADER_SIZE]):
                     return
-            set_aside(self.path, "is not a cache of answers, or was damaged")
+                older = start + file.read(LONGEST_OLDER)
+            if is_log(start):
+                set_aside(self.path, "is a damaged cache of answers, or another version's")
+            elif is_older_cache(older):
+                set_aside(self.path, "is a cache of an older form", mark="older")
+            else:
+                raise not_ours(self.path, "a cache of answers")
         except FileNotFoundError:
             pass  # the usual start
         replace(self.path, [new_header()])
 
+    def _prune_at_opening(self) -> None:
+        """Let what had expired when the log was first read leave the file."""
+        if not self._is_opening:
+            return
+        if not self._index.has_expired:
+            self._is_opening = False
+            return
+        try:
+            # Not waited for: who holds it writes, and a put of ours prunes as well.
+            with self._turn.held(timeout=0.0), self._mutex:
+                self._compact_if_worth(self._clock())
+        except OSError as error:
+            _log.info("%s is pruned later: %s", self.path, error)
+
     def _compact_if_worth(self, now: float) -> None:
         garbage = self._index.garbage
-        if garbage <= max(self._index.live, self._compact_above):
+        is_opening, self._is_opening = self._is_opening, False
+        is_due = garbage > max(self._index.live, self._compact_above, _LEAST_GARBAGE)
+        if not is_due and not (is_opening and self._index.has_expired):
             return
         try:
             with FileIO(self.path, "rb", opener=waiting_for_nobody) as log:
@@ -163,7 +193,7 @@ class JsonStore:
             self._compact_above = 2 * garbage
             _log.warning("%s could not be compacted: %s", self.path, error)
         else:
-            self._compact_above = _LEAST_GARBAGE
+            self._compact_above = 0
             self._index = LogIndex()
 
     def _living_lines(self, log: FileIO, now: float) -> Iterator[bytes]:

@@ -44,15 +44,19 @@ class PathLock:
         reset_in_child(self)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the lock inside; TimeoutError, an OSError, if it is not free in time."""
-        deadline = time.monotonic() + self._timeout
-        if not self._threads.acquire(timeout=self._timeout):
-            raise self._too_late()
+    def held(self, timeout: float | None = None) -> Iterator[None]:
+        """Hold the lock inside; TimeoutError, an OSError, if it is not free in *timeout* seconds.
+
+        None stands for the lock's own.
+        """
+        patience = self._timeout if timeout is None else timeout
+        deadline = time.monotonic() + patience
+        if not self._threads.acquire(timeout=patience):
+            raise self._too_late(patience)
         try:
             self._handle = private(str(self._path), os.O_RDWR | os.O_CREAT)
             try:
-                self._wait(self._handle, deadline)
+                self._wait(self._handle, deadline, patience)
                 try:
                     yield
                 finally:
@@ -70,18 +74,18 @@ class PathLock:
             self._handle = None
         self._threads = threading.Lock()
 
-    def _wait(self, handle: int, deadline: float) -> None:
+    def _wait(self, handle: int, deadline: float, patience: float) -> None:
         # Asked again and again, for a wait inside `flock` could not be given up in time.
         pause = 0.0005
         while not _try_lock(handle):
             left = deadline - time.monotonic()
             if left <= 0:
-                raise self._too_late()
+                raise self._too_late(patience)
             time.sleep(min(left, pause * random.random()))
             pause = min(2 * pause, 0.01)
 
-    def _too_late(self) -> TimeoutError:
-        return TimeoutError(f"{self._path} was held by others for {self._timeout:g} s")
+    def _too_late(self, patience: float) -> TimeoutError:
+        return TimeoutError(f"{self._path} was held by others for {patience:g} s")
 
 
 _shared: weakref.WeakValueDictionary[Path, PathLock] = weakref.WeakValueDictionary()

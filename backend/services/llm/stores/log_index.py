@@ -41,6 +41,8 @@ class LogIndex:
         self.position = len(header)
         self.live = 0
         self.damaged = 0
+        #: Whether a line had expired before it was read.
+        self.has_expired = False
         self._slots: dict[str, Slot] = {}
         self._by_expiry: list[Slot] = []
 
@@ -104,3 +106,5 @@ class LogIndex:
             self._slots[key] = slot
             self.live += end + 1 - start
             heapq.heappush(self._by_expiry, slot)
+        else:
+            self.has_expired = True

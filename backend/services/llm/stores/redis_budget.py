@@ -9,14 +9,15 @@ _PREFIX = "llm-tokens:"
 #: Seconds after its last change until the server forgets a day.
 _KEPT = 2 * 86_400
 
-# One step, so that no other host comes between the sum and its being kept from below 0.
+# One step, so that no other host comes between the sum and its being kept. What stands there and
+# is no plausible number of tokens, of whatever type, is begun anew.
 _ADD = """
-local used = redis.call('INCRBY', KEYS[1], ARGV[1])
-if used < 0 then
-    used = 0
-    redis.call('SET', KEYS[1], used)
+local kept, used = redis.pcall('GET', KEYS[1]), 0
+if type(kept) == 'string' and #kept <= 15 and string.match(kept, '^%d+$') then
+    used = tonumber(kept)
 end
-redis.call('EXPIRE', KEYS[1], ARGV[2])
+used = string.format('%.0f', math.max(0, used + tonumber(ARGV[1])))
+redis.call('SET', KEYS[1], used, 'EX', ARGV[2])
 return used
 """
 

@@ -26,6 +26,7 @@ class RedisServer:
                 "a redis:// cache needs the redis package: pip install redis"
             ) from error
         self._failures: tuple[type[Exception], ...] = (redis.RedisError, OSError)
+        self._refusal: type[Exception] = redis.ResponseError
         try:
             self.client: Any = redis.Redis.from_url(
                 url,
@@ -39,7 +40,18 @@ class RedisServer:
             raise ValueError(
                 f"{without_secrets(url)} is not a Redis URL: redis://host:port/db"
             ) from None
+        # Whatever the URL says: what others have put there need be no text.
+        self.client.connection_pool.connection_kwargs["decode_responses"] = False
         self.where = without_secrets(url)
+
+    def text_at(self, name: str) -> Any:
+        """Return the bytes kept under *name*; None where there is nothing, or no text."""
+        try:
+            return self.client.get(name)
+        except self._refusal as error:
+            if str(error).startswith("WRONGTYPE"):
+                return None
+            raise
 
     def close(self) -> None:
         """Close the connections that nobody is using now; the next use opens others."""

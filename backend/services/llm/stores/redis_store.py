@@ -30,10 +30,7 @@ class RedisStore:
         """Return the object last put under *key*, by whichever host, or None."""
         checked_key(key)
         with self._server.errors():
-            line = self._server.client.get(_PREFIX + key)
-        # The URL may say decode_responses=true.
-        if isinstance(line, str):
-            line = line.encode()
+            line = self._server.text_at(_PREFIX + key)
         return None if line is None else unseal(line, key)
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:

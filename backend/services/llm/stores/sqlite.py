@@ -12,13 +12,24 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ..forks import pause_for_fork
 from .entry import checked_key, seal, unseal
-from .files import absolute, private, set_aside
+from .files import (
+    absolute,
+    beside,
+    described,
+    not_ours,
+    private,
+    refuse_links,
+    set_aside,
+    waiting_for_nobody,
+)
 from .locks import LOCK_TIMEOUT, lock_on
 from .protocol import StoreError, checked_ttl
+from .recognition import LONGEST_OLDER, is_database
 
 R = TypeVar("R")
 
@@ -29,13 +40,19 @@ _SCHEMA = (
     " (key TEXT PRIMARY KEY, expires REAL NOT NULL, line BLOB NOT NULL)",
     "CREATE INDEX IF NOT EXISTS llm_answers_by_expiry ON llm_answers (expires)",
 )
-_READ = "SELECT line FROM llm_answers WHERE key = ? AND expires > ?"
+# Of whatever type a cell was made: a text would be above any time, and may be no UTF-8.
+_READ = (
+    "SELECT CAST(line AS BLOB) FROM llm_answers"
+    " WHERE key = ? AND typeof(expires) = 'real' AND expires > ?"
+)
 _WRITE = "INSERT OR REPLACE INTO llm_answers (key, expires, line) VALUES (?, ?, ?)"
 _PRUNE = (
     "DELETE FROM llm_answers WHERE rowid IN"
     " (SELECT rowid FROM llm_answers WHERE expires <= ? ORDER BY expires LIMIT ?)"
 )
 _PRUNE_AT_START, _PRUNE_PER_PUT = 1000, 16
+#: What the names of SQLite's own files beside a database are longer by.
+_COMPANIONS = ("-wal", "-shm")
 
 #: Connections copied by a fork that told nobody (in C), which a child may neither use nor close.
 #: Source: sqlite.org/howtocorrupt.html, 2.6.
@@ -119,7 +136,7 @@ class SqliteStore:
                     return work(self._connected())
             except (sqlite3.Error, OSError) as error:
                 self._disconnect()
-                raise StoreError(f"{self.path} cannot be used: {error}") from error
+                raise StoreError(f"{self.path} cannot be used: {described(error)}") from error
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -141,6 +158,7 @@ class SqliteStore:
         One that exists is not opened: closing it would drop the locks that another connection of
         this process has on it (sqlite.org/howtocorrupt.html, 2.2).
         """
+        refuse_links(self.path, *(beside(self.path, suffix) for suffix in _COMPANIONS))
         if not self.path.exists():
             os.close(private(str(self.path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
 
@@ -154,11 +172,23 @@ class SqliteStore:
         with self._turn.held():
             if self.path.stat().st_ino != self._inode:
                 return  # another process was first
-            reason = "is not an SQLite database, or was damaged"
-            set_aside(self.path, reason, companions=("-wal", "-shm"))
+            if not is_database(_start_of(self.path), _start_of(beside(self.path, "-wal"))):
+                raise not_ours(self.path, "an SQLite database with a table of answers")
+            set_aside(self.path, "is a damaged SQLite database", companions=_COMPANIONS)
+
+
+def _start_of(path: Path) -> bytes:
+    try:
+        # Closing it drops the locks that other connections of this process have on it: of a file
+        # that is damaged there is nothing to guard.
+        with open(path, "rb", opener=waiting_for_nobody) as file:
+            return file.read(LONGEST_OLDER)
+    except FileNotFoundError:
+        return b""
 
 
 def _means_damage(error: sqlite3.DatabaseError) -> bool:
-    # SQLITE_CORRUPT and SQLITE_NOTADB come as the plain class, all else as its subclasses;
-    # sqlite_errorcode would say it directly, but only from Python 3.11 on.
-    return type(error) is sqlite3.DatabaseError
+    # SQLITE_CORRUPT and SQLITE_NOTADB. A refusal (SQLITE_AUTH) is of the same class, and the code,
+    # which would tell them apart, is there only from Python 3.11 on.
+    words = str(error)
+    return "malformed" in words or "not a database" in words
