@@ -12,6 +12,7 @@ import pytest
 from services.llm import forks
 from services.llm.forks import ForkLock, pause_for_fork, reset_in_child
 from services.llm.quota import NEVER, Bucket, Quota, Refusal, SlidingWindow, Ticket
+from tests.guarding import is_held
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 # Python 3.12 and later warn of what these tests are about.
@@ -116,9 +117,9 @@ def test_a_fork_waits_for_what_a_leaf_guards_to_be_whole() -> None:
 def test_around_a_fork_every_leaf_is_held_and_then_free_again() -> None:
     leaf, other = ForkLock(leaf=True), ForkLock()
     forks._before_fork()
-    taken = [lock._lock.locked() for lock in (leaf, other)]
+    taken = [is_held(lock) for lock in (leaf, other)]
     forks._after_fork_in_parent()
-    assert (taken, leaf._lock.locked()) == ([True, False], False)
+    assert (taken, is_held(leaf)) == ([True, False], False)
 
 
 def test_in_a_child_every_lock_is_new_and_free() -> None:
@@ -128,7 +129,7 @@ def test_in_a_child_every_lock_is_new_and_free() -> None:
     with leaf:
         pass
     forks._after_fork_in_child()
-    assert (leaf._lock.locked(), forks._forking.locked()) == (False, False)
+    assert (is_held(leaf), is_held(forks._forking)) == (False, False)
 
 
 class Worker:
@@ -140,7 +141,7 @@ class Worker:
         pause_for_fork(self)
 
     def before_fork(self) -> None:
-        self.told.append("held" if self.leaf._lock.locked() else "free")
+        self.told.append("held" if is_held(self.leaf) else "free")
 
     def after_fork_in_parent(self) -> None:
         self.told.append("after")

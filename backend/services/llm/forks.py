@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from threading import Lock
+from threading import RLock
 from typing import Protocol
 from weakref import WeakSet
 
@@ -26,7 +26,7 @@ class Pausable(Forkable, Protocol):
 
 
 # Guards the registries, and is held from before a fork until after it.
-_forking = Lock()
+_forking = RLock()
 _alive: WeakSet[Forkable] = WeakSet()
 _pausing: WeakSet[Pausable] = WeakSet()
 _paused: list[Pausable] = []
@@ -50,10 +50,13 @@ class ForkLock:
 
     A fork waits for a *leaf*, so that what it guards is never half changed in the child: for
     locks under which nothing is waited for, no other lock is taken and nobody forks.
+
+    Its holder may take it again: a signal handler that closes a client runs in the very thread
+    that it has interrupted, and would wait for itself.
     """
 
     def __init__(self, *, leaf: bool = False) -> None:
-        self._lock = Lock()
+        self._lock = RLock()
         (pause_for_fork if leaf else reset_in_child)(self)
 
     def __enter__(self) -> None:
@@ -72,7 +75,7 @@ class ForkLock:
 
     def after_fork(self) -> None:
         """Start with a lock that is free."""
-        self._lock = Lock()
+        self._lock = RLock()
 
 
 def _is_leaf(thing: Pausable) -> bool:
@@ -95,7 +98,7 @@ def _after_fork_in_parent() -> None:
 
 def _after_fork_in_child() -> None:
     global _forking
-    _forking = Lock()
+    _forking = RLock()
     _paused.clear()
     for thing in list(_alive):
         thing.after_fork()

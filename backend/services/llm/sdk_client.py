@@ -25,8 +25,12 @@ class SdkClient:
     def borrow(self) -> bool:
         """Whether it may be used, which is then to be done inside one `with` block."""
         with self._lock:
-            self._users += not self._is_let_go
-            return not self._is_let_go
+            # In this order: a signal handler may let it go in between.
+            self._users += 1
+            if self._is_let_go:
+                self._users -= 1
+                return False
+            return True
 
     def __enter__(self) -> Any:
         return self.sdk
