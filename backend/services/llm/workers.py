@@ -1,4 +1,4 @@
-"""Threads of a client's own for an SDK that blocks, as many as it may have calls at once."""
+"""Threads of the library's own for what blocks: never the host's, and no more than there may be."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
-from threading import Lock, Semaphore, Thread
+from threading import Thread
 from typing import Any, TypeVar
 
-from .forks import reset_in_child
+from .forks import ForkLock, reset_in_child
 
 T = TypeVar("T")
+
+#: Carries a call out, and returns how to tell its caller what came of it.
+_Job = Callable[[], Callable[[], None]]
 
 
 class Workers:
@@ -25,28 +28,22 @@ class Workers:
     def __init__(self, size: int, name: str) -> None:
         self._size = size
         self._name = name
-        self._lock = Lock()  # guards the pool's making and its threads
-        self._pool = _Pool()
+        self.after_fork()
         reset_in_child(self)
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
-        """Run *call* in a thread, in a copy of the caller's context."""
+        """Run *call* in a thread, in a copy of the caller's context.
+
+        Raises RuntimeError where there is no thread and none can be started.
+        """
         future: Future[T] = Future()
-        job = partial(_carry_out, future, partial(contextvars.copy_context().run, call))
-        with self._lock:
-            pool = self._pool
-            # First the thread: an interrupt in between leaves one too many, not one too few.
-            if not pool.idle.acquire(blocking=False) and len(pool.threads) < self._size:
-                name = f"{self._name}-{len(pool.threads)}"
-                pool.threads.append(Thread(target=pool.work, name=name, daemon=True))
-                pool.threads[-1].start()
-            pool.jobs.put(job)
+        self._pool.put(partial(_outcome, future, partial(contextvars.copy_context().run, call)))
         return future
 
     def close(self) -> None:
         """Let the threads end as soon as their calls have; the next call starts new ones."""
-        with self._lock:
-            pool, self._pool = self._pool, _Pool()
+        pool = self._pool
+        self.after_fork()
         pool.end()
 
     def __del__(self) -> None:
@@ -55,38 +52,73 @@ class Workers:
 
     def after_fork(self) -> None:
         """Forget the parent's threads: none of them is here."""
-        self._lock = Lock()
-        self._pool = _Pool()
+        self._pool = _Pool(self._size, self._name)
 
 
 class _Pool:
-    """What threads that end together share."""
+    """Threads that end together, and their jobs."""
 
-    def __init__(self) -> None:
-        self.jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        #: Counts the threads that wait for a job which nobody has been counted on to take.
-        self.idle = Semaphore(0)
-        self.threads: list[Thread] = []
+    def __init__(self, size: int, name: str) -> None:
+        self._size = size
+        self._name = name
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._lock = ForkLock(leaf=True)  # guards the three below
+        self._threads: list[Thread] = []
+        self._unfinished = 0
+        self._is_over = False
+
+    def put(self, job: _Job) -> None:
+        """Have *job* carried out by a thread that is idle, by a new one, or in its turn."""
+        with self._lock:
+            # First the thread: an interrupt in between leaves one too many, not one too few.
+            if len(self._threads) <= self._unfinished and len(self._threads) < self._size:
+                self._start()
+            self._unfinished += 1
+            self._jobs.put(job)
+            # Closed meanwhile, by another thread or by a signal handler in this one.
+            is_over = self._is_over
+        if is_over:
+            self.end()
 
     def end(self) -> None:
         """Let each thread end once it has carried out what is ahead of it."""
-        for _ in self.threads:
-            self.jobs.put(None)
+        with self._lock:
+            self._is_over = True
+            ending, self._threads = self._threads, []
+        for _ in ending:
+            self._jobs.put(None)
 
-    def work(self) -> None:
+    def _start(self) -> None:
+        thread = Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The system has no room for another. Those that there are come to the job in time.
+            if not self._threads:
+                raise
+        else:
+            self._threads.append(thread)
+
+    def _work(self) -> None:
         """Carry out one job after another, until there is an end of them."""
-        while (job := self.jobs.get()) is not None:
-            job()
-            del job  # what it answered is the caller's alone while this thread waits
-            self.idle.release()
+        while (job := self._jobs.get()) is not None:
+            tell = job()
+            with self._lock:
+                self._unfinished -= 1
+            tell()
+            del job, tell  # what it answered is the caller's alone while this thread waits
 
 
-def _carry_out(future: Future[Any], call: Callable[[], Any]) -> None:
+def _outcome(future: Future[Any], call: Callable[[], Any]) -> Callable[[], None]:
+    """Make *call*, unless it was cancelled, and return how to tell *future* of it."""
     if not future.set_running_or_notify_cancel():
-        return
+        return _nothing
     try:
         result = call()
     except BaseException as error:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
+        return partial(future.set_exception, error)
+    return partial(future.set_result, result)
+
+
+def _nothing() -> None:
+    """Nobody is to be told of a call that was cancelled."""
