@@ -141,7 +141,7 @@ def test_a_follower_interrupted_as_it_waits_gives_up_its_seat(
 
 def test_a_forked_child_begins_with_no_flights(flights: Flights[str]) -> None:
     parents = lead(flights)
-    flights._lock.acquire()
+    flights._lock.__enter__()
     forks._after_fork_in_child()
     assert 0 == len(flights)
     lead(flights)

@@ -34,7 +34,7 @@ def queued(organizations: dict[str, str], **arguments: Any) -> tuple[list[Exchan
             async with GroqClient(list(organizations), **given) as client:
                 client._ring.now = clock
                 gate = client._ring.gate
-                clock.is_busy = lambda: gate._free < gate._size
+                clock.is_busy = lambda: gate.free < gate._size
                 asking = [client.chat(said(str(n)), MODEL) for n in range(CALLS)]
                 answers = await asyncio.gather(*asking)
             assert [f"Sandbox: {n}" for n in range(CALLS)] == answers

@@ -35,4 +35,4 @@ def limited(retry_after: float | None = None) -> LLMError:
 def assert_all_is_free(to: Account, used: int) -> None:
     """Nothing is booked, in flight or inside, and *used* requests are logged."""
     assert (used, 0, 0) == (len(to.window.times), len(to.window.uses), to.window.uses.flying_amount)
-    assert to.gate._free == to.gate._size
+    assert to.gate.free == to.gate._size

@@ -18,14 +18,20 @@ DAY = 86_400.0
 class Broken:
     """A tally whose disk has gone."""
 
+    blocking = False
+
     def add(self, tokens: int, now: float, *, day: str | None = None) -> int:
         raise StoreError("the disk is full")
 
 
 def book(budget: DailyBudget, tokens: int, now: float) -> Booking:
-    """Book *tokens*, as a call does."""
+    """Book *tokens*, as a call does: what fails is settled all the same."""
     booking = Booking(tokens)
-    budget.book(booking, now)
+    try:
+        budget.book(booking, now)
+    except LLMError:
+        budget.settle(booking, 0, now)
+        raise
     return booking
 
 
@@ -53,14 +59,14 @@ def test_a_refund_of_yesterday_is_not_todays() -> None:
     budget = DailyBudget(100, MemoryTally())
     yesterday = book(budget, 100, NOON)
     book(budget, 100, NOON + DAY)
-    budget.true_up(yesterday, 0, NOON + DAY)
+    budget.settle(yesterday, 0, NOON + DAY)
     with pytest.raises(RateLimitError, match="0 of 100"):
         book(budget, 1, NOON + DAY)
 
 
 def test_a_call_that_took_more_than_its_estimate_may_end_above_the_cap() -> None:
     budget = DailyBudget(100, MemoryTally())
-    budget.true_up(book(budget, 10, NOON), 150, NOON)
+    budget.settle(book(budget, 10, NOON), 150, NOON)
     with pytest.raises(RateLimitError, match="0 of 100 are left"):
         book(budget, 1, NOON)
 
@@ -84,26 +90,29 @@ def test_what_cannot_be_counted_is_not_spent() -> None:
 
 def test_an_answer_is_not_lost_to_a_tally_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        DailyBudget(100, Broken()).true_up(Booking(10, "2027-01-15"), 5, NOON)
+        DailyBudget(100, Broken()).settle(Booking(10, "2027-01-15"), 5, NOON)
     assert ["the daily token budget keeps an estimate: the disk is full"] == caplog.messages
 
 
-def test_a_true_estimate_needs_no_correction() -> None:
-    DailyBudget(100, Broken()).true_up(Booking(10, "2027-01-15"), 10, NOON)
+def test_a_true_estimate_needs_no_correction(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        DailyBudget(100, Broken()).settle(Booking(10, "2027-01-15"), 10, NOON)
+    assert [] == caplog.messages
 
 
 def test_what_is_booked_for_a_call_that_is_over_is_given_back_at_once() -> None:
     budget, booking = DailyBudget(100, MemoryTally()), Booking(60)
-    budget.true_up(booking, 0, NOON)
+    budget.settle(booking, 0, NOON)
     budget.book(booking, NOON)
     book(budget, 100, NOON)
 
 
-def test_only_the_first_true_up_counts() -> None:
+def test_a_booking_is_settled_once() -> None:
     tally = MemoryTally()
     booking = book(budget := DailyBudget(100, tally), 60, NOON)
-    budget.true_up(booking, 20, NOON)
-    budget.true_up(booking, 0, NOON)
+    budget.settle(booking, 20, NOON)
+    with pytest.raises(RuntimeError, match="settled twice"):
+        budget.settle(booking, 0, NOON)
     assert 20 == tally.add(0, NOON)
 
 
@@ -117,6 +126,6 @@ def test_the_sum_is_that_of_what_was_spent(calls: list[tuple[int, int, bool]]) -
         except RateLimitError:
             assert spent + estimate > 1000
             continue
-        budget.true_up(booking, 0 if fails else real, NOON)
+        budget.settle(booking, 0 if fails else real, NOON)
         spent += 0 if fails else real
     assert spent == tally.add(0, NOON)

@@ -89,7 +89,7 @@ def test_what_the_flow_does_not_catch_is_raised(drive: Driver, error: BaseExcept
 
 @both
 def test_a_flow_without_effects_just_returns(drive: Driver) -> None:
-    assert 7 == drive(ask(lambda: 7, blocking=False), Tape())
+    assert 7 == drive(ask(lambda: 7, HANG, blocking=False), Tape())
 
 
 def test_a_thread_sleeps_as_its_wire_does() -> None:
@@ -137,10 +137,10 @@ def test_a_twin_is_joined_as_the_driver_can(drive: Driver, how: str) -> None:
     assert f"{how} within 4.0" == drive(join(Twin(), 4.0), Tape())
 
 
-def test_a_slow_question_is_asked_here_by_a_thread_and_elsewhere_by_a_task() -> None:
-    here = threading.get_ident()
-    assert here == run(ask(threading.get_ident), Tape())
-    assert here != asyncio.run(arun(ask(threading.get_ident), Tape()))
+@both
+def test_a_slow_question_is_asked_in_a_thread_of_the_librarys_own(drive: Driver) -> None:
+    thread = drive(ask(threading.current_thread, HANG), Tape())
+    assert ("llm-cache", True) == (thread.name.rpartition("-")[0], thread.daemon)
 
 
 class Asker(Tape):

@@ -137,4 +137,4 @@ def test_nothing_is_sent_too_early_too_often_or_too_late(
     sent = sorted(moment for caller in callers for moment in caller.sent)
     assert all(b - a >= 60.0 - A_GRAIN for a, b in zip(sent, sent[window:], strict=False))
     assert (0, 0.0) == (len(to.window.uses), to.window.uses.flying_amount)
-    assert to.gate._free == to.gate._size
+    assert to.gate.free == to.gate._size

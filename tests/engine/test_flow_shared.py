@@ -23,9 +23,10 @@ from services.llm.errors import (
 from services.llm.flights import Flight, Flights, StillFlying, WouldDeadlock
 from services.llm.journey import Terms
 from services.llm.tokens import input_estimate
-from services.llm.types import Ask, Flow, Join, Reply, Request, Send, Usage
+from services.llm.types import Ask, Flow, Join, Overdue, Reply, Request, Send, Sleep, Usage
 from tests.engine.scripted import Clock, Drive, account, says
 
+HANG = 5.0
 REQUEST = Request("openai/gpt-oss-120b", ({"role": "user", "content": "hi"},), 0.7, 100)
 
 
@@ -48,6 +49,8 @@ class Shelf:
 
 class Sum:
     """A day's tokens in memory."""
+
+    blocking = False
 
     def __init__(self) -> None:
         self.tokens = 0
@@ -206,15 +209,20 @@ def budgeted(clock: Clock, tokens: int) -> tuple[Account, Sum]:
 
 def test_the_budget_is_booked_by_estimate_and_trued_up_by_the_answer(clock: Clock) -> None:
     to, day = budgeted(clock, 1000)
+    day.blocking = True
     running = call(to)
     asked = next(running)
     assert isinstance(asked, Ask)
+    assert ("budget", 120.0) == (asked.what, asked.timeout)
     running.send(asked.call())
     assert day.tokens > 100
-    truing = running.send(says("Yes."))
-    assert isinstance(truing, Ask)
-    truing.call()
+    writing = running.send(says("Yes."))
+    assert isinstance(writing, Sleep)
+    assert writing.sooner is not None
+    writing.sooner.result(HANG)
     assert 10 == day.tokens
+    with pytest.raises(StopIteration):
+        running.send(None)
 
 
 @pytest.mark.parametrize(
@@ -255,6 +263,7 @@ def test_a_booking_of_the_budget_is_given_back_where_the_window_is_full(clock: C
 
 def test_a_call_that_is_cancelled_while_its_tokens_are_booked_owes_none(clock: Clock) -> None:
     to, day = budgeted(clock, 1000)
+    day.blocking = True
     running = call(to)
     booking = next(running)
     assert isinstance(booking, Ask)
@@ -264,17 +273,41 @@ def test_a_call_that_is_cancelled_while_its_tokens_are_booked_owes_none(clock: C
     assert 0 == day.tokens
 
 
-def test_a_call_that_is_cancelled_before_its_tokens_are_trued_up_owes_what_it_spent(
+def test_a_call_whose_tokens_are_not_booked_in_time_ends_at_its_deadline(clock: Clock) -> None:
+    to, day = budgeted(clock, 1000)
+    day.blocking = True
+    running = call(to)
+    booking = next(running)
+    assert isinstance(booking, Ask)
+    with pytest.raises(LLMTimeoutError, match="No answer within 120 seconds"):
+        running.throw(Overdue(had_its_time=True))
+    booking.call()
+    assert 0 == day.tokens
+
+
+def test_a_call_that_is_cancelled_as_its_tokens_are_corrected_owes_what_it_spent(
     clock: Clock,
 ) -> None:
     to, day = budgeted(clock, 1000)
+    day.blocking = True
     running = call(to)
     booking = next(running)
     assert isinstance(booking, Ask)
     running.send(booking.call())
-    truing = running.send(says("Yes."))
-    assert isinstance(truing, Ask)
+    writing = running.send(says("Yes."))
+    assert isinstance(writing, Sleep)
+    assert writing.sooner is not None
     with pytest.raises(asyncio.CancelledError):
         running.throw(asyncio.CancelledError())
-    truing.call()
+    writing.sooner.result(HANG)
     assert 10 == day.tokens
+
+
+def test_a_call_that_is_cancelled_on_the_wire_owes_no_tokens(clock: Clock) -> None:
+    to, day = budgeted(clock, 1000)
+    running = call(to)
+    assert isinstance(next(running), Send)
+    assert day.tokens > 100
+    with pytest.raises(asyncio.CancelledError):
+        running.throw(asyncio.CancelledError())
+    assert 0 == day.tokens

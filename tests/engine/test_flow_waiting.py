@@ -216,9 +216,9 @@ def test_what_is_cancelled_while_it_waits_was_never_there(
     to = account(clock)
     Drive(clock, [says("One.")]).run(call(to))
     hold(to, clock)
-    free = to.gate._free
+    free = to.gate.free
     waiting = call(to, max_quota_wait=100.0)
     assert isinstance(next(waiting), Sleep)
     with pytest.raises(asyncio.CancelledError):
         waiting.throw(asyncio.CancelledError())
-    assert (1, 0, free) == (len(to.window.times), len(to.window.uses), to.gate._free)
+    assert (1, 0, free) == (len(to.window.times), len(to.window.uses), to.gate.free)

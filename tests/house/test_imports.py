@@ -22,8 +22,10 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.errors",
             "services.llm.forks",
             "services.llm.known_models",
+            "services.llm.loops",
             "services.llm.redact",
             "services.llm.retry_after",
+            "services.llm.signals",
             "services.llm.spelling",
         }
     ),
@@ -50,6 +52,7 @@ ROWS: tuple[frozenset[str], ...] = (
     ),
     frozenset(
         {
+            "services.llm.aside",
             "services.llm.budget",
             "services.llm.cache",
             "services.llm.crowd",
@@ -61,6 +64,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"services.llm.keys", "services.llm.window"}),
     frozenset({"services.llm.journey"}),
     frozenset({"services.llm.demand"}),
+    frozenset({"services.llm.admission"}),
     frozenset({"services.llm.flow"}),
     frozenset({"services.llm.turns"}),
     frozenset({"services.llm.drive"}),

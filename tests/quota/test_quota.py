@@ -231,7 +231,8 @@ def test_a_ticket_is_settled_once() -> None:
     quota = a_minute(1)
     flying = sent(quota, 100.0)
     quota.settle(flying, {}, 100.0, 100.0)
-    quota.settle(flying, {}, 150.0, 150.0)
+    with pytest.raises(RuntimeError, match="is not in flight"):
+        quota.settle(flying, {}, 150.0, 150.0)
     assert booked(quota, 150.0).at == 160.0
 
 

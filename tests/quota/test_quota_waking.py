@@ -21,11 +21,13 @@ def test_a_refund_brings_the_next_nearer_and_wakes_it() -> None:
     assert quota.start(second, 160.0) == 0.0
 
 
-def test_a_refund_twice_or_of_what_was_sent_gives_nothing_back() -> None:
+def test_a_refund_twice_or_of_what_was_sent_is_an_error_and_gives_nothing_back() -> None:
     quota = a_minute(2)
     flying, waiting = sent(quota, 100.0), booked(quota, 100.0)
-    for ticket in (waiting, waiting, flying):
-        quota.refund(ticket, 100.0)
+    quota.refund(waiting, 100.0)
+    for ticket in (waiting, flying):
+        with pytest.raises(RuntimeError, match="does not wait to be started"):
+            quota.refund(ticket, 100.0)
     answered(quota, 100.0)
     assert quota.reserve("m", ONE, 100.0) == Refusal(60.0, "requests")
 

@@ -83,7 +83,7 @@ def test_a_task_cancelled_before_its_retry_makes_none(
     face = open_client(kind, **PATIENT)
     sandbox.script(Fault.error(500))
     account = face.client._account
-    cancelled(face, lambda: until(lambda: account.window.times and account.gate._free))
+    cancelled(face, lambda: until(lambda: account.window.times and account.gate.free))
     assert_nothing_is_held(face, used=1)
     assert 2 == len(sandbox.exchanges)
 

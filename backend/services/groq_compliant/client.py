@@ -84,7 +84,7 @@ class CompliantClient(ABC):
         reset_in_child(self)
         self._store = store_at(cache_path, seconds("cache_ttl_sec", cache_ttl_sec))
         endpoint, namespace = self._base_url.rstrip("/"), known.LLM_CACHE_NAMESPACE
-        self._ring.cache = Cache(self._store, "groq", endpoint, namespace)
+        self._ring.cache = Cache(self._store, "groq", endpoint, namespace, known.LLM_CACHE_TIMEOUT)
         if daily_token_budget is not None:
             self._ring.budget = DailyBudget(daily_token_budget, tally_at(cache_path))
 

@@ -77,8 +77,12 @@ class Account:
         return self.quota.reserve(lane, demand, now, max_wait)
 
     def unbook(self, ticket: Ticket, now: float) -> None:
-        """Give back a booking that was never sent."""
+        """Give back a booking that was never started."""
         self.quota.refund(ticket, now)
+
+    def withdraw(self, ticket: Ticket, now: float) -> None:
+        """Give back one that was started, and of which nothing was sent after all."""
+        self.quota.settle(ticket, dict.fromkeys(ticket.demand, 0.0), now, now)
 
     def lose(self, ticket: Ticket, now: float) -> None:
         """Count all of a request that was cancelled on the wire: the provider may have seen it."""

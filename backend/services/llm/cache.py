@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import ConfigurationError
-from .stores import Store
-from .types import Reply, Request, ToolCall, Usage
+from .stores import Forgiving, Store
+from .types import Flow, Overdue, Reply, Request, ToolCall, Usage, ask
+
+R = TypeVar("R")
 
 #: Part of every key: entries of another layout are misses.
 LAYOUT = 1
@@ -41,6 +43,25 @@ class Cache:
     base_url: str
     #: Set apart from others in the same store: the key does not tell whose account it is.
     namespace: str = ""
+    #: Seconds for which a call waits for the store, each time that it needs it.
+    timeout: float = 0.25
+
+    def asked(self, call: Callable[[], R], left: float) -> Flow[R | None]:
+        """Call the store, for as long as a call waits for it that has *left* seconds.
+
+        What it has not answered by then is a miss, or goes on in its thread; and if it has had
+        its time, it is left out for a while.
+        """
+        forgiving = self.store if isinstance(self.store, Forgiving) else None
+        if forgiving is not None and forgiving.rests:
+            return None
+        try:
+            return (yield from ask(call, min(self.timeout, left), blocking=self.store.blocking))
+        except Overdue as late:
+            if forgiving is not None and late.had_its_time and left > self.timeout:
+                reason = f"{forgiving!r} has not answered within {self.timeout:g} s"
+                forgiving.leave_out(TimeoutError(reason))
+            return None
 
     def key_of(self, request: Request) -> str:
         """SHA-256 of the canonical request: its model, messages, parameters and the endpoint.

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
 from functools import partial, update_wrapper
+from threading import TIMEOUT_MAX
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
-from .types import Effect, Flow, Join, Reply, Request, Send, Sleep
+from .aside import Question
+from .loops import blocked
+from .signals import of_signal
+from .types import Ask, Effect, Flow, Join, Reply, Request, Send, Sleep
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,21 +41,24 @@ class Wire(AsyncWire, Protocol):
 def run(flow: Flow[R], wire: Wire) -> R:
     """Drive *flow* to its end in this thread; raises what ends it."""
     step: Callable[[], Effect] = partial(next, flow)
-    while True:
-        try:
-            effect = step()
-        except StopIteration as done:
-            return cast("R", done.value)
-        try:
-            step = partial(flow.send, _perform(effect, wire))
-        # An interruption too: the flow gives back what it holds.
-        except BaseException as error:
-            step = partial(flow.throw, error)
+    handled = sys.exc_info()[1]
+    with blocked():
+        while True:
+            try:
+                effect = step()
+            except StopIteration as done:
+                return cast("R", done.value)
+            try:
+                step = partial(flow.send, _perform(effect, wire))
+            # An interruption too: the flow gives back what it holds.
+            except BaseException as error:
+                step = partial(flow.throw, of_signal(error, handled))
 
 
 async def arun(flow: Flow[R], wire: AsyncWire) -> R:
     """Drive *flow* to its end in this task; raises what ends it."""
     step: Callable[[], Effect] = partial(next, flow)
+    handled = sys.exc_info()[1]
     while True:
         try:
             effect = step()
@@ -60,7 +68,7 @@ async def arun(flow: Flow[R], wire: AsyncWire) -> R:
             step = partial(flow.send, await _aperform(effect, wire))
         # A cancellation too: the flow gives back what it holds.
         except BaseException as error:
-            step = partial(flow.throw, error)
+            step = partial(flow.throw, of_signal(error, handled))
 
 
 def blocking(flow_of: Callable[Concatenate[W, P], Flow[R]]) -> Callable[Concatenate[W, P], R]:
@@ -95,12 +103,13 @@ def _perform(effect: Effect, wire: Wire) -> Any:
         case Send(request, timeout):
             return wire.send(request, timeout)
         case Sleep(seconds, sooner=Future() as sooner):
-            return wait([sooner], seconds)
+            return wait([sooner], min(seconds, TIMEOUT_MAX))
         case Sleep(seconds):
             return wire.rest(seconds)
         case Join(flight, timeout):
             return flight.join(timeout)
-    return effect.call()
+        case Ask():
+            return Question(effect).answer()
 
 
 async def _aperform(effect: Effect, wire: AsyncWire) -> Any:
@@ -113,4 +122,5 @@ async def _aperform(effect: Effect, wire: AsyncWire) -> Any:
             return await asyncio.sleep(seconds)
         case Join(flight, timeout):
             return await flight.ajoin(timeout)
-    return await asyncio.to_thread(effect.call)
+        case Ask():
+            return await Question(effect).aanswer()

@@ -122,6 +122,7 @@ class EngineClient(WindowedClient):
                 self._account.provider,
                 endpoint.rstrip("/"),
                 self._knobs.LLM_CACHE_NAMESPACE,
+                self._knobs.LLM_CACHE_TIMEOUT,
             )
 
     def _adopted(self, sdk: Any) -> Any:

@@ -13,25 +13,35 @@ first caller the `Lead`, and every other a `Flight`, its own seat to wait in:
         lead.land(value)
         return value
 
-A leader that is cancelled hands the lead to one of those who wait, and the rest wait on. Landing
-ends the flight: whatever later callers are to find is stored before `land`, and a leader looks
-there once more before it makes the call, since another may have landed between its look and its
-claim. The lock is held for a few steps of arithmetic, so nobody waits for it.
+A leader that is cancelled hands the lead to one of those who wait, and the rest wait on. One whose
+event loop stands still, blocked or run no more, loses it to a follower from elsewhere. Landing ends
+the flight: whatever later callers are to find is stored before `land`, and a leader looks there
+once more before it makes the call, since another may have landed between its look and its claim.
+The lock is held for a few steps of arithmetic, so nobody waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from .forks import reset_in_child
+from .forks import ForkLock, reset_in_child
+from .loops import own_loop, sign_of_life
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
+
+#: Seconds within which a leader's event loop must give a sign of life, and the part of a follower's
+#: own time if that is less: then there is time left to make the call.
+_STANDS_STILL = 1.0
+_OF_THE_TIME = 0.25
 
 
 class StillFlying(Exception):  # noqa: N818  a verdict on the waiting, not on the request
@@ -63,6 +73,7 @@ class Lead(Generic[T]):
         self._flights = flights
         self._key = key
         self._thread = thread
+        self._loop = own_loop()
         self._followers: list[Flight[T]] = []
 
     def land(self, value: T) -> None:
@@ -102,19 +113,22 @@ class Flight(Generic[T]):
     def __init__(self, lead: Lead[T]) -> None:
         self._lead = lead  # whom it waits for; its own once it is made the heir
         self._thread = threading.get_ident()
+        self._loop = own_loop()
         self._blocks = False
         self._outcome: futures.Future[_Landed[T] | _Crashed | Lead[T]] = futures.Future()
 
     def join(self, timeout: float | None = None) -> T | Lead[T]:
         """Wait in this thread, up to *timeout* seconds, for what the leader lands.
 
-        Returns the lead instead if the leader left and this follower is to make the call. Raises
-        its own copy of the leader's error; StillFlying; WouldDeadlock if the leader is in this
-        very thread, be it a task of the event loop that waiting would block.
+        Returns the lead instead if the leader left, or its event loop stands still, and this
+        follower is to make the call. Raises its own copy of the leader's error; StillFlying;
+        WouldDeadlock if the leader is in this very thread, be it a task of the event loop that
+        waiting would block.
         """
         self._lead._flights._seat(self)
         try:
-            futures.wait([self._outcome], timeout)
+            for part in self._parts_of(timeout):
+                futures.wait([self._outcome], part)
         except BaseException:
             self._give_up()
             raise
@@ -122,12 +136,32 @@ class Flight(Generic[T]):
 
     async def ajoin(self, timeout: float | None = None) -> T | Lead[T]:
         """Wait as `join` does, in the running event loop, without blocking it."""
+        waiting = asyncio.wrap_future(self._outcome)
         try:
-            await asyncio.wait({asyncio.wrap_future(self._outcome)}, timeout=timeout)
+            for part in self._parts_of(timeout):
+                await asyncio.wait({waiting}, timeout=part)
         except BaseException:
             self._give_up()
             raise
         return self._result()
+
+    def _parts_of(self, timeout: float | None) -> Iterator[float]:
+        """Divide *timeout* seconds into waits, each followed by a look at the leader.
+
+        Where its event loop has given no sign of life for as long as a wait, the lead is this
+        follower's. The waits end with any outcome, or with the time.
+        """
+        timeout = min(threading.TIMEOUT_MAX, math.inf if timeout is None else timeout)
+        end = time.monotonic() + timeout
+        longest = min(_STANDS_STILL, _OF_THE_TIME * timeout)
+        while True:
+            lead, sign = self._lead, sign_of_life(self._lead._loop)
+            left = end - time.monotonic()
+            yield max(0.0, min(longest, left))
+            if self._outcome.done() or time.monotonic() >= end:
+                return
+            if not sign.done():
+                lead._flights._take_over(self, lead)
 
     def _result(self) -> T | Lead[T]:
         if self._outcome.cancel():  # in time: from here on nobody can make it the heir
@@ -146,13 +180,14 @@ class Flights(Generic[T]):
     """The flights now in the air, at most one per key."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards the dict, and leads and seats of flights in it
+        self._lock = ForkLock(leaf=True)  # guards the dict, and leads and seats of flights in it
         self._leads: dict[str, Lead[T]] = {}
         reset_in_child(self)
 
     def __len__(self) -> int:
         """Return how many flights are in the air."""
-        return len(self._leads)
+        with self._lock:
+            return len(self._leads)
 
     def claim(self, key: str) -> Lead[T] | Flight[T]:
         """Return the Lead of *key* to the first caller, and to others a Flight to wait in."""
@@ -167,7 +202,6 @@ class Flights(Generic[T]):
 
     def after_fork(self) -> None:
         """Begin with no flights in a forked child: their leaders are threads of the parent."""
-        self._lock = threading.Lock()
         self._leads = {}
 
     def _seat(self, follower: Flight[T]) -> None:
@@ -187,6 +221,12 @@ class Flights(Generic[T]):
             del self._leads[lead._key]
             return lead._followers
 
+    def _take_over(self, follower: Flight[T], lead: Lead[T]) -> None:
+        """Give *follower* the flight, if it is still *lead*'s, which stands still."""
+        with self._lock:
+            if self._leads.get(lead._key) is lead:
+                self._hand_to([follower], lead)
+
     def _pass_on(self, lead: Lead[T]) -> None:
         """Give the flight, if it is still *lead*'s, to a follower; without any it ends.
 
@@ -197,15 +237,20 @@ class Flights(Generic[T]):
             if self._leads.get(lead._key) is not lead:
                 return
             del self._leads[lead._key]
-            for heir in sorted(lead._followers, key=lambda follower: not follower._blocks):
-                if heir._outcome.set_running_or_notify_cancel():
-                    following = self._leads[lead._key] = Lead(self, lead._key, heir._thread)
-                    for each in lead._followers:
-                        each._lead = following
-                        if each is not heir and not each._outcome.cancelled():
-                            following._followers.append(each)
-                    heir._outcome.set_result(following)
-                    return
+            self._hand_to(sorted(lead._followers, key=lambda each: not each._blocks), lead)
+
+    def _hand_to(self, heirs: Sequence[Flight[T]], lead: Lead[T]) -> None:
+        """Give the flight of *lead* to the first of *heirs* that has not given up."""
+        for heir in heirs:
+            if heir._outcome.set_running_or_notify_cancel():
+                following = self._leads[lead._key] = Lead(self, lead._key, heir._thread)
+                following._loop = None if heir._blocks else heir._loop
+                for each in lead._followers:
+                    each._lead = following
+                    if each is not heir and not each._outcome.cancelled():
+                        following._followers.append(each)
+                heir._outcome.set_result(following)
+                return
 
 
 def twin(error: E) -> E:

@@ -3,15 +3,15 @@
 travel              a call's whole journey, and its ledger
   answer            one answer: kept, on its way to an identical call, or new
     _complete       tenacity's own state machine: an attempt, a wait, or the end
-      _attempt      send once, when nothing forbids it, and settle what that took
-        _admitted   an outage, the day's budget, every limit, a place on the wire
+      _attempt      send once, when nothing forbids it, and give back what that took
+        _admitted   the day's budget, an outage, every limit, a place on the wire
+        _sent       the request itself, and what is learnt from what came of it
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -19,14 +19,14 @@ from tenacity import DoAttempt, DoSleep, RetryCallState, RetryError
 
 from . import models
 from .account import Account
-from .budget import Booking
+from .admission import Admission
 from .cache import Cache
-from .demand import most, owed, seen_by, taken
+from .demand import most
 from .errors import AuthenticationError, LLMError, RateLimitError
 from .flights import Flight, Lead, StillFlying, WouldDeadlock
 from .journey import Journey, Terms
 from .quota import Demand, Refusal, Ticket
-from .types import Flow, Reply, Request, ask, join, send
+from .types import Flow, Overdue, Reply, Request, ask, join, send, sleep
 
 R = TypeVar("R")
 
@@ -57,8 +57,8 @@ def answer(request: Request, journey: Journey) -> Flow[Reply]:
 
 def _shared(request: Request, journey: Journey, cache: Cache) -> Flow[Reply]:
     """Look into the cache, then join the twin in flight, or lead the flight."""
-    key, slow = cache.key_of(request), cache.store.blocking
-    if kept := (yield from ask(partial(cache.get, key), slow)):
+    key = cache.key_of(request)
+    if kept := (yield from cache.asked(partial(cache.get, key), journey.left())):
         return kept
     claim = journey.account.flights.claim(key)
     if isinstance(claim, Flight):
@@ -80,19 +80,18 @@ def _led(
 ) -> Flow[Reply]:
     """Bring the answer home to all who wait for it.
 
-    Whose own time, limits or key are what failed hands over: another's may do.
+    Whose own time, limits, key or interruption are what failed hands over: another's may do.
     """
-    slow = cache.store.blocking
     with lead:
         try:
             # Another flight may have landed between our look into the cache and our claim.
-            reply = yield from ask(partial(cache.get, key), slow)
+            reply = yield from cache.asked(partial(cache.get, key), journey.left())
             if reply is None:
                 reply = yield from _complete(request, journey)
-                yield from ask(partial(cache.put, key, reply), slow)
-        except LLMError as error:
+                yield from cache.asked(partial(cache.put, key, reply), journey.left())
+        except Exception as error:
             own = isinstance(error, (AuthenticationError, RateLimitError))
-            if journey.attempts and journey.left() > 0 and not own:
+            if isinstance(error, LLMError) and journey.attempts and journey.left() > 0 and not own:
                 raise
             ours = error
         else:
@@ -130,61 +129,59 @@ def _complete(request: Request, journey: Journey) -> Flow[Reply]:
 
 
 def _attempt(request: Request, journey: Journey) -> Flow[Reply]:
-    """Send once, when nothing forbids it, and settle what that took."""
-    account = journey.account
-    asked, living = request.model, account.living(request.model)
+    """Send once, when nothing forbids it; whatever comes of that, give back what it took."""
+    asked, living = request.model, journey.account.living(request.model)
     request = models.fitted(replace(request, model=living))
-    going = yield from _admitted(request, journey)
-    request = replace(request, key=account.key_of(going.ticket.lane))
-    sent = account.now()
+    admission, failure = Admission(journey.account, most(request)), None
     try:
-        reply = yield from send(request, min(journey.left(), journey.terms.attempt_timeout))
+        yield from _admitted(admission, request, journey)
+        reply = yield from _sent(admission, request, asked, journey)
     except LLMError as error:
-        journey.record(living, sent, error.partial, error)
-        # Before its place and its room are free again: nobody may go where a refusal forbids it.
-        account.learn(error, going.ticket.lane, living, journey.patience())
-        account.mourn(error, asked, living)
-        yield from _settle(going, account, living, sent, error.partial, error)
-        raise
-    except BaseException:
-        account.lose(going.ticket, account.now())
-        account.gate.leave(going.place)
-        raise
-    journey.record(living, sent, reply)
-    yield from _settle(going, account, living, sent, reply)
+        failure = error
+    finally:
+        admission.close()
+    if (written := admission.written) is not None:
+        # Nothing is lost to a call that is cancelled here: a thread writes it.
+        yield from sleep(journey.left(), "budget", written)
+    if failure is not None:
+        raise failure
     return replace(reply, cost=models.cost(reply.model, reply.usage))
 
 
-@dataclass(frozen=True)
-class _Going:
-    """A request that may be sent: its place on the wire, its reservation, its budget."""
-
-    place: Future[None]
-    ticket: Ticket
-    booking: Booking
-
-
-def _admitted(request: Request, journey: Journey) -> Flow[_Going]:
-    """Wait for the day's budget, an outage's end, a lane's limits and a place on the wire."""
-    account, demand = journey.account, most(request)
-    booking = Booking(int(demand["tokens"]))
+def _sent(admission: Admission, request: Request, asked: str, journey: Journey) -> Flow[Reply]:
+    """Send once, and enter into the ledger, and into what all calls share, what came of it."""
+    account, model, lane = journey.account, request.model, admission.lane
+    request = replace(request, key=account.key_of(lane))
+    sent = admission.send(model)
     try:
-        if account.budget is not None:
-            # It may be shared with other processes.
-            yield from ask(partial(account.budget.book, booking, account.wall()))
-        place = None
-        while place is None:
-            ticket = yield from _reserved(request, journey, demand)
-            try:
-                place = yield from _started(ticket, request, journey)
-            finally:
-                if place is None:
-                    account.unbook(ticket, account.now())
-    except BaseException:
-        if account.budget is not None:
-            account.budget.true_up(booking, 0, account.wall())
+        reply = yield from send(request, min(journey.left(), journey.terms.attempt_timeout))
+    except LLMError as error:
+        admission.end(error.partial, error)
+        journey.record(model, sent, error.partial, error)
+        # Before its place and its room are free again: nobody may go where a refusal forbids it.
+        account.learn(error, lane, model, journey.patience())
+        account.mourn(error, asked, model)
         raise
-    return _Going(place, ticket, booking)
+    admission.end(reply)
+    journey.record(model, sent, reply)
+    return reply
+
+
+def _admitted(admission: Admission, request: Request, journey: Journey) -> Flow[None]:
+    """Wait for the day's budget, an outage's end, a lane's limits and a place on the wire."""
+    account, budget = journey.account, journey.account.budget
+    if budget is not None:
+        booking = partial(budget.book, admission.booking, account.wall())
+        try:
+            # It may be shared with other processes.
+            yield from ask(booking, journey.left(), "budget", blocking=budget.blocking)
+        except Overdue:
+            raise journey.too_late() from None
+    while True:
+        admission.ticket = yield from _reserved(request, journey, admission.demand)
+        if (yield from _started(admission, journey)):
+            return
+        admission.cancel()
 
 
 def _reserved(request: Request, journey: Journey, demand: Demand) -> Flow[Ticket]:
@@ -217,56 +214,31 @@ def _in_service(lanes: Sequence[str], journey: Journey) -> Flow[None]:
         yield from journey.wait(wait, "retry")
 
 
-def _started(ticket: Ticket, request: Request, journey: Journey) -> Flow[Future[None] | None]:
+def _started(admission: Admission, journey: Journey) -> Flow[bool]:
     """Wait for the booked moment, then for a place on the wire, which is not held while waiting.
 
-    None where the ticket's lane is not to carry it any more.
+    False where the ticket's lane is not to carry it any more.
     """
-    account = journey.account
+    account, ticket, lane = journey.account, admission.ticket, admission.lane
+    assert ticket is not None, "it has a lane"
     wait = ticket.at - account.now()
     while True:
         if wait > journey.patience():
             raise journey.refused(Refusal(wait, None), ticket.demand)
         yield from journey.wait(wait, "quota", ticket.moved)
-        yield from _in_service((ticket.lane,), journey)
-        place = account.gate.enter()
-        try:
-            if not place.done():
-                yield from journey.wait(journey.left(), "gate", place)
-            if not place.done() or journey.left() <= 0:
-                raise journey.too_late()
-            wait, stays = 0.0, account.carries(ticket.lane, account.now())
-            # Meanwhile an outage may have begun, or the ticket been moved on, by a pause or by
-            # requests that came late.
-            if stays and not account.out_of_service((ticket.lane,)):
-                wait = account.quota.start(ticket, account.now())
-                if wait <= 0:
-                    return place
-        except BaseException:
-            account.gate.leave(place)
-            raise
-        account.gate.leave(place)
-        if not stays:
-            return None
-
-
-def _settle(
-    going: _Going,
-    account: Account,
-    model: str,
-    sent: float,
-    reply: Reply | None,
-    error: LLMError | None = None,
-) -> Flow[None]:
-    """Make room on the wire, and true up the quota and the day's budget."""
-    account.gate.leave(going.place)
-    now, spent = account.now(), taken(model, reply, error)
-    account.quota.settle(going.ticket, spent, seen_by(reply, sent, now), now)
-    if (budget := account.budget) is not None:
-        tokens = owed(going.booking.tokens, reply, error)
-        correct = partial(budget.true_up, going.booking, tokens, account.wall())
-        try:
-            yield from ask(correct)
-        except BaseException:
-            correct()  # a call that is cancelled here may not have begun it
-            raise
+        yield from _in_service((lane,), journey)
+        admission.place = place = account.gate.enter()
+        if not place.done():
+            yield from journey.wait(journey.left(), "gate", place)
+        if not place.done() or journey.left() <= 0:
+            raise journey.too_late()
+        if not account.carries(lane, account.now()):
+            return False
+        wait = 0.0
+        # Meanwhile an outage may have begun, or the ticket been moved on, by a pause or by
+        # requests that came late.
+        if not account.out_of_service((lane,)):
+            wait = admission.start()
+            if wait <= 0:
+                return True
+        admission.leave()

@@ -80,7 +80,8 @@ class KeyRing(Account):
     @property
     def taken_out(self) -> int:
         """How often a key has been taken out so far."""
-        return len(self._refused)
+        with self._lock:
+            return len(self._refused)
 
     def lanes(self, model: str) -> Sequence[str]:
         """Return the keys that are in, whose turn it is first; AuthenticationError without any."""
@@ -108,6 +109,13 @@ class KeyRing(Account):
     def unbook(self, ticket: Ticket, now: float) -> None:
         """Give back a booking that was never sent."""
         super().unbook(ticket, now)
+        with self._lock:
+            self._carried[ticket.lane] -= 1
+
+    def withdraw(self, ticket: Ticket, now: float) -> None:
+        """Give back a booking of which nothing was sent: no proof that there is room for it."""
+        self._crowd.fail()
+        super().withdraw(ticket, now)
         with self._lock:
             self._carried[ticket.lane] -= 1
 

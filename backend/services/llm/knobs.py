@@ -103,6 +103,12 @@ class Knobs(BaseModel, hide_input_in_errors=True, extra="ignore"):
     LLM_CACHE_NAMESPACE: str = Field(
         "", description="Answers are shared only by clients of the same namespace."
     )
+    LLM_CACHE_TIMEOUT: float = Field(
+        0.25,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds a call waits for the cache; then it goes on without it.",
+    )
     LLM_RETIRED_MODELS: Literal["switch", "error"] = Field(
         "switch", description="When a model is gone: its successor answers, or an error names it."
     )

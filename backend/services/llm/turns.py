@@ -38,7 +38,7 @@ from .structured import (
     repair_message,
     rewrite,
 )
-from .types import Flow, Mode, Output, Reply, Request, ask
+from .types import Flow, Mode, Output, Overdue, Reply, Request, ask
 
 #: An answer and a schema of more characters are compared in a thread where an event loop waits:
 #: fewer take it twenty milliseconds at most.
@@ -143,10 +143,13 @@ def _turn(request: Request, wanted: Wanted, journey: Journey) -> Flow[_Judged]:
     )
     # A large schema is as much work as a long answer.
     much = len(reply.text) + len(wanted.schema.text) > _QUICK
-    verdict = yield from ask(judging, much)
+    try:
+        verdict = yield from ask(judging, journey.left(), "judgement", blocking=much)
+    except Overdue:
+        raise journey.too_late() from None
     if isinstance(verdict, Faulty) and (cache := journey.account.cache):
         # Else the next call would fail for as long as answers are kept.
-        yield from ask(partial(cache.forget, asked), cache.store.blocking)
+        yield from cache.asked(partial(cache.forget, asked), journey.left())
     return _Judged(reply, verdict, cause)
 
 

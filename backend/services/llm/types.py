@@ -13,8 +13,12 @@ R = TypeVar("R")
 Message: TypeAlias = Mapping[str, Any]
 Provider: TypeAlias = Literal["groq", "bedrock"]
 
-#: What a wait is for: the quota's room, a place on the wire, or the next attempt.
-Why: TypeAlias = Literal["quota", "gate", "retry"]
+#: What a wait is for: the quota's room, a place on the wire, the next attempt, or that the day's
+#: budget is written.
+Why: TypeAlias = Literal["quota", "gate", "retry", "budget"]
+
+#: What is asked beside the provider. Each has threads of its own: one that hangs delays no other.
+Asked: TypeAlias = Literal["cache", "budget", "judgement"]
 
 #: How an answer's form is enforced, strongest first: the provider decodes under the schema, is
 #: guided by it, fills in one forced tool, promises some JSON object, or is only told so in words.
@@ -177,11 +181,27 @@ class Join:
     timeout: float | None = None
 
 
+class Overdue(Exception):  # noqa: N818  a verdict on the waiting, not on what was asked
+    """What was asked has not ended in time; `had_its_time` unless it had just begun, or not at all.
+
+    It may go on in its thread all the same.
+    """
+
+    def __init__(self, had_its_time: bool) -> None:
+        super().__init__("not ended in time")
+        self.had_its_time = had_its_time
+
+
 @dataclass(frozen=True)
 class Ask:
-    """Call something slow that is not a provider, such as a store on disk."""
+    """Call something slow that is not a provider, such as a store on disk.
+
+    Raises `Overdue` where it has not ended after *timeout* seconds.
+    """
 
     call: Callable[[], Any]
+    timeout: float
+    what: Asked = "cache"
 
 
 Effect: TypeAlias = Send | Sleep | Join | Ask
@@ -195,7 +215,7 @@ def send(request: Request, timeout: float) -> Flow[Reply]:
 
 def sleep(seconds: float, why: Why, sooner: Future[None] | None = None) -> Flow[None]:
     """Yield a `Sleep`, unless there is nothing to wait for."""
-    if seconds > 0:
+    if seconds > 0 and not (sooner and sooner.done()):
         yield Sleep(seconds, why, sooner)
 
 
@@ -204,6 +224,8 @@ def join(flight: Joinable, timeout: float | None = None) -> Flow[Any]:
     return (yield Join(flight, timeout))
 
 
-def ask(call: Callable[[], R], blocking: bool = True) -> Flow[R]:
+def ask(
+    call: Callable[[], R], timeout: float, what: Asked = "cache", *, blocking: bool = True
+) -> Flow[R]:
     """Yield an `Ask` and resume with what the call returned; a quick call is made at once."""
-    return cast("R", (yield Ask(call))) if blocking else call()
+    return cast("R", (yield Ask(call, timeout, what))) if blocking else call()

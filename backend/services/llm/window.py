@@ -53,9 +53,11 @@ class WindowedClient(LLMClient):
         ticket = quota.reserve(self._model, {"requests": 1.0}, now)
         wait = ticket.wait if isinstance(ticket, Refusal) else quota.start(ticket, now)
         if isinstance(ticket, Ticket):
-            # Settled if it has started; between the two calls another may have come first.
-            quota.refund(ticket, now)
-            quota.settle(ticket, {}, now, now)
+            # Between the two calls another may have come first.
+            if wait > 0:
+                quota.refund(ticket, now)
+            else:
+                quota.settle(ticket, {}, now, now)
         if wait > 0:
             raise RateLimitError(
                 f"Rate limit exceeded. Please wait {wait:.1f} seconds",

@@ -101,13 +101,16 @@ class Quota:
         """True a sent request up to what it *spent*.
 
         A unit that is not named, or not as a finite amount from 0 up, keeps its estimate. *seen_by*
-        is the latest moment at which the provider can have received the request. A ticket that is
-        not in flight here is left alone: after a fork, it was the parent's.
+        is the latest moment at which the provider can have received the request. Raises
+        RuntimeError for a ticket that is not in flight; after a fork, one of the parent's is
+        left alone.
         """
         with self._lock:
             now, line = self._now(now), self._lanes[ticket.lane]
-            if ticket not in line.flying:
+            if ticket.is_inherited:
                 return
+            if ticket not in line.flying:
+                raise RuntimeError(f"the ticket for {ticket.lane!r} is not in flight")
             line.flying.remove(ticket)
             for limit, use in ticket.uses:
                 amount = spent.get(limit.unit, use.amount)
@@ -117,11 +120,13 @@ class Quota:
         _wake(nearer)
 
     def refund(self, ticket: Ticket, now: float) -> None:
-        """Give back a booking that was never sent; one that was sent stays."""
+        """Give back a booking that was not started; RuntimeError for one that was, or is over."""
         with self._lock:
             now, line = self._now(now), self._lanes[ticket.lane]
-            if ticket not in line.waiting:
+            if ticket.is_inherited:
                 return
+            if ticket not in line.waiting:
+                raise RuntimeError(f"the ticket for {ticket.lane!r} does not wait to be started")
             line.leave(ticket)
             nearer = self._nearer(now)
         _wake(nearer)
@@ -143,8 +148,10 @@ class Quota:
         for line in self._lanes.values():
             for ticket in list(line.waiting):
                 line.leave(ticket)
+                ticket.is_inherited = True
             for ticket in line.flying:
                 self._inherited += ticket.uses
+                ticket.is_inherited = True
             line.flying.clear()
 
     def _now(self, now: float) -> float:

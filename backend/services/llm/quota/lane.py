@@ -32,6 +32,9 @@ class Ticket:
     moved: Future[None] = field(default_factory=Future)
     #: Whether somebody is about to complete `moved`.
     called: bool = False
+    is_started: bool = False
+    #: Whether it is of the parent of this process, where alone it counts.
+    is_inherited: bool = False
 
 
 @dataclass(eq=False)
@@ -76,6 +79,7 @@ class Lane:
 
     def send(self, ticket: Ticket, now: float) -> None:
         """Let the ticket go: its uses are in flight."""
+        ticket.is_started = True
         self._leave(ticket)
         self.flying.add(ticket)
         for limit, use in ticket.uses:

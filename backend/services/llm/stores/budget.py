@@ -69,6 +69,8 @@ class BudgetFile:
     wait for a lock, up to 5 s, and raises StoreError if file or lock refuse.
     """
 
+    blocking = True
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = absolute(path)
         self._turn = lock_on(self.path)

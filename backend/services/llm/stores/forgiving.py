@@ -50,16 +50,14 @@ class Forgiving:
         """Close the store inside."""
         self._store.close()
 
-    def _attempt(self, action: Callable[[], R]) -> R | None:
-        if self._clock() < self._rests_until:
-            return None
-        try:
-            return action()
-        except StoreError as error:
-            self._note(error)
-            return None
+    @property
+    def rests(self) -> bool:
+        """Whether it is left alone for now: all is a miss, and nothing is waited for."""
+        with self._mutex:
+            return self._clock() < self._rests_until
 
-    def _note(self, error: StoreError) -> None:
+    def leave_out(self, error: Exception) -> None:
+        """Leave the store alone for `REST` seconds, with one warning in `QUIET` seconds."""
         now = self._clock()
         kind = type(error.__cause__ or error).__name__
         # By kind, so that a full disk is not kept quiet by an earlier refused connection.
@@ -70,3 +68,12 @@ class Forgiving:
                 self._warned[kind] = now
         if due:
             _log.warning("the cache is left out for now, calls go on without it: %s", error)
+
+    def _attempt(self, action: Callable[[], R]) -> R | None:
+        if self.rests:
+            return None
+        try:
+            return action()
+        except StoreError as error:
+            self.leave_out(error)
+            return None

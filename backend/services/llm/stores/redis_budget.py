@@ -28,6 +28,8 @@ class RedisBudget:
     Hosts tell the day by their own clocks. Every method raises StoreError if the server refuses.
     """
 
+    blocking = True
+
     def __init__(self, url: str) -> None:
         self._server = RedisServer(url)
 

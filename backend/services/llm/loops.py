@@ -1,0 +1,51 @@
+"""Which event loop a call is a task of, and whether that runs at all."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+
+class _Here(threading.local):
+    """How many calls block this thread: an event loop in it runs none of them."""
+
+    blocking = 0
+
+
+_here = _Here()
+
+
+@contextmanager
+def blocked() -> Iterator[None]:
+    """Say that what runs inside blocks its thread, be it inside a task of an event loop."""
+    _here.blocking += 1
+    try:
+        yield
+    finally:
+        _here.blocking -= 1
+
+
+def own_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop without which the running call does not go on, if there is one."""
+    if _here.blocking:
+        return None
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def sign_of_life(loop: asyncio.AbstractEventLoop | None) -> Future[None]:
+    """Return what is done once *loop* has run; at once for none, and for the one that runs here."""
+    sign: Future[None] = Future()
+    try:
+        if loop is None or loop is own_loop():
+            sign.set_result(None)
+        else:
+            loop.call_soon_threadsafe(sign.set_result, None)
+    except RuntimeError:
+        pass  # it is closed, and never runs again
+    return sign

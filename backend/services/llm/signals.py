@@ -1,0 +1,45 @@
+"""Tell what a signal handler has raised from what the code that it interrupted has."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from types import CodeType
+from typing import Any
+
+
+def of_signal(error: BaseException, handled: BaseException | None) -> BaseException:
+    """Return what a signal handler raised if that is what *error* comes from, else *error*.
+
+    *handled* is what the caller was already handling, which has nothing to do with it. A soft time
+    limit (celery's, an alarm's) is an exception like any other, and an SDK that it interrupts
+    takes it for a failure of the network.
+    """
+    handlers = set(_handlers())
+    for each in _causes(error, handled):
+        at = each.__traceback__
+        while at is not None:
+            if at.tb_frame.f_code in handlers:
+                return each
+            at = at.tb_next
+    return error
+
+
+def _handlers() -> Iterator[CodeType]:
+    """The code of every handler that is installed at this moment."""
+    for number in signal.valid_signals():
+        handler: Any = signal.getsignal(number)
+        handler = getattr(handler, "func", handler)  # a partial's
+        for each in (handler, handler.__call__ if callable(handler) else None):
+            code = getattr(each, "__code__", None)
+            if isinstance(code, CodeType):
+                yield code
+
+
+def _causes(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
+    seen = {id(handled)}
+    step: BaseException | None = error
+    while step is not None and id(step) not in seen:
+        yield step
+        seen.add(id(step))
+        step = step.__cause__ or step.__context__
