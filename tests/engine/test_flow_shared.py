@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -31,7 +32,7 @@ REQUEST = Request("openai/gpt-oss-120b", ({"role": "user", "content": "hi"},), 0
 
 
 class Shelf:
-    """A store in a dict."""
+    """A store in a dict, of JSON as all are."""
 
     def __init__(self, *, blocking: bool) -> None:
         self.blocking = blocking
@@ -41,7 +42,7 @@ class Shelf:
         return self.entries.get(key)
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
-        self.entries[key] = dict(value)
+        self.entries[key] = json.loads(json.dumps(dict(value)))
 
     def close(self) -> None:
         """Nothing is open."""

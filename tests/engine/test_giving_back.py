@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
@@ -57,7 +58,7 @@ class Shelf:
         return self.entries.get(key)
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
-        self.entries[key] = dict(value)
+        self.entries[key] = json.loads(json.dumps(dict(value)))
 
     def close(self) -> None:
         """Nothing is open."""
