@@ -29,6 +29,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.spelling",
         }
     ),
+    frozenset({"services.llm.snapshot"}),
     frozenset(
         {
             "services.llm.arguments",

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox import Sandbox
-from services.llm_client import ConfigurationError, ContextLengthError, RateLimitError
+from services.llm.types import Reply, Request
+from services.llm_client import (
+    ConfigurationError,
+    ContextLengthError,
+    InvalidRequestError,
+    RateLimitError,
+)
 from tests.wire.clock import VirtualTime
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
@@ -61,6 +71,90 @@ def test_an_argument_that_cannot_work_is_named_and_nothing_is_sent(
         face.generate("hi", **given)
     assert [] == sandbox.exchanges
     assert [] == face.client._request_times
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"prompt": "a\ud83d b"}, "prompt"),
+        ({"prompt": b"raw"}, "prompt"),
+        ({"prompt": "hi", "system_prompt": "\udc00"}, "system_prompt"),
+        ({"messages": [{"role": "user", "content": "a\ud83d b"}]}, r"messages\[0\]\.content"),
+        ({"messages": [{"role": "user", "content": Decimal(1)}]}, r"messages\[0\]\.content"),
+        ({"messages": ["hi"]}, r"messages\[0\]"),
+        ({"prompt": "hi", "response_format": dict}, "response_format"),
+        ({"prompt": "hi", "top_p": math.nan}, "top_p"),
+        ({"prompt": "hi", "stop": [b"raw"]}, r"stop\[0\]"),
+        ({"prompt": "hi", "temperature": math.nan}, "temperature"),
+    ],
+)
+def test_what_cannot_be_encoded_is_named_before_a_slot_is_taken(
+    face: Face, sandbox: Sandbox, given: dict[str, object], place: str
+) -> None:
+    for _ in range(60):
+        with pytest.raises(InvalidRequestError, match=f"{place} "):
+            face.respond(**given)
+    assert ([], []) == (sandbox.exchanges, list(face.client._request_times))
+
+
+def _meanwhile(face: Face, change: Callable[[], None]) -> None:
+    """Have *change* happen just before each request of *face* is sent."""
+    send, asend = face.client.send, face.client.asend
+
+    def changed(request: Request, timeout: float) -> Reply:
+        change()
+        reply: Reply = send(request, timeout)
+        return reply
+
+    async def achanged(request: Request, timeout: float) -> Reply:
+        change()
+        reply: Reply = await asend(request, timeout)
+        return reply
+
+    face.client.send, face.client.asend = changed, achanged
+
+
+def test_what_its_owner_changes_while_a_call_waits_changes_nothing(
+    open_face: OpenFace, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    part: dict[str, Any] = {"type": "text", "text": "old"}
+    message: dict[str, Any] = {"role": "user", "content": [part]}
+    stop = ["old"]
+
+    def change() -> None:
+        part["text"] = message["name"] = stop[0] = "new"
+
+    face = open_face(LLM_CACHE_URL=f"json:{tmp_path / 'answers.json'}")
+    _meanwhile(face, change)
+    face.respond(messages=[message], stop=stop)
+    assert "new" == message["name"]
+    assert ["old"] == [word for word in ("old", "new") if word in str(sandbox.exchanges[0].body)]
+    part, message, stop = {**part, "text": "old"}, {"role": "user", "content": []}, ["old"]
+    message["content"].append(part)
+    assert face.respond(messages=[message], stop=stop).cached
+
+
+def test_a_schema_that_its_owner_changes_is_the_one_that_was_given(
+    face: Face, sandbox: Sandbox
+) -> None:
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {"old": {"type": "string"}},
+        "required": ["old"],
+    }
+    _meanwhile(face, schema.clear)
+    assert ["old"] == list(face.structured("hi", schema))
+    assert {} == schema
+    assert "old" in str(sandbox.exchanges[0].body)
+
+
+@pytest.mark.parametrize("schema", [{"description": "\ud83d"}, {"\ud83d": 1}, {"const": b"raw"}])
+def test_a_schema_that_cannot_be_encoded_is_an_error_before_any_call(
+    face: Face, sandbox: Sandbox, schema: object
+) -> None:
+    with pytest.raises(ConfigurationError, match="schema"):
+        face.structured("hi", schema)
+    assert [] == sandbox.exchanges
 
 
 def test_a_schema_that_is_none_is_an_error_before_any_call(face: Face, sandbox: Sandbox) -> None:

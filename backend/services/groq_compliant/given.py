@@ -8,7 +8,9 @@ from importlib import import_module
 from typing import Any
 
 from ..llm import knobs
-from ..llm.arguments import count
+from ..llm.arguments import chat, count, model_id
+from ..llm.arguments import options as plain_options
+from ..llm.arguments import temperature as finite
 from ..llm.budget import MemoryTally, Tally
 from ..llm.cache import Nowhere
 from ..llm.errors import ConfigurationError
@@ -102,23 +104,16 @@ def request_of(
     max_tokens: int | None,
     options: Mapping[str, Any],
 ) -> Request:
-    """Return the request for a chat; what can be told to be wrong is not sent.
+    """Return the request for a chat, a snapshot; what can be told to be wrong is not sent.
 
-    Raises ConfigurationError, which names the argument.
+    Raises ConfigurationError, or UnsendableError which is one too, that names the argument.
     """
-    if isinstance(messages, str) or not isinstance(messages, Sequence) or not messages:
-        shown = "empty" if not messages else f"a {type(messages).__name__}"
-        raise ConfigurationError(
-            f'messages is {shown}: give a chat list such as [{{"role": "user", "content": "..."}}]'
-        )
-    for place, message in enumerate(messages):
-        if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
-            raise ConfigurationError(f"messages[{place}] is no mapping with a role")
+    said = chat(messages)
     if not isinstance(model, str) or not model.strip():
         raise ConfigurationError(f"model is {model!r}: give a model's id")
-    further = dict(options)
+    further = plain_options(options)
     # Groq's newer name for the same.
     length = further.pop("max_completion_tokens", None) if max_tokens is None else max_tokens
     if length is not None:
         count("max_tokens", length, least=1)
-    return Request(model, tuple(messages), temperature, length, options=further)
+    return Request(model_id(model), said, finite(temperature), length, options=further)

@@ -127,7 +127,7 @@ def _restored(record: Mapping[str, Any], provider: str) -> Reply | None:
         and all(isinstance(record[name], (str, type(None))) for name in _MAYBE_TEXTS)
         and isinstance(usage, dict)
         and all(_is_counted(name, value) for name, value in usage.items())
-        and isinstance(calls, list)
+        and isinstance(calls, (list, tuple))
         and all(map(_is_call, calls))
     ):
         return None

@@ -15,6 +15,8 @@ from tenacity import Retrying
 from . import flow, retry, turns
 from .accounts import account_of, shared
 from .arguments import conversation, count, model_id, seconds
+from .arguments import options as plain_options
+from .arguments import temperature as finite
 from .cache import Cache
 from .drive import awaiting, blocking
 from .errors import ConfigurationError
@@ -269,7 +271,7 @@ class EngineClient(WindowedClient):
         messages: Sequence[Message] | None,
         options: Mapping[str, Any],
     ) -> Request:
-        further = dict(options)
+        further = plain_options(options)
         named = "max_tokens"
         if max_tokens is None and "max_completion_tokens" in further:
             # Groq's newer name for the same: it is to be trued up and enlarged as that is.
@@ -279,7 +281,7 @@ class EngineClient(WindowedClient):
         return Request(
             model=model_id(model or self._model),
             messages=conversation(prompt, system_prompt, messages),
-            temperature=self.default_temperature if temperature is None else temperature,
+            temperature=finite(self.default_temperature if temperature is None else temperature),
             max_tokens=count(
                 named, self.default_max_tokens if max_tokens is None else max_tokens, least=1
             ),

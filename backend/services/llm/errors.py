@@ -8,6 +8,7 @@ What can go wrong, base class first:
   x ModelNotFoundError                 no such model, or no longer; `successor` replaces it
   x InvalidRequestError                the provider refuses the request as it is
     + ContextLengthError               ... because it is too long for the model or the limit
+    + UnsendableError (ConfigurationError) ... as no provider could read it; nothing was sent
   x ContentFilteredError               a guardrail stopped the answer
   x TruncatedError                     the answer ended early; `text` holds what came
   x StructuredOutputError              no answer satisfied the schema; `raw`, `errors`
@@ -121,6 +122,10 @@ class InvalidRequestError(LLMError):
 
 class ContextLengthError(InvalidRequestError):
     """The request is larger than the model's context or than a whole limit."""
+
+
+class UnsendableError(InvalidRequestError, ConfigurationError):
+    """An argument holds what cannot be put into JSON or UTF-8; nothing was sent."""
 
 
 class ContentFilteredError(LLMError):
