@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from services.llm.errors import InvalidRequestError, LLMError, StructuredOutputError, TruncatedError
+from services.llm.errors import (
+    InvalidRequestError,
+    LLMError,
+    LLMTimeoutError,
+    StructuredOutputError,
+    TruncatedError,
+)
 from services.llm.types import Ask, Reply
 
 from .asking import GOOD, HS_CODE, STRICT, WORDS, Asking, refusal
@@ -141,6 +148,20 @@ def test_so_is_a_short_answer_to_a_large_schema() -> None:
     asking = Asking(says(GOOD), schema=schema)
     asking.run()
     assert 1 == len([effect for effect in asking.drive.effects if isinstance(effect, Ask)])
+
+
+def test_so_is_an_answer_of_many_items_to_a_schema_of_many_alternatives() -> None:
+    schema = {"type": "array", "items": {"oneOf": [{"const": f"c{n}"} for n in range(1_000)]}}
+    asking = Asking(says(json.dumps([f"c{n}" for n in range(900)])), schema=schema)
+    asking.run()
+    assert 1 == len([effect for effect in asking.drive.effects if isinstance(effect, Ask)])
+
+
+def test_judging_ends_with_the_deadline() -> None:
+    asking = Asking(says(GOOD))
+    asking.drive.outcomes = iter(_slow(asking.clock, says(GOOD)))
+    with pytest.raises(LLMTimeoutError, match="No answer within 120 seconds"):
+        asking.run()
 
 
 def test_repairs_keep_the_deadline() -> None:

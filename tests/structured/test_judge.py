@@ -40,6 +40,12 @@ from tests.structured.judging import CODE, GOOD, LOOSE, errors, value
         '<think>no {"code": "0000.00", "count": 1}\n```json\n{"code": "8471.30"}\n```\n',
         '{"code": "8471.30"}<think>or {"code": "0000.00"}',
         '<think>a<think>b</think> {"code": "8471.30"}',
+        '<think>a<think>b</think>{"code": "0000.00"}</think>{"code": "8471.30"}',
+        '{"code": "8471.30"}<think>a<think>b</think>{"code": "0000.00"}</think>',
+        '{"code": "8471.30"}<think>a<thinking>b</thinking>c</think> so be it',
+        'x</think>y<think>a</think>{"code": "8471.30"}',
+        '<think>a<think>b</think>{"code": "8471.30"}<think>or {"code": "0000.00"}',
+        '<think>a<think>b</think>no<think>hm {"code": "8471.30"}',
         '"{\\"code\\": \\"8471.30\\"}"',
         '{\\"code\\": \\"8471.30\\"}',
         '{\\"code\\":\n \\"8471.30\\"}',
@@ -216,8 +222,10 @@ def test_a_caller_with_no_stack_left_gets_a_verdict() -> None:
     text = '{"a": ' * 90 + "1" + "}" * 90
     schema = Schema.of({"additionalProperties": {"$ref": "#"}})
 
-    def descend(frames: int) -> Any:
-        return judge(text, False, schema) if frames == 0 else descend(frames - 1)
+    wrong = Schema.of({"type": "object", "additionalProperties": {"$ref": "#"}})
+
+    def descend(frames: int, of: Schema = schema) -> Any:
+        return judge(text, False, of) if frames == 0 else descend(frames - 1, of)
 
     room = sys.getrecursionlimit() - len(inspect.stack(0))
     assert isinstance(descend(room - 400), Answered)
@@ -225,3 +233,5 @@ def test_a_caller_with_no_stack_left_gets_a_verdict() -> None:
     for left in range(80, 240, 10):  # runs out of stack in every step of the way
         verdict = descend(room - left)
         assert isinstance(verdict, Answered) or "nested too deeply" in str(verdict.errors[0])
+        # What is wrong is converted and explained, which goes as deep.
+        assert isinstance(descend(room - left, wrong), Faulty)

@@ -30,9 +30,11 @@ from .knobs import Knobs
 from .structured import (
     Answered,
     Faulty,
+    OutOfTimeError,
     Rewritten,
     Schema,
     Target,
+    Watch,
     instructions,
     judge,
     repair_message,
@@ -40,9 +42,10 @@ from .structured import (
 )
 from .types import Flow, Mode, Output, Overdue, Reply, Request, ask
 
-#: An answer and a schema of more characters are compared in a thread where an event loop waits:
-#: fewer take it twenty milliseconds at most.
+#: An answer and a schema of more characters, or of more when multiplied, are compared in a thread
+#: where an event loop waits: fewer take it twenty milliseconds at most.
 _QUICK = 50_000
+_QUICK_PRODUCT = 20_000_000
 #: Faults that the error's message names; it carries all of them as data.
 _LISTED = 3
 #: How much more room an answer gets that was cut off: two turns make 65,536 tokens of the default
@@ -139,18 +142,29 @@ def _turn(request: Request, wanted: Wanted, journey: Journey) -> Flow[_Judged]:
         journey.account.remember_form(_form_key(request, wanted, journey), mode)
     cut = isinstance(cause, TruncatedError)
     judging = partial(
-        judge, reply.text, cut, wanted.schema, coerce=wanted.coerce, restore=form.restore
+        judge,
+        reply.text,
+        cut,
+        wanted.schema,
+        coerce=wanted.coerce,
+        restore=form.restore,
+        watch=Watch(journey.left),
     )
-    # A large schema is as much work as a long answer.
-    much = len(reply.text) + len(wanted.schema.text) > _QUICK
+    much = _is_much(reply.text, wanted.schema.text)
     try:
         verdict = yield from ask(judging, journey.left(), "judgement", blocking=much)
-    except Overdue:
+    except (OutOfTimeError, Overdue):
         raise journey.too_late() from None
     if isinstance(verdict, Faulty) and (cache := journey.account.cache):
         # Else the next call would fail for as long as answers are kept.
         yield from cache.asked(partial(cache.forget, asked), journey.left())
     return _Judged(reply, verdict, cause)
+
+
+def _is_much(answer: str, schema: str) -> bool:
+    """Tell whether judging may take longer than an event loop should stand still."""
+    one, other = len(answer), len(schema)
+    return one + other > _QUICK or one * other > _QUICK_PRODUCT
 
 
 def _asked(request: Request, journey: Journey) -> Flow[tuple[Reply, LLMError | None]]:

@@ -10,13 +10,16 @@ its alternatives stays as it is.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from .alternatives import Alternatives
 from .kinds import Kinds, type_of
 from .tolerant import UnreadableError, floating, integer, strict
-from .walk import JsonSchema, item_schemas, member_schemas, resolved
+from .walk import JsonSchema, declared_names, item_schemas, member_schemas, resolved
+from .watch import Watch
 
 # As JSON spells numbers: 036 is a code and 1,000 may be two values, so that neither is converted.
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d*)\Z", re.ASCII)
@@ -27,16 +30,21 @@ _EXACT = 2**53
 _LONGEST = 40
 
 
-def coerced(document: JsonSchema, value: Any) -> Any:
-    """Convert a JSON value to the types of its schema; parts that leave doubt stay as they are."""
-    return _Coercion(document).at([document], value)
+def coerced(document: JsonSchema, value: Any, watch: Watch | None = None) -> Any:
+    """Convert a JSON value to the types of its schema; parts that leave doubt stay as they are.
+
+    Raises OutOfTimeError when the time of the *watch* is up.
+    """
+    return _Coercion(document, watch or Watch()).at([document], value)
 
 
 class _Coercion:
-    def __init__(self, document: JsonSchema) -> None:
+    def __init__(self, document: JsonSchema, watch: Watch) -> None:
         self.document = document
+        self.watch = watch
         self.kinds = Kinds(document)
-        self.shapes: dict[int, tuple[list[tuple[str, Any]], list[str]]] = {}
+        self.alternatives = Alternatives(document, self.kinds)
+        self.names: dict[int, frozenset[str]] = {}
 
     def at(self, schemas: Iterable[Any], value: Any) -> Any:
         """Convert the value at one place of the answer, by all the schemas that apply there."""
@@ -68,9 +76,10 @@ class _Coercion:
     def settled(self, schemas: Iterable[Any], value: Any) -> tuple[Any, list[JsonSchema]]:
         """Convert a value itself, and collect the schemas that apply to it in place, each once."""
         applied: dict[int, JsonSchema] = {}
-        pending = list(schemas)
+        pending = deque(schemas)
         while pending:
-            node = resolved(self.document, pending.pop(0))
+            self.watch.step()
+            node = resolved(self.document, pending.popleft())
             if not isinstance(node, dict) or id(node) in applied:
                 continue
             applied[id(node)] = node
@@ -84,30 +93,11 @@ class _Coercion:
         """Choose the subschemas that apply in place: all of `allOf`, the only alternative left."""
         chosen = list(node.get("allOf", ()))
         for keyword in ("anyOf", "oneOf"):
-            possible = [b for b in node.get(keyword, ()) if self.possible(b, value)]
-            if len(possible) == 1:
-                chosen += possible
+            if keyword in node:
+                possible = self.alternatives.possible(node[keyword], value)
+                self.watch.step(len(possible))
+                chosen += possible if len(possible) == 1 else ()
         return chosen
-
-    def possible(self, branch: Any, value: Any) -> bool:
-        # Of many alternatives most go by their tag, which is quicker to see than the type.
-        if isinstance(value, dict) and isinstance(branch, dict):
-            if id(branch) not in self.shapes:
-                self.shapes[id(branch)] = self.shape(resolved(self.document, branch))
-            tags, required = self.shapes[id(branch)]
-            if any(name in value and value[name] != tag for name, tag in tags):
-                return False
-            if any(name not in value for name in required):
-                return False
-        return type_of(value) in self.kinds.of(branch)
-
-    def shape(self, branch: Any) -> tuple[list[tuple[str, Any]], list[str]]:
-        """Give the properties of one value only that an alternative has, and those it requires."""
-        if not isinstance(branch, dict):
-            return [], []
-        declared = branch.get("properties", {}).items()
-        tags = [(name, s["const"]) for name, s in declared if isinstance(s, dict) and "const" in s]
-        return tags, branch.get("required", [])
 
     def converted(self, node: JsonSchema, allowed: frozenset[str], value: Any) -> Any:
         if isinstance(value, str):
@@ -128,7 +118,20 @@ class _Coercion:
         if value is None or (isinstance(value, str) and re.search(r"[,;\n]", value)):
             return False
         items = resolved(self.document, node.get("items"))
-        return isinstance(items, dict) and items != {} and type_of(value) in self.kinds.of(items)
+        if not (isinstance(items, dict) and items and type_of(value) in self.kinds.of(items)):
+            return False
+        return not isinstance(value, dict) or self.is_item(items, value)
+
+    def is_item(self, items: JsonSchema, value: dict[str, Any]) -> bool:
+        """Tell whether an object is an item itself, and not what the model has put items into."""
+        if id(items) not in self.names:
+            self.names[id(items)] = declared_names(items, self.document)
+        names = self.names[id(items)]
+        others = (member for name, member in value.items() if name not in names)
+        return not names or (
+            not names.isdisjoint(value)
+            and not any(isinstance(member, (dict, list)) and member for member in others)
+        )
 
 
 def _readings(text: str, allowed: frozenset[str]) -> list[Any]:

@@ -7,9 +7,11 @@ looked at once, of several alternatives the likeliest is entered, and the search
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+from .alternatives import Alternatives
 from .compile import MOST_STEPS, compiled
 from .faults import Fault, excerpt, json_path, shorten
 from .kinds import Kinds, type_of
@@ -22,6 +24,7 @@ from .walk import (
     member_schemas,
     resolved,
 )
+from .watch import Watch
 
 #: Characters of one message.
 _MESSAGE = 300
@@ -63,9 +66,13 @@ def faults(
     *,
     formats: bool = True,
     steps: int = MOST_STEPS,
+    watch: Watch | None = None,
 ) -> list[Fault]:
-    """List at most `limit` faults of a value that its schema refuses; never an empty list."""
-    search = _Search(document, limit, formats, steps)
+    """List at most `limit` faults of a value that its schema refuses; never an empty list.
+
+    Raises OutOfTimeError when the time of the *watch* is up.
+    """
+    search = _Search(document, limit, formats, steps, watch or Watch())
     search.at([document], value, ())
     if search.found:
         return search.found
@@ -75,13 +82,17 @@ def faults(
 
 
 class _Search:
-    def __init__(self, document: JsonSchema, limit: int, formats: bool, steps: int) -> None:
+    def __init__(
+        self, document: JsonSchema, limit: int, formats: bool, steps: int, watch: Watch
+    ) -> None:
         self.document = document
+        self.watch = watch
         self.limit = limit
         self.formats = formats
         self.steps = steps
         self.found: list[Fault] = []
         self.kinds = Kinds(document)
+        self.alternatives = Alternatives(document, self.kinds)
         self.validators: dict[int, list[tuple[str, Any]]] = {}
         self.patterns: dict[str, Any] = {}
         self.verdicts: dict[tuple[int, int], bool] = {}
@@ -95,9 +106,10 @@ class _Search:
         """Search one place of the answer, by all the schemas that apply there."""
         applied: list[JsonSchema] = []
         seen: set[int] = set()
-        pending = list(schemas)
+        pending = deque(schemas)
         while pending and len(self.found) < self.limit:
-            node = pending.pop(0)
+            self.watch.step()
+            node = pending.popleft()
             if node is False:
                 self.report(location, "is not allowed here")
             if not isinstance(node, dict) or id(node) in seen:
@@ -149,13 +161,15 @@ class _Search:
         self, keyword: str, branches: list[Any], value: Any, location: Tokens
     ) -> list[Any]:
         """Choose the alternative to explain where none fits; reports what concerns them all."""
-        fitting = sum(self.accepted(branch, value) for branch in branches)
+        possible = self.alternatives.possible(branches, value)
+        fitting = sum(self.accepted(branch, value) for branch in possible)
         if fitting > 1 and keyword == "oneOf":
             self.report(location, f"must fit only one of the {len(branches)} alternatives")
         if fitting:
             return []
         if self.fits(branches, value):
-            return [max(branches, key=lambda branch: self.likeness(branch, value))]
+            self.watch.step(len(branches))
+            return [max(possible or branches, key=lambda branch: self.likeness(branch, value))]
         kinds = sorted(frozenset().union(*(self.kinds.of(branch) for branch in branches)))
         self.report(location, f"must be {' or '.join(kinds)}, not {excerpt(value)}")
         return []

@@ -108,21 +108,36 @@ def _parted(text: str) -> tuple[str, str]:
     """Part an answer from the reasoning at its end that no tag closes."""
     kept: list[str] = []
     start = 0
+    # A block may hold others, and a thought may speak of a tag that it does not close.
     opened: re.Match[str] | None = None
+    closed: re.Match[str] | None = None
+    depth = 0
     for tag in _THINK_TAG.finditer(text):
         if not tag.group(1):
-            opened = opened or tag
-            continue
-        if opened:
-            kept.append(text[start : opened.start()])
-        else:
+            opened, depth = opened or tag, depth + 1
+        elif opened is None:
             # DeepSeek-R1's and QwQ's chat templates open the block in the prompt, so that all
             # before this tag is reasoning.
             kept.clear()
-        start, opened = tag.end(), None
+            start = tag.end()
+        else:
+            closed, depth = tag, depth - 1
+            if depth == 0:
+                kept.append(text[start : opened.start()])
+                start, opened, closed = tag.end(), None, None
     if opened is None:
         return "".join([*kept, text[start:]]), ""
-    return "".join([*kept, text[start : opened.start()]]), text[opened.end() :]
+    kept.append(text[start : opened.start()])
+    if closed is None:
+        return "".join(kept), text[opened.end() :]
+    rest, _, thoughts = _from_open_tag(text[closed.end() :])
+    return "".join([*kept, rest]), thoughts
+
+
+def _from_open_tag(text: str) -> tuple[str, str, str]:
+    """Part a text at its first tag that opens reasoning; there are no others behind it."""
+    tag = _THINK_TAG.search(text)
+    return (text, "", "") if tag is None else (text[: tag.start()], tag.group(), text[tag.end() :])
 
 
 def fenced(text: str) -> Iterator[str]:

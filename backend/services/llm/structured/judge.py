@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from .faults import Fault
 from .schema import Schema
 from .unwrap import views
 from .walk import resolved
+from .watch import Watch
 
 #: Faults listed of one answer; a model that is told of twenty mends the others with them.
 MAX_FAULTS = 20
@@ -53,6 +54,8 @@ class _Reading:
     value: Any
     valid: bool
     rank: tuple[bool, bool, int]
+    #: The declared properties that it has.
+    known: frozenset[str]
 
 
 def judge(
@@ -62,6 +65,7 @@ def judge(
     *,
     coerce: bool = True,
     restore: Callable[[Any], Any] | None = None,
+    watch: Watch | None = None,
 ) -> Answered | Faulty:
     """Find the value in a model's text that satisfies the schema, and convert it to what the caller
     asked for.
@@ -70,11 +74,14 @@ def judge(
     then the last, then the outermost; none of several different ones becomes a list of one.
     `truncated` is the provider's word that the answer was cut off: then only a text that is one
     closed array or object counts. `restore` maps the provider's form of the schema back. Text of
-    any kind gives a verdict; nothing is raised for it.
+    any kind gives a verdict; nothing is raised but OutOfTimeError, when the time of the *watch* is
+    up.
     """
     schema = schema.within(len(text))
     try:
-        return _judge(text, truncated, schema, _Reader(schema, coerce, restore, text))
+        return _judge(
+            text, truncated, schema, _Reader(schema, coerce, restore, text, watch or Watch())
+        )
     except RecursionError:
         # The caller's own stack is nearly used up.
         return _faulty(text, truncated, "is nested too deeply to be read")
@@ -86,28 +93,35 @@ def _judge(text: str, truncated: bool, schema: Schema, reader: _Reader) -> Answe
     # Some models go on with blank lines until the limit cuts them off; nothing is lost then.
     if truncated and not found.whole:
         return _faulty(text, True, "the answer was cut off before its end")
-    best: _Reading | None = None
-    for value in found.values or _bare(text, schema):
-        reading = reader.best_of(value)
-        if reading and (best is None or reading.rank >= best.rank):
-            best = reading
-    if best is None:
+    read = [r for v in found.values or _bare(text, schema) if (r := reader.best_of(v))]
+    if not read:
         return _nothing(text, truncated, found)
-    if best.valid:
-        return Answered(schema.instance(best.value))
-    listed = schema.faults(best.value, MAX_FAULTS) if _carries(best.value) else [_HALF_PAIR]
-    return Faulty(text, tuple(listed), truncated or found.breaks_off)
+    # Of equal ones the last.
+    best = max(reversed(read), key=lambda reading: reading.rank)
+    if not best.valid:
+        carries = _carries(best.value)
+        listed = schema.faults(best.value, MAX_FAULTS, reader.watch) if carries else [_HALF_PAIR]
+        return Faulty(text, tuple(listed), truncated or found.breaks_off)
+    if any(r.valid and r.known and best.known.isdisjoint(r.known) for r in read):
+        return _faulty(text, truncated, "the answer is in several parts; give one value with all")
+    return Answered(schema.instance(best.value))
 
 
 class _Reader:
     """Reads the values of one text against one schema."""
 
     def __init__(
-        self, schema: Schema, coerce: bool, restore: Callable[[Any], Any] | None, text: str
+        self,
+        schema: Schema,
+        coerce: bool,
+        restore: Callable[[Any], Any] | None,
+        text: str,
+        watch: Watch,
     ) -> None:
         self.schema = schema
         self.coerce = coerce
         self.restore = restore
+        self.watch = watch
         self.suspect = _SURROGATE.search(text) is not None
         self.several = False
 
@@ -125,31 +139,36 @@ class _Reader:
         return best
 
     def reading(self, view: Any) -> _Reading:
-        tried: list[Any] = []
-        for form in self.forms(view):
-            tried.append(form)
-            if valid := self.accepts(form):
-                break
-        # A wrong value is explained as converted, so that no fault is listed that needs no repair.
-        value = tried[-1 if valid else 0]
-        names = self.schema.names
-        known = len(names.intersection(value)) if isinstance(value, dict) else 0
-        return _Reading(value, valid, (known > 0 or not names, valid, known))
-
-    def forms(self, view: Any) -> Iterator[Any]:
-        """Yield what a view may stand for: mapped back and as it is, converted and not."""
         bases = (view,) if self.restore is None else (self.restore(view), view)
+        wrong: list[Any] = []
         for base in bases:
-            form = coerced(self.schema.document, base) if self.coerce else base
-            if self.several and isinstance(form, list) and not isinstance(base, list):
-                # The others may be items of the same list.
-                form = base
-            yield form
-            if form != base:
-                yield base
+            # What is accepted as it is needs no conversion.
+            if self.accepts(base):
+                return self.ranked(base, True)
+            form = self.converted(base)
+            if form is not base and self.accepts(form):
+                return self.ranked(form, True)
+            wrong.append(form)
+        # A wrong value is explained as converted, so that no fault is listed that needs no repair.
+        return self.ranked(wrong[0], False)
+
+    def ranked(self, value: Any, valid: bool) -> _Reading:
+        names = self.schema.names
+        known = names.intersection(value) if isinstance(value, dict) else frozenset()
+        return _Reading(value, valid, (bool(known) or not names, valid, len(known)), known)
+
+    def converted(self, base: Any) -> Any:
+        if not self.coerce:
+            return base
+        form = coerced(self.schema.document, base, self.watch)
+        # The others may be items of the same list.
+        wrapped = isinstance(form, list) and not isinstance(base, list)
+        return base if self.several and wrapped else form
 
     def accepts(self, value: Any) -> bool:
-        return not (self.suspect and not _carries(value)) and self.schema.satisfied_by(value)
+        return not (self.suspect and not _carries(value)) and self.schema.satisfied_by(
+            value, self.watch
+        )
 
 
 def _carries(value: Any) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .kinds import type_of
+from .alternatives import Alternatives
+from .kinds import Kinds, type_of
 from .merge import types_of
 from .walk import JsonSchema, resolved
 
@@ -47,8 +48,8 @@ class _Walk:
     def __init__(self, schema: JsonSchema, droppable: Mapping[int, frozenset[str]]) -> None:
         self.schema = schema
         self.droppable = droppable
+        self.alternatives = Alternatives(schema, Kinds(schema))
         self.verdicts: dict[tuple[int, int], bool] = {}
-        self.tags: dict[int, list[tuple[str, Any]]] = {}
 
     def restored(self, node: Any, value: Any) -> Any:
         node = resolved(self.schema, node)
@@ -56,7 +57,8 @@ class _Walk:
             return value
         if "anyOf" in node:
             # Two alternatives that fit are one to a decoder too, so that the first is as good.
-            fitting = (branch for branch in node["anyOf"] if self.fits(branch, value))
+            possible = self.alternatives.possible(node["anyOf"], value)
+            fitting = (branch for branch in possible if self.fits(branch, value))
             return self.restored(next(fitting, True), value)
         if isinstance(value, list):
             return [self.restored(node.get("items"), item) for item in value]
@@ -72,30 +74,16 @@ class _Walk:
         """Tell whether a value is in the provider's form; each pair is looked at once."""
         if not isinstance(value, (dict, list)):
             return self._fits(resolved(self.schema, node), value)
-        # Of many alternatives most go by their tag, and need not be remembered.
-        if isinstance(value, dict) and any(value.get(k) != tag for k, tag in self.tags_of(node)):
-            return False
         key = (id(node), id(value))
         if key not in self.verdicts:
             self.verdicts[key] = False  # what a loop of references sees of itself
             self.verdicts[key] = self._fits(resolved(self.schema, node), value)
         return self.verdicts[key]
 
-    def tags_of(self, node: JsonSchema) -> list[tuple[str, Any]]:
-        """List the required properties of a schema that have one value only."""
-        if id(node) not in self.tags:
-            declared = resolved(self.schema, node)
-            properties = declared.get("properties", {})
-            self.tags[id(node)] = [
-                (name, properties[name]["enum"][0])
-                for name in declared.get("required", ())
-                if len(properties[name].get("enum", ())) == 1
-            ]
-        return self.tags[id(node)]
-
     def _fits(self, node: JsonSchema, value: Any) -> bool:
         if "anyOf" in node:
-            return any(self.fits(branch, value) for branch in node["anyOf"])
+            possible = self.alternatives.possible(node["anyOf"], value)
+            return any(self.fits(branch, value) for branch in possible)
         types = types_of(node)
         kind = type_of(value)
         # A whole float is an integer to JSON Schema (from draft 6 on), and to some models.

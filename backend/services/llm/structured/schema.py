@@ -17,7 +17,9 @@ from .annotations import adapter_of
 from .compile import MOST_STEPS, checked, compiled, steps_for
 from .explain import faults
 from .faults import Fault, excerpt, json_path, printable, shorten
+from .ignored import ignored
 from .walk import MAX_DEPTH, MAX_NODES, JsonSchema, Tokens, declared_names
+from .watch import Watch
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -86,16 +88,23 @@ class Schema:
         # From JSON and not from Python, so that strict types take dates, enums and tuples as well.
         return self._adapter.validate_json(json.dumps(value, allow_nan=False))
 
-    def satisfied_by(self, value: Any) -> bool:
-        """Tell whether a JSON value satisfies the document and, for a type, gives an instance."""
-        return self.accepts(value) and not self._refusals(value, 1)
+    def satisfied_by(self, value: Any, watch: Watch) -> bool:
+        """Tell whether a JSON value satisfies the document and, for a type, gives an instance that
+        loses nothing of it.
+        """
+        watch.step()
+        return self.accepts(value) and not self._refusals(value, 1, watch)
 
-    def faults(self, value: Any, limit: int) -> list[Fault]:
-        """List at most `limit` faults of a value, by path; empty if it satisfies the schema."""
+    def faults(self, value: Any, limit: int, watch: Watch | None = None) -> list[Fault]:
+        """List at most `limit` faults of a value, by path; empty if it satisfies the schema.
+
+        Raises OutOfTimeError when the time of the *watch* is up.
+        """
+        watch = watch or Watch()
         if self.accepts(value):
-            return self._refusals(value, limit)
+            return self._refusals(value, limit, watch)
         formats = self._adapter is None
-        return faults(self.document, value, limit, formats=formats, steps=self.steps)
+        return faults(self.document, value, limit, formats=formats, steps=self.steps, watch=watch)
 
     def is_echo(self, value: Any) -> bool:
         """Tell whether a value is the schema, which models repeat before, or for, their answer."""
@@ -105,7 +114,7 @@ class Schema:
             or bool(properties and value.get("properties") == properties)
         )
 
-    def _refusals(self, value: Any, limit: int) -> list[Fault]:
+    def _refusals(self, value: Any, limit: int, watch: Watch) -> list[Fault]:
         if self._adapter is None:
             return []
         from pydantic import ValidationError
@@ -115,7 +124,7 @@ class Schema:
         except ValidationError as refused:
             errors = refused.errors(include_url=False, include_context=False)
             return [Fault(json_path(e["loc"]), shorten(e["msg"], 300)) for e in errors[:limit]]
-        return []
+        return ignored(self.document, value, limit, watch)
 
 
 def _canonical(spec: Mapping[Any, Any]) -> str:

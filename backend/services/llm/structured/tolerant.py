@@ -50,10 +50,16 @@ def strict(text: str) -> Any:
     """Read RFC 8259 JSON, the last of equal keys winning, NaN as null.
 
     Raises UnreadableError for anything else, nesting beyond 100 levels, a number of more than
-    4,300 digits and one that no float can hold.
+    4,300 digits and one that no float can hold, and for a key whose objects or lists differ.
     """
     try:
-        value = json.loads(text, parse_int=integer, parse_float=floating, parse_constant=_constant)
+        value = json.loads(
+            text,
+            parse_int=integer,
+            parse_float=floating,
+            parse_constant=_constant,
+            object_pairs_hook=_object,
+        )
     except json.JSONDecodeError as broken:
         raise UnreadableError(f"{broken.msg} at character {broken.pos}") from broken
     except RecursionError:
@@ -78,6 +84,20 @@ def tolerant(text: str) -> Any:
     return value
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        for key, value in pairs:
+            _check_repeated(key, value, found[key])
+    return found
+
+
+def _check_repeated(key: str, earlier: Any, later: Any) -> None:
+    # A word that is corrected is no loss; a list that comes in two parts would be.
+    if isinstance(earlier, (dict, list)) and earlier and earlier != later:
+        raise UnreadableError(f"the key {key[:40]!r} stands twice in one object")
+
+
 def integer(digits: str) -> int:
     """Convert a JSON integer exactly; raises UnreadableError for more than 4,300 digits."""
     count = len(digits.lstrip("-+"))
@@ -87,11 +107,25 @@ def integer(digits: str) -> int:
 
 
 def floating(digits: str) -> float:
-    """Convert a JSON number; raises UnreadableError for one beyond a float, such as 1e999."""
+    """Convert a JSON number with a fraction or an exponent.
+
+    Raises UnreadableError for one beyond a float, such as 1e999, and for a whole one that a float
+    would change, such as 9007199254740993.0.
+    """
     number = float(digits)
     if not math.isfinite(number):
         raise UnreadableError(f"it holds the number {digits[:20]}, which is beyond any float")
+    if abs(number) >= _EXACT and _is_changed(digits, number):
+        raise UnreadableError(f"it holds the number {digits[:20]}, which no float can hold")
     return number
+
+
+def _is_changed(digits: str, number: float) -> bool:
+    """Tell whether the digits name a whole number, and another than the float."""
+    whole, _, fraction = digits.partition(".")
+    if fraction.strip("0") or not whole.lstrip("+-").isdecimal():
+        return False
+    return len(whole) > MAX_DIGITS or int(whole) != int(number)
 
 
 def _whole(digits: str) -> int | float:
@@ -163,7 +197,9 @@ class _Reader:
             if self.peek() != separator:
                 self.fail(f"expected {separator!r} after a key")
             self.at += 1
-            found[key] = self.value(depth + 1)
+            value = self.value(depth + 1)
+            _check_repeated(key, found.get(key), value)
+            found[key] = value
             self.comma(end)
         self.at += 1
         return found

@@ -18,6 +18,13 @@ _CALLERS = frozenset(("name", "function", "tool", "tool_name", "type", "id"))
 _CALLS = ("tool_calls", "function", "function_call", "tool_call", "tool_use")
 _OPENING = ('"', "{", "[")
 _CALL_KEYS = _CALLERS.union(_PAYLOADS, _CALLS)
+#: What stands beside `properties` in a schema that a model has filled in as a form.
+_FORM_KEYS = frozenset(
+    (
+        *("properties", "type", "required", "title", "description", "additionalProperties"),
+        *("$schema", "$id", "$defs", "definitions"),
+    )
+)
 
 
 def views(value: Any, names: frozenset[str]) -> Iterator[Any]:
@@ -45,21 +52,30 @@ def _inside(value: Any, names: frozenset[str]) -> Iterator[Any]:
     elif isinstance(value, list) and len(value) == 1:
         yield value[0]
     elif isinstance(value, dict):
-        yield from _from_call(value)
+        yield from _from_call(value, names)
         if len(value) == 1 and not names.intersection(value):
             yield from value.values()
         # A model that takes the schema for a form fills it in where the properties are declared.
-        elif isinstance(value.get("properties"), dict) and "properties" not in names:
-            yield value["properties"]
+        elif isinstance(value.get("properties"), dict) and not names.intersection(value):
+            yield from [value["properties"]] if value.keys() <= _FORM_KEYS else ()
 
 
-def _from_call(value: dict[str, Any]) -> Iterator[Any]:
-    for key in _PAYLOADS:
-        if isinstance(value.get(key), (dict, str)) and _CALLERS.intersection(value):
-            yield value[key]
-    for key in _CALLS:
-        if isinstance(value.get(key), (dict, list)) and len(value) > 1:
-            yield value[key]
+def _from_call(value: dict[str, Any], names: frozenset[str]) -> Iterator[Any]:
+    """Yield the one payload of a tool call that holds nothing else which an answer could."""
+    others = value.keys() - _CALL_KEYS
+    if names.intersection(others) or any(_is_filled(value[key]) for key in others):
+        return
+    called = _CALLERS.intersection(value)
+    inside = [
+        *(value[k] for k in _PAYLOADS if called and isinstance(value.get(k), (dict, str))),
+        *(value[k] for k in _CALLS if len(value) > 1 and isinstance(value.get(k), (dict, list))),
+    ]
+    if sum(map(_is_filled, inside)) <= 1:
+        yield from inside
+
+
+def _is_filled(value: Any) -> bool:
+    return isinstance(value, (dict, list)) and bool(value)
 
 
 def _is_call(value: Any, names: frozenset[str]) -> bool:

@@ -138,21 +138,25 @@ def item_schemas(applied: Iterable[JsonSchema], index: int) -> list[Any]:
     return said
 
 
-def declared_names(document: JsonSchema) -> frozenset[str]:
-    """Collect the names that a document declares for its root, through all combinations."""
+def declared_names(node: JsonSchema, document: JsonSchema | None = None) -> frozenset[str]:
+    """Collect the names that a schema declares for its value, through all combinations.
+
+    References are to the *document*, which is the schema itself where none is given.
+    """
+    root = node if document is None else document
     names: set[str] = set()
     seen: set[int] = set()
-    pending: list[Any] = [document]
+    pending: list[Any] = [node]
     while pending:
-        node = pending.pop()
-        if not isinstance(node, dict) or id(node) in seen:
+        part = pending.pop()
+        if not isinstance(part, dict) or id(part) in seen:
             continue
-        seen.add(id(node))
-        names.update(node.get("properties", ()))
-        pending.extend(node.get(keyword) for keyword in ("then", "else"))
+        seen.add(id(part))
+        names.update(part.get("properties", ()))
+        pending.extend(part.get(keyword) for keyword in ("then", "else"))
         for keyword in ("allOf", "anyOf", "oneOf"):
-            pending.extend(node.get(keyword, ()))
-        pending.append(local_target(document, node.get("$ref")))
+            pending.extend(part.get(keyword, ()))
+        pending.append(local_target(root, part.get("$ref")))
     return frozenset(names)
 
 

@@ -1,0 +1,30 @@
+"""The time that judging one answer may take, looked at every thousand steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+#: Steps between two looks at the clock; so many take some milliseconds.
+_STRIDE = 1_000
+
+
+class OutOfTimeError(Exception):
+    """The deadline passed while an answer was judged."""
+
+
+class Watch:
+    """Counts the steps of judging one answer; *left* gives the seconds until the deadline."""
+
+    def __init__(self, left: Callable[[], float] = lambda: inf) -> None:
+        self._left = left
+        self._next = 0
+        self.steps = 0
+
+    def step(self, steps: int = 1) -> None:
+        """Count so many steps; raises OutOfTimeError when the deadline has passed."""
+        self.steps += steps
+        if self.steps >= self._next:
+            self._next = self.steps + _STRIDE
+            if self._left() <= 0:
+                raise OutOfTimeError(f"the deadline passed after {self.steps} steps")
