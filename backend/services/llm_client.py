@@ -42,6 +42,7 @@ from .llm.errors import (
 from .llm.forks import ForkLock
 from .llm.groq_wire import GroqWire
 from .llm.hang_up import listen_in
+from .llm.learned import Learned
 from .llm.spelling import OneSpelling
 from .llm.types import Attempt, Reply, ToolCall, Usage
 from .llm.workers import Workers
@@ -249,6 +250,7 @@ __all__ = [
     "LLMClient",
     "LLMError",
     "LLMTimeoutError",
+    "Learned",
     "ModelNotFoundError",
     "ModelType",
     "ProviderUnavailableError",

@@ -19,8 +19,9 @@ from services.llm.errors import (
     Verdict,
 )
 from services.llm.keys import KeyRing
+from services.llm.learned import Learned
 from services.llm.quota import Refusal, Ticket
-from services.llm.types import Reply
+from services.llm.types import Reply, Request
 from tests.compliant.ring import FIRST, ONE, SECOND, THIRD, answered, make, refusal, send
 from tests.compliant.support import KEYS, MODEL, Clock
 
@@ -170,9 +171,52 @@ def test_an_answer_that_is_not_whole_shows_room_as_any_answer_does(clock: Clock)
 
 def test_a_retired_model_is_learnt_as_by_any_client(ring: KeyRing) -> None:
     error = ModelNotFoundError("gone", status=404)
-    ring.learn(error, FIRST, "mixtral-8x7b-32768", 60.0)
+    error.end_of_life = True
+    asked = Request("mixtral-8x7b-32768", ())
+    ring.adapt(error, asked, asked)
     assert Verdict.AGAIN is error.verdict
-    assert "mixtral-8x7b-32768" in ring.retired
+    assert "openai/gpt-oss-120b" == ring.resolve(asked)
+
+
+def test_a_refused_key_is_tried_again_after_an_hour(ring: KeyRing, clock: Clock) -> None:
+    ring.learn(AuthenticationError("No.", status=401), FIRST, MODEL, 60.0)
+    assert (1, {FIRST: "No."}) == (ring.taken_out, dict(ring.learned().refused_keys))
+    assert FIRST not in ring.lanes(MODEL)
+    clock.now += 3_600.0
+    assert FIRST in ring.lanes(MODEL)
+    ring.learn(AuthenticationError("No.", status=401), FIRST, MODEL, 60.0)
+    assert (2, False) == (ring.taken_out, FIRST in ring.lanes(MODEL))
+
+
+def test_what_was_learnt_can_be_looked_at_and_dropped(ring: KeyRing, clock: Clock) -> None:
+    blocked = AuthenticationError("No.", status=403, code="model_permission_blocked_org")
+    ring.learn(blocked, FIRST, MODEL, 60.0)
+    ring.learn(refusal("org_a", limit="requests per minute (RPM): Limit 5"), SECOND, MODEL, 60.0)
+    known = ring.learned()
+    assert {f"{FIRST} for {MODEL}": "No."} == dict(known.refused_keys)
+    assert {FIRST: 5.0, SECOND: 5.0, THIRD: 5.0} == dict(known.pauses)
+    ring.forget()
+    assert Learned() == ring.learned()
+    assert [FIRST, SECOND, THIRD] == sorted(ring.lanes(MODEL))
+    assert all(isinstance(ring.book(lane, ONE, clock.now), Ticket) for lane in ring.lanes(MODEL))
+
+
+def test_a_stated_organisation_is_not_forgotten(clock: Clock) -> None:
+    ring = make(clock, organization_rpm=30)
+    ring.forget()
+    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    assert [FIRST, SECOND, THIRD] == sorted(ring.learned().pauses)
+
+
+def test_a_stated_limit_above_the_believed_one_changes_nothing(ring: KeyRing, clock: Clock) -> None:
+    more = "requests per minute (RPM): Limit 1000, Used 1000, Requested 1"
+    ring.learn(refusal("org_a", limit=more, retry_after=None), FIRST, MODEL, 60.0)
+    assert 30 == ring._crowd.amount
+    less = "requests per minute (RPM): Limit 7, Used 7, Requested 1"
+    ring.learn(refusal("org_a", limit=less, retry_after=None), FIRST, MODEL, 60.0)
+    assert 7 == ring._crowd.amount
+    ring.forget()
+    assert 30 == ring._crowd.amount
 
 
 def test_organisations_share_the_turns_where_keys_are_known_to_belong_together(

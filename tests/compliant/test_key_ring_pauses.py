@@ -86,7 +86,8 @@ def test_a_limit_of_our_own_teaches_nothing(ring: KeyRing, clock: Clock) -> None
 def test_a_busy_provider_is_left_alone_with_every_key(ring: KeyRing) -> None:
     error = ProviderUnavailableError("503", status=503, retry_after=7.0)
     ring.learn(error, SECOND, MODEL, 60.0)
-    assert [7.0] * 3 == [ring.out_of_service((lane,)) for lane in (FIRST, SECOND, THIRD)]
+    scopes = [ring.outage_scope(lane) for lane in (FIRST, SECOND, THIRD)]
+    assert [7.0] * 3 == [ring.outages.wait(scope, ring.now()) for scope in scopes]
     assert Verdict.TRANSIENT is error.verdict
 
 

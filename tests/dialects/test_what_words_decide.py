@@ -161,11 +161,12 @@ def test_the_words_of_an_end_count_in_a_404_alone() -> None:
     assert InvalidRequestError is type(from_bedrock("ValidationException", words, 400))
 
 
-@pytest.mark.parametrize("code", ["model_decommissioned", "model_not_found"])
-def test_groq_says_the_end_of_a_model_by_a_code(code: str) -> None:
+@pytest.mark.parametrize("code", ["model_decommissioned", "model_not_found", None])
+def test_groq_says_the_end_of_a_model_by_a_code(code: str | None) -> None:
     error = from_groq(404, {"message": "No.", "code": code})
-    assert isinstance(error, ModelNotFoundError)
-    assert error.end_of_life
+    ended = code == "model_decommissioned"
+    assert ended == getattr(error, "end_of_life", False)
+    assert (code == "model_not_found") == getattr(error, "unknown_id", False)
 
 
 @pytest.mark.parametrize(

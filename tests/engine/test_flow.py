@@ -157,7 +157,9 @@ def test_a_throttle_that_would_be_retried_is_not_where_its_time_is_known_and_too
 
 
 def gone() -> LLMError:
-    return ModelNotFoundError("gone", status=404)
+    error = ModelNotFoundError("gone", status=404)
+    error.end_of_life = True
+    return error
 
 
 def test_a_successor_is_asked_at_once_and_remembered() -> None:

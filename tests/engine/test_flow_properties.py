@@ -85,7 +85,8 @@ class Caller:
             self._clock.now = max(self._clock.now, self._until)
             return self._call.send(None)
         if isinstance(outcome, LLMError):
-            if outcome.retry_after is not None:
+            waits = isinstance(outcome, (ProviderUnavailableError, RateLimitError))
+            if waits and outcome.retry_after is not None:
                 self.forbidden = self._clock.now + outcome.retry_after
             return self._call.throw(outcome)
         return self._call.send(outcome)

@@ -22,7 +22,7 @@ from tests.engine.scripted import Clock, Drive, account, says
 def test_an_outage_is_waited_for_before_anything_is_booked() -> None:
     clock = Clock()
     to = account(clock)
-    to.outages[MODEL] = clock.now + 5
+    to.outages.begin(MODEL, clock.now + 5)
     drive = Drive(clock, [says("Yes.")])
     reply = drive.run(call(to))
     assert ([5.0], 5.0) == (drive.slept, reply.attempts[0].retry_wait)
@@ -31,11 +31,11 @@ def test_an_outage_is_waited_for_before_anything_is_booked() -> None:
 def test_an_outage_that_lasts_longer_meanwhile_is_waited_for_to_its_end() -> None:
     clock = Clock()
     to = account(clock)
-    to.outages[MODEL] = clock.now + 5
+    to.outages.begin(MODEL, clock.now + 5)
     waiting = call(to)
     assert Sleep(5.0, "retry") == next(waiting)
     clock.now += 5
-    to.outages[MODEL] = clock.now + 3
+    to.outages.begin(MODEL, clock.now + 3)
     assert Sleep(3.0, "retry") == waiting.send(None)
     clock.now += 3
     assert isinstance(waiting.send(None), Send)
@@ -48,7 +48,7 @@ def test_an_outage_that_begins_in_the_queue_is_waited_for_too() -> None:
     waiting = call(to, max_quota_wait=60.0)
     next(waiting)
     clock.now += 60
-    to.outages[MODEL] = clock.now + 4
+    to.outages.begin(MODEL, clock.now + 4)
     assert Sleep(4.0, "retry") == waiting.send(None)
     clock.now += 4
     assert isinstance(waiting.send(None), Send)
@@ -57,7 +57,7 @@ def test_an_outage_that_begins_in_the_queue_is_waited_for_too() -> None:
 def test_an_outage_beyond_the_deadline_is_an_error_that_says_until_when() -> None:
     clock = Clock()
     to = account(clock)
-    to.outages[MODEL] = clock.now + 50
+    to.outages.begin(MODEL, clock.now + 50)
     drive = Drive(clock, [])
     with pytest.raises(ProviderUnavailableError, match=r"another 50\.0 seconds") as caught:
         drive.run(call(to, timeout=50.0))
@@ -91,7 +91,7 @@ def test_an_outage_that_begins_while_a_place_is_waited_for_gives_the_place_up() 
     places = inside(to)
     waiting = call(to)
     next(waiting)
-    to.outages[MODEL] = clock.now + 4
+    to.outages.begin(MODEL, clock.now + 4)
     to.gate.leave(places.pop())
     assert Sleep(4.0, "retry") == waiting.send(None)
     assert to.gate.enter().done()
@@ -124,7 +124,7 @@ def test_a_call_without_any_time_left_is_not_sent() -> None:
     clock = Clock()
     to = account(clock)
     late = call(to, timeout=9.0)
-    to.outages[MODEL] = clock.now + 1
+    to.outages.begin(MODEL, clock.now + 1)
     next(late)
     clock.now += 9
     with pytest.raises(LLMTimeoutError):
@@ -205,7 +205,7 @@ def _gated(to: Account, clock: Clock) -> None:
 
 
 def _out(to: Account, clock: Clock) -> None:
-    to.outages[MODEL] = clock.now + 5
+    to.outages.begin(MODEL, clock.now + 5)
 
 
 @pytest.mark.parametrize("hold", [_queued, _gated, _out])

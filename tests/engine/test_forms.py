@@ -109,14 +109,26 @@ def test_a_form_that_did_not_work_either_is_not_remembered() -> None:
     with pytest.raises(InvalidRequestError):
         asking.run()
     assert 5 == len(asking.drive.sent)
-    assert {} == asking.account.forms
+    assert {} == asking.account.forms.items(asking.account.now())
 
 
 def test_the_memory_of_forms_is_bounded() -> None:
     asking = Asking(refusal("bad schema"), says('{"hs_code": "9401.61"}'))
-    asking.account.forms.update({("model", n): "tool" for n in range(5000)})
+    for number in range(5000):
+        asking.account.remember_form(("model", number), "tool")
     asking.run()
-    assert len(asking.account.forms) == 1
+    forms = asking.account.forms.items(asking.account.now())
+    assert 1024 == len(forms)
+    assert "schema" in forms.values()
+
+
+def test_a_stronger_form_is_tried_again_after_a_day() -> None:
+    first = Asking(refusal("bad schema"), says('{"hs_code": "9401.61"}'))
+    first.run()
+    second = Asking(says('{"hs_code": "9401.61"}'), account=first.account)
+    second.clock.now += 86_400.0
+    second.run()
+    assert ["strict"] == second.modes
 
 
 @pytest.mark.parametrize(

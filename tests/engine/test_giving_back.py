@@ -21,6 +21,7 @@ from services.llm.errors import LLMError, ProviderUnavailableError, RateLimitErr
 from services.llm.flights import Flights
 from services.llm.journey import Journey, Terms
 from services.llm.keys import KeyRing
+from services.llm.outages import Outages
 from services.llm.types import Ask, Effect, Flow, Overdue, Reply, Request, Send, Sleep
 from tests.engine.scripted import Clock, account, says
 
@@ -124,6 +125,7 @@ class Scene:
             assert (0, 0, 0) == (len(lane.waiting), len(lane.flying), len(lane._moments))
             for limit in lane.limits:
                 assert (0, 0.0) == (len(limit.uses), limit.uses.flying_amount)
+        assert all(each.probe is None for each in self.to.outages._outages.values())
         assert 0 == len(self.to.flights)
         wait_for_corrections()
         assert self.day.tokens in spent
@@ -149,7 +151,7 @@ def ring() -> Scene:
     clock = Clock()
     keys = ["gsk_one", "gsk_two"]
     to = KeyRing(keys, rpm_per_key=1, max_concurrency=1, now=clock, wall=clock)
-    to.outages.update(dict.fromkeys(to.lanes(MODEL), clock.now + 5.0))
+    to.outages.begin(to.outage_scope(to.lanes(MODEL)[0]), clock.now + 5.0)
     return Scene(to, clock)
 
 
@@ -259,13 +261,17 @@ def test_every_effect_is_bounded_by_the_time_that_is_left(
 
 #: Everything that a call does between its effects, by where it is looked up.
 CALLS = [
-    (Account, "living"),
+    (Account, "fit"),
+    (Account, "resolve"),
     (Account, "lanes"),
     (Account, "key_of"),
-    (Account, "out_of_service"),
+    (Account, "outage_scope"),
+    (Account, "served"),
+    (Outages, "wait"),
+    (Outages, "admit"),
     (Account, "carries"),
     (Account, "learn"),
-    (Account, "mourn"),
+    (Account, "adapt"),
     (KeyRing, "lanes"),
     (KeyRing, "key_of"),
     (KeyRing, "carries"),

@@ -22,6 +22,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.errors",
             "services.llm.forks",
             "services.llm.known_models",
+            "services.llm.learned",
             "services.llm.loops",
             "services.llm.redact",
             "services.llm.retry_after",
@@ -40,6 +41,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.gate",
             "services.llm.hang_up",
             "services.llm.models",
+            "services.llm.outages",
             "services.llm.per_loop",
             "services.llm.quota",
             "services.llm.retry",
@@ -48,6 +50,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.stores",
             "services.llm.structured",
             "services.llm.tokens",
+            "services.llm.ttl_map",
             "services.llm.workers",
         }
     ),

@@ -133,7 +133,7 @@ def test_a_shorter_retry_after_does_not_shorten_a_longer_one(
     face: Face, sandbox: Sandbox, virtual: VirtualTime
 ) -> None:
     account = face.client._account
-    account.outages["sandbox/ok"] = virtual.now() + 20
+    account.outages.begin("sandbox/ok", virtual.now() + 20)
     error = ProviderUnavailableError("Service Unavailable", retry_after=5.0, status=503)
     account.learn(error, "sandbox/ok", "sandbox/ok", 0.0)
     began = virtual.now()

@@ -21,6 +21,7 @@ from ..llm.dialects import groq
 from ..llm.forks import no_pickle, reset_in_child
 from ..llm.journey import Terms
 from ..llm.keys import MINUTE, KeyRing
+from ..llm.learned import Learned
 from ..llm.per_loop import PerLoop
 from ..llm.types import Message, Reply, Request
 from .given import keys_in, limit_of_all, patience, request_of, settings, store_at, tally_at
@@ -139,6 +140,14 @@ class CompliantClient(ABC):
         request = request_of(messages, model, temperature, max_tokens, provider_options)
         way = partial(turns.structured, request, turns.Wanted.of(schema, self._knobs))
         return await drive.arun(flow.travel(self._terms(), self._ring, way), self)
+
+    def learned(self) -> Learned:
+        """Return what this client has learnt from the provider's answers, until it expires."""
+        return self._ring.learned()
+
+    def forget(self) -> None:
+        """Drop what was learnt: pauses, outages, refused keys, models that are gone."""
+        self._ring.forget()
 
     @abstractmethod
     def _connect(self) -> Any:

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from math import inf
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from . import models
 from .budget import DailyBudget
 from .cache import Cache
-from .errors import LLMError, ModelNotFoundError, RateLimitError, Verdict
+from .errors import (
+    InvalidRequestError,
+    LLMError,
+    ModelNotFoundError,
+    ProviderUnavailableError,
+    RateLimitError,
+    Verdict,
+)
 from .flights import Flights
-from .forks import ForkLock
 from .gate import Gate
+from .learned import Learned
+from .outages import LONGEST as LONGEST_OUTAGE
+from .outages import Outages
 from .quota import Demand, Quota, Refusal, SlidingWindow, Ticket
-from .types import Mode, Provider, Reply
+from .retry_after import LONGEST as LONGEST_WAIT
+from .ttl_map import TTLMap
+from .types import Mode, Provider, Reply, Request
 
 log = logging.getLogger(__name__)
 
 #: All flights of the process: identical calls meet here, whichever client makes them.
 _sky: Flights[Reply] = Flights()
 
-#: More than any application has schemas, and a bound for one that makes them up.
-_MOST_FORMS = 1024
+#: For how long what was learnt holds, in seconds; less where our own tables say otherwise.
+A_DAY, AN_HOUR = 86_400.0, 3_600.0
 
 
 @dataclass(eq=False)
@@ -42,20 +52,20 @@ class Account:
     #: The quota's limit of requests over all models, which host tests look at and change.
     window: SlidingWindow
     gate: Gate
-    #: Let the successor of a model that is gone answer; those found gone, and who answers.
+    #: Let the successor of a model that is gone answer.
     switch: bool = True
     region: str | None = None
-    retired: dict[str, str] = field(default_factory=dict)
-    #: Until when a lane's provider has asked not to be called, without its being a limit.
-    outages: dict[str, float] = field(default_factory=dict)
+    #: Models that the provider has shut down, and parameters that a model has refused.
+    ended: TTLMap[str, bool] = field(default_factory=TTLMap, repr=False)
+    refused_options: TTLMap[tuple[str, str], bool] = field(default_factory=TTLMap, repr=False)
+    #: Until when the provider has asked not to be called, without its being a limit.
+    outages: Outages = field(default_factory=Outages, repr=False)
     #: Where answers are kept, and where identical calls meet; None: every call is sent.
     cache: Cache | None = None
     flights: Flights[Reply] = field(default=_sky)
     budget: DailyBudget | None = None
-    #: Guards what is learnt, so that nothing is learnt twice and no outage is cut short.
-    _learning: ForkLock = field(default_factory=partial(ForkLock, leaf=True), repr=False)
     #: In what form a model was last asked for answers of a schema, where stronger ones failed.
-    forms: dict[tuple[str, int], Mode] = field(default_factory=dict)
+    forms: TTLMap[tuple[str, int], Mode] = field(default_factory=TTLMap, repr=False)
 
     def lanes(self, model: str) -> Sequence[str]:
         """Return the lanes that can carry a request for *model*, the one whose turn it is first."""
@@ -65,10 +75,9 @@ class Account:
         """Return the key that a lane's requests are sent with; "" stands for the client's own."""
         return ""
 
-    def out_of_service(self, lanes: Sequence[str]) -> float:
-        """Seconds until a Retry-After that is not a limit's has passed, 0.0 without one."""
-        until = min(self.outages.get(lane, -inf) for lane in lanes)
-        return max(0.0, until - self.now())
+    def outage_scope(self, lane: str) -> str:
+        """Return what is out of service together with *lane*."""
+        return lane
 
     def book(
         self, lane: str, demand: Demand, now: float, max_wait: float = 0.0
@@ -92,39 +101,80 @@ class Account:
         """Whether what is booked on *lane* stays there; else it is booked anew."""
         return True
 
-    def living(self, model: str) -> str:
-        """Return the model that answers for *model*: itself, unless it was found gone."""
-        return self.retired.get(model, model)
+    def resolve(self, request: Request) -> str:
+        """Return the model that answers *request*: its own, unless that was shut down."""
+        now = self.now()
+        if self.ended.get(request.model, now):
+            return self._successor(request, now) or request.model
+        return request.model
+
+    def fit(self, request: Request) -> Request:
+        """Return *request* as it is sent: to the model that answers, without refused defaults."""
+        request = models.fitted(replace(request, model=self.resolve(request)))
+        now, model = self.now(), request.model
+        refused = [one for one in request.defaulted if self.refused_options.get((model, one), now)]
+        return request.omitting(refused) if refused else request
 
     def learn(self, error: LLMError, lane: str, model: str, patience: float) -> None:
         """Draw from a failure on *lane* what holds for everyone, and whether the way is clear.
 
         *patience* is how many seconds the failed call itself would wait for a limit.
         """
-        if isinstance(error, ModelNotFoundError):
-            # Only a provider's own word retires a model, not that of a bare exception.
-            successor = models.successor(model, self.region) if error.status else None
-            if successor is not None:
-                self._retire(error, model, successor)
-        elif error.retry_after is None:
-            pass
-        elif isinstance(error, RateLimitError):
-            self.pause(error, lane, self.now() + error.retry_after)
+        now, scope = self.now(), self.outage_scope(lane)
+        if isinstance(error, ProviderUnavailableError):
+            if error.retry_after is not None:
+                # The call itself waits as long as it was told to, the others no longer than this.
+                self.outages.begin(scope, now + min(error.retry_after, LONGEST_OUTAGE))
+            return
+        if error.status is not None:
+            self.outages.end(scope, now)
+        if isinstance(error, RateLimitError) and error.retry_after is not None:
+            error.retry_after = min(error.retry_after, LONGEST_WAIT)
+            self.pause(error, lane, now + error.retry_after)
             patient = error.retry_after <= patience
             error.verdict = Verdict.AGAIN if patient else Verdict.FATAL
-        else:
-            with self._learning:
-                until = self.now() + error.retry_after
-                self.outages[lane] = max(until, self.outages.get(lane, until))
 
-    def mourn(self, error: LLMError, asked: str, living: str) -> None:
-        """Where the successor *living* is refused too, speak of the model that was *asked* for."""
-        if isinstance(error, ModelNotFoundError) and asked != living:
-            error.args = (str(error).replace(living, asked),)
-            if error.verdict is not Verdict.AGAIN:
-                self.retired.pop(asked, None)  # this account may not use its successor
-            else:
-                self.retired[asked] = self.retired[living]
+    def served(self, lane: str) -> None:
+        """Take note that the provider has answered on *lane*."""
+        self.outages.end(self.outage_scope(lane), self.now())
+
+    def adapt(self, error: LLMError, asked: Request, sent: Request) -> None:
+        """Draw from a refusal of *sent* what holds for its model from now on.
+
+        Where *asked* can be asked otherwise, the error says that another attempt may be made.
+        """
+        # Only a provider's own word counts, not that of a bare exception.
+        if error.status is not None:
+            if isinstance(error, ModelNotFoundError):
+                self._look_elsewhere(error, asked, sent)
+            elif isinstance(error, InvalidRequestError):
+                self._leave_out(error, sent)
+        if asked.model != sent.model and error.verdict is not Verdict.AGAIN:
+            where = f" in {self.region}" if self.region else ""
+            words = str(error).replace(f"not found: {sent.model}", f"not found: {asked.model}")
+            error.args = (
+                f"{words} ({self.provider} no longer has {asked.model}, and its successor"
+                f" {sent.model} was asked{where})",
+            )
+
+    def learned(self) -> Learned:
+        """Return what is known now."""
+        now = self.now()
+        ended = {model: self._successor(Request(model, ()), now) for model in self.ended.items(now)}
+        return Learned(
+            MappingProxyType(ended),
+            MappingProxyType(self.outages.known(now)),
+            MappingProxyType(self.quota.pauses(now)),
+            _by_model(self.refused_options.items(now)),
+            _by_model(dict.fromkeys((model, m) for (model, _), m in self.forms.items(now).items())),
+        )
+
+    def forget(self) -> None:
+        """Drop all that was learnt; who waits for a pause or an outage to end may go on."""
+        for known in (self.ended, self.refused_options, self.forms):
+            known.clear()
+        self.outages.clear()
+        self.quota.resume(self.now())
 
     def pause(self, error: LLMError, lane: str, until: float) -> None:
         """Let nobody send on *lane* before *until*."""
@@ -132,18 +182,50 @@ class Account:
 
     def remember_form(self, asked: tuple[str, int], mode: Mode) -> None:
         """Ask this model for this schema in *mode* from now on."""
-        if len(self.forms) >= _MOST_FORMS:
-            self.forms.clear()
-        self.forms[asked] = mode
+        self.forms.put(asked, mode, self.now(), A_DAY)
 
-    def _retire(self, error: ModelNotFoundError, model: str, successor: str) -> None:
-        error.successor = successor
-        if not self.switch:
-            error.args = (f"{error} (replaced by {successor})",)
+    def _successor(self, request: Request, now: float) -> str | None:
+        found = models.successors(request, self.provider, self.region)
+        return next((model for model in found if not self.ended.get(model, now)), None)
+
+    def _look_elsewhere(self, error: ModelNotFoundError, asked: Request, sent: Request) -> None:
+        """Let the successor of a model that was shut down answer, or say what to choose."""
+        now = self.now()
+        alive = models.is_alive(sent.model)
+        if not (error.end_of_life or (error.unknown_id and not alive)):
+            # This account may not use the successor: the model itself may be there again.
+            self.ended.drop(asked.model)
+            error.args = (str(error) + models.advice(asked, self.provider, self.region),)
             return
-        error.verdict = Verdict.AGAIN
-        with self._learning:
-            known = self.retired.get(model)
-            self.retired[model] = successor
-        if known != successor:
-            log.warning("%s no longer has the model %s: using %s", self.provider, model, successor)
+        news = False
+        if self.switch:
+            # Of one that should be alive, the provider's word may have been a mistake.
+            ttl = AN_HOUR if alive else A_DAY
+            news = self.ended.put(sent.model, True, now, ttl)
+        heir = error.successor = self._successor(asked, now)
+        if heir in (None, sent.model):
+            error.args = (str(error) + models.advice(asked, self.provider, self.region),)
+        elif not self.switch:
+            error.args = (f"{error} (replaced by {heir})",)
+        else:
+            error.verdict = Verdict.AGAIN
+            if news:
+                log.warning(
+                    "%s no longer has the model %s: using %s", self.provider, sent.model, heir
+                )
+
+    def _leave_out(self, error: InvalidRequestError, sent: Request) -> None:
+        """Ask this model without a parameter that it refuses, where nobody asked for it."""
+        option = error.refused_option
+        if option in sent.defaulted and getattr(sent, option) is not None:
+            news = self.refused_options.put((sent.model, option), True, self.now(), A_DAY)
+            error.verdict = Verdict.AGAIN
+            if news:
+                log.warning("%s takes no %s: its default is left out", sent.model, option)
+
+
+def _by_model(pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for model, name in sorted(pairs):
+        found[model] = (*found.get(model, ()), name)
+    return MappingProxyType(found)

@@ -25,7 +25,7 @@ class Crowd(Bucket):
 
     def __init__(self, one: float, keys: int, window: float) -> None:
         super().__init__(one, window, "requests", burst=one)
-        self._one = one
+        self._stated = self._one = one
         self._keys = keys
         self._known = one
         self._most = one * keys
@@ -61,6 +61,14 @@ class Crowd(Bucket):
         self._refused_at = now
         self._answered = _Answered(self._known - 1, now)
         self._hold(self._known, max(1.0, _SLACK * self._known))
+
+    def forget(self) -> None:
+        """Believe again what was believed at first, and find out anew."""
+        self._one = self._known = self._stated
+        self._most = self._one * self._keys
+        self._refused_at = -math.inf
+        self._answered = _Answered()
+        self._hold(self._one, self._one)
 
     def _grow(self, use: Use, proven: bool, now: float) -> None:
         """Make room: one request more to try, or double where there is proof.

@@ -23,6 +23,7 @@ from .errors import ConfigurationError
 from .forks import ForkLock, no_pickle
 from .journey import Terms
 from .knobs import Knobs
+from .learned import Learned
 from .sdk_client import SdkClient
 from .stores import open_store
 from .turns import Wanted
@@ -260,6 +261,17 @@ class EngineClient(WindowedClient):
     agenerate, arespond = awaiting(generate), awaiting(respond)
     agenerate_structured = awaiting(generate_structured)
     agenerate_with_retry = awaiting(generate_with_retry)
+
+    def learned(self) -> Learned:
+        """Return what this client's account has learnt from the provider's answers, until when."""
+        return self._account.learned()
+
+    def forget(self) -> None:
+        """Drop what was learnt: pauses, outages, models that are gone, parameters refused.
+
+        It holds for all clients that share the account. The next calls find out anew.
+        """
+        self._account.forget()
 
     def _request(
         self,

@@ -107,8 +107,10 @@ class ModelNotFoundError(LLMError):
     """The provider has no such model, or has it no longer."""
 
     successor: str | None = None
-    #: The provider says that it has shut the model down, not just that it finds none here.
+    #: The provider says that it has shut the model down.
     end_of_life: bool = False
+    #: The provider says that it knows no model of this id, which may have other reasons.
+    unknown_id: bool = False
 
 
 class InvalidRequestError(LLMError):

@@ -117,6 +117,8 @@ def _complete(request: Request, journey: Journey) -> Flow[Reply]:
                 except LLMError as failure:
                     error = failure
                     state.set_exception((type(failure), failure, failure.__traceback__))
+                finally:
+                    journey.account.outages.release(journey)
             case DoSleep() as pause:
                 if pause >= journey.left():
                     break
@@ -130,8 +132,7 @@ def _complete(request: Request, journey: Journey) -> Flow[Reply]:
 
 def _attempt(request: Request, journey: Journey) -> Flow[Reply]:
     """Send once, when nothing forbids it; whatever comes of that, give back what it took."""
-    asked, living = request.model, journey.account.living(request.model)
-    request = models.fitted(replace(request, model=living))
+    asked, request = request, journey.account.fit(request)
     admission, failure = Admission(journey.account, most(request)), None
     try:
         yield from _admitted(admission, request, journey)
@@ -148,7 +149,7 @@ def _attempt(request: Request, journey: Journey) -> Flow[Reply]:
     return replace(reply, cost=models.cost(reply.model, reply.usage))
 
 
-def _sent(admission: Admission, request: Request, asked: str, journey: Journey) -> Flow[Reply]:
+def _sent(admission: Admission, request: Request, asked: Request, journey: Journey) -> Flow[Reply]:
     """Send once, and enter into the ledger, and into what all calls share, what came of it."""
     account, model, lane = journey.account, request.model, admission.lane
     request = replace(request, key=account.key_of(lane))
@@ -160,9 +161,10 @@ def _sent(admission: Admission, request: Request, asked: str, journey: Journey) 
         journey.record(model, sent, error.partial, error)
         # Before its place and its room are free again: nobody may go where a refusal forbids it.
         account.learn(error, lane, model, journey.patience())
-        account.mourn(error, asked, model)
+        account.adapt(error, asked, request)
         raise
     admission.end(reply)
+    account.served(lane)
     journey.record(model, sent, reply)
     return reply
 
@@ -207,11 +209,24 @@ def _reserved(request: Request, journey: Journey, demand: Demand) -> Flow[Ticket
 
 
 def _in_service(lanes: Sequence[str], journey: Journey) -> Flow[None]:
-    """Wait until a Retry-After that is not a limit's has passed, whoever received it."""
-    while (wait := journey.account.out_of_service(lanes)) > 0:
-        if wait >= journey.left():
+    """Wait until a Retry-After that is not a limit's has passed, whoever received it.
+
+    Then one call asks first, and all others wait until that is back.
+    """
+    account = journey.account
+    scope = account.outage_scope(lanes[0])
+    while True:
+        wait, returned = account.outages.wait(scope, account.now()), None
+        if wait >= journey.left() and wait > 0:
             raise journey.out_of_service(wait)
-        yield from journey.wait(wait, "retry")
+        if wait == 0:
+            returned = account.outages.returned(scope)
+            if returned is None:
+                return
+            wait = journey.left()
+            if wait <= 0:
+                raise journey.too_late()
+        yield from journey.wait(wait, "retry", returned)
 
 
 def _started(admission: Admission, journey: Journey) -> Flow[bool]:
@@ -237,8 +252,9 @@ def _started(admission: Admission, journey: Journey) -> Flow[bool]:
         wait = 0.0
         # Meanwhile an outage may have begun, or the ticket been moved on, by a pause or by
         # requests that came late.
-        if not account.out_of_service((lane,)):
+        if account.outages.admit(account.outage_scope(lane), journey, account.now()):
             wait = admission.start()
             if wait <= 0:
                 return True
+            account.outages.release(journey)
         admission.leave()

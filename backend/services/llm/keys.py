@@ -6,9 +6,11 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import inf
+from types import MappingProxyType
 
-from .account import Account
+from .account import AN_HOUR, Account
 from .accounts import steady_now
 from .crowd import Crowd
 from .dialects import groq
@@ -21,7 +23,9 @@ from .errors import (
 )
 from .forks import ForkLock
 from .gate import Gate
+from .learned import Learned
 from .quota import Bucket, Demand, Quota, Refusal, SlidingWindow, Ticket
+from .ttl_map import TTLMap
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +72,10 @@ class KeyRing(Account):
         #: that are not known are not there.
         self._organizations: dict[str, str] = dict.fromkeys(self._keys, "") if together else {}
         self._carried: Counter[str] = Counter()
-        #: Lanes that are refused, for one model or (None) for all.
-        self._refused: dict[tuple[str, str | None], str] = {}
-        self._lock = ForkLock()  # guards the three above
+        #: Lanes that are refused, for one model or (None) for all, with the refusal.
+        self._refused = TTLMap[tuple[str, str | None], str]()
+        self._taken_out = 0
+        self._lock = ForkLock()  # guards the four above
 
     @property
     def keys(self) -> Sequence[str]:
@@ -81,7 +86,7 @@ class KeyRing(Account):
     def taken_out(self) -> int:
         """How often a key has been taken out so far."""
         with self._lock:
-            return len(self._refused)
+            return self._taken_out
 
     def lanes(self, model: str) -> Sequence[str]:
         """Return the keys that are in, whose turn it is first; AuthenticationError without any."""
@@ -91,6 +96,10 @@ class KeyRing(Account):
                 raise AuthenticationError(self._none_left(model), provider="groq")
             self._forgo(usable)
             return sorted(usable, key=self._share)
+
+    def outage_scope(self, lane: str) -> str:
+        """Return what all keys have in common: a Retry-After that is no limit's holds for all."""
+        return ""
 
     def key_of(self, lane: str) -> str:
         """Return the lane's key."""
@@ -143,10 +152,7 @@ class KeyRing(Account):
             self._crowd.fail()
         if isinstance(error, AuthenticationError) and error.status in (401, 403):
             self._take_out(error, lane, model)
-        else:
-            # A Retry-After that is no limit's is the provider's own: it holds for every key.
-            for each in self._keys if error.retry_after is not None else (lane,):
-                super().learn(error, each, model, patience)
+        super().learn(error, lane, model, patience)
         if isinstance(error, ProviderUnavailableError) and error.verdict is Verdict.UNKNOWN:
             error.verdict = Verdict.TRANSIENT
 
@@ -162,6 +168,26 @@ class KeyRing(Account):
             self.quota.pause(each, until)
         if news:
             log.warning("Groq asks for a pause of %.1f s: %s", until - now, ", ".join(pausing))
+
+    def learned(self) -> Learned:
+        """Return what is known now, refused keys by their place included."""
+        with self._lock:
+            refused = self._refused.items(self.now())
+        by_key = {
+            lane if scope is None else f"{lane} for {scope}": why
+            for (lane, scope), why in refused.items()
+        }
+        return replace(super().learned(), refused_keys=MappingProxyType(by_key))
+
+    def forget(self) -> None:
+        """Drop all that was learnt, of keys and of their organisations too."""
+        with self._lock:
+            self._refused.clear()
+            self._organizations = {
+                lane: named for lane, named in self._organizations.items() if named == ""
+            }
+        self._crowd.forget()
+        super().forget()
 
     def _learn_limit(self, error: RateLimitError, lane: str) -> None:
         """Note whose limit it was, and what it is if it is one of requests per minute."""
@@ -185,8 +211,9 @@ class KeyRing(Account):
         """Use the key no more, or not for this model where just that is refused."""
         scope = model if (error.code or "").startswith("model_") else None
         with self._lock:
-            news = (lane, scope) not in self._refused
-            self._refused[lane, scope] = str(error)
+            news = self._refused.get((lane, scope), self.now()) is None
+            self._refused.put((lane, scope), str(error), self.now(), AN_HOUR)
+            self._taken_out += news
             is_last = all(self._is_out(each, model) for each in self._keys)
             none_left = self._none_left(model) if is_last else ""
         if news:
@@ -197,10 +224,12 @@ class KeyRing(Account):
             error.verdict = Verdict.AGAIN
 
     def _is_out(self, lane: str, model: str | None) -> bool:
-        return (lane, None) in self._refused or (lane, model) in self._refused
+        now = self.now()
+        return any(self._refused.get((lane, scope), now) is not None for scope in (None, model))
 
     def _none_left(self, model: str) -> str:
-        reasons = [why for (_, scope), why in self._refused.items() if scope in (None, model)]
+        refused = self._refused.items(self.now())
+        reasons = [why for (_, scope), why in refused.items() if scope in (None, model)]
         count = (
             f"none of the {len(self._keys)} keys is" if len(self._keys) > 1 else "the key is not"
         )

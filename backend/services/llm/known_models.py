@@ -234,5 +234,24 @@ REPLACED: dict[str, tuple[str | None, str]] = {
     "mistral.mixtral-8x7b-instruct-v0:1": (None, "mistral.mistral-large-3-675b-instruct"),
 }
 
+#: The replacement for a request with images, where the one above does not see.
+REPLACED_WITH_SIGHT: dict[str, str] = {
+    # The page's second replacement; for the other, the only model of Groq's that sees.
+    "meta-llama/llama-4-scout-17b-16e-instruct": "qwen/qwen3.6-27b",
+    "meta-llama/llama-4-maverick-17b-128e-instruct": "qwen/qwen3.6-27b",
+}
+
+#: Models that see images, beside Claude's from the third on.
+SIGHTED = frozenset(
+    {"qwen/qwen3.8-27b", "qwen/qwen3.6-27b", "llava-v1.5-7b-4096-preview"}
+    | {"llama-3.2-11b-vision-preview", "llama-3.2-90b-vision-preview"}
+    | {"meta-llama/llama-4-scout-17b-16e-instruct"}
+    | {"meta-llama/llama-4-maverick-17b-128e-instruct"}
+    | {"amazon.nova-lite-v1:0", "amazon.nova-pro-v1:0"}
+    | {"meta.llama3-2-11b-instruct-v1:0", "meta.llama3-2-90b-instruct-v1:0"}
+    | {"meta.llama4-scout-17b-instruct-v1:0", "meta.llama4-maverick-17b-instruct-v1:0"}
+    | {"mistral.mistral-large-3-675b-instruct"}
+)
+
 #: Shut down without a replacement.
 ENDED = frozenset({"groq/compound", "groq/compound-mini"})

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
-from .known_models import AS_OF, BEDROCK, ENDED, GROQ, REPLACED, FreePlan, Price
+from .known_models import (
+    AS_OF,
+    BEDROCK,
+    ENDED,
+    GROQ,
+    REPLACED,
+    REPLACED_WITH_SIGHT,
+    SIGHTED,
+    FreePlan,
+    Price,
+)
 from .types import Mode, Provider, Request, Usage
 
 _PROFILE = re.compile(r"(us-gov|us|eu|apac|jp|au|ca|global)\.(?=[a-z0-9-]+\.)")
@@ -28,6 +39,11 @@ _TOOL: tuple[Mode, ...] = ("tool", "prompt")
 _STRICT: tuple[Mode, ...] = ("strict", "tool", "prompt")
 #: Of a Groq model nothing is known: what almost every one there takes.
 _GROQ_MODES: tuple[Mode, ...] = ("tool", "object", "prompt")
+
+#: The context of Groq's classifiers, in tokens.
+_LABELS = 512
+#: How many models are named where one is to be chosen.
+_ADVISED = 3
 
 
 @dataclass(frozen=True)
@@ -126,22 +142,83 @@ def fitted(request: Request) -> Request:
 
 
 def successor(model: str, region: str | None = None) -> str | None:
-    """The living model that took *model*'s place, or None where none is known.
+    """The living model that took *model*'s place, or None where none is known."""
+    return next(successors(Request(model, ()), provider_of(model), region), None)
 
-    On Bedrock it is named as it is called from *region*: through the geography's profile where
-    the model needs one; the caller's own profile is kept.
+
+def successors(request: Request, provider: Provider, region: str | None = None) -> Iterator[str]:
+    """The living models of *provider* that may answer in the place of the request's, in order.
+
+    Each can do what the request needs. On Bedrock it is named as it is called from *region*:
+    through the geography's profile where the model needs one; the caller's own profile is kept.
     """
+    model = request.model
+    if provider_of(model) != provider:
+        return
     name, profile = bare(model)
-    heirs = [heir for heir in _heirs(name) if is_alive(heir)]
-    if not heirs:
-        return None
-    return _callable(heirs[0], profile, region or _region(model))
+    for heir in _heirs(name, sees=_has_images(request)):
+        if is_alive(heir) and _suits(heir, request):
+            called = _callable(heir, profile, region or _region(model))
+            if called is not None:
+                yield called
 
 
-def _heirs(name: str) -> Iterator[str]:
+def advice(request: Request, provider: Provider, region: str | None = None) -> str:
+    """What to choose where a model is not there, to be added to the error, or nothing.
+
+    Nothing is said where just this id is unknown: the caller knows best what was meant.
+    """
+    name, _ = bare(request.model)
+    foreign = provider_of(request.model) != provider and (name in GROQ or name in BEDROCK)
+    if not foreign and is_alive(request.model):
+        return ""
+    known = (each for each in (GROQ if provider == "groq" else BEDROCK) if is_alive(each))
+    fit = [_callable(each, None, region) for each in known if _suits(each, request)]
+    such = ", ".join([each for each in fit if each][:_ADVISED])
+    needs = " that sees images" if _has_images(request) else ""
+    whose = f"it is a model of {provider_of(request.model).capitalize()}'s; " if foreign else ""
+    return f" ({whose}choose a model{needs}, such as {such})"
+
+
+def provider_of(model: str) -> Provider:
+    """The provider whose id *model* has the form of."""
+    return "bedrock" if model.startswith("arn:") or _BEDROCK.match(bare(model)[0]) else "groq"
+
+
+def _heirs(name: str, *, sees: bool) -> Iterator[str]:
     while name in REPLACED:
-        name = REPLACED[name][1]
+        name = (sees and REPLACED_WITH_SIGHT.get(name)) or REPLACED[name][1]
         yield name
+
+
+def _suits(name: str, request: Request) -> bool:
+    """Whether the model can do what *request* needs, as far as its caller said so."""
+    able = abilities(name)
+    if _has_images(request) and not _sees(name):
+        return False
+    given = {"temperature", "max_tokens"} - request.defaulted
+    if "temperature" in given and request.temperature is not None and not able.temperature:
+        return False
+    length = request.max_tokens or 0 if "max_tokens" in given else 1
+    # What writes no more than a label is no model to talk to.
+    return (able.max_output or length) >= length and able.context != _LABELS
+
+
+def _sees(name: str) -> bool:
+    version = _claude_version(name)
+    return name in SIGHTED or (
+        version is not None and version >= (3, 0) and "3-5-haiku" not in name
+    )
+
+
+def _has_images(request: Request) -> bool:
+    contents = [message.get("content") for message in request.messages]
+    parts = [part for said in contents if isinstance(said, (list, tuple)) for part in said]
+    return any(isinstance(part, Mapping) and _is_image(part) for part in parts)
+
+
+def _is_image(part: Mapping[str, Any]) -> bool:
+    return "image" in part or part.get("type") in ("image_url", "image", "input_image")
 
 
 def is_alive(model: str) -> bool:

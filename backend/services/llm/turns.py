@@ -189,7 +189,8 @@ def _forms(request: Request, wanted: Wanted, journey: Journey) -> Iterator[tuple
     if "tools" in request.options or "toolConfig" in request.options:
         # The caller's own tools exclude any other form.
         modes = ("prompt",)
-    remembered = journey.account.forms.get(_form_key(request, wanted, journey))
+    account = journey.account
+    remembered = account.forms.get(_form_key(request, wanted, journey), account.now())
     if remembered in modes:
         modes = modes[modes.index(remembered) :]
     for mode in modes:
@@ -266,7 +267,7 @@ def _form_key(request: Request, wanted: Wanted, journey: Journey) -> tuple[str, 
 
 
 def _living(request: Request, journey: Journey) -> str:
-    return journey.account.living(request.model)
+    return journey.account.resolve(request)
 
 
 def _as_reply(text: str, request: Request, journey: Journey) -> Reply:

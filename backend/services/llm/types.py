@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
@@ -44,11 +44,23 @@ class Request:
     max_tokens: int | None = None
     #: Parameters that nobody gave: dropped, rather than refused, where the model lacks them.
     defaulted: frozenset[str] = frozenset()
+    #: Parameters that the model does not take: not even a default of the wire's is sent.
+    omitted: frozenset[str] = frozenset()
     output: Output | None = None
     #: Which of several keys sends it; it says nothing about what is asked.
     key: str = field(default="", repr=False)
     #: The provider's own further options, passed on as they are.
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def omitting(self, parameters: Iterable[str]) -> Request:
+        """Leave *parameters* out, the defaults of the provider's wire for them included."""
+        omitted = self.omitted | frozenset(parameters)
+        return replace(
+            self,
+            temperature=None if "temperature" in omitted else self.temperature,
+            max_tokens=None if "max_tokens" in omitted else self.max_tokens,
+            omitted=omitted,
+        )
 
     def followed_by(self, answer: str, remark: str) -> Request:
         """Continue the conversation with the model's *answer* and our *remark* on it."""

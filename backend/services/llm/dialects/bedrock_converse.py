@@ -42,8 +42,9 @@ _INFERENCE = {
 def to_converse(request: Request) -> dict[str, Any]:
     """Keyword arguments for `client.converse`.
 
-    `maxTokens` is always sent: unset, Bedrock reserves the model's whole output from the account's
-    quota. Raises InvalidRequestError that names what Converse has no word for.
+    `maxTokens` is sent unless the model takes none: unset, Bedrock reserves the model's whole
+    output from the account's quota. Raises InvalidRequestError that names what Converse has no word
+    for.
     """
     system, turns = in_turns(messages(request, "bedrock"))
     said = [{"role": turn.role, "content": [_block(one) for one in turn.blocks]} for turn in turns]
@@ -51,7 +52,8 @@ def to_converse(request: Request) -> dict[str, Any]:
     if system:
         call["system"] = [{"text": words} for words in system]
     given = settings(request, "bedrock")
-    inference = {"maxTokens": given.pop("max_tokens", MAX_TOKENS), **given}
+    length = given.pop("max_tokens", None if "max_tokens" in request.omitted else MAX_TOKENS)
+    inference = given if length is None else {"maxTokens": length, **given}
     for name, value in request.options.items():
         if name in _INFERENCE:
             inference |= _inference(name, value)

@@ -212,6 +212,7 @@ def _told(named: str, said: str, model: str, known: int | None) -> LLMError:
         meant.end_of_life = name == "ResourceNotFoundException" and any(
             sign in words.lower() for sign in _END_OF_LIFE
         )
+        meant.unknown_id = _NO_MODEL in words.lower()
     if isinstance(meant, InvalidRequestError):
         meant.refused_option = refused_option(words)
     return meant

@@ -86,7 +86,9 @@ def body_of(request: Request) -> dict[str, Any]:
     kind = family(request.model)
     system, turns = in_turns(messages(request, "bedrock"))
     given = settings(request, "bedrock")
-    body: dict[str, Any] = {_LENGTH[kind]: given.get("max_tokens", MAX_TOKENS)}
+    body: dict[str, Any] = {}
+    if "max_tokens" not in request.omitted:
+        body[_LENGTH[kind]] = given.get("max_tokens", MAX_TOKENS)
     if "temperature" in given:
         body["temperature"] = given["temperature"]
     if kind == "claude":

@@ -40,9 +40,6 @@ _BY_CODE: dict[str, type[LLMError]] = {
     "model_permission_blocked_project": AuthenticationError,
 }
 
-#: Groq says the one of models that it has shut down, and since 2026 the other.
-_END_OF_LIFE = frozenset({"model_decommissioned", "model_not_found"})
-
 #: Refusals of what the model wrote; Groq may leave out what that was.
 _OF_GENERATION = frozenset({"json_validate_failed", "tool_use_failed"})
 
@@ -230,7 +227,9 @@ def _answered(failure: _Failure, model: str, wall: float) -> LLMError:
         verdict=_verdict(kind, failure.status),
     )
     if isinstance(error, ModelNotFoundError):
-        error.end_of_life = failure.code in _END_OF_LIFE
+        error.end_of_life = failure.code == "model_decommissioned"
+        # What Groq says since 2026 of models that it has shut down, too.
+        error.unknown_id = failure.code == "model_not_found"
     if isinstance(error, InvalidRequestError):
         error.refused_option = refused_option(words, failure.param)
         nothing = "" if failure.code in _OF_GENERATION else None

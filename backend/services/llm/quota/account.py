@@ -143,6 +143,22 @@ class Quota:
             now = self._now(now)
             return max(0.0, wait_until(self._lane(lane).paused_until, now))
 
+    def pauses(self, now: float) -> dict[str, float]:
+        """Return the lanes that pause, each with the seconds that are left of it."""
+        with self._lock:
+            now = self._now(now)
+            left = {lane: line.paused_until - now for lane, line in self._lanes.items()}
+        return {lane: seconds for lane, seconds in left.items() if seconds > 0}
+
+    def resume(self, now: float) -> None:
+        """End all pauses; those who wait for one go as soon as their limits allow."""
+        with self._lock:
+            now = self._now(now)
+            for line in self._lanes.values():
+                line.paused_until = -math.inf
+            nearer = self._nearer(now)
+        _wake(nearer)
+
     def after_fork(self) -> None:
         """In a child, drop those who wait; what the parent has in flight counts as seen next."""
         for line in self._lanes.values():
