@@ -3,37 +3,73 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dotenv import find_dotenv
-from pydantic import ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 if TYPE_CHECKING:
-    from services.llm.knobs import Knobs
+    from services.llm import environment
+    from services.llm.knobs import Knobs, refusal
 else:
     # `config` with backend/ on the path, `backend.config` from the repository's root.
-    Knobs = import_module(
+    environment = import_module(
+        ".services.llm.environment" if __package__ else "services.llm.environment", __package__
+    )
+    _knobs = import_module(
         ".services.llm.knobs" if __package__ else "services.llm.knobs", __package__
-    ).Knobs
+    )
+    Knobs, refusal = _knobs.Knobs, _knobs.refusal
+
+# No file that pydantic would read: those that count are read below. `_env_file` overrules this.
+_OURS: tuple[str, ...] = ()
 
 
 class Settings(BaseSettings, Knobs):
     """The knobs, read from environment variables of the same names, then from `.env`.
 
-    The file is looked for in the working directory and above it. A variable that is set and
-    empty counts as not set.
+    The file counts in the working directory and beside this file. A variable that is blank counts
+    as not set, everywhere. Add fields of your own as you like.
     """
 
-    model_config = SettingsConfigDict(
-        env_file=find_dotenv(usecwd=True) or None, extra="ignore", hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_file=_OURS, extra="ignore", hide_input_in_errors=True)
 
-    @field_validator("*", mode="before")
     @classmethod
-    def _empty_is_unset(cls, value: Any, info: ValidationInfo) -> Any:
-        name = info.field_name
-        return cls.model_fields[name].default if value == "" and name else value
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Say where values come from; the first place that holds one counts."""
+        ours = isinstance(dotenv_settings, DotEnvSettingsSource) and (
+            dotenv_settings.env_file == _OURS
+        )
+        layers = environment.layers() if ours else [environment.variables()]
+        found = [_source(settings_cls, layer) for layer in layers]
+        return (init_settings, *found, *([] if ours else [dotenv_settings]), file_secret_settings)
 
 
-settings = Settings()
+def _source(settings_cls: type[BaseSettings], layer: environment.Layer) -> EnvSettingsSource:
+    source = EnvSettingsSource(settings_cls)
+    fold = str if source.case_sensitive else str.lower
+    source.env_vars = {fold(name): value for name, value in layer.values.items()}
+    return source
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise refusal(error) from None
+
+
+settings = _settings()

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pydantic import SecretStr
+
 from config import Settings
 from sandbox import Answer, Fault, Limits, Sandbox
 from services import llm_client
@@ -42,10 +44,10 @@ def main() -> None:
             # A backend has these in its environment or in .env.
             llm_client.settings = Settings(
                 USE_GROQ=use_groq,
-                GROQ_API_KEY="gsk-of-the-sandbox",
+                GROQ_API_KEY=SecretStr("gsk-of-the-sandbox"),
                 GROQ_BASE_URL=sandbox.url,
-                AWS_ACCESS_KEY_ID="AKIASANDBOX",
-                AWS_SECRET_ACCESS_KEY="of-the-sandbox",
+                AWS_ACCESS_KEY_ID=SecretStr("AKIASANDBOX"),
+                AWS_SECRET_ACCESS_KEY=SecretStr("of-the-sandbox"),
                 AWS_ENDPOINT_URL_BEDROCK_RUNTIME=sandbox.url,
                 LLM_MAX_QUOTA_WAIT=5,
                 LLM_CACHE_URL="memory:",

@@ -20,10 +20,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from .llm import knobs
+from .llm import host_settings
 from .llm.bedrock_wire import BedrockWire
 from .llm.client import LLMClient
+from .llm.credentials import aws_credentials, secret
 from .llm.deadline import http_client
+from .llm.endpoints import endpoint
 from .llm.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -51,10 +53,8 @@ if TYPE_CHECKING:
     import boto3
     from groq import AsyncGroq, Groq
 
-#: The host's settings: any object with the fields it needs, `config.settings` of this backend.
-settings: Any = import_module(
-    "config" if __package__ == "services" else "..config", __package__
-).settings
+#: The host's settings: what `configure` was given, else those of its `config`.
+settings: Any = host_settings.current()
 
 #: Held while boto3 makes a client, which it cannot do in two threads at once.
 _connecting = ForkLock()
@@ -121,11 +121,9 @@ class GroqClient(GroqWire):
     ) -> None:
         if not GROQ_AVAILABLE or _sdk("Groq") is None:
             raise ImportError("Groq library not installed. Install it with: pip install groq")
-        known = knobs.read(settings)
+        known = host_settings.read(settings)
         super().__init__("groq", known, timeout, max_retries)
-        self.api_key = knobs.secret("api_key", api_key) or knobs.secret(
-            "GROQ_API_KEY", known.GROQ_API_KEY
-        )
+        self.api_key = secret("api_key", api_key) or secret("GROQ_API_KEY", known.GROQ_API_KEY)
         if not self.api_key:
             raise ConfigurationError(
                 "Groq API key is required. Set GROQ_API_KEY in environment.", provider="groq"
@@ -133,7 +131,7 @@ class GroqClient(GroqWire):
         self.default_model = model or known.GROQ_MODEL
         self.default_temperature = temperature
         self.default_max_tokens = max_tokens
-        self._base_url = knobs.endpoint("GROQ_BASE_URL", base_url or known.GROQ_BASE_URL)
+        self._base_url = endpoint("GROQ_BASE_URL", base_url or known.GROQ_BASE_URL)
         self.client = self._adopted(self._connect())
         if self._is_real:
             self._keep_answers(str(self.client.base_url))
@@ -179,14 +177,16 @@ class BedrockClient(BedrockWire):
         timeout: float | None = None,
         max_retries: int | None = None,
     ) -> None:
-        known = knobs.read(settings)
+        known = host_settings.read(settings)
         self.region_name = region_name or known.AWS_REGION
         super().__init__("bedrock", known, timeout, max_retries, self.region_name)
         self.default_model_id = model_id or known.BEDROCK_MODEL_ID
         self.default_temperature = temperature
         self.default_max_tokens = max_tokens
-        self._credentials = knobs.aws_credentials(known)
-        self._endpoint_url = endpoint_url or known.AWS_ENDPOINT_URL_BEDROCK_RUNTIME or None
+        self._credentials = aws_credentials(known)
+        self._endpoint_url = (
+            endpoint_url or known.AWS_ENDPOINT_URL_BEDROCK_RUNTIME
+        ).strip() or None
         self._read_timeout = self.timeout
         self.client = self._adopted(self._connect())
         if self._is_real:
@@ -217,12 +217,23 @@ class BedrockClient(BedrockWire):
         return listen_in(made)
 
 
+def configure(settings: object) -> None:
+    """Have clients made from now on read *settings* instead of those of `config`.
+
+    An object, a module, a mapping or a function that returns one, with fields as `Knobs` has them.
+    Raises ConfigurationError for settings that cannot work; then nothing has changed.
+    """
+    host_settings.read(settings)
+    host_settings.configure(settings)
+    globals()["settings"] = settings
+
+
 def create_llm_client() -> GroqClient | BedrockClient:
     """Return the client that the settings ask for: Groq where USE_GROQ is true, else Bedrock.
 
     Clients of one account share its quota, however many are made. Raises as their constructors.
     """
-    known = knobs.read(settings)
+    known = host_settings.read(settings)
     client = (
         GroqClient()
         if known.USE_GROQ
@@ -262,6 +273,7 @@ __all__ = [
     "TruncatedError",
     "Usage",
     "boto3",
+    "configure",
     "create_llm_client",
     "settings",
     "time",

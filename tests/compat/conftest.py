@@ -26,7 +26,7 @@ class Clock:
 
 @pytest.fixture(autouse=True)
 def settings(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A host's settings without a single field, in an environment that names no provider."""
+    """A host's settings with hardly a field, in an environment that names no provider."""
     for name in list(os.environ):
         if name.startswith(("GROQ_", "AWS_", "BEDROCK_", "LLM_", "USE_GROQ")):
             monkeypatch.delenv(name)
@@ -34,7 +34,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    bare = SimpleNamespace()
+    bare = SimpleNamespace(USE_GROQ=None)
     monkeypatch.setattr("services.llm_client.settings", bare)
     return bare
 

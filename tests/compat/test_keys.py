@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 import config
 from services.llm_client import BedrockClient, GroqClient, create_llm_client
@@ -88,7 +89,7 @@ def test_an_unusable_aws_key_is_named(
 def test_an_unusable_key_in_our_own_settings_is_named(
     monkeypatch: pytest.MonkeyPatch, groq: Mock, key: str
 ) -> None:
-    ours = config.Settings(GROQ_API_KEY=key)
+    ours = config.Settings(GROQ_API_KEY=SecretStr(key))
     monkeypatch.setattr("services.llm_client.settings", ours)
 
     refused(lambda: GroqClient(), "GROQ_API_KEY")

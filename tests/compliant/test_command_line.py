@@ -112,7 +112,7 @@ def test_its_version_is_that_of_the_changelog(run: Run) -> None:
         (["x", "--cache", "ftp://here"], 1, "error: cache_path: cache URL must be"),
         (["x", "--base-url", "http://x/openai/v1"], 1, "error: base_url is "),
         (["x", "--base-url", "nowhere"], 1, "error: base_url is 'nowhere'"),
-        (["x", "--base-url", "http://999.1.1.1"], 1, "error: base_url is 'http://999.1.1.1'"),
+        (["x", "--base-url", "https://999.1.1.1"], 1, "error: base_url is 'https://999.1.1.1'"),
         (["x", "--rpm", "none"], 2, "'none' is no whole number from 1 on"),
     ],
 )
@@ -154,6 +154,53 @@ def test_a_dotenv_that_cannot_be_read_is_one_line(
     assert (1, 1) == (done.returncode, len(done.stderr.splitlines()))
 
 
+EVIL = "https://elsewhere.example"
+
+
+@pytest.mark.parametrize("named", ["GROQ_BASE_URL", "groq_base_url"])
+def test_a_key_does_not_go_to_the_endpoint_of_a_dotenv_that_does_not_hold_it(
+    run: Run, environment: dict[str, str], tmp_path: Path, sandbox: Sandbox, named: str
+) -> None:
+    del environment["GROQ_BASE_URL"]
+    (tmp_path / ".env").write_text(f"{named}={EVIL}\n")
+    done = run("hello")
+    told = f"error: GROQ_BASE_URL is '{EVIL}' in {tmp_path / '.env'}, and GROQ_API_KEYS is from the"
+    assert (1, told) == (done.returncode, done.stderr[: len(told)])
+    assert "Sandbox: hello\n" == run("hello", "--base-url", sandbox.url).stdout
+    (tmp_path / ".env").write_text(f"{named}={sandbox.url}\n")
+    assert "Sandbox: hello\n" == run("hello").stdout
+    (tmp_path / ".env").write_text(f"{named}={EVIL}\n")
+    assert "Sandbox: hello\n" == run("hello", env={**environment, named: sandbox.url}).stdout
+
+
+def test_a_dotenv_above_does_not_count(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    del environment["GROQ_API_KEYS"]
+    (tmp_path / ".env").write_text(f"GROQ_API_KEYS={KEYS[0]}\n")
+    (tmp_path / "below").mkdir()
+    assert "error: no API key" in run("hello", cwd=tmp_path / "below").stderr
+
+
+def test_a_dotenv_that_others_may_write_is_left_out(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    del environment["GROQ_API_KEYS"]
+    (tmp_path / ".env").write_text(f"GROQ_API_KEYS={KEYS[0]}\n")
+    (tmp_path / ".env").chmod(0o666)
+    lines = run("hello").stderr.splitlines()
+    assert f"warning: {tmp_path / '.env'} is not read: others may write to it" in lines[0]
+    assert (2, "error: no API key") == (len(lines), lines[1][:17])
+
+
+def test_an_empty_variable_does_not_hide_the_key_in_dotenv(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment |= {"GROQ_API_KEYS": "", "GROQ_API_KEY": " ", "GROQ_MODEL": "\r"}
+    (tmp_path / ".env").write_text(f"GROQ_API_KEY={KEYS[0]}\nGROQ_MODEL=openai/gpt-oss-20b\n")
+    assert "openai/gpt-oss-20b" == json.loads(run("hello", "--json").stdout)["model"]
+
+
 def test_a_placeholder_is_named_by_its_variable(run: Run, environment: dict[str, str]) -> None:
     done = run("x", env={**environment, "GROQ_API_KEYS": "gsk_fine,your_groq_api_key"})
     assert "error: GROQ_API_KEYS[1] still has the placeholder" in done.stderr
@@ -161,7 +208,8 @@ def test_a_placeholder_is_named_by_its_variable(run: Run, environment: dict[str,
 
 def test_a_wrong_setting_is_one_line(run: Run, environment: dict[str, str]) -> None:
     done = run("x", env={**environment, "GROQ_ORG_RPM": "-1"})
-    told = "error: the settings are wrong: GROQ_ORG_RPM: Input should be greater than or equal to 1"
+    told = "error: the settings are wrong: GROQ_ORG_RPM is '-1': Input should be greater than"
+    told += " or equal to 1"
     assert (1, f"{told}\n") == (done.returncode, done.stderr)
 
 

@@ -16,6 +16,7 @@ from services.groq_compliant.inputs import (
     text_in,
     text_in_stdin,
 )
+from services.llm.environment import Layer
 
 
 class Stdin(io.TextIOWrapper):
@@ -144,22 +145,17 @@ def test_a_schema_that_is_none_is_one_line(tmp_path: Path, text: str, problem: s
         ({"GROQ_API_KEYS": " , ", "GROQ_API_KEY": "c"}, {}, ("GROQ_API_KEY", "c")),
         ({"GROQ_API_KEY": "c"}, {"GROQ_API_KEYS": "d"}, ("GROQ_API_KEY", "c")),
         ({"GROQ_API_KEY": ""}, {"GROQ_API_KEYS": "d"}, ("GROQ_API_KEYS", "d")),
-        ({}, {"GROQ_API_KEYS": None, "GROQ_API_KEY": "e"}, ("GROQ_API_KEY", "e")),
+        ({}, {"GROQ_API_KEYS": "", "GROQ_API_KEY": "e"}, ("GROQ_API_KEY", "e")),
+        ({"groq_api_keys": "f"}, {"GROQ_API_KEY": "e"}, ("GROQ_API_KEYS", "f")),
     ],
 )
 def test_keys_come_from_the_first_place_that_holds_any(
-    environment: Mapping[str, str], dotenv: Mapping[str, str | None], expected: tuple[str, str]
+    environment: Mapping[str, str], dotenv: Mapping[str, str], expected: tuple[str, str]
 ) -> None:
-    assert expected == keys_of(environment, lambda: dotenv)
-
-
-def test_dotenv_is_not_read_where_the_environment_has_keys() -> None:
-    def unread() -> Mapping[str, str | None]:
-        raise AssertionError("read")
-
-    assert ("GROQ_API_KEY", "a") == keys_of({"GROQ_API_KEY": "a"}, unread)
+    found = keys_of([Layer("here", environment), Layer("there", dotenv)])
+    assert (*expected, "here" if expected[1] in environment.values() else "there") == found
 
 
 def test_without_a_key_the_error_says_where_to_put_one() -> None:
     with pytest.raises(InputError, match=r"no API key: set GROQ_API_KEYS or GROQ_API_KEY"):
-        keys_of({}, dict)
+        keys_of([Layer("here", {})])

@@ -38,7 +38,7 @@ def test_a_difference_is_told() -> None:
     [
         ("seconds_until_retry", lambda text, wall: 0.0),
         ("wait_decorrelated", lambda base, cap: lambda state: cap + 1),
-        ("keys_of", lambda environment, dotenv: ("GROQ_API_KEY", "")),
+        ("keys_of", lambda places: ("GROQ_API_KEY", "")),
         ("first_of", lambda places: [place() for place in places] and "two"),
         ("BudgetFile", lambda path: SimpleNamespace(add=max, used=max)),
     ],

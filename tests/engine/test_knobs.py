@@ -1,151 +1,167 @@
-"""Knobs are read off any settings object, and what cannot work is named without being shown."""
+"""The knobs take what can be read as their type, in a host's class too, and show no secret."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import json
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
-from pydantic import SecretStr
+from pydantic import AnyUrl, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.llm.errors import ConfigurationError
-from services.llm.knobs import Knobs, aws_credentials, endpoint, read, secret
+from services.llm.knobs import Knobs, refusal
 from services.llm.stores import LONGEST_TTL
 
-DEFAULTS = Knobs()
+URLS = ("GROQ_BASE_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "LLM_CACHE_URL")
 
 
-@pytest.mark.parametrize("settings", [object(), MagicMock(), None, 7])
-def test_whatever_has_no_knobs_has_the_defaults(settings: object) -> None:
-    assert DEFAULTS == read(settings)
+class Host(BaseSettings, Knobs):
+    """A host's own class, with fields of its own and a default of its own."""
+
+    model_config = SettingsConfigDict(env_prefix="HOST_")
+
+    DATABASE_URL: str = ""
+    DEBUG_LEVEL: int = Field(default=0)
+    GROQ_MODEL: str = "openai/gpt-oss-20b"
+
+
+def made(**values: object) -> Knobs:
+    """Return the knobs with *values*, whatever their types."""
+    return Knobs(**values)  # type: ignore[arg-type]  # wrong types are what is tried
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        *[("USE_GROQ", yes, True) for yes in ("true", " TRUE\r", "1", "on", 1, 1.0, b"yes")],
+        *[("USE_GROQ", no, False) for no in ("false", "0", "off", 0)],
+        *[("LLM_MAX_RETRIES", five, 5) for five in ("5", "5\r", 5.0, Decimal(5), "5.0")],
+        *[("LLM_TIMEOUT", long, 90.0) for long in ("90", "90.0", Decimal(90))],
+        ("LLM_TIMEOUT", timedelta(seconds=90), 90.0),
+        *[("GROQ_TOKENS_PER_MINUTE", many, 8000) for many in ("8000", 8000, 8e3)],
+        ("LLM_RETIRED_MODELS", " error ", "error"),
+        *[("GROQ_MODEL", model, "m") for model in ("m\r", " m\t", SecretStr("m "), b"m")],
+        ("AWS_REGION", "eu-west-1\r\n", "eu-west-1"),
+        ("GROQ_BASE_URL", AnyUrl("https://proxy.example/groq"), "https://proxy.example/groq"),
+        ("LLM_CACHE_URL", PurePosixPath("/var/answers.db"), "/var/answers.db"),
+        ("GROQ_API_KEY", b"gsk_x", SecretStr("gsk_x")),
+        *[("GROQ_API_KEYS", two, SecretStr("a,b")) for two in ("a,b", ["a", SecretStr("b")])],
+    ],
+)
+def test_what_can_be_read_as_a_knobs_type_is_read_so(
+    name: str, value: object, expected: object
+) -> None:
+    for knobs in (made(**{name: value}), Host(**{name: value})):  # type: ignore[arg-type]  # as above
+        assert expected == getattr(knobs, name)
+        assert {name} == knobs.model_fields_set
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("LLM_TIMEOUT", "60"),
-        ("LLM_TIMEOUT", True),
-        ("LLM_MAX_RETRIES", 1.5),
-        ("LLM_MAX_RETRIES", True),
-        ("USE_GROQ", 1),
-        ("USE_GROQ", "true"),
-        ("GROQ_MODEL", None),
-        ("GROQ_API_KEY", 7),
-        ("GROQ_TOKENS_PER_MINUTE", "many"),
-        ("LLM_RETIRED_MODELS", 1),
+        *[("USE_GROQ", flag) for flag in ("maybe", 2, [True])],
+        *[("LLM_MAX_RETRIES", number) for number in ("many", 1.5, "1.5", True, [1], -1)],
+        *[("LLM_TIMEOUT", period) for period in ("60 s", True, 0, float("nan"), "inf", (1,))],
+        *[("LLM_MAX_QUOTA_WAIT", wait) for wait in (float("inf"), -0.5, False)],
+        *[("GROQ_MODEL", model) for model in (7, True, ["m"])],
+        *[("LLM_RETIRED_MODELS", word) for word in ("maybe", 1, True)],
+        *(("LLM_MAX_CONCURRENCY", 0), ("GROQ_REQUESTS_PER_MINUTE", 0), ("BEDROCK_TEMPERATURE", 2)),
+        *(("LLM_CACHE_TTL", LONGEST_TTL + 1), ("GROQ_API_KEY", 7), ("GROQ_API_KEYS", 7)),
     ],
 )
-def test_a_value_of_another_type_counts_as_not_set(name: str, value: object) -> None:
-    assert DEFAULTS == read(SimpleNamespace(**{name: value}))
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("LLM_TIMEOUT", 60),
-        ("LLM_TIMEOUT", 0.5),
-        ("LLM_MAX_RETRIES", 0),
-        ("USE_GROQ", True),
-        ("GROQ_TOKENS_PER_MINUTE", 8000),
-        ("LLM_RETIRED_MODELS", "error"),
-        ("GROQ_API_KEY", SecretStr("gsk_x")),
-    ],
-)
-def test_a_value_of_the_right_type_is_taken(name: str, value: object) -> None:
-    assert value == getattr(read(SimpleNamespace(**{name: value})), name)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("LLM_TIMEOUT", 0),
-        ("LLM_TIMEOUT", float("nan")),
-        ("LLM_MAX_RETRIES", -1),
-        ("LLM_MAX_QUOTA_WAIT", float("inf")),
-        ("LLM_MAX_CONCURRENCY", 0),
-        ("GROQ_REQUESTS_PER_MINUTE", 0),
-        ("BEDROCK_TEMPERATURE", 1.5),
-        ("LLM_RETIRED_MODELS", "maybe"),
-        ("LLM_CACHE_TTL", 0),
-        ("LLM_CACHE_TTL", -1.0),
-    ],
-)
-def test_a_value_out_of_bounds_is_an_error_that_names_the_knob(name: str, value: object) -> None:
-    with pytest.raises(ConfigurationError, match=f"^{name} is "):
-        read(SimpleNamespace(**{name: value}))
-
-
-@pytest.mark.parametrize("value", ["", "  ", None, 7, SecretStr(""), MagicMock()])
-def test_a_secret_that_is_blank_or_no_text_is_not_set(value: object) -> None:
-    assert "" == secret("GROQ_API_KEY", value)
-
-
-def test_a_secret_is_the_text_itself() -> None:
-    assert ["gsk_x", "gsk_y"] == [secret("K", "gsk_x"), secret("K", SecretStr("gsk_y"))]
-
-
-@pytest.mark.parametrize(
-    "value",
-    ["gsk x", "gsk\nx", "gsk_é", "'gsk_\x00'", "your-groq-api-key", "<your key>", "YOUR_KEY_HERE"],
-)
-def test_a_secret_that_cannot_be_one_is_named_and_not_shown(value: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"^GROQ_API_KEY ") as caught:
-        secret("GROQ_API_KEY", value)
-    assert value not in repr(caught.value)
+def test_what_cannot_be_read_or_is_out_of_bounds_is_refused_by_name(
+    name: str, value: object
+) -> None:
+    for kind in (Knobs, Host):
+        with pytest.raises(ValidationError) as caught:
+            kind(**{name: value})  # type: ignore[arg-type]  # as above
+        assert str(refusal(caught.value)).startswith(f"{name} is ")
 
 
 def test_an_answer_may_be_kept_as_long_as_the_stores_keep_any() -> None:
-    assert LONGEST_TTL == read(SimpleNamespace(LLM_CACHE_TTL=LONGEST_TTL)).LLM_CACHE_TTL
-    with pytest.raises(ConfigurationError, match=r"^LLM_CACHE_TTL is "):
-        read(SimpleNamespace(LLM_CACHE_TTL=LONGEST_TTL + 1))
+    assert LONGEST_TTL == Knobs(LLM_CACHE_TTL=LONGEST_TTL).LLM_CACHE_TTL
 
 
-@pytest.mark.parametrize("url", ["https://x/openai/v1", "https://x/openai/v1/"])
-def test_an_endpoint_with_the_sdks_own_path_is_refused(url: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"^GROQ_BASE_URL is "):
-        endpoint("GROQ_BASE_URL", url)
-    for fine in ("https://x", "http://127.0.0.1:8000/proxy", "http://[::1]:80", ""):
-        assert fine == endpoint("GROQ_BASE_URL", fine)
+@pytest.mark.parametrize("nothing", ["", " \r", None, MagicMock(), SecretStr(""), object()])
+@pytest.mark.parametrize("name", list(Knobs.model_fields))
+def test_what_says_nothing_is_not_set(name: str, nothing: object) -> None:
+    for knobs in (made(**{name: nothing}), Host(**{name: nothing})):  # type: ignore[arg-type]  # as above
+        assert type(knobs).model_fields[name].default == getattr(knobs, name)
+        assert set() == knobs.model_fields_set
 
 
+def test_a_hosts_own_fields_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOST_DATABASE_URL", " x ")
+    monkeypatch.setenv("HOST_LLM_TIMEOUT", " 5 ")
+    monkeypatch.setenv("HOST_DEBUG_LEVEL", "1")
+    host = Host()
+    assert (" x ", 1, 5.0) == (host.DATABASE_URL, host.DEBUG_LEVEL, host.LLM_TIMEOUT)
+    assert "openai/gpt-oss-20b" == host.GROQ_MODEL
+
+
+@pytest.mark.parametrize("name", URLS)
 @pytest.mark.parametrize(
     "url",
     [
-        *("x", "localhost:80", "ftp://x", "http://", "http://[::1", "http://x:99999"),
-        *("http://x:port", "http://x y", "http://\udcff", "http://x\n", 5, None),
+        "https://user:pa55word@x/y",
+        "redis://:pa55word@x",
+        "redis://:pa55/wo?rd#@pa55word@x",
+        "https://x/?api_key=pa55word",
+        "https://pa55word@x",
+        "redis://:pa55 word@x",
     ],
 )
-def test_an_endpoint_that_is_no_web_address_is_refused(url: object) -> None:
-    with pytest.raises(ConfigurationError, match=r"^GROQ_BASE_URL is .*https://api\.groq\.com"):
-        endpoint("GROQ_BASE_URL", url)
+def test_no_password_in_a_url_is_shown(name: str, url: str) -> None:
+    for knobs in (made(**{name: url}), Host(**{name: url})):  # type: ignore[arg-type]  # as above
+        shown = [repr(knobs), str(knobs), str(knobs.model_dump()), knobs.model_dump_json()]
+        assert not [text for text in shown if "pa55" in text]
+        assert url == getattr(knobs, name)
 
 
-@pytest.mark.parametrize("url", ["http://user:pa55word@x/openai/v1", "ftp://user:pa55word@x"])
-def test_an_endpoints_password_is_not_shown(url: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        endpoint("GROQ_BASE_URL", url)
-    assert "pa55word" not in str(caught.value)
+def test_no_password_in_a_hosts_own_url_is_shown_either() -> None:
+    host = Host(DATABASE_URL="postgres://user:pa55word@db/main")
+    assert "pa55word" not in repr(host) + str(host)
+    assert "postgres://user:pa55word@db/main" == host.model_dump()["DATABASE_URL"]
+
+
+def test_what_holds_no_password_is_shown_whole() -> None:
+    knobs = Knobs(GROQ_BASE_URL="https://proxy.example/groq", LLM_CACHE_URL="/var/a@b?c")
+    assert "https://proxy.example/groq" == json.loads(knobs.model_dump_json())["GROQ_BASE_URL"]
+    assert "GROQ_BASE_URL='https://proxy.example/groq'" in repr(knobs)
+    assert "/var/a@b?c" == knobs.model_dump()["LLM_CACHE_URL"]
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("name", "value"),
     [
-        ({}, {}),
-        (
-            {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"},
-            {"aws_access_key_id": "a", "aws_secret_access_key": "b"},
-        ),
-        ({"AWS_SESSION_TOKEN": "t"}, {"aws_session_token": "t"}),
+        ("GROQ_API_KEY", ["s3cret"]),
+        ("LLM_TIMEOUT", SecretStr("s3cret")),
+        ("LLM_TIMEOUT", "redis://:s3cret@x"),
+        ("DEBUG_LEVEL", "s3cret"),
     ],
 )
-def test_only_the_credentials_that_are_set_are_given(
-    given: dict[str, Any], expected: dict[str, str]
-) -> None:
-    assert expected == aws_credentials(read(SimpleNamespace(**given)))
+def test_a_refused_value_that_may_be_secret_is_not_shown(name: str, value: Any) -> None:
+    given = {name: value}
+    with pytest.raises(ValidationError) as caught:
+        Host(**given)
+    told = str(refusal(caught.value, given))
+    assert told.startswith(f"{name} is ")
+    assert "s3cret" not in told + str(caught.value)
 
 
-@pytest.mark.parametrize("half", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
-def test_half_a_pair_of_keys_is_an_error(half: str) -> None:
-    with pytest.raises(ConfigurationError, match="go together"):
-        aws_credentials(read(SimpleNamespace(**{half: "x"})))
+def test_every_refused_value_is_named_at_once() -> None:
+    with pytest.raises(ValidationError) as caught:
+        made(LLM_TIMEOUT="soon", LLM_MAX_RETRIES=-1)
+    told = str(refusal(caught.value))
+    assert "LLM_TIMEOUT is 'soon': " in told
+    assert "; LLM_MAX_RETRIES is -1: " in told or told.startswith("LLM_MAX_RETRIES is -1: ")
+
+
+def test_knobs_are_made_of_whatever_pydantic_makes_them_of() -> None:
+    knobs = Knobs(LLM_TIMEOUT=5)
+    assert knobs == Knobs.model_validate(knobs)
+    assert 5.0 == Knobs.model_validate(Host(LLM_TIMEOUT=5), from_attributes=True).LLM_TIMEOUT

@@ -24,6 +24,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.known_models",
             "services.llm.learned",
             "services.llm.loops",
+            "services.llm.plain_values",
             "services.llm.redact",
             "services.llm.retry_after",
             "services.llm.signals",
@@ -37,6 +38,8 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.client",
             "services.llm.deadline",
             "services.llm.dialects",
+            "services.llm.endpoints",
+            "services.llm.environment",
             "services.llm.flights",
             "services.llm.gate",
             "services.llm.hang_up",
@@ -63,7 +66,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.knobs",
         }
     ),
-    frozenset({"services.llm.account"}),
+    frozenset({"services.llm.account", "services.llm.credentials"}),
     frozenset({"services.llm.accounts"}),
     frozenset({"services.llm.keys", "services.llm.window"}),
     frozenset({"services.llm.journey"}),
@@ -75,6 +78,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"services.llm.engine"}),
     frozenset({"services.llm.bedrock_wire", "services.llm.groq_wire"}),
     frozenset({"config"}),
+    frozenset({"services.llm.host_settings"}),
     frozenset({"services.llm_client", "services.groq_compliant"}),
     frozenset({"groq_client_compliant"}),
 )

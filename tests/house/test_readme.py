@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from sandbox import Sandbox
 from services import llm_client
+from services.llm import host_settings
 from services.llm.errors import LLMError
 from services.llm.knobs import Knobs
 
@@ -26,14 +28,15 @@ def configured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     with Sandbox() as sandbox:
         settings = Knobs(
             USE_GROQ=use_groq,
-            GROQ_API_KEY="gsk-of-the-sandbox",
+            GROQ_API_KEY=SecretStr("gsk-of-the-sandbox"),
             GROQ_BASE_URL=sandbox.url,
-            AWS_ACCESS_KEY_ID="AKIASANDBOX",
-            AWS_SECRET_ACCESS_KEY="of-the-sandbox",
+            AWS_ACCESS_KEY_ID=SecretStr("AKIASANDBOX"),
+            AWS_SECRET_ACCESS_KEY=SecretStr("of-the-sandbox"),
             AWS_ENDPOINT_URL_BEDROCK_RUNTIME=sandbox.url,
         )
         monkeypatch.setattr(llm_client, "settings", settings)
         yield sandbox.url
+        host_settings.configure(None)
 
 
 def test_the_readme_has_its_examples() -> None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
-from ..llm import knobs
+from ..llm import environment, host_settings
+from ..llm.endpoints import is_loopback
+from ..llm.environment import ENVIRONMENT, Layer
+from ..llm.knobs import Knobs
+from ..llm.redact import redacted
 from ..llm.types import Message, Reply
 from . import inputs
 from .arguments import Options
 from .client import DEFAULT_MODEL, CompliantClient
-from .given import keys_in, settings
+from .given import keys_in
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +35,13 @@ def client_of(make: Make, options: Options) -> CompliantClient:
     Raises InputError and ConfigurationError, each for what it names.
     """
     known = _known()
-    variable, keys = inputs.keys_of(os.environ, _dotenv)
+    places = _places()
+    found = inputs.keys_of(places)
+    if not options.base_url:
+        _refuse_foreign_endpoint(known.GROQ_BASE_URL, found, places)
     cache = options.cache or known.LLM_CACHE_URL or DEFAULT_CACHE
     return make(
-        keys_in(keys, variable),
+        keys_in(found.keys, found.variable),
         rpm_per_key=options.rpm or known.GROQ_REQUESTS_PER_MINUTE,
         max_concurrency=options.concurrency,
         daily_token_budget=options.budget,
@@ -49,8 +53,9 @@ def client_of(make: Make, options: Options) -> CompliantClient:
 
 def model_of(options: Options) -> str:
     """The model asked for, else that of the settings if they name one, else the default."""
-    chosen = getattr(settings(), "model_fields_set", ())
-    return options.model or (_known().GROQ_MODEL if "GROQ_MODEL" in chosen else DEFAULT_MODEL)
+    known = _known()
+    named = "GROQ_MODEL" in known.model_fields_set
+    return options.model or (known.GROQ_MODEL if named else DEFAULT_MODEL)
 
 
 @dataclass(frozen=True)
@@ -116,22 +121,30 @@ def _note(reply: Reply) -> None:
     log.info("%s: %s, from %s, in %.2f s", reply.model, tokens, source, reply.latency)
 
 
-def _known() -> knobs.Knobs:
+def _known() -> Knobs:
     try:
-        return knobs.read(settings())
-    except ValidationError as error:
-        # Raised as the settings are read off the environment.
-        wrong = [f"{each['loc'][0]}: {each['msg']}" for each in error.errors(include_url=False)]
-        raise inputs.InputError(f"the settings are wrong: {'; '.join(wrong)}") from error
+        return host_settings.read(host_settings.current())
+    except ValueError as error:
+        # Raised as the settings are read off the environment, or by a host's own class.
+        raise inputs.InputError(f"the settings are wrong: {error}") from error
+
+
+def _places() -> list[Layer]:
+    try:
+        return environment.layers()
     except ValueError as error:
         raise inputs.InputError(f"the settings are wrong: {error}") from error
 
 
-def _dotenv() -> Mapping[str, str | None]:
-    from dotenv import dotenv_values, find_dotenv
+def _refuse_foreign_endpoint(url: str, found: inputs.Found, places: Sequence[Layer]) -> None:
+    """Raise InputError where a `.env` would have a key from elsewhere sent to its own endpoint.
 
-    file = find_dotenv(usecwd=True)
-    try:
-        return dotenv_values(file) if file else {}
-    except (OSError, ValueError) as error:
-        raise inputs.InputError(f"{file}: {error}") from error
+    It may have come with a folder that somebody else has made.
+    """
+    source = next((each.place for each in places if each.get("GROQ_BASE_URL")), None)
+    if source in (None, ENVIRONMENT, found.place) or not url or is_loopback(url):
+        return
+    raise inputs.InputError(
+        f"GROQ_BASE_URL is {redacted(url)!r} in {source}, and {found.variable} is from"
+        f" {found.place}: put the key into that file too, or give --base-url"
+    )

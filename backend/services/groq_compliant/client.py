@@ -13,18 +13,19 @@ from typing import Any, NoReturn, TypeVar
 
 from tenacity import RetryCallState, Retrying
 
-from ..llm import drive, flow, knobs, retry, turns
+from ..llm import drive, flow, host_settings, retry, turns
 from ..llm.arguments import count, seconds
 from ..llm.budget import DailyBudget
 from ..llm.cache import Cache
 from ..llm.dialects import groq
+from ..llm.endpoints import endpoint
 from ..llm.forks import no_pickle, reset_in_child
 from ..llm.journey import Terms
 from ..llm.keys import MINUTE, KeyRing
 from ..llm.learned import Learned
 from ..llm.per_loop import PerLoop
 from ..llm.types import Message, Reply, Request
-from .given import keys_in, limit_of_all, patience, request_of, settings, store_at, tally_at
+from .given import keys_in, limit_of_all, patience, request_of, store_at, tally_at
 
 Self = TypeVar("Self", bound="CompliantClient")
 
@@ -64,7 +65,7 @@ class CompliantClient(ABC):
         max_quota_wait: float = inf,
         window: float = MINUTE,
     ) -> None:
-        known = knobs.read(settings())
+        known = host_settings.read(host_settings.current())
         self._request_timeout = seconds("request_timeout", request_timeout)
         self._max_retries = count("max_retries", max_retries, least=0)
         self._max_quota_wait = patience(max_quota_wait)
@@ -76,16 +77,14 @@ class CompliantClient(ABC):
             window=seconds("window", window),
         )
         self._knobs = known
-        self._base_url = knobs.endpoint(
-            "base_url", base_url or known.GROQ_BASE_URL or groq.BASE_URL
-        )
+        self._base_url = endpoint("base_url", base_url or known.GROQ_BASE_URL or groq.BASE_URL)
         self._max_concurrency = max_concurrency
         #: An HTTP connection pool for each event loop, and the SDK's clients that use it.
         self._connections = PerLoop(self._connect, self._disconnect)
         reset_in_child(self)
         self._store = store_at(cache_path, seconds("cache_ttl_sec", cache_ttl_sec))
-        endpoint, namespace = self._base_url.rstrip("/"), known.LLM_CACHE_NAMESPACE
-        self._ring.cache = Cache(self._store, "groq", endpoint, namespace, known.LLM_CACHE_TIMEOUT)
+        place, namespace = self._base_url.rstrip("/"), known.LLM_CACHE_NAMESPACE
+        self._ring.cache = Cache(self._store, "groq", place, namespace, known.LLM_CACHE_TIMEOUT)
         if daily_token_budget is not None:
             self._ring.budget = DailyBudget(daily_token_budget, tally_at(cache_path))
 

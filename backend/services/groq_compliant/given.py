@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
-from ..llm import knobs
 from ..llm.arguments import chat, count, model_id
 from ..llm.arguments import options as plain_options
 from ..llm.arguments import temperature as finite
 from ..llm.budget import MemoryTally, Tally
 from ..llm.cache import Nowhere
+from ..llm.credentials import secret
 from ..llm.errors import ConfigurationError
+from ..llm.knobs import Knobs
 from ..llm.stores import LONGEST_TTL, BudgetFile, RedisBudget, Store, open_store
 from ..llm.types import Request
 
@@ -29,20 +29,14 @@ def keys_in(keys: object, name: str = "keys") -> list[str]:
         raise ConfigurationError(
             f"{name} is a {type(keys).__name__}: give a list of API keys, or one string with commas"
         )
-    usable = [knobs.secret(f"{name}[{place}]", key) for place, key in enumerate(keys)]
+    usable = [secret(f"{name}[{place}]", key) for place, key in enumerate(keys)]
     unique = list(dict.fromkeys(filter(None, usable)))
     if not unique:
         raise ConfigurationError(f"{name} holds no API key: give at least one that is not blank")
     return unique
 
 
-def settings() -> object:
-    """What the face's clients read too; imported late, since it reads the environment."""
-    spelled = "config" if __package__ == "services.groq_compliant" else "...config"
-    return import_module(spelled, __package__).settings
-
-
-def limit_of_all(organization_rpm: int | None, known: knobs.Knobs) -> int | None:
+def limit_of_all(organization_rpm: int | None, known: Knobs) -> int | None:
     """Return the requests a minute of all keys together: as given, else as the settings say.
 
     Raises ConfigurationError for what is no whole number from 1 on.

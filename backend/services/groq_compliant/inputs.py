@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from ..llm.environment import Layer
 
 KEY_VARIABLES = ("GROQ_API_KEYS", "GROQ_API_KEY")
+
+
+class Found(NamedTuple):
+    """The keys of a variable, and the place where it is set."""
+
+    variable: str
+    keys: str
+    place: str
 
 
 class InputError(Exception):
@@ -44,21 +54,17 @@ def prompt_of(
     return found
 
 
-def keys_of(
-    environment: Mapping[str, str], dotenv: Callable[[], Mapping[str, str | None]]
-) -> tuple[str, str]:
-    """Return the variable that holds the keys, in the environment or else in `.env`, and its value.
+def keys_of(places: Iterable[Layer]) -> Found:
+    """Return the keys in the first of *places* that holds any.
 
     In each, GROQ_API_KEYS comes before GROQ_API_KEY; a blank or comma-only value does not count.
     Raises InputError without any.
     """
-    places: tuple[Callable[[], Mapping[str, str | None]], ...] = (lambda: environment, dotenv)
-    for place in places:
-        known = place()
+    for layer in places:
         for name in KEY_VARIABLES:
-            value = known.get(name) or ""
-            if value.replace(",", "").strip():
-                return name, value
+            keys = layer.get(name)
+            if keys.replace(",", "").strip():
+                return Found(name, keys, layer.place)
     raise InputError("no API key: set GROQ_API_KEYS or GROQ_API_KEY, or put one of them into .env")
 
 

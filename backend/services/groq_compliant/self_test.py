@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tenacity import RetryCallState, Retrying
 
+from ..llm.environment import Layer
 from ..llm.errors import ProviderUnavailableError
 from ..llm.keys import KeyRing
 from ..llm.quota import Refusal
@@ -120,13 +121,13 @@ def _prompts() -> None:
 
 
 def _keys() -> None:
-    def dotenv() -> Mapping[str, str | None]:
-        return {"GROQ_API_KEY": "c"}
+    def found(*values: Mapping[str, str]) -> tuple[str, str]:
+        return keys_of(Layer(f"place {number}", each) for number, each in enumerate(values))[:2]
 
     both = {"GROQ_API_KEYS": "a,b", "GROQ_API_KEY": "c"}
-    expect(("GROQ_API_KEYS", "a,b"), keys_of(both, dict), "both variables")
-    expect(("GROQ_API_KEY", "c"), keys_of({**both, "GROQ_API_KEYS": " , "}, dict), "one is blank")
-    expect(("GROQ_API_KEY", "c"), keys_of({}, dotenv), ".env")
+    expect(("GROQ_API_KEYS", "a,b"), found(both, {}), "both variables")
+    expect(("GROQ_API_KEY", "c"), found({**both, "GROQ_API_KEYS": " , "}), "one is blank")
+    expect(("GROQ_API_KEY", "c"), found({}, {"GROQ_API_KEY": "c"}), ".env")
 
 
 @contextmanager

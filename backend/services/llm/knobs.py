@@ -1,218 +1,207 @@
-"""Every knob: its name, default, unit, bounds and what it does; read from any settings object."""
+"""Every knob: its name, default, unit, bounds and what it does."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args, get_origin
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from .errors import ConfigurationError
-from .redact import redacted
+from .plain_values import plain
+from .redact import without_credentials
 from .stores import LONGEST_TTL
+
+#: A text that `model_dump` shows without what stands in it to log in with.
+Url: TypeAlias = Annotated[str, PlainSerializer(without_credentials, return_type=str)]
 
 _SECRET = SecretStr("")
 
 
 class Knobs(BaseModel, hide_input_in_errors=True, extra="ignore"):
-    """The knobs of the client; a field's description is its line of help."""
+    """The knobs of the client; a field's description is its line of help.
 
-    USE_GROQ: bool = Field(False, description="Groq if true, AWS Bedrock if false.")
-
-    GROQ_API_KEY: SecretStr = Field(_SECRET, description="Groq API key.")
-    GROQ_API_KEYS: SecretStr = Field(
-        _SECRET, description="Keys of the compliant client's command line, separated by commas."
-    )
-    GROQ_MODEL: str = Field("mixtral-8x7b-32768", description="Groq model.")
-    GROQ_BASE_URL: str = Field(
-        "", description="Groq endpoint, without /openai/v1; empty: Groq's own."
-    )
-    GROQ_REQUESTS_PER_MINUTE: int = Field(30, ge=1, description="Calls to Groq in any 60 s.")
-    GROQ_REQUESTS_PER_DAY: int | None = Field(
-        None, ge=1, description="Calls a day to each Groq model, refilled continuously."
-    )
-    GROQ_TOKENS_PER_MINUTE: int | None = Field(
-        None, ge=1, description="Tokens a minute to each Groq model, refilled continuously."
-    )
-    GROQ_TOKENS_PER_DAY: int | None = Field(
-        None, ge=1, description="Tokens a day to each Groq model, refilled continuously."
-    )
-
-    GROQ_ORG_RPM: int | None = Field(
-        None, ge=1, description="Calls of the compliant client in any 60 s, over all its keys."
-    )
-
-    AWS_REGION: str = Field("us-east-1", description="AWS region of Bedrock.")
-    AWS_ACCESS_KEY_ID: SecretStr = Field(
-        _SECRET, description="AWS access key id; empty: boto3's own credential chain."
-    )
-    AWS_SECRET_ACCESS_KEY: SecretStr = Field(_SECRET, description="AWS secret access key.")
-    AWS_SESSION_TOKEN: SecretStr = Field(
-        _SECRET, description="AWS session token, for temporary keys."
-    )
-    AWS_ENDPOINT_URL_BEDROCK_RUNTIME: str = Field(
-        "", description="Bedrock runtime endpoint; empty: the region's own."
-    )
-    BEDROCK_MODEL_ID: str = Field(
-        "anthropic.claude-3-sonnet-20240229-v1:0",
-        description="Bedrock model id or inference profile.",
-    )
-    BEDROCK_TEMPERATURE: float = Field(
-        0.7, ge=0, le=1, description="Sampling temperature on Bedrock."
-    )
-    BEDROCK_MAX_TOKENS: int = Field(4096, ge=1, description="Longest answer on Bedrock, in tokens.")
-    BEDROCK_REQUESTS_PER_MINUTE: int = Field(50, ge=1, description="Calls to Bedrock in any 60 s.")
-    BEDROCK_REQUESTS_PER_DAY: int | None = Field(
-        None, ge=1, description="Calls a day to each Bedrock model, refilled continuously."
-    )
-    BEDROCK_TOKENS_PER_MINUTE: int | None = Field(
-        None, ge=1, description="Tokens a minute to each Bedrock model, refilled continuously."
-    )
-    BEDROCK_TOKENS_PER_DAY: int | None = Field(
-        None, ge=1, description="Tokens a day to each Bedrock model, refilled continuously."
-    )
-
-    LLM_TIMEOUT: float = Field(
-        120.0, gt=0, allow_inf_nan=False, description="Seconds for a whole call with its retries."
-    )
-    LLM_MAX_RETRIES: int = Field(
-        2, ge=0, description="Further attempts of a call after a passing fault."
-    )
-    LLM_MAX_QUOTA_WAIT: float = Field(
-        0.0, ge=0, allow_inf_nan=False, description="Seconds a call may queue for a full limit."
-    )
-    LLM_MAX_CONCURRENCY: int = Field(
-        64,
-        ge=1,
-        description="Calls on the wire at once: of a client, or of all that share its account.",
-    )
-    LLM_MAX_REPAIRS: int = Field(
-        2, ge=0, description="Turns in which a model may correct a structured answer."
-    )
-    LLM_COERCE: bool = Field(
-        True, description='Convert what leaves no doubt in a structured answer ("36" for 36).'
-    )
-    LLM_CACHE_URL: str = Field(
-        "",
-        description="Where answers are kept: a path, `json:`, `sqlite:`, `redis://`, `memory:`;"
-        " empty: nowhere.",
-    )
-    LLM_CACHE_TTL: float = Field(
-        21600.0, gt=0, le=LONGEST_TTL, description="Seconds for which an answer is kept."
-    )
-    LLM_CACHE_NAMESPACE: str = Field(
-        "", description="Answers are shared only by clients of the same namespace."
-    )
-    LLM_CACHE_TIMEOUT: float = Field(
-        0.25,
-        gt=0,
-        allow_inf_nan=False,
-        description="Seconds a call waits for the cache; then it goes on without it.",
-    )
-    LLM_RETIRED_MODELS: Literal["switch", "error"] = Field(
-        "switch", description="When a model is gone: its successor answers, or an error names it."
-    )
-
-
-def read(settings: object) -> Knobs:
-    """Read the knobs off *settings*, whatever object that is.
-
-    A knob that is missing there, or not of its right type, has its default. Raises
-    `ConfigurationError` for a value that is out of bounds.
+    A host gets all of them into its own class with `class Settings(BaseSettings, Knobs)`. Blank
+    text and a test's mock count as not set, and are not in `model_fields_set`.
     """
-    values = {
-        name: value
-        for name, field in Knobs.model_fields.items()
-        if _is_a(field.annotation, value := getattr(settings, name, None))
-    }
-    try:
-        return Knobs(**values)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0])
-        raise ConfigurationError(f"{name} is {values[name]!r}: {first['msg']}") from None
 
+    USE_GROQ: Annotated[bool, Field(description="Groq if true, AWS Bedrock if false.")] = False
 
-def secret(name: str, value: object) -> str:
-    """Return the text of a secret, or "" where it is not set or blank.
+    GROQ_API_KEY: Annotated[SecretStr, Field(description="Groq API key.")] = _SECRET
+    GROQ_API_KEYS: Annotated[
+        SecretStr,
+        Field(description="Keys of the compliant client's command line, separated by commas."),
+    ] = _SECRET
+    GROQ_MODEL: Annotated[str, Field(description="Groq model.")] = "mixtral-8x7b-32768"
+    GROQ_BASE_URL: Annotated[
+        Url, Field(description="Groq endpoint, without /openai/v1; empty: Groq's own.")
+    ] = ""
+    GROQ_REQUESTS_PER_MINUTE: Annotated[
+        int, Field(ge=1, description="Calls to Groq in any 60 s.")
+    ] = 30
+    GROQ_REQUESTS_PER_DAY: Annotated[
+        int | None,
+        Field(ge=1, description="Calls a day to each Groq model, refilled continuously."),
+    ] = None
+    GROQ_TOKENS_PER_MINUTE: Annotated[
+        int | None,
+        Field(ge=1, description="Tokens a minute to each Groq model, refilled continuously."),
+    ] = None
+    GROQ_TOKENS_PER_DAY: Annotated[
+        int | None,
+        Field(ge=1, description="Tokens a day to each Groq model, refilled continuously."),
+    ] = None
 
-    Raises `ConfigurationError`, which names the variable and not the value, for a placeholder
-    and for what cannot be sent in a header.
-    """
-    # No variable here holds the text: reporters of errors show those of a traceback.
-    if problem := _fault_of(_text_of(value)):
-        raise ConfigurationError(f"{name} {problem}")
-    return _text_of(value)
+    GROQ_ORG_RPM: Annotated[
+        int | None,
+        Field(ge=1, description="Calls of the compliant client in any 60 s, over all its keys."),
+    ] = None
 
-
-def endpoint(name: str, url: object) -> str:
-    """Return *url* if the SDK can add its path to it, else raise `ConfigurationError`."""
-    if not isinstance(url, str) or (url and not _is_web_address(url)):
-        shown = redacted(url) if isinstance(url, str) else url
-        raise ConfigurationError(f"{name} is {shown!r}: give a URL such as https://api.groq.com")
-    if url.rstrip("/").endswith("/openai/v1"):
-        raise ConfigurationError(
-            f"{name} is {redacted(url)!r}: leave out /openai/v1, the SDK adds it"
-        )
-    return url
-
-
-def aws_credentials(knobs: Knobs) -> dict[str, str]:
-    """Return what boto3 takes of the credentials that are set; nothing leaves it its own chain.
-
-    Raises `ConfigurationError` for half a pair of keys, and as `secret` does.
-    """
-    named = {
-        name.lower(): secret(name, getattr(knobs, name))
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    }
-    if bool(named["aws_access_key_id"]) != bool(named["aws_secret_access_key"]):
-        raise ConfigurationError(
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together: one of them is not set"
-        )
-    return {name: value for name, value in named.items() if value}
-
-
-def _text_of(value: object) -> str:
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    return text if isinstance(text, str) and text.strip() else ""
-
-
-def _fault_of(text: str) -> str | None:
-    if any(not "!" <= character <= "~" for character in text):
-        return (
-            "has a space, a line break or a non-ASCII character in it or around it:"
-            " copy the key again, without quotes or line breaks"
-        )
-    if _is_placeholder(text):
-        return "still has the placeholder of .env.example: put the key in"
-    return None
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        # `port` is read for its ValueError: one above 65535 is none.
-        named = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    return named and url.isprintable() and " " not in url
-
-
-def _is_placeholder(text: str) -> bool:
-    folded = text.casefold().replace("_", "-")
-    return folded.startswith(("your-", "<")) and folded.endswith(
-        ("key", "key-id", "here", ">", "token")
+    AWS_REGION: Annotated[str, Field(description="AWS region of Bedrock.")] = "us-east-1"
+    AWS_ACCESS_KEY_ID: Annotated[
+        SecretStr, Field(description="AWS access key id; empty: boto3's own credential chain.")
+    ] = _SECRET
+    AWS_SECRET_ACCESS_KEY: Annotated[SecretStr, Field(description="AWS secret access key.")] = (
+        _SECRET
     )
+    AWS_SESSION_TOKEN: Annotated[
+        SecretStr, Field(description="AWS session token, for temporary keys.")
+    ] = _SECRET
+    AWS_ENDPOINT_URL_BEDROCK_RUNTIME: Annotated[
+        Url, Field(description="Bedrock runtime endpoint; empty: the region's own.")
+    ] = ""
+    BEDROCK_MODEL_ID: Annotated[
+        str, Field(description="Bedrock model id or inference profile.")
+    ] = "anthropic.claude-3-sonnet-20240229-v1:0"
+    BEDROCK_TEMPERATURE: Annotated[
+        float, Field(ge=0, le=1, description="Sampling temperature on Bedrock.")
+    ] = 0.7
+    BEDROCK_MAX_TOKENS: Annotated[
+        int, Field(ge=1, description="Longest answer on Bedrock, in tokens.")
+    ] = 4096
+    BEDROCK_REQUESTS_PER_MINUTE: Annotated[
+        int, Field(ge=1, description="Calls to Bedrock in any 60 s.")
+    ] = 50
+    BEDROCK_REQUESTS_PER_DAY: Annotated[
+        int | None,
+        Field(ge=1, description="Calls a day to each Bedrock model, refilled continuously."),
+    ] = None
+    BEDROCK_TOKENS_PER_MINUTE: Annotated[
+        int | None,
+        Field(ge=1, description="Tokens a minute to each Bedrock model, refilled continuously."),
+    ] = None
+    BEDROCK_TOKENS_PER_DAY: Annotated[
+        int | None,
+        Field(ge=1, description="Tokens a day to each Bedrock model, refilled continuously."),
+    ] = None
+
+    LLM_TIMEOUT: Annotated[
+        float,
+        Field(gt=0, allow_inf_nan=False, description="Seconds for a whole call with its retries."),
+    ] = 120.0
+    LLM_MAX_RETRIES: Annotated[
+        int, Field(ge=0, description="Further attempts of a call after a passing fault.")
+    ] = 2
+    LLM_MAX_QUOTA_WAIT: Annotated[
+        float,
+        Field(ge=0, allow_inf_nan=False, description="Seconds a call may queue for a full limit."),
+    ] = 0.0
+    LLM_MAX_CONCURRENCY: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Calls on the wire at once: of a client, or of all that share its account.",
+        ),
+    ] = 64
+    LLM_MAX_REPAIRS: Annotated[
+        int, Field(ge=0, description="Turns in which a model may correct a structured answer.")
+    ] = 2
+    LLM_COERCE: Annotated[
+        bool,
+        Field(description='Convert what leaves no doubt in a structured answer ("36" for 36).'),
+    ] = True
+    LLM_CACHE_URL: Annotated[
+        Url,
+        Field(
+            description="Where answers are kept: a path, `json:`, `sqlite:`, `redis://`, `memory:`;"
+            " empty: nowhere."
+        ),
+    ] = ""
+    LLM_CACHE_TTL: Annotated[
+        float, Field(gt=0, le=LONGEST_TTL, description="Seconds for which an answer is kept.")
+    ] = 21600.0
+    LLM_CACHE_NAMESPACE: Annotated[
+        str, Field(description="Answers are shared only by clients of the same namespace.")
+    ] = ""
+    LLM_CACHE_TIMEOUT: Annotated[
+        float,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="Seconds a call waits for the cache; then it goes on without it.",
+        ),
+    ] = 0.25
+    LLM_RETIRED_MODELS: Annotated[
+        Literal["switch", "error"],
+        Field(description="When a model is gone: its successor answers, or an error names it."),
+    ] = "switch"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plainly(cls, given: Any) -> Any:
+        """Drop each knob that is not set, and turn the others into plain Python."""
+        if not isinstance(given, dict):
+            return given
+        # A host's own fields, in a class of its own, are left alone.
+        knobs = {name: _fitting(name, given[name]) for name in given.keys() & Knobs.model_fields}
+        others = {name: value for name, value in given.items() if name not in knobs}
+        return others | {name: value for name, value in knobs.items() if value is not None}
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, without_credentials(value) if isinstance(value, str) else value
 
 
-def _is_a(annotation: Any, value: object) -> bool:
-    """Whether *value* is of the annotated type itself: a mock is of none."""
-    if get_origin(annotation) is Literal:
-        return isinstance(value, str)
-    kinds = get_args(annotation) or (annotation,)
-    if isinstance(value, bool):
-        return bool in kinds
-    if SecretStr in kinds or float in kinds:
-        return isinstance(value, (str, SecretStr) if SecretStr in kinds else (int, float))
-    return value is not None and isinstance(value, kinds)
+def refusal(
+    error: ValidationError, given: Mapping[str, object] | None = None
+) -> ConfigurationError:
+    """Return what *error* says of settings: names, and values but those of secrets.
+
+    *given* are the values before they were plain, where there are any.
+    """
+    said = []
+    for each in error.errors(include_url=False):
+        name = str(each["loc"][0])
+        value = (given or {}).get(name, each["input"])
+        said.append(f"{name} is {_shown(name, value)}: {each['msg']}")
+    return ConfigurationError("; ".join(said))
+
+
+def _shown(name: str, value: object) -> str:
+    field = Knobs.model_fields.get(name)
+    # A host's own field may be anything.
+    hidden = field is None or field.annotation is SecretStr or hasattr(value, "get_secret_value")
+    if hidden:
+        return f"a {type(value).__name__}, not shown here"
+    said = plain(value)
+    return repr(without_credentials(said) if isinstance(said, str) else value)
+
+
+def _fitting(name: str, value: object) -> Any:
+    """Return what pydantic's own conversions can be left to turn into the type of knob *name*."""
+    said = plain(value)
+    field = Knobs.model_fields[name]
+    if field.annotation is SecretStr:
+        several = name == "GROQ_API_KEYS" and isinstance(said, (list, tuple))
+        return ",".join(map(str, map(plain, said))) if several else said
+    if isinstance(said, str):
+        return said.strip()
+    # To pydantic True is a 1.
+    return str(said) if isinstance(said, bool) and field.annotation not in (bool, str) else said

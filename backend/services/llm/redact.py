@@ -65,6 +65,19 @@ def redacted(text: str) -> str:
     return _whole_words(shown.strip(), SHOWN)
 
 
+def without_credentials(text: str) -> str:
+    """The *text* whole, but for what a URL has to log in with: all before its @, and its query.
+
+    A password may hold any character, so all up to the last @ is left out.
+    """
+    scheme, found, rest = text.partition("://")
+    if not found:
+        return text
+    login, at, place = rest.rpartition("@")
+    place, asks, _ = place.partition("?")
+    return f"{scheme}://{'***@' if login else at}{place}{'?***' if asks else ''}"
+
+
 def _whole_words(text: str, limit: int) -> str:
     """Cut *text* between two words, so that no half of a secret passes for a harmless word."""
     if len(text) <= limit:
