@@ -134,9 +134,9 @@ BAD: list[tuple[Any, str]] = [
     ({"role": "user", "content": 5}, r"messages\[0\].content must be .*, not 5"),
     (
         {"role": "user", "content": [{"type": "audio"}]},
-        r"messages\[0\].content\[0\] is of type 'audio'; known are text and image_url",
+        r"messages\[0\].content\[0\] is of type 'audio'; known are text, image_url and cachePoint",
     ),
-    ({"role": "user", "content": ["x"]}, r"content\[0\] is of type None"),
+    ({"role": "user", "content": ["x"]}, r"content\[0\] must be a mapping, not a str"),
     ({"role": "user", "content": [{"type": "text"}]}, r"content\[0\] is of type 'text'"),
     (
         {"role": "user", "content": [{"type": "image_url", "image_url": "http://x/a.png"}]},

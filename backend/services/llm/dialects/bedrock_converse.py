@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import LLMError, ProviderUnavailableError, Verdict
@@ -11,7 +11,7 @@ from ..types import Output, Reply, Request, ToolCall, Usage
 from .asked import messages, refused, settings
 from .bedrock_errors import within_ok
 from .bedrock_invoke import MAX_TOKENS
-from .bedrock_turns import Block, Image, Text, ToolUse, in_turns
+from .bedrock_turns import Block, CachePoint, Image, Text, ToolUse, cache_point, in_turns, only
 from .foreign import proxys_page
 from .reading import count, member, rows, seconds, status, text
 from .whole import check_whole, in_form, readable
@@ -38,6 +38,10 @@ _INFERENCE = {
     "stop": "stopSequences",
 }
 
+#: What a tool's function may hold. Converse decodes calls under their schema by the model's own
+#: rules, so that `strict` asks for nothing.
+_FUNCTION = frozenset({"name", "description", "parameters", "strict", "cache_control"})
+
 
 def to_converse(request: Request) -> dict[str, Any]:
     """Keyword arguments for `client.converse`.
@@ -50,7 +54,7 @@ def to_converse(request: Request) -> dict[str, Any]:
     said = [{"role": turn.role, "content": [_block(one) for one in turn.blocks]} for turn in turns]
     call: dict[str, Any] = {"modelId": request.model, "messages": said}
     if system:
-        call["system"] = [{"text": words} for words in system]
+        call["system"] = [_block(one) for one in system]
     given = settings(request, "bedrock")
     length = given.pop("max_tokens", None if "max_tokens" in request.omitted else MAX_TOKENS)
     inference = given if length is None else {"maxTokens": length, **given}
@@ -82,7 +86,9 @@ def _inference(name: str, value: object) -> dict[str, object]:
 
 def _tools(options: Mapping[str, Any]) -> dict[str, Any]:
     """Tools in the form of a chat completion's, in Converse's."""
-    config: dict[str, Any] = {"tools": [_tool(tool) for tool in options["tools"]]}
+    named = enumerate(options["tools"])
+    tools = [one for place, tool in named for one in _tool(tool, f"tools[{place}]")]
+    config: dict[str, Any] = {"tools": tools}
     choice = options.get("tool_choice")
     if isinstance(choice, Mapping):
         return config | {"toolChoice": {"tool": {"name": text(choice.get("function"), "name")}}}
@@ -93,14 +99,23 @@ def _tools(options: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _tool(tool: object) -> dict[str, Any]:
+def _tool(tool: object, where: str) -> Iterator[dict[str, Any]]:
+    """The tool, and the cache point after it that its `cache_control` asks for."""
+    if isinstance(point := member(tool, "cachePoint"), Mapping):
+        yield {"cachePoint": dict(point)}
+        return
     function = member(tool, "function")
     name = text(function, "name")
     if name is None:
         raise refused("bedrock", "each of tools must be a mapping with a function and its name")
     spec = {"name": name, "inputSchema": {"json": member(function, "parameters") or {}}}
     described = text(function, "description")
-    return {"toolSpec": spec | ({"description": described} if described else {})}
+    yield {"toolSpec": spec | ({"description": described} if described else {})}
+    only(tool, {"type", "function", "cache_control"}, where)
+    only(function, _FUNCTION, f"{where}.function")
+    for given, place in ((tool, where), (function, f"{where}.function")):
+        if (control := member(given, "cache_control")) is not None:
+            yield {"cachePoint": cache_point(control, f"{place}.cache_control").settings}
 
 
 def _form(output: Output, call: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,6 +136,8 @@ def _block(block: Block) -> dict[str, Any]:
         return {"text": block.text}
     if isinstance(block, Image):
         return {"image": {"format": block.format, "source": {"bytes": block.data}}}
+    if isinstance(block, CachePoint):
+        return {"cachePoint": dict(block.settings)}
     if isinstance(block, ToolUse):
         used = {"toolUseId": block.id, "name": block.name, "input": dict(block.input)}
         return {"toolUse": used}

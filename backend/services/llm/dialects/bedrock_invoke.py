@@ -7,12 +7,18 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-from ..errors import ConfigurationError, LLMError, ProviderUnavailableError, Verdict
+from ..errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    LLMError,
+    ProviderUnavailableError,
+    Verdict,
+)
 from ..types import Message, Output, Reply, Request, ToolCall, Usage
 from . import bedrock_templates as templates
 from .asked import messages, refused, settings
 from .bedrock_errors import within_ok
-from .bedrock_turns import Block, Image, Text, ToolUse, Turn, in_turns
+from .bedrock_turns import Block, CachePoint, Image, SystemBlock, Text, ToolUse, Turn, in_turns
 from .foreign import proxys_page
 from .reading import count, counted, first, member, rows, seconds, text
 from .whole import check_whole, in_form, readable
@@ -84,7 +90,8 @@ def format_prompt(
 def body_of(request: Request) -> dict[str, Any]:
     """The family's body for *request*, without its options and its form."""
     kind = family(request.model)
-    system, turns = in_turns(messages(request, "bedrock"))
+    prompt, turns = in_turns(messages(request, "bedrock"))
+    system = [_words(block) for block in prompt]
     given = settings(request, "bedrock")
     body: dict[str, Any] = {}
     if "max_tokens" not in request.omitted:
@@ -118,7 +125,19 @@ def _claude_block(block: Block) -> dict[str, Any]:
         return {"type": "image", "source": source}
     if isinstance(block, ToolUse):
         return {"type": "tool_use", "id": block.id, "name": block.name, "input": dict(block.input)}
+    if isinstance(block, CachePoint):
+        raise _no_cache()
     return {"type": "tool_result", "tool_use_id": block.id, "content": block.text}
+
+
+def _words(block: SystemBlock) -> str:
+    if isinstance(block, CachePoint):
+        raise _no_cache()
+    return block.text
+
+
+def _no_cache() -> InvalidRequestError:
+    return refused("bedrock", "this model has no prompt cache: leave out cache_control, cachePoint")
 
 
 def to_invoke(request: Request) -> dict[str, Any]:

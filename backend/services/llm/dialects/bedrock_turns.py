@@ -6,13 +6,13 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from ..types import Message
 from .asked import refused
-from .reading import text
+from .reading import member, text
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,16 @@ class ToolResult:
     text: str
 
 
-Block: TypeAlias = "Text | Image | ToolUse | ToolResult"
+@dataclass(frozen=True)
+class CachePoint:
+    """The end of what the provider is to keep in its prompt cache; *settings* are Converse's."""
+
+    settings: Mapping[str, Any]
+
+
+Block: TypeAlias = "Text | Image | ToolUse | ToolResult | CachePoint"
+#: What a system prompt is made of.
+SystemBlock: TypeAlias = "Text | CachePoint"
 Role: TypeAlias = Literal["user", "assistant"]
 
 
@@ -60,23 +69,30 @@ class Turn:
 
 
 _DATA_URL = re.compile(r"data:image/(png|jpe?g|gif|webp);base64,", re.I)
+#: What a message, a call and the function in it may hold. The second half are parts of other
+#: providers' answers, which a history brings along and no model needs to read again.
+_MESSAGE = frozenset({"role", "content", "tool_calls", "tool_call_id", "cache_control"}) | {
+    *("name", "refusal", "annotations", "reasoning", "reasoning_content")
+}
+_CALL = frozenset({"id", "type", "function", "index"})
+_FUNCTION = frozenset({"name", "arguments"})
 _ROLES: dict[str, Role] = {"user": "user", "tool": "user", "assistant": "assistant"}
 
 
-def in_turns(messages: Sequence[Message]) -> tuple[list[str], list[Turn]]:
-    """Split a chat list into its system texts and its turns.
+def in_turns(messages: Sequence[Message]) -> tuple[list[SystemBlock], list[Turn]]:
+    """Split a chat list into its system prompt and its turns.
 
     Neighbours of one side become one turn, since Bedrock wants the sides to alternate; a tool's
     result belongs to the user's side. Raises InvalidRequestError that names the part that
     Bedrock has no word for.
     """
-    system: list[str] = []
+    system: list[SystemBlock] = []
     turns: list[Turn] = []
     for place, message in enumerate(messages):
         where, role = f"messages[{place}]", message["role"]
         blocks = tuple(_blocks(message, where))
         if role in ("system", "developer"):
-            system += [_only_text(block, where) for block in blocks]
+            system += [_for_system(block, where) for block in blocks]
         elif role not in _ROLES:
             raise refused("bedrock", f"{where}.role must not be {role!r}")
         elif turns and turns[-1].role == _ROLES[role]:
@@ -86,6 +102,31 @@ def in_turns(messages: Sequence[Message]) -> tuple[list[str], list[Turn]]:
     return system, turns
 
 
+def cache_point(control: object, where: str) -> CachePoint:
+    """Anthropic's `cache_control` at *where* in Converse's words; InvalidRequestError for others.
+
+    Source: docs.anthropic.com, "Prompt caching"; botocore 1.44.5, CachePointBlock.
+    """
+    if text(control, "type") != "ephemeral":
+        raise refused("bedrock", f'{where} must be {{"type": "ephemeral"}}, with a ttl if need be')
+    only(control, {"type", "ttl"}, where)
+    lasting = member(control, "ttl")
+    return CachePoint({"type": "default", **({} if lasting is None else {"ttl": lasting})})
+
+
+def only(given: object, known: Set[str], where: str) -> None:
+    """Raise InvalidRequestError that names what *given* holds beside *known*; None is nothing."""
+    for name, value in given.items() if isinstance(given, Mapping) else ():
+        if name not in known and value is not None:
+            raise refused(
+                "bedrock", f"{where}.{name} is not understood: known are {', '.join(sorted(known))}"
+            )
+
+
+def _for_system(block: Block, where: str) -> SystemBlock:
+    return block if isinstance(block, CachePoint) else Text(_only_text(block, where))
+
+
 def _only_text(block: Block, where: str) -> str:
     if isinstance(block, Text):
         return block.text
@@ -93,9 +134,18 @@ def _only_text(block: Block, where: str) -> str:
 
 
 def _blocks(message: Message, where: str) -> Iterator[Block]:
+    only(message, _MESSAGE, where)
+    yield from _spoken(message, where)
+    yield from _point_of(message, where)
+
+
+def _spoken(message: Message, where: str) -> Iterator[Block]:
     said = list(_said(message.get("content"), f"{where}.content"))
     if message["role"] == "tool":
-        yield _result(message, said, where)
+        # A result holds no cache point: it comes after.
+        points = [block for block in said if isinstance(block, CachePoint)]
+        yield _result(message, [block for block in said if block not in points], where)
+        yield from points
         return
     calls = message.get("tool_calls") or ()
     if not said and not calls:
@@ -111,21 +161,41 @@ def _said(content: object, where: str) -> Iterator[Block]:
         yield Text(content)
     elif isinstance(content, (list, tuple)):
         for place, part in enumerate(content):
-            yield _part(part, f"{where}[{place}]")
+            yield from _part(part, f"{where}[{place}]")
     elif content is not None:
         raise refused("bedrock", f"{where} must be a string or a list, not {content!r:.40}")
 
 
-def _part(part: object, where: str) -> Block:
+def _part(part: object, where: str) -> Iterator[Block]:
     kind, words = text(part, "type"), text(part, "text")
+    if not isinstance(part, Mapping):
+        raise refused("bedrock", f"{where} must be a mapping, not a {type(part).__name__}")
+    if isinstance(point := part.get("cachePoint"), Mapping):
+        only(part, {"type", "cachePoint"}, where)
+        yield CachePoint(point)
+        return
     if kind == "text" and words is not None:
-        return Text(words)
-    if kind == "image_url" and isinstance(part, Mapping):
-        return _image(part.get("image_url"), where)
-    raise refused("bedrock", f"{where} is of type {kind!r}; known are text and image_url")
+        only(part, {"type", "text", "cache_control"}, where)
+        yield Text(words)
+    elif kind == "image_url":
+        only(part, {"type", "image_url", "cache_control"}, where)
+        yield _image(part.get("image_url"), where)
+    else:
+        raise refused(
+            "bedrock", f"{where} is of type {kind!r}; known are text, image_url and cachePoint"
+        )
+    yield from _point_of(part, where)
+
+
+def _point_of(given: Mapping[str, Any], where: str) -> Iterator[CachePoint]:
+    control = given.get("cache_control")
+    if control is not None:
+        yield cache_point(control, f"{where}.cache_control")
 
 
 def _image(source: object, where: str) -> Image:
+    # Bedrock reads every image as closely as it can: there is no detail to ask for.
+    only(source, {"url", "detail"}, f"{where}.image_url")
     url = source if isinstance(source, str) else text(source, "url") or ""
     head = _DATA_URL.match(url)
     if head is None:
@@ -142,6 +212,8 @@ def _call(call: object, where: str) -> ToolUse:
     name, arguments = text(function, "name"), text(function, "arguments")
     if name is None or arguments is None:
         raise refused("bedrock", f"{where} must hold a function's name and arguments")
+    only(call, _CALL, where)
+    only(function, _FUNCTION, f"{where}.function")
     try:
         given = json.loads(arguments or "{}")
     except ValueError as error:
