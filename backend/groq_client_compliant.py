@@ -30,20 +30,22 @@ if TYPE_CHECKING or not __package__:
     from services.groq_compliant.client import CompliantClient
     from services.groq_compliant.command import run
     from services.groq_compliant.interrupts import last_deed
-    from services.llm.deadline import http_client
     from services.llm.dialects import groq as dialect
     from services.llm.dialects.foreign import muted
     from services.llm.errors import ConfigurationError
+    from services.llm.http.client import http_client
+    from services.llm.providers.groq.transport import answer_in, has_the_sdks_own_create, posted
     from services.llm.redact import redacted
     from services.llm.types import Reply, Request
 else:  # backend.groq_client_compliant, from the repository's root
     from .services.groq_compliant.client import CompliantClient
     from .services.groq_compliant.command import run
     from .services.groq_compliant.interrupts import last_deed
-    from .services.llm.deadline import http_client
     from .services.llm.dialects import groq as dialect
     from .services.llm.dialects.foreign import muted
     from .services.llm.errors import ConfigurationError
+    from .services.llm.http.client import http_client
+    from .services.llm.providers.groq.transport import answer_in, has_the_sdks_own_create, posted
     from .services.llm.redact import redacted
     from .services.llm.types import Reply, Request
 
@@ -60,10 +62,12 @@ class GroqClient(CompliantClient):
         held = await self._connections.get()
         try:
             async with held as (_, sdk_of):
+                sdk = sdk_of(request.key)
                 with anyio.fail_after(timeout):
-                    response = await sdk_of(request.key).chat.completions.create(
-                        **wire, timeout=timeout
-                    )
+                    if has_the_sdks_own_create(sdk):
+                        response = answer_in(await sdk.post(**posted(wire, timeout)))
+                    else:
+                        response = await sdk.chat.completions.create(**wire, timeout=timeout)
         except Exception as error:
             meant = dialect.classify(error, request.model, wall=self._ring.wall())
             # No variable here holds a key: reporters of errors show those of a traceback.
@@ -73,7 +77,8 @@ class GroqClient(CompliantClient):
     def _connect(self) -> Any:
         """One pool of connections, and an SDK client for every key on it."""
         httpx, sdk, size = import_module("httpx"), import_module("groq"), self._max_concurrency
-        pool = http_client("AsyncClient", size, self._request_timeout)
+        limit = self._knobs.LLM_MAX_RESPONSE_MB
+        pool = http_client("AsyncClient", size, self._request_timeout, limit, self._base_url)
         # Retries have one owner, and it is not the SDK.
         options = {"base_url": self._base_url, "max_retries": 0, "http_client": pool}
         try:

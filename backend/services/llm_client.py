@@ -18,13 +18,12 @@ import time
 from enum import Enum
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .llm import host_settings
 from .llm.bedrock_wire import BedrockWire
 from .llm.client import LLMClient
 from .llm.credentials import aws_credentials, secret
-from .llm.deadline import http_client
 from .llm.endpoints import endpoint
 from .llm.errors import (
     AuthenticationError,
@@ -37,6 +36,7 @@ from .llm.errors import (
     ModelNotFoundError,
     ProviderUnavailableError,
     RateLimitError,
+    ResponseTooLargeError,
     RetriesExhaustedError,
     StructuredOutputError,
     TruncatedError,
@@ -44,6 +44,7 @@ from .llm.errors import (
 from .llm.forks import ForkLock
 from .llm.groq_wire import GroqWire
 from .llm.hang_up import listen_in
+from .llm.http.client import http_client
 from .llm.learned import Learned
 from .llm.spelling import OneSpelling
 from .llm.types import Attempt, Reply, ToolCall, Usage
@@ -144,13 +145,16 @@ class GroqClient(GroqWire):
         sdk = _sdk("Groq")
         if getattr(sdk, "__module__", "").partition(".")[0] != self._sdk_package:
             return sdk(**self._options())
-        client = http_client("Client", self._knobs.LLM_MAX_CONCURRENCY, self.timeout)
-        return sdk(**self._options(), http_client=client)
+        return sdk(**self._options(), http_client=self._http_client("Client"))
 
     def _connect_async(self) -> AsyncGroq:
-        client = http_client("AsyncClient", self._knobs.LLM_MAX_CONCURRENCY, self.timeout)
+        client = self._http_client("AsyncClient")
         sdk: AsyncGroq = import_module("groq").AsyncGroq(**self._options(), http_client=client)
         return sdk
+
+    def _http_client(self, kind: Literal["Client", "AsyncClient"]) -> Any:
+        size, limit = self._knobs.LLM_MAX_CONCURRENCY, self._knobs.LLM_MAX_RESPONSE_MB
+        return http_client(kind, size, self.timeout, limit, self._base_url)
 
     def _options(self) -> dict[str, Any]:
         # Retries have one owner, and it is not the SDK.
@@ -267,6 +271,7 @@ __all__ = [
     "ProviderUnavailableError",
     "RateLimitError",
     "Reply",
+    "ResponseTooLargeError",
     "RetriesExhaustedError",
     "StructuredOutputError",
     "ToolCall",

@@ -15,7 +15,15 @@ BACKEND = Path(__file__).parents[2] / "backend"
 # From the bottom up. A module imports from rows below its own, never from its own row or above;
 # a package stands here as one module, and inside it imports are free.
 ROWS: tuple[frozenset[str], ...] = (
-    frozenset({"services", "services.llm", "services.llm.runtime"}),
+    frozenset(
+        {
+            "services",
+            "services.llm",
+            "services.llm.runtime",
+            "services.llm.providers",
+            "services.llm.providers.groq",
+        }
+    ),
     frozenset({"services.llm.types"}),
     frozenset(
         {
@@ -36,7 +44,6 @@ ROWS: tuple[frozenset[str], ...] = (
         {
             "services.llm.arguments",
             "services.llm.client",
-            "services.llm.deadline",
             "services.llm.dialects",
             "services.llm.endpoints",
             "services.llm.environment",
@@ -63,9 +70,11 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.budget",
             "services.llm.cache",
             "services.llm.crowd",
+            "services.llm.http",
             "services.llm.knobs",
         }
     ),
+    frozenset({"services.llm.providers.groq.transport"}),
     frozenset({"services.llm.account", "services.llm.credentials"}),
     frozenset({"services.llm.accounts"}),
     frozenset({"services.llm.keys", "services.llm.window"}),
@@ -94,7 +103,12 @@ SDK_OWNERS = frozenset({"services.llm_client", "groq_client_compliant"})
 
 # The requirement that stands for an import, where the two are not of one name: a package's own name
 # in the index, or that of one which brings it at the versions it needs.
-REQUIRED_AS = {"botocore": "boto3", "dotenv": "python-dotenv", "typing_extensions": "pydantic"}
+REQUIRED_AS = {
+    "botocore": "boto3",
+    "httpcore": "httpx",
+    "dotenv": "python-dotenv",
+    "typing_extensions": "pydantic",
+}
 
 _ROW_OF = {module: height for height, row in enumerate(ROWS) for module in row}
 

@@ -65,6 +65,7 @@ class EngineClient(WindowedClient):
         #: The SDK's client where it is a real one, and one that we have built.
         self._held: SdkClient | None = None
         self._lending = ForkLock()  # guards the replacement of one that is let go
+        self._finalizer = weakref.finalize(self, int)  # of `_held`; until there is one, nothing
 
     def __reduce__(self) -> NoReturn:
         """Raise TypeError: threads, sockets and locks stay in the process that made them."""
@@ -131,9 +132,11 @@ class EngineClient(WindowedClient):
     def _adopted(self, sdk: Any) -> Any:
         """Have a real SDK client closed when nobody uses this one any more, or at exit."""
         self._held = None
+        # That of the one before would keep it as long as this client lives.
+        self._finalizer.detach()
         if self._is_of_the_sdk(sdk):
             self._held = SdkClient(sdk)
-            weakref.finalize(self, self._held.let_go)
+            self._finalizer = weakref.finalize(self, self._held.let_go)
         return sdk
 
     @abstractmethod

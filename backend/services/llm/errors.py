@@ -14,6 +14,7 @@ What can go wrong, base class first:
   x StructuredOutputError              no answer satisfied the schema; `raw`, `errors`
   x ProviderUnavailableError           connection, 5xx, overload: worth another attempt
     + LLMTimeoutError                  no answer in time
+  x ResponseTooLargeError              the answer is larger than LLM_MAX_RESPONSE_MB
   x RetriesExhaustedError              `generate_with_retry` used up its attempts
 """
 
@@ -155,6 +156,18 @@ class ProviderUnavailableError(LLMError):
 
 class LLMTimeoutError(ProviderUnavailableError):
     """No whole answer came in time."""
+
+
+class ResponseTooLargeError(LLMError):
+    """The answer is larger than it may be, and was read no further."""
+
+    @classmethod
+    def over(cls, limit: int) -> ResponseTooLargeError:
+        """The error of an answer of more than *limit* bytes."""
+        return cls(
+            f"the answer is larger than {limit / 2**20:g} MiB, and was read no further:"
+            " LLM_MAX_RESPONSE_MB says how large it may be"
+        )
 
 
 class RetriesExhaustedError(LLMError):

@@ -13,6 +13,7 @@ from .dialects.foreign import muted
 from .engine import EngineClient
 from .forks import reset_in_child
 from .per_loop import PerLoop
+from .providers.groq.transport import answer_in, has_the_sdks_own_create, posted
 from .types import Reply, Request
 
 
@@ -42,11 +43,14 @@ class GroqWire(EngineClient):
     def send(self, request: Request, timeout: float) -> Reply:
         """Send *request* once, in this thread; raises LLMError, also after *timeout* seconds."""
         wire = groq.to_wire(request)
-        if self._is_real:
-            wire["timeout"] = timeout
         try:
             with self._borrowed() as sdk:
-                response = sdk.chat.completions.create(**wire)
+                if has_the_sdks_own_create(sdk):
+                    response = answer_in(sdk.post(**posted(wire, timeout)))
+                elif self._is_real:
+                    response = sdk.chat.completions.create(**wire, timeout=timeout)
+                else:
+                    response = sdk.chat.completions.create(**wire)
         except Exception as error:
             meant = groq.classify(error, request.model, wall=self._account.wall())
             raise muted(meant, self.api_key) from muted(error, self.api_key)
@@ -64,7 +68,10 @@ class GroqWire(EngineClient):
         try:
             async with held as sdk:
                 with anyio.fail_after(timeout):
-                    response = await sdk.chat.completions.create(**wire, timeout=timeout)
+                    if has_the_sdks_own_create(sdk):
+                        response = answer_in(await sdk.post(**posted(wire, timeout)))
+                    else:
+                        response = await sdk.chat.completions.create(**wire, timeout=timeout)
         except Exception as error:
             meant = groq.classify(error, request.model, wall=self._account.wall())
             raise muted(meant, self.api_key) from muted(error, self.api_key)

@@ -120,6 +120,10 @@ class Knobs(BaseModel, hide_input_in_errors=True, extra="ignore"):
             description="Calls on the wire at once: of a client, or of all that share its account.",
         ),
     ] = 64
+    LLM_MAX_RESPONSE_MB: Annotated[
+        float,
+        Field(gt=0, allow_inf_nan=False, description="Largest answer that is read, in MiB."),
+    ] = 32.0
     LLM_MAX_REPAIRS: Annotated[
         int, Field(ge=0, description="Turns in which a model may correct a structured answer.")
     ] = 2

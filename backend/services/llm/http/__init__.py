@@ -1,0 +1,1 @@
+"""HTTP as the SDKs need it: connections, deadlines, bounds and the environment."""

@@ -1,0 +1,128 @@
+"""httpcore's network for threads, held to the deadline of each call."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from errno import EPIPE
+from ssl import SSLContext
+from typing import Any
+
+import httpcore
+
+from .addresses import attempts, names
+from .deadline import TimeLeft, seconds_left
+
+
+class Stream(httpcore.NetworkStream):
+    """A connection whose every read and write ends at the deadline, however much comes."""
+
+    def __init__(self, stream: httpcore.NetworkStream, network: Network) -> None:
+        self._stream = stream
+        self._network = network
+        self._is_answered = False
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read what there is; raises ReadTimeout at the deadline."""
+        data = self._stream.read(max_bytes, seconds_left(timeout, httpcore.ReadTimeout))
+        if not data and not self._is_answered:
+            self._network.was_refused |= was_reset(self._stream.get_extra_info("socket"))
+        self._is_answered = True
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all; raises WriteTimeout at the deadline."""
+        self._is_answered = False
+        try:
+            self._stream.write(buffer, seconds_left(timeout, httpcore.WriteTimeout))
+        except httpcore.WriteError as error:
+            self._network.was_refused |= is_broken_pipe(error.__cause__)
+            raise
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        """Return the same connection under TLS; raises ConnectTimeout at the deadline."""
+        left = seconds_left(timeout, httpcore.ConnectTimeout)
+        return self._network.keep(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what httpcore's own stream says."""
+        return self._stream.get_extra_info(info)
+
+
+class Network(httpcore.NetworkBackend):
+    """Connects one connection of a pool, and knows what became of it."""
+
+    def __init__(self) -> None:
+        #: The server had closed the connection before it could read the last request.
+        self.was_refused = False
+        self._stream: Stream | None = None
+
+    def keep(self, stream: httpcore.NetworkStream) -> Stream:
+        """Hold *stream* to the deadlines of its calls."""
+        self._stream = Stream(stream, self)
+        return self._stream
+
+    def abort(self) -> None:
+        """Close the connection, whatever is under way on it."""
+        if self._stream is not None:
+            self._stream.close()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to the first address of *host* that answers; raises ConnectTimeout."""
+        left = seconds_left(timeout, httpcore.ConnectTimeout)
+        try:
+            addresses = names.look_up(host, port, left)
+        except OSError as error:
+            raise of_look_up(error) from error
+        plan = attempts(addresses, timeout.at if isinstance(timeout, TimeLeft) else None)
+        backend = httpcore.SyncBackend()
+        address, share = next(plan)
+        while True:
+            try:
+                return self.keep(
+                    backend.connect_tcp(address, port, share, local_address, socket_options or ())
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                try:
+                    address, share = plan.send(isinstance(error, httpcore.ConnectTimeout))
+                except StopIteration:
+                    raise error from error.__cause__
+
+
+def of_look_up(error: OSError) -> Exception:
+    """What httpcore calls the failure of a look-up."""
+    late = isinstance(error, TimeoutError)
+    return (httpcore.ConnectTimeout if late else httpcore.ConnectError)(str(error))
+
+
+def was_reset(connection: Any) -> bool:
+    """Whether a connection that the other side has closed was reset after that.
+
+    Whoever closes, and gets more to read after, resets; it has read nothing of it. A server that
+    reads a request, and closes then, does not reset; nor is one that resets alone proof of it.
+    """
+    with suppress(OSError):  # it is closed on our side too, and says nothing any more
+        return bool(connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == EPIPE)
+    return False
+
+
+def is_broken_pipe(error: BaseException | None) -> bool:
+    """Whether *error*, of a write, says that the other side had closed before."""
+    return isinstance(error, BrokenPipeError)

@@ -1,0 +1,116 @@
+"""What a transport for threads and one for asyncio share: origins, and what is sent to them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpcore
+import httpx
+
+from ..forks import reset_in_child
+from .connections import Kept, Mode, connector
+from .deadline import TimeLeft
+from .environment import Proxies, check_certificates, read_proxies, trusted
+from .failures import RAISED
+from .idle import IdleStack
+from .untouched import is_untouched
+
+_PHASES = ("connect", "read", "write", "pool")
+
+
+class Origin:
+    """How one origin is reached, and its connections that wait."""
+
+    def __init__(self, url: httpx.URL, connect: Callable[[], Kept], idle: int) -> None:
+        self.url = url
+        self.connect = connect
+        self.idle: IdleStack[Kept] = IdleStack(idle)
+
+
+class Pool:
+    """What both transports share: no socket is touched here.
+
+    *size* connections may be idle at an origin, *limit* is the largest body in bytes. *url* is
+    where most requests go, "" for Groq's own endpoint. Raises ConfigurationError for an
+    environment that cannot work.
+    """
+
+    def __init__(self, mode: Mode, size: int, limit: int, url: str = "") -> None:
+        self.mode = mode
+        self.limit = limit
+        self._size = size
+        self._proxies: Proxies = read_proxies()
+        check_certificates()
+        if not url.startswith("http://"):
+            trusted()
+        self._origins: dict[tuple[bytes, bytes, int | None], Origin] = {}
+        self._usual: Any = None
+        self.is_closed = False
+        reset_in_child(self)
+
+    def after_fork(self) -> None:
+        """In a child, leave the parent's connections alone."""
+        self._origins = {}
+        self._usual = None
+
+    def origin_of(self, url: httpx.URL) -> Origin:
+        """The origin of *url*; redirects are not followed, so that there is mostly one."""
+        key = url.raw_scheme, url.raw_host, url.port
+        found = self._origins.get(key)
+        if found is None:
+            proxy = self._proxies.proxy_for(url)
+            is_tls = "https" in (url.scheme, proxy.url.scheme if proxy else "")
+            connect = connector(url, proxy, trusted() if is_tls else None, self.mode)
+            found = self._origins.setdefault(key, Origin(url, connect, self._size))
+        return found
+
+    def usual_transport(self, url: httpx.URL) -> Any:
+        """httpx's own transport, where a test or an instrumentation has put something into it.
+
+        Else None. What stands there is called, as if there were no transport of ours.
+        """
+        prefix = "Async" if self.mode == "AsyncClient" else ""
+        method = "handle_async_request" if prefix else "handle_request"
+        owners = (
+            (getattr(httpx, f"{prefix}HTTPTransport"), httpx),
+            (getattr(httpcore, f"{prefix}ConnectionPool"), httpcore),
+        )
+        if all(is_untouched(owner, method, package) for owner, package in owners):
+            return None
+        if self._usual is None:
+            self._usual = owners[0][0](verify=trusted(), proxy=self._proxies.proxy_for(url))
+        return self._usual
+
+    def idle_ones(self) -> list[Kept]:
+        """Take every connection that waits, to be closed."""
+        return [kept for origin in list(self._origins.values()) for kept in origin.idle.drain()]
+
+
+def sent(request: httpx.Request) -> httpcore.Request:
+    """*request* as httpcore takes it, each of its timeouts a moment: that of the deadline."""
+    seconds = request.extensions.get("timeout", {}).get("read")
+    extensions = request.extensions
+    if seconds is not None:
+        left = TimeLeft(time.monotonic() + seconds)
+        extensions = {**extensions, "timeout": dict.fromkeys(_PHASES, left)}
+    url = request.url
+    return httpcore.Request(
+        method=request.method,
+        url=httpcore.URL(
+            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+        ),
+        headers=request.headers.raw,
+        content=request.stream,
+        extensions=extensions,
+    )
+
+
+def may_repeat(error: BaseException, kept: Kept, is_fresh: bool) -> bool:
+    """Whether *error* means that the server never saw the request, so that it is sent anew.
+
+    Just a connection that was kept, and closed by the server before the request reached it: the
+    network below has the proof. Else the server may have begun, and be paid for it.
+    """
+    return not is_fresh and isinstance(error, RAISED) and bool(kept.network.was_refused)

@@ -1,0 +1,35 @@
+"""Whether a function is still the one that its package defines.
+
+Tests put mocks into a library's classes, and instrumentation wraps their methods. What stands
+there then is what is to be called, so that no road of ours may go around it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+
+def is_untouched(owner: Any, name: str, package: ModuleType) -> bool:
+    """Whether *owner*'s method *name* is a plain function of *package*'s own source.
+
+    A mock or a wrapt proxy is no plain function; a wrapper that calls itself by the name and the
+    module of what it wraps has its code in another file all the same.
+    """
+    if name in getattr(owner, "__dict__", {}) and not isinstance(owner, type):
+        return False  # set on the object itself
+    kind = owner if isinstance(owner, type) else type(owner)
+    # Read off the classes, since a descriptor's answer may hide what stands there.
+    holders = (each.__dict__[name] for each in kind.__mro__ if name in each.__dict__)
+    found = next(holders, None)
+    return type(found) is FunctionType and found.__code__.co_filename.startswith(
+        _directory(package.__file__)
+    )
+
+
+@lru_cache(maxsize=16)
+def _directory(file: str | None) -> str:
+    # A test's stand-in may be a module without a file.
+    return str(Path(file or "?").parent)

@@ -1,0 +1,1 @@
+"""Providers: what is one provider's alone."""
