@@ -40,6 +40,8 @@ ROWS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"services.llm.snapshot"}),
+    frozenset({"services.llm.workers"}),
+    frozenset({"services.llm.aside"}),
     frozenset(
         {
             "services.llm.arguments",
@@ -61,12 +63,10 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.structured",
             "services.llm.tokens",
             "services.llm.ttl_map",
-            "services.llm.workers",
         }
     ),
     frozenset(
         {
-            "services.llm.aside",
             "services.llm.budget",
             "services.llm.cache",
             "services.llm.crowd",

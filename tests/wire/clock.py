@@ -59,7 +59,6 @@ class VirtualTime:
             sleep=self.asleep,
             wait=self.await_,
             wrap_future=asyncio.wrap_future,
-            to_thread=asyncio.to_thread,
         )
         patch.setattr(drive, "wait", self.wait)
         patch.setattr(drive, "asyncio", awaiting)

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 from tenacity import RetryCallState, Retrying
 
 from ..llm import drive, flow, host_settings, retry, turns
-from ..llm.arguments import count, seconds
+from ..llm.arguments import count, seconds, timeout_of
 from ..llm.budget import DailyBudget
 from ..llm.cache import Cache
 from ..llm.dialects import groq
@@ -66,7 +66,7 @@ class CompliantClient(ABC):
         window: float = MINUTE,
     ) -> None:
         known = host_settings.read(host_settings.current())
-        self._request_timeout = seconds("request_timeout", request_timeout)
+        self._request_timeout = timeout_of("request_timeout", request_timeout)
         self._max_retries = count("max_retries", max_retries, least=0)
         self._max_quota_wait = patience(max_quota_wait)
         self._ring = KeyRing(

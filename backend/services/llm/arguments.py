@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,6 +12,9 @@ from .types import Message
 
 #: The largest number that every reader of JSON takes for the one that it is.
 _MOST = 2**53
+#: Seconds, twenty days: a socket waits for 2**31 milliseconds at most.
+LONGEST_WAIT = 20 * 86_400.0
+_CENTURY = 100 * 365 * 86_400.0
 
 
 def conversation(
@@ -97,13 +99,20 @@ def model_id(value: object) -> str:
     return sendable("model", value)
 
 
-def seconds(name: str, value: object) -> float:
-    """Return *value* if it is a finite number above 0, else raise `ConfigurationError`."""
+def seconds(name: str, value: object, *, most: float = _CENTURY) -> float:
+    """Return *value* if it is a number above 0, up to *most*, else raise `ConfigurationError`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ConfigurationError(f"{name} is {shown(value)}: give a number of seconds")
-    if not 0 < value < math.inf:
-        raise ConfigurationError(f"{name} is {shown(value)}: give a number of seconds above 0")
+    if not 0 < value <= most:
+        raise ConfigurationError(
+            f"{name} is {shown(value)}: give a number of seconds above 0, at most {most:.0f}"
+        )
     return float(value)
+
+
+def timeout_of(name: str, value: object) -> float:
+    """Return *value* if it is a number of seconds that can be waited, as `seconds` does."""
+    return seconds(name, value, most=LONGEST_WAIT)
 
 
 def count(name: str, value: object, *, least: int) -> int:

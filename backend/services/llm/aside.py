@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from threading import TIMEOUT_MAX
-from typing import Any
+from typing import Any, TypeVar
 
 from .types import Ask, Asked, Overdue
 from .workers import Workers
+
+T = TypeVar("T")
 
 #: By what is asked, so that a store that hangs delays no judgement. More threads than this gain
 #: nothing: stores take turns by a lock, judgements by the interpreter's.
@@ -20,9 +22,17 @@ _THREADS: Mapping[Asked, Workers] = {
     "judgement": Workers(4, "llm-judgement"),
 }
 
+#: For a host's own stand-ins, which may take as long as a call.
+_whole_calls = Workers(64, "llm-call")
+
 #: The part of its time that it must have had to be blamed for being late: the rest may have gone
 #: by in the queue, or in an event loop that was busy.
 _BLAMED = 0.5
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """Make *call* in a thread, as `asyncio.to_thread` does in the host's own threads."""
+    return await asyncio.wrap_future(_whole_calls.submit(call))
 
 
 class Question:

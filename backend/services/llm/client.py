@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
+from .aside import in_thread
 from .types import Reply
 
 Self = TypeVar("Self", bound="LLMClient")
@@ -59,21 +60,21 @@ class LLMClient(ABC):
 
     async def agenerate(self, prompt: str, *args: Any, **kwargs: Any) -> str:
         """Do as `generate` does, without blocking the event loop."""
-        return await asyncio.to_thread(self.generate, prompt, *args, **kwargs)
+        return await in_thread(partial(self.generate, prompt, *args, **kwargs))
 
     async def agenerate_structured(
         self, prompt: str, schema: Any, *args: Any, **kwargs: Any
     ) -> Any:
         """Do as `generate_structured` does, without blocking the event loop."""
-        return await asyncio.to_thread(self.generate_structured, prompt, schema, *args, **kwargs)
+        return await in_thread(partial(self.generate_structured, prompt, schema, *args, **kwargs))
 
     async def agenerate_with_retry(self, prompt: str, *args: Any, **kwargs: Any) -> str:
         """Do as `generate_with_retry` does, without blocking the event loop."""
-        return await asyncio.to_thread(self.generate_with_retry, prompt, *args, **kwargs)
+        return await in_thread(partial(self.generate_with_retry, prompt, *args, **kwargs))
 
     async def arespond(self, prompt: str | None = None, *args: Any, **kwargs: Any) -> Reply:
         """Do as `respond` does, without blocking the event loop."""
-        return await asyncio.to_thread(self.respond, prompt, *args, **kwargs)
+        return await in_thread(partial(self.respond, prompt, *args, **kwargs))
 
     def close(self) -> None:  # noqa: B027 - a fake holds nothing to let go of
         """Let go of connections and threads."""

@@ -14,7 +14,7 @@ from tenacity import Retrying
 
 from . import flow, retry, turns
 from .accounts import account_of, shared
-from .arguments import conversation, count, model_id, seconds
+from .arguments import conversation, count, model_id, timeout_of
 from .arguments import options as plain_options
 from .arguments import temperature as finite
 from .cache import Cache
@@ -56,7 +56,7 @@ class EngineClient(WindowedClient):
         region: str | None = None,
     ) -> None:
         self._knobs = knobs
-        self.timeout = seconds("timeout", knobs.LLM_TIMEOUT if timeout is None else timeout)
+        self.timeout = timeout_of("timeout", knobs.LLM_TIMEOUT if timeout is None else timeout)
         self.max_retries = count(
             "max_retries", knobs.LLM_MAX_RETRIES if max_retries is None else max_retries, least=0
         )
@@ -313,7 +313,7 @@ class EngineClient(WindowedClient):
         further = self.max_retries if max_retries is None else max_retries
         return Terms(
             retrying=told or retry.riding_out(count("max_retries", further, least=0) + 1),
-            timeout=seconds("timeout", self.timeout if timeout is None else timeout),
+            timeout=timeout_of("timeout", self.timeout if timeout is None else timeout),
             max_quota_wait=self._knobs.LLM_MAX_QUOTA_WAIT,
             as_told=told is not None,
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
+from functools import partial
 from typing import Any
 
 import anyio
 
+from .aside import in_thread
 from .dialects import groq
 from .dialects.foreign import muted
 from .engine import EngineClient
@@ -62,7 +63,7 @@ class GroqWire(EngineClient):
         What a test has put in the SDK's place is called in a thread.
         """
         if not self._is_real:
-            return await asyncio.to_thread(self.send, request, timeout)
+            return await in_thread(partial(self.send, request, timeout))
         wire = groq.to_wire(request)
         held = await self._async_clients.get()
         try:

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from .arguments import LONGEST_WAIT
 from .errors import ConfigurationError
 from .plain_values import plain
 from .redact import without_credentials
@@ -104,7 +105,7 @@ class Knobs(BaseModel, hide_input_in_errors=True, extra="ignore"):
 
     LLM_TIMEOUT: Annotated[
         float,
-        Field(gt=0, allow_inf_nan=False, description="Seconds for a whole call with its retries."),
+        Field(gt=0, le=LONGEST_WAIT, description="Seconds for a whole call with its retries."),
     ] = 120.0
     LLM_MAX_RETRIES: Annotated[
         int, Field(ge=0, description="Further attempts of a call after a passing fault.")
@@ -148,7 +149,7 @@ class Knobs(BaseModel, hide_input_in_errors=True, extra="ignore"):
         float,
         Field(
             gt=0,
-            allow_inf_nan=False,
+            le=LONGEST_WAIT,
             description="Seconds a call waits for the cache; then it goes on without it.",
         ),
     ] = 0.25
