@@ -18,7 +18,8 @@ def is_held(lock: Any) -> bool:
 class Touches:
     """Every touch of an object's guarded attributes: which, and whether by the lock's holder."""
 
-    def __init__(self) -> None:
+    def __init__(self, *names: str) -> None:
+        self.watched = set(names)
         self.seen: set[str] = set()
         self.unguarded: list[str] = []
 
@@ -30,7 +31,7 @@ class Touches:
 
 def watch(thing: Any, lock_of: Callable[[], Any], *names: str) -> Touches:
     """Note from now on each touch of the attributes *names* of *thing*."""
-    touches = Touches()
+    touches = Touches(*names)
 
     def watched(name: str) -> property:
         def look(self: Any) -> Any:

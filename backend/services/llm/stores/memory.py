@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -30,7 +31,7 @@ class MemoryStore:
         self._ttl = checked_ttl(ttl)
         self._clock = clock
         self._capacity = capacity
-        self._mutex = threading.Lock()  # guards the entries
+        self._mutex = threading.RLock()  # guards the entries; a signal handler may close
         self._entries: OrderedDict[str, tuple[float, str]] = OrderedDict()  # in order of puts
         reset_in_child(self)
 
@@ -62,13 +63,13 @@ class MemoryStore:
 
     def after_fork(self) -> None:
         """Begin with a free lock and no entries: the parent's may be half changed."""
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()
         self._entries = OrderedDict()
 
     def _prune(self, now: float) -> None:
         # One ttl makes the order of puts the order of expiry; two per put outrun one per put.
         for _ in range(2):
-            expires, _text = next(iter(self._entries.values()))
+            expires, _text = next(iter(self._entries.values()), (math.inf, ""))
             if expires > now and len(self._entries) <= self._capacity:
                 return
             self._entries.popitem(last=False)

@@ -1,0 +1,321 @@
+"""What a lock guards is touched by none but its holder: each lock that there is has a test here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from services import llm_client
+from services.llm import forks, hang_up
+from services.llm.budget import Booking, DailyBudget, MemoryTally
+from services.llm.errors import (
+    AuthenticationError,
+    ModelNotFoundError,
+    ProviderUnavailableError,
+    RateLimitError,
+)
+from services.llm.flights import Flights, Lead
+from services.llm.forks import ForkLock
+from services.llm.gate import Gate
+from services.llm.hang_up import Line
+from services.llm.keys import KeyRing
+from services.llm.quota import NEVER, Bucket, Quota, SlidingWindow, Ticket
+from services.llm.sdk_client import SdkClient
+from services.llm.stores import Forgiving, StoreError
+from services.llm.stores.json_log import JsonStore
+from services.llm.stores.locks import PathLock
+from services.llm.stores.memory import MemoryStore
+from services.llm.stores.sqlite import SqliteStore
+from services.llm.workers import Workers
+from tests.engine.scripted import Clock, account
+from tests.guarding import Touches, is_held, watch
+from tests.wire.faces import settings
+
+MODEL = "openai/gpt-oss-120b"
+NOON = 1_800_014_400.0
+KEY = "0" * 64
+HANG = 5.0
+
+
+def quota() -> Touches:
+    limits = Quota((SlidingWindow(2, 60.0),), lambda: [Bucket(10, 60.0)])
+    touches = watch(limits, lambda: limits._lock, "_lanes", "_latest", "_inherited", "_turns")
+    demand = {"requests": 1.0, "tokens": 4.0}
+    tickets = [limits.reserve("m", demand, 100.0, NEVER) for _ in range(3)]  # type: ignore[arg-type]  # the units are literals
+    first, second, third = (each for each in tickets if isinstance(each, Ticket))
+    limits.start(first, 100.0)
+    limits.start(second, 100.0)
+    limits.start(third, 100.0)
+    limits.settle(first, {"tokens": 1.0}, 101.0, 101.0)
+    limits.refund(third, 101.0)
+    limits.pause("m", 110.0)
+    limits.paused_for("m", 101.0)
+    return touches
+
+
+def concurrency_limiter() -> Touches:
+    gate = Gate(1)
+    touches = watch(gate, lambda: gate._lock, "_inside", "_queue", "_inherited")
+    inside, next_in, given_up = gate.enter(), gate.enter(), gate.enter()
+    gate.leave(given_up)
+    gate.leave(inside)
+    gate.leave(next_in)
+    assert 1 == gate.free
+    return touches
+
+
+def single_flight() -> Touches:
+    flights: Flights[str] = Flights()
+    touches = watch(flights, lambda: flights._lock, "_leads")
+    first = flights.claim("k")
+    assert isinstance(first, Lead)
+    followers = [flights.claim("k") for _ in range(2)]
+    first._thread = -1  # as if in another thread
+    with pytest.raises(KeyboardInterrupt), first:
+        raise KeyboardInterrupt
+    heir = followers[0]._result()  # type: ignore[union-attr]  # followers both
+    flights._take_over(followers[1], heir)  # type: ignore[arg-type]
+    taken = followers[1]._result()  # type: ignore[union-attr]
+    taken.land("answer")  # type: ignore[union-attr]  # the lead it is
+    assert 0 == len(flights)
+    return touches
+
+
+def single_flight_followers() -> Touches:
+    flights: Flights[str] = Flights()
+    lead = flights.claim("k")
+    assert isinstance(lead, Lead)
+    touches = watch(lead, lambda: flights._lock, "_thread")
+    with pytest.raises(RuntimeError):
+        flights.claim("k").join(0)  # type: ignore[union-attr]  # a follower
+    return touches
+
+
+def days_sum() -> Touches:
+    tally = MemoryTally()
+    touches = watch(tally, lambda: tally._lock, "_day", "_used")
+    tally.add(5, NOON)
+    tally.add(-5, NOON + 86_400.0)
+    return touches
+
+
+def days_bookings() -> Touches:
+    budget, booking = DailyBudget(100, MemoryTally()), Booking(10)
+    touches = watch(booking, lambda: budget._lock, "day", "is_settled")
+    budget.book(booking, NOON)
+    budget.settle(booking, 5, NOON)
+    return touches
+
+
+def workers() -> Touches:
+    threads = Workers(2, "locks")
+    pool = threads._pool
+    touches = watch(pool, lambda: pool._lock, "_threads", "_unfinished", "_is_over")
+    for future in [threads.submit(lambda: None) for _ in range(5)]:
+        future.result(HANG)
+    threads.close()
+    return touches
+
+
+class Noting(dict[Any, Any]):
+    """A dict that notes who changes it."""
+
+    def __init__(self, touches: Touches, lock: Any) -> None:
+        super().__init__()
+        self._touches, self._lock = touches, lock
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._touches.note("changed", self._lock)
+        super().__setitem__(key, value)
+
+
+def what_an_account_learns() -> Touches:
+    to, touches = account(Clock()), Touches()
+    to.outages = Noting(touches, to._learning)
+    to.learn(ProviderUnavailableError("no", status=503, retry_after=1.0), MODEL, MODEL, 0.0)
+    return touches
+
+
+def keys() -> Touches:
+    clock = Clock()
+    ring = KeyRing(["one", "two"], rpm_per_key=9, max_concurrency=1, now=clock, wall=clock)
+    touches = watch(ring, lambda: ring._lock, "_organizations", "_carried", "_refused")
+    lane, other = ring.lanes(MODEL)
+    ticket = ring.book(lane, {"requests": 1.0}, clock.now)
+    assert isinstance(ticket, Ticket)
+    ring.unbook(ticket, clock.now)
+    assert ring.carries(lane, clock.now)
+    ring.learn(RateLimitError("no", status=429, retry_after=1.0), lane, MODEL, 0.0)
+    ring.learn(AuthenticationError("no", status=401), other, MODEL, 0.0)
+    assert 1 == ring.taken_out
+    return touches
+
+
+def an_sdks_client() -> Touches:
+    client = SdkClient(SimpleNamespace(close=lambda: None))
+    touches = watch(client, lambda: client._lock, "_users", "_is_let_go")
+    assert client.borrow()
+    with client:
+        client.let_go()
+    assert not client.borrow()
+    return touches
+
+
+def a_forgiving_store() -> Touches:
+    class Broken(MemoryStore):
+        def get(self, key: str) -> dict[str, Any] | None:
+            raise StoreError("no")
+
+    store = Forgiving(Broken(ttl=60.0))
+    touches = watch(store, lambda: store._mutex, "_rests_until", "_warned")
+    assert None is store.get(KEY)
+    assert None is store.get(KEY)
+    return touches
+
+
+def a_memory_store() -> Touches:
+    store = MemoryStore(ttl=60.0)
+    touches = watch(store, lambda: store._mutex, "_entries")
+    store.put(KEY, {"n": 1})
+    store.get(KEY)
+    store.close()
+    return touches
+
+
+def a_json_store(folder: Path) -> Touches:
+    store = JsonStore(folder / "log.json", ttl=60.0)
+    touches = watch(store, lambda: store._mutex, "_index")
+    for _ in range(2):
+        store.put(KEY, {"n": 1})
+        store.get(KEY)
+        store.close()
+    return touches
+
+
+def an_sqlite_store(folder: Path) -> Touches:
+    store = SqliteStore(folder / "db", ttl=60.0)
+    touches = watch(store, lambda: store._mutex, "_connection")
+    store.put(KEY, {"n": 1})
+    store.get(KEY)
+    store.close()
+    return touches
+
+
+def a_locked_path(folder: Path) -> Touches:
+    lock = PathLock(folder / "file")
+    touches = watch(lock, lambda: lock._threads, "_handle")
+    with lock.held():
+        pass
+    return touches
+
+
+def an_abandoned_line() -> Touches:
+    line = Line()
+    touches = watch(line, lambda: hang_up._lock, "_connection")
+    line.carry(lambda: line.connected(SimpleNamespace(sock=None, line=None)))
+    line.hang_up()
+    return touches
+
+
+ALONE = [
+    quota,
+    concurrency_limiter,
+    single_flight,
+    single_flight_followers,
+    days_sum,
+    days_bookings,
+    workers,
+    what_an_account_learns,
+    keys,
+    an_sdks_client,
+    a_forgiving_store,
+    a_memory_store,
+    an_abandoned_line,
+]
+IN_A_FOLDER = [a_json_store, an_sqlite_store, a_locked_path]
+
+
+@pytest.mark.parametrize("use", ALONE, ids=lambda use: use.__name__)
+def test_what_a_lock_guards_is_touched_by_its_holder(use: Callable[[], Touches]) -> None:
+    touches = use()
+    assert touches.seen
+    assert touches.watched <= touches.seen
+    assert [] == touches.unguarded
+
+
+@pytest.mark.parametrize("use", IN_A_FOLDER, ids=lambda use: use.__name__)
+def test_what_a_stores_lock_guards_is_touched_by_its_holder(
+    use: Callable[[Path], Touches], tmp_path: Path
+) -> None:
+    touches = use(tmp_path)
+    assert touches.watched == touches.seen
+    assert [] == touches.unguarded
+
+
+def test_a_client_is_built_anew_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llm_client, "settings", settings("http://127.0.0.1:9"))
+    client = llm_client.GroqClient()
+    held: list[bool] = []
+    connect = client._connect
+
+    def noting() -> Any:
+        held.append(is_held(client._lending))
+        return connect()
+
+    monkeypatch.setattr(client, "_connect", noting)
+    client.close()
+    with client._borrowed():
+        pass
+    client.close()
+    assert [True] == held
+
+
+def test_boto3_makes_one_client_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llm_client, "settings", settings("http://127.0.0.1:9"))
+    held: list[bool] = []
+    real = llm_client._sdk("boto3")
+
+    def noting(*arguments: Any, **named: Any) -> Any:
+        held.append(is_held(llm_client._connecting))
+        return real.client(*arguments, **named)
+
+    monkeypatch.setattr(llm_client, "boto3", SimpleNamespace(client=noting))
+    llm_client.BedrockClient().close()
+    assert [True] == held
+
+
+@pytest.mark.parametrize("leaf", [True, False])
+def test_what_a_fork_changes_is_registered_while_none_is_under_way(
+    leaf: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[bool] = []
+
+    class Registry:
+        def add(self, thing: object) -> None:
+            held.append(is_held(forks._forking))
+
+    for name in ("_alive", "_pausing"):
+        monkeypatch.setattr(forks, name, Registry())
+    ForkLock(leaf=leaf)
+    assert {True} == set(held)
+
+
+def test_a_lock_that_holds_nobody_back_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ForkLock, "__enter__", lambda _: None)
+    monkeypatch.setattr(ForkLock, "__exit__", lambda *_: None)
+    for use in (quota, concurrency_limiter, single_flight, days_sum, days_bookings, workers, keys):
+        assert use().unguarded, use.__name__
+
+
+def test_a_model_that_is_gone_is_learnt_under_the_lock() -> None:
+    to, touches = account(Clock()), Touches()
+    to.retired = Noting(touches, to._learning)
+    old = "mixtral-8x7b-32768"
+    error = ModelNotFoundError("gone", status=404, code="model_decommissioned")
+    to.learn(error, old, old, 0.0)
+    assert [] == touches.unguarded
+    assert {"changed"} == touches.seen
