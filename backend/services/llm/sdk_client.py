@@ -17,9 +17,10 @@ class SdkClient:
 
     def __init__(self, sdk: Any) -> None:
         self.sdk = sdk
-        self._lock = ForkLock()  # guards the two below
+        self._lock = ForkLock()  # guards the three below
         self._users = 0
         self._is_let_go = False
+        self._is_closed = False
         reset_in_child(self)
 
     def borrow(self) -> bool:
@@ -27,29 +28,39 @@ class SdkClient:
         with self._lock:
             # In this order: a signal handler may let it go in between.
             self._users += 1
-            if self._is_let_go:
-                self._users -= 1
-                return False
-            return True
+            if not self._is_let_go:
+                return True
+        self._give_back()
+        return False
 
     def __enter__(self) -> Any:
         return self.sdk
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._users -= 1
-            is_over = self._is_let_go and not self._users
-        if is_over:
-            self.sdk.close()
+        self._give_back()
 
     def let_go(self) -> None:
         """Close it as soon as nobody uses it any more."""
         with self._lock:
-            is_over = not (self._is_let_go or self._users)
             self._is_let_go = True
-        if is_over:
+            is_due = self._is_due()
+        if is_due:
             self.sdk.close()
 
     def after_fork(self) -> None:
-        """In a child, count as let go."""
-        self._is_let_go = True
+        """In a child, count as let go, and as closed."""
+        self._is_let_go = self._is_closed = True
+
+    def _give_back(self) -> None:
+        with self._lock:
+            self._users -= 1
+            is_due = self._is_due()
+        if is_due:
+            self.sdk.close()
+
+    def _is_due(self) -> bool:
+        """Whether it is to be closed now, which is said once."""
+        if self._is_closed or not self._is_let_go or self._users:
+            return False
+        self._is_closed = True
+        return True

@@ -75,8 +75,10 @@ class _Pool:
                 self._start()
             self._unfinished += 1
             self._jobs.put(job)
-            # Closed meanwhile, by another thread or by a signal handler in this one.
             is_over = self._is_over
+            if is_over and not self._threads:
+                # Closed meanwhile by a signal handler: the threads end before they come to it.
+                self._start()
         if is_over:
             self.end()
 
