@@ -107,3 +107,13 @@ def test_a_bug_is_not_forgiven(store: Forgiving, moody: Moody) -> None:
     moody.error = TypeError("not JSON serializable")
     with pytest.raises(TypeError, match="not JSON serializable"):
         store.put(key_of(1), {})
+
+
+def test_what_fails_after_the_store_was_left_out_is_worth_no_other_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = Forgiving(Moody(), clock=Clock())
+    store.leave_out(TimeoutError("slow"))
+    assert store.rests
+    store.leave_out(failure(ConnectionRefusedError("gone at last")))
+    assert ["the cache is left out for now, calls go on without it: slow"] == caplog.messages

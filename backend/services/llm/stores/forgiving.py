@@ -62,8 +62,9 @@ class Forgiving:
         kind = type(error.__cause__ or error).__name__
         # By kind, so that a full disk is not kept quiet by an earlier refused connection.
         with self._mutex:
-            self._rests_until = now + REST
-            due = now >= self._warned.get(kind, float("-inf")) + QUIET
+            # What was asked before it was left out may fail later, of the same cause in other words.
+            rests, self._rests_until = now < self._rests_until, now + REST
+            due = not rests and now >= self._warned.get(kind, float("-inf")) + QUIET
             if due:
                 self._warned[kind] = now
         if due:
