@@ -62,7 +62,7 @@ class Forgiving:
         kind = type(error.__cause__ or error).__name__
         # By kind, so that a full disk is not kept quiet by an earlier refused connection.
         with self._mutex:
-            # What was asked before it was left out may fail later, of the same cause in other words.
+            # What was asked before may fail later, of the same cause in other words.
             rests, self._rests_until = now < self._rests_until, now + REST
             due = not rests and now >= self._warned.get(kind, float("-inf")) + QUIET
             if due:
