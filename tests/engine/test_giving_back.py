@@ -127,6 +127,7 @@ class Scene:
                 assert (0, 0.0) == (len(limit.uses), limit.uses.flying_amount)
         assert all(each.probe is None for each in self.to.outages._outages.values())
         assert 0 == len(self.to.flights)
+        assert {None} >= {outage.probe for outage in self.to.outages._outages.values()}
         wait_for_corrections()
         assert self.day.tokens in spent
 

@@ -12,26 +12,24 @@ import pytest
 from services import llm_client
 from services.llm import forks, hang_up
 from services.llm.budget import Booking, DailyBudget, MemoryTally
-from services.llm.errors import (
-    AuthenticationError,
-    ModelNotFoundError,
-    ProviderUnavailableError,
-    RateLimitError,
-)
+from services.llm.errors import AuthenticationError, RateLimitError
 from services.llm.flights import Flights, Lead
 from services.llm.forks import ForkLock
 from services.llm.gate import Gate
 from services.llm.hang_up import Line
 from services.llm.keys import KeyRing
+from services.llm.outages import Outages
 from services.llm.quota import NEVER, Bucket, Quota, SlidingWindow, Ticket
+from services.llm.runtime.watchdog import Watchdog, Watched
 from services.llm.sdk_client import SdkClient
 from services.llm.stores import Forgiving, StoreError
 from services.llm.stores.json_log import JsonStore
 from services.llm.stores.locks import PathLock
 from services.llm.stores.memory import MemoryStore
 from services.llm.stores.sqlite import SqliteStore
+from services.llm.ttl_map import TTLMap
 from services.llm.workers import Workers
-from tests.engine.scripted import Clock, account
+from tests.engine.scripted import Clock
 from tests.guarding import Touches, is_held, watch
 from tests.wire.faces import settings
 
@@ -121,29 +119,51 @@ def workers() -> Touches:
     return touches
 
 
-class Noting(dict[Any, Any]):
-    """A dict that notes who changes it."""
-
-    def __init__(self, touches: Touches, lock: Any) -> None:
-        super().__init__()
-        self._touches, self._lock = touches, lock
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._touches.note("changed", self._lock)
-        super().__setitem__(key, value)
-
-
 def what_an_account_learns() -> Touches:
-    to, touches = account(Clock()), Touches()
-    to.outages = Noting(touches, to._learning)
-    to.learn(ProviderUnavailableError("no", status=503, retry_after=1.0), MODEL, MODEL, 0.0)
+    learnt = TTLMap[str, bool](size=1)
+    touches = watch(learnt, lambda: learnt._lock, "_entries")
+    learnt.put("one", True, 0.0, 60.0)
+    learnt.put("other", True, 0.0, 60.0)
+    assert (True, {"other": True}) == (learnt.get("other", 1.0), learnt.items(1.0))
+    learnt.drop("other")
+    learnt.clear()
+    return touches
+
+
+def outages() -> Touches:
+    all_of_them, call = Outages(), object()
+    touches = watch(all_of_them, lambda: all_of_them._lock, "_outages")
+    all_of_them.begin("m", 10.0)
+    assert 5.0 == all_of_them.wait("m", 5.0)
+    assert all_of_them.admit("m", call, 10.0)
+    assert None is not all_of_them.returned("m")
+    all_of_them.release(call)
+    all_of_them.known(10.0)
+    all_of_them.end("m", 10.0)
+    all_of_them.clear()
+    return touches
+
+
+def deadlines() -> Touches:
+    dog = Watchdog()
+    touches = watch(dog, lambda: dog._changed, "_heap", "_ended", "_thread")
+    with dog.abort_after(HANG, lambda: None):
+        dog.abort_due()
+    return touches
+
+
+def a_deadline() -> Touches:
+    watched = Watched(lambda: None)
+    touches = watch(watched, lambda: watched._lock, "has_ended")
+    watched.end()
+    watched.abort()
     return touches
 
 
 def keys() -> Touches:
     clock = Clock()
     ring = KeyRing(["one", "two"], rpm_per_key=9, max_concurrency=1, now=clock, wall=clock)
-    touches = watch(ring, lambda: ring._lock, "_organizations", "_carried", "_refused")
+    touches = watch(ring, lambda: ring._lock, "_organizations", "_carried", "_taken_out")
     lane, other = ring.lanes(MODEL)
     ticket = ring.book(lane, {"requests": 1.0}, clock.now)
     assert isinstance(ticket, Ticket)
@@ -230,6 +250,9 @@ ALONE = [
     days_bookings,
     workers,
     what_an_account_learns,
+    outages,
+    deadlines,
+    a_deadline,
     keys,
     an_sdks_client,
     a_forgiving_store,
@@ -309,13 +332,3 @@ def test_a_lock_that_holds_nobody_back_is_seen(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(ForkLock, "__exit__", lambda *_: None)
     for use in (quota, concurrency_limiter, single_flight, days_sum, days_bookings, workers, keys):
         assert use().unguarded, use.__name__
-
-
-def test_a_model_that_is_gone_is_learnt_under_the_lock() -> None:
-    to, touches = account(Clock()), Touches()
-    to.retired = Noting(touches, to._learning)
-    old = "mixtral-8x7b-32768"
-    error = ModelNotFoundError("gone", status=404, code="model_decommissioned")
-    to.learn(error, old, old, 0.0)
-    assert [] == touches.unguarded
-    assert {"changed"} == touches.seen
