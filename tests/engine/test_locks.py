@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -76,8 +77,8 @@ def single_flight() -> Touches:
     with pytest.raises(KeyboardInterrupt), first:
         raise KeyboardInterrupt
     heir = followers[0]._result()  # type: ignore[union-attr]  # followers both
-    flights._take_over(followers[1], heir)  # type: ignore[arg-type]
-    taken = followers[1]._result()  # type: ignore[union-attr]
+    flights._take_over(followers[1], heir)  # type: ignore[arg-type]  # a lead it is
+    taken = followers[1]._result()  # type: ignore[union-attr]  # a follower
     taken.land("answer")  # type: ignore[union-attr]  # the lead it is
     assert 0 == len(flights)
     return touches
@@ -146,6 +147,7 @@ def outages() -> Touches:
 
 def deadlines() -> Touches:
     dog = Watchdog()
+    dog._thread = threading.current_thread()  # as if it had one, which would outlive the test
     touches = watch(dog, lambda: dog._changed, "_heap", "_ended", "_thread")
     with dog.abort_after(HANG, lambda: None):
         dog.abort_due()
