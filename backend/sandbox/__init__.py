@@ -13,6 +13,12 @@ A fault can be asked for by the model's name, so that any client can do it, on e
     sandbox/cloudflare                           Cloudflare's 403, error 1010
     sandbox/length, unfinished, empty, null, no-choices, filtered, guarded
                                                  answers that are not whole, or none at all
+    sandbox/tool?name=...&input={...}            calls this tool, or these, separated by commas
+    sandbox/no-done, no-usage                    a stream without `[DONE]`, an answer without usage
+    sandbox/paced?every=0.05                     a stream whose frames come so many seconds apart
+    sandbox/stream-cut?frame=3, stream-reset, stream-tear, stream-end, stream-stall?seconds=60,
+    stream-damage, stream-error?code=...         a stream that breaks before this frame (from the
+                                                 end if negative) or after `pieces=n`
     sandbox/decommissioned, not-found, invalid-key, context-length, capacity, too-large
     sandbox/json-validate-failed?text=..., tool-use-failed?text=...
                                                  Groq's named errors, or what Bedrock has for them
@@ -22,10 +28,20 @@ and `retry-after=...` (sent as it is; `date:30` is an HTTP-date 30 s ahead), as 
 `sandbox/429?retry-after=2&times=1`.
 """
 
+from .answer import Answer, ToolCall
 from .durations import retry_after_date
-from .faults import Answer, Fault, Step
+from .faults import Fault, Step
 from .journal import Exchange
 from .limits import Limits
 from .server.sandbox import Sandbox
 
-__all__ = ["Answer", "Exchange", "Fault", "Limits", "Sandbox", "Step", "retry_after_date"]
+__all__ = [
+    "Answer",
+    "Exchange",
+    "Fault",
+    "Limits",
+    "Sandbox",
+    "Step",
+    "ToolCall",
+    "retry_after_date",
+]

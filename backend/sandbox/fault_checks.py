@@ -15,6 +15,7 @@ _NUMBERS: dict[str, tuple[float, float]] = {
     "drip": (0, float("inf")),
     "drip_every": (0, float("inf")),
     "cut": (0, 1),
+    "frame_every": (0, float("inf")),
     "status": (200, 599),
 }
 

@@ -1,6 +1,6 @@
-"""What a test, or a model's name, makes the sandbox do: an `Answer` to give or a `Fault` to commit.
+"""What goes wrong because a test, or a model's name, asks for it.
 
-Both are provider-neutral values: the same step gives Groq's form on Groq's wire and Bedrock's on
+A fault is a neutral value, as an answer is: it takes Groq's form on Groq's side and Bedrock's on
 Bedrock's.
 """
 
@@ -8,83 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Literal
 
+from .answer import Answer
 from .fault_checks import check_fault
+from .streams import BreakKind, StreamBreak
 
-
-class Unset(Enum):
-    """The type of `UNSET`, which means: as the sandbox would by itself."""
-
-    UNSET = "UNSET"
-
-
-UNSET = Unset.UNSET
 # Seconds, a text that is sent as it is, or what makes one of the wall clock as of the response.
 RetryAfter = str | float | Callable[[float], str]
-Part = Literal["choices", "finish_reason", "usage"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """A 200 with this content; what is left unset is composed from the request.
-
-    `finish` is `stop`, `length`, `tool`, `filter`, `guardrail` or `stop_sequence`, in the
-    provider's own word on the wire; any other text is sent as it is. `text=None` is a null
-    content, `""` an empty one. A text that is given is sent whole, whatever the request's token
-    limit. `without` names parts of the body that are left out.
-    """
-
-    text: str | Unset | None = UNSET
-    finish: str | Unset = UNSET
-    reasoning: str | Unset = UNSET
-    tool_input: object = UNSET
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_tokens: int = 0
-    model: str | None = None
-    without: frozenset[Part] = frozenset()
-
-    @classmethod
-    def says(cls, text: str) -> Answer:
-        """An answer of exactly this text."""
-        return cls(text=text)
-
-    @classmethod
-    def truncated(cls, text: str | Unset = UNSET) -> Answer:
-        """An answer that the token limit cut off."""
-        return cls(text=text, finish="length")
-
-    @classmethod
-    def empty(cls) -> Answer:
-        """An answer whose content is the empty string."""
-        return cls(text="")
-
-    @classmethod
-    def null(cls) -> Answer:
-        """An answer whose content is null."""
-        return cls(text=None)
-
-    @classmethod
-    def no_choices(cls) -> Answer:
-        """A 200 that holds no answer at all."""
-        return cls(without=frozenset({"choices"}))
-
-    @classmethod
-    def unfinished(cls) -> Answer:
-        """An answer that does not say why it ended."""
-        return cls(without=frozenset({"finish_reason"}))
-
-    @classmethod
-    def filtered(cls, text: str = "") -> Answer:
-        """An answer stopped by the provider's content filter."""
-        return cls(text=text, finish="filter")
-
-    @classmethod
-    def guarded(cls, text: str = "Blocked by a guardrail.") -> Answer:
-        """An answer replaced by a Bedrock guardrail."""
-        return cls(text=text, finish="guardrail")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +25,8 @@ class Fault:
     An error: `status` and `code` (Groq's error code or Bedrock's exception name; either is
     translated for the other wire), or a verbatim `body`. A delivery: `silence` seconds before
     the headers, then `hang_up`; `stall` seconds between headers and body; `drip` bytes every
-    `drip_every` seconds; `cut` sends that fraction of the declared body.
+    `drip_every` seconds; `cut` sends that fraction of the body. In a stream alone: `frame_every`
+    seconds between frames, and `stream_break`, whose `error` has this status, code and message.
     """
 
     status: int | None = None
@@ -111,6 +43,8 @@ class Fault:
     drip: int = 0
     drip_every: float = 0.0
     cut: float | None = None
+    frame_every: float = 0.0
+    stream_break: StreamBreak | None = None
 
     def __post_init__(self) -> None:
         """Refuse what could not be sent. Raises TypeError or ValueError, which name the field."""
@@ -128,7 +62,9 @@ class Fault:
     @property
     def is_error(self) -> bool:
         """Whether an error or a verbatim body takes the answer's place."""
-        return self.status is not None or self.code is not None or self.body is not None
+        named = self.status is not None or self.code is not None
+        # In a stream that breaks, they are those of the frame with the error.
+        return self.body is not None or (named and self.stream_break is None)
 
     @classmethod
     def error(
@@ -192,6 +128,38 @@ class Fault:
     def cut_off(cls, after: float = 0.5) -> Fault:
         """The connection closed when this fraction of the declared body was sent."""
         return cls(cut=after)
+
+    @classmethod
+    def paced(cls, every: float = 0.05, *, answer: Answer | None = None) -> Fault:
+        """A stream whose frames come `every` seconds apart."""
+        return cls(frame_every=every, answer=answer)
+
+    @classmethod
+    def in_stream(
+        cls,
+        kind: BreakKind,
+        *,
+        frame: int | None = None,
+        pieces: int | None = None,
+        seconds: float = 3600.0,
+        status: int | None = None,
+        code: str | None = None,
+        message: str | None = None,
+        answer: Answer | None = None,
+    ) -> Fault:
+        """A stream that breaks before a frame, or after so many pieces; else after the first piece.
+
+        `kind`: `cut` and `reset` end the connection, `tear` in the middle of the frame; `end` ends
+        the message as if all had been sent; `stall` is silent for `seconds`; `damage` spoils the
+        frame; `error` puts the provider's error in its place. A whole answer is not touched.
+        """
+        return cls(
+            stream_break=StreamBreak(kind, frame, pieces, seconds),
+            status=status,
+            code=code,
+            message=message,
+            answer=answer,
+        )
 
     @classmethod
     def malformed_json(cls) -> Fault:

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import itertools
 import json
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from email.utils import formatdate
 from typing import Any
 
+from .answer import Answer
 from .bedrock import provider as bedrock
-from .completion import Completion, compose
-from .faults import Answer, Fault, Step
+from .completion import Completion, ModelRequest, compose
+from .faults import Fault, Step
 from .groq import errors as groq_errors
 from .groq import provider as groq
-from .http_types import HttpRequest, HttpResponse, Provider, RefusedError, Route
+from .http_types import HttpRequest, HttpResponse, Provider, RefusedError, RequestContext, Route
 from .journal import Exchange, Journal
-from .limits import Demand, Level, Limiter, Limits, Refusal, Reservation
+from .limits import Demand, Refusal
 from .model_names import is_scripted
 from .provider_api import ProviderApi
+from .quota import Booking, LimitsSetting, Quota
 from .schema.example import UnsatisfiableError
 from .script import Script
+from .streams import broken_frames
 
 DEFAULT_ORGANISATION = "org_00000000000000000000sandbox"
 _SECRET_HEADERS = frozenset(
     {"authorization", "x-api-key", "cookie", "proxy-authorization", "x-amz-security-token"}
 )
-LimitsSetting = Limits | Mapping[str, Limits] | None
-
 
 PROVIDERS: dict[Provider, ProviderApi] = {"groq": groq, "bedrock": bedrock}
 
@@ -41,7 +41,7 @@ class Handled:
     number: int
     response: HttpResponse
     fault: Fault
-    reservation: Reservation | None = None
+    booking: Booking | None = None
     completion: Completion | None = None
 
 
@@ -51,13 +51,22 @@ class _ModelCall:
 
     provider: ProviderApi
     route: Route
+    context: RequestContext
     model: str
     organisation: str
     body: Any
+    arrived_at: float
+
+    def error(self, fault: Fault) -> HttpResponse:
+        """The response of an error, or of a verbatim body."""
+        if fault.body is not None:
+            headers = {"content-type": "application/json"}
+            return HttpResponse(fault.status or 200, fault.body, headers)
+        return self.provider.error_response(fault, self.model, self.organisation)
 
 
 class Handler:
-    """The provider's state; called by the server's thread, save for `limits` and `clear`."""
+    """The provider's state; called by the server's thread, save for its settings and `clear`."""
 
     def __init__(
         self,
@@ -66,36 +75,22 @@ class Handler:
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         today: date,
+        journal_size: int = 10_000,
     ) -> None:
-        self.journal = Journal()
+        self.journal = Journal(journal_size)
         self.script = Script()
-        self._keys = keys
+        self.quota = Quota(limits)
+        self.keys = keys
+        self.today = today
         self._clock = clock
         self._wall_clock = wall_clock
-        self._today = today
-        self._lock = threading.Lock()  # guards the limits and their buckets
-        self._limits = limits
-        self._limiter = Limiter()
         self._numbers = itertools.count(1)
 
-    @property
-    def limits(self) -> LimitsSetting:
-        """The limits in force: one for all models, or by model id."""
-        return self._limits
-
-    @limits.setter
-    def limits(self, limits: LimitsSetting) -> None:
-        with self._lock:
-            self._limits = limits
-            # What was used counted against other amounts.
-            self._limiter.clear()
-
     def clear(self) -> None:
-        """Forget exchanges, scripted steps and what was used of the limits."""
+        """Forget exchanges, scripted steps, fault counts, and what was used of the limits."""
         self.journal.clear()
         self.script.clear()
-        with self._lock:
-            self._limiter.clear()
+        self.quota.clear()
 
     def receive(self, http_request: HttpRequest, connection: int) -> Handled:
         """Decide the response to a request that has arrived in full."""
@@ -108,7 +103,7 @@ class Handler:
         self.journal.add(handled.number, exchange)
         try:
             call = self._admitted(http_request, route, provider, exchange)
-            self._decide(handled, call)
+            self._decide(handled, call, http_request)
         except RefusedError as refused:
             handled.response = refused.response
         handled.response = self._signed(handled, provider)
@@ -119,10 +114,9 @@ class Handler:
         # Before the first byte is written: whoever has the answer finds the books in order.
         now = self._clock()
         done = handled.completion
-        if handled.reservation is not None and done is not None:
+        if handled.booking is not None and done is not None:
             used = Demand(done.input_tokens - done.cached_tokens, done.output_tokens)
-            with self._lock:
-                self._limiter.settle(handled.reservation, used, now)
+            self.quota.settle(handled.booking, used, now)
         if status is not None:
             counted = (
                 {"input_tokens": done.input_tokens, "output_tokens": done.output_tokens}
@@ -130,6 +124,11 @@ class Handler:
                 else {}
             )
             self.journal.amend(handled.number, status=status, answered_at=now, **counted)
+
+    def ended(self, handled: Handled, frames_sent: int) -> None:
+        """Note how much of a stream went out, whole or not."""
+        if handled.response.frames:
+            self.journal.amend(handled.number, frames_sent=frames_sent)
 
     def _exchange(
         self, http_request: HttpRequest, route: Route | None, provider: ProviderApi, connection: int
@@ -155,8 +154,8 @@ class Handler:
 
     def _organisation(self, key: str | None) -> str | None:
         # Without a table any key will do, but for those that ask to be refused.
-        if self._keys is not None:
-            return self._keys.get(key or "")
+        if self.keys is not None:
+            return self.keys.get(key or "")
         return DEFAULT_ORGANISATION if key and not key.lower().startswith("invalid") else None
 
     def _admitted(
@@ -166,19 +165,29 @@ class Handler:
         provider: ProviderApi,
         exchange: Exchange,
     ) -> _ModelCall:
-        """The request, if it is one to a model by a known key; else raises RefusedError."""
+        """The request, if it has an address and a known key; else raises RefusedError."""
         # The services check in this order too: the address, the caller, then what is asked.
-        if route is None or (http_request.method == "GET") != (route.operation == "models"):
+        if route is None or (http_request.method == "GET") != (route.method == "GET"):
             raise RefusedError(groq_errors.unknown_url(http_request.method, http_request.path))
         if exchange.organisation is None:
             raise RefusedError(provider.unauthorised(provider.credential(http_request)))
-        if route.operation == "models":
-            raise RefusedError(groq.models_response(self._today, route.model))
+        model = exchange.model or ""
+        context = RequestContext(self.today, is_scripted(model), provider.region(http_request))
         return _ModelCall(
-            provider, route, exchange.model or "", exchange.organisation, exchange.body
+            provider,
+            route,
+            context,
+            model,
+            exchange.organisation,
+            exchange.body,
+            exchange.arrived_at,
         )
 
-    def _decide(self, handled: Handled, call: _ModelCall) -> None:
+    def _decide(self, handled: Handled, call: _ModelCall, http_request: HttpRequest) -> None:
+        direct = call.provider.direct_response(call.route, http_request, call.body, call.context)
+        if direct is not None:
+            handled.response = direct
+            return
         step = self._step(call)
         self.journal.amend(handled.number, step=step)
         if isinstance(step, Fault):
@@ -186,70 +195,58 @@ class Handler:
             # An error that is asked for comes from the provider's side: it is not charged, and it
             # comes whatever the request looks like.
             if step.is_error:
-                handled.response = self._error(step, call)
+                handled.response = call.error(step)
                 return
             step = step.answer
         self._serve(handled, call, step or Answer())
 
     def _step(self, call: _ModelCall) -> Step | None:
         try:
-            return self.script.take(call.model)
+            return self.script.take(call.model, call.body)
         except ValueError as error:
-            fault = Fault.error(400, str(error))
-            raise RefusedError(
-                call.provider.error_response(fault, call.model, call.organisation)
-            ) from error
-
-    def _error(self, fault: Fault, call: _ModelCall) -> HttpResponse:
-        if fault.body is not None:
-            return HttpResponse(
-                fault.status or 200, fault.body, {"content-type": "application/json"}
-            )
-        return call.provider.error_response(fault, call.model, call.organisation)
+            raise RefusedError(call.error(Fault.error(400, str(error)))) from error
 
     def _serve(self, handled: Handled, call: _ModelCall, answer: Answer) -> None:
         """Answer, if the request is valid and fits its limits; raises RefusedError where not."""
-        provider = call.provider
-        request = provider.read_request(
-            call.route, call.body, today=self._today, scripted=is_scripted(call.model)
-        )
+        provider, now = call.provider, self._wall_clock()
+        request = provider.read_request(call.route, call.body, call.context)
+        if request.context is not None and provider.context_tokens(request) > request.context:
+            raise RefusedError(call.error(Fault.context_length()))
         # Composed before it is admitted, so that a request refused for its schema uses no quota.
         try:
-            done = compose(request, answer)
+            done = provider.finished(compose(request, answer), request)
         except UnsatisfiableError as error:
             fault = Fault.error(400, f"invalid JSON schema: {error}")
-            raise RefusedError(
-                provider.error_response(fault, call.model, call.organisation)
-            ) from error
-        levels = self._reserve(
-            handled, call, Demand(request.input_tokens, provider.reserved_output(request))
-        )
-        handled.completion = done
-        now = self._wall_clock()
+            raise RefusedError(call.error(fault)) from error
+        limit_headers = self._book(handled, call, request)
+        done = handled.completion = self._with_prompt_cache(done, call, request)
         response = provider.completion_response(
-            call.route, done, call.body, number=handled.number, now=now
+            call.route, done, request, call.body, number=handled.number, now=now
         )
-        handled.response = replace(
-            response, headers={**response.headers, **provider.limit_headers(levels)}
-        )
+        response = replace(response, headers={**response.headers, **limit_headers})
+        handled.response = _broken(response, handled.fault, call)
 
-    def _reserve(self, handled: Handled, call: _ModelCall, demand: Demand) -> dict[str, Level]:
-        limits = self._limits_of(call.model)
-        if limits is None:
-            return {}
-        now, key = self._clock(), (call.organisation, call.model)
-        with self._lock:
-            outcome = self._limiter.reserve(key, limits, demand, now)
-            # Recorded headers show the level just after admission, not the settled one.
-            levels = self._limiter.levels(key, limits, now)
-        if isinstance(outcome, Refusal):
-            raise RefusedError(call.provider.throttled(outcome, call.model, call.organisation))
-        handled.reservation = outcome
-        return levels
+    def _book(self, handled: Handled, call: _ModelCall, request: ModelRequest) -> dict[str, str]:
+        """Book the request; the headers that tell of its limits. Raises RefusedError."""
+        now = call.arrived_at
+        demand = Demand(request.input_tokens, call.provider.reserved_output(request))
+        booking = self.quota.book(call.organisation, call.model, demand, now)
+        if isinstance(booking, Refusal):
+            raise RefusedError(call.provider.throttled(booking, call.model, call.organisation))
+        handled.booking = booking
+        # Recorded headers show the level just after admission, not the settled one.
+        return call.provider.limit_headers(self.quota.levels(booking, now))
 
-    def _limits_of(self, model: str) -> Limits | None:
-        limits = self._limits
-        return limits.get(model) if isinstance(limits, Mapping) else limits
+    def _with_prompt_cache(
+        self, done: Completion, call: _ModelCall, request: ModelRequest
+    ) -> Completion:
+        account = (call.organisation, call.model)
+        use = self.quota.use_prompt_cache(account, request.cache_points, call.arrived_at)
+        kept = use.read + use.written
+        # What a test prescribes is the test's business.
+        if done.cached_tokens or done.cache_write_tokens or done.input_tokens < kept:
+            return done
+        return replace(done, cached_tokens=use.read, cache_write_tokens=use.written)
 
     def _signed(self, handled: Handled, provider: ProviderApi) -> HttpResponse:
         """The response with the headers that every response has and those that the fault adds."""
@@ -264,6 +261,19 @@ class Handler:
             headers["retry-after"] = retry_after
         headers |= {name.lower(): value for name, value in handled.fault.headers.items()}
         return replace(handled.response, headers=headers)
+
+
+def _broken(response: HttpResponse, fault: Fault, call: _ModelCall) -> HttpResponse:
+    """A streamed response as its fault leaves it; a break of the connection comes on delivery."""
+    if fault.stream_break is None or not response.frames:
+        return response
+    frames = broken_frames(
+        response.frames,
+        fault.stream_break,
+        damaged=call.provider.damaged_frame,
+        error=lambda: call.provider.error_frame(fault, call.model, call.organisation),
+    )
+    return replace(response, frames=frames)
 
 
 def _json_or_text(body: bytes) -> Any:

@@ -7,7 +7,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Literal
+
+from .streams import Frame
 
 Provider = Literal["groq", "bedrock"]
 
@@ -29,15 +32,26 @@ class Route:
     provider: Provider
     operation: str
     model: str | None = None
+    method: str = "POST"
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """What a request depends on beside itself; `scripted` models can do everything."""
+
+    today: date
+    scripted: bool = False
+    region: str | None = None
 
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """A whole HTTP response, before any fault in its delivery."""
+    """A whole HTTP response, before any fault in its delivery; a streamed one has frames."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    frames: tuple[Frame, ...] = ()
 
 
 class RefusedError(Exception):

@@ -1,4 +1,4 @@
-"""The record of every request the sandbox saw."""
+"""The record of the newest requests that the sandbox saw."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Exchange:
 
     `status` and `answered_at` are None while the request is held and, for good, if the
     connection ended before a status was sent. `headers` are the request's, without credentials.
-    `connection` counts connections from 1.
+    `connection` counts connections from 1. `frames_sent` are those of a stream that went out.
     """
 
     provider: Provider | None
@@ -34,19 +34,27 @@ class Exchange:
     answered_at: float | None = None
     input_tokens: int = 0
     output_tokens: int = 0
+    frames_sent: int = 0
 
 
 class Journal:
-    """Exchanges by number, in order of arrival; may be used from any thread."""
+    """The newest exchanges by number, in order of arrival; may be used from any thread."""
 
-    def __init__(self) -> None:
-        self._arrived = threading.Condition()  # guards the dict
+    def __init__(self, size: int = 10_000) -> None:
+        if size < 1:
+            raise ValueError(f"journal_size={size}: must be at least 1")
+        self._arrived = threading.Condition()  # guards the two below
         self._exchanges: dict[int, Exchange] = {}
+        self._count = 0  # of all that arrived since the last clear()
+        self._size = size
 
     def add(self, number: int, exchange: Exchange) -> None:
         """Record an arrival."""
         with self._arrived:
             self._exchanges[number] = exchange
+            self._count += 1
+            while len(self._exchanges) > self._size:
+                del self._exchanges[next(iter(self._exchanges))]
             self._arrived.notify_all()
 
     def amend(self, number: int, **changes: Any) -> None:
@@ -61,6 +69,17 @@ class Journal:
         with self._arrived:
             return self._exchanges.get(number)
 
+    @property
+    def count(self) -> int:
+        """How many requests arrived since the last clear(), also those that were dropped."""
+        with self._arrived:
+            return self._count
+
+    def numbered(self) -> list[tuple[int, Exchange]]:
+        """The record as it is now, with the number of each request."""
+        with self._arrived:
+            return list(self._exchanges.items())
+
     def snapshot(self) -> list[Exchange]:
         """A copy of the record as it is now."""
         with self._arrived:
@@ -70,12 +89,13 @@ class Journal:
         """Forget every exchange."""
         with self._arrived:
             self._exchanges.clear()
+            self._count = 0
 
     def wait_for(self, count: int, timeout: float) -> list[Exchange]:
         """Block until `count` requests have arrived; TimeoutError after `timeout` seconds."""
         with self._arrived:
-            if not self._arrived.wait_for(lambda: len(self._exchanges) >= count, timeout):
+            if not self._arrived.wait_for(lambda: self._count >= count, timeout):
                 raise TimeoutError(
-                    f"{len(self._exchanges)} of {count} requests arrived within {timeout:g} s"
+                    f"{self._count} of {count} requests arrived within {timeout:g} s"
                 )
             return list(self._exchanges.values())

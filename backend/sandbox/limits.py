@@ -156,6 +156,10 @@ class Limiter:
         if refusals:
             # The longest wait is enough for all of them; which one the services name is not known.
             return max(refusals, key=lambda refusal: (refusal.too_large, refusal.wait))
+        return self.charge(key, limits, demand, now)
+
+    def charge(self, key: Hashable, limits: Limits, demand: Demand, now: float) -> Reservation:
+        """Count the request under its limits, whether it fits or not."""
         for limit in limits.enforced():
             self._add(key, limit, demand.of(limit.unit), now)
         return Reservation(key, limits, demand)

@@ -1,18 +1,15 @@
-"""Reads what the answer needs out of message lists, and a JSON Schema out of text."""
+"""Reads what the answer needs out of message lists."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
-from .completion import MEDIA_TOKENS, ModelRequest, tokens
-
-_MAX_CANDIDATES = 50  # opening braces tried as the start of a schema
-_TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
-_SCHEMA_KEYWORDS = frozenset(
-    {"properties", "$ref", "anyOf", "oneOf", "allOf", "$defs", "definitions"}
-)
+from .block_tokens import block_tokens, member
+from .completion import CachePoint, ModelRequest, tokens
+from .schema.in_text import schema_in
 
 
 def conversation(
@@ -26,60 +23,71 @@ def conversation(
     """The request of a conversation; `extra` costs tokens too, `more` are further members."""
     contents = [system, *(message.get("content") for message in messages)]
     texts = [text for content in contents for text in texts_of(content)]
-    said = [texts_of(m.get("content")) for m in messages if m["role"] == "user"]
+    user = [texts_of(m.get("content")) for m in messages if m["role"] == "user"]
+    asked = [said for said in user if said]
+    meter = _Meter(extra)
+    for content, message in zip(contents, [{}, *messages], strict=True):
+        meter.add(content, message.get("tool_calls"))
     return ModelRequest(
-        prompt=" ".join(said[-1]) if said else "",
-        input_tokens=sum(map(content_tokens, contents))
-        + (tokens(json.dumps(extra)) if extra else 0),
+        prompt=" ".join(asked[-1]) if asked else "",
+        input_tokens=meter.tokens,
         schema=schema_in(texts) if schema is None else schema,
         schema_binds=schema is not None,
+        cache_points=tuple(meter.points),
         **more,
     )
+
+
+class _Meter:
+    """Counts a prompt's tokens from its start, and notes where it may be kept."""
+
+    def __init__(self, extra: Any) -> None:
+        self.tokens = tokens(json.dumps(extra)) if extra else 0
+        self.points: list[CachePoint] = []
+        self._digest = hashlib.sha256(json.dumps(extra).encode())
+        if extra and ('"cachePoint"' in (text := json.dumps(extra)) or '"cache_control"' in text):
+            self._mark({})
+
+    def add(self, content: Any, tool_calls: Any = None) -> None:
+        """Count a message's content and its tool calls."""
+        for block in [content] if isinstance(content, str) else content or ():
+            # The mark itself is no part of what is kept, so that it may move on with the talk.
+            point = block.get("cachePoint") if isinstance(block, dict) else None
+            if isinstance(point, dict):
+                self._mark(point)
+                continue
+            mark = block.get("cache_control") if isinstance(block, dict) else None
+            self.tokens += tokens(block) if isinstance(block, str) else block_tokens(block)
+            kept = {**block, "cache_control": None} if mark and isinstance(block, dict) else block
+            self._digest.update(json.dumps(kept, sort_keys=True).encode())
+            if isinstance(mark, dict):
+                self._mark(mark)
+        for call in tool_calls or ():
+            function = member(call, "function")
+            self.tokens += sum(tokens(str(function.get(key, ""))) for key in ("name", "arguments"))
+
+    def _mark(self, point: Mapping[str, Any]) -> None:
+        seconds = 3_600.0 if point.get("ttl") == "1h" else 300.0
+        self.points.append(CachePoint(self._digest.copy().hexdigest(), self.tokens, seconds))
 
 
 def texts_of(content: Any) -> list[str]:
     """The texts in a message's content: a string, or a list of parts with a `text`."""
     if isinstance(content, str):
         return [content]
-    return [part["text"] for part in content or () if "text" in part]
+    return [part["text"] for part in content or () if isinstance(part.get("text"), str)]
 
 
-def content_tokens(content: Any) -> int:
-    """The estimated tokens of a message's content; any part without a text counts as media."""
-    media = 0 if isinstance(content, str) else sum("text" not in part for part in content or ())
-    return sum(map(tokens, texts_of(content))) + media * MEDIA_TOKENS
-
-
-def schema_in(texts: Iterable[str]) -> Any:
-    """The first JSON object in the texts that reads as a JSON Schema, or None."""
-    decoder = json.JSONDecoder()
-    for text in texts:
-        # Each try starts past what parsed, and tries are few: linear in a text full of braces.
-        start = text.find("{")
-        for _ in range(_MAX_CANDIDATES):
-            if start < 0:
-                break
-            try:
-                value, end = decoder.raw_decode(text, start)
-            except (
-                ValueError,
-                RecursionError,
-            ):  # not JSON from here on, or nested past all sense: try the next brace
-                end = start + 1
-            else:
-                if _reads_as_schema(value):
-                    return value
-            start = text.find("{", end)
-    return None
-
-
-def _reads_as_schema(value: dict[str, Any]) -> bool:
-    # Stricter for objects, since {"type": "object"} alone may be anything that a prompt quotes.
-    kind = value.get("type")
-    if isinstance(kind, str) and kind in _TYPES:
-        return (
-            kind != "object"
-            or bool(_SCHEMA_KEYWORDS & value.keys())
-            or "additionalProperties" in value
-        )
-    return any(isinstance(value.get(key), (dict, list)) for key in _SCHEMA_KEYWORDS)
+def result_text(content: Any) -> str:
+    """The text of a tool's result: its texts, and whatever else it holds as JSON."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return " ".join(
+        part["text"]
+        if isinstance(part, dict) and isinstance(part.get("text"), str)
+        else json.dumps(part["json"])
+        if isinstance(part, dict) and "json" in part
+        else "[media]"
+        for part in parts
+    )

@@ -6,12 +6,17 @@ name.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import get_args
 from urllib.parse import parse_qsl
 
+from .answer import UNSET, Answer, ToolCall
 from .durations import retry_after_date
-from .faults import UNSET, Answer, Fault, RetryAfter, Step
+from .faults import Fault, RetryAfter, Step
+from .streams import BreakKind
 
 PREFIX = "sandbox/"
 Options = dict[str, str]
@@ -20,6 +25,29 @@ _Builder = Callable[[Options], Step]
 
 def _number(options: Options, name: str, default: float) -> float:
     return float(options.pop(name, default))
+
+
+def _whole(options: Options, name: str) -> int | None:
+    return int(options.pop(name)) if name in options else None
+
+
+def _break(kind: BreakKind, options: Options) -> Fault:
+    return Fault.in_stream(
+        kind,
+        frame=_whole(options, "frame"),
+        pieces=_whole(options, "pieces"),
+        seconds=_number(options, "seconds", 3600),
+        status=_whole(options, "status"),
+        code=options.pop("code", None),
+        message=options.pop("message", None),
+        answer=Answer(text=options.pop("text")) if "text" in options else None,
+    )
+
+
+def _tool(options: Options) -> Answer:
+    given = json.loads(options.pop("input")) if "input" in options else UNSET
+    names = options.pop("name", "").split(",")
+    return Answer(tool_calls=tuple(ToolCall(name, given) for name in names))
 
 
 _BUILDERS: dict[str, _Builder] = {
@@ -32,6 +60,11 @@ _BUILDERS: dict[str, _Builder] = {
     "unfinished": lambda o: Answer.unfinished(),
     "filtered": lambda o: Answer.filtered(o.pop("text", "")),
     "guarded": lambda o: Answer.guarded(),
+    "tool": _tool,
+    "no-done": lambda o: Answer(without=frozenset({"done"})),
+    "no-usage": lambda o: Answer(without=frozenset({"usage"})),
+    "paced": lambda o: Fault.paced(_number(o, "every", 0.05)),
+    **{f"stream-{kind}": partial(_break, kind) for kind in get_args(BreakKind)},
     "reset": lambda o: Fault.reset(),
     "close": lambda o: Fault.close(),
     "silence": lambda o: Fault.silent(_number(o, "seconds", 3600)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Literal
 
-Shape = Literal["groq chat", "converse", "claude", "prompt"]
+Shape = Literal["groq chat", "converse", "claude", "prompt", "chat", "titan", "cohere"]
 
 
 def _object(required: str = "", **properties: Any) -> dict[str, Any]:
@@ -47,6 +47,8 @@ _SHAPES: dict[Shape, Any] = {
         tool_choice=_or_null(_STRING, _object(function=_object(name=_STRING))),
         stop=_or_null({"type": "string", "minLength": 1}, _STOPS),
         stream=_or_null({"type": "boolean"}),
+        stream_options=_or_null(_object(include_usage=_or_null({"type": "boolean"}))),
+        parallel_tool_calls=_or_null({"type": "boolean"}),
         include_reasoning=_or_null({"type": "boolean"}),
         **{
             name: _or_null(_STRING)
@@ -74,11 +76,14 @@ _SHAPES: dict[Shape, Any] = {
             ),
             toolChoice=_object(tool=_object("name", name=_STRING)),
         ),
+        additionalModelRequestFields=_ANY_OBJECT,
+        guardrailConfig=_ANY_OBJECT,
         outputConfig=_object(
+            effort=_STRING,
             textFormat=_object(
                 "type structure",
                 structure=_object("jsonSchema", jsonSchema=_object("schema", schema=_STRING)),
-            )
+            ),
         ),
     ),
     "claude": _object(
@@ -93,12 +98,42 @@ _SHAPES: dict[Shape, Any] = {
         stop_sequences=_STOPS,
         tools=_list(_object("name", name=_STRING, input_schema=_ANY_OBJECT)),
         tool_choice=_object("type", type=_STRING, name=_STRING),
-        output_config=_object(format=_object("type schema", type=_STRING)),
+        output_config=_object(effort=_STRING, format=_object("type schema", type=_STRING)),
+    ),
+    "chat": _object(
+        messages=_list(
+            _object("role", role=_STRING, content=_or_null(_STRING, _TYPED_PARTS)),
+            least=1,
+        ),
+        tools=_list(_object(function=_object("name", name=_STRING))),
+        stop=_or_null(_STRING, _STOPS),
+        temperature=_or_null(_NUMBER),
+        top_p=_or_null(_NUMBER),
+        max_tokens=_or_null(_INTEGER),
+        max_completion_tokens=_or_null(_INTEGER),
+    ),
+    "titan": _object(
+        inputText={"type": "string", "minLength": 1},
+        textGenerationConfig=_object(
+            maxTokenCount=_INTEGER, temperature=_NUMBER, topP=_NUMBER, stopSequences=_STOPS
+        ),
+    ),
+    "cohere": _object(
+        message={"type": "string", "minLength": 1},
+        prompt={"type": "string", "minLength": 1},
+        max_tokens=_INTEGER,
+        temperature=_NUMBER,
+        p=_NUMBER,
+        k=_NUMBER,
+        stop_sequences=_STOPS,
+        chat_history=_list(_object(role=_STRING, message=_STRING)),
     ),
     "prompt": _object(
         prompt={"type": "string", "minLength": 1},
         max_gen_len=_INTEGER,
         max_tokens=_INTEGER,
+        max_tokens_to_sample=_INTEGER,
+        stop_sequences=_STOPS,
         temperature=_NUMBER,
         top_p=_NUMBER,
         stop=_STOPS,

@@ -74,13 +74,13 @@ def test_a_model_behind_profiles_needs_one(bedrock_client: Any, model: str) -> N
 @pytest.mark.parametrize(
     "model",
     [
-        "eu.anthropic.claude-opus-4-5-20251101-v1:0",
-        "global.anthropic.claude-haiku-5-5",
+        "us.anthropic.claude-opus-4-5-20251101-v1:0",
+        "global.anthropic.claude-haiku-4-5-20251001-v1:0",
         "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-5",
         "us.meta.llama4-scout-17b-instruct-v1:0",
         "mistral.mistral-large-3-675b-instruct",
         "amazon.nova-lite-v1:0",
-        "openai.gpt-oss-120b-1:0",
+        "qwen.qwen3-32b-v1:0",
     ],
 )
 def test_living_models_and_profiles_answer(bedrock_client: Any, model: str) -> None:
@@ -92,14 +92,44 @@ def test_model_ids_need_not_be_percent_encoded(sandbox: Sandbox) -> None:
     assert 200 == post(sandbox, f"/model/{OPUS_3}/invoke", claude()).status_code
 
 
-def test_what_is_not_spoken_yet_says_so(bedrock_client: Any) -> None:
-    status, _, text = error_of(
-        lambda: bedrock_client.converse_stream(modelId=SONNET, messages=said())
+@pytest.mark.parametrize("model", ["global.anthropic.claude-haiku-5-5", "openai.gpt-oss-120b-1:0"])
+def test_some_models_think_unasked(bedrock_client: Any, model: str) -> None:
+    reply = bedrock_client.converse(modelId=model, messages=said())
+    thought, text = reply["output"]["message"]["content"]
+    assert "Echo the prompt." == thought["reasoningContent"]["reasoningText"]["text"]
+    assert {"text": "Sandbox: hello"} == text
+
+
+def test_an_operation_that_there_is_not_is_answered_as_recorded(sandbox: Sandbox) -> None:
+    reply = post(sandbox, f"/model/{SONNET}/dance", {})
+    assert 200 == reply.status_code
+    assert reply.json()["Output"]["__type"].endswith("UnknownOperationException")
+
+
+@pytest.mark.parametrize(
+    ("region", "model", "served"),
+    [
+        ("us-east-1", "eu.anthropic.claude-sonnet-4-6", False),
+        ("eu-west-1", "us.anthropic.claude-sonnet-4-6", False),
+        ("eu-west-1", "eu.anthropic.claude-sonnet-4-6", True),
+        ("ap-northeast-1", "jp.anthropic.claude-sonnet-4-6", True),
+        ("eu-west-1", "global.anthropic.claude-sonnet-4-6", True),
+        ("eu-west-1", "mistral.mistral-large-3-675b-instruct", True),
+    ],
+)
+def test_a_profile_is_called_from_its_own_regions(
+    sandbox: Sandbox, region: str, model: str, served: bool
+) -> None:
+    scope = f"Credential=AKIA/20261122/{region}/bedrock/aws4_request"
+    reply = httpx.post(
+        f"{sandbox.url}/model/{model}/converse",
+        json={"messages": said()},
+        headers={"authorization": f"AWS4-HMAC-SHA256 {scope}, Signature=0"},
+        trust_env=False,
     )
-    assert (
-        400,
-        "The sandbox does not speak converse-stream yet: use converse or invoke.",
-    ) == (status, text)
+    assert (200 if served else 400) == reply.status_code
+    if not served:
+        assert {"message": "The provided model identifier is invalid."} == reply.json()
 
 
 def test_unknown_credentials_are_unrecognised(

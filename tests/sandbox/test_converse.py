@@ -68,12 +68,6 @@ def test_a_forced_tool_is_used_with_input_that_fits(bedrock_client: Any, choice:
     assert jsonschema_rs.is_valid(SCHEMA, use["input"])
 
 
-def test_a_tool_that_is_not_forced_is_not_used(bedrock_client: Any) -> None:
-    config = {"tools": [{"toolSpec": SPEC}], "toolChoice": {"auto": {}}}
-    reply = bedrock_client.converse(modelId=SONNET, messages=said(), toolConfig=config)
-    assert [{"text": "Sandbox: hello"}] == reply["output"]["message"]["content"]
-
-
 def test_a_text_format_is_satisfied(bedrock_client: Any) -> None:
     reply = bedrock_client.converse(
         modelId=SONNET, messages=said(), outputConfig=text_format(SCHEMA)

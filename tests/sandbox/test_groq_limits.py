@@ -50,9 +50,17 @@ def test_headers_tell_of_requests_per_day_and_tokens_per_minute() -> None:
         "x-ratelimit-remaining-requests": "999",
         "x-ratelimit-reset-requests": "1m26.4s",
         "x-ratelimit-limit-tokens": "8000",
-        "x-ratelimit-remaining-tokens": "7900",
-        "x-ratelimit-reset-tokens": "750ms",
+        # Recorded: what is only reserved for the answer is not counted here.
+        "x-ratelimit-remaining-tokens": "7998",
+        "x-ratelimit-reset-tokens": "15ms",
     }
+
+
+def test_the_headers_are_there_where_no_limit_is_enforced() -> None:
+    with Sandbox(clock=Clock()) as sandbox:
+        first, second = (post(sandbox, hello()).headers for _ in range(2))
+    shown = [int(headers["x-ratelimit-remaining-requests"]) for headers in (first, second)]
+    assert (999_999_999, 999_999_998) == tuple(shown)
 
 
 def test_declared_tokens_are_reserved_and_given_back() -> None:

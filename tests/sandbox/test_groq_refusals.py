@@ -38,7 +38,10 @@ IMAGE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url":
         ({"max_completion_tokens": 65_537}, "'max_completion_tokens' : number must be between 1"),
         ({"logprobs": True}, "`logprobs` is not supported with this model"),
         ({"top_k": 5}, "property 'top_k' is unsupported"),
-        ({"stream": True}, "the sandbox does not stream yet"),
+        (
+            {"stream": True, "response_format": json_schema(SCHEMA)},
+            "cannot be combined with streaming",
+        ),
         ({"reasoning_effort": "none"}, "`reasoning_effort` must be one of `low`, `medium`, `high`"),
         ({"reasoning_format": "raw", "include_reasoning": True}, "cannot specify both"),
         ({"reasoning_format": "raw", "tools": [{"type": "mcp"}]}, "`raw` is not supported"),

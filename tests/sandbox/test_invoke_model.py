@@ -131,7 +131,7 @@ def test_claude_keeps_an_output_format_in_invoke_model(bedrock_client: Any) -> N
             {"prompt": "x", "max_tokens": 8_192},
             "#/max_tokens: 8192 is not less or equal to 4096",
         ),
-        ("amazon.nova-pro-v1:0", {}, "use Converse for this model"),
+        ("amazon.nova-pro-v1:0", {}, "A conversation must start with a user message."),
     ],
 )
 def test_a_bad_body_is_a_malformed_input_request(

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from sandbox import Answer, Fault, Step
-from sandbox.faults import UNSET
+from sandbox.answer import UNSET
 from sandbox.model_names import step_named
-from sandbox.script import Script
+from sandbox.script import Match, Script
 
 NAMES: dict[str, Step] = {
     "sandbox/ok": Answer(),
@@ -82,7 +82,7 @@ def test_times_limits_how_often_a_name_fails() -> None:
 def test_the_queue_comes_before_the_name_and_keeps_its_order() -> None:
     script = Script()
     script.add((Fault.error(500), None), None)
-    script.add((Answer.empty(),), "special")
+    script.add((Answer.empty(),), Match(model="special"))
     taken = [script.take(model) for model in ("special", "sandbox/503", "sandbox/503", "special")]
     assert [Fault.error(500), None, Fault.error(503), Answer.empty()] == taken
 

@@ -20,7 +20,7 @@ ALIVE = [
 ]
 CONVERSED = [
     "us.anthropic.claude-sonnet-4-6",
-    "eu.anthropic.claude-haiku-4-5-20251001-v1:0",
+    "us.anthropic.claude-haiku-4-5-20251001-v1:0",
     "global.anthropic.claude-opus-4-6-v1",
     "us.meta.llama3-3-70b-instruct-v1:0",
     "us.meta.llama4-scout-17b-instruct-v1:0",

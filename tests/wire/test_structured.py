@@ -25,7 +25,7 @@ FORMS = [
     ("groq", "sandbox/ok", "tool"),
     ("groq", "meta-llama/llama-prompt-guard-2-86m", "prompt"),
     ("bedrock", "us.anthropic.claude-sonnet-4-6", "textFormat"),
-    ("bedrock", "eu.anthropic.claude-haiku-4-5-20251001-v1:0", "textFormat"),
+    ("bedrock", "us.anthropic.claude-haiku-4-5-20251001-v1:0", "textFormat"),
     ("bedrock", "us.anthropic.claude-sonnet-5-5", "textFormat"),
     ("bedrock", "amazon.nova-lite-v1:0", "tool"),
     ("bedrock", "us.meta.llama3-3-70b-instruct-v1:0", "prompt"),

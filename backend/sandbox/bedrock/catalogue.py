@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-Family = Literal["claude", "llama", "mistral", "other"]
+# The form of the body that InvokeModel takes; `chat` is that of OpenAI's chat completions.
+Family = Literal["claude", "llama", "mistral", "nova", "titan", "cohere", "deepseek", "chat"]
 REGION_PREFIX = re.compile(r"^(?:us|us-gov|eu|jp|au|ca|apac|global)\.")
 _ARN = re.compile(
     r"^arn:aws[\w-]*:bedrock:[\w-]*:\d*:(?:foundation-model|inference-profile)/(?P<id>.+)$"
@@ -22,6 +23,7 @@ class BedrockModel:
     id: str
     family: Family
     max_output: int = 65_536
+    context: int = 131_072
     profile_only: bool = False
     end_of_life: date | None = None
     tools: bool = True
@@ -29,6 +31,7 @@ class BedrockModel:
     refuses_temperature: bool = False
     one_sampling_parameter: bool = False
     refuses_prefill: bool = False
+    thinks: bool = False  # without being asked to
 
 
 # Claude 3 Opus has no date: none was found in the sources. Llama 3 is in no list of retired models.
@@ -44,6 +47,7 @@ _CLAUDE_EOL = {
     "anthropic.claude-sonnet-4-20250514-v1:0": date(2026, 10, 14),
     "anthropic.claude-opus-4-1-20250805-v1:0": date(2027, 1, 8),
 }
+_CLAUDE_100K = ("anthropic.claude-v2", "anthropic.claude-instant-v1")
 _LLAMA_EOL = {
     "meta.llama3-1-405b-instruct-v1:0": date(2026, 7, 7),
     "meta.llama3-2-1b-instruct-v1:0": date(2026, 7, 7),
@@ -60,8 +64,14 @@ _CLAUDE = re.compile(
     r"anthropic\.claude-(?:[a-z]+-(?P<major>\d+)(?:-(?P<minor>\d)(?!\d))?|(?:3|v2|instant))"
 )
 _LLAMA = re.compile(r"meta\.llama(?P<major>\d+)(?:-(?P<minor>\d))?-")
-_OTHERS = re.compile(
-    r"(?:amazon\.nova|openai\.gpt-oss|qwen\.|deepseek\.|cohere\.command-r|ai21\.jamba|google\.gemma)"
+# pattern: family, tokens of context
+_OTHERS: tuple[tuple[str, Family, int], ...] = (
+    (r"amazon\.nova", "nova", 300_000),
+    (r"amazon\.titan-text", "titan", 8_192),
+    (r"cohere\.command", "cohere", 128_000),
+    (r"deepseek\.r1", "deepseek", 128_000),
+    (r"(?:openai\.gpt|qwen\.|deepseek\.|ai21\.jamba|google\.gemma)", "chat", 131_072),
+    (r"(?:moonshot\.|moonshotai\.|minimax\.|zai\.|nvidia\.|writer\.)", "chat", 131_072),
 )
 
 
@@ -86,12 +96,14 @@ def _claude(bare: str) -> BedrockModel | None:
         bare,
         "claude",
         max_output=4_096 if version < (4, 0) else 64_000,
+        context=200_000 if bare not in _CLAUDE_100K else 100_000,
         profile_only=_ON_DEMAND_CLAUDE.match(bare) is None,
         end_of_life=_CLAUDE_EOL.get(bare),
         text_format=version >= (4, 5),
         refuses_temperature=version >= (5, 5),
         one_sampling_parameter=version >= (4, 5),
         refuses_prefill=version >= (4, 6),
+        thinks=version >= (5, 5),
     )
 
 
@@ -105,6 +117,7 @@ def _llama(bare: str) -> BedrockModel | None:
         "llama",
         # 2,048 is quoted in the service's own refusals; the limit of later models is assumed.
         max_output=2_048 if version < (3, 1) else 8_192,
+        context=8_192 if version < (3, 1) else 128_000,
         profile_only=version >= (3, 1),
         end_of_life=_LLAMA_EOL.get(bare),
         tools=version >= (3, 1) and "-1b-" not in bare and "-3b-" not in bare,
@@ -117,25 +130,47 @@ def _mistral(bare: str) -> BedrockModel | None:
     # The two that take a prompt template, and know no tools.
     instruct = "mixtral-8x7b" in bare or "mistral-7b" in bare
     return BedrockModel(
-        bare, "mistral", max_output=4_096 if instruct else 32_768, tools=not instruct
+        bare,
+        "mistral" if instruct or "mistral-large-2402" in bare else "chat",
+        max_output=4_096 if instruct else 32_768,
+        context=32_768 if instruct else 128_000,
+        tools=not instruct,
     )
 
 
 def _other(bare: str) -> BedrockModel | None:
-    if not _OTHERS.match(bare):
-        return None
-    return BedrockModel(
-        bare,
-        "other",
-        max_output=10_000 if "nova" in bare else 65_536,
-        text_format="gpt-oss" in bare,
-    )
+    for pattern, family, context in _OTHERS:
+        if re.match(pattern, bare):
+            return BedrockModel(
+                bare,
+                family,
+                max_output=10_000 if family == "nova" else 8_192 if family == "titan" else 65_536,
+                context=context,
+                tools=family != "titan",
+                text_format="gpt-oss" in bare,
+                thinks="gpt-oss" in bare or "deepseek" in bare or "thinking" in bare,
+            )
+    return None
+
+
+# member of a body: the family that has it; the first that is there decides
+_MARKS: tuple[tuple[str, Family], ...] = (
+    ("anthropic_version", "claude"),
+    ("max_tokens_to_sample", "claude"),
+    ("max_gen_len", "llama"),
+    ("inputText", "titan"),
+    ("schemaVersion", "nova"),
+    ("inferenceConfig", "nova"),
+    ("messages", "chat"),
+    ("message", "cohere"),
+    ("p", "cohere"),
+    ("k", "cohere"),
+)
 
 
 def scripted_model(name: str, body: Any) -> BedrockModel:
     """A model that can do everything, for names that misbehave; of the family of the body."""
     keys = body.keys() if isinstance(body, dict) else ()
-    family: Family = (
-        "claude" if "anthropic_version" in keys else "llama" if "max_gen_len" in keys else "mistral"
-    )
-    return BedrockModel(name, family, text_format=True)
+    found = (family for mark, family in _MARKS if mark in keys)
+    family: Family = next(found, "mistral")
+    return BedrockModel(name, family, context=10_000_000, text_format=True)

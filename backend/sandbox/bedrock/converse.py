@@ -1,4 +1,4 @@
-"""Bedrock's Converse: reads the request as the service would, and writes the answer."""
+"""Reads a Converse request as the service would."""
 
 from __future__ import annotations
 
@@ -6,23 +6,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..completion import Completion, ModelRequest
-from ..http_types import HttpResponse, json_response
+from ..completion import ModelRequest
 from ..messages import conversation
 from ..request_shapes import shape_error
 from ..schema.rules import bedrock_fault
+from ..tool_turns import tool_state
 from .catalogue import BedrockModel
-from .errors import invalid
+from .errors import MODEL_SAID, invalid
+from .guardrails import read_guardrail
+from .thinking import check_effort, reasons
+from .tools import forced_tool, read_tools, read_turns, tool_choice
 
-_STOP = {
-    "stop": "end_turn",
-    "length": "max_tokens",
-    "tool": "tool_use",
-    "filter": "content_filtered",
-    "guardrail": "guardrail_intervened",
-}
-# How Converse passes on what the model's own API refused (recorded).
-_MODEL_SAID = "The model returned the following errors: "
 # Most messages here are as users of the service quote them; few were recorded.
 _NO_USER_MESSAGE = (
     "A conversation must start with a user message. "
@@ -45,15 +39,26 @@ def read_converse(body: Any, model: BedrockModel) -> ModelRequest:
     messages = body.get("messages") or []
     _check_messages(messages, model)
     inference = _checked_inference(body, model)
-    tool, parameters = _forced_tool(body, model)
+    config = body.get("toolConfig")
+    tools = read_tools(config, model)
+    turns = read_turns(messages, config)
     return conversation(
         messages,
         body.get("system"),
-        schema=parameters if tool else _text_format(body, model),
-        extra=body.get("toolConfig"),
+        schema=_text_format(body, model),
+        extra=config,
+        context=model.context,
+        tools=tools,
+        tool=forced_tool(config, tools),
+        tool_choice=tool_choice(config),
+        tool_state=tool_state(turns),
+        reasons=reasons(
+            body.get("additionalModelRequestFields"), inference.get("maxTokens"), model
+        ),
+        signed=model.family == "claude",
+        guardrail=read_guardrail(body.get("guardrailConfig")),
         max_tokens=inference.get("maxTokens"),
         stop=tuple(inference.get("stopSequences") or ()),
-        tool=tool,
     )
 
 
@@ -77,7 +82,7 @@ def _check_messages(messages: list[dict[str, Any]], model: BedrockModel) -> None
                     f"{place} is blank. Add text to the text field, and try again."
                 )
     if messages[-1]["role"] == "assistant" and model.refuses_prefill:
-        raise invalid(_MODEL_SAID + REFUSES_PREFILL)
+        raise invalid(MODEL_SAID + REFUSES_PREFILL)
 
 
 def _checked_inference(body: Mapping[str, Any], model: BedrockModel) -> dict[str, Any]:
@@ -96,7 +101,7 @@ def _checked_inference(body: Mapping[str, Any], model: BedrockModel) -> dict[str
         if value is not None and not low <= value <= high:
             wanted = f"Member must have value between {low:g} and {high:g}"
             raise invalid(_INVALID_VALUE.format(value, f"inferenceConfig.{name}") + wanted)
-    check_sampling(inference.get("temperature"), inference.get("topP"), model, prefix=_MODEL_SAID)
+    check_sampling(inference.get("temperature"), inference.get("topP"), model, prefix=MODEL_SAID)
     return inference
 
 
@@ -111,38 +116,8 @@ def check_sampling(temperature: Any, top_p: Any, model: BedrockModel, prefix: st
         )
 
 
-def _forced_tool(body: Mapping[str, Any], model: BedrockModel) -> tuple[str | None, Any]:
-    config = body.get("toolConfig")
-    if not config:
-        return None, None
-    if not model.tools:
-        raise invalid("This model doesn't support tool use.")
-    schemas: dict[str, Any] = {}
-    specs = [tool["toolSpec"] for tool in config["tools"] if "toolSpec" in tool]
-    for index, spec in enumerate(specs):
-        schema = spec["inputSchema"].get("json")
-        where = f"toolConfig.tools.{index}.toolSpec.inputSchema.json"
-        if not isinstance(schema, dict):
-            raise invalid(
-                f"The format of the value at {where} is invalid. "
-                "Provide a json object for the field and try again."
-            )
-        if schema.get("type") != "object":
-            raise invalid(f"The value at {where}.type must be one of the following: object.")
-        if spec.get("strict") and (fault := bedrock_fault(schema, of_tool=True)):
-            raise invalid(f"{_MODEL_SAID}tools.{index}.custom: {fault.message}")
-        schemas[spec["name"]] = schema
-    choice = config.get("toolChoice") or {}
-    if "tool" in choice:
-        name = choice["tool"]["name"]
-        if name not in schemas:
-            raise invalid(f"The toolChoice names {name}, which is not in toolConfig.tools.")
-        return name, schemas[name]
-    # `auto` leaves the choice to the model, and this one prefers to talk.
-    return next(iter(schemas.items())) if "any" in choice and schemas else (None, None)
-
-
 def _text_format(body: Mapping[str, Any], model: BedrockModel) -> Any:
+    check_effort(body.get("outputConfig", {}).get("effort"), "outputConfig.effort")
     text_format = body.get("outputConfig", {}).get("textFormat")
     if not text_format:
         return None
@@ -158,50 +133,5 @@ def _text_format(body: Mapping[str, Any], model: BedrockModel) -> Any:
         raise invalid(f"The value at {where} is not valid JSON.") from error
     fault = bedrock_fault(schema)
     if fault is not None:
-        raise invalid(f"{_MODEL_SAID}output_config.format.schema: {fault.message}")
+        raise invalid(f"{MODEL_SAID}output_config.format.schema: {fault.message}")
     return schema
-
-
-def converse_response(done: Completion, number: int) -> HttpResponse:
-    """The 200 of Converse."""
-    usage: dict[str, Any] = {
-        # Unlike Groq, without what came from the cache.
-        "inputTokens": done.input_tokens - done.cached_tokens,
-        "outputTokens": done.output_tokens,
-        "totalTokens": done.input_tokens + done.output_tokens,
-        # Recorded: these names come twice, with and without `Count`.
-        "cacheReadInputTokens": done.cached_tokens,
-        "cacheReadInputTokenCount": done.cached_tokens,
-        "cacheWriteInputTokens": 0,
-        "cacheWriteInputTokenCount": 0,
-        "serverToolUsage": {},
-    }
-    payload: dict[str, Any] = {
-        # Made of the tokens, so that the same request has the same answer.
-        "metrics": {"latencyMs": 1 + 2 * done.output_tokens},
-        "output": {"message": {"role": "assistant", "content": _blocks(done, number)}},
-        "stopReason": _STOP.get(done.finish, done.finish),
-        "usage": usage,
-    }
-    for part, member in (
-        ("choices", "output"),
-        ("finish_reason", "stopReason"),
-        ("usage", "usage"),
-    ):
-        if part in done.without:
-            del payload[member]
-    return json_response(200, payload)
-
-
-def _blocks(done: Completion, number: int) -> list[dict[str, Any]]:
-    blocks: list[dict[str, Any]] = []
-    if done.reasoning:
-        thought = {"text": done.reasoning, "signature": "c2FuZGJveA=="}
-        # The signature is opaque to clients, who only hand it back.
-        blocks.append({"reasoningContent": {"reasoningText": thought}})
-    if done.tool is not None:
-        call = {"toolUseId": f"tooluse_{number:022d}", "name": done.tool, "input": done.tool_input}
-        blocks.append({"toolUse": call})
-    elif done.text is not None:
-        blocks.append({"text": done.text})
-    return blocks

@@ -8,6 +8,8 @@ from ..limits import Refusal
 
 _BEDROCK = "http://internal.amazon.com/coral/com.amazon.bedrock/"
 _CREDENTIALS = "http://internal.amazon.com/coral/com.amazon.coral.service/"
+# How Converse passes on what the model's own API refused (recorded).
+MODEL_SAID = "The model returned the following errors: "
 END_OF_LIFE = (
     "This model version has reached the end of its life. "
     "Please refer to the AWS documentation for more details."

@@ -1,4 +1,4 @@
-"""Bedrock runtime's provider: Converse and InvokeModel under `/model/{modelId}/`."""
+"""Bedrock runtime's side: its paths, who asks and from where, and which answer goes where."""
 
 from __future__ import annotations
 
@@ -7,24 +7,40 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from ..completion import Completion, ModelRequest
+from ..completion import Completion, Guardrail, ModelRequest
 from ..faults import Fault
-from ..http_types import HttpRequest, HttpResponse, RefusedError, Route
+from ..http_types import (
+    HttpRequest,
+    HttpResponse,
+    RefusedError,
+    RequestContext,
+    Route,
+    json_response,
+)
 from ..limits import Level, Refusal
-from . import errors as errors
+from . import errors, event_stream
 from .catalogue import DEFAULT_MAX_OUTPUT, BedrockModel, find_model, scripted_model
-from .converse import converse_response, read_converse
-from .invoke import invoke_response, read_invoke
+from .converse import read_converse
+from .converse_answer import converse_response, converse_stream
+from .count_tokens import count_tokens
+from .guardrails import apply_guardrail, guarded
+from .invoke import invoke_response, invoke_stream, read_invoke
+from .regions import profile_is_of
 
 # Greedy, since an ARN has slashes of its own.
 _PATH = re.compile(r"^/model/(?P<model>.+)/(?P<operation>[a-z-]+)$")
-_CREDENTIAL = re.compile(r"Credential=(?P<key>[^/,\s]+)/")
+_GUARDRAIL_PATH = re.compile(r"^/guardrail/(?P<id>.+)/version/(?P<version>[^/]+)/apply$")
+_CREDENTIAL = re.compile(r"Credential=(?P<key>[^/,\s]+)/\d*/(?P<region>[\w-]*)/")
+_CONVERSE = ("converse", "converse-stream")
+_INVOKE = ("invoke", "invoke-with-response-stream")
 
 
 def route_of(path: str) -> Route | None:
     """What a path (percent-decoded) addresses, or None if it is not one of Bedrock runtime's."""
     match = _PATH.match(path)
-    return Route("bedrock", match["operation"], match["model"]) if match else None
+    if match:
+        return Route("bedrock", match["operation"], match["model"])
+    return Route("bedrock", "apply-guardrail") if _GUARDRAIL_PATH.match(path) else None
 
 
 def credential(http_request: HttpRequest) -> str | None:
@@ -38,13 +54,19 @@ def credential(http_request: HttpRequest) -> str | None:
     return match["key"] if match else None
 
 
-def find_living_model(model_id: str, today: date) -> BedrockModel:
-    """The model of that id on that day.
+def region(http_request: HttpRequest) -> str | None:
+    """The region for which the request is signed; None where a bearer token tells of none."""
+    match = _CREDENTIAL.search(http_request.headers.get("authorization", ""))
+    return match["region"] or None if match else None
+
+
+def find_living_model(model_id: str, today: date, region: str | None = None) -> BedrockModel:
+    """The model of that id on that day, in that region.
 
     Raises RefusedError for one that is unknown, past its life, or in need of a profile.
     """
     found = find_model(model_id)
-    if found is None:
+    if found is None or not profile_is_of(model_id, region):
         raise RefusedError(
             errors.exception("ValidationException", "The provided model identifier is invalid.")
         )
@@ -60,32 +82,64 @@ def find_living_model(model_id: str, today: date) -> BedrockModel:
     return model
 
 
-def read_request(route: Route, body: Any, *, today: date, scripted: bool) -> ModelRequest:
+def direct_response(
+    route: Route, http_request: HttpRequest, body: Any, context: RequestContext
+) -> HttpResponse | None:
+    """The answer to what needs no model to speak: a count, a guardrail; else None."""
+    guardrail = _GUARDRAIL_PATH.match(http_request.path)
+    if guardrail:
+        return apply_guardrail(body, Guardrail(guardrail["id"], guardrail["version"]))
+    if route.operation == "count-tokens":
+        return count_tokens(body, _model(route, body, context))
+    if route.operation not in (*_CONVERSE, *_INVOKE):
+        # Recorded: the front end says so with a 200.
+        output = {"__type": "com.amazon.coral.service#UnknownOperationException"}
+        return json_response(200, {"Output": output, "Version": "1.0"})
+    return None
+
+
+def read_request(route: Route, body: Any, context: RequestContext) -> ModelRequest:
     """What the request asks of its model; raises RefusedError as Bedrock would."""
-    model = (
-        scripted_model(route.model or "", body)
-        if scripted
-        else find_living_model(route.model or "", today)
-    )
-    if route.operation == "converse":
-        return read_converse(body, model)
-    if route.operation == "invoke":
-        return read_invoke(body, model)
-    raise errors.invalid(
-        f"The sandbox does not speak {route.operation} yet: use converse or invoke."
-    )
+    model = _model(route, body, context)
+    return read_converse(body, model) if route.operation in _CONVERSE else read_invoke(body, model)
+
+
+def _model(route: Route, body: Any, context: RequestContext) -> BedrockModel:
+    name = route.model or ""
+    if context.scripted:
+        return scripted_model(name, body)
+    return find_living_model(name, context.today, context.region)
+
+
+def finished(done: Completion, request: ModelRequest) -> Completion:
+    """The completion as it leaves the guardrail that the request names."""
+    return guarded(done, request)
 
 
 def completion_response(
-    route: Route, done: Completion, body: Any, *, number: int, now: float
+    route: Route, done: Completion, request: ModelRequest, body: Any, *, number: int, now: float
 ) -> HttpResponse:
     """The 200 of a completion."""
     if route.operation == "converse":
-        return converse_response(done, number)
+        return converse_response(done, request, number)
+    if route.operation == "converse-stream":
+        return converse_stream(done, request, number)
     found = find_model(route.model or "")
-    return invoke_response(
-        done, found[0] if found else scripted_model(route.model or "", body), number
-    )
+    model = found[0] if found else scripted_model(route.model or "", body)
+    respond = invoke_response if route.operation == "invoke" else invoke_stream
+    return respond(done, body, model, number)
+
+
+def error_frame(fault: Fault, model: str, organisation: str) -> bytes:
+    """The message of the error that a fault puts into a stream."""
+    if fault.status is None and fault.code is None:
+        fault = Fault.named("ModelStreamErrorException", fault.message)
+    return event_stream.exception(errors.of_fault(fault))
+
+
+def damaged_frame(data: bytes) -> bytes:
+    """A message whose checksum is wrong."""
+    return event_stream.damaged(data)
 
 
 def unauthorised(key: str | None) -> HttpResponse:
@@ -108,6 +162,11 @@ def error_response(fault: Fault, model: str, organisation: str) -> HttpResponse:
 def reserved_output(request: ModelRequest) -> int:
     """The output tokens that a request reserves: what it declares, else the model's maximum."""
     return request.max_tokens or DEFAULT_MAX_OUTPUT
+
+
+def context_tokens(request: ModelRequest) -> int:
+    """The tokens that have to fit the model's context before it begins to answer."""
+    return request.input_tokens
 
 
 def service_headers(number: int) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -10,23 +9,23 @@ from typing import Any
 from ..completion import Completion, ModelRequest
 from ..durations import go_duration
 from ..faults import Fault
-from ..http_types import HttpRequest, HttpResponse, RefusedError, Route, json_response
+from ..http_types import (
+    HttpRequest,
+    HttpResponse,
+    RefusedError,
+    RequestContext,
+    Route,
+    json_response,
+)
 from ..limits import Level, Refusal
 from . import errors as errors
+from .answer import chat_response, request_id
 from .catalogue import GROQ_MODELS, NOT_FOUND_SINCE, GroqModel, scripted_model
 from .request import read_chat
+from .stream import damaged_event, error_event, stream_response
 
 CHAT_PATH = "/openai/v1/chat/completions"
 MODELS_PATH = "/openai/v1/models"
-_FINISH = {
-    "tool": "tool_calls",
-    "filter": "content_filter",
-    # Groq has no guardrails; the nearest word of the API that it is compatible with.
-    "guardrail": "content_filter",
-    "stop_sequence": "stop",
-}
-# The order of gpt-oss-120b's published speed; prompts are read ten times as fast.
-_SPEED = 500.0  # tokens per second, for the times in `usage`
 
 
 def credential(http_request: HttpRequest) -> str | None:
@@ -48,14 +47,32 @@ def route_of(path: str) -> Route | None:
     if path == CHAT_PATH:
         return Route("groq", "chat")
     if path == MODELS_PATH or path.startswith(MODELS_PATH + "/"):
-        return Route("groq", "models", path[len(MODELS_PATH) + 1 :] or None)
+        return Route("groq", "models", path[len(MODELS_PATH) + 1 :] or None, "GET")
     return None
 
 
-def read_request(route: Route, body: Any, *, today: date, scripted: bool) -> ModelRequest:
+def region(http_request: HttpRequest) -> str | None:
+    """None: Groq has no regions that a request could name."""
+    return None
+
+
+def direct_response(
+    route: Route, http_request: HttpRequest, body: Any, context: RequestContext
+) -> HttpResponse | None:
+    """The list of models, or one of them; None for what a model has to answer."""
+    return models_response(context.today, route.model) if route.operation == "models" else None
+
+
+def read_request(route: Route, body: Any, context: RequestContext) -> ModelRequest:
     """What a chat request asks of its model; raises RefusedError as Groq would."""
     name = model_of(body)
-    return read_chat(body, scripted_model(name) if scripted else find_living_model(name, today))
+    model = scripted_model(name) if context.scripted else find_living_model(name, context.today)
+    return read_chat(body, model)
+
+
+def finished(done: Completion, request: ModelRequest) -> Completion:
+    """The completion as it is: Groq has no guardrails."""
+    return done
 
 
 def find_living_model(name: str, today: date) -> GroqModel:
@@ -74,64 +91,21 @@ def find_living_model(name: str, today: date) -> GroqModel:
 
 
 def completion_response(
-    route: Route, done: Completion, body: Any, *, number: int, now: float
+    route: Route, done: Completion, request: ModelRequest, body: Any, *, number: int, now: float
 ) -> HttpResponse:
     """The 200 of a completion; `number` makes the ids and `now` is the wall clock in seconds."""
-    payload = {
-        "id": f"chatcmpl-{number:08x}-5a4d-4b0c-8000-5a6d0b0a7c15",
-        "object": "chat.completion",
-        "created": int(now),
-        "model": done.model or body["model"],
-        "choices": [_choice(done, body)],
-        "usage": _usage(done),
-        "usage_breakdown": None,
-        "system_fingerprint": "fp_sandbox000",
-        "x_groq": {"id": request_id(number), "seed": body.get("seed") or number},
-        "service_tier": body.get("service_tier") or "on_demand",
-    }
-    for part in ("choices", "usage"):
-        if part in done.without:
-            del payload[part]
-    return json_response(200, payload)
+    respond = stream_response if body.get("stream") else chat_response
+    return respond(done, body, number=number, now=now)
 
 
-def _choice(done: Completion, body: Mapping[str, Any]) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": done.text}
-    # `parsed` is what the service does when nothing is asked for.
-    hidden = body.get("reasoning_format") == "hidden" or body.get("include_reasoning") is False
-    if done.reasoning and body.get("reasoning_format") == "raw":
-        message["content"] = f"<think>\n{done.reasoning}\n</think>\n\n{done.text or ''}"
-    elif done.reasoning and not hidden:
-        message["reasoning"] = done.reasoning
-    # Recorded: a message that calls a tool mostly has no content member at all.
-    if done.tool is not None:
-        del message["content"]
-        call = {"name": done.tool, "arguments": json.dumps(done.tool_input)}
-        message["tool_calls"] = [{"id": "call_sandbox", "type": "function", "function": call}]
-    finish = _FINISH.get(done.finish, done.finish)
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
-    if "finish_reason" in done.without:
-        del choice["finish_reason"]
-    return choice
+def error_frame(fault: Fault, model: str, organisation: str) -> bytes:
+    """The event of the error that a fault puts into a stream."""
+    return error_event(errors.of_fault(fault, model, organisation))
 
 
-def _usage(done: Completion) -> dict[str, Any]:
-    prompt_time = done.input_tokens / (_SPEED * 10)
-    completion_time = done.output_tokens / _SPEED
-    usage: dict[str, Any] = {
-        "queue_time": 0.001,
-        "prompt_tokens": done.input_tokens,
-        "prompt_time": round(prompt_time, 9),
-        "completion_tokens": done.output_tokens,
-        "completion_time": round(completion_time, 9),
-        "total_tokens": done.input_tokens + done.output_tokens,
-        "total_time": round(prompt_time + completion_time, 9),
-    }
-    if done.reasoning_tokens:
-        usage["completion_tokens_details"] = {"reasoning_tokens": done.reasoning_tokens}
-    if done.cached_tokens:
-        usage["prompt_tokens_details"] = {"cached_tokens": done.cached_tokens}
-    return usage
+def damaged_frame(data: bytes) -> bytes:
+    """An event that no client can parse."""
+    return damaged_event(data)
 
 
 def unauthorised(key: str | None) -> HttpResponse:
@@ -152,6 +126,11 @@ def error_response(fault: Fault, model: str, organisation: str) -> HttpResponse:
 def reserved_output(request: ModelRequest) -> int:
     """The output tokens that a request reserves: those it declares."""
     return request.max_tokens or 0
+
+
+def context_tokens(request: ModelRequest) -> int:
+    """The tokens that have to fit the model's context: the prompt's and those declared."""
+    return request.input_tokens + (request.max_tokens or 0)
 
 
 def models_response(today: date, name: str | None = None) -> HttpResponse:
@@ -201,8 +180,3 @@ def limit_headers(levels: Mapping[str, Level]) -> dict[str, str]:
             headers[f"x-ratelimit-remaining-{name}"] = str(level.remaining)
             headers[f"x-ratelimit-reset-{name}"] = go_duration(level.reset)
     return headers
-
-
-def request_id(number: int) -> str:
-    """The id of the n-th request, in the form of Groq's."""
-    return f"req_01sandbox{number:017d}"

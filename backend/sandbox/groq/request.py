@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..completion import ModelRequest
-from ..messages import conversation, schema_in, texts_of
+from ..messages import conversation, texts_of
 from ..request_shapes import shape_error
+from ..schema.in_text import schema_in
 from ..schema.rules import groq_strict_fault
+from ..tool_turns import tool_state
 from .catalogue import GroqModel
 from .errors import invalid
+from .tools import forced_tool, read_tools, read_turns, tool_choice
 
 # `developer` is OpenAI's newer word for `system`, `function` its older one for `tool`.
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -72,16 +75,22 @@ def read_chat(body: Any, model: GroqModel) -> ModelRequest:
         raise invalid(f"'{'.'.join(where) or 'body'}' : {message}", param=".".join(where))
     _check_parameters(body, model)
     _check_messages(body["messages"], model)
-    tool, parameters = _forced_tool(body)
+    tools = read_tools(body)
+    turns = read_turns(body["messages"])
     stop = body.get("stop") or ()
     limit = body.get("max_completion_tokens")  # wins over the deprecated max_tokens
     return conversation(
         body["messages"],
-        schema=parameters if tool else _response_schema(body, model),
+        schema=_response_schema(body, model),
         extra=body.get("tools"),
+        context=model.context,
+        tools=tools,
+        tool=forced_tool(body, tools),
+        tool_choice=tool_choice(body),
+        parallel=body.get("parallel_tool_calls") is not False,
+        tool_state=tool_state(turns),
         max_tokens=body.get("max_tokens") if limit is None else limit,
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
-        tool=tool,
         reasons=bool(model.efforts) and body.get("reasoning_effort") != "none",
     )
 
@@ -99,8 +108,6 @@ def _check_parameters(body: Mapping[str, Any], model: GroqModel) -> None:
         if value is not None and not low <= value <= high:
             raise invalid(f"'{name}' : number must be between {low} and {high}", param=name)
     _check_reasoning(body, model)
-    if body.get("stream"):
-        raise invalid("the sandbox does not stream yet: send `stream: false`", param="stream")
 
 
 def _check_reasoning(body: Mapping[str, Any], model: GroqModel) -> None:
@@ -131,8 +138,6 @@ def _check_messages(messages: list[dict[str, Any]], model: GroqModel) -> None:
         # Documented as refused, though OpenAI takes it.
         if message.get("name") is not None and role not in ("tool", "function"):
             raise invalid(f"'{where}' : property 'name' is unsupported", param=where)
-        if role == "tool" and not isinstance(message.get("tool_call_id"), str):
-            raise invalid(f"'{where}' : property 'tool_call_id' is missing", param=where)
         if message.get("content") is None and role != "assistant":
             raise invalid(f"'{where}' : property 'content' is missing", param=where)
         parts = message["content"] if isinstance(message.get("content"), list) else ()
@@ -173,7 +178,12 @@ def _response_schema(body: Mapping[str, Any], model: GroqModel) -> Any:
 def _json_schema(wanted: Any, body: Mapping[str, Any], model: GroqModel) -> Any:
     if not model.json_schema:
         raise _unsupported_format("json_schema")
-    # Documented: structured outputs go neither with tools nor with streaming.
+    # Documented: structured outputs go neither with tools nor with streaming; the words are ours.
+    if body.get("stream"):
+        raise invalid(
+            "json schema response format cannot be combined with streaming",
+            param="response_format",
+        )
     if body.get("tools"):
         raise invalid(
             "json schema response format cannot be combined with tools", param="response_format"
@@ -203,22 +213,3 @@ def _unsupported_format(kind: str) -> Exception:
         f"This model does not support response format `{kind}`. See supported models at "
         "https://console.groq.com/docs/structured-outputs#supported-models"
     )
-
-
-def _forced_tool(body: Mapping[str, Any]) -> tuple[str | None, Any]:
-    functions: dict[str, Any] = {}
-    for index, tool in enumerate(body.get("tools") or ()):
-        if tool["type"] not in ("function", "mcp"):
-            raise invalid(f"tools[{index}].type must be one of [function, mcp]")
-        function = tool.get("function") or {"name": ""}
-        functions[function["name"]] = function.get("parameters") or {"type": "object"}
-    choice = body.get("tool_choice")
-    if isinstance(choice, dict):
-        name = choice.get("function", {}).get("name")
-        if name not in functions:
-            raise invalid(f"tool_choice: no tool is named `{name}`", param="tool_choice")
-        return name, functions[name]
-    # Any tool would do; the first is as good as any and always the same.
-    if choice == "required" and functions:
-        return next(iter(functions.items()))
-    return None, None

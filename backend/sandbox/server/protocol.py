@@ -43,6 +43,11 @@ class Connection:
         self._transport.close()
         await self._lost.wait()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection has ended."""
+        return self._lost.is_set()
+
     def mark_lost(self) -> None:
         """Called by the protocol when the connection has ended."""
         self._lost.set()

@@ -18,11 +18,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from ..faults import Step
-from ..handler import Handled, Handler, LimitsSetting
+from ..faults import Fault, Step
+from ..handler import Handled, Handler
 from ..http_types import HttpRequest
 from ..journal import Exchange
-from .delivery import deliver
+from ..quota import LimitsSetting
+from ..script import Match
+from .control import control, is_control
+from .delivery import Delivery
 from .protocol import ClientGoneError, Connection, SandboxProtocol, connection_of
 
 KNOWN_UNTIL = date(2026, 11, 22)  # the day whose catalogue is served unless `today` says another
@@ -36,7 +39,7 @@ class Sandbox:
     (seconds, monotonic) runs limits and timestamps, `wall_clock` (seconds since 1970) dates and
     HTTP-dates; faults take real time. `today` says which models still live; `latency` is in
     seconds per answer. `on_exchange` is called, in the server's thread, with each exchange as
-    it ends.
+    it ends; the newest `journal_size` of them are kept.
     """
 
     def __init__(
@@ -51,9 +54,10 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
         on_exchange: Callable[[Exchange], None] | None = None,
+        journal_size: int = 10_000,
     ) -> None:
         self._on_exchange = on_exchange
-        self._handler = Handler(limits, keys, clock, wall_clock, today)
+        self._handler = Handler(limits, keys, clock, wall_clock, today, journal_size)
         self._latency = latency
         self._host = host
         self._port = port
@@ -76,23 +80,36 @@ class Sandbox:
     @property
     def limits(self) -> LimitsSetting:
         """The limits in force; setting them empties the buckets."""
-        return self._handler.limits
+        return self._handler.quota.limits
 
     @limits.setter
     def limits(self, limits: LimitsSetting) -> None:
-        self._handler.limits = limits
+        self._handler.quota.limits = limits
 
     @property
     def exchanges(self) -> list[Exchange]:
         """Every request seen so far, in order of arrival: a snapshot."""
         return self._handler.journal.snapshot()
 
-    def script(self, *steps: Step | None, model: str | None = None) -> None:
-        """Queue a step for each of the next model requests; None answers normally."""
-        self._handler.script.add(steps, model)
+    def script(
+        self,
+        *steps: Step | None,
+        model: str | None = None,
+        prompt: str | None = None,
+        tool: str | None = None,
+        turn: int | None = None,
+        times: int | None = 1,
+    ) -> None:
+        """Queue a step for each of the next model requests that fit; None answers normally.
+
+        A request fits by its model, a part of its last question, a tool that it offers, and the
+        number of the assistant's turn that it asks for. `times` is how often the steps are gone
+        through; None is always.
+        """
+        self._handler.script.add(steps, Match(model, prompt, tool, turn), times)
 
     def clear(self) -> None:
-        """Forget exchanges, scripted steps and what was used of the limits."""
+        """Forget exchanges, scripted steps, fault counts and what was used of the limits."""
         self._handler.clear()
 
     def wait_for(self, count: int, timeout: float = 10.0) -> list[Exchange]:
@@ -198,6 +215,11 @@ class Sandbox:
             body = await request.body()
         except ClientDisconnect:  # it left before the request was whole: there is nobody to answer
             return
+        if is_control(scope["path"]):
+            query = scope["query_string"].decode("latin-1")
+            response = control(self._handler, request.method, scope["path"], query, body)
+            await Delivery(response, Fault(), connection, send).run()
+            return
         http_request = HttpRequest(request.method, scope["path"], dict(request.headers), body)
         handled = self._handler.receive(http_request, connection.ordinal)
         await self._deliver(handled, connection, send)
@@ -216,10 +238,13 @@ class Sandbox:
                 self._handler.dispatched(handled, status)
             await send(message)
 
+        delivery = Delivery(handled.response, handled.fault, connection, send_and_book)
         try:
             if self._latency:
                 await connection.pause(self._latency)
-            await deliver(handled.response, handled.fault, connection, send_and_book)
+            await delivery.run()
         except ClientGoneError:
             if status is None:
                 self._handler.dispatched(handled, None)
+        finally:
+            self._handler.ended(handled, delivery.frames_sent)

@@ -1,0 +1,51 @@
+"""Whether a request makes its model think, and what is wrong with how it asks for that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .catalogue import BedrockModel
+from .errors import MODEL_SAID, invalid
+
+# Opaque to clients, who only hand it back.
+SIGNATURE = "c2FuZGJveA=="
+_LEAST_BUDGET = 1_024
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
+
+
+def check_effort(effort: Any, where: str) -> None:
+    """Raise RefusedError for an effort that there is not."""
+    if effort is not None and effort not in _EFFORTS:
+        raise invalid(f"The value at {where} must be one of the following: {', '.join(_EFFORTS)}.")
+
+
+def reasons(fields: Any, max_tokens: int | None, model: BedrockModel) -> bool:
+    """Whether the model thinks first, by Converse's additional fields or of itself."""
+    given = fields if isinstance(fields, Mapping) else {}
+    wanted = given.get("thinking", given.get("reasoning_config"))
+    effort = given.get("reasoning_effort", wanted if isinstance(wanted, str) else None)
+    if effort is not None:
+        return effort not in ("none", "disabled")
+    return thinks(wanted, max_tokens, model, prefix=MODEL_SAID)
+
+
+def thinks(thinking: Any, max_tokens: int | None, model: BedrockModel, prefix: str = "") -> bool:
+    """Whether Claude's `thinking` makes the model think; raises RefusedError where it cannot be."""
+    if not isinstance(thinking, Mapping):
+        return model.thinks
+    kind = thinking.get("type")
+    if kind not in ("enabled", "adaptive", "disabled"):
+        raise invalid(f"{prefix}thinking.type: Input should be 'enabled', 'disabled' or 'adaptive'")
+    if kind == "enabled":
+        budget = thinking.get("budget_tokens")
+        if not isinstance(budget, int):
+            raise invalid(f"{prefix}thinking.enabled.budget_tokens: Field required")
+        if budget < _LEAST_BUDGET:
+            raise invalid(
+                f"{prefix}thinking.enabled.budget_tokens: "
+                f"Input should be greater than or equal to {_LEAST_BUDGET}"
+            )
+        if max_tokens is not None and budget >= max_tokens:
+            raise invalid(f"{prefix}`max_tokens` must be greater than `thinking.budget_tokens`.")
+    return bool(kind != "disabled")
