@@ -32,7 +32,7 @@ if TYPE_CHECKING or not __package__:
     from services.groq_compliant.interrupts import last_deed
     from services.llm.dialects import groq as dialect
     from services.llm.dialects.foreign import muted
-    from services.llm.errors import ConfigurationError
+    from services.llm.errors import ConfigurationError, LLMError
     from services.llm.http.client import http_client
     from services.llm.providers.groq.transport import answer_in, has_the_sdks_own_create, posted
     from services.llm.redact import redacted
@@ -43,7 +43,7 @@ else:  # backend.groq_client_compliant, from the repository's root
     from .services.groq_compliant.interrupts import last_deed
     from .services.llm.dialects import groq as dialect
     from .services.llm.dialects.foreign import muted
-    from .services.llm.errors import ConfigurationError
+    from .services.llm.errors import ConfigurationError, LLMError
     from .services.llm.http.client import http_client
     from .services.llm.providers.groq.transport import answer_in, has_the_sdks_own_create, posted
     from .services.llm.redact import redacted
@@ -68,11 +68,15 @@ class GroqClient(CompliantClient):
                         response = answer_in(await sdk.post(**posted(wire, timeout)))
                     else:
                         response = await sdk.chat.completions.create(**wire, timeout=timeout)
+            return dialect.from_wire(response, request)
+        except LLMError as error:
+            muted(error, *self._ring.keys, sent=request)
+            raise
         except Exception as error:
             meant = dialect.classify(error, request.model, wall=self._ring.wall())
             # No variable here holds a key: reporters of errors show those of a traceback.
-            raise muted(meant, *self._ring.keys) from muted(error, *self._ring.keys)
-        return dialect.from_wire(response, request)
+            cause = muted(error, *self._ring.keys, sent=request)
+            raise muted(meant, *self._ring.keys, sent=request) from cause
 
     def _connect(self) -> Any:
         """One pool of connections, and an SDK client for every key on it."""

@@ -31,6 +31,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.forks",
             "services.llm.known_models",
             "services.llm.learned",
+            "services.llm.quotation",
             "services.llm.loops",
             "services.llm.plain_values",
             "services.llm.redact",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import pickle
 import traceback
 from collections.abc import Iterator
 
@@ -25,6 +27,8 @@ FAULTS: dict[str, Answer | Fault] = {
     "401": Fault.invalid_key(),
     "403": Fault.error(403, "User: arn:aws:iam::123456789012:user/eve may not do this."),
     "400": Fault.error(400, f"Invalid key {SECRETS[0]} of {ORGANISATION}"),
+    "an echo": Fault.error(400, json.dumps([{"msg": "No.", "said": f"{SYSTEM}\n{PROMPT}"}])),
+    "an echo under a 200": Fault.html(200, json.dumps({"error": {"message": f"No: {PROMPT}"}})),
     "500": Fault.error(500),
     "reset": Fault.reset(),
     "cut": Fault.cut_off(),
@@ -87,6 +91,7 @@ def test_an_error_and_its_causes_hold_no_secret(
     for error in chain(caught.value):
         assert_hidden(str(error), repr(error), repr(error.args))
     assert_hidden("".join(traceback.format_exception(caught.value)))
+    assert_hidden(str(pickle.dumps(caught.value)))
     assert_hidden(repr(caught.value.attempts), caught.value.label, *ours(logged))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..llm.stores import LONGEST_TTL
 from . import VERSION
+from .given import DEFAULT_TEMPERATURE
 from .inputs import is_unicode
 
 #: What `--default-prompt` alone asks.
@@ -37,7 +38,7 @@ class Options(argparse.Namespace):
     model: str | None
     system: str | None
     schema: Path | None
-    temperature: float
+    temperature: float | None
     max_tokens: int | None
     rpm: int | None
     concurrency: int
@@ -115,7 +116,12 @@ def _add_request(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--schema", metavar="FILE", type=Path, help="a JSON Schema that the answer must satisfy"
     )
-    group.add_argument("--temperature", type=_temperature, default=0.7, help="0 to 2 (0.7)")
+    group.add_argument(
+        "--temperature",
+        type=_temperature,
+        default=DEFAULT_TEMPERATURE,
+        help="0 to 2, or none (0.7)",
+    )
     group.add_argument("--max-tokens", metavar="N", type=_whole(1), help="length of the answer")
     group.add_argument("--base-url", metavar="URL", help="endpoint, without /openai/v1")
     group.add_argument("--json", action="store_true", help="print the whole reply as JSON")
@@ -173,10 +179,12 @@ def _seconds(text: str) -> float:
     return number
 
 
-def _temperature(text: str) -> float:
+def _temperature(text: str) -> float | None:
+    if text == "none":
+        return None
     number = _number(text)
     if not 0 <= number <= 2:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 2")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 2, nor none")
     return number
 
 

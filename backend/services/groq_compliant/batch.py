@@ -19,7 +19,7 @@ _MAY_HOLD: dict[str, type | tuple[type, ...]] = {
     "prompt": str,
     "system": str,
     "model": str,
-    "temperature": (int, float),
+    "temperature": (int, float, type(None)),
     "max_tokens": int,
 }
 

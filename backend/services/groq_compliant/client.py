@@ -25,7 +25,15 @@ from ..llm.keys import MINUTE, KeyRing
 from ..llm.learned import Learned
 from ..llm.per_loop import PerLoop
 from ..llm.types import Message, Reply, Request
-from .given import keys_in, limit_of_all, patience, request_of, store_at, tally_at
+from .given import (
+    DEFAULT_TEMPERATURE,
+    keys_in,
+    limit_of_all,
+    patience,
+    request_of,
+    store_at,
+    tally_at,
+)
 
 Self = TypeVar("Self", bound="CompliantClient")
 
@@ -96,7 +104,7 @@ class CompliantClient(ABC):
         self,
         messages: Sequence[Message],
         model: str = DEFAULT_MODEL,
-        temperature: float | None = 0.7,
+        temperature: float | None = DEFAULT_TEMPERATURE,
         max_tokens: int | None = None,
         **provider_options: Any,
     ) -> str:
@@ -109,7 +117,7 @@ class CompliantClient(ABC):
         self,
         messages: Sequence[Message],
         model: str = DEFAULT_MODEL,
-        temperature: float | None = 0.7,
+        temperature: float | None = DEFAULT_TEMPERATURE,
         max_tokens: int | None = None,
         **provider_options: Any,
     ) -> Reply:
@@ -127,7 +135,7 @@ class CompliantClient(ABC):
         messages: Sequence[Message],
         schema: Any,
         model: str = DEFAULT_MODEL,
-        temperature: float | None = 0.7,
+        temperature: float | None = DEFAULT_TEMPERATURE,
         max_tokens: int | None = None,
         **provider_options: Any,
     ) -> tuple[Any, Reply]:

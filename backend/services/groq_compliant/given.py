@@ -18,6 +18,14 @@ from ..llm.stores import LONGEST_TTL, BudgetFile, RedisBudget, Store, open_store
 from ..llm.types import Request
 
 
+class _Default(float):
+    """A number that nobody gave: the same one, if given, is another object."""
+
+
+#: Left out where the model takes none, as long as it is not given.
+DEFAULT_TEMPERATURE: float = _Default(0.7)
+
+
 def keys_in(keys: object, name: str = "keys") -> list[str]:
     """Return the keys in a list or in a string with commas, each once; *name* says whence they are.
 
@@ -110,4 +118,5 @@ def request_of(
     length = further.pop("max_completion_tokens", None) if max_tokens is None else max_tokens
     if length is not None:
         count("max_tokens", length, least=1)
-    return Request(model_id(model), said, finite(temperature), length, options=further)
+    own = frozenset({"temperature"}) if temperature is DEFAULT_TEMPERATURE else frozenset()
+    return Request(model_id(model), said, finite(temperature), length, own, options=further)

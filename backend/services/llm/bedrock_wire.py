@@ -101,14 +101,15 @@ class BedrockWire(EngineClient):
         try:
             with self._borrowed() as sdk:
                 return _ask(sdk, request)
-        except LLMError:
+        except LLMError as error:
+            self._muted(error, request)
             raise
         except Exception as error:
             meant = bedrock.classify(error, request.model, wall=self._account.wall())
-            raise self._muted(meant) from self._muted(error)
+            raise self._muted(meant, request) from self._muted(error, request)
 
-    def _muted(self, error: E) -> E:
-        return muted(error, *self._credentials.values())
+    def _muted(self, error: E, sent: Request) -> E:
+        return muted(error, *self._credentials.values(), sent=sent)
 
 
 def _keep_unread(

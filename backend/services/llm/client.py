@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from .aside import in_thread
-from .types import Reply
+from .types import UNSET, Reply
 
 Self = TypeVar("Self", bound="LLMClient")
 
@@ -25,7 +25,7 @@ class LLMClient(ABC):
         self,
         prompt: str,
         system_prompt: str | None = None,
-        temperature: float | None = None,
+        temperature: float | None = UNSET,
         model: str | None = None,
         max_tokens: int | None = None,
     ) -> str:
@@ -47,7 +47,7 @@ class LLMClient(ABC):
         prompt: str,
         max_retries: int = 3,
         system_prompt: str | None = None,
-        temperature: float | None = None,
+        temperature: float | None = UNSET,
         model: str | None = None,
     ) -> str:
         """Return the model's answer to *prompt*, in at most *max_retries* attempts in all."""

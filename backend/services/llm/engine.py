@@ -27,7 +27,7 @@ from .learned import Learned
 from .sdk_client import SdkClient
 from .stores import open_store
 from .turns import Wanted
-from .types import Flow, Message, Provider, Reply, Request
+from .types import UNSET, Flow, Message, Provider, Reply, Request
 from .window import WindowedClient
 
 #: The temperature of structured answers, unless the caller gives one.
@@ -42,7 +42,7 @@ class EngineClient(WindowedClient):
 
     #: The SDK's client; a host's test may put anything in its place.
     client: Any
-    default_temperature: float
+    default_temperature: float | None
     default_max_tokens: int
     #: The package whose client is the real one.
     _sdk_package: str
@@ -165,7 +165,7 @@ class EngineClient(WindowedClient):
         /,
         prompt: str | None = None,
         system_prompt: str | None = None,
-        temperature: float | None = None,
+        temperature: float | None = UNSET,
         model: str | None = None,
         max_tokens: int | None = None,
         *,
@@ -176,7 +176,8 @@ class EngineClient(WindowedClient):
     ) -> Flow[Reply]:
         """Return the whole reply to *messages*, then to *prompt* as what the user says last.
 
-        Further *options* go to the provider as they are. *timeout* is in seconds for the whole
+        A *temperature* of None leaves it to the provider, whatever the client's default. Further
+        *options* go to the provider as they are. *timeout* is in seconds for the whole
         call, *max_retries* the further attempts after a passing fault. Raises `LLMError`.
         """
         request = self._request(
@@ -190,7 +191,7 @@ class EngineClient(WindowedClient):
         /,
         prompt: str,
         system_prompt: str | None = None,
-        temperature: float | None = None,
+        temperature: float | None = UNSET,
         model: str | None = None,
         max_tokens: int | None = None,
         *,
@@ -211,7 +212,7 @@ class EngineClient(WindowedClient):
         prompt: str,
         max_retries: int = 3,
         system_prompt: str | None = None,
-        temperature: float | None = None,
+        temperature: float | None = UNSET,
         model: str | None = None,
         max_tokens: int | None = None,
         *,
@@ -238,7 +239,7 @@ class EngineClient(WindowedClient):
         schema: Any,
         system_prompt: str | None = None,
         model: str | None = None,
-        temperature: float | None = None,
+        temperature: float | None = UNSET,
         max_tokens: int | None = None,
         *,
         timeout: float | None = None,
@@ -254,7 +255,7 @@ class EngineClient(WindowedClient):
         request = self._request(
             prompt, system_prompt, temperature, model, max_tokens, None, options
         )
-        if temperature is None:
+        if temperature is UNSET and request.temperature is not None:
             request = replace(request, temperature=STRUCTURED_TEMPERATURE)
         wanted = Wanted.of(schema, self._knobs, plain=not self._is_real)
         way = partial(turns.structured, request, wanted)
@@ -292,15 +293,16 @@ class EngineClient(WindowedClient):
             # Groq's newer name for the same: it is to be trued up and enlarged as that is.
             named = "max_completion_tokens"
             max_tokens = further.pop(named)
-        given = {"temperature": temperature, "max_tokens": max_tokens}
+        own = temperature is UNSET
+        defaulted = {"temperature": own, "max_tokens": max_tokens is None}
         return Request(
             model=model_id(model or self._model),
             messages=conversation(prompt, system_prompt, messages),
-            temperature=finite(self.default_temperature if temperature is None else temperature),
+            temperature=finite(self.default_temperature if own else temperature),
             max_tokens=count(
                 named, self.default_max_tokens if max_tokens is None else max_tokens, least=1
             ),
-            defaulted=frozenset(name for name, value in given.items() if value is None),
+            defaulted=frozenset(name for name, default in defaulted.items() if default),
             options=further,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 
@@ -12,10 +12,13 @@ from .aside import in_thread
 from .dialects import groq
 from .dialects.foreign import muted
 from .engine import EngineClient
+from .errors import LLMError
 from .forks import reset_in_child
 from .per_loop import PerLoop
 from .providers.groq.transport import answer_in, has_the_sdks_own_create, posted
 from .types import Reply, Request
+
+E = TypeVar("E", bound=BaseException)
 
 
 class GroqWire(EngineClient):
@@ -52,10 +55,13 @@ class GroqWire(EngineClient):
                     response = sdk.chat.completions.create(**wire, timeout=timeout)
                 else:
                     response = sdk.chat.completions.create(**wire)
+            return groq.from_wire(response, request)
+        except LLMError as error:
+            self._muted(error, request)
+            raise
         except Exception as error:
             meant = groq.classify(error, request.model, wall=self._account.wall())
-            raise muted(meant, self.api_key) from muted(error, self.api_key)
-        return groq.from_wire(response, request)
+            raise self._muted(meant, request) from self._muted(error, request)
 
     async def asend(self, request: Request, timeout: float) -> Reply:
         """Send *request* once, as `send` does, on this event loop.
@@ -73,10 +79,16 @@ class GroqWire(EngineClient):
                         response = answer_in(await sdk.post(**posted(wire, timeout)))
                     else:
                         response = await sdk.chat.completions.create(**wire, timeout=timeout)
+            return groq.from_wire(response, request)
+        except LLMError as error:
+            self._muted(error, request)
+            raise
         except Exception as error:
             meant = groq.classify(error, request.model, wall=self._account.wall())
-            raise muted(meant, self.api_key) from muted(error, self.api_key)
-        return groq.from_wire(response, request)
+            raise self._muted(meant, request) from self._muted(error, request)
+
+    def _muted(self, error: E, sent: Request) -> E:
+        return muted(error, self.api_key, sent=sent)
 
     def close(self) -> None:
         """Close the connections; an event loop's own are closed by `aclose`, or as it ends."""

@@ -29,6 +29,8 @@ _RULES: tuple[tuple[re.Pattern[str], _Shown], ...] = (
     # botocore's parameter validation quotes the value, which may be the whole prompt and may hold
     # anything, so that nothing after it can be told from it.
     (re.compile(r"( for parameter [^\s,]{1,200}, value: ).*", re.S), r"\1***"),
+    # A validation of pydantic's quotes what it was given; nothing after it can be told from it.
+    (re.compile(r"(\binput(?:_value)?\\{0,8}['\"]?\s?[:=]\s?\\{0,8}['\"{\[]).*", re.S), r"\1***"),
     (re.compile(r"://\S+"), _bare),
     (re.compile(r"\b(Bearer)[\s:=]+[^\s,;'\"]+|\b(Basic) [A-Za-z0-9+/=]{8,}", re.I), r"\1\2 ***"),
     (

@@ -9,6 +9,16 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
 
 R = TypeVar("R")
 
+
+class _Unset:
+    """What an argument is that nobody gave, where None means something else."""
+
+    def __repr__(self) -> str:
+        return "the client's default"
+
+
+UNSET: Any = _Unset()
+
 #: One chat message: a `role` and a `content` (a string, or a list of typed parts).
 Message: TypeAlias = Mapping[str, Any]
 Provider: TypeAlias = Literal["groq", "bedrock"]

@@ -16,7 +16,9 @@ from ..errors import (
     RateLimitError,
     Verdict,
 )
+from ..quotation import without
 from ..redact import redacted
+from ..types import Request
 
 _E = TypeVar("_E", bound=BaseException)
 
@@ -107,20 +109,21 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
-def muted(error: _E, *secrets: str) -> _E:
+def muted(error: _E, *secrets: str, sent: Request | None = None) -> _E:
     """*error* itself, once its own text and those of its causes have lost their secrets.
 
-    They are printed with every traceback. What they hold as data, such as a body, stays.
+    What they quote of the request that was *sent* is cut out too. They are printed with every
+    traceback. What they hold as data, such as a body, stays.
     """
     for each in _causes(error):
         each.args = tuple(
-            _hushed(part, secrets) if isinstance(part, str) else part for part in each.args
+            _hushed(part, secrets, sent) if isinstance(part, str) else part for part in each.args
         )
     return error
 
 
-def _hushed(text: str, secrets: tuple[str, ...]) -> str:
+def _hushed(text: str, secrets: tuple[str, ...], sent: Request | None) -> str:
     for secret in secrets:
         # A test's key may be any short word.
         text = text.replace(secret, "***") if len(secret) >= _SECRET_LENGTH else text
-    return redacted(text)
+    return without(redacted(text), sent)

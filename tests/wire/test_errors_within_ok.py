@@ -1,0 +1,52 @@
+"""What comes under a status of 200 and is no answer, through the real SDKs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sandbox import Fault, Sandbox
+from services.llm_client import InvalidRequestError, LLMError, ProviderUnavailableError
+from tests.wire.conftest import OpenFace
+from tests.wire.faces import Face
+
+CONVERSE = "us.anthropic.claude-sonnet-4-6"
+INVOKE = "anthropic.claude-3-opus-20240229-v1:0"
+CORAL = {
+    "Output": {"__type": "com.amazon.coral.service#UnknownOperationException"},
+    "Version": "1.0",
+}
+
+
+@pytest.mark.parametrize("model", [CONVERSE, INVOKE])
+@pytest.mark.parametrize(
+    ("body", "kind", "words"),
+    [
+        (json.dumps(CORAL), InvalidRequestError, "UnknownOperationException"),
+        (json.dumps({"error": {"message": "Upstream is sad"}}), LLMError, "Upstream is sad"),
+        ("<html>Sign in</html>", ProviderUnavailableError, "from a proxy before Bedrock"),
+    ],
+)
+def test_bedrocks_front_end_is_read_as_the_error_that_it_sends(
+    open_client: OpenFace, sandbox: Sandbox, model: str, body: str, kind: type[LLMError], words: str
+) -> None:
+    sandbox.script(Fault.html(200, body))
+    with pytest.raises(kind, match=words):
+        open_client("bedrock").generate("hi", model=model, max_retries=0)
+
+
+def test_a_converse_body_that_was_cut_off_is_told_from_an_error(
+    open_client: OpenFace, sandbox: Sandbox
+) -> None:
+    sandbox.script(Fault.html(200, '{"output": {"mess'))
+    with pytest.raises(ProviderUnavailableError, match="may have been cut off"):
+        open_client("bedrock").generate("hi", model=CONVERSE, max_retries=0)
+
+
+def test_a_gateways_error_is_shown(face: Face, sandbox: Sandbox) -> None:
+    body = json.dumps({"error": {"message": "Upstream is sad"}}).encode()
+    fault = Fault(status=200, body=body, headers={"content-type": "application/json"})
+    sandbox.script(fault)
+    with pytest.raises(LLMError, match="Upstream is sad"):
+        face.generate("hi", max_retries=0)
