@@ -38,7 +38,7 @@ class Settings(BaseSettings, Knobs):
     as not set, everywhere. Add fields of your own as you like.
     """
 
-    model_config = SettingsConfigDict(env_file=_OURS, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(env_file=_OURS)
 
     @classmethod
     def settings_customise_sources(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -13,6 +13,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_settings import SettingsConfigDict
 
 from .arguments import LONGEST_WAIT
 from .errors import ConfigurationError
@@ -26,12 +27,17 @@ Url: TypeAlias = Annotated[str, PlainSerializer(without_credentials, return_type
 _SECRET = SecretStr("")
 
 
-class Knobs(BaseModel, hide_input_in_errors=True, extra="ignore"):
+class Knobs(BaseModel):
     """The knobs of the client; a field's description is its line of help.
 
     A host gets all of them into its own class with `class Settings(BaseSettings, Knobs)`. Blank
     text and a test's mock count as not set, and are not in `model_fields_set`.
     """
+
+    # Of the settings' own kind, as BaseSettings has it, so that a class can have both as bases.
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
 
     USE_GROQ: Annotated[bool, Field(description="Groq if true, AWS Bedrock if false.")] = False
 
