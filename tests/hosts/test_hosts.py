@@ -33,7 +33,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=HOSTS)
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    folder = tmp_path / request.param
+    folder: Path = tmp_path / request.param
     skipped = shutil.ignore_patterns("__pycache__", "test_llm_client.py", "groq_compliant")
     shutil.copytree(HERE / request.param, folder, ignore=skipped)
     shutil.copytree(BACKEND / "services", folder / "services", ignore=skipped)

@@ -121,6 +121,17 @@ def test_the_early_2024_lock_stands_at_the_low_end_of_every_range(host_file: str
     assert low_ends == {name: pinned[name] for name in low_ends}
 
 
+def test_a_production_install_is_that_of_the_tests_without_their_tools() -> None:
+    def lines(name: str) -> list[str]:
+        return [str(each) for each in _requirements(ROOT / "backend" / name)]
+
+    tools = ("pytest", "pytest-mock")
+    whole = lines("requirements.txt")
+    kept = [line for line in whole if Requirement(line).name not in tools]
+    assert kept == lines("requirements-runtime.txt")
+    assert len(whole) == len(kept) + len(tools)
+
+
 def test_every_range_of_a_host_has_both_ends() -> None:
     open_ended = [
         str(requirement)
