@@ -130,6 +130,7 @@ class AsyncStream(httpcore.AsyncNetworkStream):
             return
         left = seconds_left(timeout, httpcore.WriteTimeout)
         if self._wire.is_over:
+            self._wire.was_refused = True  # a request whose end was never sent
             raise httpcore.WriteError("the connection is closed")
         self._wire.transport.write(buffer)
         try:

@@ -25,7 +25,7 @@ def is_untouched(owner: Any, name: str, package: ModuleType) -> bool:
     holders = (each.__dict__[name] for each in kind.__mro__ if name in each.__dict__)
     found = next(holders, None)
     return type(found) is FunctionType and found.__code__.co_filename.startswith(
-        _directory(package.__file__)
+        _directory(getattr(package, "__file__", None))
     )
 
 

@@ -1,0 +1,92 @@
+"""Servers of raw bytes, each connection answered by a function of the test's."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Handle = Callable[[socket.socket], None]
+
+
+class Server:
+    """What a test sees of it: its URL, the connections it took, the requests it read."""
+
+    def __init__(self, port: int, scheme: str) -> None:
+        self.url = f"{scheme}://localhost:{port}"
+        self.port = port
+        self.taken: list[socket.socket] = []
+        self.requests: list[bytes] = []
+
+    def read_request(self, connection: socket.socket) -> bytes:
+        """One request, head and body; b"" where the client has left."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            more = connection.recv(65536)
+            if not more:
+                return b""
+            data += more
+        head, _, body = data.partition(b"\r\n\r\n")
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                while len(body) < int(line.partition(b":")[2]):
+                    body += connection.recv(65536)
+        self.requests.append(head + b"\r\n\r\n" + body)
+        return self.requests[-1]
+
+
+def answer(body: bytes = b'{"ok": true}', *headers: str, status: str = "200 OK") -> bytes:
+    """A whole answer of HTTP."""
+    lines = [f"HTTP/1.1 {status}", f"content-length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+@contextmanager
+def serving(
+    handle: Callable[[Server, socket.socket], None], context: ssl.SSLContext | None = None
+) -> Iterator[Server]:
+    """Serve each connection in a thread with *handle*, which may leave with any OSError."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    server = Server(listener.getsockname()[1], "https" if context else "http")
+    threads: list[threading.Thread] = []
+
+    def talk(raw: socket.socket) -> None:
+        with contextlib.suppress(OSError), raw:
+            connection = raw
+            if context is not None:
+                connection = context.wrap_socket(raw, server_side=True)
+            server.taken.append(connection)
+            with connection:
+                handle(server, connection)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                raw, _ = listener.accept()
+                thread = threading.Thread(target=talk, args=(raw,), daemon=True)
+                threads.append(thread)
+                thread.start()
+
+    accepting = threading.Thread(target=accept, daemon=True)
+    accepting.start()
+    try:
+        yield server
+    finally:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for each in list(server.taken):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        accepting.join(5)
+        for thread in threads:
+            thread.join(5)
+
+
+def forever(server: Server, connection: socket.socket) -> None:
+    """Answer every request of a connection."""
+    while server.read_request(connection):
+        connection.sendall(answer())

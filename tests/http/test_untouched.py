@@ -1,0 +1,104 @@
+"""Whether a method is still the one that its package defines."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+from unittest.mock import MagicMock, patch
+
+import groq
+import pytest
+from groq.resources.chat.completions import AsyncCompletions, Completions
+
+from services.llm.http.untouched import is_untouched
+from services.llm.providers.groq.transport import has_the_sdks_own_create
+
+
+@pytest.fixture(params=[groq.Groq, groq.AsyncGroq])
+def sdk(request: pytest.FixtureRequest) -> Any:
+    return request.param(api_key="none", base_url="http://127.0.0.1:9")
+
+
+class Proxy:
+    """What wrapt puts there: an object that says it is what it wraps."""
+
+    def __init__(self, wrapped: Any) -> None:
+        self.wrapped = wrapped
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.wrapped, name)
+
+    def __get__(self, instance: object, owner: type) -> Callable[..., Any]:
+        return functools.partial(self.wrapped, instance)
+
+    @property  # type: ignore[misc] # as wrapt does it
+    def __class__(self) -> Any:
+        return type(self.wrapped)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.wrapped(*args, **kwargs)
+
+
+def wrapper(wrapped: Any) -> Any:
+    @functools.wraps(wrapped)
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        return wrapped(*args, **kwargs)
+
+    return traced
+
+
+def test_the_sdks_own_method_is_known(sdk: Any) -> None:
+    assert has_the_sdks_own_create(sdk)
+
+
+@pytest.mark.parametrize("kind", [Completions, AsyncCompletions])
+@pytest.mark.parametrize("made", [wrapper, Proxy, MagicMock])
+def test_what_is_put_into_the_class_is_seen(kind: type, made: Callable[..., Any]) -> None:
+    sdk: Any = groq.Groq if kind is Completions else groq.AsyncGroq
+    client = sdk(api_key="none")
+    with patch.object(kind, "create", made(kind.__dict__["create"])):
+        assert not has_the_sdks_own_create(client)
+    assert has_the_sdks_own_create(client)
+
+
+@pytest.mark.parametrize("path", ["chat.completions", "chat", ""])
+def test_what_is_put_into_the_object_is_seen(sdk: Any, path: str) -> None:
+    owner = functools.reduce(getattr, filter(None, path.split(".")), sdk)
+    name = {"chat.completions": "create", "chat": "completions", "": "chat"}[path]
+    with patch.object(owner, name):
+        assert not has_the_sdks_own_create(sdk)
+
+
+@pytest.mark.parametrize("name", ["post", "chat.completions._post"])
+def test_what_is_put_below_the_typed_call_is_seen(sdk: Any, name: str) -> None:
+    owner, _, name = name.rpartition(".")
+    target = functools.reduce(getattr, filter(None, owner.split(".")), sdk)
+    with patch.object(target, name):
+        assert not has_the_sdks_own_create(sdk)
+
+
+def test_a_subclass_has_ideas_of_its_own() -> None:
+    class Hosts(groq.Groq):
+        """A host's own."""
+
+    assert not has_the_sdks_own_create(Hosts(api_key="none"))
+
+
+def test_a_mock_is_not_the_sdks_own() -> None:
+    assert not has_the_sdks_own_create(MagicMock())
+    assert not has_the_sdks_own_create(MagicMock(spec=groq.Groq))
+
+
+def test_without_the_package_nothing_is(monkeypatch: pytest.MonkeyPatch, sdk: Any) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "groq", None)
+    assert not has_the_sdks_own_create(sdk)
+
+
+def test_a_package_without_a_file_defines_nothing() -> None:
+    assert not is_untouched(Completions, "create", ModuleType("standin"))
+
+
+def test_a_method_that_is_not_there_is_nobodys() -> None:
+    assert not is_untouched(Completions, "no_such_method", groq)
