@@ -28,7 +28,7 @@ def _nothing_of_this_machine(
         if name.startswith(("GROQ_", "LLM_")) or name in ("NO_COLOR", "FORCE_COLOR"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("SSL_CERT_FILE", str(one_certificate))
-    monkeypatch.setattr(config, "settings", Knobs())
+    monkeypatch.setattr(config, "settings", Knobs(LLM_CACHE_TIMEOUT=30.0))  # however slow it is
     monkeypatch.chdir(tmp_path)
 
 
@@ -52,7 +52,8 @@ def ring(clock: Clock) -> KeyRing:
 @pytest.fixture
 def environment(sandbox: Sandbox) -> dict[str, str]:
     """What a user's shell would hold, who has two keys for the sandbox."""
-    return {**os.environ, "GROQ_BASE_URL": sandbox.url, "GROQ_API_KEYS": ",".join(KEYS[:2])}
+    known = {"GROQ_BASE_URL": sandbox.url, "GROQ_API_KEYS": ",".join(KEYS[:2])}
+    return {**os.environ, **known, "LLM_CACHE_TIMEOUT": "30"}
 
 
 @pytest.fixture

@@ -70,6 +70,21 @@ def test_a_thing_that_is_closed_while_it_is_used_is_closed_after_its_last_use() 
     assert [(1, True), (2, True)] == things.closed
 
 
+def test_the_end_of_an_older_thing_leaves_the_newer_in_its_place() -> None:
+    things = Things()
+
+    async def scene() -> list[int]:
+        async with await things.kept.get() as first:
+            await things.kept.aclose()
+            second = await things.used()
+        # The first was closed just now, after its last use, and the second is still the loop's.
+        assert [(1, True)] == things.closed
+        return [first, second, await things.used()]
+
+    assert [1, 2, 2] == asyncio.run(scene())
+    assert [(1, True), (2, True)] == things.closed
+
+
 def test_what_belongs_to_another_process_is_dropped_and_not_closed() -> None:
     things = Things()
 

@@ -10,8 +10,11 @@ from collections.abc import Callable
 import pytest
 
 from services.llm import forks
+from services.llm.flights import Flights, Lead
 from services.llm.forks import ForkLock, pause_for_fork, reset_in_child
+from services.llm.gate import Gate
 from services.llm.quota import NEVER, Bucket, Quota, Refusal, SlidingWindow, Ticket
+from services.llm.workers import Workers
 from tests.guarding import is_held
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -226,3 +229,44 @@ def test_a_child_of_busy_threads_has_a_quota_that_works() -> None:
     for thread in threads:
         thread.join(SAFETY_NET)
     assert told == ["0.0"] * 10
+
+
+# The concurrency limiter of a child.
+
+
+@needs_fork
+def test_a_child_of_a_process_whose_limiter_is_full_has_a_free_one() -> None:
+    gate = Gate(1)
+    inside, waiting = gate.enter(), gate.enter()
+
+    def use() -> tuple[int, bool, bool]:
+        before = gate.free
+        for parents in (inside, waiting):
+            gate.leave(parents)  # which the child's copy of a call does as it is dropped
+        own = gate.enter()
+        return before, own.done(), gate.enter().done()
+
+    assert told_by_child(use) == "(1, True, False)"
+    assert (gate.free, waiting.done()) == (0, False)
+    gate.leave(inside)
+    assert waiting.done()
+
+
+@needs_fork
+def test_a_child_leads_what_its_parent_leads_and_gets_threads_of_its_own() -> None:
+    flights: Flights[str] = Flights()
+    lead, workers = flights.claim("k"), Workers(1, "forked")
+    busy = threading.Event()
+    running = workers.submit(busy.wait)
+
+    def use() -> tuple[bool, int]:
+        assert isinstance(lead, Lead)
+        own = flights.claim("k")
+        lead.land("of the parent")
+        return isinstance(own, Lead) and len(flights) == 1, workers.submit(lambda: 7).result(5)
+
+    assert told_by_child(use) == "(True, 7)"
+    assert len(flights) == 1
+    busy.set()
+    assert running.result(SAFETY_NET)
+    workers.close()

@@ -32,6 +32,7 @@ def settings(url: str, **knobs: object) -> SimpleNamespace:
         "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url,
         "BEDROCK_MODEL_ID": MODEL,
         "BEDROCK_REQUESTS_PER_MINUTE": 30,
+        "LLM_CACHE_TIMEOUT": 30.0,  # what is kept is found, however slow the machine is
     }
     return SimpleNamespace(**{**known, **knobs})
 

@@ -76,18 +76,19 @@ def test_no_429_is_provoked_and_no_time_is_lost(
     gaps = [later - first for first, later in zip(seen, seen[limit:], strict=False)]
     assert min(gaps) > window - 1e-6
     least = (calls / limit - 1) * window
-    assert least <= passed < 2 * least + 2.0  # the rest is the machine's own slowness
+    assert least <= passed < 2 * least + 5.0  # the rest is the machine's own slowness
 
 
 @pytest.mark.parametrize("kind", ["groq async", "bedrock async"])
 def test_who_came_first_is_sent_first(open_client: OpenFace, sandbox: Sandbox, kind: str) -> None:
-    # One at a time: two that are on their way may overtake each other.
+    # One at a time: two that are on their way may overtake each other. And in a window that is far
+    # longer than this loop ever stands still: one who is late by all of it is passed over.
     face = open_client(kind, LLM_MAX_QUOTA_WAIT=60.0, LLM_MAX_CONCURRENCY=1)
-    face.client._rate_limit_window = 0.02
+    face.client._rate_limit_window = 0.6
     face.client._max_requests_per_window = 1
-    all_at_once(face, [str(number) for number in range(8)])
+    all_at_once(face, [str(number) for number in range(4)])
     asked = [str(exchange.body["messages"][0]["content"]) for exchange in sandbox.exchanges]
-    assert [True] * 8 == [str(number) in text for number, text in enumerate(asked)]
+    assert [True] * 4 == [str(number) in text for number, text in enumerate(asked)]
 
 
 @pytest.mark.skipif(not OPEN_FILES.exists(), reason="the system does not tell its open files")
