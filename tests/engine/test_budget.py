@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import logging
+import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.llm import budget as module
 from services.llm.budget import Booking, DailyBudget, MemoryTally
 from services.llm.errors import ConfigurationError, LLMError, RateLimitError
 from services.llm.stores import BudgetFile, StoreError
@@ -129,3 +132,52 @@ def test_the_sum_is_that_of_what_was_spent(calls: list[tuple[int, int, bool]]) -
         budget.settle(booking, 0 if fails else real, NOON)
         spent += 0 if fails else real
     assert spent == tally.add(0, NOON)
+
+
+class Elsewhere(MemoryTally):
+    """A sum that may have to be waited for."""
+
+    blocking = True
+
+
+def test_a_sum_that_is_kept_elsewhere_is_corrected_in_a_thread() -> None:
+    tally = Elsewhere()
+    booking = book(budget := DailyBudget(100, tally), 60, NOON)
+    corrected = budget.settle(booking, 20, NOON)
+    assert isinstance(corrected, Future)
+    corrected.result(5.0)
+    assert 20 == tally.add(0, NOON)
+
+
+def test_it_is_corrected_at_once_where_no_thread_can_be_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: object) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    tally = Elsewhere()
+    booking = book(budget := DailyBudget(100, tally), 60, NOON)
+    monkeypatch.setattr(module, "_corrections", module._Corrections())
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert None is budget.settle(booking, 20, NOON)
+    assert 20 == tally.add(0, NOON)
+
+
+def test_what_cannot_be_given_back_at_once_is_given_back_when_it_is_settled() -> None:
+    tally = MemoryTally()
+    budget, booking = DailyBudget(100, tally), Booking(60)
+    book(budget, 60, NOON)
+    with pytest.raises(RateLimitError, match="60 tokens are needed, 40 of 100 are left"):
+        budget.book(booking, NOON)
+    budget.settle(booking, 0, NOON)
+    assert 60 == tally.add(0, NOON)
+
+
+def test_a_child_process_waits_for_no_correction_of_its_parents() -> None:
+    corrections, release = module._Corrections(), threading.Event()
+    running = corrections.begin(lambda: None if release.wait() else None)
+    corrections.after_fork()
+    corrections.finish()
+    release.set()
+    assert running is not None
+    assert None is running.result(5.0)

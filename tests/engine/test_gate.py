@@ -105,3 +105,25 @@ TestGateMachine = GateMachine.TestCase
 def test_as_many_as_its_size_are_inside(size: int) -> None:
     gate = Gate(size)
     assert [True] * size + [False] == [gate.enter().done() for _ in range(size + 1)]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_place_that_is_given_up_twice_is_an_error(waits: bool) -> None:
+    gate = Gate(1)
+    place = gate.enter()
+    if waits:
+        place = gate.enter()
+    gate.leave(place)
+    with pytest.raises(RuntimeError, match="given up twice"):
+        gate.leave(place)
+    assert (0 if waits else 1) == gate.free
+
+
+def test_a_place_of_the_parents_is_left_alone_in_a_child() -> None:
+    gate = Gate(1)
+    inside, waiting = gate.enter(), gate.enter()
+    gate.after_fork()
+    own = gate.enter()
+    for parents in (inside, waiting):
+        gate.leave(parents)
+    assert (True, 0) == (own.done(), gate.free)

@@ -100,3 +100,50 @@ def test_a_child_process_starts_with_no_threads() -> None:
     workers.close()
     release.set()
     assert parents.result(HANG)
+
+
+def refuse(_: object) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_thread_that_could_not_be_started_is_started_another_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workers, release = Workers(2, "refused"), threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            workers.submit(lambda: None)
+    running = workers.submit(release.wait)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        queued = workers.submit(lambda: "in its turn")
+    second = workers.submit(lambda: "by the second thread")
+    assert "by the second thread" == second.result(HANG)
+    assert "in its turn" == queued.result(HANG)
+    release.set()
+    assert running.result(HANG)
+    workers.close()
+
+
+def test_a_job_that_comes_as_its_pool_ends_is_carried_out() -> None:
+    workers = Workers(1, "ending")
+    pool = workers._pool
+    jobs = pool._jobs
+
+    class Closing:
+        """Ends the pool as a job is put, as a signal handler may."""
+
+        def get(self) -> object:
+            return jobs.get()
+
+        def put(self, job: object) -> None:
+            if job is not None and not pool._is_over:
+                workers.close()
+            jobs.put(job)  # type: ignore[arg-type]  # whatever it is
+
+    pool._jobs = Closing()  # type: ignore[assignment]  # as far as it is used
+    assert 7 == workers.submit(lambda: 7).result(HANG)
+    for thread in threads("ending"):
+        thread.join(HANG)
+    assert [] == threads("ending")

@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 from .aside import Question
 from .loops import blocked
 from .signals import of_signal
-from .types import Ask, Effect, Flow, Join, Reply, Request, Send, Sleep
+from .types import Effect, Flow, Join, Reply, Request, Send, Sleep
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -108,8 +108,7 @@ def _perform(effect: Effect, wire: Wire) -> Any:
             return wire.rest(seconds)
         case Join(flight, timeout):
             return flight.join(timeout)
-        case Ask():
-            return Question(effect).answer()
+    return Question(effect).answer()  # mypy knows that it is an `Ask`: there is no other effect
 
 
 async def _aperform(effect: Effect, wire: AsyncWire) -> Any:
@@ -122,5 +121,4 @@ async def _aperform(effect: Effect, wire: AsyncWire) -> Any:
             return await asyncio.sleep(seconds)
         case Join(flight, timeout):
             return await flight.ajoin(timeout)
-        case Ask():
-            return await Question(effect).aanswer()
+    return await Question(effect).aanswer()
