@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -173,9 +174,13 @@ def test_what_cannot_be_given_back_at_once_is_given_back_when_it_is_settled() ->
     assert 60 == tally.add(0, NOON)
 
 
+def wait_for(event: threading.Event) -> None:
+    event.wait(5.0)
+
+
 def test_a_child_process_waits_for_no_correction_of_its_parents() -> None:
     corrections, release = module._Corrections(), threading.Event()
-    running = corrections.begin(lambda: None if release.wait() else None)
+    running = corrections.begin(partial(wait_for, release))
     corrections.after_fork()
     corrections.finish()
     release.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from types import CodeType
+from types import CodeType, TracebackType
 from typing import Any
 
 
@@ -15,14 +15,16 @@ def of_signal(error: BaseException, handled: BaseException | None) -> BaseExcept
     limit (celery's, an alarm's) is an exception like any other, and an SDK that it interrupts
     takes it for a failure of the network.
     """
-    handlers = set(_handlers())
-    for each in _causes(error, handled):
-        at = each.__traceback__
-        while at is not None:
-            if at.tb_frame.f_code in handlers:
-                return each
-            at = at.tb_next
-    return error
+    found = (each for each in _causes(error, handled) if from_handler(each) is not None)
+    return next(found, error)
+
+
+def from_handler(error: BaseException) -> TracebackType | None:
+    """Return the part of an error's traceback that begins in a signal handler, if any does."""
+    handlers, at = set(_handlers()), error.__traceback__
+    while at is not None and at.tb_frame.f_code not in handlers:
+        at = at.tb_next
+    return at
 
 
 def _handlers() -> Iterator[CodeType]:

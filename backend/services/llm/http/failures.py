@@ -5,6 +5,8 @@ from __future__ import annotations
 import httpcore
 import httpx
 
+from ..signals import from_handler
+
 #: What httpcore raises; httpx has a class of the same name for each.
 RAISED = (
     httpcore.TimeoutException,
@@ -27,12 +29,12 @@ def without_frames(error: BaseException) -> BaseException:
     """*error* itself, once it and its causes have forgotten where they were raised.
 
     Reporters show the variables of each frame, and in httpcore's and h11's these are headers:
-    the key is among them.
+    the key is among them. A signal handler's own frames stay: by them its error is known.
     """
     step: BaseException | None = error
     seen: set[int] = set()
     while step is not None and id(step) not in seen:
         seen.add(id(step))
-        step.__traceback__ = None
+        step.__traceback__ = from_handler(step)
         step = step.__cause__ or step.__context__
     return error
