@@ -18,11 +18,21 @@ import os
 import signal
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     # The imports below take a while, and an interruption is no traceback there either.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
+if __name__ == "__main__":
+    # Of backend/requirements.txt, without which none of the imports below can be made.
+    _needed = ("anyio", "dotenv", "httpx", "jsonschema_rs", "pydantic", "pydantic_settings")
+    if _missing := [name for name in (*_needed, "tenacity") if find_spec(name) is None]:
+        sys.exit(
+            f"error: not installed: {', '.join(_missing)}"
+            " (python -m pip install -r backend/requirements.txt)"
+        )
 
 import anyio
 

@@ -128,7 +128,7 @@ def test_a_batch_tells_every_line(capsys: pytest.CaptureFixture[str], tmp_path: 
 
 
 def test_a_batch_that_is_no_file_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert 1 == run(scripted("yes"), ["--batch", "nowhere"])
+    assert 2 == run(scripted("yes"), ["--batch", "nowhere"])
     assert "error: nowhere: No such file or directory\n" == capsys.readouterr().err
 
 

@@ -62,6 +62,48 @@ def test_a_piped_prompt_is_asked(run: Run) -> None:
     assert "Sandbox: from a pipe\n" == run(input=b"from a pipe\n").stdout
 
 
+@pytest.mark.parametrize("nothing", [b"", b" \n"])
+@pytest.mark.parametrize("arguments", [[], ["-"], ["--prompt-file", "-"]])
+def test_an_empty_pipe_is_wrong_usage_and_no_self_test(
+    run: Run, sandbox: Sandbox, arguments: list[str], nothing: bytes
+) -> None:
+    done = run(*arguments, input=nothing)
+    told = "error: there is nothing to ask: what was given as the prompt is blank\n"
+    assert (2, "", told) == (done.returncode, done.stdout, done.stderr)
+    assert [] == sandbox.exchanges
+
+
+def test_a_dash_is_standard_input(run: Run, tmp_path: Path) -> None:
+    asked = run("-", input=b"from a pipe")
+    assert asked.stdout == run("--prompt-file", "-", input=b"from a pipe").stdout
+    assert "Sandbox: from a pipe\n" == asked.stdout
+    schema = b'{"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}'
+    assert ["n"] == list(json.loads(run("how many?", "--schema", "-", input=schema).stdout))
+    lines = run("--batch", "-", input=b"one\ntwo\n").stdout.splitlines()
+    assert ["Sandbox: one", "Sandbox: two"] == [json.loads(line)["text"] for line in lines]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_batch_in_another_encoding_is_one_error_and_sends_nothing(
+    run: Run, sandbox: Sandbox, tmp_path: Path, encoding: str
+) -> None:
+    (tmp_path / "prompts").write_bytes("one\ntwo\n".encode(encoding))
+    for arguments, how in ((["prompts"], {}), (["-"], {"input": "one\n".encode(encoding)})):
+        done = run("--batch", *arguments, **how)
+        assert (1, "", 1) == (done.returncode, done.stdout, len(done.stderr.splitlines()))
+        assert f"error: {arguments[0]}: not valid UTF-8" in done.stderr
+    assert [] == sandbox.exchanges
+
+
+def test_times_and_costs_are_rounded_where_they_are_read(run: Run) -> None:
+    reply = json.loads(run("hello", "--json", "--model", "openai/gpt-oss-20b").stdout)
+    (attempt,) = reply["attempts"]
+    times = [reply["latency"], *(attempt[f"{name}_wait"] for name in ("quota", "retry"))]
+    assert times == [round(each, 3) for each in times]
+    assert [reply["cost"]] * 2 == [attempt["cost"], round(reply["cost"], 9)]
+    assert reply["cost"] > 0
+
+
 def test_a_prompt_that_is_no_ascii_comes_and_goes_unharmed(run: Run) -> None:
     assert "Sandbox: naïve – 東京\n" == run("naïve – 東京").stdout
 
@@ -104,15 +146,25 @@ def test_its_version_is_that_of_the_changelog(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["--prompt-file", "nowhere"], 1, "error: nowhere: No such file or directory"),
-        (["--batch", "nowhere"], 1, "error: nowhere: No such file or directory"),
-        (["x", "--schema", "nowhere"], 1, "error: nowhere: No such file or directory"),
+        (["--prompt-file", "nowhere"], 2, "error: nowhere: No such file or directory"),
+        (["--batch", "nowhere"], 2, "error: nowhere: No such file or directory"),
+        (["x", "--schema", "nowhere"], 2, "error: nowhere: No such file or directory"),
         (["x", "--model", "sandbox/400"], 1, "error: Groq API error: Bad Request"),
         (["x", "--budget", "0"], 1, "error: Daily token budget exceeded: "),
         (["x", "--cache", "ftp://here"], 1, "error: cache_path: cache URL must be"),
         (["x", "--base-url", "http://x/openai/v1"], 1, "error: base_url is "),
         (["x", "--base-url", "nowhere"], 1, "error: base_url is 'nowhere'"),
         (["x", "--base-url", "https://999.1.1.1"], 1, "error: base_url is 'https://999.1.1.1'"),
+        (["--batch", "."], 2, "error: .: Is a directory"),
+        (["--schema", "nowhere"], 2, "error: nowhere: No such file or directory"),
+        (["--prompt-file", "nowhere", "--batch", "nowhere"], 2, "leave out --prompt-file"),
+        (["--batch", "-", "--schema", "-"], 2, "standard input holds one thing: --batch and --sch"),
+        (["-", "--schema", "-"], 2, "the prompt and --schema cannot both be read there"),
+        (["--schema", "-"], 2, "the prompt and --schema cannot both be read there"),
+        ([""], 2, "error: there is nothing to ask: what was given as the prompt is blank"),
+        (["--stdin"], 2, "error: there is nothing to ask"),
+        (["--prompt-file", "/dev/null"], 2, "error: there is nothing to ask"),
+        (["--default-prompt", " "], 2, "error: there is nothing to ask"),
         (["x", "--rpm", "none"], 2, "'none' is no whole number from 1 on"),
     ],
 )
@@ -123,7 +175,7 @@ def test_a_failure_is_one_line_and_never_a_traceback(
     lines = done.stderr.splitlines()
     assert (code, "") == (done.returncode, done.stdout)
     assert told in lines[-1]
-    assert len(lines) == (1 if code == 1 else 2)
+    assert len(lines) == (2 if lines[0].startswith("usage: ") else 1)
 
 
 def test_an_invalid_schema_is_one_line(run: Run, tmp_path: Path) -> None:

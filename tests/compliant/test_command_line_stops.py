@@ -113,11 +113,29 @@ def test_an_interrupted_batch_keeps_what_it_has_and_goes_on_next_time(
 ) -> None:
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text('one\n{"prompt": "two", "model": "sandbox/silence?times=1"}\n')
-    process = start("--batch", str(prompts), stdout=subprocess.PIPE)
+    process = start("--batch", str(prompts), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert "Sandbox: one" == json.loads(process.stdout.readline())["text"]
     sandbox.wait_for(2)
     process.send_signal(signal.SIGINT)
+    assert [
+        "1 lines are answered, 0 have failed: run it again to go on, the answers so far come from"
+        " the cache",
+        "error: interrupted",
+    ] == process.stderr.read().decode().splitlines()
     assert 130 == process.wait(timeout=30)
     done = run("--batch", str(prompts))
     assert [1, 2] == [json.loads(line)["line"] for line in done.stdout.splitlines()]
     assert (0, 3) == (done.returncode, len(sandbox.exchanges))
+
+
+def test_an_interrupted_batch_without_a_cache_says_that_it_begins_anew(
+    start: Callable[..., Any], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "prompts").write_text("one\n")
+    asking = ("--batch", "prompts", "--model", "sandbox/silence", "--cache", "none")
+    process = start(*asking, stderr=subprocess.PIPE)
+    sandbox.wait_for(1)
+    process.send_signal(signal.SIGINT)
+    first, last = process.stderr.read().decode().splitlines()
+    assert "0 lines are answered, 0 have failed: nothing is kept without a cache" in first
+    assert (130, "error: interrupted") == (process.wait(timeout=30), last)

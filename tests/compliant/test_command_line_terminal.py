@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sandbox import Answer, Fault, Sandbox
 from tests.compliant.shell import Run
 
 
@@ -77,3 +78,18 @@ def test_a_terminal_sees_how_far_a_batch_has_come(
     assert "1 answered, 0 failed, 100 % read" in shown
     # The last progress is wiped, so that the prompt of the shell stands at the line's beginning.
     assert shown.endswith("\r" + " " * len("2 answered, 1 failed, 100 % read") + "\r")
+
+
+def test_a_provider_moves_no_cursor_and_sets_no_title(
+    terminal: Callable[..., Any], run: Run, sandbox: Sandbox
+) -> None:
+    evil, written = "\x1b[2J\x9b1m", "\\u001b[2J\\u009b1m"
+    sandbox.script(Answer(text=evil))
+    assert (0, f"{written}\r\n") == terminal("x", "--cache", "none")
+    sandbox.script(Answer(text=evil))
+    assert f"{evil}\n" == run("x", "--cache", "none").stdout
+    for show in (lambda *asked: terminal(*asked)[1], lambda *asked: run(*asked).stderr):
+        sandbox.script(Fault.error(400, message=evil))
+        told = show("x", "--cache", "none")
+        assert written in told
+        assert "\x1b[2J" not in told

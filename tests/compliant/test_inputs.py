@@ -10,6 +10,7 @@ import pytest
 
 from services.groq_compliant.inputs import (
     InputError,
+    UsageError,
     keys_of,
     prompt_of,
     schema_in,
@@ -61,18 +62,24 @@ def test_then_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "default" == prompt_of(None, None, "default", stdin=True)
 
 
-def test_without_any_there_is_no_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blank_is_wrong_usage_and_nothing_at_all_no_prompt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sys, "stdin", Stdin())
-    assert prompt_of("", None, None, stdin=False) is None
+    with pytest.raises(UsageError, match="what was given as the prompt is blank"):
+        prompt_of("", None, None, stdin=False)
+    monkeypatch.setattr(sys, "stdin", Stdin(terminal=True))
+    assert prompt_of(None, None, None, stdin=False) is None
 
 
 def test_a_pipe_is_read_where_nothing_else_was_given() -> None:
     assert "from the pipe" == prompt_of(" ", None, None, stdin=False)
 
 
-@pytest.mark.parametrize("default", ["default", " "])
-def test_a_pipe_is_not_read_unasked_where_something_else_was_given(default: str) -> None:
-    prompt_of(None, None, default, stdin=False)
+def test_a_pipe_is_not_read_unasked_where_something_else_was_given() -> None:
+    prompt_of(None, None, "default", stdin=False)
+    with pytest.raises(UsageError):
+        prompt_of(None, None, " ", stdin=False)
     assert "from the pipe" == text_in_stdin()
 
 
@@ -99,7 +106,7 @@ def test_a_byte_order_mark_is_not_part_of_a_prompt(tmp_path: Path) -> None:
     assert "asked" == text_in(tmp_path / "prompt")
 
 
-@pytest.mark.parametrize("data", [b"caf\xe9", b"\xff\xfea\x00"])
+@pytest.mark.parametrize("data", [b"caf\xe9", b"\xff\xfea\x00", b"\xfe\xff\x00a", b"a\x00b\x00"])
 def test_what_is_no_utf_8_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:

@@ -9,7 +9,15 @@ from collections.abc import Mapping
 import pytest
 
 from services.groq_compliant import screen
-from services.groq_compliant.screen import AnswerLost, Screen, is_coloured, log_off, log_on
+from services.groq_compliant.screen import (
+    AnswerLost,
+    Screen,
+    answer,
+    is_coloured,
+    log_off,
+    log_on,
+)
+from services.llm.errors import LLMError
 
 
 class Terminal(io.StringIO):
@@ -129,3 +137,39 @@ def test_what_is_given_up_is_written_nowhere(monkeypatch: pytest.MonkeyPatch) ->
         screen.give_up_answers()
         screen.answer("to nobody")
         assert "" == read.read()
+
+
+EVIL = "\x1b]0;title\x07\x1b[31mred\x08\x9b2J\x7f\rover"
+HARMLESS = "\\u001b]0;title\\u0007\\u001b[31mred\\u0008\\u009b2J\\u007f\\u000dover"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_control_characters_of_a_provider_are_written_out_in_every_line(terminal: bool) -> None:
+    stream = Terminal() if terminal else io.StringIO()
+    Screen(stream, {"NO_COLOR": "1"}).line(EVIL.replace("\r", ""), "error")
+    assert f"error: {HARMLESS.replace(chr(92) + 'u000d', '')}\n" == stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("terminal", "shown"), [(True, f"{HARMLESS}\r\n\tnext é\n"), (False, f"{EVIL}\r\n\tnext é\n")]
+)
+def test_answers_obey_nobody_on_a_terminal_and_stay_as_they_are_in_a_pipe(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, shown: str
+) -> None:
+    stream = Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    answer(f"{EVIL}\r\n\tnext é")
+    assert shown == stream.getvalue()
+
+
+def test_an_answer_is_flushed_when_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(raw, 1 << 16)))
+    for n in range(2):
+        answer(f"answer {n}")
+        assert raw.getvalue().endswith(f"answer {n}\n".encode())
+
+
+def test_an_errors_message_holds_no_control_character_wherever_it_is_shown() -> None:
+    assert HARMLESS == str(LLMError(EVIL))
+    assert "one\n\ttwo é" == str(LLMError("one\n\ttwo é"))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +10,7 @@ import pytest
 
 from services.groq_compliant import self_test
 from services.groq_compliant.self_test import SelfTestError, expect, run_all
+from tests.compliant.shell import ROOT, SCRIPT
 
 
 def test_all_pass_and_leave_nothing_behind(tmp_path: Path) -> None:
@@ -48,3 +51,14 @@ def test_what_is_broken_does_not_pass(
 ) -> None:
     monkeypatch.setattr(self_test, name, broken)
     assert run_all(lambda _: None) >= 1
+
+
+@pytest.mark.parametrize("started", [[str(SCRIPT)], ["-m", "backend.groq_client_compliant"]])
+def test_without_the_requirements_it_says_what_is_missing(started: list[str]) -> None:
+    # -S leaves out the installed packages.
+    done = subprocess.run(
+        [sys.executable, "-S", *started, "--self-test"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert (1, "", 1) == (done.returncode, done.stdout, len(done.stderr.splitlines()))
+    for name in ("anyio", "pydantic", "tenacity", "pip install -r backend/requirements.txt"):
+        assert name in done.stderr

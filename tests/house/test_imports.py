@@ -24,7 +24,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.providers.groq",
         }
     ),
-    frozenset({"services.llm.types"}),
+    frozenset({"services.llm.printable", "services.llm.types"}),
     frozenset(
         {
             "services.llm.errors",

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..llm.stores import LONGEST_TTL
 from . import VERSION
 from .given import DEFAULT_TEMPERATURE
-from .inputs import is_unicode
+from .inputs import STDIN, is_unicode
 
 #: What `--default-prompt` alone asks.
 DEFAULT_PROMPT = "Say in one sentence what you can be asked."
@@ -19,7 +19,8 @@ _ABOUT = "Ask a language model on Groq, within the limits of its keys."
 _MORE = """\
 The prompt is the argument, else the file's text, else standard input's (with --stdin, or if it is
 piped and nothing else was given), else the default; blank ones do not count. Without any, the
-self-tests run. Keys come from GROQ_API_KEYS (with commas), else GROQ_API_KEY, else from .env.
+self-tests run; where what was given is blank, that is wrong usage. A file named - is standard
+input. Keys come from GROQ_API_KEYS (with commas), else GROQ_API_KEY, else from .env.
 Where no flag says else, GROQ_MODEL, GROQ_BASE_URL, GROQ_REQUESTS_PER_MINUTE, GROQ_ORG_RPM,
 LLM_CACHE_URL and LLM_CACHE_TTL count, from the environment or from .env.
 Answers go to standard output, all else to standard error.
@@ -65,9 +66,28 @@ def parse(arguments: Sequence[str] | None) -> Options:
     """Return the options in *arguments* (`sys.argv` for None); SystemExit where they are wrong."""
     parser = _parser()
     options = parser.parse_args(arguments, Options())
+    if options.prompt == "-":
+        options.prompt, options.stdin = None, True
+    if options.prompt_file == STDIN:
+        options.prompt_file, options.stdin = None, True
     if options.batch is not None and options.prompts:
         parser.error(f"--batch holds the prompts: leave out {options.prompts[0]}")
+    if problem := _read_twice(options):
+        parser.error(problem)
     return options
+
+
+def _read_twice(options: Options) -> str:
+    """What is wrong where several inputs are to be read from standard input, else ""."""
+    named = {
+        "the prompt": options.stdin or not (options.prompts or options.batch or options.self_test),
+        "--batch": options.batch == STDIN,
+        "--schema": options.schema == STDIN,
+    }
+    readers = [name for name, reads in named.items() if reads]
+    if len(readers) > 1:
+        return f"standard input holds one thing: {' and '.join(readers)} cannot both be read there"
+    return ""
 
 
 def _parser() -> argparse.ArgumentParser:

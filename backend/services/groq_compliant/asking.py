@@ -39,16 +39,26 @@ def client_of(make: Make, options: Options) -> CompliantClient:
     found = inputs.keys_of(places)
     if not options.base_url:
         _refuse_foreign_endpoint(known.GROQ_BASE_URL, found, places)
-    cache = options.cache or known.LLM_CACHE_URL or DEFAULT_CACHE
     return make(
         keys_in(found.keys, found.variable),
         rpm_per_key=options.rpm or known.GROQ_REQUESTS_PER_MINUTE,
         max_concurrency=options.concurrency,
         daily_token_budget=options.budget,
-        cache_path=None if cache == NO_CACHE else cache,
+        cache_path=_cache_of(options, known),
         cache_ttl_sec=options.cache_ttl or known.LLM_CACHE_TTL,
         base_url=options.base_url,
     )
+
+
+def is_kept(options: Options) -> bool:
+    """Whether a later run finds the answers of this one."""
+    place = _cache_of(options, _known())
+    return place is not None and not place.lower().startswith("memory:")
+
+
+def _cache_of(options: Options, known: Knobs) -> str | None:
+    place = options.cache or known.LLM_CACHE_URL or DEFAULT_CACHE
+    return None if place == NO_CACHE else place
 
 
 def model_of(options: Options) -> str:
@@ -73,14 +83,32 @@ class Answer:
     def fields(self, *, whole: bool) -> dict[str, Any]:
         """What a batch shows of it: the text or the value, or the *whole* reply."""
         if whole:
-            return {"reply": asdict(self.reply), **self._named_value}
+            return {"reply": rounded(asdict(self.reply)), **self._named_value}
         return self._named_value or {"text": self.reply.text}
 
     def shown(self, *, whole: bool) -> str:
         """What is printed of it: the text, the value as JSON, or the *whole* reply as JSON."""
         if whole:
-            return json.dumps({**asdict(self.reply), **self._named_value}, ensure_ascii=False)
+            return json.dumps(
+                {**rounded(asdict(self.reply)), **self._named_value}, ensure_ascii=False
+            )
         return json.dumps(self.value, ensure_ascii=False) if self.has_value else self.reply.text
+
+
+#: Digits after the point of what is read by people: seconds, and US dollars.
+_SECONDS, _DOLLARS = 3, 9
+
+
+def rounded(reply: Any) -> Any:
+    """Return a reply's fields without the noise of float arithmetic: milliseconds, nanodollars."""
+    if isinstance(reply, dict):
+        return {
+            name: round(value, _DOLLARS if name == "cost" else _SECONDS)
+            if isinstance(value, float)
+            else rounded(value)
+            for name, value in reply.items()
+        }
+    return [rounded(each) for each in reply] if isinstance(reply, (list, tuple)) else reply
 
 
 @dataclass(frozen=True)

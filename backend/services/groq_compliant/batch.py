@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 from ..llm.errors import LLMError
+from .inputs import STDIN, InputError, UsageError, other_than_utf_8, unreadable
 
 #: Bytes of the longest line that is read: more is no prompt that any model could take.
 LONGEST_LINE = 16 * 2**20
+#: Bytes of a file's start that tell its encoding.
+_LOOK = 4096
 
 _MAY_HOLD: dict[str, type | tuple[type, ...]] = {
     "id": object,
@@ -47,7 +54,7 @@ Ask = Callable[[Line], Awaitable[dict[str, Any]]]
 
 @dataclass
 class Tally:
-    """How far a batch has come."""
+    """How many lines of a batch have been told."""
 
     done: int = 0
     failed: int = 0
@@ -79,6 +86,29 @@ async def answer_all(
         await asyncio.gather(*under_way, return_exceptions=True)
 
 
+@contextmanager
+def opened(file: Path) -> Iterator[BufferedReader]:
+    """Open *file*, `-` for standard input, which stays open afterwards.
+
+    Raises UsageError where it cannot be read, and InputError where it is no UTF-8 as a whole.
+    """
+    with _binary(file) as lines:
+        if problem := other_than_utf_8(lines.peek(1)[:_LOOK]):
+            raise InputError(f"{file}: {problem}")
+        yield lines
+
+
+def _binary(file: Path) -> AbstractContextManager[BufferedReader]:
+    if file == STDIN:
+        if sys.stdin is None:
+            raise UsageError("standard input is closed")
+        return nullcontext(cast("BufferedReader", sys.stdin.buffer))
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise unreadable(file, error) from error
+
+
 def read(file: BinaryIO) -> Iterator[Line]:
     """Yield the lines of *file* that are not blank, without ever holding more than one."""
     number = 0
@@ -93,6 +123,8 @@ def read(file: BinaryIO) -> Iterator[Line]:
 
 
 def _line(number: int, data: bytes) -> Line:
+    if b"\0" in data:
+        return Line(number, problem="not valid UTF-8 (it holds NUL bytes)")
     try:
         text = data.decode("utf-8-sig" if number == 1 else "utf-8").strip()
         said = json.loads(text) if text.startswith(("{", '"')) else text

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ..llm.errors import LLMError
 from . import batch, inputs, interrupts, screen
 from .arguments import Options, parse
-from .asking import Asker, Make, client_of, model_of
+from .asking import Asker, Make, client_of, is_kept, model_of
 from .interrupts import INTERRUPTED
 
-ANSWERED, FAILED = 0, 1
+ANSWERED, FAILED, WRONG_USAGE = 0, 1, 2
 
 #: Lines of a batch that may be under way or wait for their turn, for each call at once: enough to
 #: keep all calls busy while the first line is slow.
@@ -58,63 +59,69 @@ def _guarded(make: Make, arguments: Sequence[str] | None, stderr: screen.Screen)
         return INTERRUPTED
     except (inputs.InputError, LLMError, ImportError) as error:
         stderr.line(str(error), "error")
-        return FAILED
+        return WRONG_USAGE if isinstance(error, inputs.UsageError) else FAILED
     finally:
         stderr.wipe()
         screen.log_off(handler)
 
 
 def _carry_out(make: Make, options: Options, stderr: screen.Screen) -> int:
-    if options.batch is not None and not options.self_test:
-        return interrupts.run(_ask_all(make, options, options.batch, stderr))
     if not options.self_test:
+        schema = None if options.schema is None else inputs.schema_in(options.schema)
+        if options.batch is not None:
+            return interrupts.run(_ask_all(make, options, schema, options.batch, stderr))
         prompt = inputs.prompt_of(
             options.prompt, options.prompt_file, options.default_prompt, stdin=options.stdin
         )
         if prompt is not None:
-            return interrupts.run(_ask(make, options, prompt))
+            return interrupts.run(_ask(make, options, schema, prompt))
         stderr.line("There is nothing to ask, so the self-tests run; --help tells how to ask.")
     from .self_test import run_all
 
     return FAILED if run_all(stderr.line) else ANSWERED
 
 
-async def _ask(make: Make, options: Options, prompt: str) -> int:
+async def _ask(make: Make, options: Options, schema: Any, prompt: str) -> int:
     """Ask once, and write the answer."""
     async with client_of(make, options) as client:
-        answer = await _asker(client, options).ask(prompt, {})
+        answer = await Asker(client, options, model_of(options), schema).ask(prompt, {})
     screen.answer(answer.shown(whole=options.json))
     return ANSWERED
 
 
-async def _ask_all(make: Make, options: Options, file: Path, stderr: screen.Screen) -> int:
+async def _ask_all(
+    make: Make, options: Options, schema: Any, file: Path, stderr: screen.Screen
+) -> int:
     """Ask every line of *file*, and write the answers in their order."""
-    with _opened(file) as lines:
-        size = max(1, file.stat().st_size)
+    tally = batch.Tally()
+    with batch.opened(file) as lines:
+        size = max(1, os.fstat(lines.fileno()).st_size)
 
-        def tell(record: str, tally: batch.Tally) -> None:
+        def tell(record: str, so_far: batch.Tally) -> None:
+            nonlocal tally
+            tally = so_far
             stderr.wipe()
             screen.answer(record)
-            share = min(100, 100 * lines.tell() // size) if lines.seekable() else 0
-            stderr.progress(f"{tally.done} answered, {tally.failed} failed, {share} % read")
+            share = f", {min(100, 100 * lines.tell() // size)} % read" if lines.seekable() else ""
+            stderr.progress(f"{tally.done} answered, {tally.failed} failed{share}")
 
         async with client_of(make, options) as client:
-            asker = _asker(client, options)
+            asker = Asker(client, options, model_of(options), schema)
 
             async def ask(line: batch.Line) -> dict[str, Any]:
                 return (await asker.ask(line.prompt, line.how)).fields(whole=options.json)
 
-            tally = await batch.answer_all(lines, ask, tell, _AHEAD * options.concurrency)
+            try:
+                await batch.answer_all(lines, ask, tell, _AHEAD * options.concurrency)
+            except asyncio.CancelledError:
+                stderr.line(_resumed(tally, options))
+                raise
     return FAILED if tally.failed else ANSWERED
 
 
-def _asker(client: Any, options: Options) -> Asker:
-    schema = None if options.schema is None else inputs.schema_in(options.schema)
-    return Asker(client, options, model_of(options), schema)
-
-
-def _opened(file: Path) -> BinaryIO:
-    try:
-        return file.open("rb")
-    except OSError as error:
-        raise inputs.InputError(f"{file}: {error.strerror or error}") from error
+def _resumed(tally: batch.Tally, options: Options) -> str:
+    """How far an interrupted batch has come, and what a second run will do."""
+    answered = f"{tally.done - tally.failed} lines are answered, {tally.failed} have failed"
+    if is_kept(options):
+        return f"{answered}: run it again to go on, the answers so far come from the cache"
+    return f"{answered}: nothing is kept without a cache, so that a second run begins anew"

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
+from ..llm.printable import printable
+
 _COLOURS = {"warning": "33", "error": "31", "critical": "31"}
 
 
@@ -21,11 +23,11 @@ class Screen:
         self._progress = ""
 
     def line(self, text: str, level: str = "") -> None:
-        """Write one line, whatever line breaks *text* holds."""
+        """Write one line, whatever line breaks and control characters *text* holds."""
         start = f"{level}: " if level else ""
         if start and self._is_coloured and level in _COLOURS:
             start = f"\x1b[{_COLOURS[level]}m{start}\x1b[0m"
-        self._write(f"{self._wiped()}{start}{' '.join(text.split())}\n")
+        self._write(f"{self._wiped()}{start}{printable(' '.join(text.split()))}\n")
 
     def progress(self, text: str) -> None:
         """Show *text* in place of the last progress, if this is a terminal."""
@@ -104,13 +106,14 @@ class AnswerLost(Exception):  # noqa: N818 - what happened, and not whose fault 
 
 
 def answer(text: str) -> None:
-    """Write one answer to standard output.
+    """Write one answer to standard output: byte for byte, but to a terminal what it shows alone.
 
     Raises BrokenPipeError where its reader has gone, AnswerLost where it cannot be written.
     """
     if sys.stdout is None:
         raise AnswerLost("the answer cannot be written: standard output is closed")
-    _on_stdout(lambda: sys.stdout.write(f"{text}\n"))
+    shown = printable(text) if sys.stdout.isatty() else text
+    _on_stdout(lambda: sys.stdout.write(f"{shown}\n"))
     flush_answers()
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+from .printable import printable
 from .types import Attempt, Provider, Reply, Usage
 
 
@@ -58,7 +59,8 @@ class LLMError(Exception):
         retry_after: float | None = None,
         verdict: Verdict | None = None,
     ) -> None:
-        super().__init__(message)
+        # It may hold words of a provider, and is shown on terminals wherever errors are.
+        super().__init__(printable(message))
         self.provider = provider
         self.status = status
         self.code = code

@@ -1,0 +1,14 @@
+"""Text that a terminal shows and does not obey."""
+
+from __future__ import annotations
+
+import re
+
+#: Control characters of both kinds (ECMA-48, C0 and C1), but for tabs and line breaks: they move
+#: the cursor, colour or erase what stands there, set the title, or have the terminal type.
+_OBEYED = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    r"""Return *text* with each control character written out, as \u001b is in JSON."""
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
