@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.eventstream import EventStreamBuffer
 
 from sandbox import Answer, Fault, Limits
 from sandbox.durations import go_duration
@@ -22,6 +24,7 @@ FOLDER = os.environ.get("LLM_RECORDINGS", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="LLM_RECORDINGS names no folder of recordings")
 
 GPT = "openai/gpt-oss-120b"
+SONNET = "us.anthropic.claude-sonnet-4-6"
 CHAT = "/openai/v1/chat/completions"
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 HEADERS_OF_THE_CONNECTION = {"content-length", "date", "connection"}
@@ -226,16 +229,24 @@ def test_recorded_bedrock_errors_have_our_error_types() -> None:
     assert len(seen) >= 4
 
 
+STREAMS = ("stream", "converse-stream", "invoke-stream")
+OPERATIONS = {
+    "converse": "converse",
+    "converse-stream": "converse-stream",
+    "invoke": "invoke",
+    "invoke-stream": "invoke-with-response-stream",
+}
+
+
 def accepted(recording: dict[str, Any]) -> bool:
     """Whether the live service answered a request that the sandbox means to understand."""
-    if str(recording["model"]).startswith(("anthropic.claude-instant", "anthropic.claude-v2")):
-        return False  # their text completions are of an older form
-    families = ("family:claude", "family:llama", "family:mistral")
-    invoked = recording["kind"] == "invoke" and any(tag in families for tag in recording["tags"])
     return (
         recording["response"]["status"] == 200
+        and recording["kind"] != "error"
+        and recording["kind"] != "models"
         and recording["fidelity"]["request"] == "as-recorded"
-        and (recording["kind"] in ("chat", "json", "tools", "converse") or invoked)
+        # A model of one's own has a body of its own.
+        and "sagemaker" not in str(recording["model"])
     )
 
 
@@ -252,8 +263,108 @@ def test_recorded_groq_requests_are_accepted() -> None:
 def test_recorded_bedrock_requests_are_accepted() -> None:
     refused = {}
     for recording in filter(accepted, recordings("bedrock")):
-        operation = "converse" if recording["kind"] == "converse" else "invoke"
-        reply = answer(f"/model/sandbox/ok/{operation}", recording["request"]["body"])
-        if reply.status != 200:
-            refused[recording["id"]] = reply.body.decode()[:300]
+        path = f"/model/sandbox/ok/{OPERATIONS[recording['kind']]}"
+        reply = answer(path, recording["request"]["body"])
+        if reply.status != 200 or bool(reply.frames) != (recording["kind"] in STREAMS):
+            refused[recording["id"]] = (recording["model"], reply.body.decode()[:300])
     assert {} == refused
+
+
+def events_of_groq(text: str) -> list[Any]:
+    """The JSON of each event, but for the last, which is `[DONE]`."""
+    lines = [line for line in text.splitlines() if line.startswith("data: {")]
+    return [json.loads(line.removeprefix("data: ")) for line in lines]
+
+
+def events_of_bedrock(data: bytes) -> list[tuple[str, Any]]:
+    """The type and the JSON of each event; a chunk's is the model's own."""
+    buffer = EventStreamBuffer()
+    buffer.add_data(data)
+    events = []
+    for message in iter(buffer):
+        payload = json.loads(message.payload)
+        headers: Any = message.headers
+        kind = headers.get(":event-type", "exception")
+        if kind == "chunk":
+            payload = json.loads(base64.b64decode(payload["bytes"]))
+            kind = payload.get("type") or payload.get("object") or next(iter(payload))
+        events.append((kind, payload))
+    return events
+
+
+def bytes_of(reply: HttpResponse) -> bytes:
+    return b"".join(frame.data for frame in reply.frames)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"stream_options": {"include_usage": True}},
+        {"tools": [TOOL], "tool_choice": "required"},
+        {"reasoning_format": "raw"},
+    ],
+)
+def test_groq_chunks_are_shaped_like_recorded_ones(more: dict[str, Any]) -> None:
+    recorded: set[str] = set()
+    for recording in recordings("groq"):
+        if recording["kind"] == "stream":
+            for event in events_of_groq(recording["response"]["body_text"]):
+                recorded |= keys(event)
+    reply = answer(CHAT, groq_body(stream=True, **more))
+    chunks = events_of_groq(bytes_of(reply).decode())
+    assert len(chunks) > 2
+    assert set().union(*map(keys, chunks)) <= recorded
+
+
+def shapes_by_kind(kind: str, tag: str) -> dict[str, set[str]]:
+    """The members that were recorded of each kind of event."""
+    shapes: dict[str, set[str]] = {}
+    for recording in recordings("bedrock"):
+        if recording["kind"] == kind and tag in recording["tags"]:
+            for name, payload in events_of_bedrock(
+                base64.b64decode(recording["response"]["body_b64"])
+            ):
+                shapes[name] = shapes.get(name, set()) | keys(payload)
+    return shapes
+
+
+CONVERSE = {"messages": [{"role": "user", "content": [{"text": "hello"}]}]}
+CLAUDE = {"anthropic_version": "v", "max_tokens": 4096, **groq_body()}
+THINK = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+SPEC = {"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}
+STREAMED: list[tuple[str, str, str, dict[str, Any]]] = [
+    ("converse-stream", "family:claude", SONNET, CONVERSE),
+    ("converse-stream", "family:claude", SONNET, {**CONVERSE, "toolConfig": {"tools": [SPEC]}}),
+    (
+        "converse-stream",
+        "family:claude",
+        SONNET,
+        {**CONVERSE, "additionalModelRequestFields": THINK},
+    ),
+    ("invoke-stream", "family:claude", SONNET, CLAUDE),
+    ("invoke-stream", "family:claude", SONNET, {**CLAUDE, **THINK}),
+    (
+        "invoke-stream",
+        "family:claude",
+        SONNET,
+        {**CLAUDE, "tools": [{"name": "f", "input_schema": {"type": "object"}}]},
+    ),
+    ("invoke-stream", "family:llama", "meta.llama3-70b-instruct-v1:0", {"prompt": "x"}),
+    ("invoke-stream", "family:mistral", "mistral.mistral-7b-instruct-v0:2", {"prompt": "x"}),
+    ("invoke-stream", "family:nova", "amazon.nova-lite-v1:0", CONVERSE),
+    ("invoke-stream", "family:gpt-oss", "openai.gpt-oss-120b-1:0", groq_body()),
+]
+
+
+@pytest.mark.parametrize(("kind", "family", "model", "body"), STREAMED)
+def test_bedrocks_events_are_shaped_like_recorded_ones(
+    kind: str, family: str, model: str, body: dict[str, Any]
+) -> None:
+    recorded = shapes_by_kind(kind, family)
+    given = {name: value for name, value in body.items() if name != "model"}
+    reply = answer(f"/model/{model}/{OPERATIONS[kind]}", given)
+    events = events_of_bedrock(bytes_of(reply))
+    assert len(events) > 2
+    for name, payload in events:
+        assert keys(payload) <= recorded[name]

@@ -153,7 +153,8 @@ def nova_stream(done: Completion, model: BedrockModel, number: int) -> Events:
     for kind, payload in converse_events(done, number, False):
         if kind != "messageStop" or "finish_reason" not in done.without:
             yield {kind: payload}, kind == "contentBlockDelta"
-    usage = {} if "usage" in done.without else {"usage": _nova_usage(done)}
+    counted = {name: n for name, n in _nova_usage(done).items() if name != "totalTokens"}
+    usage = {} if "usage" in done.without else {"usage": counted}
     yield with_metrics({"metadata": {**usage, "metrics": {}, "trace": {}}}, done), False
 
 
