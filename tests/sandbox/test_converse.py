@@ -106,7 +106,7 @@ def test_a_schema_in_the_prompt_is_satisfied(bedrock_client: Any) -> None:
             {"messages": said() + said(role="assistant")},
             "does not support assistant message prefill",
         ),
-        ({"inferenceConfig": {"maxTokens": 70_000}}, "exceeds the model limit of 64000."),
+        ({"inferenceConfig": {"maxTokens": 130_000}}, "exceeds the model limit of 128000."),
         ({"inferenceConfig": {"temperature": 1.5}}, "Value '1.5' at 'inferenceConfig.temperature'"),
         (
             {"inferenceConfig": {"temperature": 0.5, "topP": 0.5}},

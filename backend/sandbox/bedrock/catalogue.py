@@ -95,7 +95,7 @@ def _claude(bare: str) -> BedrockModel | None:
     return BedrockModel(
         bare,
         "claude",
-        max_output=4_096 if version < (4, 0) else 64_000,
+        max_output=4_096 if version < (4, 0) else 64_000 if version < (4, 6) else 128_000,
         context=200_000 if bare not in _CLAUDE_100K else 100_000,
         profile_only=_ON_DEMAND_CLAUDE.match(bare) is None,
         end_of_life=_CLAUDE_EOL.get(bare),
