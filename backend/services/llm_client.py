@@ -182,7 +182,7 @@ class BedrockClient(BedrockWire):
         max_retries: int | None = None,
     ) -> None:
         known = host_settings.read(settings)
-        self.region_name = region_name or known.AWS_REGION
+        self.region_name = (region_name or known.AWS_REGION).strip()
         super().__init__("bedrock", known, timeout, max_retries, self.region_name)
         self.default_model_id = model_id or known.BEDROCK_MODEL_ID
         self.default_temperature = temperature

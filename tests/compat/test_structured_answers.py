@@ -9,7 +9,13 @@ from unittest.mock import Mock
 
 import pytest
 
-from services.llm_client import BedrockClient, GroqClient, LLMError, StructuredOutputError
+from services.llm_client import (
+    BedrockClient,
+    GroqClient,
+    LLMError,
+    RateLimitError,
+    StructuredOutputError,
+)
 from tests.compat.support import claude, completion, invocation
 
 Client = GroqClient | BedrockClient
@@ -167,12 +173,21 @@ def test_a_consumer_may_test_and_index_the_result(client: Client, sdk_call: Mock
     assert found["code"] == "8471"
 
 
-def test_a_consumer_that_falls_back_catches_everything(client: Client, sdk_call: Mock) -> None:
-    for raised in (Exception("Temporary error"), Exception("rate limit"), TypeError("a bug")):
-        sdk_call.side_effect = raised
-        with pytest.raises(LLMError) as caught:
-            client.generate_structured("x", SCHEMAS["flat"][0])
-        assert isinstance(caught.value, Exception)
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (Exception("Temporary error"), LLMError),
+        (Exception("rate limit"), RateLimitError),
+        (TypeError("a bug"), LLMError),
+    ],
+)
+def test_a_consumer_that_falls_back_catches_everything(
+    client: Client, sdk_call: Mock, raised: Exception, kind: type[LLMError]
+) -> None:
+    sdk_call.side_effect = raised
+    with pytest.raises(LLMError) as caught:
+        client.generate_structured("x", SCHEMAS["flat"][0])
+    assert (kind, raised) == (type(caught.value), caught.value.__cause__)
 
 
 def test_the_awaiting_twin_returns_the_same(client: Client, sdk_call: Mock) -> None:

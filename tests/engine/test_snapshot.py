@@ -150,6 +150,9 @@ def test_a_model_is_text_that_can_be_sent() -> None:
         model_id("a\ud83d")
     assert "one" == model_id(Word.ONE)
     assert type(model_id(Word.ONE)) is str
+    assert "one" == model_id(" one\r")
+    with pytest.raises(ConfigurationError, match="give a model's id"):
+        model_id(" ")
 
 
 @pytest.mark.parametrize("value", ["é", "a\nb", 7, None, b"x"])

@@ -92,11 +92,12 @@ def _text(name: str, value: object) -> str:
 def model_id(value: object) -> str:
     """Return the plain text of a model's id, else raise `ConfigurationError`.
 
-    An enum's member that is a str has another hash and another look than its text.
+    An enum's member that is a str has another hash and another look than its text. Blanks around
+    the id, such as the end of a line, are not part of it.
     """
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.strip():
         raise ConfigurationError(f"model is {shown(value)}: give a model's id")
-    return sendable("model", value)
+    return sendable("model", value.strip())
 
 
 def seconds(name: str, value: object, *, most: float = _CENTURY) -> float:

@@ -39,38 +39,10 @@ class Knobs(BaseModel):
         env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
     )
 
+    # Which provider, and with what.
     USE_GROQ: Annotated[bool, Field(description="Groq if true, AWS Bedrock if false.")] = False
-
     GROQ_API_KEY: Annotated[SecretStr, Field(description="Groq API key.")] = _SECRET
-    GROQ_API_KEYS: Annotated[
-        SecretStr,
-        Field(description="Keys of the compliant client's command line, separated by commas."),
-    ] = _SECRET
     GROQ_MODEL: Annotated[str, Field(description="Groq model.")] = "mixtral-8x7b-32768"
-    GROQ_BASE_URL: Annotated[
-        Url, Field(description="Groq endpoint, without /openai/v1; empty: Groq's own.")
-    ] = ""
-    GROQ_REQUESTS_PER_MINUTE: Annotated[
-        int, Field(ge=1, description="Calls to Groq in any 60 s.")
-    ] = 30
-    GROQ_REQUESTS_PER_DAY: Annotated[
-        int | None,
-        Field(ge=1, description="Calls a day to each Groq model, refilled continuously."),
-    ] = None
-    GROQ_TOKENS_PER_MINUTE: Annotated[
-        int | None,
-        Field(ge=1, description="Tokens a minute to each Groq model, refilled continuously."),
-    ] = None
-    GROQ_TOKENS_PER_DAY: Annotated[
-        int | None,
-        Field(ge=1, description="Tokens a day to each Groq model, refilled continuously."),
-    ] = None
-
-    GROQ_ORG_RPM: Annotated[
-        int | None,
-        Field(ge=1, description="Calls of the compliant client in any 60 s, over all its keys."),
-    ] = None
-
     AWS_REGION: Annotated[str, Field(description="AWS region of Bedrock.")] = "us-east-1"
     AWS_ACCESS_KEY_ID: Annotated[
         SecretStr, Field(description="AWS access key id; empty: boto3's own credential chain.")
@@ -81,9 +53,6 @@ class Knobs(BaseModel):
     AWS_SESSION_TOKEN: Annotated[
         SecretStr, Field(description="AWS session token, for temporary keys.")
     ] = _SECRET
-    AWS_ENDPOINT_URL_BEDROCK_RUNTIME: Annotated[
-        Url, Field(description="Bedrock runtime endpoint; empty: the region's own.")
-    ] = ""
     BEDROCK_MODEL_ID: Annotated[
         str, Field(description="Bedrock model id or inference profile.")
     ] = "anthropic.claude-3-sonnet-20240229-v1:0"
@@ -93,22 +62,8 @@ class Knobs(BaseModel):
     BEDROCK_MAX_TOKENS: Annotated[
         int, Field(ge=1, description="Longest answer on Bedrock, in tokens.")
     ] = 4096
-    BEDROCK_REQUESTS_PER_MINUTE: Annotated[
-        int, Field(ge=1, description="Calls to Bedrock in any 60 s.")
-    ] = 50
-    BEDROCK_REQUESTS_PER_DAY: Annotated[
-        int | None,
-        Field(ge=1, description="Calls a day to each Bedrock model, refilled continuously."),
-    ] = None
-    BEDROCK_TOKENS_PER_MINUTE: Annotated[
-        int | None,
-        Field(ge=1, description="Tokens a minute to each Bedrock model, refilled continuously."),
-    ] = None
-    BEDROCK_TOKENS_PER_DAY: Annotated[
-        int | None,
-        Field(ge=1, description="Tokens a day to each Bedrock model, refilled continuously."),
-    ] = None
 
+    # How long a call may take, and how often it is tried.
     LLM_TIMEOUT: Annotated[
         float,
         Field(gt=0, le=LONGEST_WAIT, description="Seconds for a whole call with its retries."),
@@ -127,10 +82,40 @@ class Knobs(BaseModel):
             description="Calls on the wire at once: of a client, or of all that share its account.",
         ),
     ] = 64
-    LLM_MAX_RESPONSE_MB: Annotated[
-        float,
-        Field(gt=0, allow_inf_nan=False, description="Largest answer that is read, in MiB."),
-    ] = 32.0
+
+    # What a plan allows.
+    GROQ_REQUESTS_PER_MINUTE: Annotated[
+        int, Field(ge=1, description="Calls to Groq in any 60 s.")
+    ] = 30
+    GROQ_REQUESTS_PER_DAY: Annotated[
+        int | None,
+        Field(ge=1, description="Calls a day to each Groq model, refilled continuously."),
+    ] = None
+    GROQ_TOKENS_PER_MINUTE: Annotated[
+        int | None,
+        Field(ge=1, description="Tokens a minute to each Groq model, refilled continuously."),
+    ] = None
+    GROQ_TOKENS_PER_DAY: Annotated[
+        int | None,
+        Field(ge=1, description="Tokens a day to each Groq model, refilled continuously."),
+    ] = None
+    BEDROCK_REQUESTS_PER_MINUTE: Annotated[
+        int, Field(ge=1, description="Calls to Bedrock in any 60 s.")
+    ] = 50
+    BEDROCK_REQUESTS_PER_DAY: Annotated[
+        int | None,
+        Field(ge=1, description="Calls a day to each Bedrock model, refilled continuously."),
+    ] = None
+    BEDROCK_TOKENS_PER_MINUTE: Annotated[
+        int | None,
+        Field(ge=1, description="Tokens a minute to each Bedrock model, refilled continuously."),
+    ] = None
+    BEDROCK_TOKENS_PER_DAY: Annotated[
+        int | None,
+        Field(ge=1, description="Tokens a day to each Bedrock model, refilled continuously."),
+    ] = None
+
+    # Structured answers, and those that are kept.
     LLM_MAX_REPAIRS: Annotated[
         int, Field(ge=0, description="Turns in which a model may correct a structured answer.")
     ] = 2
@@ -159,10 +144,30 @@ class Knobs(BaseModel):
             description="Seconds a call waits for the cache; then it goes on without it.",
         ),
     ] = 0.25
+
+    # What few need.
     LLM_RETIRED_MODELS: Annotated[
         Literal["switch", "error"],
         Field(description="When a model is gone: its successor answers, or an error names it."),
     ] = "switch"
+    LLM_MAX_RESPONSE_MB: Annotated[
+        float,
+        Field(gt=0, allow_inf_nan=False, description="Largest answer that is read, in MiB."),
+    ] = 32.0
+    GROQ_BASE_URL: Annotated[
+        Url, Field(description="Groq endpoint, without /openai/v1; empty: Groq's own.")
+    ] = ""
+    AWS_ENDPOINT_URL_BEDROCK_RUNTIME: Annotated[
+        Url, Field(description="Bedrock runtime endpoint; empty: the region's own.")
+    ] = ""
+    GROQ_API_KEYS: Annotated[
+        SecretStr,
+        Field(description="Keys of the compliant client's command line, separated by commas."),
+    ] = _SECRET
+    GROQ_ORG_RPM: Annotated[
+        int | None,
+        Field(ge=1, description="Calls of the compliant client in any 60 s, over all its keys."),
+    ] = None
 
     @model_validator(mode="before")
     @classmethod
