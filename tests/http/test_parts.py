@@ -14,6 +14,7 @@ import pytest
 from services.llm.http.async_network import AsyncNetwork, AsyncStream, Wire, _late
 from services.llm.http.body import AsyncBody, Body
 from services.llm.http.deadline import TimeLeft, seconds_left
+from services.llm.http.network import Network
 from services.llm.http.pool import Pool
 
 
@@ -144,7 +145,7 @@ def test_a_connection_is_given_back_once() -> None:
 
 
 def test_where_nothing_is_asked_by_tls_no_certificates_are_read() -> None:
-    with patch("services.llm.http.pool.trusted") as read:
+    with patch("services.llm.http.environment.trusted") as read:
         Pool("Client", 8, 9, "http://a.test")
         read.assert_not_called()
         Pool("Client", 8, 9)
@@ -159,3 +160,23 @@ def test_what_the_usual_transport_is_made_of_is_made_once() -> None:
         usual = pool.usual_transport(url)
         assert usual is not None
         assert usual is pool.usual_transport(url)
+
+
+def test_a_head_and_its_body_are_sent_together() -> None:
+    sent: list[bytes] = []
+
+    class Backend(httpcore.NetworkStream):
+        """Keeps what is written."""
+
+        def write(self, buffer: bytes, timeout: float | None = None) -> None:
+            sent.append(buffer)
+
+        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            return b"answer"
+
+    stream = Network().keep(Backend())
+    stream.write(b"head ")
+    stream.write(b"body")
+    assert ([], b"answer", [b"head body"]) == (list(sent), stream.read(9), sent)
+    stream.write(bytes(70_000))
+    assert 70_000 == len(sent[1])

@@ -20,6 +20,7 @@ from ..llm.cache import Cache
 from ..llm.dialects import groq
 from ..llm.endpoints import endpoint
 from ..llm.forks import no_pickle, reset_in_child
+from ..llm.http.client import check_environment
 from ..llm.journey import Terms
 from ..llm.keys import MINUTE, KeyRing
 from ..llm.learned import Learned
@@ -86,6 +87,7 @@ class CompliantClient(ABC):
         )
         self._knobs = known
         self._base_url = endpoint("base_url", base_url or known.GROQ_BASE_URL or groq.BASE_URL)
+        check_environment(self._base_url)
         self._max_concurrency = max_concurrency
         #: An HTTP connection pool for each event loop, and the SDK's clients that use it.
         self._connections = PerLoop(self._connect, self._disconnect)

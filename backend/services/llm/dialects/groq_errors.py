@@ -207,6 +207,10 @@ def _read(error: Exception, kinds: frozenset[str]) -> _Failure:
 
 def _words(error: Exception, body: object, inner: object, status: int | None) -> str:
     page = body if isinstance(body, str) else ""
+    if status is not None and 300 <= status < 400:
+        location = text(member(member(error, "response"), "headers"), "location") or "another place"
+        where = redacted(location)
+        return f"HTTP {status}: it redirects to {where}, where no key is sent; correct the base URL"
     if from_proxy := proxys_page(page, status, "Groq"):
         return from_proxy
     return redacted(text(inner, "message") or page or str(error)) or type(error).__name__
@@ -302,6 +306,7 @@ def _unconnected(error: Exception, kinds: frozenset[str]) -> LLMError:
     # The SDK calls whatever happens while it sends a connection error: the cause tells.
     cause = error.__cause__
     if isinstance(cause, LLMError):
+        cause.provider = "groq"
         return cause
     if cause is None:
         return _prefixed(ProviderUnavailableError(redacted(str(error))))

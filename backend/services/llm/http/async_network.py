@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -12,7 +13,7 @@ import httpcore
 
 from .addresses import attempts, names
 from .deadline import TimeLeft, seconds_left
-from .network import is_broken_pipe, of_look_up, was_reset
+from .network import TOGETHER, is_broken_pipe, of_look_up, was_reset
 
 #: Bytes that wait to be read until the transport is told to read no more.
 _FULL = 256 * 1024
@@ -112,9 +113,14 @@ class AsyncStream(httpcore.AsyncNetworkStream):
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self._unsent = b""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what there is; raises ReadTimeout at the deadline."""
+        """Read what there is, once all is sent; raises ReadTimeout at the deadline."""
+        if self._unsent:
+            # As httpcore does it: a server that reads no further may have answered.
+            with suppress(httpcore.WriteError):
+                await self._flush(timeout)
         left = seconds_left(timeout, httpcore.ReadTimeout)
         try:
             await self._wire.readable(left)
@@ -125,14 +131,18 @@ class AsyncStream(httpcore.AsyncNetworkStream):
         return self._wire.take(max_bytes)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all; raises WriteTimeout at the deadline."""
-        if not buffer:
-            return
+        """Write all, at last when the answer is read; raises WriteTimeout at the deadline."""
+        self._unsent += buffer
+        if len(self._unsent) > TOGETHER:
+            await self._flush(timeout)
+
+    async def _flush(self, timeout: float | None) -> None:
+        unsent, self._unsent = self._unsent, b""
         left = seconds_left(timeout, httpcore.WriteTimeout)
         if self._wire.is_over:
             self._wire.was_refused = True  # a request whose end was never sent
             raise httpcore.WriteError("the connection is closed")
-        self._wire.transport.write(buffer)
+        self._wire.transport.write(unsent)
         try:
             await self._wire.writable(left)
         except TimeoutError as error:

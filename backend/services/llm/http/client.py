@@ -5,6 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal
 
 
+def check_environment(url: str) -> None:
+    """Raise ConfigurationError that names the variable which keeps *url* from being asked."""
+    from .environment import checked
+
+    checked(url)
+
+
 def http_client(
     kind: Literal["Client", "AsyncClient"], size: int, timeout: float, limit: float, url: str = ""
 ) -> Any:

@@ -34,6 +34,18 @@ class Proxies:
         return self.by_scheme.get(url.scheme) or self.by_scheme.get("all")
 
 
+def checked(url: str) -> Proxies:
+    """The proxies, once it is known that *url* can be asked; "" is any place that is by TLS.
+
+    Raises ConfigurationError that names the variable which stands in the way.
+    """
+    proxies = read_proxies()
+    check_certificates()
+    if not url.startswith("http://"):
+        trusted()
+    return proxies
+
+
 def read_proxies() -> Proxies:
     """Read HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, or what the system has for them.
 

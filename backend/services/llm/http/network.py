@@ -14,6 +14,10 @@ import httpcore
 from .addresses import attempts, names
 from .deadline import TimeLeft, seconds_left
 
+#: Bytes that are kept until they can be sent with what follows: a request's head with its body,
+#: since every call of the system costs as much as all of the parsing.
+TOGETHER = 64 * 1024
+
 
 class Stream(httpcore.NetworkStream):
     """A connection whose every read and write ends at the deadline, however much comes."""
@@ -22,9 +26,14 @@ class Stream(httpcore.NetworkStream):
         self._stream = stream
         self._network = network
         self._is_answered = False
+        self._unsent = b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what there is; raises ReadTimeout at the deadline."""
+        """Read what there is, once all is sent; raises ReadTimeout at the deadline."""
+        if self._unsent:
+            # As httpcore does it: a server that reads no further may have answered.
+            with suppress(httpcore.WriteError):
+                self._flush(timeout)
         data = self._stream.read(max_bytes, seconds_left(timeout, httpcore.ReadTimeout))
         if not data and not self._is_answered:
             self._network.was_refused |= was_reset(self._stream.get_extra_info("socket"))
@@ -32,10 +41,16 @@ class Stream(httpcore.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all; raises WriteTimeout at the deadline."""
+        """Write all, at last when the answer is read; raises WriteTimeout at the deadline."""
+        self._unsent += buffer
+        if len(self._unsent) > TOGETHER:
+            self._flush(timeout)
+
+    def _flush(self, timeout: float | None) -> None:
         self._is_answered = False
+        unsent, self._unsent = self._unsent, b""
         try:
-            self._stream.write(buffer, seconds_left(timeout, httpcore.WriteTimeout))
+            self._stream.write(unsent, seconds_left(timeout, httpcore.WriteTimeout))
         except httpcore.WriteError as error:
             self._network.was_refused |= is_broken_pipe(error.__cause__)
             raise

@@ -12,7 +12,7 @@ import httpx
 from ..forks import reset_in_child
 from .connections import Kept, Mode, connector
 from .deadline import TimeLeft
-from .environment import Proxies, check_certificates, read_proxies, trusted
+from .environment import Proxies, checked, trusted
 from .failures import RAISED
 from .idle import IdleStack
 from .untouched import is_untouched
@@ -41,10 +41,7 @@ class Pool:
         self.mode = mode
         self.limit = limit
         self._size = size
-        self._proxies: Proxies = read_proxies()
-        check_certificates()
-        if not url.startswith("http://"):
-            trusted()
+        self._proxies: Proxies = checked(url)
         self._origins: dict[tuple[bytes, bytes, int | None], Origin] = {}
         self._usual: Any = None
         self.is_closed = False
