@@ -152,6 +152,8 @@ def test_an_id_is_opened(model: str, name: str, profile: str | None) -> None:
             {"temperature": False, "burndown": 15, "thinks": False},
         ),
         ("us.anthropic.claude-opus-4-6-v1", {"temperature": True, "only_one_sampling": True}),
+        ("us.anthropic.claude-opus-4-7", {"temperature": False, "burndown": 5}),
+        ("anthropic.claude-opus-4-7-20260401-v1:0", {"temperature": False, "known": False}),
         (
             "us.anthropic.claude-sonnet-5",
             {"temperature": False, "modes": ("strict", "tool", "prompt")},
@@ -197,6 +199,8 @@ def _request(model: str, **changes: Any) -> Request:
     ("model", "changes", "temperature", "length"),
     [
         ("openai/gpt-oss-120b", {}, 0.7, 4_096),
+        ("us.anthropic.claude-opus-4-7", {}, None, 4_096),
+        ("us.anthropic.claude-opus-4-7", {"defaulted": frozenset()}, 0.7, 4_096),
         ("us.anthropic.claude-opus-5-5", {}, None, 4_096),
         ("us.anthropic.claude-opus-5-5", {"defaulted": frozenset()}, 0.7, 4_096),
         ("us.anthropic.claude-sonnet-4-6", {}, 0.7, 4_096),
