@@ -40,6 +40,7 @@ if TYPE_CHECKING or not __package__:
     from services.groq_compliant.client import CompliantClient
     from services.groq_compliant.command import run
     from services.groq_compliant.interrupts import last_deed
+    from services.groq_compliant.pacing import KeyManager, TokenBucket
     from services.llm.dialects import groq as dialect
     from services.llm.dialects.foreign import muted
     from services.llm.errors import ConfigurationError, LLMError
@@ -51,6 +52,7 @@ else:  # backend.groq_client_compliant, from the repository's root
     from .services.groq_compliant.client import CompliantClient
     from .services.groq_compliant.command import run
     from .services.groq_compliant.interrupts import last_deed
+    from .services.groq_compliant.pacing import KeyManager, TokenBucket
     from .services.llm.dialects import groq as dialect
     from .services.llm.dialects.foreign import muted
     from .services.llm.errors import ConfigurationError, LLMError
@@ -58,6 +60,8 @@ else:  # backend.groq_client_compliant, from the repository's root
     from .services.llm.providers.groq.transport import answer_in, has_the_sdks_own_create, posted
     from .services.llm.redact import redacted
     from .services.llm.types import Reply, Request
+
+__all__ = ["GroqClient", "KeyManager", "TokenBucket", "main"]
 
 
 class GroqClient(CompliantClient):

@@ -124,7 +124,9 @@ class GroqClient(GroqWire):
             raise ImportError("Groq library not installed. Install it with: pip install groq")
         known = host_settings.read(settings)
         super().__init__("groq", known, timeout, max_retries)
-        self.api_key = secret("api_key", api_key) or secret("GROQ_API_KEY", known.GROQ_API_KEY)
+        self.api_key = secret("api_key", api_key) or secret(
+            "GROQ_API_KEY", known.GROQ_API_KEY, is_set=self._finds_the_sdk()
+        )
         if not self.api_key:
             raise ConfigurationError(
                 "Groq API key is required. Set GROQ_API_KEY in environment.", provider="groq"
@@ -143,9 +145,13 @@ class GroqClient(GroqWire):
 
     def _connect(self) -> Any:
         sdk = _sdk("Groq")
-        if getattr(sdk, "__module__", "").partition(".")[0] != self._sdk_package:
+        if not self._finds_the_sdk():
             return sdk(**self._options())
         return sdk(**self._options(), http_client=self._http_client("Client"))
+
+    def _finds_the_sdk(self) -> bool:
+        """Whether what stands in the SDK's place here is the SDK."""
+        return getattr(_sdk("Groq"), "__module__", "").partition(".")[0] == self._sdk_package
 
     def _connect_async(self) -> AsyncGroq:
         client = self._http_client("AsyncClient")
@@ -187,7 +193,8 @@ class BedrockClient(BedrockWire):
         self.default_model_id = model_id or known.BEDROCK_MODEL_ID
         self.default_temperature = temperature
         self.default_max_tokens = max_tokens
-        self._credentials = aws_credentials(known)
+        is_real = getattr(_sdk("boto3").client, "__module__", "") == "boto3"
+        self._credentials = aws_credentials(known, is_real=is_real)
         self._endpoint_url = (
             endpoint_url or known.AWS_ENDPOINT_URL_BEDROCK_RUNTIME
         ).strip() or None

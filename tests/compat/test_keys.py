@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 import config
+from groq_client_compliant import GroqClient as CompliantClient
 from services.llm_client import BedrockClient, GroqClient, create_llm_client
 
 BROKEN = {
@@ -26,10 +27,8 @@ BROKEN = {
     "a letter of another alphabet": "gsk_s3сret",
     "a typographic quote": "“gsk_s3cret”",
     "a control character": "gsk_s3cret\x00",
-    "the placeholder": "your-s3cret-groq-api-key",
-    "the placeholder with underscores": "your_s3cret_api_key_here",
-    "the placeholder in brackets": "<s3cret>",
 }
+PLACEHOLDERS = ["your-s3cret-groq-api-key", "your_s3cret_api_key_here", "<s3cret>", "your_api_key"]
 BLANK = ["", " ", "\t\n"]
 
 everyone = pytest.mark.parametrize("key", BROKEN.values(), ids=BROKEN)
@@ -161,3 +160,37 @@ def test_every_key_that_a_header_can_carry_is_taken(key: str) -> None:
     key = f"gsk_{key}"
     with patch("services.llm_client.Groq") as sdk:
         assert GroqClient(api_key=key).api_key == key == sdk.call_args.kwargs["api_key"]
+
+
+placeholders = pytest.mark.parametrize("key", PLACEHOLDERS)
+
+
+@placeholders
+def test_a_placeholder_left_in_the_settings_is_named_where_the_sdk_would_send_it(
+    settings: SimpleNamespace, key: str
+) -> None:
+    settings.GROQ_API_KEY = settings.AWS_ACCESS_KEY_ID = settings.AWS_SECRET_ACCESS_KEY = key
+    refused(lambda: GroqClient(), "GROQ_API_KEY")
+    refused(lambda: BedrockClient(), "AWS_ACCESS_KEY_ID")
+
+
+@placeholders
+def test_a_placeholder_before_a_tests_stand_in_is_a_key_like_any_other(
+    settings: SimpleNamespace, groq: Mock, build: Mock, key: str
+) -> None:
+    settings.GROQ_API_KEY = settings.AWS_ACCESS_KEY_ID = settings.AWS_SECRET_ACCESS_KEY = key
+    assert key == GroqClient().api_key
+    BedrockClient()
+    assert key == build.call_args.kwargs["aws_access_key_id"]
+
+
+@placeholders
+def test_a_placeholder_as_an_argument_is_a_key_like_any_other(groq: Mock, key: str) -> None:
+    assert key == GroqClient(api_key=key).api_key
+    CompliantClient([key], cache_path=None)
+
+
+@placeholders
+def test_with_the_real_sdk_too(settings: SimpleNamespace, key: str) -> None:
+    with GroqClient(api_key=key) as client:
+        assert key == client.api_key

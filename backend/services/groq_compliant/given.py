@@ -26,7 +26,11 @@ class _Default(float):
 DEFAULT_TEMPERATURE: float = _Default(0.7)
 
 
-def keys_in(keys: object, name: str = "keys") -> list[str]:
+#: Where keys come from that a program gives, and no setting.
+_ARGUMENT = "keys"
+
+
+def keys_in(keys: object, name: str = _ARGUMENT) -> list[str]:
     """Return the keys in a list or in a string with commas, each once; *name* says whence they are.
 
     Raises ConfigurationError, which never shows a key, where there is none or one is unusable.
@@ -37,7 +41,8 @@ def keys_in(keys: object, name: str = "keys") -> list[str]:
         raise ConfigurationError(
             f"{name} is a {type(keys).__name__}: give a list of API keys, or one string with commas"
         )
-    usable = [secret(f"{name}[{place}]", key) for place, key in enumerate(keys)]
+    is_set = name != _ARGUMENT
+    usable = [secret(f"{name}[{place}]", key, is_set=is_set) for place, key in enumerate(keys)]
     unique = list(dict.fromkeys(filter(None, usable)))
     if not unique:
         raise ConfigurationError(f"{name} holds no API key: give at least one that is not blank")

@@ -105,6 +105,10 @@ class KeyRing(Account):
         """Return the lane's key."""
         return self._keys[lane]
 
+    def lane_of(self, key: str) -> str | None:
+        """Return the lane of *key*, which must not be shown; None for one that was not given."""
+        return next((lane for lane, known in self._keys.items() if known == key), None)
+
     def book(
         self, lane: str, demand: Demand, now: float, max_wait: float = 0.0
     ) -> Ticket | Refusal:

@@ -1,0 +1,156 @@
+"""The client's limits and keys by themselves, for programs that send on their own.
+
+    keys = KeyManager(["gsk_one", "gsk_two"], rpm_per_key=30)
+    key = await keys.acquire()  # in turn, and none beyond its requests a minute
+    ...
+    keys.pause(key, seconds=retry_after)  # where a 429 asks for it
+
+Both stand on the quota that the clients use. Times are in seconds of a clock that never steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from math import inf
+
+from ..llm.accounts import steady_now
+from ..llm.arguments import count
+from ..llm.errors import AuthenticationError, ConfigurationError, RateLimitError
+from ..llm.keys import KeyRing
+from ..llm.quota import Bucket, Demand, Quota, Refusal, Ticket
+from .given import keys_in
+
+#: What is taken of a limit on requests, and the one lane of a bucket.
+_ONE: Demand = {"requests": 1.0}
+_LANE = ""
+
+
+class TokenBucket:
+    """At most *capacity* tokens at once, refilled continuously by *refill_rate* a second.
+
+    It begins full; threads and tasks may share it. Raises ConfigurationError for an argument that
+    is no number above 0.
+    """
+
+    def __init__(
+        self, capacity: float, refill_rate: float, *, now: Callable[[], float] = steady_now
+    ) -> None:
+        self.capacity = _amount("capacity", capacity)
+        self.refill_rate = _amount("refill_rate", refill_rate)
+        self._now = now
+        window = self.capacity / self.refill_rate
+        self._quota = Quota((Bucket(self.capacity, window, "requests"),))
+
+    def try_acquire(self, tokens: float = 1.0) -> bool:
+        """Take *tokens* if they are there now and nobody waits before us."""
+        ticket = self._booked(tokens, 0.0)
+        return ticket is not None and self._wait_of(ticket) == 0
+
+    async def acquire(self, tokens: float = 1.0) -> None:
+        """Take *tokens*, waiting for them in the order of the calls."""
+        ticket = self._booked(tokens, inf)
+        if ticket is None:
+            raise ConfigurationError(f"tokens is {tokens!r}: the capacity is {self.capacity:g}")
+        try:
+            while (wait := self._wait_of(ticket)) > 0:
+                await asyncio.sleep(wait)
+        except BaseException:
+            self._quota.refund(ticket, self._now())
+            raise
+
+    def _booked(self, tokens: float, patience: float) -> Ticket | None:
+        demand: Demand = {"requests": _amount("tokens", tokens)}
+        ticket = self._quota.reserve(_LANE, demand, self._now(), patience)
+        return None if isinstance(ticket, Refusal) else ticket
+
+    def _wait_of(self, ticket: Ticket) -> float:
+        """Take what *ticket* has booked, or return the seconds until that can be."""
+        wait = self._quota.start(ticket, now := self._now())
+        if wait <= 0:
+            self._quota.settle(ticket, {}, now, now)
+        return max(0.0, wait)
+
+
+class KeyManager:
+    """Keys in turn, each within *rpm_per_key* requests a minute, all within *organization_rpm*.
+
+    A pause holds for every key that may be of the same organisation: another key is no way around
+    a Retry-After. Raises ConfigurationError that names the argument.
+    """
+
+    def __init__(
+        self,
+        keys: str | Sequence[str],
+        rpm_per_key: int = 30,
+        *,
+        organization_rpm: int | None = None,
+        now: Callable[[], float] = steady_now,
+    ) -> None:
+        if organization_rpm is not None:
+            count("organization_rpm", organization_rpm, least=1)
+        self._ring = KeyRing(
+            keys_in(keys),
+            rpm_per_key=count("rpm_per_key", rpm_per_key, least=1),
+            max_concurrency=1,
+            organization_rpm=organization_rpm,
+            now=now,
+        )
+
+    def __repr__(self) -> str:
+        return f"KeyManager({len(self.keys)} keys)"
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """All keys that were given, secrets."""
+        return self._ring.keys
+
+    def try_acquire(self) -> str | None:
+        """Return the key whose turn it is, counted as used now; None where all have to wait.
+
+        Raises AuthenticationError where every key was removed.
+        """
+        found = self._next()
+        return found if isinstance(found, str) else None
+
+    async def acquire(self) -> str:
+        """Return the key whose turn it is as soon as the limits let it be used."""
+        while not isinstance(found := self._next(), str):
+            await asyncio.sleep(found)
+        return found
+
+    def pause(self, key: str, seconds: float) -> None:
+        """Let *key*, and all of its organisation, rest: a 429 asked for it."""
+        wait = _amount("seconds", seconds)
+        asked = RateLimitError("paused by the program", status=429, retry_after=wait)
+        self._ring.learn(asked, self._lane_of(key), "", 0.0)
+
+    def remove(self, key: str) -> None:
+        """Use *key* no more: it was not accepted."""
+        refused = AuthenticationError("removed by the program", status=401)
+        self._ring.learn(refused, self._lane_of(key), "", 0.0)
+
+    def _next(self) -> str | float:
+        """Use the first key that is free and return it, or else the seconds until one is."""
+        waits = []
+        for lane in self._ring.lanes(""):
+            ticket = self._ring.book(lane, _ONE, now := self._ring.now())
+            if isinstance(ticket, Refusal):
+                waits.append(ticket.wait)
+                continue
+            self._ring.quota.start(ticket, now)
+            self._ring.quota.settle(ticket, {}, now, now)
+            return self._ring.key_of(lane)
+        return min(waits)
+
+    def _lane_of(self, key: str) -> str:
+        lane = self._ring.lane_of(key)
+        if lane is None:
+            raise ConfigurationError("key is none of those that were given")
+        return lane
+
+
+def _amount(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < inf:
+        raise ConfigurationError(f"{name} is {value!r}: give a number above 0")
+    return float(value)
