@@ -51,8 +51,9 @@ from .llm.types import Attempt, Reply, ToolCall, Usage
 from .llm.workers import Workers
 
 if TYPE_CHECKING:
-    import boto3
     from groq import AsyncGroq, Groq
+
+    boto3: Any  # without stubs, its import is an error to a host's type checker
 
 #: The host's settings: what `configure` was given, else those of its `config`.
 settings: Any = host_settings.current()

@@ -56,7 +56,10 @@ def test_any_object_with_a_knob_will_do(settings: object) -> None:
     assert Knobs(USE_GROQ=True) == read(settings)
 
 
-@pytest.mark.parametrize("mock", [MagicMock(), Mock(spec=[]), MagicMock(spec=Plain), Mock()])
+@pytest.mark.parametrize(
+    "mock",
+    [MagicMock(), Mock(spec=[]), MagicMock(spec=Plain), Mock(), Mock(spec=Own()), Mock(spec=Own)],
+)
 def test_a_mock_of_settings_sets_nothing(mock: Any) -> None:
     assert set() == read(mock).model_fields_set
 

@@ -207,6 +207,20 @@ def test_only_the_face_and_the_compliant_client_import_an_sdk() -> None:
     assert [] == trespassing
 
 
+def test_no_import_needs_a_package_or_stubs_that_a_host_may_lack() -> None:
+    # A type checker follows an import wherever it stands; one by name it leaves alone.
+    followed = [
+        f"{dotted} imports {name}"
+        for path, dotted, package in _sources()
+        if not _in_sandbox(dotted)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in _names(node, package)
+        if name.split(".")[0] in {"boto3", "botocore", "redis"}
+    ]
+    assert [] == followed
+
+
 def test_every_package_that_a_host_needs_is_required() -> None:
     texts = [path.read_text(encoding="utf-8") for path in BACKEND.glob("requirements*.txt")]
     required = {name for text in texts for name in re.findall(r"^[\w-]+", text, re.MULTILINE)}

@@ -104,7 +104,7 @@ def _at(settings: Any, name: str) -> Any:
 
 def _is_default(settings: object, name: str) -> bool:
     """Whether nobody has set knob *name* in a class that has it from `Knobs`."""
-    if not isinstance(settings, Knobs) or name in settings.model_fields_set:
+    if is_mock(settings) or not isinstance(settings, Knobs) or name in settings.model_fields_set:
         return False
     return bool(getattr(settings, name) == Knobs.model_fields[name].default)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from .protocol import StoreError
@@ -18,9 +19,9 @@ class RedisServer:
     def __init__(self, url: str) -> None:
         """Prepare it; ImportError without `redis`, ValueError for a bad URL."""
         try:
-            import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
+            # By name: a host that has no redis type-checks this file as well.
+            redis = import_module("redis")
+            backoff, retry = import_module("redis.backoff"), import_module("redis.retry")
         except ImportError as error:
             raise ImportError(
                 "a redis:// cache needs the redis package: pip install redis"
@@ -33,7 +34,7 @@ class RedisServer:
                 socket_timeout=_TIMEOUT,
                 socket_connect_timeout=_TIMEOUT,
                 # Once, for a connection that went stale.
-                retry=Retry(NoBackoff(), 1),
+                retry=retry.Retry(backoff.NoBackoff(), 1),
             )
         except (ValueError, TypeError):
             # Not chained: the original's words may hold part of the password.
