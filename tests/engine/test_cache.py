@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from services.llm.cache import LAYOUT, Cache, Nowhere
 from services.llm.errors import ConfigurationError
+from services.llm.stores import Forgiving
 from services.llm.stores.memory import MemoryStore
-from services.llm.types import Attempt, Output, Reply, Request, ToolCall, Usage
+from services.llm.types import Ask, Attempt, Output, Overdue, Reply, Request, ToolCall, Usage
 
 CACHE = Cache(Nowhere(), "groq", "https://api.groq.com")
 ASKED = Request(
@@ -159,3 +160,46 @@ def test_nothing_is_kept_nowhere() -> None:
     nowhere.store.close()
     assert nowhere.get("0" * 64) is None
     assert not nowhere.store.blocking
+
+
+def late(cache: Cache, left: float, had_its_time: bool) -> Ask:
+    """What a cache asks of its store, which is late."""
+    asking = cache.asked(lambda: cache.get("0" * 64), left)
+    ask = next(asking)
+    assert isinstance(ask, Ask)
+    with pytest.raises(StopIteration) as missed:
+        asking.throw(Overdue(had_its_time))
+    assert None is missed.value.value
+    return ask
+
+
+class Slow(MemoryStore):
+    """A store whose answers may take a while."""
+
+    blocking = True
+
+
+@pytest.mark.parametrize(
+    ("left", "had_its_time", "rests"),
+    [
+        (9.0, True, True),
+        (9.0, False, False),  # it had not begun: others were before it
+        (0.2, True, False),  # it was the call that had no more time
+    ],
+)
+def test_a_store_is_left_out_where_it_had_its_time_and_did_not_answer(
+    left: float, had_its_time: bool, rests: bool
+) -> None:
+    store = Forgiving(Slow(ttl=60.0))
+    cache = Cache(store, "groq", "https://example.test", timeout=0.25)
+    assert min(left, 0.25) == late(cache, left, had_its_time).timeout
+    assert rests == store.rests
+    if rests:
+        with pytest.raises(StopIteration):  # nothing is asked of it
+            next(cache.asked(lambda: cache.get("0" * 64), 9.0))
+
+
+def test_a_store_that_forgives_nothing_is_asked_again() -> None:
+    cache = Cache(Slow(ttl=60.0), "groq", "https://example.test")
+    for _ in range(2):
+        late(cache, 9.0, had_its_time=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from services.llm.flights import Flights, Lead
 from services.llm.forks import ForkLock
 from services.llm.gate import Gate
 from services.llm.hang_up import Line
+from services.llm.http.addresses import Names
 from services.llm.keys import KeyRing
 from services.llm.outages import Outages
 from services.llm.quota import NEVER, Bucket, Quota, SlidingWindow, Ticket
@@ -145,6 +147,13 @@ def outages() -> Touches:
     return touches
 
 
+def look_ups() -> Touches:
+    names = Names(lambda host, port: ("192.0.2.1",))
+    touches = watch(names, lambda: names._lock, "_asked")
+    assert ("192.0.2.1",) == names.look_up("provider.invalid", 443, HANG)
+    return touches
+
+
 def deadlines() -> Touches:
     dog = Watchdog()
     dog._thread = threading.current_thread()  # as if it had one, which would outlive the test
@@ -243,6 +252,31 @@ def an_abandoned_line() -> Touches:
     return touches
 
 
+#: Who has a lock, with the test below that is about it.
+LOCKS = {
+    "llm/budget.py": "days_sum, days_bookings",
+    "llm/engine.py": "test_a_client_is_built_anew_by_one_thread_at_a_time",
+    "llm/flights.py": "single_flight",
+    "llm/forks.py": "test_what_a_fork_changes_is_registered_while_none_is_under_way",
+    "llm/gate.py": "concurrency_limiter",
+    "llm/hang_up.py": "an_abandoned_line",
+    "llm/http/addresses.py": "look_ups",
+    "llm/keys.py": "keys",
+    "llm/outages.py": "outages",
+    "llm/quota/account.py": "quota",
+    "llm/runtime/watchdog.py": "deadlines, a_deadline",
+    "llm/sdk_client.py": "an_sdks_client",
+    "llm/stores/forgiving.py": "a_forgiving_store",
+    "llm/stores/json_log.py": "a_json_store",
+    "llm/stores/locks.py": "a_locked_path",
+    "llm/stores/memory.py": "a_memory_store",
+    "llm/stores/sqlite.py": "an_sqlite_store",
+    "llm/ttl_map.py": "what_an_account_learns",
+    "llm/workers.py": "workers",
+    "llm_client.py": "test_boto3_makes_one_client_at_a_time",
+}
+_MAKES_A_LOCK = re.compile(r"\b(ForkLock|R?Lock|Condition|Semaphore)\(")
+
 ALONE = [
     quota,
     concurrency_limiter,
@@ -253,6 +287,7 @@ ALONE = [
     workers,
     what_an_account_learns,
     outages,
+    look_ups,
     deadlines,
     a_deadline,
     keys,
@@ -262,6 +297,17 @@ ALONE = [
     an_abandoned_line,
 ]
 IN_A_FOLDER = [a_json_store, an_sqlite_store, a_locked_path]
+
+
+def test_no_lock_is_without_its_test() -> None:
+    services = Path(llm_client.__file__).parent
+    having = {
+        path.relative_to(services).as_posix()
+        for path in services.rglob("*.py")
+        if path.name != "test_llm_client.py" and _MAKES_A_LOCK.search(path.read_text("utf-8"))
+    }
+    assert set(LOCKS) == having
+    assert all(name in globals() for names in LOCKS.values() for name in names.split(", "))
 
 
 @pytest.mark.parametrize("use", ALONE, ids=lambda use: use.__name__)
