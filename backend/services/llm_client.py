@@ -47,7 +47,7 @@ from .llm.hang_up import listen_in
 from .llm.http.client import http_client
 from .llm.learned import Learned
 from .llm.spelling import OneSpelling
-from .llm.types import Attempt, Reply, ToolCall, Usage
+from .llm.types import Attempt, Reply, StructuredReply, ToolCall, Usage
 from .llm.workers import Workers
 
 if TYPE_CHECKING:
@@ -282,6 +282,7 @@ __all__ = [
     "ResponseTooLargeError",
     "RetriesExhaustedError",
     "StructuredOutputError",
+    "StructuredReply",
     "ToolCall",
     "TruncatedError",
     "Usage",
@@ -293,4 +294,4 @@ __all__ = [
 ]
 
 # One quota, and one set of classes to catch, however the import is spelled.
-OneSpelling(__package__, ("llm_client", "llm")).install()
+OneSpelling(__package__ or "services", ("llm_client", "llm")).install()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
+from services.llm import flow, retry, turns
 from services.llm.errors import (
     InvalidRequestError,
     LLMError,
@@ -15,10 +17,12 @@ from services.llm.errors import (
     StructuredOutputError,
     TruncatedError,
 )
+from services.llm.journey import Terms
+from services.llm.knobs import Knobs
 from services.llm.types import Ask, Reply
 
 from .asking import GOOD, HS_CODE, STRICT, WORDS, Asking, refusal
-from .scripted import Clock, says
+from .scripted import Clock, Drive, account, says
 
 
 def cut(text: str, reason: str = "length", model: str = STRICT) -> TruncatedError:
@@ -155,6 +159,26 @@ def test_so_is_an_answer_of_many_items_to_a_schema_of_many_alternatives() -> Non
     asking = Asking(says(json.dumps([f"c{n}" for n in range(900)])), schema=schema)
     asking.run()
     assert 1 == len([effect for effect in asking.drive.effects if isinstance(effect, Ask)])
+
+
+def _compiled(spec: Any, clock: Clock, drive: Drive) -> Any:
+    owner = account(clock)
+    way = partial(
+        turns.structured_by,
+        Asking().request,
+        spec,
+        Knobs(),
+    )
+    return drive.run(flow.travel(Terms(retry.riding_out(1), timeout=120), owner, way))
+
+
+def test_a_large_schema_is_compiled_where_no_event_loop_waits() -> None:
+    clock = Clock()
+    large = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(2_000)}}
+    for spec, asks in ((HS_CODE, 0), (large, 2)):
+        drive = Drive(clock, [says(GOOD if asks == 0 else '{"p1": "x"}')])
+        _compiled(spec, clock, drive)
+        assert asks == len([effect for effect in drive.effects if isinstance(effect, Ask)])
 
 
 def test_judging_ends_with_the_deadline() -> None:

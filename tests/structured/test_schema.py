@@ -258,3 +258,19 @@ def test_a_union_is_told_from_one_in_another_order() -> None:
 
     for kinds, first in ((Import | Export, Import), (Export | Import, Export)):
         assert Schema.of(list[kinds]).instance([{"code": "1"}]) == [first("1")]  # type: ignore[valid-type] # made here
+
+
+@pytest.mark.parametrize(
+    ("spec", "small"),
+    [
+        ({"type": "object", "properties": {f"p{n}": {} for n in range(50)}}, True),
+        ({"type": "object", "properties": {f"p{n}": {} for n in range(2_000)}}, False),
+        ({"enum": [str(n) for n in range(2_000)]}, False),
+        ({"oneOf": ({"const": 1}, {"const": 2})}, True),
+        (list[int], True),
+        (type("Wide", (), {"__annotations__": {f"p{n}": int for n in range(200)}}), False),
+        (7, True),
+    ],
+)
+def test_a_large_schema_is_known_before_it_is_compiled(spec: Any, small: bool) -> None:
+    assert small is Schema.is_small(spec)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from services import llm_client
-from services.llm.types import Reply
+from services.llm.types import Reply, StructuredReply
 
 KINDS = ("groq", "groq async", "bedrock", "bedrock async")
 
@@ -57,6 +57,10 @@ class Face:
     def respond(self, *args: Any, **kwargs: Any) -> Reply:
         """Call `respond`, or await `arespond`."""
         return cast("Reply", self._call("respond", *args, **kwargs))
+
+    def respond_structured(self, *args: Any, **kwargs: Any) -> StructuredReply[Any]:
+        """Call `respond_structured`, or await its twin."""
+        return cast("StructuredReply[Any]", self._call("respond_structured", *args, **kwargs))
 
     def structured(self, *args: Any, **kwargs: Any) -> Any:
         """Call `generate_structured`, or await its twin."""

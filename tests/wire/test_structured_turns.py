@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from sandbox import Answer, Fault, Sandbox
 from services.llm_client import (
+    ConfigurationError,
     ContextLengthError,
     LLMTimeoutError,
     RateLimitError,
@@ -48,6 +50,38 @@ def test_a_repair_turn_shows_the_answer_and_every_error_by_path(
     assert r'$.hs_code: must match the pattern ^\d{4}\.\d{2}$, not "wood"' in remark
     assert "$.duties[1].rate: must be at least 0, not -1" in remark
     assert form(sandbox.exchanges[0]) == form(sandbox.exchanges[1]) != "prompt"
+
+
+def test_the_whole_reply_tells_of_all_turns(face: Face, sandbox: Sandbox) -> None:
+    sandbox.script(Answer.says(WRONG), Answer.says(GOOD_TEXT))
+    reply = face.respond_structured("Classify.", CLASSIFICATION, model=TODAY[face.provider])
+    assert (GOOD, GOOD_TEXT, 2) == (reply.value, reply.text, len(reply.attempts))
+    first, second = (attempt.usage.total_tokens for attempt in reply.attempts)
+    assert first + second == reply.usage.total_tokens > 0
+    assert sum(attempt.cost or 0 for attempt in reply.attempts) == pytest.approx(reply.cost)
+
+
+def test_a_chat_asks_for_a_structured_answer_too(face: Face, sandbox: Sandbox) -> None:
+    sandbox.script(*[Answer.says(GOOD_TEXT)] * 2)
+    chat = [{"role": "user", "content": "A chair."}, {"role": "assistant", "content": "Wood?"}]
+    more = {"schema": CLASSIFICATION, "model": TODAY[face.provider]}
+    assert GOOD == face.structured("Wood.", messages=chat, **more)
+    asked_for = [{"role": "user", "content": "Classify a chair."}]
+    assert GOOD == face.respond_structured(messages=asked_for, **more).value
+    first, second = (said(exchange) for exchange in sandbox.exchanges)
+    assert ["A chair.", "Wood?", "Wood."] == [words for _, words in first]
+    assert ["Classify a chair."] == [words for _, words in second]
+
+
+def test_a_misspelt_keyword_is_refused_before_anything_is_sent(
+    face: Face, sandbox: Sandbox
+) -> None:
+    calls: list[Callable[..., Any]] = [face.generate, face.respond, face.generate_with_retry]
+    calls += [lambda words, **more: face.structured(words, CLASSIFICATION, **more)]
+    for call in calls:
+        with pytest.raises(ConfigurationError, match="did you mean temperature"):
+            call("hi", temprature=0.2)
+    assert [] == sandbox.exchanges
 
 
 @pytest.mark.parametrize(("repairs", "calls"), [({}, 3), ({"LLM_MAX_REPAIRS": 0}, 1)])

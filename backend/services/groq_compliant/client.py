@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import inf
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from tenacity import RetryCallState, Retrying
 
@@ -21,11 +21,11 @@ from ..llm.dialects import groq
 from ..llm.endpoints import endpoint
 from ..llm.forks import no_pickle, reset_in_child
 from ..llm.http.client import check_environment
-from ..llm.journey import Terms
+from ..llm.journey import Journey, Terms
 from ..llm.keys import MINUTE, KeyRing
 from ..llm.learned import Learned
 from ..llm.per_loop import PerLoop
-from ..llm.types import Message, Reply, Request
+from ..llm.types import Flow, Message, Reply, Request, StructuredReply
 from .given import (
     DEFAULT_TEMPERATURE,
     keys_in,
@@ -36,7 +36,11 @@ from .given import (
     tally_at,
 )
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
 Self = TypeVar("Self", bound="CompliantClient")
+T = TypeVar("T")
 
 #: Groq's largest general model in production; see `models` for the day of that knowledge.
 DEFAULT_MODEL = "openai/gpt-oss-120b"
@@ -132,7 +136,29 @@ class CompliantClient(ABC):
         journey = flow.travel(self._terms(), self._ring, partial(flow.answer, request))
         return await drive.arun(journey, self)
 
-    async def structured(
+    @overload
+    async def respond_structured(
+        self,
+        messages: Sequence[Message],
+        schema: Mapping[str, Any],
+        model: str = ...,
+        temperature: float | None = ...,
+        max_tokens: int | None = ...,
+        **provider_options: Any,
+    ) -> StructuredReply[dict[str, Any]]: ...
+
+    @overload
+    async def respond_structured(
+        self,
+        messages: Sequence[Message],
+        schema: TypeForm[T],
+        model: str = ...,
+        temperature: float | None = ...,
+        max_tokens: int | None = ...,
+        **provider_options: Any,
+    ) -> StructuredReply[T]: ...
+
+    async def respond_structured(
         self,
         messages: Sequence[Message],
         schema: Any,
@@ -140,15 +166,27 @@ class CompliantClient(ABC):
         temperature: float | None = DEFAULT_TEMPERATURE,
         max_tokens: int | None = None,
         **provider_options: Any,
-    ) -> tuple[Any, Reply]:
-        """Return a value that satisfies *schema* (a dict gives a dict, a type an instance).
+    ) -> StructuredReply[Any]:
+        """Return an answer that satisfies *schema* as `.value` (a dict gives a dict, a type an
+        instance), with the usage and cost of all turns.
 
         Raises ConfigurationError for a schema that is none, StructuredOutputError where no answer
         satisfied it.
         """
         request = request_of(messages, model, temperature, max_tokens, provider_options)
-        way = partial(turns.structured, request, turns.Wanted.of(schema, self._knobs))
-        return await drive.arun(flow.travel(self._terms(), self._ring, way), self)
+
+        def way(journey: Journey) -> Flow[tuple[Any, Reply]]:
+            return turns.structured_by(request, schema, self._knobs, journey)
+
+        found = await drive.arun(flow.travel(self._terms(), self._ring, way), self)
+        return StructuredReply.of(*found)
+
+    async def structured(
+        self, messages: Sequence[Message], schema: Any, *args: Any, **kwargs: Any
+    ) -> tuple[Any, Reply]:
+        """Return what `respond_structured` does in two parts: the value, and the whole reply."""
+        reply = await self.respond_structured(messages, schema, *args, **kwargs)
+        return reply.value, reply
 
     def learned(self) -> Learned:
         """Return what this client has learnt from the provider's answers, until it expires."""

@@ -14,6 +14,7 @@ from ..llm.cache import Nowhere
 from ..llm.credentials import secret
 from ..llm.errors import ConfigurationError
 from ..llm.knobs import Knobs
+from ..llm.options import check_names
 from ..llm.stores import LONGEST_TTL, BudgetFile, RedisBudget, Store, open_store
 from ..llm.types import Request
 
@@ -118,6 +119,7 @@ def request_of(
     said = chat(messages)
     if not isinstance(model, str) or not model.strip():
         raise ConfigurationError(f"model is {model!r}: give a model's id")
+    check_names(options)
     further = plain_options(options)
     # Groq's newer name for the same.
     length = further.pop("max_completion_tokens", None) if max_tokens is None else max_tokens

@@ -12,9 +12,9 @@ import anyio
 
 from .dialects import bedrock
 from .dialects.foreign import muted
-from .engine import EngineClient
 from .errors import ConfigurationError, LLMError, LLMTimeoutError
 from .hang_up import Line
+from .structured_calls import StructuredClient
 from .types import Reply, Request
 from .workers import Workers
 
@@ -24,7 +24,7 @@ E = TypeVar("E", bound=BaseException)
 _READ = 64 * 1024
 
 
-class BedrockWire(EngineClient):
+class BedrockWire(StructuredClient):
     """Sends in threads of its own, since botocore blocks and keeps no deadline."""
 
     region_name: str

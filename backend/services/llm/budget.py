@@ -30,9 +30,11 @@ class Tally(Protocol):
     @property
     def blocking(self) -> bool:
         """Whether adding may wait for a disk, a lock or a network, and belongs in a thread."""
+        ...
 
     def add(self, tokens: int, now: float, *, day: str | None = None) -> int:
         """Add *tokens*, below 0 to give some back, and return the day's sum."""
+        ...
 
 
 class MemoryTally:

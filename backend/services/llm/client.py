@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from .aside import in_thread
-from .types import UNSET, Reply
+from .types import UNSET, Reply, StructuredReply
 
 Self = TypeVar("Self", bound="LLMClient")
 
@@ -58,23 +58,37 @@ class LLMClient(ABC):
             f"{type(self).__name__} knows an answer's text alone: use generate"
         )
 
-    async def agenerate(self, prompt: str, *args: Any, **kwargs: Any) -> str:
+    def respond_structured(
+        self, prompt: str | None = None, schema: Any = None, *args: Any, **kwargs: Any
+    ) -> StructuredReply[Any]:
+        """Return an answer that satisfies *schema*, and the whole reply; where that is known."""
+        raise NotImplementedError(
+            f"{type(self).__name__} knows an answer's value alone: use generate_structured"
+        )
+
+    async def agenerate(self, /, prompt: str, *args: Any, **kwargs: Any) -> str:
         """Do as `generate` does, without blocking the event loop."""
         return await in_thread(partial(self.generate, prompt, *args, **kwargs))
 
     async def agenerate_structured(
-        self, prompt: str, schema: Any, *args: Any, **kwargs: Any
+        self, /, prompt: str, schema: Any, *args: Any, **kwargs: Any
     ) -> Any:
         """Do as `generate_structured` does, without blocking the event loop."""
         return await in_thread(partial(self.generate_structured, prompt, schema, *args, **kwargs))
 
-    async def agenerate_with_retry(self, prompt: str, *args: Any, **kwargs: Any) -> str:
+    async def agenerate_with_retry(self, /, prompt: str, *args: Any, **kwargs: Any) -> str:
         """Do as `generate_with_retry` does, without blocking the event loop."""
         return await in_thread(partial(self.generate_with_retry, prompt, *args, **kwargs))
 
-    async def arespond(self, prompt: str | None = None, *args: Any, **kwargs: Any) -> Reply:
+    async def arespond(self, /, prompt: str | None = None, *args: Any, **kwargs: Any) -> Reply:
         """Do as `respond` does, without blocking the event loop."""
         return await in_thread(partial(self.respond, prompt, *args, **kwargs))
+
+    async def arespond_structured(
+        self, /, prompt: str | None = None, schema: Any = None, *args: Any, **kwargs: Any
+    ) -> StructuredReply[Any]:
+        """Do as `respond_structured` does, without blocking the event loop."""
+        return await in_thread(partial(self.respond_structured, prompt, schema, *args, **kwargs))
 
     def close(self) -> None:  # noqa: B027 - a fake holds nothing to let go of
         """Let go of connections and threads."""

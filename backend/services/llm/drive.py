@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import re
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from functools import partial, update_wrapper
 from threading import TIMEOUT_MAX
+from types import CoroutineType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from .aside import Question
@@ -20,12 +23,16 @@ R = TypeVar("R")
 M = TypeVar("M", bound=Callable[..., Any])
 W = TypeVar("W", bound="Wire")
 
+# An annotation is its text here.
+_FLOW_OF = re.compile(r"Flow\[(.*)\]\Z")
+
 
 class AsyncWire(Protocol):
     """One provider's async SDK: sends a request once, or raises an `LLMError`."""
 
     async def asend(self, request: Request, timeout: float) -> Reply:
         """Send and await the whole reply, at most *timeout* seconds."""
+        ...
 
 
 class Wire(AsyncWire, Protocol):
@@ -36,6 +43,7 @@ class Wire(AsyncWire, Protocol):
 
     def send(self, request: Request, timeout: float) -> Reply:
         """Send and wait for the whole reply in this thread."""
+        ...
 
 
 def run(flow: Flow[R], wire: Wire) -> R:
@@ -82,19 +90,26 @@ def blocking(flow_of: Callable[Concatenate[W, P], Flow[R]]) -> Callable[Concaten
 
 def awaiting(
     method: Callable[Concatenate[W, P], R],
-) -> Callable[Concatenate[W, P], Coroutine[Any, Any, R]]:
+) -> Callable[Concatenate[W, P], CoroutineType[Any, Any, R]]:
     """Make the awaiting twin of a `blocking` method: it drives the same flow in its task."""
     flow_of: Callable[Concatenate[W, P], Flow[R]] = method.__wrapped__  # type: ignore[attr-defined] # `blocking` set it
 
     async def twin(self: W, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await arun(flow_of(self, *args, **kwargs), self)
 
-    return _named(twin, flow_of)
+    twin = _named(twin, flow_of)
+    twin.__name__, twin.__qualname__ = f"a{twin.__name__}", f"a{twin.__name__}"
+    # What an `async def` is of; the checkers differ in what they call it.
+    return cast("Callable[Concatenate[W, P], CoroutineType[Any, Any, R]]", twin)
 
 
 def _named(method: M, flow_of: Callable[..., Any]) -> M:
-    """Let *method* show the flow's signature and docstring."""
+    """Let *method* show the flow's signature and docstring, and what it returns in the end."""
     update_wrapper(method, flow_of)
+    signature = inspect.signature(flow_of)
+    returned = _FLOW_OF.sub(r"\1", str(signature.return_annotation))
+    method.__annotations__ = {**flow_of.__annotations__, "return": returned}
+    vars(method)["__signature__"] = signature.replace(return_annotation=returned)
     return method
 
 

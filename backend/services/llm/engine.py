@@ -6,13 +6,12 @@ import weakref
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
 
 from tenacity import Retrying
 
-from . import flow, retry, turns
+from . import flow, retry
 from .accounts import account_of, shared
 from .arguments import conversation, count, model_id, timeout_of
 from .arguments import options as plain_options
@@ -24,14 +23,11 @@ from .forks import ForkLock, no_pickle
 from .journey import Terms
 from .knobs import Knobs
 from .learned import Learned
+from .options import check_names
 from .sdk_client import SdkClient
 from .stores import open_store
-from .turns import Wanted
 from .types import UNSET, Flow, Message, Provider, Reply, Request
 from .window import WindowedClient
-
-#: The temperature of structured answers, unless the caller gives one.
-STRUCTURED_TEMPERATURE = 0.3
 
 
 class EngineClient(WindowedClient):
@@ -231,39 +227,7 @@ class EngineClient(WindowedClient):
         terms = self._terms(timeout, None, retry.as_told(attempts))
         return (yield from self._travel(request, terms)).text
 
-    @blocking
-    def generate_structured(
-        self,
-        /,
-        prompt: str,
-        schema: Any,
-        system_prompt: str | None = None,
-        model: str | None = None,
-        temperature: float | None = UNSET,
-        max_tokens: int | None = None,
-        *,
-        timeout: float | None = None,
-        max_retries: int | None = None,
-        **options: Any,
-    ) -> Flow[Any]:
-        """Return an object that satisfies *schema*: a dict for a JSON Schema, else an instance.
-
-        *schema* may be any annotation that pydantic's TypeAdapter takes. Raises
-        `ConfigurationError` before any call for an invalid schema, and `StructuredOutputError`
-        when no answer satisfies it.
-        """
-        request = self._request(
-            prompt, system_prompt, temperature, model, max_tokens, None, options
-        )
-        if temperature is UNSET and request.temperature is not None:
-            request = replace(request, temperature=STRUCTURED_TEMPERATURE)
-        wanted = Wanted.of(schema, self._knobs, plain=not self._is_real)
-        way = partial(turns.structured, request, wanted)
-        value, _ = yield from flow.travel(self._terms(timeout, max_retries), self._account, way)
-        return value
-
     agenerate, arespond = awaiting(generate), awaiting(respond)
-    agenerate_structured = awaiting(generate_structured)
     agenerate_with_retry = awaiting(generate_with_retry)
 
     def learned(self) -> Learned:
@@ -287,6 +251,7 @@ class EngineClient(WindowedClient):
         messages: Sequence[Message] | None,
         options: Mapping[str, Any],
     ) -> Request:
+        check_names(options)
         further = plain_options(options)
         named = "max_tokens"
         if max_tokens is None and "max_completion_tokens" in further:

@@ -91,12 +91,13 @@ def _trusted(file: Path) -> bytes | None:
     """Return what *file* holds; None where it is no file, or one that others control."""
     if not os.path.isfile(file):
         return None
+    raw = b""
     try:
         # A pipe that has just taken the file's place does not block.
         with open(os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as opened:
             # What is checked is what is read, whatever has the name by now.
             distrust = _reason_to_distrust(os.lstat(file), os.fstat(opened.fileno()))
-            raw = b"" if distrust else opened.read()
+            raw = raw if distrust else opened.read()
     except OSError as error:
         distrust = _reason_to_distrust(os.lstat(file), os.stat(file))
         if not distrust:

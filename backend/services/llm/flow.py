@@ -127,26 +127,26 @@ def _complete(request: Request, journey: Journey) -> Flow[Reply]:
             case _:
                 reply: Reply = step
                 return reply
-    raise journey.given_up(error)
+    raise journey.given_up(error)  # pyright: ignore[reportPossiblyUnboundVariable] one failed
 
 
 def _attempt(request: Request, journey: Journey) -> Flow[Reply]:
     """Send once, when nothing forbids it; whatever comes of that, give back what it took."""
     asked, request = request, journey.account.fit(request)
-    admission, failure = Admission(journey.account, most(request)), None
+    admission = Admission(journey.account, most(request))
     try:
         yield from _admitted(admission, request, journey)
-        reply = yield from _sent(admission, request, asked, journey)
+        outcome: Reply | LLMError = yield from _sent(admission, request, asked, journey)
     except LLMError as error:
-        failure = error
+        outcome = error
     finally:
         admission.close()
     if (written := admission.written) is not None:
         # Nothing is lost to a call that is cancelled here: a thread writes it.
         yield from sleep(journey.left(), "budget", written)
-    if failure is not None:
-        raise failure
-    return replace(reply, cost=models.cost(reply.model, reply.usage))
+    if isinstance(outcome, LLMError):
+        raise outcome
+    return replace(outcome, cost=models.cost(outcome.model, outcome.usage))
 
 
 def _sent(admission: Admission, request: Request, asked: Request, journey: Journey) -> Flow[Reply]:
@@ -195,6 +195,7 @@ def _reserved(request: Request, journey: Journey, demand: Demand) -> Flow[Ticket
         raise journey.too_late()
     moment = now()
     best: Refusal | None = None
+    first = ""
     for lane in lanes:
         verdict = account.book(lane, demand, moment)
         if isinstance(verdict, Ticket):

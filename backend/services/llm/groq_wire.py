@@ -11,17 +11,17 @@ import anyio
 from .aside import in_thread
 from .dialects import groq
 from .dialects.foreign import muted
-from .engine import EngineClient
 from .errors import LLMError
 from .forks import reset_in_child
 from .per_loop import PerLoop
 from .providers.groq.transport import answer_in, has_the_sdks_own_create, posted
+from .structured_calls import StructuredClient
 from .types import Reply, Request
 
 E = TypeVar("E", bound=BaseException)
 
 
-class GroqWire(EngineClient):
+class GroqWire(StructuredClient):
     """Sends on the SDK's blocking client, or on its awaiting one: each event loop has its own."""
 
     api_key: str

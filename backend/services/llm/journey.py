@@ -143,7 +143,7 @@ class Journey:
             return error
         exhausted = RetriesExhaustedError(
             f"Failed after {len(self.attempts)} attempts: {error}",
-            provider=error.provider,
+            provider=self.account.provider,
             status=error.status,
             code=error.code,
             request_id=error.request_id,

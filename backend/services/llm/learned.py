@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeVar
-
-V = TypeVar("V")
+from typing import Any
 
 
-def _nothing() -> Mapping[str, V]:
+def _nothing() -> Mapping[str, Any]:
     return MappingProxyType({})
 
 

@@ -99,6 +99,23 @@ class _Judged:
         return self.verdict
 
 
+def structured_by(
+    request: Request, spec: Any, knobs: Knobs, journey: Journey, *, plain: bool = False
+) -> Flow[tuple[Any, Reply]]:
+    """Do as `structured` does, by a schema that is first compiled.
+
+    Raises `ConfigurationError` if it is none.
+    """
+    compiling = partial(Wanted.of, spec, knobs, plain=plain)
+    try:
+        wanted = yield from ask(
+            compiling, journey.left(), "judgement", blocking=not Schema.is_small(spec)
+        )
+    except Overdue:
+        raise journey.too_late() from None
+    return (yield from structured(request, wanted, journey))
+
+
 def structured(request: Request, wanted: Wanted, journey: Journey) -> Flow[tuple[Any, Reply]]:
     """Return a value that satisfies the schema, and the reply that held it.
 

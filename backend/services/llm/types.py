@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class _Unset:
@@ -166,6 +168,28 @@ class Reply:
     processing: float | None = None
     #: It came from the cache or from an identical call in flight: nothing was sent for it.
     cached: bool = False
+
+
+@dataclass(frozen=True)
+class StructuredReply(Reply, Generic[T]):
+    """A structured answer's `value`, and the reply that held it, whose raw text is `text`.
+
+    `usage` and `cost` are those of all turns, each of which is one of the `attempts`; the cost is
+    None where one of them has an unknown price.
+    """
+
+    value: T = field(kw_only=True)
+
+    @classmethod
+    def of(cls, value: T, reply: Reply) -> StructuredReply[T]:
+        """Join a value to the reply of the last turn, and sum up what all turns took."""
+        own = {each.name: getattr(reply, each.name) for each in fields(reply)}
+        kept = reply.usage if reply.cached or not reply.attempts else Usage()
+        usage = sum((each.usage for each in reply.attempts), kept)
+        costs = [each.cost for each in reply.attempts] or [reply.cost]
+        known = [cost for cost in costs if cost is not None]
+        cost = math.fsum(known) if len(known) == len(costs) else None
+        return cls(**{**own, "usage": usage, "cost": cost}, value=value)
 
 
 @dataclass(frozen=True)

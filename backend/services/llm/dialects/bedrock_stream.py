@@ -85,7 +85,7 @@ def fold_invoke(events: Iterable[_Json], request: Request, headers: _Json | None
         piece = json.loads(member(member(event, "chunk"), "bytes") or "{}")
         add[family(request.model)](body, piece)
         for name, value in (piece.get("amazon-bedrock-invocationMetrics") or {}).items():
-            counts[_HEADERS.get(name, name)] = str(value)
+            counts[_HEADERS.get(name) or name] = str(value)
     body["content"] = [_closed_claude(block) for block in body["content"]]
     return read_body(body, request, counts)
 

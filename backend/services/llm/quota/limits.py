@@ -33,6 +33,7 @@ class Limit(Protocol):
         count, and they take their amounts at their own moments. Without it all do, and none that
         is booked for later may lose its room.
         """
+        ...
 
     def settle(self, use: Use, amount: float, seen_by: float, now: float) -> None:
         """Count what was in flight as the real *amount*, seen by the provider until *seen_by*."""

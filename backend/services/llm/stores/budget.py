@@ -101,6 +101,7 @@ class BudgetFile:
             return changed.used
 
     def _read(self) -> Tally | None:
+        data = b""
         try:
             with open(self.path, "rb", opener=waiting_for_nobody) as file:
                 data = file.read(_LONGEST)

@@ -25,6 +25,7 @@ class Store(Protocol):
     @property
     def blocking(self) -> bool:
         """Whether a call may wait for a disk, a lock or a network, and belongs in a thread."""
+        ...
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return the object last put under *key*, or None; StoreError if the store fails."""
