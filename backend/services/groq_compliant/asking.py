@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ..llm import environment, host_settings
 from ..llm.endpoints import is_loopback
@@ -20,6 +20,8 @@ from .client import DEFAULT_MODEL, CompliantClient
 from .given import keys_in
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 #: Makes a client out of the arguments of `CompliantClient`.
 Make = Callable[..., CompliantClient]
@@ -35,7 +37,7 @@ def client_of(make: Make, options: Options) -> CompliantClient:
     Raises InputError and ConfigurationError, each for what it names.
     """
     known = _known()
-    places = _places()
+    places = _checked(environment.layers)
     found = inputs.keys_of(places)
     if not options.base_url:
         _refuse_foreign_endpoint(known.GROQ_BASE_URL, found, places)
@@ -150,17 +152,14 @@ def _note(reply: Reply) -> None:
 
 
 def _known() -> Knobs:
-    try:
-        return host_settings.read(host_settings.current())
-    except ValueError as error:
-        # Raised as the settings are read off the environment, or by a host's own class.
-        raise inputs.InputError(f"the settings are wrong: {error}") from error
+    return _checked(lambda: host_settings.read(host_settings.current()))
 
 
-def _places() -> list[Layer]:
+def _checked(read: Callable[[], _T]) -> _T:
     try:
-        return environment.layers()
+        return read()
     except ValueError as error:
+        # Raised as they are read off the environment and `.env`, or by a host's own class.
         raise inputs.InputError(f"the settings are wrong: {error}") from error
 
 

@@ -72,12 +72,13 @@ def without_credentials(text: str) -> str:
 
     A password may hold any character, so all up to the last @ is left out.
     """
-    scheme, found, rest = text.partition("://")
-    if not found:
+    scheme, colon, rest = text.partition(":")
+    if not colon or not scheme.isalnum():
         return text
-    login, at, place = rest.rpartition("@")
+    slashes = "//" * rest.startswith("//")
+    login, at, place = rest.removeprefix("//").rpartition("@")
     place, asks, _ = place.partition("?")
-    return f"{scheme}://{'***@' if login else at}{place}{'?***' if asks else ''}"
+    return f"{scheme}:{slashes}{'***@' if login else at}{place}{'?***' if asks else ''}"
 
 
 def _whole_words(text: str, limit: int) -> str:
