@@ -247,3 +247,8 @@ def test_one_tool_is_forced() -> None:
 @pytest.mark.parametrize("mode", ["object", "prompt"])
 def test_a_form_in_words_alone_changes_nothing(mode: Any) -> None:
     assert to_converse(_request(output=Output(mode))) == to_converse(_request())
+
+
+def test_a_length_that_the_model_does_not_take_is_not_sent_by_default_either() -> None:
+    asked = Request("m", ({"role": "user", "content": "Hi"},), 0.7, 9)
+    assert {"temperature": 0.7} == to_converse(asked.omitting(["max_tokens"]))["inferenceConfig"]

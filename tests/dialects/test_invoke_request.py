@@ -16,6 +16,7 @@ from services.llm.dialects.bedrock import (
     speaks_invoke,
     to_invoke,
 )
+from services.llm.dialects.bedrock_invoke import body_of
 from services.llm.errors import (
     ConfigurationError,
     InvalidRequestError,
@@ -269,3 +270,11 @@ def test_a_form_in_words_alone_changes_nothing(mode: Any) -> None:
 def test_a_form_that_a_model_cannot_take_is_refused(model: str, mode: Any) -> None:
     with pytest.raises(InvalidRequestError, match=f"cannot enforce a schema by '{mode}'"):
         to_invoke(_request(model, output=Output(mode)))
+
+
+def test_a_length_that_the_model_does_not_take_is_not_sent_by_default_either() -> None:
+    asked = Request(SIX[0], ({"role": "user", "content": "Hi"},), 0.7, 9)
+    assert "max_tokens" in body_of(asked)
+    assert {"max_tokens", "temperature"}.isdisjoint(
+        body_of(asked.omitting(["max_tokens", "temperature"]))
+    )

@@ -207,12 +207,21 @@ def test_what_the_caller_gave_stays_and_fails(
     assert request_.temperature == ours.fit(request_).temperature
 
 
-@pytest.mark.parametrize(("stated", "waits"), [(180.0, 180.0), (600.0, 600.0), (86_400.0, 600.0)])
-def test_an_outage_is_bounded_in_minutes(stated: float, waits: float) -> None:
+@pytest.mark.parametrize(
+    ("stated", "own", "waits"),
+    [
+        (180.0, 180.0, 180.0),
+        (600.0, 600.0, 600.0),
+        (7_200.0, 7_200.0, 600.0),
+        (7_200.1, 600.0, 600.0),
+        (86_400.0, 600.0, 600.0),
+    ],
+)
+def test_an_outage_is_bounded_in_minutes(stated: float, own: float, waits: float) -> None:
     ours = account(Clock())
     error = ProviderUnavailableError("busy", status=503, retry_after=stated)
     ours.learn(error, HEIR, HEIR, 0.0)
-    assert (stated, waits) == (error.retry_after, ours.outages.wait(HEIR, ours.now()))
+    assert (own, waits) == (error.retry_after, ours.outages.wait(HEIR, ours.now()))
 
 
 def test_a_limits_pause_is_a_day_at_most() -> None:

@@ -21,6 +21,7 @@ from .errors import (
 from .flights import Flights
 from .gate import Gate
 from .learned import Learned
+from .outages import CREDIBLE as CREDIBLE_OUTAGE
 from .outages import LONGEST as LONGEST_OUTAGE
 from .outages import Outages
 from .quota import Demand, Quota, Refusal, SlidingWindow, Ticket
@@ -123,6 +124,8 @@ class Account:
         now, scope = self.now(), self.outage_scope(lane)
         if isinstance(error, ProviderUnavailableError):
             if error.retry_after is not None:
+                if error.retry_after > CREDIBLE_OUTAGE:
+                    error.retry_after = LONGEST_OUTAGE
                 # The call itself waits as long as it was told to, the others no longer than this.
                 self.outages.begin(scope, now + min(error.retry_after, LONGEST_OUTAGE))
             return

@@ -10,6 +10,10 @@ from .forks import ForkLock, reset_in_child
 #: The longest that an outage holds everyone back, in seconds: then one call asks again.
 LONGEST = 600.0
 
+#: The longest Retry-After of an outage that the call itself waits for, in seconds. What asks for
+#: more is a mistake, or a limit by another name, and counts as the longest outage.
+CREDIBLE = 7_200.0
+
 #: More scopes than any application has, and a bound for one that makes them up.
 _MOST = 1024
 

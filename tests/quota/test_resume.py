@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from services.llm.quota import Quota, SlidingWindow, Ticket
+
+
+def test_the_pauses_are_named_with_the_seconds_that_are_left() -> None:
+    quota = Quota((SlidingWindow(9, 60.0),))
+    quota.pause("a", 15.0)
+    quota.pause("b", 11.0)
+    assert {"a": 3.0} == quota.pauses(12.0)
+
+
+def test_who_waits_for_a_pause_goes_at_once_where_it_is_ended() -> None:
+    quota = Quota((SlidingWindow(9, 60.0),))
+    quota.pause("a", 1_000.0)
+    ticket = quota.reserve("a", {"requests": 1.0}, 10.0, max_wait=2_000.0)
+    assert isinstance(ticket, Ticket)
+    assert 990.0 == quota.start(ticket, 10.0)
+    moved = ticket.moved
+    quota.resume(10.0)
+    assert moved.done()
+    assert 0.0 == quota.start(ticket, 10.0)
+    assert {} == quota.pauses(10.0)
