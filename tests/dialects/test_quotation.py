@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from services.llm import quotation
 from services.llm.quotation import without
 from services.llm.redact import redacted
 from services.llm.types import Request
@@ -125,3 +126,8 @@ def test_a_prompt_of_a_megabyte_takes_no_time() -> None:
     begun = time.process_time()
     without("Some error that is not about words. " * 14, asked)
     assert time.process_time() - begun < 2.0
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_the_words_of_ascii_are_found_the_fast_way_as_they_are_otherwise(text: str) -> None:
+    assert quotation._WORD.findall(text) == quotation._words_of(text)

@@ -20,6 +20,7 @@ _WHOLE = 8
 _WORD = re.compile(
     "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
 )
+_SIGNS = {code: " " for code in range(128) if not chr(code).isalnum()}
 _ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|(.))", re.S)
 _BLANKS = frozenset("nrtbf")
 _MARKED = re.compile(r"([\"'])(.*?)\1", re.S)
@@ -61,6 +62,8 @@ def _texts(thing: object) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """*text* without the escapes of JSON or Python, and with no character that cannot be shown."""
+    if text.isascii() and "\\" not in text:
+        return text
     halves = _ESCAPE.sub(_unescaped, text)
     return halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
@@ -77,14 +80,21 @@ def _runs(text: str, sent: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Where words of *text* stand as they do in one of the texts that were *sent*."""
     words = list(_WORD.finditer(text))
     lowered = [word[0].lower() for word in words]
+    if len(words) < _WORDS and not any(map(_is_own, lowered)):
+        return  # it is too short to quote anything, however much was sent
     # With a space at both ends, a word is found as a word alone.
-    known = [f" {' '.join(_WORD.findall(_plain(one).lower()))} " for one in sent]
+    known = [f" {' '.join(_words_of(_plain(one).lower()))} " for one in sent]
     for at, word in enumerate(words):
         run = lowered[at : at + _WORDS]
         if _is_own(lowered[at]) and _is_in(lowered[at], known):
             yield word.span()
         if len(run) == _WORDS and _size(run) >= _SIZE and _is_in(" ".join(run), known):
             yield word.start(), words[at + _WORDS - 1].end()
+
+
+def _words_of(text: str) -> list[str]:
+    """What `_WORD` finds; a prompt may be of many megabytes, and in ASCII this is far faster."""
+    return text.translate(_SIGNS).split() if text.isascii() else _WORD.findall(text)
 
 
 def _is_own(word: str) -> bool:
