@@ -53,6 +53,7 @@ def _sandbox(options: argparse.Namespace) -> Sandbox:
         keys=_keys(options.keys),
         today=options.today,
         latency=options.latency,
+        batch_seconds=options.batch_seconds,
         host=options.host,
         port=options.port,
         on_exchange=_print_exchange if options.log else None,
@@ -105,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="YYYY-MM-DD",
         help="the day whose models are served (default: %(default)s)",
     )
+    add("--batch-seconds", type=float, default=0.0, help="seconds that a batch takes (default: 0)")
     add("--latency", type=float, default=0.0, help="seconds before each answer (default: 0)")
     add(
         "--log",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -17,19 +16,18 @@ from .faults import Fault, Step
 from .groq import errors as groq_errors
 from .groq import provider as groq
 from .http_types import HttpRequest, HttpResponse, Provider, RefusedError, RequestContext, Route
-from .journal import Exchange, Journal
+from .journal import Exchange, Journal, exchange_of
 from .limits import Demand, Refusal
 from .model_names import is_scripted
+from .offline import Moment
 from .provider_api import ProviderApi
 from .quota import Booking, LimitsSetting, Quota
 from .schema.example import UnsatisfiableError
 from .script import Script
+from .services import Services
 from .streams import broken_frames
 
 DEFAULT_ORGANISATION = "org_00000000000000000000sandbox"
-_SECRET_HEADERS = frozenset(
-    {"authorization", "x-api-key", "cookie", "proxy-authorization", "x-amz-security-token"}
-)
 
 PROVIDERS: dict[Provider, ProviderApi] = {"groq": groq, "bedrock": bedrock}
 
@@ -76,6 +74,7 @@ class Handler:
         wall_clock: Callable[[], float],
         today: date,
         journal_size: int = 10_000,
+        batch_seconds: float = 0.0,
     ) -> None:
         self.journal = Journal(journal_size)
         self.script = Script()
@@ -85,29 +84,64 @@ class Handler:
         self._clock = clock
         self._wall_clock = wall_clock
         self._numbers = itertools.count(1)
+        self._services = Services(self._answer_offline, batch_seconds)
 
     def clear(self) -> None:
         """Forget exchanges, scripted steps, fault counts, and what was used of the limits."""
         self.journal.clear()
         self.script.clear()
         self.quota.clear()
+        self._services.clear()
 
     def receive(self, http_request: HttpRequest, connection: int) -> Handled:
         """Decide the response to a request that has arrived in full."""
-        route = groq.route_of(http_request.path) or bedrock.route_of(http_request.path)
+        path = http_request.path
+        route = groq.route_of(path) or bedrock.route_of(path)
         # Whoever calls an unknown path gets Groq's 404, whose words repeat what was called.
-        provider = PROVIDERS[route.provider if route else "groq"]
-        exchange = self._exchange(http_request, route, provider, connection)
+        provider = PROVIDERS[route.provider if route else self._services.provider(http_request)]
+        exchange = self._arrived(http_request, route, provider, connection)
         # The response is replaced on every path below; a 500 would betray one that forgot to.
         handled = Handled(next(self._numbers), HttpResponse(500, b""), Fault())
         self.journal.add(handled.number, exchange)
         try:
-            call = self._admitted(http_request, route, provider, exchange)
-            self._decide(handled, call, http_request)
+            if route is None and self._services.are_for(http_request):
+                handled.response = self._kept(handled.number, http_request, provider, exchange)
+            else:
+                call = self._admitted(http_request, route, provider, exchange)
+                self._decide(handled, call, http_request)
         except RefusedError as refused:
             handled.response = refused.response
         handled.response = self._signed(handled, provider)
         return handled
+
+    def _kept(
+        self, number: int, http_request: HttpRequest, provider: ProviderApi, exchange: Exchange
+    ) -> HttpResponse:
+        """The response of a part that keeps something. Raises RefusedError."""
+        if exchange.organisation is None:
+            raise RefusedError(provider.unauthorised(provider.credential(http_request)))
+        operation = self._services.operation(http_request)
+        named = self._services.provider(http_request)
+        self.journal.amend(number, provider=named, operation=operation)
+        moment = Moment(exchange.arrived_at, self._wall_clock())
+        return self._services.response(http_request, exchange.organisation, moment)
+
+    def _answer_offline(self, path: str, body: Any, organisation: str) -> HttpResponse:
+        """The answer to a line of a batch: no limit of live requests holds for it."""
+        route = groq.route_of(path) or bedrock.route_of(path)
+        assert route is not None, path
+        model = route.model or (body.get("model") if isinstance(body, dict) else None)
+        name = model if isinstance(model, str) else ""
+        context = RequestContext(self.today, is_scripted(name))
+        call = _ModelCall(
+            PROVIDERS[route.provider], route, context, name, organisation, body, self._clock()
+        )
+        handled = Handled(next(self._numbers), HttpResponse(500, b"{}"), Fault())
+        try:
+            self._decide(handled, call, HttpRequest("POST", path, {}, b""), live=False)
+        except RefusedError as refused:
+            return refused.response
+        return call.error(Fault.error(500)) if handled.fault.hang_up else handled.response
 
     def dispatched(self, handled: Handled, status: int | None) -> None:
         """Book what a response used, as it goes out; `status` None means that it never did."""
@@ -130,27 +164,11 @@ class Handler:
         if handled.response.frames:
             self.journal.amend(handled.number, frames_sent=frames_sent)
 
-    def _exchange(
+    def _arrived(
         self, http_request: HttpRequest, route: Route | None, provider: ProviderApi, connection: int
     ) -> Exchange:
-        body = _json_or_text(http_request.body)
-        named = body.get("model") if isinstance(body, dict) else None
-        model = (route and route.model) or named
-        return Exchange(
-            provider=route.provider if route else None,
-            operation=route.operation if route else "unknown",
-            path=http_request.path,
-            model=model if isinstance(model, str) else None,
-            organisation=self._organisation(provider.credential(http_request)),
-            headers={
-                name: value
-                for name, value in http_request.headers.items()
-                if name not in _SECRET_HEADERS
-            },
-            body=body,
-            connection=connection,
-            arrived_at=self._clock(),
-        )
+        organisation = self._organisation(provider.credential(http_request))
+        return exchange_of(http_request, route, organisation, connection, self._clock())
 
     def _organisation(self, key: str | None) -> str | None:
         # Without a table any key will do, but for those that ask to be refused.
@@ -183,7 +201,9 @@ class Handler:
             exchange.arrived_at,
         )
 
-    def _decide(self, handled: Handled, call: _ModelCall, http_request: HttpRequest) -> None:
+    def _decide(
+        self, handled: Handled, call: _ModelCall, http_request: HttpRequest, *, live: bool = True
+    ) -> None:
         direct = call.provider.direct_response(call.route, http_request, call.body, call.context)
         if direct is not None:
             handled.response = direct
@@ -198,7 +218,7 @@ class Handler:
                 handled.response = call.error(step)
                 return
             step = step.answer
-        self._serve(handled, call, step or Answer())
+        self._serve(handled, call, step or Answer(), live=live)
 
     def _step(self, call: _ModelCall) -> Step | None:
         try:
@@ -206,7 +226,7 @@ class Handler:
         except ValueError as error:
             raise RefusedError(call.error(Fault.error(400, str(error)))) from error
 
-    def _serve(self, handled: Handled, call: _ModelCall, answer: Answer) -> None:
+    def _serve(self, handled: Handled, call: _ModelCall, answer: Answer, *, live: bool) -> None:
         """Answer, if the request is valid and fits its limits; raises RefusedError where not."""
         provider, now = call.provider, self._wall_clock()
         request = provider.read_request(call.route, call.body, call.context)
@@ -218,7 +238,7 @@ class Handler:
         except UnsatisfiableError as error:
             fault = Fault.error(400, f"invalid JSON schema: {error}")
             raise RefusedError(call.error(fault)) from error
-        limit_headers = self._book(handled, call, request)
+        limit_headers = self._book(handled, call, request) if live else {}
         done = handled.completion = self._with_prompt_cache(done, call, request)
         response = provider.completion_response(
             call.route, done, request, call.body, number=handled.number, now=now
@@ -274,11 +294,3 @@ def _broken(response: HttpResponse, fault: Fault, call: _ModelCall) -> HttpRespo
         error=lambda: call.provider.error_frame(fault, call.model, call.organisation),
     )
     return replace(response, frames=frames)
-
-
-def _json_or_text(body: bytes) -> Any:
-    """The parsed body, its text where it is not JSON, None where it is empty."""
-    try:
-        return json.loads(body) if body else None
-    except (ValueError, RecursionError):  # the provider's own 400 follows, as the body is no object
-        return body.decode("utf-8", "replace")

@@ -23,6 +23,7 @@ class HttpRequest:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    query: str = ""
 
 
 @dataclass(frozen=True)

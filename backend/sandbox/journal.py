@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .faults import Step
-from .http_types import Provider
+from .http_types import HttpRequest, Provider, Route
+
+_SECRET_HEADERS = frozenset(
+    {"authorization", "x-api-key", "cookie", "proxy-authorization", "x-amz-security-token"}
+)
 
 
 @dataclass(frozen=True)
@@ -99,3 +104,36 @@ class Journal:
                     f"{self._count} of {count} requests arrived within {timeout:g} s"
                 )
             return list(self._exchanges.values())
+
+
+def exchange_of(
+    http_request: HttpRequest,
+    route: Route | None,
+    organisation: str | None,
+    connection: int,
+    now: float,
+) -> Exchange:
+    """The record of a request that has just arrived, without its credentials."""
+    body = _json_or_text(http_request.body)
+    named = body.get("model") if isinstance(body, dict) else None
+    model = (route and route.model) or named
+    kept = {k: text for k, text in http_request.headers.items() if k not in _SECRET_HEADERS}
+    return Exchange(
+        provider=route.provider if route else None,
+        operation=route.operation if route else "unknown",
+        path=http_request.path,
+        model=model if isinstance(model, str) else None,
+        organisation=organisation,
+        headers=kept,
+        body=body,
+        connection=connection,
+        arrived_at=now,
+    )
+
+
+def _json_or_text(body: bytes) -> Any:
+    """The parsed body, its text where it is not JSON, None where it is empty."""
+    try:
+        return json.loads(body) if body else None
+    except (ValueError, RecursionError):  # the provider's own 400 follows, as the body is no object
+        return body.decode("utf-8", "replace")

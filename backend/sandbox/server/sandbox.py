@@ -39,7 +39,8 @@ class Sandbox:
     (seconds, monotonic) runs limits and timestamps, `wall_clock` (seconds since 1970) dates and
     HTTP-dates; faults take real time. `today` says which models still live; `latency` is in
     seconds per answer. `on_exchange` is called, in the server's thread, with each exchange as
-    it ends; the newest `journal_size` of them are kept.
+    it ends; the newest `journal_size` of them are kept. A batch takes
+    `batch_seconds` on `clock`.
     """
 
     def __init__(
@@ -55,9 +56,10 @@ class Sandbox:
         port: int = 0,
         on_exchange: Callable[[Exchange], None] | None = None,
         journal_size: int = 10_000,
+        batch_seconds: float = 0.0,
     ) -> None:
         self._on_exchange = on_exchange
-        self._handler = Handler(limits, keys, clock, wall_clock, today, journal_size)
+        self._handler = Handler(limits, keys, clock, wall_clock, today, journal_size, batch_seconds)
         self._latency = latency
         self._host = host
         self._port = port
@@ -75,7 +77,10 @@ class Sandbox:
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables that lead the groq SDK and boto3 here."""
-        return {"GROQ_BASE_URL": self.url, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.url}
+        return {
+            "GROQ_BASE_URL": self.url,
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.url,
+        }
 
     @property
     def limits(self) -> LimitsSetting:
@@ -215,12 +220,14 @@ class Sandbox:
             body = await request.body()
         except ClientDisconnect:  # it left before the request was whole: there is nobody to answer
             return
+        query = scope["query_string"].decode("latin-1")
         if is_control(scope["path"]):
-            query = scope["query_string"].decode("latin-1")
             response = control(self._handler, request.method, scope["path"], query, body)
             await Delivery(response, Fault(), connection, send).run()
             return
-        http_request = HttpRequest(request.method, scope["path"], dict(request.headers), body)
+        http_request = HttpRequest(
+            request.method, scope["path"], dict(request.headers), body, query
+        )
         handled = self._handler.receive(http_request, connection.ordinal)
         await self._deliver(handled, connection, send)
         # Read again, since what became of it was filled in while it was sent.
