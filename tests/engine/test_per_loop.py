@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from itertools import count
+
+import pytest
 
 from services.llm.per_loop import PerLoop
 
@@ -107,3 +110,29 @@ def test_loops_that_were_closed_without_ending_their_generators_are_let_go() -> 
     assert 5 == asyncio.run(things.used())
     assert [(5, True)] == things.closed
     assert {} == things.kept._things
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_a_loop_that_is_left_without_ending_its_generators_is_left_quietly(
+    is_closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def close(thing: object) -> None:
+        closed.append(thing)
+        await asyncio.sleep(0)
+
+    async def get() -> None:
+        # As `nest_asyncio` leaves them to a coroutine that is run within another.
+        sys.set_asyncgen_hooks(firstiter=None, finalizer=None)
+        await per_loop.get()
+
+    closed: list[object] = []
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    loop, per_loop = asyncio.new_event_loop(), PerLoop(object, close)
+    loop.run_until_complete(get())
+    if is_closed:
+        loop.close()
+    per_loop.forget()
+    gc.collect()
+    loop.close()
+    assert ([], []) == (closed, told)

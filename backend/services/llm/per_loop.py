@@ -89,4 +89,14 @@ class PerLoop(Generic[T]):
         finally:
             if self._things.get(loop) is held:
                 del self._things[loop]
-            await self._close(held.thing)
+            # Where a loop was left or closed without ending its generators (`nest_asyncio` does
+            # so), this one ends as garbage, and nothing can be awaited any more.
+            if _is_running(loop):
+                await self._close(held.thing)
+
+
+def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
