@@ -282,3 +282,11 @@ def test_prices_are_sane() -> None:
         assert isinstance(price, Price)
         assert 0 < (price.cached_input or price.input) <= price.input <= price.output
         assert (price.cache_write or price.input) >= price.input
+
+
+def test_a_cost_shows_none_of_the_noise_of_floats() -> None:
+    used = [
+        Usage(input_tokens=3, output_tokens=n, total_tokens=n + 3, reported=True) for n in range(99)
+    ]
+    shown = [repr(cost("openai/gpt-oss-120b", each)) for each in used]
+    assert [] == [each for each in shown if len(each) > len("1.23456e-05")]

@@ -271,4 +271,6 @@ def cost(model: str, usage: Usage) -> float | None:
         + written * (price.input if price.cache_write is None else price.cache_write)
         + usage.output_tokens * price.output
     ) / 1e6
-    return dollars if bare(model)[1] == "global" else dollars * (1 + price.surcharge)
+    whole = dollars if bare(model)[1] == "global" else dollars * (1 + price.surcharge)
+    # Prices have few digits: what stands behind a million-millionth is the noise of floats.
+    return round(whole, 12)
