@@ -43,12 +43,12 @@ from .llm.errors import (
 )
 from .llm.forks import ForkLock
 from .llm.groq_wire import GroqWire
-from .llm.hang_up import listen_in
 from .llm.http.client import http_client
 from .llm.learned import Learned
+from .llm.providers.bedrock import places
+from .llm.providers.bedrock.transport import Transport, adopted
 from .llm.spelling import OneSpelling
 from .llm.types import Attempt, Reply, StructuredReply, ToolCall, Usage
-from .llm.workers import Workers
 
 if TYPE_CHECKING:
     from groq import AsyncGroq, Groq
@@ -175,7 +175,7 @@ class BedrockClient(BedrockWire):
     *region_name* and *model_id* are those of the settings by default, *endpoint_url* too; where
     these hold no credentials, boto3's own chain finds them. *timeout* is in seconds for a whole
     call, *max_retries* the further attempts after a passing fault. Raises ConfigurationError (a
-    ValueError) for half a pair of keys.
+    ValueError) for half a pair of keys, and for what boto3 cannot be set up with.
     """
 
     def __init__(
@@ -189,9 +189,11 @@ class BedrockClient(BedrockWire):
         max_retries: int | None = None,
     ) -> None:
         known = host_settings.read(settings)
-        self.region_name = (region_name or known.AWS_REGION).strip()
+        with _connecting, places.configured():
+            self.region_name = places.region_of(region_name, known.AWS_REGION, _sdk("boto3"))
         super().__init__("bedrock", known, timeout, max_retries, self.region_name)
         self.default_model_id = model_id or known.BEDROCK_MODEL_ID
+        places.check_arn(self.default_model_id, self.region_name)
         self.default_temperature = temperature
         self.default_max_tokens = max_tokens
         is_real = getattr(_sdk("boto3").client, "__module__", "") == "boto3"
@@ -199,11 +201,12 @@ class BedrockClient(BedrockWire):
         self._endpoint_url = (
             endpoint_url or known.AWS_ENDPOINT_URL_BEDROCK_RUNTIME
         ).strip() or None
-        self._read_timeout = self.timeout
+        self._transport = Transport(
+            known.LLM_MAX_CONCURRENCY, int(known.LLM_MAX_RESPONSE_MB * 1024 * 1024)
+        )
         self.client = self._adopted(self._connect())
         if self._is_real:
             self._keep_answers(self.client.meta.endpoint_url)
-        self._workers = Workers(known.LLM_MAX_CONCURRENCY, "bedrock")
 
     def rest(self, seconds: float) -> None:
         """Sleep, as this module's `time` does at this moment."""
@@ -214,11 +217,11 @@ class BedrockClient(BedrockWire):
             # Retries have one owner, and it is not the SDK.
             retries={"total_max_attempts": 1},
             connect_timeout=self.timeout,
-            read_timeout=self._read_timeout,
+            read_timeout=self.timeout,
             max_pool_connections=self._knobs.LLM_MAX_CONCURRENCY,
             tcp_keepalive=True,
         )
-        with _connecting:
+        with _connecting, places.configured():
             made = _sdk("boto3").client(
                 "bedrock-runtime",
                 region_name=self.region_name,
@@ -226,7 +229,7 @@ class BedrockClient(BedrockWire):
                 config=config,
                 **self._credentials,
             )
-        return listen_in(made)
+            return adopted(made) if self._is_of_the_sdk(made) else made
 
 
 def configure(settings: object) -> None:

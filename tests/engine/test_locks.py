@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Callable
@@ -12,17 +13,18 @@ from typing import Any
 import pytest
 
 from services import llm_client
-from services.llm import forks, hang_up
+from services.llm import forks
 from services.llm.budget import Booking, DailyBudget, MemoryTally
 from services.llm.errors import AuthenticationError, RateLimitError
 from services.llm.flights import Flights, Lead
 from services.llm.forks import ForkLock
 from services.llm.gate import Gate
-from services.llm.hang_up import Line
 from services.llm.http.addresses import Names
 from services.llm.keys import KeyRing
 from services.llm.outages import Outages
+from services.llm.providers.bedrock import abort
 from services.llm.quota import NEVER, Bucket, Quota, SlidingWindow, Ticket
+from services.llm.runtime.connections import Idle
 from services.llm.runtime.watchdog import Watchdog, Watched
 from services.llm.sdk_client import SdkClient
 from services.llm.stores import Forgiving, StoreError
@@ -244,11 +246,21 @@ def a_locked_path(folder: Path) -> Touches:
     return touches
 
 
-def an_abandoned_line() -> Touches:
-    line = Line()
-    touches = watch(line, lambda: hang_up._lock, "_connection")
-    line.carry(lambda: line.connected(SimpleNamespace(sock=None, line=None)))
-    line.hang_up()
+def an_aborted_call() -> Touches:
+    call = abort.BlockingCall(math.inf, 1)
+    touches = watch(call, lambda: abort._lock, "_connection")
+    call.run(lambda: call.connected(SimpleNamespace(sock=None, call=None)))
+    call.abort()
+    return touches
+
+
+def idle_connections() -> Touches:
+    idle = Idle[Any](1)
+    touches = watch(idle, lambda: idle._lock, "_kept")
+    for _ in range(2):
+        idle.keep(SimpleNamespace(close=lambda: None))
+    assert idle.take(lambda _: False) is None
+    idle.close()
     return touches
 
 
@@ -259,11 +271,12 @@ LOCKS = {
     "llm/flights.py": "single_flight",
     "llm/forks.py": "test_what_a_fork_changes_is_registered_while_none_is_under_way",
     "llm/gate.py": "concurrency_limiter",
-    "llm/hang_up.py": "an_abandoned_line",
     "llm/http/addresses.py": "look_ups",
     "llm/keys.py": "keys",
     "llm/outages.py": "outages",
     "llm/quota/account.py": "quota",
+    "llm/providers/bedrock/abort.py": "an_aborted_call",
+    "llm/runtime/connections.py": "idle_connections",
     "llm/runtime/watchdog.py": "deadlines, a_deadline",
     "llm/sdk_client.py": "an_sdks_client",
     "llm/stores/forgiving.py": "a_forgiving_store",
@@ -294,7 +307,8 @@ ALONE = [
     an_sdks_client,
     a_forgiving_store,
     a_memory_store,
-    an_abandoned_line,
+    an_aborted_call,
+    idle_connections,
 ]
 IN_A_FOLDER = [a_json_store, an_sqlite_store, a_locked_path]
 

@@ -43,7 +43,7 @@ class Question:
         self._timeout = min(max(0.0, ask.timeout), TIMEOUT_MAX)
         self._begun: float | None = None
         try:
-            self._future = _THREADS[ask.what].submit(self._carry_out)
+            self._future: Future[Any] = _THREADS[ask.what].submit(self._carry_out)
         except RuntimeError:
             # There are no threads any more as the interpreter exits.
             self._future = _done_here(ask)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from functools import partial
 from importlib.metadata import version
 from typing import Any, TypeVar
 
-import anyio
-
 from .dialects import bedrock
 from .dialects.foreign import muted
-from .errors import ConfigurationError, LLMError, LLMTimeoutError
-from .hang_up import Line
+from .errors import ConfigurationError, LLMError
+from .providers.bedrock.places import check_arn
+from .providers.bedrock.transport import Answered, Call, Transport
 from .structured_calls import StructuredClient
 from .types import Reply, Request
-from .workers import Workers
 
 E = TypeVar("E", bound=BaseException)
 
@@ -25,14 +20,13 @@ _READ = 64 * 1024
 
 
 class BedrockWire(StructuredClient):
-    """Sends in threads of its own, since botocore blocks and keeps no deadline."""
+    """Asks botocore for what is to be sent and read, and sends it in the time that is left."""
 
     region_name: str
     default_model_id: str
     _sdk_package = "botocore"
     _credentials: dict[str, str]
-    _read_timeout: float
-    _workers: Workers
+    _transport: Transport
 
     @property
     def _model(self) -> str:
@@ -58,33 +52,38 @@ class BedrockWire(StructuredClient):
         key_id = self._credentials.get("aws_access_key_id", "")
         return key_id, self.region_name, self.client.meta.endpoint_url
 
-    def send(self, request: Request, timeout: float) -> Reply:
-        """Send *request* once, in a thread of the client's own: botocore keeps no deadline.
+    def _request(self, *args: Any, **kwargs: Any) -> Request:
+        request = super()._request(*args, **kwargs)
+        check_arn(request.model, self.region_name)
+        return request
 
-        Raises LLMError; LLMTimeoutError after *timeout* seconds.
-        """
-        line, call = Line(), partial(self._call, request, timeout)
+    def send(self, request: Request, timeout: float) -> Reply:
+        """Send *request* once, in this thread; raises LLMError, also after *timeout* seconds."""
         try:
-            return self._workers.submit(partial(line.carry, call)).result(timeout)
-        except FutureTimeoutError as error:
-            raise _unanswered(timeout) from error
-        finally:
-            line.hang_up()
+            with self._borrowed() as sdk:
+                call = _call_of(sdk, request)
+                return _reply(self._transport.send(sdk, call, timeout), request)
+        except LLMError as error:
+            self._muted(error, request)
+            raise
+        except Exception as error:
+            raise self._meaning(error, request) from self._muted(error, request)
 
     async def asend(self, request: Request, timeout: float) -> Reply:
         """Send *request* once, as `send` does, without blocking the event loop."""
-        line, call = Line(), partial(self._call, request, timeout)
         try:
-            with anyio.fail_after(timeout):
-                return await asyncio.wrap_future(self._workers.submit(partial(line.carry, call)))
-        except TimeoutError as error:
-            raise _unanswered(timeout) from error
-        finally:
-            line.hang_up()
+            with self._borrowed() as sdk:
+                call = _call_of(sdk, request)
+                return _reply(await self._transport.asend(sdk, call, timeout), request)
+        except LLMError as error:
+            self._muted(error, request)
+            raise
+        except Exception as error:
+            raise self._meaning(error, request) from self._muted(error, request)
 
     def close(self) -> None:
         """Close the connections, and let the threads end with their calls."""
-        self._workers.close()
+        self._transport.close()
         self._disconnect()
 
     def _adopted(self, sdk: Any) -> Any:
@@ -92,21 +91,14 @@ class BedrockWire(StructuredClient):
             sdk.meta.events.register("response-received.bedrock-runtime.Converse", _keep_unread)
         return super()._adopted(sdk)
 
-    def _call(self, request: Request, timeout: float) -> Reply:
-        if timeout > self._read_timeout and self._is_real:
-            # botocore has one read timeout a client, and an answer comes in one piece: for a longer
-            # call the client is built anew.
-            self._read_timeout = timeout
-            self._let_go()
-        try:
-            with self._borrowed() as sdk:
-                return _ask(sdk, request)
-        except LLMError as error:
-            self._muted(error, request)
-            raise
-        except Exception as error:
-            meant = bedrock.classify(error, request.model, wall=self._account.wall())
-            raise self._muted(meant, request) from self._muted(error, request)
+    async def aclose(self) -> None:
+        """Close this event loop's connections too."""
+        await self._transport.aclose()
+        self._disconnect()
+
+    def _meaning(self, error: Exception, request: Request) -> LLMError:
+        meant = bedrock.classify(error, request.model, wall=self._account.wall())
+        return self._muted(meant, request)
 
     def _muted(self, error: E, sent: Request) -> E:
         return muted(error, *self._credentials.values(), sent=sent)
@@ -121,22 +113,21 @@ def _keep_unread(
         parsed_response[bedrock.UNREAD] = head.decode("utf-8", "replace")
 
 
-def _ask(sdk: Any, request: Request) -> Reply:
+def _call_of(sdk: Any, request: Request) -> Call:
     if bedrock.speaks_invoke(request.model):
-        response = sdk.invoke_model(**bedrock.to_invoke(request))
-        headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        return bedrock.from_invoke(response["body"].read(), request, headers)
+        return Call("invoke_model", bedrock.to_invoke(request))
     if not hasattr(sdk, "converse"):
         raise ConfigurationError(
             f"The model {request.model} is asked through Converse, which boto3 has from"
             f" 1.34.116 on: this is boto3 {version('boto3')}",
             provider="bedrock",
         )
-    response = sdk.converse(**bedrock.to_converse(request))
-    return bedrock.from_converse(response, request)
+    return Call("converse", bedrock.to_converse(request))
 
 
-def _unanswered(timeout: float) -> LLMTimeoutError:
-    return LLMTimeoutError(
-        f"Bedrock connection error: no answer within {timeout:.1f} seconds", provider="bedrock"
-    )
+def _reply(answered: Answered, request: Request) -> Reply:
+    response, body = answered
+    if not bedrock.speaks_invoke(request.model):
+        return bedrock.from_converse(response, request)
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return bedrock.from_invoke(body, request, headers)

@@ -43,7 +43,10 @@ class Knobs(BaseModel):
     USE_GROQ: Annotated[bool, Field(description="Groq if true, AWS Bedrock if false.")] = False
     GROQ_API_KEY: Annotated[SecretStr, Field(description="Groq API key.")] = _SECRET
     GROQ_MODEL: Annotated[str, Field(description="Groq model.")] = "mixtral-8x7b-32768"
-    AWS_REGION: Annotated[str, Field(description="AWS region of Bedrock.")] = "us-east-1"
+    AWS_REGION: Annotated[
+        str,
+        Field(description="AWS region of Bedrock; empty: boto3's own look-up, then us-east-1."),
+    ] = ""
     AWS_ACCESS_KEY_ID: Annotated[
         SecretStr, Field(description="AWS access key id; empty: boto3's own credential chain.")
     ] = _SECRET

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from services.llm.hang_up import Line, listen_in
+from services.llm.providers.bedrock.abort import BlockingCall, track
+
+
+def a_call() -> BlockingCall:
+    """One with an hour left."""
+    return BlockingCall(time.monotonic() + 3600, 1024)
 
 
 class Connection:
@@ -40,7 +46,7 @@ class Kept:
     def __init__(self) -> None:
         session = SimpleNamespace(_pool_classes_by_scheme={"http": Pool})
         client = SimpleNamespace(_endpoint=SimpleNamespace(http_session=session))
-        assert client is listen_in(client)
+        assert client is track(client)
         self._pool = session._pool_classes_by_scheme["http"]
         self.all: list[Any] = []
 
@@ -70,75 +76,75 @@ def is_open(connection: Any) -> bool:
 
 
 def test_a_call_on_the_wire_is_cut_off(kept: Kept) -> None:
-    line, connection = Line(), kept.connection()
+    blocking, connection = a_call(), kept.connection()
 
     def call() -> None:
         connection.request("POST")
-        line.hang_up()  # as another thread would
+        blocking.abort()  # as another thread would
         assert not is_open(connection)
 
-    line.carry(call)
+    blocking.run(call)
     assert ["POST"] == connection.asked
 
 
 def test_a_call_that_connects_later_is_cut_off_as_it_does(kept: Kept) -> None:
-    line, connection = Line(), kept.connection()
+    blocking, connection = a_call(), kept.connection()
 
     def call() -> None:
-        line.hang_up()
+        blocking.abort()
         connection.request("POST")
 
-    line.carry(call)
+    blocking.run(call)
     assert not is_open(connection)
 
 
 def test_a_call_that_was_cut_before_it_began_is_not_made() -> None:
-    line = Line()
-    line.hang_up()
+    blocking = a_call()
+    blocking.abort()
     with pytest.raises(ConnectionAbortedError):
-        line.carry(lambda: pytest.fail("it was made"))
+        blocking.run(lambda: pytest.fail("it was made"))
 
 
 def test_a_call_that_has_ended_leaves_its_connection_to_others(kept: Kept) -> None:
-    line, connection = Line(), kept.connection()
-    line.carry(lambda: connection.request("POST"))
-    line.hang_up()
+    blocking, connection = a_call(), kept.connection()
+    blocking.run(lambda: connection.request("POST"))
+    blocking.abort()
     assert is_open(connection)
 
 
 def test_a_connection_that_carries_another_call_by_now_is_left_alone(kept: Kept) -> None:
-    line, other, connection = Line(), Line(), kept.connection()
+    blocking, other, connection = a_call(), a_call(), kept.connection()
 
     def call() -> None:
         connection.request("POST")
         # Back in the pool before the call has ended, and taken out of it by another.
-        other.carry(lambda: connection.request("GET"))
-        line.hang_up()
+        other.run(lambda: connection.request("GET"))
+        blocking.abort()
 
-    line.carry(call)
+    blocking.run(call)
     assert is_open(connection)
 
 
 def test_a_connection_that_the_server_has_closed_needs_no_cut(kept: Kept) -> None:
-    line, connection = Line(), kept.connection()
+    blocking, connection = a_call(), kept.connection()
 
     def call() -> None:
         connection.request("POST")
         connection.sock.close()
-        line.hang_up()
+        blocking.abort()
 
-    line.carry(call)
+    blocking.run(call)
 
 
 def test_connections_of_others_are_not_noted(kept: Kept) -> None:
     connection = kept.connection()
-    connection.request("POST")  # by a thread that is on no line
+    connection.request("POST")  # by a thread that is on no blocking
     assert is_open(connection)
-    assert not hasattr(connection, "line")
+    assert connection.call is None
 
 
 @pytest.mark.parametrize(
     "client", [object(), SimpleNamespace(_endpoint=SimpleNamespace(http_session=object()))]
 )
 def test_a_client_without_pools_is_returned_as_it_is(client: Any) -> None:
-    assert client is listen_in(client)
+    assert client is track(client)

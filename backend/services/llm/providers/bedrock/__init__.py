@@ -1,0 +1,1 @@
+"""AWS Bedrock: what is sent and how, on boto3."""

@@ -1,0 +1,208 @@
+"""One call of the runtime's API, from botocore's arguments to botocore's answer, in a given time.
+
+Two roads lead there. On ours botocore makes the request ready and reads the answer, and what lies
+between is a connection that knows the call's deadline, blocking or of an event loop. The SDK's own
+is taken where something else stands in its place (`roads.why_the_sdks_own`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import anyio
+
+from ...errors import LLMError, LLMTimeoutError, ResponseTooLargeError, Verdict
+from ...runtime import watchdog
+from ...runtime.dial import left_until
+from ...workers import Work, Workers
+from . import steps
+from .credentials import may_block
+from .places import check_session
+from .roads import why_the_sdks_own
+
+if TYPE_CHECKING:
+    from .abort import BlockingCall
+    from .own_road import OwnRoad
+
+T = TypeVar("T")
+
+
+class Answered(NamedTuple):
+    """botocore's answer, and the body that it leaves to be read by its caller."""
+
+    response: Any
+    body: Any
+
+
+class Call(NamedTuple):
+    """One call of the SDK: its method's name and keywords."""
+
+    method: str
+    arguments: Mapping[str, Any]
+
+    def through(self, sdk: Any) -> Answered:
+        """Make it through whatever stands in the SDK's place."""
+        return self.read(getattr(sdk, self.method)(**self.arguments))
+
+    def read(self, response: Any) -> Answered:
+        """Read what is still to be read of *response*."""
+        return Answered(
+            response, response["body"].read() if self.method == "invoke_model" else None
+        )
+
+
+class Transport:
+    """Sends calls of one client: at most *size* threads and idle connections.
+
+    An answer has at most *limit* bytes.
+    """
+
+    def __init__(self, size: int, limit: int) -> None:
+        self._size = size
+        self._limit = limit
+        self._workers = Workers(size, "bedrock")
+
+    def send(self, sdk: Any, call: Call, timeout: float) -> Answered:
+        """Make *call* in this thread, in at most *timeout* seconds.
+
+        Raises LLMTimeoutError, and what the SDK raises.
+        """
+        until = time.monotonic() + timeout
+        if why_the_sdks_own(sdk, call.method):
+            return self._watched(sdk, call, until)
+        with _in_time(timeout):
+            signed = self._signed(sdk, call, until)
+            if signed.response is not None:
+                return call.read(signed.response)
+            answer = self._road.exchange(sdk, signed, until)
+        return call.read(steps.read(sdk, signed, answer))
+
+    async def asend(self, sdk: Any, call: Call, timeout: float) -> Answered:
+        """Make *call* as `send` does, without blocking the event loop."""
+        until = time.monotonic() + timeout
+        if why_the_sdks_own(sdk, call.method):
+            return await self._in_a_thread(sdk, call, until)
+        with _in_time(timeout), anyio.fail_after(timeout):
+            signed = await self._asigned(sdk, call)
+            if signed.response is not None:
+                return call.read(signed.response)
+            answer = await self._road.aexchange(sdk, signed, until)
+        return call.read(steps.read(sdk, signed, answer))
+
+    def close(self) -> None:
+        """Close what is idle; threads and connections in use end with their calls."""
+        self._workers.close()
+        if "_road" in vars(self):
+            self._road.close()
+
+    async def aclose(self) -> None:
+        """Close this event loop's idle connections too."""
+        if "_road" in vars(self):
+            await self._road.aclose()
+        self.close()
+
+    def _signed(self, sdk: Any, call: Call, until: float) -> steps.Signed:
+        sign = partial(steps.sign, sdk, call.method, call.arguments)
+        if not may_block(sdk):
+            return sign()
+        work = self._submit(sign)
+        try:
+            signed: steps.Signed = work.result(left_until(until))
+            return signed
+        finally:
+            self._workers.abandon(work)
+
+    async def _asigned(self, sdk: Any, call: Call) -> steps.Signed:
+        sign = partial(steps.sign, sdk, call.method, call.arguments)
+        if not may_block(sdk):
+            return sign()
+        return await self._awaited(self._submit(sign))
+
+    def _watched(self, sdk: Any, call: Call, until: float) -> Answered:
+        """Make *call* through the SDK in this thread; the watchdog ends it at its deadline."""
+        blocking = self._blocking(until)
+        left = left_until(until)
+        with _in_time(left, blocking), watchdog.abort_after(left, blocking.abort):
+            return blocking.run(partial(call.through, sdk))
+
+    async def _in_a_thread(self, sdk: Any, call: Call, until: float) -> Answered:
+        """Make *call* through the SDK in a thread of ours, which ends with the caller's wait."""
+        blocking = self._blocking(until)
+        left = left_until(until)
+        try:
+            with _in_time(left, blocking), anyio.fail_after(left):
+                run = partial(blocking.run, partial(call.through, sdk))
+                return await self._awaited(self._submit(run))
+        finally:
+            blocking.abort()
+
+    async def _awaited(self, work: Work[T]) -> T:
+        try:
+            return await asyncio.wrap_future(work)
+        finally:
+            self._workers.abandon(work)
+
+    def _submit(self, call: Callable[[], T]) -> Work[T]:
+        try:
+            return self._workers.submit(call)
+        except RuntimeError as error:
+            raise LLMError(
+                f"Bedrock: no thread can be started for the call: {error}",
+                provider="bedrock",
+                verdict=Verdict.TRANSIENT,
+            ) from error
+
+    def _blocking(self, until: float) -> BlockingCall:
+        from .abort import BlockingCall  # pays for http.client only where it is used
+
+        return BlockingCall(until, self._limit)
+
+    @cached_property
+    def _road(self) -> OwnRoad:
+        from .own_road import OwnRoad  # pays for h11 only where it is used
+
+        return OwnRoad(self._size, self._limit)
+
+
+def adopted(client: Any) -> Any:
+    """Make a botocore *client* ready for this transport; return it.
+
+    Raises ConfigurationError for a proxy or certificates that it could not use.
+    """
+    from .abort import track
+
+    check_session(client)
+    steps.listen(client)
+    return track(client)
+
+
+@contextmanager
+def _in_time(timeout: float, blocking: BlockingCall | None = None) -> Iterator[None]:
+    """Tell what ended a call that was aborted: its deadline, or the length of its answer."""
+    try:
+        yield
+        if blocking is not None and blocking.given_up.done():
+            # What was cut off may look whole: botocore does not count what it reads.
+            raise TimeoutError("aborted")
+    except ResponseTooLargeError:
+        raise
+    except (TimeoutError, asyncio.TimeoutError, FutureTimeoutError) as error:
+        raise _unanswered(timeout) from error
+    except Exception as error:
+        if blocking is not None and blocking.too_large is not None:
+            raise blocking.too_large from error
+        if blocking is not None and blocking.given_up.done():
+            raise _unanswered(timeout) from error
+        raise
+
+
+def _unanswered(timeout: float) -> LLMTimeoutError:
+    return LLMTimeoutError(
+        f"Bedrock connection error: no answer within {timeout:.1f} seconds", provider="bedrock"
+    )
