@@ -10,7 +10,7 @@ from unittest.mock import Mock, patch
 
 import pytest
 
-from services.llm_client import BedrockClient, GroqClient
+from services.llm_client import BedrockClient, GroqClient, LLMError, RateLimitError
 from tests.compat.support import claude, completion, invocation
 
 Client = GroqClient | BedrockClient
@@ -69,9 +69,9 @@ def test_one_client_serves_several_event_loops(client: Client) -> None:
 def test_errors_are_the_same(client: Client, sdk_call: Mock, words: str, told: str) -> None:
     sdk_call.side_effect = Exception(words)
 
-    with pytest.raises(Exception, match=told) as awaited:
+    with pytest.raises(LLMError, match=told) as awaited:
         asyncio.run(client.agenerate("x"))
-    with pytest.raises(Exception, match=told) as blocked:
+    with pytest.raises(LLMError, match=told) as blocked:
         client.generate("x")
     assert repr(awaited.value) == repr(blocked.value)
 
@@ -80,7 +80,7 @@ def test_the_window_is_the_same(client: Client) -> None:
     client._max_requests_per_window = 1
     client.generate("x")
 
-    with pytest.raises(Exception, match="Rate limit exceeded"):
+    with pytest.raises(RateLimitError, match="Rate limit exceeded"):
         asyncio.run(client.agenerate("y"))
 
 
@@ -94,13 +94,19 @@ def test_a_client_that_was_never_used_asynchronously_closes_so(client: Client) -
 
 
 def test_clients_that_are_dropped_leave_no_thread() -> None:
-    before = set(threading.enumerate())
-    with patch("services.llm_client.boto3.client") as build:
-        build.return_value.invoke_model.side_effect = lambda **_: invocation(claude("Hello!"))
-        assert [BedrockClient().generate("x") for _ in range(10)] == ["Hello!"] * 10
+    used: set[threading.Thread] = set()
 
-    left = set(threading.enumerate()) - before
+    def answer(**_: Any) -> Any:
+        used.add(threading.current_thread())
+        return invocation(claude("Hello!"))
+
+    with patch("services.llm_client.boto3.client") as build:
+        build.return_value.invoke_model.side_effect = answer
+        awaited = [asyncio.run(BedrockClient().agenerate("x")) for _ in range(10)]
+
     gc.collect()
-    for thread in left:
+    assert awaited == ["Hello!"] * 10
+    assert threading.main_thread() not in used
+    for thread in used:
         thread.join(5)
-    assert not [thread for thread in left if thread.is_alive()]
+    assert (False, {False}) == (not used, {thread.is_alive() for thread in used})

@@ -15,7 +15,13 @@ from hypothesis import given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 
-from services.llm_client import BedrockClient, GroqClient, RetriesExhaustedError
+from services.llm_client import (
+    AuthenticationError,
+    BedrockClient,
+    GroqClient,
+    RateLimitError,
+    RetriesExhaustedError,
+)
 from tests.compat.support import claude, completion, invocation, response
 
 Client = GroqClient | BedrockClient
@@ -117,7 +123,7 @@ def test_bare_words_of_a_limit_or_a_key_end_it(
 ) -> None:
     sdk_call.side_effect = Exception(words)
 
-    with pytest.raises(Exception, match=words) as caught:
+    with pytest.raises((RateLimitError, AuthenticationError), match=words) as caught:
         client.generate_with_retry("x", max_retries=5)
 
     assert not isinstance(caught.value, RetriesExhaustedError)

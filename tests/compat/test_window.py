@@ -12,7 +12,7 @@ from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 from services.llm.accounts import steady_now
-from services.llm_client import BedrockClient, GroqClient, RateLimitError
+from services.llm_client import BedrockClient, GroqClient, LLMError, RateLimitError
 from tests.compat.conftest import Clock
 
 Client = GroqClient | BedrockClient
@@ -30,7 +30,7 @@ def test_a_call_leaves_its_time_as_unix_seconds(client: Client) -> None:
 
 def test_a_failed_call_takes_its_slot_too(client: Client, sdk_call: Mock) -> None:
     sdk_call.side_effect = Exception("Something else")
-    with pytest.raises(Exception, match="Something else"):
+    with pytest.raises(LLMError, match=r"API error: Something else$"):
         client.generate("x")
 
     assert len(client._request_times) == 1

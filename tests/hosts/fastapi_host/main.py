@@ -66,5 +66,4 @@ async def ask(goods: Goods, client: Lent) -> dict[str, str | int]:
 
 @app.post("/classify")
 def classify(goods: Goods, client: Lent) -> Classification:
-    answer: Classification = client.generate_structured(goods.description, Classification)
-    return answer
+    return client.generate_structured(goods.description, Classification)
