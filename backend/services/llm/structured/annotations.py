@@ -8,6 +8,7 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any
 
+from .aliases import unanswerable
 from .faults import shorten
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ _NEVER_TYPES = (str, bytes, int, float, list, tuple, set, types.FunctionType, ty
 def adapter_of(spec: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
     """Build the adapter of an annotation and the JSON Schema of its input.
 
-    Raises ValueError for what is no type, and for a type that has no JSON Schema.
+    Raises ValueError for what is no type, and for a type that has no JSON Schema, or another
+    one than it is validated by.
     """
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
@@ -32,12 +34,16 @@ def adapter_of(spec: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
         )
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(modernised(spec, {}))
-        return adapter, adapter.json_schema(by_alias=True)
+        # By alias, unless the type's own configuration says that it is read by name.
+        generated = adapter.json_schema()
     except (PydanticUserError, NameError, TypeError) as unusable:
         reason = shorten(str(unusable), 300)
         raise ValueError(
             f"schema: {shorten(repr(spec), 80)} has no JSON Schema: {reason}"
         ) from unusable
+    if misfit := unanswerable(adapter.core_schema):
+        raise ValueError(f"schema: no answer to {shorten(repr(spec), 80)} would fit: {misfit}")
+    return adapter, generated
 
 
 def modernised(annotation: Any, seen: dict[Any, Any]) -> Any:

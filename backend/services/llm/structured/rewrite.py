@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from .distinct import check_distinct
+from .in_full import in_full
 from .kinds import Kinds
 from .merge import CannotExpressError
 from .restore import WRAPPER, Restore, unwrapped
@@ -116,9 +117,10 @@ def _strict(document: JsonSchema, subset: Subset) -> Rewritten:
 
 
 def _loose(document: JsonSchema, *, words_only: bool) -> Rewritten:
-    """Keep a schema as it is, but give it an object for its root."""
+    """Keep a schema as it is, asked for in full, but give it an object for its root."""
     if not words_only and any("$id" in node for location, node in every(document) if location):
         raise CannotExpressError("a part of it is a document of its own ($id)", ())
+    document = in_full(document)
     is_object = Kinds(document).of(document) == {"object"}
     if is_object and words_only:
         return Rewritten(document, _same)

@@ -163,17 +163,19 @@ class Rewriting:
         declared = {k: v for k, v in flat.get("properties", {}).items() if v is not False}
         _check_closable(flat, declared, location)
         required = set(flat.get("required", ()))
+        # An object without any `required` is asked for in full, as `in_full` says.
+        may_lack = self.subset.optional_properties and "required" in flat
         droppable = set()
         properties: dict[str, JsonSchema] = {}
         for name, schema in declared.items():
             properties[name] = self.node(schema, (*location, "properties", name))
-            if name in required or self.subset.optional_properties:
+            if name in required or may_lack:
                 continue
             # A null that the caller allows must come back as null, so that it cannot mean absence.
             if "null" not in self.kinds.of(schema):
                 properties[name] = _nullable(properties[name])
                 droppable.add(name)
-        listed = [n for n in properties if n in required or not self.subset.optional_properties]
+        listed = [name for name in properties if name in required or not may_lack]
         result: JsonSchema = {
             "type": "object",
             "properties": properties,
