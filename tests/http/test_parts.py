@@ -180,3 +180,22 @@ def test_a_head_and_its_body_are_sent_together() -> None:
     assert ([], b"answer", [b"head body"]) == (list(sent), stream.read(9), sent)
     stream.write(bytes(70_000))
     assert 70_000 == len(sent[1])
+
+
+@pytest.mark.parametrize(
+    ("cause", "refused"), [(BrokenPipeError(), True), (ConnectionResetError(), False)]
+)
+def test_a_request_that_cannot_be_sent_may_have_an_answer(cause: OSError, refused: bool) -> None:
+    class Backend(httpcore.NetworkStream):
+        """Takes nothing, and has something to say."""
+
+        def write(self, buffer: bytes, timeout: float | None = None) -> None:
+            raise httpcore.WriteError from cause
+
+        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            return b"413"
+
+    network = Network()
+    stream = network.keep(Backend())
+    stream.write(b"head")
+    assert (b"413", refused) == (stream.read(9), network.was_refused)

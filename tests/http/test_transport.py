@@ -267,8 +267,13 @@ def test_a_closed_client_keeps_no_connection(open_face: Open) -> None:
 
 
 def test_a_call_that_outlives_its_client_closes_its_connection(open_face: Open) -> None:
+    def chunked(server: Server, connection: socket.socket) -> None:
+        while server.read_request(connection):
+            connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+            connection.sendall(b"2\r\n{}\r\n0\r\n\r\n")
+
     face = open_face()
-    with serving(forever) as server:
+    with serving(chunked) as server:
         stream = face.client.stream("POST", server.url, content=b"{}")
         response = face.run(stream.__aenter__ if face.is_async else stream.__enter__)
         face.client._transport._pool.is_closed = True
@@ -602,3 +607,14 @@ def test_an_answer_is_read_while_more_of_it_comes(open_face: Open) -> None:
         for _ in range(2):
             assert 900_000 == len(face.post(server.url).json()["text"])
         assert 1 == len(server.taken)
+
+
+def test_a_short_answer_has_all_that_httpx_says_of_one(open_face: Open) -> None:
+    face = open_face(timeout=20)
+    with serving(forever) as server:
+        response = face.post(server.url, timeout=None)
+    assert (True, True, "12") == (
+        response.elapsed.total_seconds() > 0,
+        response.is_closed,
+        response.headers["content-length"],
+    )

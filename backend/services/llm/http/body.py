@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -10,8 +12,37 @@ import httpx
 from .bounded import Decoder
 from .failures import RAISED, as_httpx
 
+#: Bytes of a body that is not worth to be handed out piece by piece.
+_SHORT = 256 * 1024
+
 #: Headers that are no longer true of a body that has been decoded.
 _OF_THE_CODING = (b"content-encoding", b"content-length")
+
+
+def is_short(response: Any, limit: int) -> bool:
+    """Whether the answer says how long it is, and is to be read at once.
+
+    httpx takes a body apart in five layers of generators, which costs more than parsing it.
+    """
+    length = [value for name, value in response.headers if name.lower() == b"content-length"]
+    return (
+        len(length) == 1
+        and length[0].isdigit()
+        and int(length[0]) <= min(limit, _SHORT)
+        and not any(name.lower() == b"content-encoding" for name, _ in response.headers)
+    )
+
+
+def short_answer(response: Any, pieces: list[bytes], began: float) -> httpx.Response:
+    """httpx's response with a body that has been read; *began* is of `time.monotonic`."""
+    answer = httpx.Response(
+        response.status,
+        headers=response.headers,
+        content=b"".join(pieces),
+        extensions=response.extensions,
+    )
+    answer.elapsed = timedelta(seconds=time.monotonic() - began)
+    return answer
 
 
 def answer_of(response: Any, body: Any) -> httpx.Response:

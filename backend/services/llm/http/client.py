@@ -22,21 +22,17 @@ def http_client(
     environment which cannot work.
     """
     # Imported with the SDK, which brings httpx: whoever asks no Groq does not pay for it.
-    from http.cookiejar import CookieJar, DefaultCookiePolicy
-
-    import httpx
-
+    from . import cookieless
     from .bounded import ACCEPTED
     from .pool import Pool
     from .transport import AsyncTransport, Transport
 
     pool = Pool(kind, size, int(limit * 2**20), url)
     transport: Any = Transport(pool) if kind == "Client" else AsyncTransport(pool)
-    return getattr(httpx, kind)(
+    return getattr(cookieless, kind)(
         transport=transport,
         timeout=timeout,
         headers={"accept-encoding": ACCEPTED},
         # A key goes to the host that it was given for, and nowhere else.
         follow_redirects=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     )

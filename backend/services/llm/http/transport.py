@@ -6,11 +6,12 @@ bounded, and keep the connection once the answer has ended.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import httpx
 
-from .body import AsyncBody, Body, answer_of
+from .body import AsyncBody, Body, answer_of, is_short, short_answer
 from .connections import Kept
 from .failures import RAISED, as_httpx, without_frames
 from .pool import Origin, Pool, may_repeat, sent
@@ -28,10 +29,15 @@ class Transport(httpx.BaseTransport):
         if usual is not None:
             response: httpx.Response = usual.handle_request(request)
             return response
-        origin = self._pool.origin_of(request.url)
+        origin, began = self._pool.origin_of(request.url), time.monotonic()
         kept, answer = self._exchange(request, origin)
         body = Body(answer, self._pool.limit, request, lambda: self._give_back(origin, kept))
-        return answer_of(answer, body)
+        if not is_short(answer, self._pool.limit):
+            return answer_of(answer, body)
+        try:
+            return short_answer(answer, list(body), began)
+        finally:
+            body.close()
 
     def _exchange(self, request: httpx.Request, origin: Origin) -> tuple[Kept, Any]:
         to_send = sent(request)
@@ -79,10 +85,15 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         if usual is not None:
             response: httpx.Response = await usual.handle_async_request(request)
             return response
-        origin = self._pool.origin_of(request.url)
+        origin, began = self._pool.origin_of(request.url), time.monotonic()
         kept, answer = await self._exchange(request, origin)
         body = AsyncBody(answer, self._pool.limit, request, lambda: self._give_back(origin, kept))
-        return answer_of(answer, body)
+        if not is_short(answer, self._pool.limit):
+            return answer_of(answer, body)
+        try:
+            return short_answer(answer, [piece async for piece in body], began)
+        finally:
+            await body.aclose()
 
     async def _exchange(self, request: httpx.Request, origin: Origin) -> tuple[Kept, Any]:
         to_send = sent(request)
