@@ -24,7 +24,7 @@ from .llm import host_settings
 from .llm.bedrock_wire import BedrockWire
 from .llm.client import LLMClient
 from .llm.credentials import aws_credentials, secret
-from .llm.endpoints import endpoint
+from .llm.endpoints import aws_endpoint, endpoint
 from .llm.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -198,9 +198,8 @@ class BedrockClient(BedrockWire):
         self.default_max_tokens = max_tokens
         is_real = getattr(_sdk("boto3").client, "__module__", "") == "boto3"
         self._credentials = aws_credentials(known, is_real=is_real)
-        self._endpoint_url = (
-            endpoint_url or known.AWS_ENDPOINT_URL_BEDROCK_RUNTIME
-        ).strip() or None
+        named = endpoint_url or known.AWS_ENDPOINT_URL_BEDROCK_RUNTIME
+        self._endpoint_url = aws_endpoint(named) or None
         self._transport = Transport(
             known.LLM_MAX_CONCURRENCY, int(known.LLM_MAX_RESPONSE_MB * 1024 * 1024)
         )

@@ -10,7 +10,7 @@ from unittest.mock import MagicMock, Mock, patch
 import pytest
 
 import config
-from services.llm_client import BedrockClient, GroqClient, create_llm_client
+from services.llm_client import BedrockClient, ConfigurationError, GroqClient, create_llm_client
 
 BASIC: dict[str, Any] = {
     "USE_GROQ": True,
@@ -144,6 +144,22 @@ def test_a_base_url_with_the_path_that_the_sdk_adds_is_refused(
 
     with pytest.raises(ValueError, match=r"GROQ_BASE_URL is .*: leave out /openai/v1"):
         GroqClient(api_key="test-key")
+
+
+@pytest.mark.parametrize("argument", [True, False])
+def test_an_aws_endpoint_is_a_web_address_without_blanks_around_it(
+    settings: SimpleNamespace, argument: bool
+) -> None:
+    def made(url: str) -> BedrockClient:
+        settings.AWS_ENDPOINT_URL_BEDROCK_RUNTIME = "" if argument else url
+        return BedrockClient(" eu-west-1\r", "m\r", endpoint_url=url if argument else None)
+
+    with patch("services.llm_client.boto3.client") as build:
+        made("https://vpce.example\r\n")
+        assert "https://vpce.example" == build.call_args.kwargs["endpoint_url"]
+        assert "eu-west-1" == build.call_args.kwargs["region_name"]
+        with pytest.raises(ConfigurationError, match=r"AWS_ENDPOINT_URL_BEDROCK_RUNTIME is 'vpce'"):
+            made("vpce")
 
 
 def test_our_own_settings_read_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

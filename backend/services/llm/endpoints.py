@@ -13,22 +13,34 @@ from .redact import redacted, without_credentials
 log = logging.getLogger(__name__)
 
 
-def endpoint(name: str, url: object) -> str:
-    """Return *url* without blanks around it if the SDK can add its path to it.
+def web_address(name: str, url: object, example: str) -> str:
+    """Return *url* without blanks around it, "" where it is not set.
 
-    Raises `ConfigurationError`, which names *name*, for any other. One that is plain `http://` to
-    another machine is warned about, once.
+    Raises `ConfigurationError`, which names *name*, for what is no web address. One that is plain
+    `http://` to another machine is warned about, once.
     """
     text = url.strip() if isinstance(url, str) else None
     if text is None or (text and not _is_web_address(text)):
         shown = redacted(url) if isinstance(url, str) else url
-        raise ConfigurationError(f"{name} is {shown!r}: give a URL such as https://api.groq.com")
+        raise ConfigurationError(f"{name} is {shown!r}: give a URL such as {example}")
+    warn_of_plain_http(name, text)
+    return text
+
+
+def endpoint(name: str, url: object) -> str:
+    """Return *url* if Groq's SDK can add its path to it; errors are those of `web_address`."""
+    text = web_address(name, url, "https://api.groq.com")
     if text.rstrip("/").endswith("/openai/v1"):
         raise ConfigurationError(
             f"{name} is {redacted(text)!r}: leave out /openai/v1, the SDK adds it"
         )
-    warn_of_plain_http(name, text)
     return text
+
+
+def aws_endpoint(url: object) -> str:
+    """Return *url* if boto3 can send to it; errors are those of `web_address`."""
+    name, example = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "https://vpce-1.amazonaws.com"
+    return web_address(name, url, example)
 
 
 def is_loopback(url: str) -> bool:
