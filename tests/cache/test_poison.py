@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.llm.cache import Cache
-from services.llm.stores import BudgetFile, RedisBudget, Store
+from services.llm.stores import BudgetFile, RedisBudget, Store, StoreError
 from services.llm.stores.entry import seal, unseal
 from services.llm.stores.json_log import JsonStore
 from services.llm.stores.memory import MemoryStore
@@ -174,7 +174,11 @@ def test_a_record_with_anything_else_in_it_is_a_miss(record: dict[str, Any]) -> 
 
 
 _json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=5,
 )
@@ -226,3 +230,19 @@ def test_a_list_in_place_of_a_count_on_redis_starts_anew(
 def test_every_kind_of_store_takes_back_what_it_gave(any_store: Store) -> None:
     any_store.put(KEY, _kept())
     assert Cache(any_store, "groq", "").get(KEY) is not None
+
+
+@pytest.mark.parametrize("line", [None, "a text", 7])
+def test_what_is_no_bytes_is_a_miss(line: object) -> None:
+    assert unseal(line, KEY) is None
+
+
+def test_another_refusal_of_redis_makes_the_store_unavailable(
+    redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str) -> bytes:
+        raise redis.ResponseError("NOPERM this user has no permissions")
+
+    monkeypatch.setattr(redis_store._server.client, "get", refuse)
+    with pytest.raises(StoreError, match="NOPERM"):
+        redis_store.get(KEY)

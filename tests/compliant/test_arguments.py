@@ -65,3 +65,21 @@ def test_a_wrong_flag_is_named_and_exits_with_2(
         parse(arguments)
     assert 2 == leaving.value.code
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["-"], ["--prompt-file", "-"], ["--stdin"]])
+def test_a_dash_is_standard_input(arguments: list[str]) -> None:
+    options = parse(arguments)
+    assert (None, None, True) == (options.prompt, options.prompt_file, options.stdin)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--schema", "-"], ["-", "--schema", "-"], ["--batch", "-", "--schema", "-"]]
+)
+def test_standard_input_is_read_once(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(arguments)
+    assert "standard input holds one thing" in capsys.readouterr().err
+    assert parse(["x", "--schema", "-"]).schema is not None

@@ -166,3 +166,9 @@ def test_what_is_not_expected_ends_the_batch() -> None:
 def test_reading_is_lazy() -> None:
     lazy: Iterator[Line] = read(io.BytesIO(b"a\nb\n"))
     assert 1 == next(lazy).number
+
+
+def test_a_line_with_nul_bytes_is_told_and_not_sent() -> None:
+    first, second = read(io.BytesIO(b"one\nt\0w\0o\0\n"))
+    assert ("one", "") == (first.prompt, first.problem)
+    assert ("", "not valid UTF-8 (it holds NUL bytes)") == (second.prompt, second.problem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
 from collections.abc import Callable
@@ -143,3 +144,57 @@ def test_a_dotenv_that_is_no_text_is_told(
 
 def test_the_exit_codes_are_those_that_scripts_rely_on() -> None:
     assert (0, 1, 130) == (command.ANSWERED, command.FAILED, interrupts.INTERRUPTED)
+
+
+class Pipe(io.TextIOWrapper):
+    """Standard input as a pipe that holds this."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BufferedReader(io.BytesIO(data)))
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ("one\n".encode("utf-16"), "error: -: not valid UTF-8, but UTF-16 or UTF-32"),
+        ("one\n".encode("utf-16-le"), "error: -: not valid UTF-8, since it holds NUL bytes"),
+        (None, "error: standard input is closed"),
+    ],
+)
+def test_a_batch_that_is_no_text_is_one_error(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    data: bytes | None,
+    problem: str,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None if data is None else Pipe(data))
+    assert (2 if data is None else 1) == run(scripted("yes"), ["--batch", "-"])
+    out, err = capsys.readouterr()
+    assert ("", 1, True) == (out, len(err.splitlines()), err.startswith(problem))
+
+
+@pytest.mark.parametrize(
+    ("place", "promise"),
+    [("c.json", "run it again to go on"), ("none", "nothing is kept"), ("memory:", "nothing is")],
+)
+def test_an_interrupted_batch_says_how_many_were_answered(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    place: str,
+    promise: str,
+) -> None:
+    class Interrupted(Scripted):
+        async def respond(self, messages: Any, **how: Any) -> Reply:
+            if "two" in str(messages):
+                raise asyncio.CancelledError
+            return await super().respond(messages, **how)
+
+    def made(*_: object, **__: object) -> Any:
+        return Interrupted("yes")
+
+    (tmp_path / "prompts").write_text("one\ntwo\n")
+    asking = ["--batch", str(tmp_path / "prompts"), "--cache", place]
+    with pytest.raises(asyncio.CancelledError):
+        run(made, asking)
+    assert f"1 lines are answered, 0 have failed: {promise}" in capsys.readouterr().err

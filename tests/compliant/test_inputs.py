@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -166,3 +167,13 @@ def test_keys_come_from_the_first_place_that_holds_any(
 def test_without_a_key_the_error_says_where_to_put_one() -> None:
     with pytest.raises(InputError, match=r"no API key: set GROQ_API_KEYS or GROQ_API_KEY"):
         keys_of([Layer("here", {})])
+
+
+def test_the_null_device_holds_no_prompt_and_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open(os.devnull) as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        assert prompt_of(None, None, None, stdin=False) is None
+
+
+def test_a_dash_names_standard_input() -> None:
+    assert "from the pipe" == text_in(Path("-"))
