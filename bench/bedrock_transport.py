@@ -70,6 +70,13 @@ async def rate(ask: AskAsync, callers: int, seconds: float) -> float:
     return done / (time.perf_counter() - begun)
 
 
+async def cost(ask: AskAsync, callers: int, seconds: float) -> tuple[float, float]:
+    """Calls a second, and the processor time of a call in microseconds."""
+    begun = time.process_time()
+    a_second = await rate(ask, callers, seconds)
+    return a_second, (time.process_time() - begun) / (a_second * seconds + callers) * 1e6
+
+
 def awaiting(url: str, callers: int, seconds: float) -> None:
     """Print calls a second of both clients, awaiting, with so many *callers*."""
     bare, ours = boto3_client(url, callers), our_client(url, callers)
@@ -80,11 +87,11 @@ def awaiting(url: str, callers: int, seconds: float) -> None:
             threads, lambda: bare.converse(**ASKED)
         )
 
-    async def rounds() -> list[tuple[float, float]]:
+    async def rounds() -> list[tuple[tuple[float, float], tuple[float, float]]]:
         return [
             (
-                await rate(in_threads, callers, seconds),
-                await rate(lambda: ours.agenerate("Hello"), callers, seconds),
+                await cost(in_threads, callers, seconds),
+                await cost(lambda: ours.agenerate("Hello"), callers, seconds),
             )
             for _ in range(ROUNDS)
         ]
@@ -92,7 +99,11 @@ def awaiting(url: str, callers: int, seconds: float) -> None:
     measured = asyncio.run(rounds())
     threads.shutdown()
     ours.close()
-    _print(f"async, {callers} in flight, calls/s", measured)
+    for column, what in enumerate(("calls/s", "CPU of a call, us")):
+        _print(
+            f"async, {callers} in flight, {what}",
+            [(base[column], our[column]) for base, our in measured],
+        )
 
 
 def blocking(url: str, calls: int) -> None:

@@ -179,6 +179,7 @@ def adopted(client: Any) -> Any:
 
     check_session(client)
     steps.listen(client)
+    steps.keep_user_agent(client)
     return track(client)
 
 
