@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
+from .step_checks import check_answer, check_input
+
 
 class Unset(Enum):
     """The type of `UNSET`, which means: as the sandbox would by itself."""
@@ -23,6 +25,13 @@ class ToolCall:
 
     name: str
     input: object = UNSET
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be sent. Raises TypeError."""
+        if not isinstance(self.name, str):
+            raise TypeError(f"ToolCall(name={self.name!r}): must be a text")
+        if self.input is not UNSET:
+            check_input("ToolCall(input=...)", self.input)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +61,7 @@ class Answer:
 
     def __post_init__(self) -> None:
         """Take the text from the pieces. Raises TypeError for what is neither text nor unset."""
+        check_answer(self)
         if self.pieces is not None and self.text is UNSET:
             object.__setattr__(self, "text", "".join(self.pieces))
         for name in ("text", "reasoning", "finish"):

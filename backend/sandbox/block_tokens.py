@@ -54,7 +54,7 @@ def _media_tokens(block: Mapping[str, Any], kind: Any) -> int:
         return image_tokens(_text(member(block, "image", "source").get("bytes")))
     document = member(block, "document")
     data = _text(member(document, "source").get("bytes"))
-    if data and document.get("format") in _TEXT_DOCUMENTS:
+    if data and str(document.get("format")) in _TEXT_DOCUMENTS:
         # Base64 has four characters for three of the text's.
         return -(-len(data) * 3 // 16)
     return MEDIA_TOKENS

@@ -66,6 +66,7 @@ class ModelRequest:
     signed: bool = False  # whether the reasoning bears a signature, as Claude's does
     cache_points: tuple[CachePoint, ...] = ()
     guardrail: Guardrail | None = None
+    echoed: Mapping[str, Any] = field(default_factory=dict)  # members that the answer repeats
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Completion:
     cache_write_tokens: int = 0
     model: str | None = None
     without: frozenset[Part] = frozenset()
+    stop_sequence: str | None = None
 
     @property
     def fresh_tokens(self) -> int:
@@ -123,7 +125,9 @@ def compose(request: ModelRequest, answer: Answer) -> Completion:
         return _completed(request, answer, answer.text, "stop", reasoning)
     uses = tuple(_use(call, request) for call in _tool_calls(request, answer))
     if not uses:
-        return _completed(request, answer, *_within(_content(request), request, thought), reasoning)
+        content = _content(request)
+        done = _completed(request, answer, *_within(content, request, thought), reasoning)
+        return replace(done, stop_sequence=_stop_in(content, request.stop))
     arguments = "".join(use.arguments for use in uses)
     text, finish = (
         (arguments, "stop")
@@ -133,8 +137,8 @@ def compose(request: ModelRequest, answer: Answer) -> Completion:
     # A call cut short is no call: the services then send what they have as text, or nothing.
     if finish != "stop":
         return _completed(request, answer, "", finish, reasoning)
-    said = None if answer.text is UNSET else answer.text
-    done = _completed(request, answer, said, "tool", reasoning)
+    text_beside = None if answer.text is UNSET else answer.text
+    done = _completed(request, answer, text_beside, "tool", reasoning)
     counted = done.output_tokens + (tokens(text) if answer.output_tokens is None else 0)
     return replace(done, tool_uses=uses, output_tokens=counted)
 
@@ -195,11 +199,15 @@ def _content(request: ModelRequest) -> str:
     return "Sandbox: " + " ".join(source.split())[:_ECHO]
 
 
+def _stop_in(text: str, stops: tuple[str, ...]) -> str | None:
+    """The first of the stop sequences that is in a text."""
+    return next((stop for stop in stops if stop in text), None)
+
+
 def _within(text: str, request: ModelRequest, spent: int) -> tuple[str, str]:
-    for stop in request.stop:
-        before, found, _ = text.partition(stop)
-        if found:
-            return before, "stop_sequence"
+    stop = _stop_in(text, request.stop)
+    if stop is not None:
+        return text.partition(stop)[0], "stop_sequence"
     if request.max_tokens is not None and spent + tokens(text) > request.max_tokens:
         return text[: max(0, request.max_tokens - spent) * CHARACTERS_PER_TOKEN], "length"
     return text, "stop"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .answer import Answer
-from .fault_checks import check_fault
+from .step_checks import check_fault, header_text
 from .streams import BreakKind, StreamBreak
 
 # Seconds, a text that is sent as it is, or what makes one of the wall clock as of the response.
@@ -54,7 +54,7 @@ class Fault:
         """The Retry-After header as of `now`, the wall clock in seconds, or None for none."""
         value = self.retry_after
         if callable(value):
-            return value(now)
+            return header_text(value(now))
         # `30.0` is written as `30`, as the services write whole seconds.
         whole = isinstance(value, float) and value.is_integer()
         return None if value is None else str(int(value) if whole else value)

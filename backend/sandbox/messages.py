@@ -24,12 +24,12 @@ def conversation(
     contents = [system, *(message.get("content") for message in messages)]
     texts = [text for content in contents for text in texts_of(content)]
     user = [texts_of(m.get("content")) for m in messages if m["role"] == "user"]
-    asked = [said for said in user if said]
+    questions = [texts for texts in user if texts]
     meter = _Meter(extra)
     for content, message in zip(contents, [{}, *messages], strict=True):
         meter.add(content, message.get("tool_calls"))
     return ModelRequest(
-        prompt=" ".join(asked[-1]) if asked else "",
+        prompt=" ".join(questions[-1]) if questions else "",
         input_tokens=meter.tokens,
         schema=schema_in(texts) if schema is None else schema,
         schema_binds=schema is not None,

@@ -31,7 +31,12 @@ _SHAPES: dict[Shape, Any] = {
     "groq chat": _object(
         "model messages",
         messages=_list(
-            _object("role", role=_STRING, content=_or_null(_STRING, _TYPED_PARTS)),
+            _object(
+                "role",
+                role=_STRING,
+                content=_or_null(_STRING, _TYPED_PARTS),
+                tool_calls=_or_null(_list(_ANY_OBJECT)),
+            ),
             least=1,
         ),
         response_format=_or_null(_object("type", type=_STRING, json_schema=_or_null(_ANY_OBJECT))),
@@ -102,7 +107,12 @@ _SHAPES: dict[Shape, Any] = {
     ),
     "chat": _object(
         messages=_list(
-            _object("role", role=_STRING, content=_or_null(_STRING, _TYPED_PARTS)),
+            _object(
+                "role",
+                role=_STRING,
+                content=_or_null(_STRING, _TYPED_PARTS),
+                tool_calls=_or_null(_list(_ANY_OBJECT)),
+            ),
             least=1,
         ),
         tools=_list(_object(function=_object("name", name=_STRING))),

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from .faults import Step
+from .answer import Answer
+from .faults import Fault, Step
 from .model_names import is_scripted, step_named
 from .request_facts import RequestFacts
 
@@ -62,15 +63,18 @@ class Script:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards the two below
         self._rules: list[_Rule] = []
-        self._asked: OrderedDict[str, int] = OrderedDict()
+        self._counts: OrderedDict[str, int] = OrderedDict()
 
     def add(
         self, steps: tuple[Step | None, ...], match: Match | None = None, times: int | None = 1
     ) -> None:
         """Queue a step for each coming request that fits, `times` over; None answers normally.
 
-        Raises ValueError where nothing would be queued.
+        Raises ValueError or TypeError for what is no step, or for no times at all.
         """
+        for step in steps:
+            if not isinstance(step, (Answer, Fault, type(None))):
+                raise TypeError(f"script({step!r}): a step is an Answer, a Fault or None")
         if times is not None and times < 1:
             raise ValueError(f"script(times={times}): must be at least 1, or None for always")
         if steps:
@@ -93,14 +97,14 @@ class Script:
     def _named(self, model: str) -> Step | None:
         # Counted by the exact name, so that two tests with different options do not meet.
         step, times = step_named(model)
-        asked = self._asked.pop(model, 0) + 1
-        self._asked[model] = asked
-        while len(self._asked) > _MOST_NAMES:
-            self._asked.popitem(last=False)
-        return step if times is None or asked <= times else None
+        count = self._counts.pop(model, 0) + 1
+        self._counts[model] = count
+        while len(self._counts) > _MOST_NAMES:
+            self._counts.popitem(last=False)
+        return step if times is None or count <= times else None
 
     def clear(self) -> None:
         """Forget the rules and the counts."""
         with self._lock:
             self._rules.clear()
-            self._asked.clear()
+            self._counts.clear()

@@ -26,7 +26,7 @@ SCHEMA = {
 SPEC = {"name": "classify", "description": "d", "inputSchema": {"json": SCHEMA}}
 
 
-def said(text: str = "hello", role: str = "user") -> list[dict[str, Any]]:
+def turn(text: str = "hello", role: str = "user") -> list[dict[str, Any]]:
     """The messages of one turn in Converse."""
     return [{"role": role, "content": [{"text": text}]}]
 
@@ -74,4 +74,4 @@ def invoke(client: Any, model: str, body: Any) -> tuple[Any, dict[str, str]]:
 
 def converse(client: Any, model: str = SONNET) -> Any:
     """boto3's answer to the plainest question."""
-    return client.converse(modelId=model, messages=said())
+    return client.converse(modelId=model, messages=turn())

@@ -7,7 +7,7 @@ from typing import Any
 
 import groq
 
-from tests.sandbox.bedrock_calls import SONNET, claude, said
+from tests.sandbox.bedrock_calls import SONNET, claude, turn
 from tests.sandbox.groq_calls import GPT, hello
 
 
@@ -24,7 +24,7 @@ def groq_text(chunks: list[Any]) -> str:
 
 def converse_events(client: Any, model: str = SONNET, **more: Any) -> list[dict[str, Any]]:
     """Every event of ConverseStream."""
-    given = {"messages": said(), **more}
+    given = {"messages": turn(), **more}
     return list(client.converse_stream(modelId=model, **given)["stream"])
 
 

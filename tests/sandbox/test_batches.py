@@ -17,7 +17,7 @@ from sandbox import Answer, Limits, Sandbox
 from sandbox.bedrock.s3 import S3
 from sandbox.http_types import HttpRequest
 from sandbox.offline import Moment, Progress
-from tests.sandbox.bedrock_calls import SONNET, claude, said
+from tests.sandbox.bedrock_calls import SONNET, claude, turn
 from tests.sandbox.groq_calls import GPT, hello
 
 HOUR = 3_600.0
@@ -275,7 +275,7 @@ def output(s3: Any) -> list[Any]:
 
 @pytest.mark.parametrize(
     ("kind", "record"),
-    [("InvokeModel", claude()), ("Converse", {"messages": said()})],
+    [("InvokeModel", claude()), ("Converse", {"messages": turn()})],
 )
 def test_a_job_writes_its_records_and_a_manifest(
     aws: Callable[..., Any], kind: str, record: Any

@@ -18,7 +18,7 @@ from tests.sandbox.bedrock_calls import (
     error_of,
     invoke,
     post,
-    said,
+    turn,
 )
 
 EOL = (
@@ -38,7 +38,7 @@ EOL = (
     ],
 )
 def test_a_model_past_its_life_is_not_found(bedrock_client: Any, model: str) -> None:
-    answer = error_of(lambda: bedrock_client.converse(modelId=model, messages=said()))
+    answer = error_of(lambda: bedrock_client.converse(modelId=model, messages=turn()))
     assert (404, "ResourceNotFoundException", EOL) == answer
 
 
@@ -54,7 +54,7 @@ def test_on_an_earlier_day_it_still_answers(make_bedrock: Callable[..., Any]) ->
     "model", ["nonsense", "mixtral-8x7b-32768", "arn:aws:bedrock:us-east-1:1:custom/x"]
 )
 def test_an_unknown_model_is_an_invalid_identifier(bedrock_client: Any, model: str) -> None:
-    answer = error_of(lambda: bedrock_client.converse(modelId=model, messages=said()))
+    answer = error_of(lambda: bedrock_client.converse(modelId=model, messages=turn()))
     assert (400, "ValidationException", "The provided model identifier is invalid.") == answer
 
 
@@ -63,7 +63,7 @@ def test_an_unknown_model_is_an_invalid_identifier(bedrock_client: Any, model: s
     ["anthropic.claude-sonnet-4-6", "anthropic.claude-opus-5", "meta.llama3-3-70b-instruct-v1:0"],
 )
 def test_a_model_behind_profiles_needs_one(bedrock_client: Any, model: str) -> None:
-    status, code, text = error_of(lambda: bedrock_client.converse(modelId=model, messages=said()))
+    status, code, text = error_of(lambda: bedrock_client.converse(modelId=model, messages=turn()))
     assert (400, "ValidationException") == (status, code)
     assert text == (
         f"Invocation of model ID {model} with on-demand throughput isn’t supported. "
@@ -84,7 +84,7 @@ def test_a_model_behind_profiles_needs_one(bedrock_client: Any, model: str) -> N
     ],
 )
 def test_living_models_and_profiles_answer(bedrock_client: Any, model: str) -> None:
-    reply = bedrock_client.converse(modelId=model, messages=said())
+    reply = bedrock_client.converse(modelId=model, messages=turn())
     assert [{"text": "Sandbox: hello"}] == reply["output"]["message"]["content"]
 
 
@@ -94,7 +94,7 @@ def test_model_ids_need_not_be_percent_encoded(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("model", ["global.anthropic.claude-haiku-5-5", "openai.gpt-oss-120b-1:0"])
 def test_some_models_think_unasked(bedrock_client: Any, model: str) -> None:
-    reply = bedrock_client.converse(modelId=model, messages=said())
+    reply = bedrock_client.converse(modelId=model, messages=turn())
     thought, text = reply["output"]["message"]["content"]
     assert "Echo the prompt." == thought["reasoningContent"]["reasoningText"]["text"]
     assert {"text": "Sandbox: hello"} == text
@@ -123,7 +123,7 @@ def test_a_profile_is_called_from_its_own_regions(
     scope = f"Credential=AKIA/20261122/{region}/bedrock/aws4_request"
     reply = httpx.post(
         f"{sandbox.url}/model/{model}/converse",
-        json={"messages": said()},
+        json={"messages": turn()},
         headers={"authorization": f"AWS4-HMAC-SHA256 {scope}, Signature=0"},
         trust_env=False,
     )
@@ -140,11 +140,11 @@ def test_unknown_credentials_are_unrecognised(
         403,
         "UnrecognizedClientException",
         "The security token included in the request is invalid.",
-    ) == error_of(lambda: client.converse(modelId=SONNET, messages=said()))
+    ) == error_of(lambda: client.converse(modelId=SONNET, messages=turn()))
 
 
 def test_missing_credentials_are_missed(sandbox: Sandbox) -> None:
-    reply = post(sandbox, f"/model/{SONNET}/converse", {"messages": said()}, key=None)
+    reply = post(sandbox, f"/model/{SONNET}/converse", {"messages": turn()}, key=None)
     assert 403 == reply.status_code
     assert reply.headers["x-amzn-errortype"].startswith("MissingAuthenticationTokenException:")
 
@@ -153,7 +153,7 @@ def test_a_bearer_token_is_a_credential_too() -> None:
     with Sandbox(keys={"token": "account"}) as sandbox:
         reply = httpx.post(
             f"{sandbox.url}/model/{SONNET}/converse",
-            json={"messages": said()},
+            json={"messages": turn()},
             headers={"authorization": "Bearer token"},
             trust_env=False,
         )
@@ -172,7 +172,7 @@ def test_a_bearer_token_is_a_credential_too() -> None:
 def test_limits_throttle_without_a_retry_after(
     make_bedrock: Callable[..., Any], limits: Limits, message: str
 ) -> None:
-    request = {"modelId": SONNET, "messages": said(), "inferenceConfig": {"maxTokens": 10}}
+    request = {"modelId": SONNET, "messages": turn(), "inferenceConfig": {"maxTokens": 10}}
     with Sandbox(limits=limits, clock=lambda: 0.0) as sandbox:
         client = make_bedrock(sandbox.url)
         sandbox.script(Answer(text="x", output_tokens=10))
@@ -187,8 +187,8 @@ def test_limits_throttle_without_a_retry_after(
 def test_unset_max_tokens_reserve_the_models_maximum(make_bedrock: Callable[..., Any]) -> None:
     with Sandbox(limits=Limits(tpm=4_097), clock=lambda: 0.0) as sandbox:
         client = make_bedrock(sandbox.url)
-        assert client.converse(modelId=SONNET, messages=said("four"))
+        assert client.converse(modelId=SONNET, messages=turn("four"))
         status, code, _ = error_of(
-            lambda: client.converse(modelId=SONNET, messages=said("seven 7"))
+            lambda: client.converse(modelId=SONNET, messages=turn("seven 7"))
         )
     assert (429, "ThrottlingException") == (status, code)

@@ -16,14 +16,14 @@ from tests.sandbox.bedrock_calls import (
     SPEC,
     error_of,
     post,
-    said,
     text_format,
+    turn,
 )
 
 
 def test_converse_echoes_the_prompt(bedrock_client: Any) -> None:
     reply = bedrock_client.converse(
-        modelId=SONNET, messages=said("What  is it?"), system=[{"text": "Be brief."}]
+        modelId=SONNET, messages=turn("What  is it?"), system=[{"text": "Be brief."}]
     )
     assert {
         "role": "assistant",
@@ -41,7 +41,7 @@ def test_converse_echoes_the_prompt(bedrock_client: Any) -> None:
 
 def test_converse_truncates_at_max_tokens(bedrock_client: Any) -> None:
     reply = bedrock_client.converse(
-        modelId=SONNET, messages=said("one two"), inferenceConfig={"maxTokens": 3}
+        modelId=SONNET, messages=turn("one two"), inferenceConfig={"maxTokens": 3}
     )
     assert [{"text": "Sandbox: one"}] == reply["output"]["message"]["content"]
     assert "max_tokens" == reply["stopReason"]
@@ -49,7 +49,7 @@ def test_converse_truncates_at_max_tokens(bedrock_client: Any) -> None:
 
 def test_converse_stops_at_a_stop_sequence(bedrock_client: Any) -> None:
     reply = bedrock_client.converse(
-        modelId=SONNET, messages=said("one two"), inferenceConfig={"stopSequences": [" two"]}
+        modelId=SONNET, messages=turn("one two"), inferenceConfig={"stopSequences": [" two"]}
     )
     assert [{"text": "Sandbox: one"}] == reply["output"]["message"]["content"]
     assert "stop_sequence" == reply["stopReason"]
@@ -61,7 +61,7 @@ def test_a_forced_tool_is_used_with_input_that_fits(bedrock_client: Any, choice:
         "tools": [{"toolSpec": SPEC}, {"cachePoint": {"type": "default"}}],
         "toolChoice": choice,
     }
-    reply = bedrock_client.converse(modelId=SONNET, messages=said(), toolConfig=config)
+    reply = bedrock_client.converse(modelId=SONNET, messages=turn(), toolConfig=config)
     use = reply["output"]["message"]["content"][0]["toolUse"]
     assert "tool_use" == reply["stopReason"]
     assert "classify" == use["name"]
@@ -70,7 +70,7 @@ def test_a_forced_tool_is_used_with_input_that_fits(bedrock_client: Any, choice:
 
 def test_a_text_format_is_satisfied(bedrock_client: Any) -> None:
     reply = bedrock_client.converse(
-        modelId=SONNET, messages=said(), outputConfig=text_format(SCHEMA)
+        modelId=SONNET, messages=turn(), outputConfig=text_format(SCHEMA)
     )
     text = reply["output"]["message"]["content"][0]["text"]
     assert jsonschema_rs.is_valid(SCHEMA, json.loads(text))
@@ -78,7 +78,7 @@ def test_a_text_format_is_satisfied(bedrock_client: Any) -> None:
 
 def test_a_schema_in_the_prompt_is_satisfied(bedrock_client: Any) -> None:
     reply = bedrock_client.converse(
-        modelId=SONNET, messages=said(f"JSON like {json.dumps(SCHEMA)}!")
+        modelId=SONNET, messages=turn(f"JSON like {json.dumps(SCHEMA)}!")
     )
     assert jsonschema_rs.is_valid(
         SCHEMA, json.loads(reply["output"]["message"]["content"][0]["text"])
@@ -89,9 +89,12 @@ def test_a_schema_in_the_prompt_is_satisfied(bedrock_client: Any) -> None:
     ("call", "message"),
     [
         ({"messages": []}, "A conversation must start with a user message."),
-        ({"messages": said(role="assistant")}, "A conversation must start with a user message."),
         (
-            {"messages": said(role="robot")},
+            {"messages": turn(role="assistant")},
+            "A conversation must start with a user message.",
+        ),
+        (
+            {"messages": turn(role="robot")},
             "Value 'robot' at 'messages.1.member.role' failed to satisfy constraint",
         ),
         (
@@ -99,11 +102,11 @@ def test_a_schema_in_the_prompt_is_satisfied(bedrock_client: Any) -> None:
             "The content field in the Message object at messages.0 is empty.",
         ),
         (
-            {"messages": said(" ")},
+            {"messages": turn(" ")},
             "The text field in the ContentBlock object at messages.0.content.0 is blank.",
         ),
         (
-            {"messages": said() + said(role="assistant")},
+            {"messages": turn() + turn(role="assistant")},
             "does not support assistant message prefill",
         ),
         ({"inferenceConfig": {"maxTokens": 130_000}}, "exceeds the model limit of 128000."),
@@ -162,7 +165,7 @@ def test_a_schema_in_the_prompt_is_satisfied(bedrock_client: Any) -> None:
 def test_a_bad_converse_request_is_a_validation_exception(
     bedrock_client: Any, call: Any, message: str
 ) -> None:
-    request = {"modelId": SONNET, "messages": said(), **call}
+    request = {"modelId": SONNET, "messages": turn(), **call}
     status, code, text = error_of(lambda: bedrock_client.converse(**request))
     assert (400, "ValidationException") == (status, code)
     assert message in text
@@ -175,7 +178,7 @@ def test_wrong_types_that_boto3_would_not_send_are_validation_exceptions_too(
         [],
         {"messages": 1},
         {"messages": [1]},
-        {"messages": said(), "inferenceConfig": {"maxTokens": 0}},
+        {"messages": turn(), "inferenceConfig": {"maxTokens": 0}},
     )
     for body in bodies:
         reply = post(sandbox, f"/model/{SONNET}/converse", body)

@@ -9,7 +9,7 @@ import groq
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox import Fault, Sandbox, retry_after_date
+from sandbox import Answer, Fault, Sandbox, ToolCall, retry_after_date
 from tests.sandbox.bedrock_calls import converse
 from tests.sandbox.groq_calls import ask
 
@@ -191,6 +191,43 @@ def test_a_retry_after_may_be_a_number_of_seconds(
 def test_what_cannot_be_sent_is_refused_where_the_fault_is_made(field: str, value: Any) -> None:
     with pytest.raises((TypeError, ValueError), match=rf"Fault\({field}="):
         Fault(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("text", {"a": 1}),
+        ("finish", None),
+        ("model", 1),
+        ("pieces", (1,)),
+        ("without", frozenset({"content"})),
+        ("output_tokens", "9"),
+        ("cached_tokens", True),
+        ("tool_input", object()),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_where_the_answer_is_made(field: str, value: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=rf"Answer\({field}="):
+        Answer(**{field: value})
+
+
+def test_what_is_no_tool_call_or_no_step_is_refused(sandbox: Sandbox) -> None:
+    with pytest.raises(TypeError, match="ToolCall"):
+        ToolCall("name", object())
+    with pytest.raises(TypeError, match="ToolCall"):
+        ToolCall(1)  # type: ignore[arg-type]  # what is refused
+    for step in ("503", 503, Fault, {"status": 503}):
+        with pytest.raises(TypeError, match="a step is an Answer, a Fault or None"):
+            sandbox.script(step)  # type: ignore[arg-type]  # what is refused
+
+
+def test_a_function_may_give_any_retry_after(sandbox: Sandbox, groq_client: groq.Groq) -> None:
+    given: Any = [lambda now: 30, lambda now: "1\n2\u20ac"]
+    sandbox.script(*[Fault.rate_limited(each) for each in given])
+    for sent in ("30", "1?2?"):
+        with pytest.raises(groq.RateLimitError) as caught:
+            ask(groq_client)
+        assert sent == caught.value.response.headers["retry-after"]
 
 
 def test_a_retry_after_date_is_computed_from_the_wall_clock(

@@ -74,12 +74,134 @@ CLAUDE_BODY = {
     "stop_sequences": ["a"],
     "output_config": {"format": {"type": "json_schema", "schema": {"type": "string"}}},
 }
+GROQ_STREAM_BODY = {
+    "model": "openai/gpt-oss-120b",
+    "messages": [
+        {"role": "user", "content": "x"},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+            ],
+        },
+        {"role": "tool", "tool_call_id": "1", "content": "22"},
+    ],
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+    "tool_choice": "auto",
+    "parallel_tool_calls": True,
+}
+TALK_BODY = {
+    "messages": [
+        {
+            "role": "user",
+            "content": [
+                {"text": "x"},
+                {"image": {"format": "png", "source": {"bytes": "aGVsbG8="}}},
+                {"document": {"format": "txt", "name": "d", "source": {"bytes": "aGVsbG8="}}},
+                {"guardContent": {"text": {"text": "y"}}},
+                {"cachePoint": {"type": "default", "ttl": "1h"}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": [
+                {"reasoningContent": {"reasoningText": {"text": "t", "signature": "s"}}},
+                {"toolUse": {"toolUseId": "1", "name": "f", "input": {"a": 1}}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [{"toolResult": {"toolUseId": "1", "content": [{"json": {"a": 1}}]}}],
+        },
+    ],
+    "toolConfig": {
+        "tools": [
+            {"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}},
+            {"cachePoint": {"type": "default"}},
+        ],
+    },
+    "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}},
+    "guardrailConfig": {"guardrailIdentifier": "g", "guardrailVersion": "1", "trace": "enabled"},
+    "outputConfig": {"effort": "low"},
+}
+CLAUDE_TALK_BODY = {
+    "anthropic_version": "bedrock-2023-05-31",
+    "max_tokens": 2048,
+    "thinking": {"type": "enabled", "budget_tokens": 1024},
+    "messages": [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+                {"type": "image", "source": {"type": "base64", "data": "aGVsbG8="}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "t", "signature": "s"},
+                {"type": "tool_use", "id": "1", "name": "f", "input": {}},
+            ],
+        },
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": "2"}]},
+    ],
+    "tools": [{"name": "f", "input_schema": {"type": "object"}}],
+    "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
+    "output_config": {"effort": "low"},
+}
+CHAT_BODY = {
+    "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "x"}]},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}],
+        },
+        {"role": "tool", "tool_call_id": "1", "content": "22"},
+    ],
+    "max_tokens": 9,
+    "stop": ["a"],
+    "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+    "tool_choice": {"type": "function", "function": {"name": "f"}},
+}
+CONVERSE, STREAM = "/model/us.anthropic.claude-sonnet-4-6/converse", "-stream"
+INVOKE = "/model/us.anthropic.claude-sonnet-4-6/invoke"
+NOVA_BODY = {**CONVERSE_BODY, "schemaVersion": "messages-v1"}
+TITAN_BODY = {
+    "inputText": "x",
+    "textGenerationConfig": {"maxTokenCount": 9, "stopSequences": ["a"], "topP": 0.5},
+}
+COHERE_BODY = {
+    "message": "x",
+    "chat_history": [{"role": "USER", "message": "y"}],
+    "max_tokens": 9,
+    "stop_sequences": ["a"],
+}
+COUNT_BODY = {"input": {"converse": TALK_BODY}}
+GUARD_BODY = {"source": "INPUT", "content": [{"text": {"text": "sandbox/masked"}}]}
 REQUESTS: list[tuple[str, Any]] = [
+    ("/openai/v1/chat/completions", GROQ_STREAM_BODY),
+    (CONVERSE, TALK_BODY),
+    (CONVERSE + STREAM, TALK_BODY),
+    (INVOKE, CLAUDE_TALK_BODY),
+    (INVOKE + "-with-response-stream", CLAUDE_TALK_BODY),
+    ("/model/qwen.qwen3-32b-v1:0/invoke", CHAT_BODY),
+    ("/model/openai.gpt-oss-120b-1:0/invoke-with-response-stream", CHAT_BODY),
+    ("/model/amazon.nova-lite-v1:0/invoke", NOVA_BODY),
+    ("/model/amazon.titan-text-express-v1/invoke", TITAN_BODY),
+    ("/model/cohere.command-r-v1:0/invoke-with-response-stream", COHERE_BODY),
+    ("/model/us.deepseek.r1-v1:0/invoke", {"prompt": "x", "max_tokens": 9, "stop": ["a"]}),
+    ("/model/sandbox/ok/invoke", {"prompt": "x", "max_tokens_to_sample": 9}),
+    ("/model/us.anthropic.claude-sonnet-4-6/count-tokens", COUNT_BODY),
+    ("/guardrail/g/version/1/apply", GUARD_BODY),
     ("/openai/v1/chat/completions", GROQ_BODY),
     ("/openai/v1/chat/completions", GROQ_JSON_BODY),
-    ("/model/us.anthropic.claude-sonnet-4-6/converse", CONVERSE_BODY),
-    ("/model/us.anthropic.claude-sonnet-4-6/converse", FORMAT_BODY),
-    ("/model/us.anthropic.claude-sonnet-4-6/invoke", CLAUDE_BODY),
+    (CONVERSE, CONVERSE_BODY),
+    (CONVERSE, FORMAT_BODY),
+    (INVOKE, CLAUDE_BODY),
     ("/model/meta.llama3-70b-instruct-v1:0/invoke", {"prompt": "x", "max_gen_len": 9}),
     ("/model/mistral.mixtral-8x7b-instruct-v0:1/invoke", {"prompt": "x", "stop": ["a"]}),
 ]
@@ -121,7 +243,7 @@ def test_any_value_in_any_place_is_answered_with_200_or_400(
     place = data.draw(st.sampled_from(places(body)))
     handled = receive(path, json.dumps(replaced(body, place, value)).encode())
     assert handled.response.status in (200, 400, 404)
-    assert json.loads(handled.response.body)
+    assert handled.response.frames or json.loads(handled.response.body)
 
 
 @settings(deadline=None)

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox import Answer, Sandbox
 from sandbox.images import MEDIA_TOKENS, image_size, image_tokens
-from tests.sandbox.bedrock_calls import SONNET, claude, error_of, invoke, post, said
+from tests.sandbox.bedrock_calls import SONNET, claude, error_of, invoke, post, turn
 from tests.sandbox.groq_calls import GPT, hello
 
 LONG = "word " * 1_000  # 1,250 tokens
@@ -37,7 +37,7 @@ def thinking(budget: Any = 1024, kind: str = "enabled") -> dict[str, Any]:
 )
 def test_a_model_thinks_where_it_is_asked_to(bedrock_client: Any, fields: Any) -> None:
     reply = bedrock_client.converse(
-        modelId=SONNET, messages=said(), additionalModelRequestFields=fields
+        modelId=SONNET, messages=turn(), additionalModelRequestFields=fields
     )
     thought, text = reply["output"]["message"]["content"]
     assert {"text", "signature"} == set(thought["reasoningContent"]["reasoningText"])
@@ -60,7 +60,7 @@ def test_thinking_that_cannot_be_is_refused(
     _, _, text = error_of(
         lambda: bedrock_client.converse(
             modelId=SONNET,
-            messages=said(),
+            messages=turn(),
             inferenceConfig={"maxTokens": most},
             additionalModelRequestFields=fields,
         )
@@ -78,9 +78,9 @@ def test_claudes_own_answer_begins_with_its_thought(bedrock_client: Any) -> None
 
 def test_a_thought_may_be_handed_back(bedrock_client: Any) -> None:
     reply = bedrock_client.converse(
-        modelId=SONNET, messages=said(), additionalModelRequestFields=thinking()
+        modelId=SONNET, messages=turn(), additionalModelRequestFields=thinking()
     )
-    messages = [*said(), reply["output"]["message"], *said("And?")]
+    messages = [*turn(), reply["output"]["message"], *turn("And?")]
     again = bedrock_client.converse(modelId=SONNET, messages=messages)
     assert [{"text": "Sandbox: And?"}] == again["output"]["message"]["content"]
 
@@ -94,6 +94,33 @@ def test_an_effort_is_one_of_those_there_are(bedrock_client: Any) -> None:
     assert "output_config.effort must be one of the following: low, medium, high" in text
 
 
+def test_claude_names_the_stop_sequence_that_it_met(bedrock_client: Any) -> None:
+    question = [{"role": "user", "content": "one two three"}]
+    body = claude(messages=question, stop_sequences=["four", " two"])
+    reply, _ = invoke(bedrock_client, SONNET, body)
+    assert ("stop_sequence", " two") == (reply["stop_reason"], reply["stop_sequence"])
+    assert "Sandbox: one" == reply["content"][0]["text"]
+
+
+def test_an_answer_repeats_how_it_was_served(bedrock_client: Any) -> None:
+    asked = {
+        "performanceConfig": {"latency": "optimized"},
+        "serviceTier": {"type": "priority"},
+    }
+    reply = bedrock_client.converse(modelId=SONNET, messages=turn(), **asked)
+    assert asked == {name: reply[name] for name in asked}
+    stream = bedrock_client.converse_stream(modelId=SONNET, messages=turn(), **asked)
+    *_, last = stream["stream"]
+    assert asked == {name: last["metadata"][name] for name in asked}
+
+
+def test_a_document_wants_a_text_beside_it(bedrock_client: Any) -> None:
+    document = {"document": {"name": "d", "format": "txt", "source": {"bytes": b"x"}}}
+    messages = [{"role": "user", "content": [document]}]
+    _, _, text = error_of(lambda: bedrock_client.converse(modelId=SONNET, messages=messages))
+    assert "A text block must be included when using documents." in text
+
+
 GUARDRAIL = {
     "guardrailIdentifier": "gr1",
     "guardrailVersion": "DRAFT",
@@ -102,7 +129,7 @@ GUARDRAIL = {
 
 
 def test_a_guardrail_lets_most_texts_pass_and_traces_them(bedrock_client: Any) -> None:
-    reply = bedrock_client.converse(modelId=SONNET, messages=said(), guardrailConfig=GUARDRAIL)
+    reply = bedrock_client.converse(modelId=SONNET, messages=turn(), guardrailConfig=GUARDRAIL)
     assert "end_turn" == reply["stopReason"]
     trace = reply["trace"]["guardrail"]
     assert "No action." == trace["actionReason"]
@@ -112,7 +139,7 @@ def test_a_guardrail_lets_most_texts_pass_and_traces_them(bedrock_client: Any) -
 def test_a_guardrail_blocks_and_masks(bedrock_client: Any) -> None:
     for word, text in (("blocked", "Blocked by a guardrail."), ("masked", "Sandbox: {MASKED}")):
         reply = bedrock_client.converse(
-            modelId=SONNET, messages=said(f"sandbox/{word}"), guardrailConfig=GUARDRAIL
+            modelId=SONNET, messages=turn(f"sandbox/{word}"), guardrailConfig=GUARDRAIL
         )
         assert "guardrail_intervened" == reply["stopReason"]
         assert [{"text": text}] == reply["output"]["message"]["content"]
@@ -122,19 +149,19 @@ def test_without_a_trace_nothing_is_traced_and_half_a_guardrail_is_refused(
     bedrock_client: Any, sandbox: Sandbox
 ) -> None:
     quiet = {**GUARDRAIL, "trace": "disabled"}
-    reply = bedrock_client.converse(modelId=SONNET, messages=said(), guardrailConfig=quiet)
+    reply = bedrock_client.converse(modelId=SONNET, messages=turn(), guardrailConfig=quiet)
     assert "trace" not in reply
     half = post(
         sandbox,
         f"/model/{SONNET}/converse",
-        {"messages": said(), "guardrailConfig": {"guardrailIdentifier": "x"}},
+        {"messages": turn(), "guardrailConfig": {"guardrailIdentifier": "x"}},
     )
     assert (400, True) == (half.status_code, "guardrailVersion" in half.text)
 
 
 def test_a_streamed_guardrail_traces_in_the_metadata(bedrock_client: Any) -> None:
     stream = bedrock_client.converse_stream(
-        modelId=SONNET, messages=said("sandbox/blocked"), guardrailConfig=GUARDRAIL
+        modelId=SONNET, messages=turn("sandbox/blocked"), guardrailConfig=GUARDRAIL
     )
     events = list(stream["stream"])
     assert "guardrail_intervened" == events[-2]["messageStop"]["stopReason"]
@@ -166,13 +193,13 @@ def test_count_tokens_counts_either_form_and_costs_nothing(
 ) -> None:
     sandbox.script(Answer.says("not for a count"))
     by_converse = bedrock_client.count_tokens(
-        modelId=SONNET, input={"converse": {"messages": said("a" * 41)}}
+        modelId=SONNET, input={"converse": {"messages": turn("a" * 41)}}
     )
     body = json.dumps(claude(messages=[{"role": "user", "content": "a" * 41}]))
     by_invoke = bedrock_client.count_tokens(modelId=SONNET, input={"invokeModel": {"body": body}})
     assert (11, 11) == (by_converse["inputTokens"], by_invoke["inputTokens"])
     assert 0 == sandbox.exchanges[-1].input_tokens
-    reply = bedrock_client.converse(modelId=SONNET, messages=said())
+    reply = bedrock_client.converse(modelId=SONNET, messages=turn())
     assert [{"text": "not for a count"}] == reply["output"]["message"]["content"]
 
 
@@ -187,7 +214,7 @@ def cached(client: Any, text: str, *, point: bool = True) -> tuple[int, int, int
     reply = client.converse(
         modelId=SONNET,
         system=content,
-        messages=said("a" * 40),
+        messages=turn("a" * 40),
     )
     usage = reply["usage"]
     assert usage["totalTokens"] == sum(
@@ -282,7 +309,7 @@ def test_a_prompt_longer_than_the_context_is_refused(
     assert isinstance(caught.value.body, dict)
     assert "context_length_exceeded" == caught.value.body["error"]["code"]
     _, code, text = error_of(
-        lambda: bedrock_client.converse(modelId=SONNET, messages=said("x" * 4 * 200_001))
+        lambda: bedrock_client.converse(modelId=SONNET, messages=turn("x" * 4 * 200_001))
     )
     assert ("ValidationException", "Input is too long for requested model.") == (code, text)
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from sandbox import Answer, Fault, Sandbox
 from sandbox.streams import Frame, StreamBreak, broken_frames, pieces_of
-from tests.sandbox.bedrock_calls import said
+from tests.sandbox.bedrock_calls import turn
 from tests.sandbox.groq_calls import GPT, hello
 from tests.sandbox.stream_calls import converse_events, converse_text, groq_chunks, invoke_events
 
@@ -43,7 +43,7 @@ def converse_until(client: Any, model: str = "sandbox/ok") -> tuple[str, Excepti
     """The same for ConverseStream."""
     text = ""
     try:
-        with closing(client.converse_stream(modelId=model, messages=said())["stream"]) as events:
+        with closing(client.converse_stream(modelId=model, messages=turn())["stream"]) as events:
             for event in events:
                 text += converse_text([event])
     except Exception as error:

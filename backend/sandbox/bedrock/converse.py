@@ -27,6 +27,8 @@ REFUSES_PREFILL = (
     "The conversation must end with a user message."
 )
 _INVALID_VALUE = "1 validation error detected: Value '{}' at '{}' failed to satisfy constraint: "
+# Recorded: the answer repeats how it was served.
+_ECHOED = ("performanceConfig", "serviceTier")
 _RANGES = {"temperature": (0.0, 1.0), "topP": (0.0, 1.0)}
 
 
@@ -56,6 +58,7 @@ def read_converse(body: Any, model: BedrockModel) -> ModelRequest:
             body.get("additionalModelRequestFields"), inference.get("maxTokens"), model
         ),
         signed=model.family == "claude",
+        echoed={name: body[name] for name in _ECHOED if isinstance(body.get(name), dict)},
         guardrail=read_guardrail(body.get("guardrailConfig")),
         max_tokens=inference.get("maxTokens"),
         stop=tuple(inference.get("stopSequences") or ()),
@@ -81,8 +84,17 @@ def _check_messages(messages: list[dict[str, Any]], model: BedrockModel) -> None
                     f"The text field in the ContentBlock object at messages.{index}.content."
                     f"{place} is blank. Add text to the text field, and try again."
                 )
+        if _holds(message, "document") and not _holds(message, "text"):
+            raise invalid(
+                "A text block must be included when using documents. "
+                "Add a text block and retry your request."
+            )
     if messages[-1]["role"] == "assistant" and model.refuses_prefill:
         raise invalid(MODEL_SAID + REFUSES_PREFILL)
+
+
+def _holds(message: Mapping[str, Any], kind: str) -> bool:
+    return any(kind in block for block in message["content"])
 
 
 def _checked_inference(body: Mapping[str, Any], model: BedrockModel) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def converse_response(done: Completion, request: ModelRequest, number: int) -> H
         "stopReason": STOP.get(done.finish, done.finish),
         "usage": usage_of(done),
         **_trace(done, request),
+        **request.echoed,
     }
     for part, member in (
         ("choices", "output"),
@@ -51,7 +52,7 @@ def converse_stream(done: Completion, request: ModelRequest, number: int) -> Htt
                 continue
             piece = kind == "contentBlockDelta"
             frames.append(Frame(event_stream.event(kind, payload), piece))
-    metadata = {"metrics": _metrics(done), **_trace(done, request)}
+    metadata = {"metrics": _metrics(done), **_trace(done, request), **request.echoed}
     if "usage" not in done.without:
         metadata["usage"] = usage_of(done)
     frames.append(Frame(event_stream.event("metadata", metadata)))

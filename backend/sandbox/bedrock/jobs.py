@@ -180,9 +180,9 @@ def _location(config: Any, member: str) -> str:
 
 def _tokens(payload: Any) -> tuple[int, int]:
     usage = payload.get("usage") if isinstance(payload, dict) else None
-    told = usage if isinstance(usage, dict) else {}
-    read = told.get("inputTokens", told.get("input_tokens", 0))
-    written = told.get("outputTokens", told.get("output_tokens", 0))
+    counted = usage if isinstance(usage, dict) else {}
+    read = counted.get("inputTokens", counted.get("input_tokens", 0))
+    written = counted.get("outputTokens", counted.get("output_tokens", 0))
     return int(read or 0), int(written or 0)
 
 

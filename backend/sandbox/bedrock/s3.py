@@ -91,8 +91,8 @@ class S3:
         if part is None:
             return HttpResponse(200, data, headers)
         first, last = int(part[1]), int(part[2] or len(data) - 1)
-        told = f"bytes {first}-{min(last, len(data) - 1)}/{len(data)}"
-        return HttpResponse(206, data[first : last + 1], {**headers, "content-range": told})
+        extent = f"bytes {first}-{min(last, len(data) - 1)}/{len(data)}"
+        return HttpResponse(206, data[first : last + 1], {**headers, "content-range": extent})
 
     def _in_parts(
         self, http_request: HttpRequest, name: str, query: dict[str, str]

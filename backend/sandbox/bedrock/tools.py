@@ -81,8 +81,8 @@ def _turn(message: Mapping[str, Any]) -> Turn:
     results = [block["toolResult"] for block in message["content"] if _holds(block, "toolResult")]
     if message["role"] == "assistant":
         # A tool that runs at the provider is answered within the model's own message (recorded).
-        run = {result.get("toolUseId") for result in results}
-        uses, results = [use for use in uses if use.get("toolUseId") not in run], []
+        run = {str(result.get("toolUseId")) for result in results}
+        uses, results = [use for use in uses if str(use.get("toolUseId")) not in run], []
     return Turn(
         message["role"],
         message["role"] == "user" and not results,

@@ -74,11 +74,11 @@ def _chunks(
         call = {**tool_call(use, number, index), "index": index}
         yield _delta({"tool_calls": [call]}), True
     usage = {} if "usage" in done.without else {"usage": usage_of(done)}
-    asked = bool((body.get("stream_options") or {}).get("include_usage")) and bool(usage)
+    wants_usage = bool((body.get("stream_options") or {}).get("include_usage")) and bool(usage)
     finish = None if "finish_reason" in done.without else finish_reason(done)
     last = _delta({}, finish, x_groq={**identity, **usage})
-    yield {**last, **(usage if asked else {})}, False
-    if asked:
+    yield {**last, **(usage if wants_usage else {})}, False
+    if wants_usage:
         tier = {"service_tier": body.get("service_tier") or "on_demand"}
         yield {"choices": [], **usage, **tier}, False
 

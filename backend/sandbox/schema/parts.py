@@ -109,8 +109,8 @@ class Parts:
             prefix = part.get("prefixItems", items if isinstance(items, list) else [])
             rest = part.get("additionalItems", True) if isinstance(items, list) else items
             schemas.append(prefix[index] if index < len(prefix) else rest)
-        told = [schema for schema in schemas if schema is not True]
-        return told[0] if len(told) == 1 else {"allOf": told} if told else True
+        named = [schema for schema in schemas if schema is not True]
+        return named[0] if len(named) == 1 else {"allOf": named} if named else True
 
     def contained(self) -> list[Any]:
         """A schema for each item that `contains` demands."""

@@ -41,7 +41,7 @@ def read_chat(body: Any, model: BedrockModel) -> ModelRequest:
         extra=body.get("tools"),
         context=model.context,
         tools=tools,
-        tool=named if named in tools else None,
+        tool=named if isinstance(named, str) and named in tools else None,
         tool_choice="any"
         if choice in ("required", "any")
         else "none"

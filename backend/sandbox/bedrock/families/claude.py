@@ -162,7 +162,7 @@ def answer(done: Completion, model: BedrockModel, number: int) -> dict[str, Any]
         **_message(model, number),
         "content": [block for block, _ in _blocks(done, number)],
         "stop_reason": _STOP.get(done.finish, done.finish),
-        "stop_sequence": None,
+        "stop_sequence": done.stop_sequence,
         "usage": _usage(done, done.output_tokens),
     }
 
@@ -182,7 +182,8 @@ def stream(
             yield {"type": "content_block_delta", "index": index, "delta": delta}, True
         yield {"type": "content_block_stop", "index": index}, False
     if "finish_reason" not in done.without:
-        delta = {"stop_reason": _STOP.get(done.finish, done.finish), "stop_sequence": None}
+        reason = _STOP.get(done.finish, done.finish)
+        delta = {"stop_reason": reason, "stop_sequence": done.stop_sequence}
         counted = (
             {} if "usage" in done.without else {"usage": {"output_tokens": done.output_tokens}}
         )

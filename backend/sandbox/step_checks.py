@@ -1,7 +1,8 @@
-"""Refuses, where a fault is made, what would break inside the server when it is committed."""
+"""Refuses, where a step is made, what would break inside the server when it is sent."""
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -18,6 +19,37 @@ _NUMBERS: dict[str, tuple[float, float]] = {
     "frame_every": (0, float("inf")),
     "status": (200, 599),
 }
+_PARTS = frozenset({"choices", "finish_reason", "usage", "done"})
+_COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
+
+
+def check_answer(answer: Any) -> None:
+    """Raise TypeError or ValueError, with field and value, for what no response can hold."""
+    for name in _COUNTS:
+        value = getattr(answer, name)
+        if isinstance(value, bool) or not isinstance(value, (int, type(None))):
+            raise TypeError(f"Answer({name}={value!r}): must be a whole number")
+    if answer.model is not None and not isinstance(answer.model, str):
+        raise TypeError(f"Answer(model={answer.model!r}): must be a text")
+    for piece in answer.pieces or ():
+        if not isinstance(piece, str):
+            raise TypeError(f"Answer(pieces=...): {piece!r} is no text")
+    unknown = sorted(set(answer.without) - _PARTS)
+    if unknown:
+        raise ValueError(
+            f"Answer(without=...): there is no part {unknown[0]!r}; known: {sorted(_PARTS)}"
+        )
+    # An enumeration's member stands for "unset".
+    if type(answer.tool_input).__name__ != "Unset":
+        check_input("Answer(tool_input=...)", answer.tool_input)
+
+
+def check_input(what: str, value: object) -> None:
+    """Raise TypeError for a tool's input that is no JSON."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{what}: {error}") from error
 
 
 def check_fault(fault: Any) -> None:
@@ -51,3 +83,8 @@ def _check_retry_after(value: object) -> None:
         )
     if isinstance(value, str) and not _HEADER_VALUE.fullmatch(value):
         raise ValueError(f"Fault(retry_after={value!r}): no header can hold this text")
+
+
+def header_text(value: object) -> str:
+    """What a function gave, as a header can hold it."""
+    return "".join(char if _HEADER_VALUE.fullmatch(char) else "?" for char in str(value))
