@@ -13,6 +13,7 @@ import pytest
 
 import services.llm.quota
 from services.llm.quota import NEVER, Bucket, Demand, Quota, SlidingWindow, Ticket
+from services.llm.quota.uses import Use
 
 CODE = str(Path(services.llm.quota.__file__).parent)
 ONE: Demand = {"requests": 1, "tokens": 100}
@@ -92,3 +93,38 @@ def test_the_cost_grows_as_the_root_of_the_queue_and_with_the_window(requests: i
     dearer = {name: (short[name], long[name]) for name in long if long[name] > 4 * short[name]}
     assert dearer == {}
     assert max(long.values()) < 8_000 + 10 * requests
+
+
+class Moment(float):
+    """A moment that counts how often it is compared."""
+
+    compared = 0
+
+    def __lt__(self, other: float) -> bool:
+        Moment.compared += 1
+        return float(self) < other
+
+    def __le__(self, other: float) -> bool:
+        Moment.compared += 1
+        return float(self) <= other
+
+
+def test_a_long_log_is_put_in_order_once_and_not_looked_through_for_each_request() -> None:
+    limit = SlidingWindow(1_000_000, 60.0)
+    limit.times[:] = [Moment(at) for at in range(20_000, 0, -1)]
+    assert limit.earliest(1.0, 30.0, 30.0) == 30.0
+    assert limit.times == sorted(limit.times)
+    Moment.compared = 0
+    assert limit.earliest(1.0, 31.0, 31.0) == 31.0
+    assert Moment.compared < 40
+
+
+def test_a_long_log_that_a_host_has_added_to_is_put_in_order_again() -> None:
+    limit = SlidingWindow(300, 60.0, times=[float(at) for at in range(1, 300)])
+    assert limit.earliest(1.0, 299.0, 10.0) == 299.0
+    limit.times.append(0.5)
+    use = Use(1.0, 20.0)
+    limit.uses.book(use)
+    limit.uses.send(use, 20.0)
+    limit.settle(use, 1.0, 20.0, 20.0)
+    assert limit.times == sorted(limit.times)
