@@ -147,3 +147,17 @@ def test_a_job_that_comes_as_its_pool_ends_is_carried_out() -> None:
     for thread in threads("ending"):
         thread.join(HANG)
     assert [] == threads("ending")
+
+
+def test_a_thread_whose_call_was_abandoned_is_replaced() -> None:
+    workers, begun, release = Workers(1, "replaced"), threading.Event(), threading.Event()
+    hanging = workers.submit(lambda: (begun.set(), release.wait(HANG))[1])  # type: ignore[func-returns-value] # one expression
+    assert begun.wait(HANG)
+    waiting = workers.submit(lambda: "next")
+    workers.abandon(hanging)
+    assert "next" == waiting.result(HANG)
+    workers.abandon(hanging)  # there is at most one more than there may be
+    release.set()
+    assert hanging.result(HANG)
+    assert "still there" == workers.submit(lambda: "still there").result(HANG)
+    workers.close()
