@@ -190,7 +190,9 @@ class Handler:
         if exchange.organisation is None:
             raise RefusedError(provider.unauthorised(provider.credential(http_request)))
         model = exchange.model or ""
-        context = RequestContext(self.today, is_scripted(model), provider.region(http_request))
+        context = RequestContext(
+            self.today, is_scripted(model), provider.region(http_request), http_request.headers
+        )
         return _ModelCall(
             provider,
             route,

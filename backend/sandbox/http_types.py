@@ -43,6 +43,7 @@ class RequestContext:
     today: date
     scripted: bool = False
     region: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

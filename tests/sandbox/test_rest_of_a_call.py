@@ -168,6 +168,33 @@ def test_a_streamed_guardrail_traces_in_the_metadata(bedrock_client: Any) -> Non
     assert "Guardrail blocked." == events[-1]["metadata"]["trace"]["guardrail"]["actionReason"]
 
 
+@pytest.mark.parametrize(
+    ("text", "action", "answer"),
+    [
+        ("hello", "NONE", "Sandbox: hello"),
+        ("sandbox/blocked", "INTERVENED", "Blocked by a guardrail."),
+    ],
+)
+def test_invoke_model_tells_of_its_guardrail_beside_the_answer(
+    bedrock_client: Any, text: str, action: str, answer: str
+) -> None:
+    asked = {
+        "modelId": SONNET,
+        "body": json.dumps(claude(messages=[{"role": "user", "content": text}])),
+        "guardrailIdentifier": "gr1",
+        "guardrailVersion": "1",
+        "trace": "ENABLED",
+    }
+    reply = json.loads(bedrock_client.invoke_model(**asked)["body"].read())
+    assert (action, answer) == (
+        reply["amazon-bedrock-guardrailAction"],
+        reply["content"][0]["text"],
+    )
+    assert {"gr1"} == set(reply["amazon-bedrock-trace"]["guardrail"]["input"])
+    *_, last = bedrock_client.invoke_model_with_response_stream(**asked)["body"]
+    assert action == json.loads(last["chunk"]["bytes"])["amazon-bedrock-guardrailAction"]
+
+
 def test_apply_guardrail_says_what_it_would_do(bedrock_client: Any) -> None:
     def apply(text: str) -> Any:
         return bedrock_client.apply_guardrail(

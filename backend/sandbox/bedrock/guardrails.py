@@ -44,6 +44,30 @@ def read_guardrail(config: Any) -> Guardrail | None:
     return Guardrail(str(identifier), str(version), trace.startswith("enabled"))
 
 
+def guardrail_of(headers: Mapping[str, str]) -> Guardrail | None:
+    """The guardrail that the headers of an InvokeModel request name."""
+    identifier = headers.get("x-amzn-bedrock-guardrailidentifier")
+    if not identifier:
+        return None
+    version = headers.get("x-amzn-bedrock-guardrailversion", "DRAFT")
+    return Guardrail(identifier, version, headers.get("x-amzn-bedrock-trace") == "ENABLED")
+
+
+def members(done: Completion, request: ModelRequest) -> dict[str, Any]:
+    """What InvokeModel says of a guardrail, beside the model's own answer (recorded)."""
+    guardrail = request.guardrail
+    if guardrail is None:
+        return {}
+    intervened = done.finish == "guardrail"
+    action: dict[str, Any] = {
+        "amazon-bedrock-guardrailAction": "INTERVENED" if intervened else "NONE"
+    }
+    if guardrail.trace:
+        found = {guardrail.identifier: assessment(guardrail, request.prompt)}
+        action["amazon-bedrock-trace"] = {"guardrail": {"input": found}}
+    return action
+
+
 def masked(text: str) -> str:
     """The text with what is to be masked replaced."""
     return text.replace(MASKED_WORD, "{MASKED}")

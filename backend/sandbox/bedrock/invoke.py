@@ -14,6 +14,7 @@ from . import event_stream
 from .catalogue import BedrockModel, Family
 from .families import chats, claude, prompts
 from .families.metrics import metric_headers
+from .guardrails import members
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ def read_invoke(body: Any, model: BedrockModel) -> ModelRequest:
     return _form(body, model).read(body, model)
 
 
-def invoke_response(done: Completion, body: Any, model: BedrockModel, number: int) -> HttpResponse:
+def invoke_response(
+    done: Completion, request: ModelRequest, body: Any, model: BedrockModel, number: int
+) -> HttpResponse:
     """The 200 of InvokeModel in the family's form, with the token counts in headers."""
     payload = _form(body, model).answer(done, model, number)
     for part in done.without:
@@ -60,12 +63,17 @@ def invoke_response(done: Completion, body: Any, model: BedrockModel, number: in
             for holder in ("outputs", "choices", "results", "generations"):
                 for output in payload.get(holder, ()):
                     output.pop(member, None)
-    return json_response(200, payload, metric_headers(done))
+    return json_response(200, {**payload, **members(done, request)}, metric_headers(done))
 
 
-def invoke_stream(done: Completion, body: Any, model: BedrockModel, number: int) -> HttpResponse:
+def invoke_stream(
+    done: Completion, request: ModelRequest, body: Any, model: BedrockModel, number: int
+) -> HttpResponse:
     """The 200 of InvokeModelWithResponseStream in the family's form."""
-    events = _form(body, model).stream(done, model, number)
+    events = list(_form(body, model).stream(done, model, number))
+    # The last event tells of the whole call.
+    last, piece = events.pop()
+    events.append(({**last, **members(done, request)}, piece))
     frames = tuple(Frame(event_stream.chunk(payload), piece) for payload, piece in events)
     headers = {
         "content-type": event_stream.CONTENT_TYPE,

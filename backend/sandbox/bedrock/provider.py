@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -23,7 +24,7 @@ from .catalogue import DEFAULT_MAX_OUTPUT, BedrockModel, find_model, scripted_mo
 from .converse import read_converse
 from .converse_answer import converse_response, converse_stream
 from .count_tokens import count_tokens
-from .guardrails import apply_guardrail, guarded
+from .guardrails import apply_guardrail, guarded, guardrail_of
 from .invoke import invoke_response, invoke_stream, read_invoke
 from .regions import profile_is_of
 
@@ -101,7 +102,9 @@ def direct_response(
 def read_request(route: Route, body: Any, context: RequestContext) -> ModelRequest:
     """What the request asks of its model; raises RefusedError as Bedrock would."""
     model = _model(route, body, context)
-    return read_converse(body, model) if route.operation in _CONVERSE else read_invoke(body, model)
+    if route.operation in _CONVERSE:
+        return read_converse(body, model)
+    return replace(read_invoke(body, model), guardrail=guardrail_of(context.headers))
 
 
 def _model(route: Route, body: Any, context: RequestContext) -> BedrockModel:
@@ -127,7 +130,7 @@ def completion_response(
     found = find_model(route.model or "")
     model = found[0] if found else scripted_model(route.model or "", body)
     respond = invoke_response if route.operation == "invoke" else invoke_stream
-    return respond(done, body, model, number)
+    return respond(done, request, body, model, number)
 
 
 def error_frame(fault: Fault, model: str, organisation: str) -> bytes:
