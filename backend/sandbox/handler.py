@@ -102,7 +102,7 @@ class Handler:
         exchange = self._arrived(http_request, route, provider, connection)
         # The response is replaced on every path below; a 500 would betray one that forgot to.
         handled = Handled(next(self._numbers), HttpResponse(500, b""), Fault())
-        self.journal.add(handled.number, exchange)
+        self.journal.add(handled.number, exchange, len(http_request.body))
         try:
             if route is None and self._services.are_for(http_request):
                 handled.response = self._kept(handled.number, http_request, provider, exchange)

@@ -11,6 +11,8 @@ from typing import Any
 from .faults import Step
 from .http_types import HttpRequest, Provider, Route
 
+# Images make a body large: as many requests of them as of text would fill the memory.
+_MOST_BYTES = 256 * 1024 * 1024
 _SECRET_HEADERS = frozenset(
     {"authorization", "x-api-key", "cookie", "proxy-authorization", "x-amz-security-token"}
 )
@@ -48,18 +50,26 @@ class Journal:
     def __init__(self, size: int = 10_000) -> None:
         if size < 1:
             raise ValueError(f"journal_size={size}: must be at least 1")
-        self._arrived = threading.Condition()  # guards the two below
+        self._arrived = threading.Condition()  # guards all below
         self._exchanges: dict[int, Exchange] = {}
+        self._bytes: dict[int, int] = {}  # of the bodies
+        self._total = 0  # of these bytes
         self._count = 0  # of all that arrived since the last clear()
         self._size = size
 
-    def add(self, number: int, exchange: Exchange) -> None:
-        """Record an arrival."""
+    def add(self, number: int, exchange: Exchange, size: int = 0) -> None:
+        """Record an arrival, with the bytes of its body; the oldest make room for it."""
         with self._arrived:
             self._exchanges[number] = exchange
             self._count += 1
-            while len(self._exchanges) > self._size:
-                del self._exchanges[next(iter(self._exchanges))]
+            self._bytes[number] = size
+            self._total += size
+            while len(self._exchanges) > self._size or (
+                len(self._exchanges) > 1 and self._total > _MOST_BYTES
+            ):
+                oldest = next(iter(self._exchanges))
+                del self._exchanges[oldest]
+                self._total -= self._bytes.pop(oldest)
             self._arrived.notify_all()
 
     def amend(self, number: int, **changes: Any) -> None:
@@ -94,6 +104,8 @@ class Journal:
         """Forget every exchange."""
         with self._arrived:
             self._exchanges.clear()
+            self._bytes.clear()
+            self._total = 0
             self._count = 0
 
     def wait_for(self, count: int, timeout: float) -> list[Exchange]:

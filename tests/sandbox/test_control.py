@@ -168,6 +168,16 @@ def test_the_journal_is_bounded() -> None:
         Sandbox(journal_size=0)
 
 
+def test_large_bodies_make_the_journal_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.journal._MOST_BYTES", 5_000)
+    with Sandbox() as sandbox:
+        for text in ("a" * 4_000, "b" * 4_000, "c" * 40_000, "d"):
+            post(sandbox, hello(text))
+        kept = [exchange.body["messages"][0]["content"][0] for exchange in sandbox.exchanges]
+        assert ["d"] == kept
+        assert 1 == len(sandbox.wait_for(4, timeout=1))
+
+
 def test_steps_are_matched_in_python_too(sandbox: Sandbox) -> None:
     sandbox.script(Answer.says("chairs"), prompt="chair", times=None)
     texts = [text_of(post(sandbox, hello(text))) for text in ("a chair", "a table", "chairs")]
