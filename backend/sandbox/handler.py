@@ -18,6 +18,7 @@ from .groq import provider as groq
 from .http_types import HttpRequest, HttpResponse, Provider, RefusedError, RequestContext, Route
 from .journal import Exchange, Journal, exchange_of
 from .limits import Demand, Refusal
+from .model_call import ModelCall
 from .model_names import is_scripted
 from .offline import Moment
 from .provider_api import ProviderApi
@@ -25,7 +26,6 @@ from .quota import Booking, LimitsSetting, Quota
 from .schema.example import UnsatisfiableError
 from .script import Script
 from .services import Services
-from .streams import broken_frames
 
 DEFAULT_ORGANISATION = "org_00000000000000000000sandbox"
 
@@ -41,26 +41,6 @@ class Handled:
     fault: Fault
     booking: Booking | None = None
     completion: Completion | None = None
-
-
-@dataclass(frozen=True)
-class _ModelCall:
-    """A request to a model, by someone the provider knows."""
-
-    provider: ProviderApi
-    route: Route
-    context: RequestContext
-    model: str
-    organisation: str
-    body: Any
-    arrived_at: float
-
-    def error(self, fault: Fault) -> HttpResponse:
-        """The response of an error, or of a verbatim body."""
-        if fault.body is not None:
-            headers = {"content-type": "application/json"}
-            return HttpResponse(fault.status or 200, fault.body, headers)
-        return self.provider.error_response(fault, self.model, self.organisation)
 
 
 class Handler:
@@ -133,7 +113,7 @@ class Handler:
         model = route.model or (body.get("model") if isinstance(body, dict) else None)
         name = model if isinstance(model, str) else ""
         context = RequestContext(self.today, is_scripted(name))
-        call = _ModelCall(
+        call = ModelCall(
             PROVIDERS[route.provider], route, context, name, organisation, body, self._clock()
         )
         handled = Handled(next(self._numbers), HttpResponse(500, b"{}"), Fault())
@@ -182,7 +162,7 @@ class Handler:
         route: Route | None,
         provider: ProviderApi,
         exchange: Exchange,
-    ) -> _ModelCall:
+    ) -> ModelCall:
         """The request, if it has an address and a known key; else raises RefusedError."""
         # The services check in this order too: the address, the caller, then what is asked.
         if route is None or (http_request.method == "GET") != (route.method == "GET"):
@@ -193,7 +173,7 @@ class Handler:
         context = RequestContext(
             self.today, is_scripted(model), provider.region(http_request), http_request.headers
         )
-        return _ModelCall(
+        return ModelCall(
             provider,
             route,
             context,
@@ -204,7 +184,7 @@ class Handler:
         )
 
     def _decide(
-        self, handled: Handled, call: _ModelCall, http_request: HttpRequest, *, live: bool = True
+        self, handled: Handled, call: ModelCall, http_request: HttpRequest, *, live: bool = True
     ) -> None:
         direct = call.provider.direct_response(call.route, http_request, call.body, call.context)
         if direct is not None:
@@ -217,23 +197,27 @@ class Handler:
             # An error that is asked for comes from the provider's side: it is not charged, and it
             # comes whatever the request looks like.
             if step.is_error:
-                handled.response = call.error(step)
+                response = call.error(step)
+                headers = {**self._error_headers(call, step), **response.headers}
+                handled.response = replace(response, headers=headers)
                 return
             step = step.answer
         self._serve(handled, call, step or Answer(), live=live)
 
-    def _step(self, call: _ModelCall) -> Step | None:
+    def _step(self, call: ModelCall) -> Step | None:
         try:
             return self.script.take(call.model, call.body)
         except ValueError as error:
             raise RefusedError(call.error(Fault.error(400, str(error)))) from error
 
-    def _serve(self, handled: Handled, call: _ModelCall, answer: Answer, *, live: bool) -> None:
+    def _serve(self, handled: Handled, call: ModelCall, answer: Answer, *, live: bool) -> None:
         """Answer, if the request is valid and fits its limits; raises RefusedError where not."""
         provider, now = call.provider, self._wall_clock()
         request = provider.read_request(call.route, call.body, call.context)
         if request.context is not None and provider.context_tokens(request) > request.context:
-            raise RefusedError(call.error(Fault.context_length()))
+            response, fault = call.error(Fault.context_length()), Fault.context_length()
+            headers = {**self._error_headers(call, fault), **response.headers}
+            raise RefusedError(replace(response, headers=headers))
         # Composed before it is admitted, so that a request refused for its schema uses no quota.
         try:
             done = provider.finished(compose(request, answer), request)
@@ -246,9 +230,9 @@ class Handler:
             call.route, done, request, call.body, number=handled.number, now=now
         )
         response = replace(response, headers={**response.headers, **limit_headers})
-        handled.response = _broken(response, handled.fault, call)
+        handled.response = call.broken(response, handled.fault)
 
-    def _book(self, handled: Handled, call: _ModelCall, request: ModelRequest) -> dict[str, str]:
+    def _book(self, handled: Handled, call: ModelCall, request: ModelRequest) -> dict[str, str]:
         """Book the request; the headers that tell of its limits. Raises RefusedError."""
         now = call.arrived_at
         demand = Demand(request.input_tokens, call.provider.reserved_output(request))
@@ -259,8 +243,15 @@ class Handler:
         # Recorded headers show the level just after admission, not the settled one.
         return call.provider.limit_headers(self.quota.levels(booking, now))
 
+    def _error_headers(self, call: ModelCall, fault: Fault) -> dict[str, str]:
+        """The headers of limits, where the provider sends them with an error, too."""
+        if not call.provider.shows_limits_with(fault):
+            return {}
+        levels = self.quota.shown_levels(call.organisation, call.model, call.arrived_at)
+        return call.provider.limit_headers(levels)
+
     def _with_prompt_cache(
-        self, done: Completion, call: _ModelCall, request: ModelRequest
+        self, done: Completion, call: ModelCall, request: ModelRequest
     ) -> Completion:
         account = (call.organisation, call.model)
         use = self.quota.use_prompt_cache(account, request.cache_points, call.arrived_at)
@@ -283,16 +274,3 @@ class Handler:
             headers["retry-after"] = retry_after
         headers |= {name.lower(): value for name, value in handled.fault.headers.items()}
         return replace(handled.response, headers=headers)
-
-
-def _broken(response: HttpResponse, fault: Fault, call: _ModelCall) -> HttpResponse:
-    """A streamed response as its fault leaves it; a break of the connection comes on delivery."""
-    if fault.stream_break is None or not response.frames:
-        return response
-    frames = broken_frames(
-        response.frames,
-        fault.stream_break,
-        damaged=call.provider.damaged_frame,
-        error=lambda: call.provider.error_frame(fault, call.model, call.organisation),
-    )
-    return replace(response, frames=frames)

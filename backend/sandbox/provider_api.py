@@ -81,6 +81,10 @@ class ProviderApi(Protocol):
         """The headers of every response."""
         ...
 
+    def shows_limits_with(self, fault: Fault) -> bool:
+        """Whether an error comes with the headers that tell of the limits."""
+        ...
+
     def limit_headers(self, levels: Mapping[str, Level]) -> dict[str, str]:
         """The headers that tell of the limits."""
         ...

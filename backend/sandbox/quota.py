@@ -73,6 +73,12 @@ class Quota:
         with self._lock:
             return self._shown.levels(booking.shown.key, booking.shown.limits, now)
 
+    def shown_levels(self, account: str, model: str, now: float) -> dict[str, Level]:
+        """The levels that an error shows, which books nothing."""
+        limits = self._limits_of(model) or _UNLIMITED
+        with self._lock:
+            return self._shown.levels((account, model), limits, now)
+
     def settle(self, booking: Booking, used: Demand, now: float) -> None:
         """Replace what was booked by what was used."""
         with self._lock:

@@ -63,6 +63,36 @@ def test_the_headers_are_there_where_no_limit_is_enforced() -> None:
     assert (999_999_999, 999_999_998) == tuple(shown)
 
 
+@pytest.mark.parametrize(
+    ("fault", "shown"),
+    [
+        (Fault.error(500), True),
+        (Fault.tool_use_failed("x"), True),
+        (Fault.context_length(), True),
+        (Fault.error(400), False),
+        (Fault.error(503), False),
+        (Fault.invalid_key(), False),
+        (Fault.decommissioned(), False),
+    ],
+)
+def test_some_errors_tell_of_the_limits_too(fault: Fault, shown: bool) -> None:
+    with Sandbox(limits=Limits.free(), clock=Clock()) as sandbox:
+        sandbox.script(None, fault)
+        post(sandbox, hello())
+        headers = post(sandbox, hello()).headers
+        assert ("999" if shown else None) == headers.get("x-ratelimit-remaining-requests")
+
+
+def test_a_prompt_that_is_too_long_tells_of_the_limits_and_uses_none() -> None:
+    with Sandbox(clock=Clock()) as sandbox:
+        for _ in range(2):
+            reply = post(sandbox, hello("x" * 4 * 131_073))
+        assert (400, "1000000000") == (
+            reply.status_code,
+            reply.headers["x-ratelimit-remaining-requests"],
+        )
+
+
 def test_declared_tokens_are_reserved_and_given_back() -> None:
     with Sandbox(limits=Limits(tpm=1_000), clock=Clock()) as sandbox:
         for _ in range(3):

@@ -177,6 +177,11 @@ def service_headers(number: int) -> dict[str, str]:
     return {"x-amzn-requestid": f"5a6db0c0-0000-4000-8000-{number:012d}"}
 
 
+def shows_limits_with(fault: Fault) -> bool:
+    """False: Bedrock says nothing of its limits in headers."""
+    return False
+
+
 def limit_headers(levels: Mapping[str, Level]) -> dict[str, str]:
     """None: Bedrock says nothing of its limits in headers."""
     return {}

@@ -171,6 +171,12 @@ def service_headers(number: int) -> dict[str, str]:
     }
 
 
+def shows_limits_with(fault: Fault) -> bool:
+    """Whether an error comes with the x-ratelimit headers; these three do (recorded)."""
+    with_limits = ("tool_use_failed", "context_length_exceeded")
+    return fault.code in with_limits or (fault.status == 500 and fault.body is None)
+
+
 def limit_headers(levels: Mapping[str, Level]) -> dict[str, str]:
     """The x-ratelimit headers: requests per day and tokens per minute; no limit else has any."""
     headers = {}
