@@ -238,3 +238,11 @@ def test_a_window_must_be_a_span_of_time(window: float) -> None:
 def test_an_amount_must_be_a_number(amount: float, burst: float | None, named: str) -> None:
     with pytest.raises(ValueError, match=rf"Bucket\({named}=.*must be a finite number"):
         Bucket(amount, 60.0, burst=burst)
+
+
+def test_a_true_estimate_that_came_late_is_refilled_from_when_it_was_seen() -> None:
+    limit = Bucket(10, 10.0)
+    first, second = sent(limit, 4, 100.0), sent(limit, 4, 100.0)
+    limit.settle(first, 4, 100.0, 106.0)
+    limit.settle(second, 4, 101.0, 106.0)
+    assert limit.earliest(10, 106.0, 106.0) == 108.0

@@ -151,3 +151,38 @@ def test_who_can_only_wait_for_an_answer_does_not_poll(limit: SlidingWindow | Bu
     quota.settle(flying, {}, looks[-2], looks[-2] + 1.0)
     assert waiting.moved.done()
     assert quota.start(waiting, looks[-2] + 1.0) == 0.0
+
+
+def test_one_whose_future_was_cancelled_gets_another_to_wait_for() -> None:
+    quota = a_minute(1)
+    answered(quota, 100.0)
+    waiting = booked(quota, 100.0)
+    waiting.moved.cancel()
+    assert quota.start(waiting, 100.0) == 60.0
+    assert not waiting.moved.done()
+
+
+def test_nobody_waits_behind_one_who_has_left() -> None:
+    quota = Quota((), lambda: (Bucket(10, 10.0),))
+    answered(quota, 100.0, tokens(10))
+    large = booked(quota, 100.0, tokens(10))
+    assert large.at == 110.0
+    quota.refund(large, 100.0)
+    assert booked(quota, 100.0, tokens(1)).at == 101.0
+
+
+def test_who_needs_nothing_still_goes_behind_the_latest_of_those_ahead() -> None:
+    quota = Quota((), lambda: (Bucket(10, 10.0),))
+    sent(quota, 100.0, tokens(10))
+    first, second, third = (booked(quota, 100.0, demand) for demand in (tokens(2), tokens(2), ONE))
+    assert (first.at, second.at, third.at) == (102.0, 104.0, 104.0)
+    assert quota.start(second, 105.0) > 0.0
+    assert quota.start(third, 105.0) == second.at - 105.0
+
+
+def test_a_ticket_tells_whether_it_has_gone() -> None:
+    quota = a_minute(1)
+    ticket = booked(quota, 100.0)
+    assert not ticket.is_started
+    quota.start(ticket, 100.0)
+    assert ticket.is_started

@@ -21,3 +21,17 @@ def test_who_waits_for_a_pause_goes_at_once_where_it_is_ended() -> None:
     assert moved.done()
     assert 0.0 == quota.start(ticket, 10.0)
     assert {} == quota.pauses(10.0)
+
+
+def test_times_that_step_back_are_taken_as_the_latest_seen() -> None:
+    quota = Quota((SlidingWindow(9, 60.0),))
+    quota.pause("a", 15.0)
+    quota.reserve("a", {"requests": 1.0}, 12.0)
+    assert {"a": 3.0} == quota.pauses(10.0)
+    assert 3.0 == quota.paused_for("a", 10.0)
+
+
+def test_a_pause_that_ends_at_this_moment_has_ended() -> None:
+    quota = Quota((SlidingWindow(9, 60.0),))
+    quota.pause("a", 15.0)
+    assert ({}, 0.0) == (quota.pauses(15.0), quota.paused_for("a", 15.0))

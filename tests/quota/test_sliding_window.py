@@ -162,3 +162,10 @@ def test_only_a_full_flight_holds_the_next_one() -> None:
 def test_tokens_are_not_logged_one_by_one() -> None:
     with pytest.raises(ValueError, match=r"SlidingWindow\(unit='tokens'\).*Bucket"):
         SlidingWindow(8_000, 60.0, "tokens")
+
+
+def test_what_leaves_the_window_a_moment_later_is_still_in_it() -> None:
+    limit = SlidingWindow(1, 60.0)
+    limit.uses.book(Use(1, 100.0))
+    assert limit.earliest(1, 160.0 - 1e-10, 100.0, Ahead(5)) == 160.0
+    assert limit.earliest(1, 160.0, 100.0, Ahead(5)) == 160.0
