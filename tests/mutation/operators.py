@@ -30,6 +30,10 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 _OPPOSITES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 #: Statements that a mutant may leave out; what they do is all that they are there for.
 _DROPPED = (ast.Assign, ast.AugAssign, ast.Expr, ast.Raise, ast.Delete)
+#: What gives a tolerance, on whose very edge floats decide: no test can say on which side it is.
+_TOLERANCES = ("grain",)
+#: Arguments that declare: a dataclass's own methods, and lengths that are equal by construction.
+_DECLARING = ("init", "repr", "compare", "strict")
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def mutants(source: str) -> Iterator[Mutant]:
 
 
 def _skipped(tree: ast.Module) -> set[int]:
-    """Nodes whose change no test can or should notice: annotations, docstrings, messages, logs."""
+    """Nodes whose change no test can or should notice: declarations, docstrings, messages, logs."""
     skipped: set[int] = set()
 
     def skip(node: ast.AST | None) -> None:
@@ -80,6 +84,14 @@ def _skipped(tree: ast.Module) -> set[int]:
                 skip(node.returns)
                 for decorator in node.decorator_list:
                     skip(decorator)
+            case ast.ClassDef():
+                for decorator in node.decorator_list:
+                    skip(decorator)
+            case ast.keyword(arg=str(name)) if name in _DECLARING:
+                skip(node)
+            case ast.Compare(ops=[ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()]):
+                if any(_calls_tolerance(each) for each in ast.walk(node)):
+                    skipped.add(id(node))
             case ast.Expr(value=ast.Constant() | ast.Yield() | ast.YieldFrom()):
                 skip(node)
             case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="log")))):
@@ -93,6 +105,13 @@ def _skipped(tree: ast.Module) -> set[int]:
         if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             skip(statement)
     return skipped
+
+
+def _calls_tolerance(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Name(id=name)):
+            return name in _TOLERANCES
+    return False
 
 
 def _changes(node: ast.AST) -> Iterator[Callable[[ast.AST], None]]:
