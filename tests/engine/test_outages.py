@@ -79,6 +79,26 @@ def test_the_outages_are_bounded_and_can_be_dropped() -> None:
     assert {} == outages.known(0.0)
 
 
+def test_who_waits_for_an_outage_that_there_is_no_room_for_may_call() -> None:
+    outages = Outages()
+    for number in range(1_024):
+        outages.begin(f"scope {number}", 10.0 + number)
+    outages.admit("scope 0", "probe", 10.0)
+    waiting = outages.returned("scope 0")
+    assert waiting is not None
+    outages.begin("scope 1023", 9_999.0)
+    assert not waiting.done()
+    outages.begin("one more", 9_999.0)
+    assert (True, True) == (waiting.done(), outages.admit("scope 0", "next", 10.0))
+
+
+def test_of_two_moments_the_later_one_counts_and_none_is_known_from_it_on() -> None:
+    outages = Outages()
+    outages.begin(HERE, 5.0)
+    outages.begin(HERE, 10.0)
+    assert [{HERE: 1.0}, {}] == [outages.known(now) for now in (9.0, 10.0)]
+
+
 def test_a_child_does_not_wait_for_its_parents_probe() -> None:
     outages = Outages()
     outages.begin(HERE, 10.0)

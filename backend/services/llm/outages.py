@@ -43,10 +43,13 @@ class Outages:
     def begin(self, scope: str, until: float) -> None:
         """Let nobody call before the moment *until*; a later one that is known stays."""
         with self._lock:
+            dropped: list[Future[None]] = []
             if scope not in self._outages and len(self._outages) >= _MOST:
-                del self._outages[min(self._outages, key=lambda one: self._outages[one].until)]
+                first = min(self._outages, key=lambda one: self._outages[one].until)
+                dropped = self._outages.pop(first).waiting
             outage = self._outages.setdefault(scope, _Outage(until))
             outage.until = max(outage.until, until)
+        _wake(dropped)
 
     def wait(self, scope: str, now: float) -> float:
         """Return the seconds for which nobody is to call, 0.0 without an outage."""
