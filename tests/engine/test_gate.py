@@ -42,6 +42,15 @@ def test_nobody_is_inside_in_a_child() -> None:
     assert gate.enter().done()
 
 
+def test_a_child_gives_up_a_place_of_its_parents_once() -> None:
+    gate = Gate(1)
+    parents = gate.enter()
+    gate.after_fork()
+    gate.leave(parents)
+    with pytest.raises(RuntimeError, match="given up twice"):
+        gate.leave(parents)
+
+
 def test_threads_never_share_a_place() -> None:
     gate, inside, most = Gate(3), 0, 0
     counting = threading.Lock()

@@ -104,3 +104,21 @@ def test_where_the_way_is_clear_again_no_wait_is_due() -> None:
     clear = failure(Verdict.AGAIN, retry_after=9.0)
     for make in (retry.riding_out, retry.as_told, retry.spread_out):
         assert [0.0] == waits(make(2), [clear] * 2)
+
+
+def test_each_decorrelated_wait_is_drawn_up_to_three_times_the_one_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda least, most: most)
+    assert [1.5, 4.5, 13.5, 30.0, 30.0] == waits(retry.spread_out(6), [failure()] * 6)
+    late = [failure(retry_after=20.0), failure()]
+    assert [20.0, 4.5] == waits(retry.spread_out(3), late), "what was asked for is not drawn from"
+    monkeypatch.setattr(random, "uniform", lambda least, most: least)
+    assert [0.5] * 3 == waits(retry.spread_out(4), [failure()] * 4)
+
+
+def test_backoff_loses_a_quarter_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "random", lambda: 1.0)
+    assert [0.375, 0.75, 1.5, 3.0, 6.0, 6.0] == waits(retry.riding_out(7), [failure()] * 7)
+    monkeypatch.setattr(random, "random", lambda: 0.0)
+    assert [0.5, 1.0, 2.0] == waits(retry.riding_out(4), [failure()] * 4)
