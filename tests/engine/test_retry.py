@@ -111,7 +111,7 @@ def test_each_decorrelated_wait_is_drawn_up_to_three_times_the_one_before(
 ) -> None:
     monkeypatch.setattr(random, "uniform", lambda least, most: most)
     assert [1.5, 4.5, 13.5, 30.0, 30.0] == waits(retry.spread_out(6), [failure()] * 6)
-    late = [failure(retry_after=20.0), failure()]
+    late: list[BaseException] = [failure(retry_after=20.0), failure()]
     assert [20.0, 4.5] == waits(retry.spread_out(3), late), "what was asked for is not drawn from"
     monkeypatch.setattr(random, "uniform", lambda least, most: least)
     assert [0.5] * 3 == waits(retry.spread_out(4), [failure()] * 4)
