@@ -77,6 +77,21 @@ def test_an_exceptions_name_has_one_meaning(
 
 
 @pytest.mark.parametrize(
+    ("code", "wait"),
+    [
+        ("ThrottlingException", 7.0),
+        ("ServiceUnavailableException", 7.0),
+        ("ValidationException", None),
+        ("AccessDeniedException", None),
+    ],
+)
+def test_a_wait_is_read_where_waiting_can_help(code: str, wait: float | None) -> None:
+    about = {"HTTPStatusCode": 400, "HTTPHeaders": {"retry-after": "7"}}
+    response: Any = {"Error": {"Code": code, "Message": "No."}, "ResponseMetadata": about}
+    assert wait == _meant(aws.ClientError(response, "Converse")).retry_after
+
+
+@pytest.mark.parametrize(
     ("status", "kind", "verdict"),
     [
         (400, InvalidRequestError, FATAL),

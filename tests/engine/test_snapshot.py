@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.llm import snapshot as module
 from services.llm.arguments import chat, conversation, count, model_id, options, temperature
 from services.llm.errors import ConfigurationError, InvalidRequestError, UnsendableError
 from services.llm.snapshot import MOST_LEVELS, MOST_VALUES, snapshot
@@ -220,3 +221,10 @@ def _depth() -> int:
     while frame := frame.f_back:  # type: ignore[assignment]  # the outermost frame has none
         depth += 1
     return depth
+
+
+def test_as_many_values_as_there_may_be_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_VALUES", 4)
+    assert [1, 2, 3] == snapshot("seed", [1, 2, 3])
+    with pytest.raises(UnsendableError, match="holds more than 4 values"):
+        snapshot("seed", [1, 2, 3, 4])
