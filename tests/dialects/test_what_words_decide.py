@@ -222,3 +222,11 @@ def test_groqs_own_field_names_the_parameter_before_its_words() -> None:
 
 def test_groqs_param_is_json_like_any() -> None:
     assert isinstance(from_groq(400, json.loads('{"message": "No.", "param": [1]}')), LLMError)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(404, ModelNotFoundError), (499, ModelNotFoundError), (500, ProviderUnavailableError)],
+)
+def test_of_a_server_that_fails_a_code_says_nothing(status: int, kind: type[LLMError]) -> None:
+    assert kind is type(from_groq(status, {"message": "No.", "code": "model_not_found"}))

@@ -69,6 +69,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "services/llm/dialects/groq_errors.py": (
         "tests/dialects/test_groq_failures.py",
         "tests/dialects/test_groq_refusals.py",
+        "tests/dialects/test_what_words_decide.py",
     ),
     "services/llm/dialects/refusals.py": (
         "tests/dialects/test_what_words_decide.py",
@@ -77,6 +78,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     ),
     "services/llm/dialects/groq_stream.py": ("tests/dialects/test_streams.py",),
     "services/llm/stores/log_index.py": (
+        "tests/cache/test_log_index.py",
         "tests/cache/test_json_store.py",
         "tests/cache/test_json_damage.py",
     ),
