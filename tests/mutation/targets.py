@@ -40,7 +40,11 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/cache/test_flights_in_loops.py",
     ),
     "services/llm/cache.py": ("tests/engine/test_cache.py",),
-    "services/llm/admission.py": (*_FLOW, "tests/engine/test_giving_back.py"),
+    "services/llm/admission.py": (
+        "tests/engine/test_admission.py",
+        "tests/engine/test_giving_back.py",
+        *_FLOW,
+    ),
     "services/llm/journey.py": _FLOW,
     "services/llm/flow.py": _FLOW,
     "services/llm/turns.py": ("tests/engine/test_turns.py", "tests/engine/test_forms.py"),
