@@ -36,6 +36,7 @@ def changed(*body: str) -> list[str]:
         ("return x // y", ["return None", "return x * y"]),
         ("return x and y", ["return None", "return x or y"]),
         ("return True", ["return None", "return False"]),
+        ("return False", ["return True"]),
         ("return 1", ["return None", "return 2"]),
         ("return min(x)", ["return None", "return max(x)"]),
         ("return any(x)", ["return None", "return all(x)"]),

@@ -91,6 +91,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/cache/test_json_damage.py",
     ),
     "services/llm/stores/recognition.py": (
+        "tests/cache/test_recognition.py",
         "tests/cache/test_foreign_files.py",
         "tests/cache/test_json_damage.py",
     ),
