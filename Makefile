@@ -3,6 +3,7 @@
 #   make demo    the client at work against a provider on loopback
 #   make test    every test: on today's packages, then the face's on those of early 2024
 #   make check   lint, format, types, import directions
+#   make bench   speed beside other clients; writes the README's table. BENCH=--help tells of rows
 #   make mutants small changes of the pure modules, each of which some test must notice
 #   make knobs   the README's table of settings, from the settings themselves
 #   make lock    the lock files, from requirements/*.in; LOCK_FLAGS=--upgrade for the newest releases
@@ -13,6 +14,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_2024 ?= .venv-2024
+BENCH_VENV ?= .venv-bench
 LOCK ?= requirements/dev.txt
 LOCK_2024 ?= requirements/2024.txt
 LOCK_FLAGS ?=
@@ -31,11 +33,13 @@ VERSION := $(shell $(PYTHON) -c $(PRINT_VERSION) 2>/dev/null)
 VERSION_2024 := $(shell $(PYTHON_2024) -c $(PRINT_VERSION) 2>/dev/null)
 STAMP := $(VENV)/.installed-$(VERSION)
 REDIS := $(VENV)/.redis-$(VERSION)
+BENCH_STAMP := $(BENCH_VENV)/.installed-$(VERSION)
+LANGCHAIN_STAMP := $(BENCH_VENV)-langchain/.installed-$(VERSION)
 STAMP_2024 := $(VENV_2024)/.installed-$(VERSION_2024)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-today test-2024 check mutants knobs lock clean
+.PHONY: help demo test test-today test-2024 check bench mutants knobs lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -58,6 +62,10 @@ check: $(STAMP)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest -q tests/house
 
+bench: $(BENCH_STAMP) $(LANGCHAIN_STAMP)
+	@PYTHONPATH=backend $(BENCH_VENV)/bin/python -m bench \
+		--langchain $(BENCH_VENV)-langchain/bin/python $(BENCH)
+
 mutants: $(STAMP) $(REDIS)
 	@$(VENV)/bin/python -m tests.mutation
 
@@ -65,14 +73,15 @@ knobs: $(STAMP)
 	@PYTHONPATH=backend $(VENV)/bin/python -m tests.house.knob_table
 
 lock: $(STAMP)
-	cd requirements && for name in dev 2024; do \
+	for lock in requirements/dev requirements/2024 bench/requirements bench/langchain; do \
+		cd $(CURDIR)/$$(dirname $$lock) && name=$$(basename $$lock) && \
 		UV_PYTHON_DOWNLOADS=never $(abspath $(VENV))/bin/uv pip compile --quiet $(LOCK_FLAGS) \
 			--universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
 			--custom-compile-command 'make lock' --output-file $$name.txt $$name.in || exit; \
 	done
 
 clean:
-	rm -rf $(VENV) $(VENV_2024) .coverage .coverage.* htmlcov
+	rm -rf $(VENV) $(VENV_2024) $(BENCH_VENV) $(BENCH_VENV)-langchain .coverage .coverage.* htmlcov
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -111,6 +120,13 @@ $(STAMP): $(LOCK)
 $(REDIS): requirements/redis-server.txt | $(STAMP)
 	$(fetch_redis)
 	@touch $@
+
+$(BENCH_STAMP): bench/requirements.txt
+	$(call install,$(PYTHON),$(BENCH_VENV),$<)
+
+# LangChain's client of Groq admits no groq 1.x, so that it cannot stand beside the others.
+$(LANGCHAIN_STAMP): bench/langchain.txt
+	$(call install,$(PYTHON),$(BENCH_VENV)-langchain,$<)
 
 $(STAMP_2024): $(LOCK_2024)
 	@[ -n '$(VERSION_2024)' ] && $(PYTHON_2024) -c $(FITS_2024) || { echo 'The packages of early 2024' \

@@ -1,6 +1,6 @@
 """Put, get and open of the stores, beside diskcache, LangChain's SQLite cache and one JSON file.
 
-    pip install -r bench/requirements.txt
+    pip install --no-deps -r bench/langchain.txt
     PYTHONPATH=backend python bench/cache.py [entries ...]
 
 Every store holds the same answers, and each number is the median of single calls, one by one, on a

@@ -1,6 +1,6 @@
 """Whether well-known clients can be tested against the sandbox: chat, tools, a schema, a stream.
 
-Each client of `bench/requirements.txt`, and langchain-aws, does what its own documentation shows.
+Each client of `bench/langchain.txt` does what its own documentation shows.
 Run it with `PYTHONPATH=backend python -m bench.clients`; what is not installed is left out.
 """
 

@@ -1,6 +1,6 @@
 """Right objects, wrong ones and calls: structured answers beside other libraries.
 
-    pip install -r bench/requirements.txt
+    pip install --no-deps -r bench/langchain.txt
     PYTHONPATH=backend python -m bench.structured [--cases]
 
 Every client asks the same provider on loopback for the same object and gets the same bad answer
