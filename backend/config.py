@@ -15,15 +15,19 @@ from pydantic_settings import (
 )
 
 if TYPE_CHECKING:
-    from services.llm import environment
-    from services.llm.knobs import Knobs, refusal
+    from services.llm.settings import environment
+    from services.llm.settings.knobs import Knobs, refusal
 else:
     # `config` with backend/ on the path, `backend.config` from the repository's root.
     environment = import_module(
-        ".services.llm.environment" if __package__ else "services.llm.environment", __package__
+        ".services.llm.settings.environment"
+        if __package__
+        else "services.llm.settings.environment",
+        __package__,
     )
     _knobs = import_module(
-        ".services.llm.knobs" if __package__ else "services.llm.knobs", __package__
+        ".services.llm.settings.knobs" if __package__ else "services.llm.settings.knobs",
+        __package__,
     )
     Knobs, refusal = _knobs.Knobs, _knobs.refusal
 

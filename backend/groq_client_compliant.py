@@ -38,27 +38,27 @@ import anyio
 
 if TYPE_CHECKING or not __package__:
     from services.groq_compliant.client import CompliantClient
-    from services.groq_compliant.command import run
+    from services.groq_compliant.command_line import run
     from services.groq_compliant.interrupts import last_deed
     from services.groq_compliant.pacing import KeyManager, TokenBucket
-    from services.llm.dialects import groq as dialect
-    from services.llm.dialects.foreign import muted
     from services.llm.errors import ConfigurationError, LLMError
     from services.llm.http.client import http_client
+    from services.llm.providers import groq as dialect
+    from services.llm.providers.foreign_errors import muted
     from services.llm.providers.groq.transport import answer_in, has_the_sdks_own_create, posted
-    from services.llm.redact import redacted
+    from services.llm.redaction.secrets import redacted
     from services.llm.types import Reply, Request
 else:  # backend.groq_client_compliant, from the repository's root
     from .services.groq_compliant.client import CompliantClient
-    from .services.groq_compliant.command import run
+    from .services.groq_compliant.command_line import run
     from .services.groq_compliant.interrupts import last_deed
     from .services.groq_compliant.pacing import KeyManager, TokenBucket
-    from .services.llm.dialects import groq as dialect
-    from .services.llm.dialects.foreign import muted
     from .services.llm.errors import ConfigurationError, LLMError
     from .services.llm.http.client import http_client
+    from .services.llm.providers import groq as dialect
+    from .services.llm.providers.foreign_errors import muted
     from .services.llm.providers.groq.transport import answer_in, has_the_sdks_own_create, posted
-    from .services.llm.redact import redacted
+    from .services.llm.redaction.secrets import redacted
     from .services.llm.types import Reply, Request
 
 __all__ = ["GroqClient", "KeyManager", "TokenBucket", "main"]

@@ -29,10 +29,10 @@ from .bad_answers import HOPELESS, REPAIRABLE, SALVAGEABLE, WANTED, Case, Classi
 MODEL = "openai/gpt-oss-120b"  # takes every form, so that no library is refused for its own
 ASK = "Classify 36 upholstered chairs of oak, wool and steel. Answer in JSON."
 CALLS = 3
-Ask = Callable[[], object]
+RunBlocking = Callable[[], object]
 
 
-def ours(url: str) -> Iterator[tuple[str, Ask]]:
+def ours(url: str) -> Iterator[tuple[str, RunBlocking]]:
     """This project's client, as it comes."""
     from services import llm_client
 
@@ -43,12 +43,12 @@ def ours(url: str) -> Iterator[tuple[str, Ask]]:
     yield "ours, dict", lambda: client.generate_structured(ASK, schema)
 
 
-def instructor(url: str) -> Iterator[tuple[str, Ask]]:
+def instructor(url: str) -> Iterator[tuple[str, RunBlocking]]:
     """Instructor in its two modes for Groq."""
     from groq import Groq
     from instructor import Mode, from_groq
 
-    def asking(mode: Mode) -> Ask:
+    def asking(mode: Mode) -> RunBlocking:
         client = from_groq(Groq(api_key="k", base_url=url, max_retries=0), mode=mode)
         said = [{"role": "user", "content": ASK}]
         return lambda: client.create(
@@ -59,13 +59,13 @@ def instructor(url: str) -> Iterator[tuple[str, Ask]]:
     yield "instructor, tools", asking(Mode.TOOLS)
 
 
-def langchain(url: str) -> Iterator[tuple[str, Ask]]:
+def langchain(url: str) -> Iterator[tuple[str, RunBlocking]]:
     """LangChain's structured output, tried again by its own means."""
     from langchain_groq import ChatGroq
 
     chat = ChatGroq(model=MODEL, api_key="k", base_url=url, max_retries=0)
 
-    def asking(schema: Any, method: str) -> Ask:
+    def asking(schema: Any, method: str) -> RunBlocking:
         chain = chat.with_structured_output(schema, method=method).with_retry(
             stop_after_attempt=CALLS, wait_exponential_jitter=False
         )
@@ -77,14 +77,14 @@ def langchain(url: str) -> Iterator[tuple[str, Ask]]:
     yield "langchain, dict", asking(titled, "json_schema")
 
 
-def pydantic_ai(url: str) -> Iterator[tuple[str, Ask]]:
+def pydantic_ai(url: str) -> Iterator[tuple[str, RunBlocking]]:
     """pydantic-ai's agent with its kinds of output."""
     from groq import AsyncGroq
     from pydantic_ai import Agent, NativeOutput, PromptedOutput, StructuredDict, ToolOutput
     from pydantic_ai.models.groq import GroqModel
     from pydantic_ai.providers.groq import GroqProvider
 
-    def asking(output: Any) -> Ask:
+    def asking(output: Any) -> RunBlocking:
         sdk = AsyncGroq(api_key="k", base_url=url, max_retries=0)
         model = GroqModel(MODEL, provider=GroqProvider(groq_client=sdk))
         agent = Agent(model, output_type=output, retries=CALLS - 1)
@@ -97,7 +97,7 @@ def pydantic_ai(url: str) -> Iterator[tuple[str, Ask]]:
     yield "pydantic-ai, dict", asking(NativeOutput(StructuredDict(schema)))
 
 
-def litellm(url: str) -> Iterator[tuple[str, Ask]]:
+def litellm(url: str) -> Iterator[tuple[str, RunBlocking]]:
     """LiteLLM with its own validation, which is off unless it is asked for."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # its prices would be fetched from outside
     import litellm as library
@@ -133,7 +133,7 @@ class Outcome:
     end: str
 
 
-def outcome(sandbox: Sandbox, ask: Ask, case: Case, *, by_tool: bool) -> Outcome:
+def outcome(sandbox: Sandbox, ask: RunBlocking, case: Case, *, by_tool: bool) -> Outcome:
     """Ask once, and look at what came of it."""
     sandbox.clear()
     first, then = (_step(case, text, by_tool) for text in (case.first, case.then))
@@ -168,7 +168,7 @@ def _plain(value: Any) -> Any:
     return {name: member for name, member in plain.items() if member is not None}
 
 
-def rows(url: str) -> Iterator[tuple[str, Ask]]:
+def rows(url: str) -> Iterator[tuple[str, RunBlocking]]:
     """Yield the clients that are installed."""
     for make in (ours, instructor, langchain, pydantic_ai, litellm):
         try:

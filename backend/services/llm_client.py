@@ -8,7 +8,7 @@ Talk to a language model on Groq or AWS Bedrock.
 
 This module is the public face, and builds the SDKs' clients: `Groq`, `boto3`, `settings` and
 `time.sleep` are looked up here, so that tests may patch them here. The SDKs are imported when they
-are first looked up. What happens to a request stands in `llm/flow.py`.
+are first looked up. What happens to a request stands in `llm/call/lifecycle.py`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
-from .llm import host_settings
-from .llm.bedrock_wire import BedrockWire
-from .llm.client import LLMClient
-from .llm.credentials import aws_credentials, secret
-from .llm.endpoints import aws_endpoint, endpoint
+from .llm.account.learned import Learned
+from .llm.client.base import LLMClient
+from .llm.client.bedrock import BedrockWire
+from .llm.client.groq import GroqWire
 from .llm.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -41,13 +40,14 @@ from .llm.errors import (
     StructuredOutputError,
     TruncatedError,
 )
-from .llm.forks import ForkLock
-from .llm.groq_wire import GroqWire
 from .llm.http.client import http_client
-from .llm.learned import Learned
-from .llm.providers.bedrock import places
+from .llm.providers.bedrock import configuration
 from .llm.providers.bedrock.transport import Transport, adopted
-from .llm.spelling import OneSpelling
+from .llm.runtime.fork import ForkLock
+from .llm.runtime.import_names import SharedModules
+from .llm.settings import host
+from .llm.settings.credentials import aws_credentials, secret
+from .llm.settings.endpoints import aws_endpoint, endpoint
 from .llm.types import Attempt, Reply, StructuredReply, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     boto3: Any  # without stubs, its import is an error to a host's type checker
 
 #: The host's settings: what `configure` was given, else those of its `config`.
-settings: Any = host_settings.current()
+settings: Any = host.current()
 
 #: Held while boto3 makes a client, which it cannot do in two threads at once.
 _connecting = ForkLock()
@@ -123,7 +123,7 @@ class GroqClient(GroqWire):
     ) -> None:
         if not GROQ_AVAILABLE or _sdk("Groq") is None:
             raise ImportError("Groq library not installed. Install it with: pip install groq")
-        known = host_settings.read(settings)
+        known = host.read(settings)
         super().__init__("groq", known, timeout, max_retries)
         self.api_key = secret("api_key", api_key) or secret(
             "GROQ_API_KEY", known.GROQ_API_KEY, is_set=self._finds_the_sdk()
@@ -140,7 +140,7 @@ class GroqClient(GroqWire):
         if self._is_real:
             self._keep_answers(str(self.client.base_url))
 
-    def rest(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         """Sleep, as this module's `time` does at this moment."""
         time.sleep(seconds)
 
@@ -188,12 +188,12 @@ class BedrockClient(BedrockWire):
         timeout: float | None = None,
         max_retries: int | None = None,
     ) -> None:
-        known = host_settings.read(settings)
-        with _connecting, places.configured():
-            self.region_name = places.region_of(region_name, known.AWS_REGION, _sdk("boto3"))
+        known = host.read(settings)
+        with _connecting, configuration.configured():
+            self.region_name = configuration.region_of(region_name, known.AWS_REGION, _sdk("boto3"))
         super().__init__("bedrock", known, timeout, max_retries, self.region_name)
         self.default_model_id = model_id or known.BEDROCK_MODEL_ID
-        places.check_arn(self.default_model_id, self.region_name)
+        configuration.check_arn(self.default_model_id, self.region_name)
         self.default_temperature = temperature
         self.default_max_tokens = max_tokens
         is_real = getattr(_sdk("boto3").client, "__module__", "") == "boto3"
@@ -207,7 +207,7 @@ class BedrockClient(BedrockWire):
         if self._is_real:
             self._keep_answers(self.client.meta.endpoint_url)
 
-    def rest(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         """Sleep, as this module's `time` does at this moment."""
         time.sleep(seconds)
 
@@ -220,7 +220,7 @@ class BedrockClient(BedrockWire):
             max_pool_connections=self._knobs.LLM_MAX_CONCURRENCY,
             tcp_keepalive=True,
         )
-        with _connecting, places.configured():
+        with _connecting, configuration.configured():
             made = _sdk("boto3").client(
                 "bedrock-runtime",
                 region_name=self.region_name,
@@ -237,8 +237,8 @@ def configure(settings: object) -> None:
     An object, a module, a mapping or a function that returns one, with fields as `Knobs` has them.
     Raises ConfigurationError for settings that cannot work; then nothing has changed.
     """
-    host_settings.read(settings)
-    host_settings.configure(settings)
+    host.read(settings)
+    host.configure(settings)
     globals()["settings"] = settings
 
 
@@ -247,7 +247,7 @@ def create_llm_client() -> GroqClient | BedrockClient:
 
     Clients of one account share its quota, however many are made. Raises as their constructors.
     """
-    known = host_settings.read(settings)
+    known = host.read(settings)
     client = (
         GroqClient()
         if known.USE_GROQ
@@ -296,4 +296,4 @@ __all__ = [
 ]
 
 # One quota, and one set of classes to catch, however the import is spelled.
-OneSpelling(__package__ or "services", ("llm_client", "llm")).install()
+SharedModules(__package__ or "services", ("llm_client", "llm")).install()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from services.llm.flights import Flights
+from services.llm.account.single_flight import SingleFlight
 from services.llm.stores import Store
 from services.llm.stores.json_log import JsonStore
 from services.llm.stores.memory import MemoryStore
@@ -103,6 +103,6 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]
 
 
 @pytest.fixture
-def flights() -> Flights[str]:
+def single_flight() -> SingleFlight[str]:
     """An empty sky."""
-    return Flights()
+    return SingleFlight()

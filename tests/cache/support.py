@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from services.llm.flights import Flight, Flights, Lead
+from services.llm.account.single_flight import Follower, Leader, SingleFlight
 
 BACKEND = Path(__file__).parents[2] / "backend"
 PROGRAMS = Path(__file__).parent / "programs"
@@ -57,17 +57,17 @@ def padding(n: int) -> str:
     return "x" * (20, 300, 20, 9000, 20, 120_000, 20)[n % 7]
 
 
-def lead(flights: Flights[str], key: str = "k") -> Lead[str]:
+def lead(single_flight: SingleFlight[str], key: str = "k") -> Leader[str]:
     """Claim *key*, which nobody leads."""
-    claim = flights.claim(key)
-    assert isinstance(claim, Lead)
+    claim = single_flight.claim(key)
+    assert isinstance(claim, Leader)
     return claim
 
 
-def follow(flights: Flights[str], key: str = "k") -> Flight[str]:
+def follow(single_flight: SingleFlight[str], key: str = "k") -> Follower[str]:
     """Claim *key*, which another leads."""
-    claim = flights.claim(key)
-    assert isinstance(claim, Flight)
+    claim = single_flight.claim(key)
+    assert isinstance(claim, Follower)
     return claim
 
 

@@ -6,17 +6,19 @@ import traceback
 
 import pytest
 
-from services.llm.flights import Flights, twin
+from services.llm.account.single_flight import SingleFlight, copied_error
 from tests.cache.support import follow, lead
 
 
-def test_a_crash_gives_every_follower_its_own_copy_of_the_error(flights: Flights[str]) -> None:
+def test_a_crash_gives_every_follower_its_own_copy_of_the_error(
+    single_flight: SingleFlight[str],
+) -> None:
     cause = KeyError("from the SDK")
     error = ValueError("401", "bad key")
     error.__cause__ = cause
     error.attempts = [1]  # type: ignore[attr-defined]  # as an error of ours carries its story
-    first = lead(flights)
-    followers = [follow(flights) for _ in range(2)]
+    first = lead(single_flight)
+    followers = [follow(single_flight) for _ in range(2)]
     first.crash(error)
     caught = []
     for follower in followers:
@@ -60,7 +62,7 @@ def raised(error: Exception) -> Exception:
 
 def test_a_twin_needs_no_constructor() -> None:
     error = raised(OddError("no", status=401))
-    copy = twin(error)
+    copy = copied_error(error)
     assert isinstance(copy, OddError)
     assert ("401: no", 401) == (str(copy), copy.status)
     assert copy is not error
@@ -71,7 +73,7 @@ def test_a_twin_needs_no_constructor() -> None:
 def test_a_note_on_a_twin_is_not_on_the_original() -> None:
     error = OddError("no", status=401)
     error.__notes__ = ["one"]  # type: ignore[attr-defined]  # add_note came with Python 3.11
-    copy = twin(error)
+    copy = copied_error(error)
     copy.__notes__.append("two")  # type: ignore[attr-defined]  # as above
     assert ["one"] == error.__notes__  # type: ignore[attr-defined]  # as above
 
@@ -80,5 +82,5 @@ def test_a_note_on_a_twin_is_not_on_the_original() -> None:
     "error", [UnicodeDecodeError("ascii", b"\xff", 0, 1, "no"), StubbornError("no", status=1)]
 )
 def test_what_refuses_to_be_copied_is_shared_without_its_traceback(error: Exception) -> None:
-    assert error is twin(raised(error))
+    assert error is copied_error(raised(error))
     assert error.__traceback__ is None

@@ -11,18 +11,24 @@ from typing import Any
 
 import pytest
 
-from services.llm.flights import Flight, Flights, Lead, StillFlying, WouldDeadlock
+from services.llm.account.single_flight import (
+    Follower,
+    Leader,
+    SingleFlight,
+    StillInFlight,
+    WouldDeadlock,
+)
 from tests.cache.support import elsewhere, follow, lead
 
 
 def test_those_who_block_a_thread_lead_before_the_tasks_it_may_hold_up(
-    flights: Flights[str], monkeypatch: pytest.MonkeyPatch
+    single_flight: SingleFlight[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def main() -> str:
-        first = lead(flights)
-        task = asyncio.ensure_future(follow(flights).ajoin())
+        first = lead(single_flight)
+        task = asyncio.ensure_future(follow(single_flight).ajoin())
         await asyncio.sleep(0)
-        blocking = follow(flights)
+        blocking = follow(single_flight)
         wait = futures.wait
 
         def leader_leaves_meanwhile(*arguments: Any) -> object:
@@ -32,7 +38,7 @@ def test_those_who_block_a_thread_lead_before_the_tasks_it_may_hold_up(
         first._thread = -1  # the leader is in another thread
         monkeypatch.setattr(futures, "wait", leader_leaves_meanwhile)
         second = blocking.join(30)  # holds up this loop, where the task is
-        assert isinstance(second, Lead)
+        assert isinstance(second, Leader)
         second.land("answer")
         answer = await task
         assert isinstance(answer, str)
@@ -42,13 +48,13 @@ def test_those_who_block_a_thread_lead_before_the_tasks_it_may_hold_up(
 
 
 def test_a_blocking_call_in_the_loop_of_its_leader_is_refused_rather_than_stuck(
-    flights: Flights[str],
+    single_flight: SingleFlight[str],
 ) -> None:
     async def main() -> str:
-        first = lead(flights)
+        first = lead(single_flight)
         with pytest.raises(WouldDeadlock):
-            follow(flights).join(5)
-        follower = asyncio.ensure_future(follow(flights).ajoin(5))
+            follow(single_flight).join(5)
+        follower = asyncio.ensure_future(follow(single_flight).ajoin(5))
         await asyncio.sleep(0)
         first.land("answer")
         answer = await follower
@@ -58,10 +64,10 @@ def test_a_blocking_call_in_the_loop_of_its_leader_is_refused_rather_than_stuck(
     assert "answer" == asyncio.run(main())
 
 
-def test_a_task_that_waits_is_answered_from_a_thread(flights: Flights[str]) -> None:
+def test_a_task_that_waits_is_answered_from_a_thread(single_flight: SingleFlight[str]) -> None:
     async def main() -> list[str]:
-        first = lead(flights)
-        tasks = [asyncio.ensure_future(follow(flights).ajoin()) for _ in range(3)]
+        first = lead(single_flight)
+        tasks = [asyncio.ensure_future(follow(single_flight).ajoin()) for _ in range(3)]
         await asyncio.sleep(0)
         threading.Thread(target=first.land, args=("answer",)).start()
         return [str(each) for each in await asyncio.gather(*tasks)]
@@ -69,58 +75,60 @@ def test_a_task_that_waits_is_answered_from_a_thread(flights: Flights[str]) -> N
     assert ["answer"] * 3 == asyncio.run(main())
 
 
-def test_a_task_sees_the_error_of_its_leader_or_gets_the_lead(flights: Flights[str]) -> None:
+def test_a_task_sees_the_error_of_its_leader_or_gets_the_lead(
+    single_flight: SingleFlight[str],
+) -> None:
     async def main() -> None:
-        first = lead(flights)
-        follower = follow(flights)
+        first = lead(single_flight)
+        follower = follow(single_flight)
         first.crash(ValueError("wrong"))
         with pytest.raises(ValueError, match="wrong"):
             await follower.ajoin()
-        second = lead(flights)
-        follower = follow(flights)
+        second = lead(single_flight)
+        follower = follow(single_flight)
         second.crash(asyncio.CancelledError())
         third = await follower.ajoin()
-        assert isinstance(third, Lead)
+        assert isinstance(third, Leader)
         third.land("answer")
 
     asyncio.run(main())
-    assert 0 == len(flights)
+    assert 0 == len(single_flight)
 
 
 def test_an_heir_that_is_cancelled_before_it_knows_passes_the_lead_on(
-    flights: Flights[str],
+    single_flight: SingleFlight[str],
 ) -> None:
     async def main() -> str:
-        first = lead(flights)
-        heir = asyncio.ensure_future(follow(flights).ajoin())
-        other = asyncio.ensure_future(follow(flights).ajoin())
+        first = lead(single_flight)
+        next_leader = asyncio.ensure_future(follow(single_flight).ajoin())
+        other = asyncio.ensure_future(follow(single_flight).ajoin())
         await asyncio.sleep(0)
         first.crash(asyncio.CancelledError())
-        heir.cancel()
+        next_leader.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await heir
+            await next_leader
         second = await other
-        assert isinstance(second, Lead)
+        assert isinstance(second, Leader)
         second.land("answer")
         return "answer"
 
     assert "answer" == asyncio.run(main())
-    assert 0 == len(flights)
+    assert 0 == len(single_flight)
 
 
 @pytest.mark.parametrize("give_up", ["deadline", "cancellation"])
 def test_a_task_that_gives_up_leaves_the_others_waiting(
-    flights: Flights[str], give_up: str, caplog: pytest.LogCaptureFixture
+    single_flight: SingleFlight[str], give_up: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> str:
-        first = lead(flights)
-        leaving, staying = follow(flights), follow(flights)
+        first = lead(single_flight)
+        leaving, staying = follow(single_flight), follow(single_flight)
         task = asyncio.ensure_future(leaving.ajoin(0 if give_up == "deadline" else None))
         other = asyncio.ensure_future(staying.ajoin())
         await asyncio.sleep(0)
         if give_up == "cancellation":
             task.cancel()
-        with pytest.raises(StillFlying if give_up == "deadline" else asyncio.CancelledError):
+        with pytest.raises(StillInFlight if give_up == "deadline" else asyncio.CancelledError):
             await task
         first.land("answer")
         answer = await other
@@ -133,31 +141,31 @@ def test_a_task_that_gives_up_leaves_the_others_waiting(
 
 
 def test_a_landing_after_the_followers_loop_has_closed_harms_nobody(
-    flights: Flights[str], caplog: pytest.LogCaptureFixture
+    single_flight: SingleFlight[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = lead(flights)
+    first = lead(single_flight)
 
     async def gives_up() -> None:
-        with pytest.raises(StillFlying):
-            await follow(flights).ajoin(0)
+        with pytest.raises(StillInFlight):
+            await follow(single_flight).ajoin(0)
 
     asyncio.run(gives_up())
-    staying = follow(flights)
+    staying = follow(single_flight)
     first.land("answer")
     assert "answer" == staying.join(0)
     assert [] == caplog.records
 
 
 async def answer(
-    flights: Flights[str], calls: list[int], work: Callable[[], Awaitable[str]]
+    single_flight: SingleFlight[str], calls: list[int], work: Callable[[], Awaitable[str]]
 ) -> str:
     """Make a call the way a client does: join the flight, or lead it."""
-    claim: Lead[str] | Flight[str] | str = flights.claim("k")
-    if isinstance(claim, Flight):
+    claim: Leader[str] | Follower[str] | str = single_flight.claim("k")
+    if isinstance(claim, Follower):
         claim = await claim.ajoin(30)
     if isinstance(claim, str):
         return claim
-    assert isinstance(claim, Lead)
+    assert isinstance(claim, Leader)
     with claim:
         calls.append(threading.get_ident())
         value = await work()
@@ -165,14 +173,16 @@ async def answer(
         return value
 
 
-def answer_here(flights: Flights[str], calls: list[int], work: Callable[[], object]) -> str:
+def answer_here(
+    single_flight: SingleFlight[str], calls: list[int], work: Callable[[], object]
+) -> str:
     """Make a call the way a client's blocking face does."""
-    claim: Lead[str] | Flight[str] | str = flights.claim("k")
-    if isinstance(claim, Flight):
+    claim: Leader[str] | Follower[str] | str = single_flight.claim("k")
+    if isinstance(claim, Follower):
         claim = claim.join(30)
     if isinstance(claim, str):
         return claim
-    assert isinstance(claim, Lead)
+    assert isinstance(claim, Leader)
     with claim:
         calls.append(threading.get_ident())
         work()
@@ -180,28 +190,28 @@ def answer_here(flights: Flights[str], calls: list[int], work: Callable[[], obje
         return "answer"
 
 
-def test_calls_of_many_threads_and_loops_are_one_call(flights: Flights[str]) -> None:
+def test_calls_of_many_threads_and_loops_are_one_call(single_flight: SingleFlight[str]) -> None:
     calls: list[int] = []
     everyone_claimed = threading.Event()
     claims = threading.Semaphore(0)
-    original = flights.claim
+    original = single_flight.claim
 
-    def counted(key: str) -> Lead[str] | Flight[str]:
+    def counted(key: str) -> Leader[str] | Follower[str]:
         claim = original(key)
         claims.release()
         return claim
 
-    flights.claim = counted  # type: ignore[method-assign]  # to know when all have asked
+    single_flight.claim = counted  # type: ignore[method-assign]  # to know when all have asked
 
     async def slow() -> str:
         await asyncio.to_thread(everyone_claimed.wait, 30)
         return "answer"
 
     async def a_loop() -> list[str]:
-        return list(await asyncio.gather(*(answer(flights, calls, slow) for _ in range(16))))
+        return list(await asyncio.gather(*(answer(single_flight, calls, slow) for _ in range(16))))
 
     def a_thread() -> list[str]:
-        return [answer_here(flights, calls, lambda: everyone_claimed.wait(30))]
+        return [answer_here(single_flight, calls, lambda: everyone_claimed.wait(30))]
 
     results: list[str] = []
     threads = [
@@ -219,7 +229,9 @@ def test_calls_of_many_threads_and_loops_are_one_call(flights: Flights[str]) -> 
     assert 1 == len(calls)
 
 
-def test_with_the_leader_cancelled_one_more_call_answers_the_rest(flights: Flights[str]) -> None:
+def test_with_the_leader_cancelled_one_more_call_answers_the_rest(
+    single_flight: SingleFlight[str],
+) -> None:
     calls: list[int] = []
 
     async def main() -> list[str]:
@@ -229,7 +241,7 @@ def test_with_the_leader_cancelled_one_more_call_answers_the_rest(flights: Fligh
             await ready.wait()
             return "answer"
 
-        tasks = [asyncio.ensure_future(answer(flights, calls, slow)) for _ in range(100)]
+        tasks = [asyncio.ensure_future(answer(single_flight, calls, slow)) for _ in range(100)]
         await asyncio.sleep(0)
         tasks[0].cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -239,4 +251,4 @@ def test_with_the_leader_cancelled_one_more_call_answers_the_rest(flights: Fligh
 
     assert ["answer"] * 99 == asyncio.run(main())
     assert 2 == len(calls)
-    assert 0 == len(flights)
+    assert 0 == len(single_flight)

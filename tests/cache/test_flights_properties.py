@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from services.llm.flights import Flight, Flights, Lead, StillFlying
+from services.llm.account.single_flight import Follower, Leader, SingleFlight, StillInFlight
 
 KEYS = st.sampled_from("ab")
 
@@ -16,15 +16,15 @@ class Sky(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.flights: Flights[int] = Flights()
-        self.leads: dict[str, Lead[int]] = {}
-        self.waiting: dict[str, list[Flight[int]]] = {"a": [], "b": []}
+        self.single_flight: SingleFlight[int] = SingleFlight()
+        self.leads: dict[str, Leader[int]] = {}
+        self.waiting: dict[str, list[Follower[int]]] = {"a": [], "b": []}
         self.landings = 0
 
     @rule(key=KEYS)
     def claim(self, key: str) -> None:
-        claim = self.flights.claim(key)
-        if isinstance(claim, Lead):
+        claim = self.single_flight.claim(key)
+        if isinstance(claim, Leader):
             assert key not in self.leads
             self.leads[key] = claim
             claim._thread = -1  # as if it led from another thread
@@ -51,10 +51,10 @@ class Sky(RuleBasedStateMachine):
             pass
         heirs = [follower for follower in self.waiting[key] if follower._outcome.done()]
         assert min(1, len(self.waiting[key])) == len(heirs)
-        for heir in heirs:
-            self.waiting[key].remove(heir)
-            lead = heir.join(0)
-            assert isinstance(lead, Lead)
+        for next_leader in heirs:
+            self.waiting[key].remove(next_leader)
+            lead = next_leader.join(0)
+            assert isinstance(lead, Leader)
             lead._thread = -1
             self.leads[key] = lead
 
@@ -65,13 +65,13 @@ class Sky(RuleBasedStateMachine):
         follower = self.waiting[key].pop(data.draw(st.integers(0, len(self.waiting[key]) - 1)))
         try:
             follower.join(0)
-        except StillFlying:
+        except StillInFlight:
             return
         raise AssertionError("an outcome came from nowhere")
 
     @invariant()
     def as_many_flights_as_leaders(self) -> None:
-        assert len(self.leads) == len(self.flights)
+        assert len(self.leads) == len(self.single_flight)
 
 
 test_every_follower_gets_an_answer_or_the_lead = Sky.TestCase

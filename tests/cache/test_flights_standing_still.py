@@ -9,9 +9,9 @@ from concurrent.futures import Future
 
 import pytest
 
-from services.llm import flights as module
-from services.llm.flights import Flight, Flights, Lead, StillFlying
-from services.llm.loops import blocked, own_loop, sign_of_life
+from services.llm.account import single_flight as module
+from services.llm.account.single_flight import Follower, Leader, SingleFlight, StillInFlight
+from services.llm.runtime.running_loop import blocked, own_loop, sign_of_life
 from tests.cache.support import elsewhere, follow, lead
 
 HANG = 10.0
@@ -26,9 +26,9 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 class Stopped:
     """An event loop in a thread of its own that has led a flight, and then stands still."""
 
-    def __init__(self, flights: Flights[str]) -> None:
+    def __init__(self, single_flight: SingleFlight[str]) -> None:
         self._claimed, self._released = threading.Event(), threading.Event()
-        self._flights = flights
+        self._flights = single_flight
         self._thread = threading.Thread(target=asyncio.run, args=(self._stand(),), daemon=True)
         self._thread.start()
         assert self._claimed.wait(HANG)
@@ -45,71 +45,71 @@ class Stopped:
 
 
 @pytest.fixture
-def stopped(flights: Flights[str]) -> Iterator[Stopped]:
-    leader = Stopped(flights)
+def stopped(single_flight: SingleFlight[str]) -> Iterator[Stopped]:
+    leader = Stopped(single_flight)
     yield leader
     leader.release()
 
 
-def _thread(follower: Flight[str]) -> object:
+def _thread(follower: Follower[str]) -> object:
     return elsewhere(lambda: follower.join(HANG))
 
 
-def _task(follower: Flight[str]) -> object:
+def _task(follower: Follower[str]) -> object:
     return elsewhere(lambda: asyncio.run(_awaited(follower)))
 
 
-async def _awaited(follower: Flight[str]) -> object:
+async def _awaited(follower: Follower[str]) -> object:
     return await follower.ajoin(HANG)
 
 
 @pytest.mark.parametrize("wait", [_thread, _task])
 def test_a_follower_takes_the_lead_and_the_others_get_its_answer(
-    flights: Flights[str], stopped: Stopped, wait: Callable[[Flight[str]], object]
+    single_flight: SingleFlight[str], stopped: Stopped, wait: Callable[[Follower[str]], object]
 ) -> None:
-    follower, other = follow(flights), follow(flights)
+    follower, other = follow(single_flight), follow(single_flight)
     taken = wait(follower)
-    assert isinstance(taken, Lead)
-    assert isinstance(flights.claim("k"), Flight)
+    assert isinstance(taken, Leader)
+    assert isinstance(single_flight.claim("k"), Follower)
     taken.land("answer")
     assert "answer" == other.join(HANG)
     stopped.release()
-    assert 0 == len(flights)
+    assert 0 == len(single_flight)
 
 
-def test_a_loop_that_was_closed_leads_nobody(flights: Flights[str]) -> None:
+def test_a_loop_that_was_closed_leads_nobody(single_flight: SingleFlight[str]) -> None:
     async def claim() -> None:
-        lead(flights)
+        lead(single_flight)
 
     asyncio.run(claim())
-    assert isinstance(_thread(follow(flights)), Lead)
+    assert isinstance(_thread(follow(single_flight)), Leader)
 
 
 def test_the_follower_that_takes_the_lead_may_fail_in_its_turn(
-    flights: Flights[str], stopped: Stopped
+    single_flight: SingleFlight[str], stopped: Stopped
 ) -> None:
-    first, second = follow(flights), follow(flights)
+    first, second = follow(single_flight), follow(single_flight)
     taken = _thread(first)
-    assert isinstance(taken, Lead)
+    assert isinstance(taken, Leader)
     with pytest.raises(KeyboardInterrupt), taken:
         raise KeyboardInterrupt
-    heir = _thread(second)
-    assert isinstance(heir, Lead)
-    heir.land("answer")
-    assert 0 == len(flights)
+    next_leader = _thread(second)
+    assert isinstance(next_leader, Leader)
+    next_leader.land("answer")
+    assert 0 == len(single_flight)
 
 
-def test_a_leader_that_lands_meanwhile_is_left_alone(flights: Flights[str]) -> None:
-    first = lead(flights)
-    follower = follow(flights)
+def test_a_leader_that_lands_meanwhile_is_left_alone(single_flight: SingleFlight[str]) -> None:
+    first = lead(single_flight)
+    follower = follow(single_flight)
     first.land("answer")
-    flights._take_over(follower, first)
+    single_flight._take_over(follower, first)
     assert "answer" == follower.join(HANG)
-    assert 0 == len(flights)
+    assert 0 == len(single_flight)
 
 
 def test_a_loop_that_runs_is_waited_for_however_long_the_answer_takes(
-    flights: Flights[str], monkeypatch: pytest.MonkeyPatch
+    single_flight: SingleFlight[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
 
@@ -118,9 +118,9 @@ def test_a_loop_that_runs_is_waited_for_however_long_the_answer_takes(
         return sign_of_life(None)
 
     monkeypatch.setattr(module, "sign_of_life", alive)
-    lead(flights)
-    late = elsewhere(lambda: follow(flights).join(0.2))
-    assert isinstance(late, StillFlying)
+    lead(single_flight)
+    late = elsewhere(lambda: follow(single_flight).join(0.2))
+    assert isinstance(late, StillInFlight)
     assert len(asked) > 1
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.llm.stores import Forgiving, StoreError
-from services.llm.stores.forgiving import QUIET, REST
+from services.llm.stores import FaultTolerantStore, StoreError
+from services.llm.stores.fault_tolerant import QUIET, REST
 from tests.cache.support import Clock, key_of
 
 
@@ -53,12 +53,12 @@ def moody() -> Moody:
 
 
 @pytest.fixture
-def store(moody: Moody, clock: Clock) -> Forgiving:
+def store(moody: Moody, clock: Clock) -> FaultTolerantStore:
     """A forgiving store around *moody*."""
-    return Forgiving(moody, clock=clock)
+    return FaultTolerantStore(moody, clock=clock)
 
 
-def test_a_store_that_works_is_passed_through(store: Forgiving, moody: Moody) -> None:
+def test_a_store_that_works_is_passed_through(store: FaultTolerantStore, moody: Moody) -> None:
     store.put(key_of(1), {})
     assert {"n": 1} == store.get(key_of(1))
     store.close()
@@ -67,7 +67,7 @@ def test_a_store_that_works_is_passed_through(store: Forgiving, moody: Moody) ->
 
 
 def test_a_failure_is_a_miss_and_a_warning(
-    store: Forgiving, moody: Moody, caplog: pytest.LogCaptureFixture
+    store: FaultTolerantStore, moody: Moody, caplog: pytest.LogCaptureFixture
 ) -> None:
     moody.error = failure(ConnectionError("refused"))
     assert store.get(key_of(1)) is None
@@ -76,7 +76,7 @@ def test_a_failure_is_a_miss_and_a_warning(
     ]
 
 
-def test_a_store_that_failed_rests(store: Forgiving, moody: Moody, clock: Clock) -> None:
+def test_a_store_that_failed_rests(store: FaultTolerantStore, moody: Moody, clock: Clock) -> None:
     moody.error = failure(ConnectionError("refused"))
     store.put(key_of(1), {})
     moody.error = None
@@ -88,7 +88,7 @@ def test_a_store_that_failed_rests(store: Forgiving, moody: Moody, clock: Clock)
 
 
 def test_each_kind_of_failure_is_warned_of_once_in_a_while(
-    store: Forgiving, moody: Moody, clock: Clock, caplog: pytest.LogCaptureFixture
+    store: FaultTolerantStore, moody: Moody, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(error: Exception) -> int:
         moody.error, before = error, len(caplog.records)
@@ -103,7 +103,7 @@ def test_each_kind_of_failure_is_warned_of_once_in_a_while(
     assert [1, 0] == [fail(StoreError("no cause")), fail(StoreError("no cause"))]
 
 
-def test_a_bug_is_not_forgiven(store: Forgiving, moody: Moody) -> None:
+def test_a_bug_is_not_forgiven(store: FaultTolerantStore, moody: Moody) -> None:
     moody.error = TypeError("not JSON serializable")
     with pytest.raises(TypeError, match="not JSON serializable"):
         store.put(key_of(1), {})
@@ -112,7 +112,7 @@ def test_a_bug_is_not_forgiven(store: Forgiving, moody: Moody) -> None:
 def test_what_fails_after_the_store_was_left_out_is_worth_no_other_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    store = Forgiving(Moody(), clock=Clock())
+    store = FaultTolerantStore(Moody(), clock=Clock())
     store.leave_out(TimeoutError("slow"))
     assert store.rests
     store.leave_out(failure(ConnectionRefusedError("gone at last")))

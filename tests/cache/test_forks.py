@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from services.llm import forks
-from services.llm.stores import Forgiving, sqlite
+from services.llm.runtime import fork
+from services.llm.stores import FaultTolerantStore, sqlite
 from services.llm.stores.memory import MemoryStore
 from services.llm.stores.sqlite import SqliteStore
 from tests.cache.support import key_of
@@ -15,13 +15,13 @@ from tests.cache.support import key_of
 def test_no_database_connection_is_there_to_be_copied(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "db", ttl=60)
     store.put(key_of(1), {"n": 1})
-    forks._before_fork()
+    fork._before_fork()
     try:
         assert store._connection is None
         worker = threading.Thread(target=store.put, args=(key_of(2), {"n": 2}))
         worker.start()  # waits until the fork is over
     finally:
-        forks._after_fork_in_parent()
+        fork._after_fork_in_parent()
     worker.join()
     assert [{"n": 1}, {"n": 2}] == [store.get(key_of(n)) for n in (1, 2)]
     store.close()
@@ -29,12 +29,12 @@ def test_no_database_connection_is_there_to_be_copied(tmp_path: Path) -> None:
 
 def test_a_child_goes_on_with_stores_of_its_own(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "db", ttl=60)
-    forgiving = Forgiving(MemoryStore(ttl=60))
-    forks._before_fork()
-    forks._after_fork_in_child()
+    forgiving = FaultTolerantStore(MemoryStore(ttl=60))
+    fork._before_fork()
+    fork._after_fork_in_child()
     forgiving._mutex.__enter__()
-    forks._before_fork()
-    forks._after_fork_in_child()
+    fork._before_fork()
+    fork._after_fork_in_child()
     with forgiving._mutex:
         pass
     store.put(key_of(1), {"n": 1})
@@ -48,7 +48,7 @@ def test_a_connection_that_a_fork_copied_unannounced_is_neither_used_nor_closed(
     store = SqliteStore(tmp_path / "db", ttl=60)
     store.put(key_of(1), {"n": 1})
     copied = store._connection
-    forks._after_fork_in_child()
+    fork._after_fork_in_child()
     assert copied is not None
     assert copied in sqlite._inherited
     assert {"n": 1} == store.get(key_of(1))
@@ -60,7 +60,7 @@ def test_a_connection_that_a_fork_copied_unannounced_is_neither_used_nor_closed(
 
 def test_a_store_that_is_gone_is_called_no_more(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "db", ttl=60)
-    assert store in forks._pausing
-    before = len(forks._pausing)
+    assert store in fork._pausing
+    before = len(fork._pausing)
     del store
-    assert before - 1 == len(forks._pausing)
+    assert before - 1 == len(fork._pausing)

@@ -12,7 +12,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from services.llm import forks
+from services.llm.runtime import fork
 from services.llm.stores import locks
 from services.llm.stores.locks import PathLock
 from tests.cache.support import mode_of
@@ -46,7 +46,7 @@ def test_stores_on_one_path_share_a_lock_for_as_long_as_one_of_them_lives(tmp_pa
     assert one is locks.lock_on(tmp_path / "x")
     assert one is not locks.lock_on(tmp_path / "y")
     del one
-    assert tmp_path / "x" not in locks._shared
+    assert tmp_path / "x" not in locks._answer_once
 
 
 def test_one_holder_at_a_time(tmp_path: Path) -> None:
@@ -85,12 +85,12 @@ def test_a_forked_child_closes_its_copy_of_a_held_handle(tmp_path: Path) -> None
     lock._threads.acquire()
     lock._handle = os.open(tmp_path / "x", os.O_RDWR | os.O_CREAT)
     handle = lock._handle
-    forks._after_fork_in_child()
+    fork._after_fork_in_child()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(handle)
     with lock.held():
         pass
-    forks._after_fork_in_child()
+    fork._after_fork_in_child()
 
 
 class Msvcrt(ModuleType):

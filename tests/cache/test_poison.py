@@ -16,7 +16,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.llm.cache import Cache
+from services.llm.account.cache import Cache
 from services.llm.stores import BudgetFile, RedisBudget, Store, StoreError
 from services.llm.stores.entry import seal, unseal
 from services.llm.stores.json_log import JsonStore

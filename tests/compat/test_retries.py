@@ -180,7 +180,7 @@ def test_the_awaiting_twin_waits_the_same(client: Client, sdk_call: Mock) -> Non
     sdk_call.side_effect = Exception("Temporary error")
 
     with (
-        patch("services.llm.drive.asyncio.sleep", AsyncMock()) as sleep,
+        patch("services.llm.call.drivers.asyncio.sleep", AsyncMock()) as sleep,
         pytest.raises(RetriesExhaustedError, match=r"^Failed after 3 attempts: "),
     ):
         asyncio.run(client.agenerate_with_retry("x", max_retries=3))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 
-from services.llm.accounts import steady_now
+from services.llm.account.registry import steady_now
 from services.llm_client import BedrockClient, GroqClient, LLMError, RateLimitError
 from tests.compat.conftest import Clock
 

@@ -13,8 +13,8 @@ import pytest
 
 import config
 from sandbox import Sandbox
-from services.llm.keys import KeyRing
-from services.llm.knobs import Knobs
+from services.llm.account.multi_key import MultiKeyAccount
+from services.llm.settings.knobs import Knobs
 from tests.compliant.ring import make
 from tests.compliant.shell import SCRIPT, Run
 from tests.compliant.support import KEYS, Clock
@@ -45,7 +45,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ring(clock: Clock) -> KeyRing:
+def ring(clock: Clock) -> MultiKeyAccount:
     return make(clock)
 
 

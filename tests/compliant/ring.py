@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.errors import RateLimitError
-from services.llm.keys import KeyRing
-from services.llm.quota import Demand, Ticket
+from services.llm.quota import Demand, Reservation
 from tests.compliant.support import KEYS, Clock
 
 ONE: Demand = {"requests": 1.0}
 FIRST, SECOND, THIRD = (f"key {place} of 3" for place in (1, 2, 3))
 
 
-def make(clock: Clock, keys: list[str] = KEYS, **arguments: Any) -> KeyRing:
+def make(clock: Clock, keys: list[str] = KEYS, **arguments: Any) -> MultiKeyAccount:
     given = {"rpm_per_key": 30, "max_concurrency": 8, **arguments}
-    return KeyRing(keys, now=clock, wall=clock, **given)
+    return MultiKeyAccount(keys, now=clock, wall=clock, **given)
 
 
-def send(ring: KeyRing, lane: str, now: float) -> Ticket:
-    ticket = ring.book(lane, ONE, now)
-    assert isinstance(ticket, Ticket)
-    assert ring.quota.start(ticket, now) == 0.0
-    return ticket
+def send(ring: MultiKeyAccount, scope: str, now: float) -> Reservation:
+    reservation = ring.book(scope, ONE, now)
+    assert isinstance(reservation, Reservation)
+    assert ring.quota.start(reservation, now) == 0.0
+    return reservation
 
 
-def answered(ring: KeyRing, lane: str, now: float) -> None:
-    ring.quota.settle(send(ring, lane, now), {}, now, now)
+def answered(ring: MultiKeyAccount, scope: str, now: float) -> None:
+    ring.quota.settle(send(ring, scope, now), {}, now, now)
 
 
 def refusal(organization: str | None = None, **how: Any) -> RateLimitError:

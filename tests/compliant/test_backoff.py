@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tenacity import RetryCallState, Retrying
 
+from services.llm.call.retry import wait_decorrelated
 from services.llm.errors import LLMError, ProviderUnavailableError, Verdict
-from services.llm.retry import wait_decorrelated
 
 
 def state_after(error: LLMError) -> RetryCallState:

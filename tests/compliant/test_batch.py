@@ -21,7 +21,7 @@ async def echo(line: Line) -> dict[str, Any]:
     return {"text": line.prompt}
 
 
-def told(data: bytes, ask: batch.Ask = echo, window: int = 4) -> tuple[list[Any], Tally]:
+def told(data: bytes, ask: batch.RunBlocking = echo, window: int = 4) -> tuple[list[Any], Tally]:
     records: list[Any] = []
     tally = asyncio.run(
         answer_all(

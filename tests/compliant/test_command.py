@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from services.groq_compliant import command, interrupts, screen
-from services.groq_compliant.command import run
+from services.groq_compliant import command_line, interrupts, screen
+from services.groq_compliant.command_line import run
 from services.llm.errors import LLMError
 from services.llm.types import Reply
 from tests.compliant.support import KEYS
@@ -53,7 +53,7 @@ def _a_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def given_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def last_error(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Notes that standard output was given up, which must not happen to that of the tests."""
     notes: list[str] = []
     monkeypatch.setattr(screen, "give_up_answers", lambda: notes.append("given up"))
@@ -95,19 +95,19 @@ def test_help_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_reader_that_has_gone_is_no_failure(
-    monkeypatch: pytest.MonkeyPatch, given_up: list[str], capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, last_error: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdout", Refusing(BrokenPipeError(32, "Broken pipe")))
     assert 0 == run(scripted("yes"), ["hello"])
-    assert (["given up"], "") == (given_up, capsys.readouterr().err)
+    assert (["given up"], "") == (last_error, capsys.readouterr().err)
 
 
 def test_an_answer_that_cannot_be_written_is_a_failure(
-    monkeypatch: pytest.MonkeyPatch, given_up: list[str], capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, last_error: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdout", Refusing(OSError(28, "No space left on device")))
     assert 1 == run(scripted("yes"), ["hello"])
-    assert ["given up"] == given_up
+    assert ["given up"] == last_error
     assert "the answer cannot be written: No space left" in capsys.readouterr().err
 
 
@@ -143,7 +143,7 @@ def test_a_dotenv_that_is_no_text_is_told(
 
 
 def test_the_exit_codes_are_those_that_scripts_rely_on() -> None:
-    assert (0, 1, 130) == (command.ANSWERED, command.FAILED, interrupts.INTERRUPTED)
+    assert (0, 1, 130) == (command_line.ANSWERED, command_line.FAILED, interrupts.INTERRUPTED)
 
 
 class Pipe(io.TextIOWrapper):

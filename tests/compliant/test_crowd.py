@@ -5,14 +5,14 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.llm.crowd import Crowd
-from services.llm.quota import Bucket, Demand, Quota, SlidingWindow, Ticket
+from services.llm.account.unknown_organizations import UnknownOrganizations
+from services.llm.quota import Demand, Quota, Reservation, SlidingWindow, TokenBucketLimit
 
 ONE: Demand = {"requests": 1.0}
 
 
-def _of_one_key(rpm: int) -> tuple[Bucket, SlidingWindow]:
-    return Bucket(rpm, 60.0, "requests", burst=rpm / 2), SlidingWindow(rpm, 60.0)
+def _of_one_key(rpm: int) -> tuple[TokenBucketLimit, SlidingWindow]:
+    return TokenBucketLimit(rpm, 60.0, "requests", burst=rpm / 2), SlidingWindow(rpm, 60.0)
 
 
 class World:
@@ -21,7 +21,7 @@ class World:
     def __init__(self, organizations: list[int], one: int = 10, believed: int = 10) -> None:
         self.one, self.now = one, 1000.0
         self.of_key = organizations
-        self.crowd = Crowd(believed, len(organizations), 60.0)
+        self.crowd = UnknownOrganizations(believed, len(organizations), 60.0)
         self.quota = Quota((self.crowd,), lambda: _of_one_key(believed))
         self.levels = dict.fromkeys(organizations, 0.0)
         self.refused_at: list[float] = []
@@ -33,20 +33,20 @@ class World:
         for each in self.levels:
             self.levels[each] = max(0.0, self.levels[each] - seconds * self.one / 60.0)
 
-    def send(self) -> Ticket | None:
+    def send(self) -> Reservation | None:
         """Let one request go with the next key, if there is room for it."""
         for turn in range(len(self.of_key)):
-            lane = (self.turn + turn) % len(self.of_key)
-            ticket = self.quota.reserve(str(lane), ONE, self.now)
-            if isinstance(ticket, Ticket):
-                assert 0.0 == self.quota.start(ticket, self.now)
-                self.turn = lane + 1
-                return ticket
+            scope = (self.turn + turn) % len(self.of_key)
+            reservation = self.quota.reserve(str(scope), ONE, self.now)
+            if isinstance(reservation, Reservation):
+                assert 0.0 == self.quota.start(reservation, self.now)
+                self.turn = scope + 1
+                return reservation
         return None
 
-    def answer(self, ticket: Ticket) -> None:
+    def answer(self, reservation: Reservation) -> None:
         """Answer a request, or refuse it, as the organisation of its key does."""
-        key = int(ticket.lane)
+        key = int(reservation.scope)
         organization = self.of_key[key]
         if self.levels[organization] + 1 > self.one + 1e-9:
             self.refused_at.append(self.now)
@@ -55,14 +55,14 @@ class World:
             self.crowd.refuse(self.one, known, is_all=is_all, now=self.now)
         else:
             self.levels[organization] += 1
-        self.quota.settle(ticket, {}, self.now, self.now)
+        self.quota.settle(reservation, {}, self.now, self.now)
 
     def drive(self, seconds: float, step: float = 0.5) -> int:
         """Send whatever there is room for, one by one; return how many."""
         sent, until = 0, self.now + seconds
         while self.now < until:
-            while ticket := self.send():
-                self.answer(ticket)
+            while reservation := self.send():
+                self.answer(reservation)
                 sent += 1
             self.pass_by(step)
         return sent
@@ -92,7 +92,7 @@ def test_three_organisations_are_never_refused_and_all_used() -> None:
 
 
 def test_a_single_key_is_held_back_by_nothing_but_its_limit() -> None:
-    crowd = Crowd(10, 1, 60.0)
+    crowd = UnknownOrganizations(10, 1, 60.0)
     assert (10, 10) == (crowd.amount, crowd.burst)
 
 
@@ -105,19 +105,19 @@ def test_a_limit_that_was_overestimated_is_learnt() -> None:
 def test_a_failure_proves_no_second_organisation() -> None:
     world = World([1, 2])
     for _ in range(10):
-        ticket = world.send()
-        assert ticket is not None
+        reservation = world.send()
+        assert reservation is not None
         world.crowd.fail()
-        world.quota.settle(ticket, {}, world.now, world.now)
+        world.quota.settle(reservation, {}, world.now, world.now)
     assert 10 == world.crowd.burst
     assert world.send() is None
 
 
 def test_a_slow_answer_to_a_request_of_a_full_bucket_counts_as_tried() -> None:
     world = World([1, 2])
-    flying = [ticket for _ in range(10) if (ticket := world.send())]
-    world.answer(flying.pop())
-    world.answer(flying.pop())
+    in_flight = [reservation for _ in range(10) if (reservation := world.send())]
+    world.answer(in_flight.pop())
+    world.answer(in_flight.pop())
     world.pass_by(6.0)
     tried = world.send()
     assert tried is not None
@@ -147,8 +147,8 @@ def test_one_by_one_a_single_organisation_is_refused_once_a_window(
     world = World([1] * len(organizations))
     for requests, pause in visits:
         for _ in range(requests):
-            if ticket := world.send():
-                world.answer(ticket)
+            if reservation := world.send():
+                world.answer(reservation)
         world.pass_by(pause)
     at = world.refused_at
     assert all(later - earlier >= 60.0 for earlier, later in pairwise(at))

@@ -9,8 +9,8 @@ import pytest
 
 import config
 from groq_client_compliant import GroqClient
-from services.groq_compliant.given import keys_in, request_of, tally_at
-from services.llm.budget import MemoryTally
+from services.groq_compliant.constructor import keys_in, request_of, tally_at
+from services.llm.account.daily_budget import MemoryTally
 from services.llm.errors import ConfigurationError
 from services.llm.stores import BudgetFile, RedisBudget
 from tests.compliant.support import KEYS, MODEL, said

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from services.groq_compliant.inputs import (
+from services.groq_compliant.sources import (
     InputError,
     UsageError,
     keys_of,
@@ -18,7 +18,7 @@ from services.groq_compliant.inputs import (
     text_in,
     text_in_stdin,
 )
-from services.llm.environment import Layer
+from services.llm.settings.environment import Layer
 
 
 class Stdin(io.TextIOWrapper):

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.llm.account.learned import Learned
+from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.errors import (
     AuthenticationError,
     InvalidRequestError,
@@ -18,9 +20,7 @@ from services.llm.errors import (
     TruncatedError,
     Verdict,
 )
-from services.llm.keys import KeyRing
-from services.llm.learned import Learned
-from services.llm.quota import Refusal, Ticket
+from services.llm.quota import Refusal, Reservation
 from services.llm.types import Reply, Request
 from tests.compliant.ring import FIRST, ONE, SECOND, THIRD, answered, make, refusal, send
 from tests.compliant.support import KEYS, MODEL, Clock
@@ -30,38 +30,38 @@ def refused_key(status: int = 401, code: str | None = None) -> AuthenticationErr
     return AuthenticationError("Groq authentication error: no", status=status, code=code)
 
 
-def test_keys_are_taken_in_turn(ring: KeyRing, clock: Clock) -> None:
+def test_keys_are_taken_in_turn(ring: MultiKeyAccount, clock: Clock) -> None:
     turns = []
     for _ in range(6):
-        turns.append(ring.lanes(MODEL)[0])
+        turns.append(ring.scopes(MODEL)[0])
         answered(ring, turns[-1], clock.now)
     assert [FIRST, SECOND, THIRD] * 2 == turns
 
 
-def test_a_lane_is_no_key_and_leads_to_one(ring: KeyRing) -> None:
-    assert KEYS == [ring.key_of(lane) for lane in ring.lanes(MODEL)]
+def test_a_lane_is_no_key_and_leads_to_one(ring: MultiKeyAccount) -> None:
+    assert KEYS == [ring.key_of(scope) for scope in ring.scopes(MODEL)]
     assert not any(key in repr(ring) for key in KEYS)
 
 
-def test_what_was_booked_and_not_sent_is_no_turn(ring: KeyRing, clock: Clock) -> None:
-    ticket = ring.book(FIRST, ONE, clock.now)
-    assert isinstance(ticket, Ticket)
-    assert SECOND == ring.lanes(MODEL)[0]
-    ring.unbook(ticket, clock.now)
-    assert FIRST == ring.lanes(MODEL)[0]
+def test_what_was_booked_and_not_sent_is_no_turn(ring: MultiKeyAccount, clock: Clock) -> None:
+    reservation = ring.book(FIRST, ONE, clock.now)
+    assert isinstance(reservation, Reservation)
+    assert SECOND == ring.scopes(MODEL)[0]
+    ring.cancel(reservation, clock.now)
+    assert FIRST == ring.scopes(MODEL)[0]
 
 
-def test_a_paused_key_does_not_save_up_turns(ring: KeyRing, clock: Clock) -> None:
+def test_a_paused_key_does_not_save_up_turns(ring: MultiKeyAccount, clock: Clock) -> None:
     ring.learn(refusal("org_b"), SECOND, MODEL, 60.0)
     ring.learn(refusal("org_c"), THIRD, MODEL, 60.0)
     clock.now += 10.0
     ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
     for _ in range(10):
-        answered(ring, next(lane for lane in ring.lanes(MODEL) if lane != FIRST), clock.now)
+        answered(ring, next(scope for scope in ring.scopes(MODEL) if scope != FIRST), clock.now)
     clock.now += 10.0
     turns = []
     for _ in range(6):
-        turns.append(ring.lanes(MODEL)[0])
+        turns.append(ring.scopes(MODEL)[0])
         answered(ring, turns[-1], clock.now)
     assert Counter(turns)[FIRST] in (2, 3)
 
@@ -70,10 +70,10 @@ def test_a_paused_key_does_not_save_up_turns(ring: KeyRing, clock: Clock) -> Non
 def test_no_minute_holds_more_than_a_key_may_send(pauses: list[float], rpm: int) -> None:
     clock = Clock()
     ring, sent = make(clock, KEYS[:1], rpm_per_key=rpm), list[float]()
-    (lane,) = ring.lanes(MODEL)
+    (scope,) = ring.scopes(MODEL)
     for pause in pauses:
         clock.now += pause
-        while isinstance(verdict := ring.book(lane, ONE, clock.now), Refusal):
+        while isinstance(verdict := ring.book(scope, ONE, clock.now), Refusal):
             clock.now += verdict.wait
         ring.quota.start(verdict, clock.now)
         ring.quota.settle(verdict, {}, clock.now, clock.now)
@@ -83,10 +83,10 @@ def test_no_minute_holds_more_than_a_key_may_send(pauses: list[float], rpm: int)
 
 def test_half_a_minutes_requests_may_go_at_once_and_then_one_by_one(clock: Clock) -> None:
     ring = make(clock, KEYS[:1])
-    (lane,) = ring.lanes(MODEL)
+    (scope,) = ring.scopes(MODEL)
     for _ in range(15):
-        answered(ring, lane, clock.now)
-    late = ring.book(lane, ONE, clock.now)
+        answered(ring, scope, clock.now)
+    late = ring.book(scope, ONE, clock.now)
     assert isinstance(late, Refusal)
     assert pytest.approx(2.0) == late.wait
 
@@ -94,12 +94,12 @@ def test_half_a_minutes_requests_may_go_at_once_and_then_one_by_one(clock: Clock
 def test_an_organisations_limit_binds_over_all_keys(clock: Clock) -> None:
     ring = make(clock, organization_rpm=4)
     for _ in range(4):
-        answered(ring, ring.lanes(MODEL)[0], clock.now)
-    waits = [ring.book(lane, ONE, clock.now) for lane in ring.lanes(MODEL)]
+        answered(ring, ring.scopes(MODEL)[0], clock.now)
+    waits = [ring.book(scope, ONE, clock.now) for scope in ring.scopes(MODEL)]
     assert [60.0] * 3 == [wait.wait for wait in waits if isinstance(wait, Refusal)]
 
 
-def test_any_5xx_may_pass(ring: KeyRing) -> None:
+def test_any_5xx_may_pass(ring: MultiKeyAccount) -> None:
     error = ProviderUnavailableError("520", status=520, verdict=Verdict.UNKNOWN)
     ring.learn(error, FIRST, MODEL, 60.0)
     assert Verdict.TRANSIENT is error.verdict
@@ -107,27 +107,27 @@ def test_any_5xx_may_pass(ring: KeyRing) -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_is_taken_out_with_one_warning(
-    ring: KeyRing, status: int, caplog: pytest.LogCaptureFixture, clock: Clock
+    ring: MultiKeyAccount, status: int, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     errors = [refused_key(status), refused_key(status)]
     with caplog.at_level(logging.WARNING):
         for error in errors:
             ring.learn(error, SECOND, MODEL, 60.0)
     assert [f"{SECOND} is not accepted: Groq authentication error: no"] == caplog.messages
-    assert [FIRST, THIRD] == list(ring.lanes(MODEL))
-    assert not ring.carries(SECOND, clock.now)
+    assert [FIRST, THIRD] == list(ring.scopes(MODEL))
+    assert not ring.is_usable(SECOND, clock.now)
     assert [Verdict.AGAIN] * 2 == [error.verdict for error in errors]
     assert 1 == ring.taken_out
 
 
-def test_when_no_key_is_left_the_error_says_so(ring: KeyRing) -> None:
-    for lane in (FIRST, SECOND, THIRD):
+def test_when_no_key_is_left_the_error_says_so(ring: MultiKeyAccount) -> None:
+    for scope in (FIRST, SECOND, THIRD):
         error = refused_key()
-        ring.learn(error, lane, MODEL, 60.0)
+        ring.learn(error, scope, MODEL, 60.0)
     assert Verdict.FATAL is error.verdict
     assert "none of the 3 keys is accepted" in str(error)
     with pytest.raises(AuthenticationError, match="none of the 3 keys is accepted"):
-        ring.lanes(MODEL)
+        ring.scopes(MODEL)
 
 
 def test_the_only_key_is_named_as_such(clock: Clock) -> None:
@@ -137,39 +137,39 @@ def test_the_only_key_is_named_as_such(clock: Clock) -> None:
 
 
 def test_a_key_that_may_not_use_one_model_may_use_others(
-    ring: KeyRing, caplog: pytest.LogCaptureFixture, clock: Clock
+    ring: MultiKeyAccount, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     with caplog.at_level(logging.WARNING):
         ring.learn(refused_key(403, "model_terms_required"), FIRST, MODEL, 60.0)
-    assert [SECOND, THIRD] == list(ring.lanes(MODEL))
-    assert [FIRST, SECOND, THIRD] == list(ring.lanes("another"))
-    assert ring.carries(FIRST, clock.now)
+    assert [SECOND, THIRD] == list(ring.scopes(MODEL))
+    assert [FIRST, SECOND, THIRD] == list(ring.scopes("another"))
+    assert ring.is_usable(FIRST, clock.now)
     assert [f"{FIRST} is not accepted for {MODEL}: Groq authentication error: no"] == (
         caplog.messages
     )
 
 
-def test_an_error_that_is_not_of_the_key_takes_none_out(ring: KeyRing) -> None:
+def test_an_error_that_is_not_of_the_key_takes_none_out(ring: MultiKeyAccount) -> None:
     for error in (
         InvalidRequestError("400", status=400),
         AuthenticationError("of words alone"),
         LLMError("unknown"),
     ):
         ring.learn(error, FIRST, MODEL, 60.0)
-    assert 3 == len(ring.lanes(MODEL))
+    assert 3 == len(ring.scopes(MODEL))
 
 
 def test_an_answer_that_is_not_whole_shows_room_as_any_answer_does(clock: Clock) -> None:
     ring, cut = make(clock, rpm_per_key=2), TruncatedError("length")
     cut.partial = Reply("half", MODEL, "groq")
     for _ in range(2):
-        ticket = send(ring, ring.lanes(MODEL)[0], clock.now)
-        ring.learn(cut, ticket.lane, MODEL, 60.0)
-        ring.quota.settle(ticket, {}, clock.now, clock.now)
-    assert isinstance(ring.book(ring.lanes(MODEL)[0], ONE, clock.now), Ticket)
+        reservation = send(ring, ring.scopes(MODEL)[0], clock.now)
+        ring.learn(cut, reservation.scope, MODEL, 60.0)
+        ring.quota.settle(reservation, {}, clock.now, clock.now)
+    assert isinstance(ring.book(ring.scopes(MODEL)[0], ONE, clock.now), Reservation)
 
 
-def test_a_retired_model_is_learnt_as_by_any_client(ring: KeyRing) -> None:
+def test_a_retired_model_is_learnt_as_by_any_client(ring: MultiKeyAccount) -> None:
     error = ModelNotFoundError("gone", status=404)
     error.end_of_life = True
     asked = Request("mixtral-8x7b-32768", ())
@@ -178,17 +178,17 @@ def test_a_retired_model_is_learnt_as_by_any_client(ring: KeyRing) -> None:
     assert "openai/gpt-oss-120b" == ring.resolve(asked)
 
 
-def test_a_refused_key_is_tried_again_after_an_hour(ring: KeyRing, clock: Clock) -> None:
+def test_a_refused_key_is_tried_again_after_an_hour(ring: MultiKeyAccount, clock: Clock) -> None:
     ring.learn(AuthenticationError("No.", status=401), FIRST, MODEL, 60.0)
     assert (1, {FIRST: "No."}) == (ring.taken_out, dict(ring.learned().refused_keys))
-    assert FIRST not in ring.lanes(MODEL)
+    assert FIRST not in ring.scopes(MODEL)
     clock.now += 3_600.0
-    assert FIRST in ring.lanes(MODEL)
+    assert FIRST in ring.scopes(MODEL)
     ring.learn(AuthenticationError("No.", status=401), FIRST, MODEL, 60.0)
-    assert (2, False) == (ring.taken_out, FIRST in ring.lanes(MODEL))
+    assert (2, False) == (ring.taken_out, FIRST in ring.scopes(MODEL))
 
 
-def test_what_was_learnt_can_be_looked_at_and_dropped(ring: KeyRing, clock: Clock) -> None:
+def test_what_was_learnt_can_be_looked_at_and_dropped(ring: MultiKeyAccount, clock: Clock) -> None:
     blocked = AuthenticationError("No.", status=403, code="model_permission_blocked_org")
     ring.learn(blocked, FIRST, MODEL, 60.0)
     ring.learn(refusal("org_a", limit="requests per minute (RPM): Limit 5"), SECOND, MODEL, 60.0)
@@ -197,8 +197,10 @@ def test_what_was_learnt_can_be_looked_at_and_dropped(ring: KeyRing, clock: Cloc
     assert {FIRST: 5.0, SECOND: 5.0, THIRD: 5.0} == dict(known.pauses)
     ring.forget()
     assert Learned() == ring.learned()
-    assert [FIRST, SECOND, THIRD] == sorted(ring.lanes(MODEL))
-    assert all(isinstance(ring.book(lane, ONE, clock.now), Ticket) for lane in ring.lanes(MODEL))
+    assert [FIRST, SECOND, THIRD] == sorted(ring.scopes(MODEL))
+    assert all(
+        isinstance(ring.book(scope, ONE, clock.now), Reservation) for scope in ring.scopes(MODEL)
+    )
 
 
 def test_a_stated_organisation_is_not_forgotten(clock: Clock) -> None:
@@ -208,7 +210,9 @@ def test_a_stated_organisation_is_not_forgotten(clock: Clock) -> None:
     assert [FIRST, SECOND, THIRD] == sorted(ring.learned().pauses)
 
 
-def test_a_stated_limit_above_the_believed_one_changes_nothing(ring: KeyRing, clock: Clock) -> None:
+def test_a_stated_limit_above_the_believed_one_changes_nothing(
+    ring: MultiKeyAccount, clock: Clock
+) -> None:
     more = "requests per minute (RPM): Limit 1000, Used 1000, Requested 1"
     ring.learn(refusal("org_a", limit=more, retry_after=None), FIRST, MODEL, 60.0)
     assert 30 == ring._crowd.amount
@@ -220,14 +224,14 @@ def test_a_stated_limit_above_the_believed_one_changes_nothing(ring: KeyRing, cl
 
 
 def test_organisations_share_the_turns_where_keys_are_known_to_belong_together(
-    ring: KeyRing, clock: Clock
+    ring: MultiKeyAccount, clock: Clock
 ) -> None:
-    for lane, organization in ((FIRST, "org_a"), (SECOND, "org_a"), (THIRD, "org_b")):
-        ring.learn(refusal(organization), lane, MODEL, 60.0)
+    for scope, organization in ((FIRST, "org_a"), (SECOND, "org_a"), (THIRD, "org_b")):
+        ring.learn(refusal(organization), scope, MODEL, 60.0)
     clock.now += 10.0
     turns: Counter[str] = Counter()
     for _ in range(8):
-        lane = ring.lanes(MODEL)[0]
-        answered(ring, lane, clock.now)
-        turns[lane] += 1
+        scope = ring.scopes(MODEL)[0]
+        answered(ring, scope, clock.now)
+        turns[scope] += 1
     assert {FIRST: 2, SECOND: 2, THIRD: 4} == turns

@@ -6,19 +6,19 @@ import logging
 
 import pytest
 
+from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.errors import ProviderUnavailableError, RateLimitError, Verdict
-from services.llm.keys import KeyRing
-from services.llm.quota import Ticket
+from services.llm.quota import Reservation
 from tests.compliant.ring import FIRST, ONE, SECOND, THIRD, make, refusal, send
 from tests.compliant.support import MODEL, Clock
 
 
-def pausing(ring: KeyRing, now: float) -> list[str]:
-    return [lane for lane in (FIRST, SECOND, THIRD) if ring.quota.paused_for(lane, now)]
+def pausing(ring: MultiKeyAccount, now: float) -> list[str]:
+    return [scope for scope in (FIRST, SECOND, THIRD) if ring.quota.paused_for(scope, now)]
 
 
 def test_a_refusal_pauses_every_key_that_may_be_of_its_organisation(
-    ring: KeyRing, clock: Clock, caplog: pytest.LogCaptureFixture
+    ring: MultiKeyAccount, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
         ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
@@ -27,17 +27,17 @@ def test_a_refusal_pauses_every_key_that_may_be_of_its_organisation(
     assert [f"Groq asks for a pause of 5.0 s: {FIRST}, {SECOND}, {THIRD}"] == caplog.messages
 
 
-def test_keys_known_to_be_of_other_organisations_go_on(ring: KeyRing, clock: Clock) -> None:
-    for lane, organization in ((FIRST, "org_a"), (SECOND, "org_b"), (THIRD, "org_a")):
-        ring.learn(refusal(organization), lane, MODEL, 60.0)
+def test_keys_known_to_be_of_other_organisations_go_on(ring: MultiKeyAccount, clock: Clock) -> None:
+    for scope, organization in ((FIRST, "org_a"), (SECOND, "org_b"), (THIRD, "org_a")):
+        ring.learn(refusal(organization), scope, MODEL, 60.0)
     clock.now += 10.0
     ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
     assert [FIRST, THIRD] == pausing(ring, clock.now)
-    assert (False, True) == (ring.carries(FIRST, clock.now), ring.carries(SECOND, clock.now))
+    assert (False, True) == (ring.is_usable(FIRST, clock.now), ring.is_usable(SECOND, clock.now))
 
 
 def test_a_refusal_without_a_name_is_of_the_organisation_that_is_known(
-    ring: KeyRing, clock: Clock
+    ring: MultiKeyAccount, clock: Clock
 ) -> None:
     ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
     ring.learn(refusal("org_b"), SECOND, MODEL, 60.0)
@@ -54,22 +54,26 @@ def test_one_stated_organisation_pauses_together_whatever_a_refusal_says(clock: 
     assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now)
 
 
-def test_while_all_pause_each_keeps_what_is_booked_on_it(ring: KeyRing, clock: Clock) -> None:
+def test_while_all_pause_each_keeps_what_is_booked_on_it(
+    ring: MultiKeyAccount, clock: Clock
+) -> None:
     ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
-    assert [True] * 3 == [ring.carries(lane, clock.now) for lane in (FIRST, SECOND, THIRD)]
+    assert [True] * 3 == [ring.is_usable(scope, clock.now) for scope in (FIRST, SECOND, THIRD)]
 
 
-@pytest.mark.parametrize(("patience", "verdict"), [(60.0, Verdict.AGAIN), (4.0, Verdict.FATAL)])
+@pytest.mark.parametrize(
+    ("quota_wait_left", "verdict"), [(60.0, Verdict.AGAIN), (4.0, Verdict.FATAL)]
+)
 def test_a_pause_is_waited_out_as_far_as_patience_goes(
-    ring: KeyRing, patience: float, verdict: Verdict
+    ring: MultiKeyAccount, quota_wait_left: float, verdict: Verdict
 ) -> None:
     error = refusal("org_a")
-    ring.learn(error, FIRST, MODEL, patience)
+    ring.learn(error, FIRST, MODEL, quota_wait_left)
     assert verdict is error.verdict
 
 
 def test_a_refusal_without_a_time_pauses_until_one_request_is_refilled(
-    ring: KeyRing, clock: Clock
+    ring: MultiKeyAccount, clock: Clock
 ) -> None:
     error = refusal(retry_after=None)
     ring.learn(error, FIRST, MODEL, 60.0)
@@ -77,21 +81,21 @@ def test_a_refusal_without_a_time_pauses_until_one_request_is_refilled(
     assert pytest.approx(2.0) == ring.quota.paused_for(FIRST, clock.now)
 
 
-def test_a_limit_of_our_own_teaches_nothing(ring: KeyRing, clock: Clock) -> None:
+def test_a_limit_of_our_own_teaches_nothing(ring: MultiKeyAccount, clock: Clock) -> None:
     error = RateLimitError("Rate limit exceeded. Please wait 2.0 seconds")
     ring.learn(error, FIRST, MODEL, 60.0)
     assert ([], Verdict.FATAL) == (pausing(ring, clock.now), error.verdict)
 
 
-def test_a_busy_provider_is_left_alone_with_every_key(ring: KeyRing) -> None:
+def test_a_busy_provider_is_left_alone_with_every_key(ring: MultiKeyAccount) -> None:
     error = ProviderUnavailableError("503", status=503, retry_after=7.0)
     ring.learn(error, SECOND, MODEL, 60.0)
-    scopes = [ring.outage_scope(lane) for lane in (FIRST, SECOND, THIRD)]
+    scopes = [ring.outage_scope(scope) for scope in (FIRST, SECOND, THIRD)]
     assert [7.0] * 3 == [ring.outages.wait(scope, ring.now()) for scope in scopes]
     assert Verdict.TRANSIENT is error.verdict
 
 
-def test_a_refusal_that_is_no_sdk_error_names_nobody(ring: KeyRing, clock: Clock) -> None:
+def test_a_refusal_that_is_no_sdk_error_names_nobody(ring: MultiKeyAccount, clock: Clock) -> None:
     error = refusal()
     error.__cause__ = None
     ring.learn(error, FIRST, MODEL, 60.0)
@@ -99,15 +103,15 @@ def test_a_refusal_that_is_no_sdk_error_names_nobody(ring: KeyRing, clock: Clock
 
 
 def test_a_refusal_of_requests_per_minute_teaches_what_the_limit_is(
-    ring: KeyRing, clock: Clock
+    ring: MultiKeyAccount, clock: Clock
 ) -> None:
     error = refusal("org_a", limit="requests per minute (RPM): Limit 10, Used 10, Requested 1")
-    ticket = send(ring, FIRST, clock.now)
+    reservation = send(ring, FIRST, clock.now)
     ring.learn(error, FIRST, MODEL, 60.0)
-    ring.quota.settle(ticket, {}, clock.now, clock.now)
+    ring.quota.settle(reservation, {}, clock.now, clock.now)
     clock.now += 5.0
     sent = 0
-    while isinstance(next_ := ring.book(ring.lanes(MODEL)[0], ONE, clock.now), Ticket):
+    while isinstance(next_ := ring.book(ring.scopes(MODEL)[0], ONE, clock.now), Reservation):
         ring.quota.start(next_, clock.now)
         ring.quota.settle(next_, {}, clock.now, clock.now)
         sent += 1

@@ -33,8 +33,8 @@ def queued(organizations: dict[str, str], **arguments: Any) -> tuple[list[Exchan
         async def all_of_them() -> None:
             async with GroqClient(list(organizations), **given) as client:
                 client._ring.now = clock
-                gate = client._ring.gate
-                clock.is_busy = lambda: gate.free < gate._size
+                concurrency = client._ring.concurrency
+                clock.is_busy = lambda: concurrency.free < concurrency._size
                 asking = [client.chat(said(str(n)), MODEL) for n in range(CALLS)]
                 answers = await asyncio.gather(*asking)
             assert [f"Sandbox: {n}" for n in range(CALLS)] == answers
@@ -62,7 +62,7 @@ def test_one_organisation_refuses_once_a_minute_and_gets_nothing_before_its_retr
     refused = [each for each in seen if each.status == 429]
     assert {200: CALLS, 429: len(refused)} == Counter(each.status for each in seen)
     assert 1 <= len(refused)
-    gaps = [later.arrived_at - sooner.arrived_at for sooner, later in pairwise(refused)]
+    gaps = [later.arrived_at - wake.arrived_at for wake, later in pairwise(refused)]
     assert all(gap >= MINUTE for gap in gaps)
     for refusal in refused:
         # Retry-After is the wait until one request is refilled, 2 s.

@@ -9,14 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from services.groq_compliant import screen
-from services.groq_compliant.screen import (
-    AnswerLost,
-    Screen,
-    answer,
-    is_coloured,
-    log_off,
-    log_on,
-)
+from services.groq_compliant.screen import AnswerLost, Screen, answer, is_coloured, log_off, log_on
 from services.llm.errors import LLMError
 
 
@@ -101,12 +94,12 @@ def test_the_log_is_shown_from_warnings_on_unless_all_is_wanted(
     stream = io.StringIO()
     handler = log_on(Screen(stream, {}), verbose=verbose)
     try:
-        logging.getLogger("services.llm.keys").info("news")
-        logging.getLogger("services.llm.keys").warning("key %d", 1)
+        logging.getLogger("services.llm.account.multi_key").info("news")
+        logging.getLogger("services.llm.account.multi_key").warning("key %d", 1)
         logging.getLogger("httpx").warning("foreign")
     finally:
         log_off(handler)
-    logging.getLogger("services.llm.keys").warning("after")
+    logging.getLogger("services.llm.account.multi_key").warning("after")
     assert f"{expected}warning: key 1\n" == stream.getvalue()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from services.llm.knobs import Knobs
+from services.llm.settings.knobs import Knobs
 
 README = Path(__file__).parents[2] / "README.md"
 _BEGIN, _END = "<!-- knobs -->\n", "<!-- /knobs -->\n"

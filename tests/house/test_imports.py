@@ -12,109 +12,37 @@ import pytest
 
 BACKEND = Path(__file__).parents[2] / "backend"
 
-# From the bottom up. A module imports from rows below its own, never from its own row or above;
-# a package stands here as one module, and inside it imports are free.
+# From the bottom up: the rooms of the engine, and what a host imports above them. A module imports
+# from rows below its own, never from another room of its own row or above; inside a room imports
+# are free.
 ROWS: tuple[frozenset[str], ...] = (
-    frozenset(
-        {
-            "services",
-            "services.llm",
-            "services.llm.runtime",
-            "services.llm.providers",
-            "services.llm.providers.bedrock",
-            "services.llm.providers.groq",
-        }
-    ),
-    frozenset({"services.llm.printable", "services.llm.types"}),
+    frozenset({"services", "services.llm", "services.llm.providers"}),
+    frozenset({"services.llm.types"}),
+    frozenset({"services.llm.models", "services.llm.redaction", "services.llm.runtime"}),
     frozenset(
         {
             "services.llm.errors",
-            "services.llm.forks",
-            "services.llm.known_models",
-            "services.llm.learned",
-            "services.llm.quotation",
-            "services.llm.loops",
-            "services.llm.plain_values",
-            "services.llm.redact",
-            "services.llm.retry_after",
-            "services.llm.signals",
-            "services.llm.spelling",
-        }
-    ),
-    frozenset({"services.llm.snapshot"}),
-    frozenset({"services.llm.workers"}),
-    frozenset({"services.llm.aside"}),
-    frozenset(
-        {
-            "services.llm.arguments",
-            "services.llm.client",
-            "services.llm.dialects",
-            "services.llm.endpoints",
-            "services.llm.environment",
-            "services.llm.flights",
-            "services.llm.gate",
-            "services.llm.models",
-            "services.llm.outages",
-            "services.llm.options",
-            "services.llm.per_loop",
+            "services.llm.providers.fields",
             "services.llm.quota",
-            "services.llm.retry",
-            "services.llm.providers.bedrock.tls",
-            "services.llm.runtime.watchdog",
-            "services.llm.sdk_client",
             "services.llm.stores",
             "services.llm.structured",
-            "services.llm.tokens",
-            "services.llm.ttl_map",
         }
     ),
     frozenset(
         {
-            "services.llm.budget",
-            "services.llm.cache",
-            "services.llm.crowd",
-            "services.llm.providers.bedrock.credentials",
-            "services.llm.providers.bedrock.places",
-            "services.llm.runtime.http1",
             "services.llm.http",
-            "services.llm.knobs",
+            "services.llm.providers.foreign_errors",
+            "services.llm.providers.refusals",
+            "services.llm.providers.request_checks",
+            "services.llm.settings",
         }
     ),
-    frozenset(
-        {
-            "services.llm.providers.bedrock.roads",
-            "services.llm.providers.groq.transport",
-            "services.llm.runtime.dial",
-        }
-    ),
-    frozenset(
-        {
-            "services.llm.account",
-            "services.llm.credentials",
-            "services.llm.providers.bedrock.abort",
-            "services.llm.providers.bedrock.steps",
-            "services.llm.runtime.connections",
-        }
-    ),
-    frozenset({"services.llm.accounts", "services.llm.providers.bedrock.own_road"}),
-    frozenset(
-        {
-            "services.llm.keys",
-            "services.llm.providers.bedrock.transport",
-            "services.llm.window",
-        }
-    ),
-    frozenset({"services.llm.journey"}),
-    frozenset({"services.llm.demand"}),
-    frozenset({"services.llm.admission"}),
-    frozenset({"services.llm.flow"}),
-    frozenset({"services.llm.turns"}),
-    frozenset({"services.llm.drive"}),
-    frozenset({"services.llm.engine"}),
-    frozenset({"services.llm.structured_calls"}),
-    frozenset({"services.llm.bedrock_wire", "services.llm.groq_wire"}),
+    frozenset({"services.llm.providers.completeness"}),
+    frozenset({"services.llm.providers.bedrock", "services.llm.providers.groq"}),
+    frozenset({"services.llm.account"}),
+    frozenset({"services.llm.call"}),
+    frozenset({"services.llm.client"}),
     frozenset({"config"}),
-    frozenset({"services.llm.host_settings"}),
     frozenset({"services.llm_client", "services.groq_compliant"}),
     frozenset({"groq_client_compliant"}),
 )
@@ -276,7 +204,7 @@ def test_every_package_that_a_host_needs_is_required() -> None:
         ("def lazily():\n    import boto3", {"boto3"}),
         ("if TYPE_CHECKING:\n    from groq import Groq", {"groq.Groq"}),
         ("importlib.import_module('botocore.config')", {"botocore.config"}),
-        ("import_module('.flow', __package__)", {"services.llm.flow"}),
+        ("import_module('.call', __package__)", {"services.llm.call"}),
         ("__import__('groq')", {"groq"}),
         ("import_module('a' if x else '.b', __package__)", {"a", "services.llm.b"}),
         ("import_module(name)", set()),

@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from sandbox import Sandbox
 from services import llm_client
-from services.llm import host_settings
 from services.llm.errors import LLMError
-from services.llm.knobs import Knobs
+from services.llm.settings import host
+from services.llm.settings.knobs import Knobs
 
 from . import knob_table
 
@@ -36,7 +36,7 @@ def configured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         )
         monkeypatch.setattr(llm_client, "settings", settings)
         yield sandbox.url
-        host_settings.configure(None)
+        host.configure(None)
 
 
 def test_the_readme_has_its_examples() -> None:

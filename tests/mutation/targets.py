@@ -4,13 +4,13 @@ from __future__ import annotations
 
 _QUOTA = ("tests/quota/test_quota.py", "tests/quota/test_quota_waking.py")
 _FLOW = (
-    "tests/engine/test_flow.py",
-    "tests/engine/test_flow_waiting.py",
-    "tests/engine/test_flow_shared.py",
-    "tests/engine/test_flow_properties.py",
+    "tests/call/test_flow.py",
+    "tests/call/test_flow_waiting.py",
+    "tests/call/test_flow_shared.py",
+    "tests/call/test_flow_properties.py",
 )
-_BEDROCK = ("tests/dialects/test_converse_request.py", "tests/dialects/test_converse_answer.py")
-_INVOKE = ("tests/dialects/test_invoke_request.py", "tests/dialects/test_invoke_answer.py")
+_BEDROCK = ("tests/providers/test_converse_request.py", "tests/providers/test_converse_answer.py")
+_INVOKE = ("tests/providers/test_invoke_request.py", "tests/providers/test_invoke_answer.py")
 _JUDGE = ("tests/structured/test_judge.py", "tests/structured/test_hostile.py")
 _REWRITE = (
     "tests/structured/test_rewrite.py",
@@ -19,68 +19,68 @@ _REWRITE = (
 )
 
 TARGETS: dict[str, tuple[str, ...]] = {
-    "services/llm/quota/account.py": (*_QUOTA, "tests/quota/test_quota_machine.py"),
-    "services/llm/quota/bucket.py": ("tests/quota/test_bucket.py", *_QUOTA),
-    "services/llm/quota/lane.py": (*_QUOTA, "tests/quota/test_quota_machine.py"),
-    "services/llm/quota/sliding.py": ("tests/quota/test_sliding_window.py", *_QUOTA),
+    "services/llm/quota/quota.py": (*_QUOTA, "tests/quota/test_quota_machine.py"),
+    "services/llm/quota/token_bucket.py": ("tests/quota/test_bucket.py", *_QUOTA),
+    "services/llm/quota/queue.py": (*_QUOTA, "tests/quota/test_quota_machine.py"),
+    "services/llm/quota/sliding_window.py": ("tests/quota/test_sliding_window.py", *_QUOTA),
     "services/llm/quota/uses.py": (
         "tests/quota/test_uses.py",
         *_QUOTA,
         "tests/quota/test_quota_machine.py",
     ),
-    "services/llm/retry_after.py": ("tests/quota/test_retry_after.py",),
-    "services/llm/retry.py": ("tests/engine/test_retry.py", "tests/compliant/test_backoff.py"),
-    "services/llm/demand.py": ("tests/engine/test_demand.py",),
-    "services/llm/tokens.py": ("tests/engine/test_tokens.py",),
-    "services/llm/budget.py": ("tests/engine/test_budget.py",),
-    "services/llm/gate.py": ("tests/engine/test_gate.py",),
-    "services/llm/flights.py": (
+    "services/llm/runtime/retry_after.py": ("tests/quota/test_retry_after.py",),
+    "services/llm/call/retry.py": ("tests/call/test_retry.py", "tests/compliant/test_backoff.py"),
+    "services/llm/call/demand.py": ("tests/call/test_demand.py",),
+    "services/llm/account/token_estimate.py": ("tests/call/test_tokens.py",),
+    "services/llm/account/daily_budget.py": ("tests/call/test_budget.py",),
+    "services/llm/account/concurrency.py": ("tests/call/test_gate.py",),
+    "services/llm/account/single_flight.py": (
         "tests/cache/test_flights.py",
         "tests/cache/test_flights_errors.py",
         "tests/cache/test_flights_in_loops.py",
     ),
-    "services/llm/cache.py": ("tests/engine/test_cache.py",),
-    "services/llm/admission.py": (
-        "tests/engine/test_admission.py",
-        "tests/engine/test_giving_back.py",
+    "services/llm/account/cache.py": ("tests/call/test_cache.py",),
+    "services/llm/call/admission.py": (
+        "tests/call/test_admission.py",
+        "tests/call/test_giving_back.py",
         *_FLOW,
     ),
-    "services/llm/journey.py": _FLOW,
-    "services/llm/flow.py": _FLOW,
-    "services/llm/turns.py": ("tests/engine/test_turns.py", "tests/engine/test_forms.py"),
-    "services/llm/crowd.py": ("tests/compliant/test_crowd.py",),
-    "services/llm/keys.py": (
+    "services/llm/call/call.py": _FLOW,
+    "services/llm/call/lifecycle.py": _FLOW,
+    "services/llm/call/structured.py": ("tests/call/test_turns.py", "tests/call/test_forms.py"),
+    "services/llm/account/unknown_organizations.py": ("tests/compliant/test_crowd.py",),
+    "services/llm/account/multi_key.py": (
         "tests/compliant/test_key_ring.py",
         "tests/compliant/test_key_ring_pauses.py",
     ),
-    "services/llm/models.py": ("tests/dialects/test_models.py",),
-    "services/llm/redact.py": ("tests/dialects/test_redact.py",),
-    "services/llm/outages.py": ("tests/engine/test_outages.py",),
-    "services/llm/ttl_map.py": ("tests/engine/test_ttl_map.py",),
-    "services/llm/quotation.py": ("tests/dialects/test_quotation.py",),
-    "services/llm/snapshot.py": ("tests/engine/test_snapshot.py",),
-    "services/llm/plain_values.py": ("tests/engine/test_plain_values.py",),
-    "services/llm/dialects/bedrock_converse.py": _BEDROCK,
-    "services/llm/dialects/bedrock_invoke.py": _INVOKE,
-    "services/llm/dialects/bedrock_templates.py": _INVOKE,
-    "services/llm/dialects/bedrock_turns.py": (*_BEDROCK, *_INVOKE),
-    "services/llm/dialects/bedrock_errors.py": ("tests/dialects/test_bedrock_errors.py",),
-    "services/llm/dialects/bedrock_stream.py": ("tests/dialects/test_streams.py",),
-    "services/llm/dialects/groq.py": (
-        "tests/dialects/test_groq_request.py",
-        "tests/dialects/test_groq_answer.py",
+    "services/llm/models/capabilities.py": ("tests/providers/test_models.py",),
+    "services/llm/redaction/secrets.py": ("tests/providers/test_redact.py",),
+    "services/llm/account/outages.py": ("tests/call/test_outages.py",),
+    "services/llm/runtime/ttl_map.py": ("tests/call/test_ttl_map.py",),
+    "services/llm/redaction/quotation.py": ("tests/providers/test_quotation.py",),
+    "services/llm/client/snapshot.py": ("tests/call/test_snapshot.py",),
+    "services/llm/settings/plain_values.py": ("tests/call/test_plain_values.py",),
+    "services/llm/providers/bedrock/converse.py": _BEDROCK,
+    "services/llm/providers/bedrock/invoke.py": _INVOKE,
+    "services/llm/providers/bedrock/templates.py": _INVOKE,
+    "services/llm/providers/bedrock/blocks.py": (*_BEDROCK, *_INVOKE),
+    "services/llm/providers/bedrock/errors.py": ("tests/providers/test_bedrock_errors.py",),
+    "services/llm/providers/bedrock/stream.py": ("tests/providers/test_streams.py",),
+    "services/llm/providers/groq/chat.py": (
+        "tests/providers/test_groq_request.py",
+        "tests/providers/test_groq_answer.py",
     ),
-    "services/llm/dialects/groq_errors.py": (
-        "tests/dialects/test_groq_failures.py",
-        "tests/dialects/test_groq_refusals.py",
-        "tests/dialects/test_what_words_decide.py",
+    "services/llm/providers/groq/errors.py": (
+        "tests/providers/test_groq_failures.py",
+        "tests/providers/test_groq_refusals.py",
+        "tests/providers/test_what_words_decide.py",
     ),
-    "services/llm/dialects/refusals.py": (
-        "tests/dialects/test_what_words_decide.py",
-        "tests/dialects/test_bedrock_errors.py",
-        "tests/dialects/test_groq_refusals.py",
+    "services/llm/providers/refusals.py": (
+        "tests/providers/test_what_words_decide.py",
+        "tests/providers/test_bedrock_errors.py",
+        "tests/providers/test_groq_refusals.py",
     ),
-    "services/llm/dialects/groq_stream.py": ("tests/dialects/test_streams.py",),
+    "services/llm/providers/groq/stream.py": ("tests/providers/test_streams.py",),
     "services/llm/stores/log_index.py": (
         "tests/cache/test_log_index.py",
         "tests/cache/test_json_store.py",

@@ -50,7 +50,7 @@ class Refill:
     size: float
     pace: float
     answered: Sequence[tuple[float, float]]
-    flying: Sequence[float]
+    in_flight: Sequence[float]
     booked: Sequence[Use]
     now: float
 
@@ -58,10 +58,10 @@ class Refill:
         """Whether *amount* fits at *at*, *keeping* what is booked for later its room."""
         order = sorted(self.booked, key=lambda use: use.place)
         due = [(use.at, use.amount) for use in order if use.at <= self.now]
-        flying = [(self.now, one) for one in self.flying]
+        in_flight = [(self.now, one) for one in self.in_flight]
         until = [(use.at, use.amount) for use in order if self.now < use.at <= at]
         later = [(use.at, use.amount) for use in order if use.at > max(at, self.now)]
-        before = [*self.answered, *due, *flying, *until]
+        before = [*self.answered, *due, *in_flight, *until]
         full = full_at([*before, (at, amount), *later], self.pace)[len(before) :]
         without = full_at([*before, *later], self.pace)[len(before) :]
         room = self.size * self.pace

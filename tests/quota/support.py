@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.llm.quota import NEVER, Demand, Quota, SlidingWindow, Ticket
+from services.llm.quota import NEVER, Demand, Quota, Reservation, SlidingWindow
 
 ONE: Demand = {"requests": 1}
 
@@ -11,20 +11,20 @@ def tokens(amount: float) -> Demand:
     return {"requests": 1, "tokens": amount}
 
 
-def booked(quota: Quota, now: float, demand: Demand = ONE, lane: str = "m") -> Ticket:
-    ticket = quota.reserve(lane, demand, now, NEVER)
-    assert isinstance(ticket, Ticket)
-    return ticket
+def booked(quota: Quota, now: float, demand: Demand = ONE, scope: str = "m") -> Reservation:
+    reservation = quota.reserve(scope, demand, now, NEVER)
+    assert isinstance(reservation, Reservation)
+    return reservation
 
 
-def sent(quota: Quota, now: float, demand: Demand = ONE, lane: str = "m") -> Ticket:
-    ticket = booked(quota, now, demand, lane)
-    assert quota.start(ticket, now) == 0.0
-    return ticket
+def sent(quota: Quota, now: float, demand: Demand = ONE, scope: str = "m") -> Reservation:
+    reservation = booked(quota, now, demand, scope)
+    assert quota.start(reservation, now) == 0.0
+    return reservation
 
 
-def answered(quota: Quota, now: float, demand: Demand = ONE, lane: str = "m") -> None:
-    quota.settle(sent(quota, now, demand, lane), {}, now, now)
+def answered(quota: Quota, now: float, demand: Demand = ONE, scope: str = "m") -> None:
+    quota.settle(sent(quota, now, demand, scope), {}, now, now)
 
 
 def a_minute(requests: int) -> Quota:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.llm.quota import NEVER, Bucket, Limit
+from services.llm.quota import NEVER, Limit, TokenBucketLimit
 from services.llm.quota.limits import grain
 from services.llm.quota.uses import Ahead, Use
 from tests.quota.oracle import Provider, Refill, Sight
@@ -33,13 +33,13 @@ def sent(limit: Limit, amount: float, at: float, turn: int = 1_000) -> Use:
 
 
 @st.composite
-def states(draw: st.DrawFn) -> tuple[Bucket, Refill]:
+def states(draw: st.DrawFn) -> tuple[TokenBucketLimit, Refill]:
     """A bucket with answers, bookings and requests in flight, and its oracle."""
     now = draw(st.sampled_from([0.0, UNIX]))
     amount = draw(st.sampled_from([4.0, 8.0, 16.0, 1e-3, 1e7]))
     window = draw(st.sampled_from([0.05, 1.0, 8.0, 60.0]))
     size = amount * draw(st.sampled_from([1.0, 1.0, 0.5, 2.0]))
-    limit = Bucket(amount, window, burst=None if size == amount else size)
+    limit = TokenBucketLimit(amount, window, burst=None if size == amount else size)
     parts = st.integers(1, 8).map(lambda eighths: size * eighths / 8)
     spans = st.integers(-16, 100).map(lambda steps: steps * window / 32)
     answered = []
@@ -47,19 +47,19 @@ def states(draw: st.DrawFn) -> tuple[Bucket, Refill]:
         at = min(now, now - before)
         limit.settle(sent(limit, taken, at), taken, at, at)
         answered.append((at, taken))
-    flying = draw(st.lists(parts, max_size=2))
-    for taken in flying:
+    in_flight = draw(st.lists(parts, max_size=2))
+    for taken in in_flight:
         sent(limit, taken, now - window)
     pairs = draw(st.lists(st.tuples(spans, parts), max_size=8))
     booked = [Use(taken, now + after, turn) for turn, (after, taken) in enumerate(pairs)]
     for use in booked:
         limit.uses.book(use)
-    return limit, Refill(size, window / amount, answered, flying, booked, now)
+    return limit, Refill(size, window / amount, answered, in_flight, booked, now)
 
 
 @given(states(), st.integers(1, 8), st.integers(0, 80), st.integers(0, 31))
 def test_the_earliest_moment_is_the_first_with_room_for_all(
-    state: tuple[Bucket, Refill], eighths: int, later: int, early: int
+    state: tuple[TokenBucketLimit, Refill], eighths: int, later: int, early: int
 ) -> None:
     limit, refill = state
     amount, start = refill.size * eighths / 8, refill.now + later * limit.window / 32
@@ -71,11 +71,11 @@ def test_the_earliest_moment_is_the_first_with_room_for_all(
 
 @given(states(), st.integers(1, 8), st.integers(0, 80), st.integers(0, 8), st.integers(0, 31))
 def test_for_its_turn_only_those_ahead_and_before_need_room(
-    state: tuple[Bucket, Refill], eighths: int, later: int, turn: int, early: int
+    state: tuple[TokenBucketLimit, Refill], eighths: int, later: int, turn: int, early: int
 ) -> None:
     limit, refill = state
     ahead = [use for use in refill.booked if use.turn < turn]
-    refill = Refill(refill.size, refill.pace, refill.answered, refill.flying, ahead, refill.now)
+    refill = Refill(refill.size, refill.pace, refill.answered, refill.in_flight, ahead, refill.now)
     amount, start = refill.size * eighths / 8, refill.now + later * limit.window / 32
     at = limit.earliest(amount, start, refill.now, Ahead(turn))
     assert refill.fits(amount, at, keeping=False)
@@ -84,7 +84,7 @@ def test_for_its_turn_only_those_ahead_and_before_need_room(
 
 
 def test_one_ahead_at_the_very_moment_counts_although_floats_round_it_later() -> None:
-    limit = Bucket(4.0, 0.05, burst=2.0)
+    limit = TokenBucketLimit(4.0, 0.05, burst=2.0)
     for turn, (amount, after) in enumerate([(1.5, 0.01875), (0.25, 0.03125)]):
         limit.uses.book(Use(amount, UNIX + after, turn))
     at = limit.earliest(1.5, UNIX + 0.01875, UNIX, Ahead(2))
@@ -103,52 +103,52 @@ def test_the_providers_bucket_never_overflows_however_late_it_sees_what(
     base: float, requests: list[tuple[float, ...]]
 ) -> None:
     """Each goes as soon as it may, stays in flight for a while, and spends what it spends."""
-    limit, provider, steps = Bucket(16.0, 16.0), Provider(16.0, 1.0), count()
-    flying: list[tuple[float, float, Use, Shares]] = []
+    limit, provider, steps = TokenBucketLimit(16.0, 16.0), Provider(16.0, 1.0), count()
+    in_flight: list[tuple[float, float, Use, Shares]] = []
     now = base
     for amount, lasts, *shares in requests:
         while (at := limit.earliest(amount, now, now)) > now:
-            now = min([at, *(max(now, ends) for ends, *_ in flying)])
-            for flight in [one for one in flying if one[0] <= now]:
-                flying.remove(flight)
-                _, started, use, (spent, seen, arrived, trued_up) = flight
+            now = min([at, *(max(now, ends) for ends, *_ in in_flight)])
+            for follower in [one for one in in_flight if one[0] <= now]:
+                in_flight.remove(follower)
+                _, started, use, (spent, seen, arrived, trued_up) = follower
                 latest = started + seen * (now - started)
                 arrival = started + arrived * (latest - started)
-                true_up = arrival + trued_up * (now - arrival)
+                settle = arrival + trued_up * (now - arrival)
                 real = use.amount * spent
                 limit.settle(use, real, latest, now)
                 provider.seen.append(
-                    Sight(use.amount, real, arrival, true_up, use.turn, next(steps))
+                    Sight(use.amount, real, arrival, settle, use.turn, next(steps))
                 )
         use = sent(limit, amount, now, next(steps))
-        flying.append((now + lasts, now, use, Shares(*shares)))
-    for _, started, use, (_, _, arrived, _) in flying:
+        in_flight.append((now + lasts, now, use, Shares(*shares)))
+    for _, started, use, (_, _, arrived, _) in in_flight:
         arrival = started + arrived * (now - started)
         provider.seen.append(Sight(use.amount, use.amount, arrival, now, use.turn, next(steps)))
     assert provider.overflows() == []
 
 
 def test_a_full_bucket_gives_all_at_once_and_then_refills() -> None:
-    limit = Bucket(8_000, 60.0)
+    limit = TokenBucketLimit(8_000, 60.0)
     limit.settle(sent(limit, 5_536, 100.0), 5_536, 100.0, 100.0)
     # Groq's own arithmetic, in one of its 429s: "Limit 8000, Used 5536, Requested 5599".
     assert limit.earliest(5_599, 100.0, 100.0) == pytest.approx(123.5125)
 
 
 def test_more_than_the_size_never_fits() -> None:
-    assert Bucket(8_000, 60.0).earliest(8_001, 0.0, 0.0) == NEVER
-    assert Bucket(8_000, 60.0, burst=100).earliest(101, 0.0, 0.0) == NEVER
+    assert TokenBucketLimit(8_000, 60.0).earliest(8_001, 0.0, 0.0) == NEVER
+    assert TokenBucketLimit(8_000, 60.0, burst=100).earliest(101, 0.0, 0.0) == NEVER
 
 
 @pytest.mark.parametrize("amount", [0, -5])
 @pytest.mark.parametrize("burst", [None, 5.0])
 def test_a_limit_of_nothing_lets_nothing_through(amount: float, burst: float | None) -> None:
-    assert Bucket(amount, 60.0, burst=burst).earliest(1.0, 0.0, 0.0) == NEVER
+    assert TokenBucketLimit(amount, 60.0, burst=burst).earliest(1.0, 0.0, 0.0) == NEVER
 
 
 @pytest.mark.parametrize("lowered", [0, -60])
 def test_a_limit_lowered_to_nothing_and_raised_again_keeps_its_count(lowered: float) -> None:
-    limit = Bucket(60, 60.0)
+    limit = TokenBucketLimit(60, 60.0)
     use, other = sent(limit, 60, 100.0), sent(limit, 0.5, 100.0)
     limit.settle(other, 0.5, 100.0, 100.0)
     limit.amount = lowered
@@ -158,7 +158,7 @@ def test_a_limit_lowered_to_nothing_and_raised_again_keeps_its_count(lowered: fl
 
 
 def test_a_small_burst_spreads_the_first_minute_too() -> None:
-    limit, moments = Bucket(30, 60.0, "requests", burst=1.0), []
+    limit, moments = TokenBucketLimit(30, 60.0, "requests", burst=1.0), []
     now = 1_000.0
     for _ in range(31):
         now = limit.earliest(1.0, now, now)
@@ -168,7 +168,7 @@ def test_a_small_burst_spreads_the_first_minute_too() -> None:
 
 
 def test_what_comes_out_of_order_counts_in_full() -> None:
-    limit = Bucket(10, 10.0)
+    limit = TokenBucketLimit(10, 10.0)
     early, late = sent(limit, 4, 100.0), sent(limit, 4, 100.0)
     limit.settle(late, 4, 103.0, 103.0)
     limit.settle(early, 4, 101.0, 103.0)
@@ -176,13 +176,13 @@ def test_what_comes_out_of_order_counts_in_full() -> None:
 
 
 def test_what_exceeds_the_estimate_counts_from_when_it_is_known() -> None:
-    limit = Bucket(10, 10.0)
+    limit = TokenBucketLimit(10, 10.0)
     limit.settle(sent(limit, 4, 100.0), 6, 101.0, 110.0)
     assert limit.earliest(10, 110.0, 110.0) == 112.0
 
 
 def test_who_booked_later_does_not_come_in_between() -> None:
-    limit = Bucket(10, 10.0)
+    limit = TokenBucketLimit(10, 10.0)
     limit.settle(sent(limit, 10, 100.0), 10, 100.0, 100.0)
     limit.uses.book(Use(2, 103.0, 5))
     assert limit.earliest(6, 100.0, 100.0, Ahead(1)) == 106.0
@@ -190,21 +190,21 @@ def test_who_booked_later_does_not_come_in_between() -> None:
 
 
 def test_what_has_been_refilled_by_then_does_not_need_a_bookings_room() -> None:
-    limit = Bucket(10, 10.0)
+    limit = TokenBucketLimit(10, 10.0)
     limit.uses.book(Use(10, 111.0))
     limit.amount = 5
     assert limit.earliest(5, 100.0, 100.0) == 100.0
 
 
 def test_what_fits_but_for_a_rounding_fits() -> None:
-    limit = Bucket(1, 1.0)
+    limit = TokenBucketLimit(1, 1.0)
     limit.uses.book(Use(0.8, 0.2))
     assert 0.4 + 0.8 > 1 + 0.2
     assert limit.earliest(0.4, 0.0, 0.0) == 0.0
 
 
 def test_only_a_full_flight_holds_the_next_one() -> None:
-    limit = Bucket(10, 10.0)
+    limit = TokenBucketLimit(10, 10.0)
     assert limit.held_since(11) is None
     sent(limit, 4, 100.0)
     assert limit.held_since(6) is None
@@ -215,7 +215,7 @@ def test_only_a_full_flight_holds_the_next_one() -> None:
 @pytest.mark.parametrize("amount", [1e-3, 1.0, 1e7])
 @pytest.mark.parametrize("window", [0.05, 60.0, 86_400.0])
 def test_what_it_says_it_keeps_at_any_scale(now: float, amount: float, window: float) -> None:
-    limit = Bucket(amount, window)
+    limit = TokenBucketLimit(amount, window)
     for share in (1.0, 0.1, 0.7, 0.3):
         at = limit.earliest(amount * share, now, now)
         assert limit.earliest(amount * share, at, at) == at
@@ -229,7 +229,7 @@ def test_what_it_says_it_keeps_at_any_scale(now: float, amount: float, window: f
 @pytest.mark.parametrize("window", [0.0, -1.0, math.nan, math.inf])
 def test_a_window_must_be_a_span_of_time(window: float) -> None:
     with pytest.raises(ValueError, match=r"Bucket\(window=.*must be seconds above 0"):
-        Bucket(8_000, window)
+        TokenBucketLimit(8_000, window)
 
 
 @pytest.mark.parametrize(
@@ -237,11 +237,11 @@ def test_a_window_must_be_a_span_of_time(window: float) -> None:
 )
 def test_an_amount_must_be_a_number(amount: float, burst: float | None, named: str) -> None:
     with pytest.raises(ValueError, match=rf"Bucket\({named}=.*must be a finite number"):
-        Bucket(amount, 60.0, burst=burst)
+        TokenBucketLimit(amount, 60.0, burst=burst)
 
 
 def test_a_true_estimate_that_came_late_is_refilled_from_when_it_was_seen() -> None:
-    limit = Bucket(10, 10.0)
+    limit = TokenBucketLimit(10, 10.0)
     first, second = sent(limit, 4, 100.0), sent(limit, 4, 100.0)
     limit.settle(first, 4, 100.0, 106.0)
     limit.settle(second, 4, 101.0, 106.0)

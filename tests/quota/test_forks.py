@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import pytest
 
-from services.llm import forks
-from services.llm.flights import Flights, Lead
-from services.llm.forks import ForkLock, pause_for_fork, reset_in_child
-from services.llm.gate import Gate
-from services.llm.quota import NEVER, Bucket, Quota, Refusal, SlidingWindow, Ticket
-from services.llm.workers import Workers
+from services.llm.account.concurrency import ConcurrencyLimiter
+from services.llm.account.single_flight import Leader, SingleFlight
+from services.llm.quota import NEVER, Quota, Refusal, Reservation, SlidingWindow, TokenBucketLimit
+from services.llm.runtime import fork
+from services.llm.runtime.fork import ForkLock, pause_for_fork, reset_in_child
+from services.llm.runtime.workers import Workers
 from tests.guarding import is_held
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -63,12 +63,12 @@ def test_a_child_resets_what_lives_and_the_parent_does_not() -> None:
 
 def test_what_no_longer_lives_is_not_kept_for_a_child() -> None:
     gc.collect()  # what earlier tests left is not to go meanwhile
-    before = len(forks._alive)
+    before = len(fork._alive)
     thing = Thing()
-    assert len(forks._alive) == before + 1
+    assert len(fork._alive) == before + 1
     del thing
     gc.collect()
-    assert len(forks._alive) == before
+    assert len(fork._alive) == before
 
 
 @needs_fork
@@ -119,20 +119,20 @@ def test_a_fork_waits_for_what_a_leaf_guards_to_be_whole() -> None:
 
 def test_around_a_fork_every_leaf_is_held_and_then_free_again() -> None:
     leaf, other = ForkLock(leaf=True), ForkLock()
-    forks._before_fork()
+    fork._before_fork()
     taken = [is_held(lock) for lock in (leaf, other)]
-    forks._after_fork_in_parent()
+    fork._after_fork_in_parent()
     assert (taken, is_held(leaf)) == ([True, False], False)
 
 
 def test_in_a_child_every_lock_is_new_and_free() -> None:
     leaf = ForkLock(leaf=True)
-    forks._before_fork()
+    fork._before_fork()
     leaf.after_fork()
     with leaf:
         pass
-    forks._after_fork_in_child()
-    assert (is_held(leaf), is_held(forks._forking)) == (False, False)
+    fork._after_fork_in_child()
+    assert (is_held(leaf), is_held(fork._forking)) == (False, False)
 
 
 class Worker:
@@ -166,30 +166,30 @@ def test_work_is_waited_for_before_the_leaves_that_it_may_need() -> None:
 # The quota of a child.
 
 
-def quota_amid_work() -> tuple[Quota, Ticket, Ticket]:
+def quota_amid_work() -> tuple[Quota, Reservation, Reservation]:
     """One request in flight, one answered and one that waits, of three a minute."""
-    quota = Quota((SlidingWindow(3, 60.0),), lambda: (Bucket(10, 10.0),))
-    tickets = []
+    quota = Quota((SlidingWindow(3, 60.0),), lambda: (TokenBucketLimit(10, 10.0),))
+    reservations = []
     for tokens in (4, 2, 8):
-        ticket = quota.reserve("m", {"requests": 1, "tokens": tokens}, 100.0, NEVER)
-        assert isinstance(ticket, Ticket)
-        quota.start(ticket, 100.0)
-        tickets.append(ticket)
-    flying, answered, waiting = tickets
+        reservation = quota.reserve("m", {"requests": 1, "tokens": tokens}, 100.0, NEVER)
+        assert isinstance(reservation, Reservation)
+        quota.start(reservation, 100.0)
+        reservations.append(reservation)
+    in_flight, answered, waiting = reservations
     quota.settle(answered, {}, 100.0, 100.0)
-    return quota, flying, waiting
+    return quota, in_flight, waiting
 
 
 def test_a_child_counts_what_was_in_flight_and_drops_who_waited() -> None:
-    quota, flying, waiting = quota_amid_work()
+    quota, in_flight, waiting = quota_amid_work()
     quota.after_fork()
     # Two of three requests, and 6 of 10 tokens, of which 2 are refilled at 102; the 4 were in
     # flight and count from the child's first look.
     assert quota.reserve("m", {"requests": 1, "tokens": 8}, 102.0) == Refusal(2.0, "tokens")
-    assert isinstance(quota.reserve("m", {"requests": 1}, 102.0), Ticket)
+    assert isinstance(quota.reserve("m", {"requests": 1}, 102.0), Reservation)
     assert quota.reserve("m", {"requests": 1}, 102.0) == Refusal(58.0, "requests")
-    quota.settle(flying, {}, 103.0, 103.0)
-    quota.refund(waiting, 103.0)
+    quota.settle(in_flight, {}, 103.0, 103.0)
+    quota.cancel(waiting, 103.0)
     assert quota.reserve("m", {"requests": 1}, 103.0) == Refusal(57.0, "requests")
     with pytest.raises(RuntimeError, match="does not wait"):
         quota.start(waiting, 103.0)
@@ -197,10 +197,10 @@ def test_a_child_counts_what_was_in_flight_and_drops_who_waited() -> None:
 
 @needs_fork
 def test_a_childs_quota_goes_on_from_the_parents_and_leaves_that_alone() -> None:
-    quota, flying, waiting = quota_amid_work()
+    quota, in_flight, waiting = quota_amid_work()
     told = told_by_child(lambda: quota.reserve("m", {"requests": 1, "tokens": 8}, 102.0))
     assert told == "Refusal(wait=2.0, unit='tokens')"
-    quota.settle(flying, {}, 100.0, 104.0)
+    quota.settle(in_flight, {}, 100.0, 104.0)
     assert quota.start(waiting, 104.0) == 0.0
 
 
@@ -210,17 +210,17 @@ def test_a_child_of_busy_threads_has_a_quota_that_works() -> None:
 
     def work() -> None:
         while not stop.is_set():
-            ticket = quota.reserve("m", {"requests": 1}, 100.0)
-            assert isinstance(ticket, Ticket)
-            assert quota.start(ticket, 100.0) == 0.0
-            quota.settle(ticket, {}, 100.0, 100.0)
+            reservation = quota.reserve("m", {"requests": 1}, 100.0)
+            assert isinstance(reservation, Reservation)
+            assert quota.start(reservation, 100.0) == 0.0
+            quota.settle(reservation, {}, 100.0, 100.0)
 
     def look() -> float:
-        ticket = quota.reserve("m", {"requests": 1}, 100.0)
-        assert isinstance(ticket, Ticket)
-        return quota.start(ticket, 100.0)
+        reservation = quota.reserve("m", {"requests": 1}, 100.0)
+        assert isinstance(reservation, Reservation)
+        return quota.start(reservation, 100.0)
 
-    assert quota._lock in forks._pausing  # or the race below would be won most of the time
+    assert quota._lock in fork._pausing  # or the race below would be won most of the time
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -236,37 +236,39 @@ def test_a_child_of_busy_threads_has_a_quota_that_works() -> None:
 
 @needs_fork
 def test_a_child_of_a_process_whose_limiter_is_full_has_a_free_one() -> None:
-    gate = Gate(1)
-    inside, waiting = gate.enter(), gate.enter()
+    concurrency = ConcurrencyLimiter(1)
+    inside, waiting = concurrency.enter(), concurrency.enter()
 
     def use() -> tuple[int, bool, bool]:
-        before = gate.free
+        before = concurrency.free
         for parents in (inside, waiting):
-            gate.leave(parents)  # which the child's copy of a call does as it is dropped
-        own = gate.enter()
-        return before, own.done(), gate.enter().done()
+            concurrency.leave(parents)  # which the child's copy of a call does as it is dropped
+        own = concurrency.enter()
+        return before, own.done(), concurrency.enter().done()
 
     assert told_by_child(use) == "(1, True, False)"
-    assert (gate.free, waiting.done()) == (0, False)
-    gate.leave(inside)
+    assert (concurrency.free, waiting.done()) == (0, False)
+    concurrency.leave(inside)
     assert waiting.done()
 
 
 @needs_fork
 def test_a_child_leads_what_its_parent_leads_and_gets_threads_of_its_own() -> None:
-    flights: Flights[str] = Flights()
-    lead, workers = flights.claim("k"), Workers(1, "forked")
+    single_flight: SingleFlight[str] = SingleFlight()
+    leader, workers = single_flight.claim("k"), Workers(1, "forked")
     busy = threading.Event()
     running = workers.submit(busy.wait)
 
     def use() -> tuple[bool, int]:
-        assert isinstance(lead, Lead)
-        own = flights.claim("k")
-        lead.land("of the parent")
-        return isinstance(own, Lead) and len(flights) == 1, workers.submit(lambda: 7).result(5)
+        assert isinstance(leader, Leader)
+        own = single_flight.claim("k")
+        leader.land("of the parent")
+        return isinstance(own, Leader) and len(single_flight) == 1, workers.submit(
+            lambda: 7
+        ).result(5)
 
     assert told_by_child(use) == "(True, 7)"
-    assert len(flights) == 1
+    assert len(single_flight) == 1
     busy.set()
     assert running.result(SAFETY_NET)
     workers.close()

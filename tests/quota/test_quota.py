@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.llm.quota import NEVER, Bucket, Quota, Refusal, SlidingWindow, Ticket
+from services.llm.quota import NEVER, Quota, Refusal, Reservation, SlidingWindow, TokenBucketLimit
 from services.llm.quota.limits import grain, wait_until
 from tests.quota.support import ONE, a_minute, answered, booked, sent, tokens
 
@@ -15,8 +15,8 @@ from tests.quota.support import ONE, a_minute, answered, booked, sent, tokens
 
 def test_a_request_with_room_goes_at_once() -> None:
     quota = a_minute(1)
-    ticket = booked(quota, 100.0)
-    assert (ticket.at, quota.start(ticket, 100.0)) == (100.0, 0.0)
+    reservation = booked(quota, 100.0)
+    assert (reservation.at, quota.start(reservation, 100.0)) == (100.0, 0.0)
 
 
 def test_who_will_not_wait_books_nothing_and_is_told_how_long_it_would_be() -> None:
@@ -24,13 +24,13 @@ def test_who_will_not_wait_books_nothing_and_is_told_how_long_it_would_be() -> N
     answered(quota, 100.0)
     assert quota.reserve("m", ONE, 115.0) == Refusal(45.0, "requests")
     assert quota.reserve("m", ONE, 159.5) == Refusal(0.5, "requests")
-    assert isinstance(quota.reserve("m", ONE, 160.0), Ticket)
+    assert isinstance(quota.reserve("m", ONE, 160.0), Reservation)
 
 
 @pytest.mark.parametrize("now", [0.0, 3.3, 1_800_000_000.1, 1_763_827_200.7])
 @pytest.mark.parametrize("window", [0.05, 0.1, 59.9, 86_399.7])
 def test_a_wait_that_is_slept_out_exactly_is_long_enough(now: float, window: float) -> None:
-    quota = Quota((SlidingWindow(1, window),), lambda: (Bucket(7.0, window),))
+    quota = Quota((SlidingWindow(1, window),), lambda: (TokenBucketLimit(7.0, window),))
     answered(quota, now, tokens(6.9))
     for _ in range(50):
         refusal = quota.reserve("m", tokens(6.9), now)
@@ -43,13 +43,13 @@ def test_a_wait_up_to_the_longest_allowed_is_booked() -> None:
     quota = a_minute(1)
     answered(quota, 100.0)
     assert quota.reserve("m", ONE, 101.0, 58.9) == Refusal(59.0, "requests")
-    ticket = quota.reserve("m", ONE, 101.0, 59.0)
-    assert isinstance(ticket, Ticket)
-    assert ticket.at == 160.0
+    reservation = quota.reserve("m", ONE, 101.0, 59.0)
+    assert isinstance(reservation, Reservation)
+    assert reservation.at == 160.0
 
 
 def test_a_request_takes_all_of_its_limits_or_none() -> None:
-    bucket = Bucket(10, 10.0)
+    bucket = TokenBucketLimit(10, 10.0)
     quota = Quota((SlidingWindow(5, 60.0),), lambda: (bucket,))
     answered(quota, 100.0, tokens(8))
     assert quota.reserve("m", tokens(8), 100.0) == Refusal(6.0, "tokens")
@@ -57,20 +57,20 @@ def test_a_request_takes_all_of_its_limits_or_none() -> None:
         answered(quota, 100.0)
     assert quota.reserve("m", ONE, 100.0) == Refusal(60.0, "requests")
     assert quota.reserve("m", tokens(8), 100.0) == Refusal(60.0, "requests")
-    assert isinstance(quota.reserve("m", {"tokens": 2}, 100.0), Ticket)
+    assert isinstance(quota.reserve("m", {"tokens": 2}, 100.0), Reservation)
 
 
 def test_what_never_fits_is_refused_for_ever_whatever_one_would_wait() -> None:
-    quota = Quota((), lambda: (Bucket(10, 10.0),))
+    quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
     assert quota.reserve("m", tokens(11), 100.0, NEVER) == Refusal(NEVER, "tokens")
 
 
 def test_each_model_has_its_own_limits_beside_the_shared_ones() -> None:
     quota = Quota((SlidingWindow(3, 60.0),), lambda: (SlidingWindow(2, 60.0),))
     for _ in range(2):
-        answered(quota, 100.0, lane="a")
+        answered(quota, 100.0, scope="a")
     assert quota.reserve("a", ONE, 100.0) == Refusal(60.0, "requests")
-    answered(quota, 100.0, lane="b")
+    answered(quota, 100.0, scope="b")
     assert quota.reserve("b", ONE, 100.0) == Refusal(60.0, "requests")
 
 
@@ -105,7 +105,7 @@ def test_those_who_wait_go_in_the_order_they_booked() -> None:
 
 
 def test_nobody_overtakes_one_who_waits_for_more() -> None:
-    quota = Quota((), lambda: (Bucket(10, 10.0),))
+    quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
     answered(quota, 100.0, tokens(8))
     large = booked(quota, 100.0, tokens(6))
     assert large.at == 104.0
@@ -115,14 +115,20 @@ def test_nobody_overtakes_one_who_waits_for_more() -> None:
 
 def test_a_herd_that_wakes_too_soon_is_told_once_and_in_order() -> None:
     quota = a_minute(3)
-    flying = [sent(quota, 100.0) for _ in range(3)]
+    in_flight = [sent(quota, 100.0) for _ in range(3)]
     herd = [booked(quota, 100.0) for _ in range(3)]
-    assert [ticket.at for ticket in herd] == [160.0] * 3
-    for seconds, ticket in enumerate(flying, 1):
-        quota.settle(ticket, {}, 100.0 + seconds, 100.0 + seconds)
+    assert [reservation.at for reservation in herd] == [160.0] * 3
+    for seconds, reservation in enumerate(in_flight, 1):
+        quota.settle(reservation, {}, 100.0 + seconds, 100.0 + seconds)
     last, middle, first = reversed(herd)
-    assert [quota.start(ticket, 160.0) for ticket in (last, first, middle)] == [3.0, 1.0, 2.0]
-    assert [quota.start(ticket, ticket.at) for ticket in (first, middle, last)] == [0.0] * 3
+    assert [quota.start(reservation, 160.0) for reservation in (last, first, middle)] == [
+        3.0,
+        1.0,
+        2.0,
+    ]
+    assert [quota.start(reservation, reservation.at) for reservation in (first, middle, last)] == [
+        0.0
+    ] * 3
 
 
 def test_one_who_never_wakes_costs_the_others_only_what_it_booked() -> None:
@@ -138,7 +144,7 @@ def test_one_who_never_wakes_costs_the_others_only_what_it_booked() -> None:
 
 
 def test_one_who_never_wakes_leaves_a_bucket_to_refill() -> None:
-    quota = Quota((), lambda: (Bucket(10, 10.0),))
+    quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
     answered(quota, 100.0, tokens(10))
     asleep = booked(quota, 100.0, tokens(10))
     assert asleep.at == 110.0
@@ -158,7 +164,7 @@ def test_one_who_wakes_late_pushes_the_next_by_no_more_than_that() -> None:
 
 
 def test_a_booking_in_one_lane_keeps_its_room_from_the_others() -> None:
-    quota = Quota((Bucket(10, 10.0),))
+    quota = Quota((TokenBucketLimit(10, 10.0),))
     answered(quota, 100.0, tokens(10))
     large = booked(quota, 100.0, tokens(10), "a")
     assert large.at == 110.0
@@ -166,27 +172,27 @@ def test_a_booking_in_one_lane_keeps_its_room_from_the_others() -> None:
 
 
 def test_a_paused_lane_holds_back_no_other() -> None:
-    quota = Quota((Bucket(10, 10.0), SlidingWindow(1, 60.0)))
+    quota = Quota((TokenBucketLimit(10, 10.0), SlidingWindow(1, 60.0)))
     quota.pause("a", 4_000.0)
     assert booked(quota, 100.0, tokens(10), "a").at == 4_000.0
     answered(quota, 101.0, tokens(10), "b")
-    assert booked(quota, 3_941.0, lane="b").at == 4_060.0
+    assert booked(quota, 3_941.0, scope="b").at == 4_060.0
 
 
 def test_a_moment_that_one_limit_puts_off_must_suit_the_others_too() -> None:
-    quota = Quota((SlidingWindow(1, 60.0),), lambda: (Bucket(100, 100.0),))
+    quota = Quota((SlidingWindow(1, 60.0),), lambda: (TokenBucketLimit(100, 100.0),))
     answered(quota, 100.0, {"tokens": 100})
     quota.pause("a", 200.0)
-    assert booked(quota, 100.0, lane="a").at == 200.0
+    assert booked(quota, 100.0, scope="a").at == 200.0
     assert quota.reserve("m", {"tokens": 60}, 100.0) == Refusal(60.0, "tokens")
     assert quota.reserve("m", tokens(60), 100.0) == Refusal(160.0, "requests")
 
 
 def test_nobody_overtakes_one_whose_moment_has_been_put_off() -> None:
-    quota = Quota((), lambda: (Bucket(10, 10.0),))
-    flying = sent(quota, 100.0, tokens(10))
+    quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
+    in_flight = sent(quota, 100.0, tokens(10))
     large, small = booked(quota, 100.0, tokens(5)), booked(quota, 100.0, tokens(1))
-    quota.settle(flying, {"tokens": 14}, 100.0, 101.0)
+    quota.settle(in_flight, {"tokens": 14}, 100.0, 101.0)
     assert (large.at, quota.start(large, 105.0)) == (105.0, 4.0)
     assert (small.at, quota.start(small, 106.0)) == (106.0, 4.0)
 
@@ -220,19 +226,19 @@ def test_a_wait_is_never_short_of_its_moment(moments: list[float]) -> None:
 
 def test_a_ticket_is_started_once() -> None:
     quota = a_minute(5)
-    flying, refunded = sent(quota, 100.0), booked(quota, 100.0)
-    quota.refund(refunded, 100.0)
-    for ticket in (flying, refunded):
+    in_flight, refunded = sent(quota, 100.0), booked(quota, 100.0)
+    quota.cancel(refunded, 100.0)
+    for reservation in (in_flight, refunded):
         with pytest.raises(RuntimeError, match="the ticket for 'm' does not wait to be started"):
-            quota.start(ticket, 100.0)
+            quota.start(reservation, 100.0)
 
 
 def test_a_ticket_is_settled_once() -> None:
     quota = a_minute(1)
-    flying = sent(quota, 100.0)
-    quota.settle(flying, {}, 100.0, 100.0)
+    in_flight = sent(quota, 100.0)
+    quota.settle(in_flight, {}, 100.0, 100.0)
     with pytest.raises(RuntimeError, match="is not in flight"):
-        quota.settle(flying, {}, 150.0, 150.0)
+        quota.settle(in_flight, {}, 150.0, 150.0)
     assert booked(quota, 150.0).at == 160.0
 
 

@@ -19,7 +19,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from services.llm.quota import NEVER, Bucket, Demand, Quota, Refusal, SlidingWindow, Ticket
+from services.llm.quota import (
+    NEVER,
+    Demand,
+    Quota,
+    Refusal,
+    Reservation,
+    SlidingWindow,
+    TokenBucketLimit,
+)
 from tests.quota.oracle import Provider, Sight, overfull
 
 LANES = ("slow", "fast", "wide")
@@ -28,15 +36,15 @@ SHARED_TOKENS = (16.0, 8.0)
 
 eighths = st.integers(0, 40).map(lambda steps: steps / 8)
 shares = st.sampled_from([0.0, 0.5, 1.0])
-lanes = st.sampled_from(LANES)
+scopes = st.sampled_from(LANES)
 picks = st.integers(0, 1_000)
 
 
 @dataclass
-class Flight:
+class Follower:
     """A request in flight or answered, as the provider may have seen it."""
 
-    lane: str
+    scope: str
     reserved: float
     started: float
     order: int
@@ -61,14 +69,15 @@ class QuotaMachine(RuleBasedStateMachine):
         self.resized = False
         amounts = iter(BUCKETS.values())
         self.quota = Quota(
-            (self.requests, Bucket(*SHARED_TOKENS)), lambda: (Bucket(*next(amounts)),)
+            (self.requests, TokenBucketLimit(*SHARED_TOKENS)),
+            lambda: (TokenBucketLimit(*next(amounts)),),
         )
-        for lane in LANES:
-            self.quota.pause(lane, base)
+        for scope in LANES:
+            self.quota.pause(scope, base)
         self.paused = dict.fromkeys(LANES, base)
-        self.told: dict[Ticket, float] = {}  # the moment that each who waits was told last
-        self.flying: dict[Ticket, Flight] = {}
-        self.done: list[Flight] = []
+        self.told: dict[Reservation, float] = {}  # the moment that each who waits was told last
+        self.in_flight: dict[Reservation, Follower] = {}
+        self.done: list[Follower] = []
 
     def now(self) -> float:
         """The time that a caller tells: some read the clock before others and come after them."""
@@ -82,20 +91,20 @@ class QuotaMachine(RuleBasedStateMachine):
 
     # Callers.
 
-    @rule(lane=lanes, tokens=st.integers(0, 8), max_wait=st.sampled_from([0.0, 2.0, 30.0, NEVER]))
-    def reserve(self, lane: str, tokens: int, max_wait: float) -> None:
-        got = self.quota.reserve(lane, {"requests": 1, "tokens": tokens}, self.now(), max_wait)
+    @rule(scope=scopes, tokens=st.integers(0, 8), max_wait=st.sampled_from([0.0, 2.0, 30.0, NEVER]))
+    def reserve(self, scope: str, tokens: int, max_wait: float) -> None:
+        got = self.quota.reserve(scope, {"requests": 1, "tokens": tokens}, self.now(), max_wait)
         if isinstance(got, Refusal):
             assert got.wait > max_wait or got.wait == NEVER
         else:
             assert 0 <= got.at - self.clock <= max_wait
             self.told[got] = got.at
 
-    @rule(lane=lanes, tokens=st.integers(0, 8))
-    def go_at_once_or_not_at_all(self, lane: str, tokens: int) -> None:
+    @rule(scope=scopes, tokens=st.integers(0, 8))
+    def go_at_once_or_not_at_all(self, scope: str, tokens: int) -> None:
         now = self.now()
-        got = self.quota.reserve(lane, {"requests": 1, "tokens": tokens}, now)
-        if isinstance(got, Ticket):
+        got = self.quota.reserve(scope, {"requests": 1, "tokens": tokens}, now)
+        if isinstance(got, Reservation):
             self.told[got] = got.at
             assert self.quota.start(got, now) == 0.0
             self.sent(got)
@@ -105,37 +114,37 @@ class QuotaMachine(RuleBasedStateMachine):
     def start(self, pick: int) -> None:
         self.come(list(self.told)[pick % len(self.told)])
 
-    @precondition(lambda self: any(ticket.at <= self.clock for ticket in self.told))
+    @precondition(lambda self: any(reservation.at <= self.clock for reservation in self.told))
     @rule(pick=picks)
     def start_one_that_is_due(self, pick: int) -> None:
-        due = [ticket for ticket in self.told if ticket.at <= self.clock]
+        due = [reservation for reservation in self.told if reservation.at <= self.clock]
         self.come(due[pick % len(due)])
 
-    @precondition(lambda self: self.flying)
+    @precondition(lambda self: self.in_flight)
     @rule(pick=picks, spent=shares, seen=shares, arrived=shares, trued_up=shares)
     def settle(self, pick: int, spent: float, seen: float, arrived: float, trued_up: float) -> None:
-        ticket = list(self.flying)[pick % len(self.flying)]
-        flight = self.flying.pop(ticket)
-        latest = flight.started + seen * (self.clock - flight.started)
-        arrival = flight.started + arrived * (latest - flight.started)
-        flight.latest = latest
-        flight.sight = Sight(
-            flight.reserved,
-            flight.reserved * spent,
+        reservation = list(self.in_flight)[pick % len(self.in_flight)]
+        follower = self.in_flight.pop(reservation)
+        latest = follower.started + seen * (self.clock - follower.started)
+        arrival = follower.started + arrived * (latest - follower.started)
+        follower.latest = latest
+        follower.sight = Sight(
+            follower.reserved,
+            follower.reserved * spent,
             arrival,
             arrival + trued_up * (self.clock - arrival),
-            flight.order,
+            follower.order,
             self.tick(),
         )
-        self.done.append(flight)
-        self.quota.settle(ticket, {"tokens": flight.reserved * spent}, latest, self.now())
+        self.done.append(follower)
+        self.quota.settle(reservation, {"tokens": follower.reserved * spent}, latest, self.now())
 
     @precondition(lambda self: self.told)
     @rule(pick=picks)
-    def refund(self, pick: int) -> None:
-        ticket = list(self.told)[pick % len(self.told)]
-        del self.told[ticket]
-        self.quota.refund(ticket, self.now())
+    def cancel(self, pick: int) -> None:
+        reservation = list(self.told)[pick % len(self.told)]
+        del self.told[reservation]
+        self.quota.cancel(reservation, self.now())
 
     # The world.
 
@@ -147,11 +156,11 @@ class QuotaMachine(RuleBasedStateMachine):
     def somebody_read_the_clock_before(self, by: float) -> None:
         self.late = by
 
-    @rule(lane=lanes, by=eighths)
-    def pause(self, lane: str, by: float) -> None:
-        self.paused[lane] = max(self.paused[lane], self.clock + by)
-        self.quota.pause(lane, self.clock + by)
-        assert self.quota.paused_for(lane, self.clock) == self.paused[lane] - self.clock
+    @rule(scope=scopes, by=eighths)
+    def pause(self, scope: str, by: float) -> None:
+        self.paused[scope] = max(self.paused[scope], self.clock + by)
+        self.quota.pause(scope, self.clock + by)
+        assert self.quota.paused_for(scope, self.clock) == self.paused[scope] - self.clock
 
     @rule(requests=st.integers(0, 4))
     def a_host_changes_the_limit(self, requests: int) -> None:
@@ -166,58 +175,58 @@ class QuotaMachine(RuleBasedStateMachine):
         self.requests.window = window
         self.resized = True
 
-    @precondition(lambda self: not self.flying)
-    @rule(lane=lanes, tokens=st.integers(0, 8))
-    def a_refusal_is_exact(self, lane: str, tokens: int) -> None:
+    @precondition(lambda self: not self.in_flight)
+    @rule(scope=scopes, tokens=st.integers(0, 8))
+    def a_refusal_is_exact(self, scope: str, tokens: int) -> None:
         demand: Demand = {"requests": 1, "tokens": tokens}
-        refusal = self.quota.reserve(lane, demand, self.now())
-        if isinstance(refusal, Ticket):
-            self.quota.refund(refusal, self.clock)
+        refusal = self.quota.reserve(scope, demand, self.now())
+        if isinstance(refusal, Reservation):
+            self.quota.cancel(refusal, self.clock)
         elif refusal.wait != NEVER:
             self.clock += refusal.wait - 1 / 64
-            early = self.quota.reserve(lane, demand, self.clock)
+            early = self.quota.reserve(scope, demand, self.clock)
             assert isinstance(early, Refusal)
             assert early.wait == 1 / 64
             self.clock += 1 / 64
-            ticket = self.quota.reserve(lane, demand, self.clock)
-            assert isinstance(ticket, Ticket)
-            self.told[ticket] = ticket.at
+            reservation = self.quota.reserve(scope, demand, self.clock)
+            assert isinstance(reservation, Reservation)
+            self.told[reservation] = reservation.at
 
     # What is to be.
 
-    def come(self, ticket: Ticket) -> float:
-        wait = self.quota.start(ticket, self.now())
+    def come(self, reservation: Reservation) -> float:
+        wait = self.quota.start(reservation, self.now())
         if wait == 0.0:
-            self.sent(ticket)
+            self.sent(reservation)
         else:
-            assert not ticket.moved.done()
-            assert wait in (ticket.at - self.clock, NEVER)
-            self.told[ticket] = ticket.at
+            assert not reservation.wake.done()
+            assert wait in (reservation.at - self.clock, NEVER)
+            self.told[reservation] = reservation.at
         return wait
 
-    def sent(self, ticket: Ticket) -> None:
+    def sent(self, reservation: Reservation) -> None:
         """Check the moment, the order and the window of what has just been sent."""
-        del self.told[ticket]
-        lane, tokens = ticket.lane, ticket.demand.get("tokens", 0.0)
-        assert self.clock >= self.paused[lane]
-        ahead = [one for one in self.told if one.lane == lane and one.turn < ticket.turn]
+        del self.told[reservation]
+        scope, tokens = reservation.scope, reservation.demand.get("tokens", 0.0)
+        assert self.clock >= self.paused[scope]
+        ahead = [one for one in self.told if one.scope == scope and one.turn < reservation.turn]
         assert [one.at for one in ahead if one.at > self.clock] == []
         window = self.requests.window
         counted = [one for one in self.done if self.clock < (one.latest or 0.0) + window]
-        assert len(counted) + len(self.flying) < self.requests.amount
-        self.flying[ticket] = Flight(lane, tokens, self.clock, self.tick())
+        assert len(counted) + len(self.in_flight) < self.requests.amount
+        self.in_flight[reservation] = Follower(scope, tokens, self.clock, self.tick())
 
     @invariant()
     def who_may_go_earlier_is_told(self) -> None:
-        for ticket, moment in self.told.items():
-            assert ticket.moved.done() == (ticket.at < moment)
+        for reservation, moment in self.told.items():
+            assert reservation.wake.done() == (reservation.at < moment)
 
     def teardown(self) -> None:
         """Let all through, and ask the provider."""
         if not hasattr(self, "quota"):
             return
         self.requests.amount = max(1, self.requests.amount)
-        while self.flying:
+        while self.in_flight:
             self.settle(0, 1.0, 1.0, 0.0, 1.0)
         self.everybody_gets_through()
         self.the_provider_never_refused()
@@ -228,18 +237,20 @@ class QuotaMachine(RuleBasedStateMachine):
         while self.told:
             looks -= 1
             assert looks >= 0
-            ticket = min(self.told, key=lambda one: (one.at, one.turn))
-            self.clock = max(self.clock, ticket.at)
-            if self.come(ticket) == 0.0:
+            reservation = min(self.told, key=lambda one: (one.at, one.turn))
+            self.clock = max(self.clock, reservation.at)
+            if self.come(reservation) == 0.0:
                 self.settle(0, 1.0, 1.0, 1.0, 1.0)
 
     def the_provider_never_refused(self) -> None:
-        saw = [flight for flight in self.done if flight.sight is not None]
+        saw = [follower for follower in self.done if follower.sight is not None]
         if not self.resized:
-            arrivals = [flight.sight.arrived for flight in saw if flight.sight is not None]
+            arrivals = [follower.sight.arrived for follower in saw if follower.sight is not None]
             assert not overfull(arrivals, int(self.requests.amount), self.requests.window)
-        for lane, (amount, window) in (*BUCKETS.items(), (None, SHARED_TOKENS)):
-            mine = [one.sight for one in saw if one.sight is not None and lane in (one.lane, None)]
+        for scope, (amount, window) in (*BUCKETS.items(), (None, SHARED_TOKENS)):
+            mine = [
+                one.sight for one in saw if one.sight is not None and scope in (one.scope, None)
+            ]
             assert Provider(amount, amount / window, mine).overflows() == []
 
 

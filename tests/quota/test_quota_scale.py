@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import services.llm.quota
-from services.llm.quota import NEVER, Bucket, Demand, Quota, SlidingWindow, Ticket
+from services.llm.quota import NEVER, Demand, Quota, Reservation, SlidingWindow, TokenBucketLimit
 from services.llm.quota.uses import Use
 
 CODE = str(Path(services.llm.quota.__file__).parent)
@@ -43,37 +43,39 @@ def counted() -> Iterator[Lines]:
         sys.settrace(outer)
 
 
-class Crowd:
+class UnknownOrganizations:
     """Many who wait in one lane for one window and one bucket, and all that they do."""
 
     def __init__(self, waiting: int, requests: int) -> None:
         self.now = 1_000.0
-        self.quota = Quota((SlidingWindow(requests, 60.0),), lambda: (Bucket(250_000, 60.0),))
+        self.quota = Quota(
+            (SlidingWindow(requests, 60.0),), lambda: (TokenBucketLimit(250_000, 60.0),)
+        )
         for at in range(requests):
             self.quota.settle(self.sent(self.booked()), {}, self.now, self.now + at * 1e-6)
-        self.tickets = [self.booked() for _ in range(waiting)]
+        self.reservations = [self.booked() for _ in range(waiting)]
 
-    def booked(self) -> Ticket:
-        ticket = self.quota.reserve("m", ONE, self.now, NEVER)
-        assert isinstance(ticket, Ticket)
-        return ticket
+    def booked(self) -> Reservation:
+        reservation = self.quota.reserve("m", ONE, self.now, NEVER)
+        assert isinstance(reservation, Reservation)
+        return reservation
 
-    def sent(self, ticket: Ticket) -> Ticket:
-        self.now = max(self.now, ticket.at)
-        assert self.quota.start(ticket, self.now) == 0.0
-        return ticket
+    def sent(self, reservation: Reservation) -> Reservation:
+        self.now = max(self.now, reservation.at)
+        assert self.quota.start(reservation, self.now) == 0.0
+        return reservation
 
 
 def costs(waiting: int, requests: int) -> dict[str, int]:
     """The dearest of some runs of each operation."""
-    crowd = Crowd(waiting, requests)
+    crowd = UnknownOrganizations(waiting, requests)
     steps: dict[str, Callable[[], object]] = {
         "reserve": crowd.booked,
         "refuse": lambda: crowd.quota.reserve("m", ONE, crowd.now),
-        "wait": lambda: crowd.quota.start(crowd.tickets[waiting // 2], crowd.now),
-        "refund": lambda: crowd.quota.refund(crowd.tickets.pop(waiting // 2), crowd.now),
+        "wait": lambda: crowd.quota.start(crowd.reservations[waiting // 2], crowd.now),
+        "cancel": lambda: crowd.quota.cancel(crowd.reservations.pop(waiting // 2), crowd.now),
         "start and settle": lambda: crowd.quota.settle(
-            crowd.sent(crowd.tickets.pop(0)), {"tokens": 90}, crowd.now, crowd.now
+            crowd.sent(crowd.reservations.pop(0)), {"tokens": 90}, crowd.now, crowd.now
         ),
     }
     cost = {}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from random import Random
 
-from services.llm.quota import NEVER, Bucket, Quota, SlidingWindow, Ticket
+from services.llm.quota import NEVER, Quota, Reservation, SlidingWindow, TokenBucketLimit
 from tests.quota.oracle import Provider, Sight, overfull
 
 WORKERS = 24
@@ -24,13 +24,13 @@ class Clock:
         self._asleep: dict[object, float] = {}
         self._changed = threading.Condition()
 
-    def sleep(self, seconds: float, moved: Future[None] | None = None) -> None:
-        """Return after *seconds*, or as soon as *moved* is done."""
+    def sleep(self, seconds: float, wake: Future[None] | None = None) -> None:
+        """Return after *seconds*, or as soon as *wake* is done."""
         me, until = object(), self.now + seconds
-        if moved is not None:
-            moved.add_done_callback(lambda _: self._wake(me))
+        if wake is not None:
+            wake.add_done_callback(lambda _: self._wake(me))
         with self._changed:
-            if moved is not None and moved.done():
+            if wake is not None and wake.done():
                 return
             self._asleep[me] = until
             self._move_on()
@@ -74,30 +74,30 @@ def in_threads(work: Callable[[int], None]) -> None:
 
 def test_no_slot_is_lost_and_none_is_given_twice() -> None:
     window, size = SlidingWindow(5, 2.0), 40.0
-    quota = Quota((window,), lambda: (Bucket(size, 4.0),))
+    quota = Quota((window,), lambda: (TokenBucketLimit(size, 4.0),))
     clock, lock = Clock(WORKERS), threading.Lock()
     arrivals: list[float] = []
     seen: dict[str, list[Sight]] = {"a": [], "b": []}
     steps = iter(range(1_000_000))
-    given_up: list[Ticket] = []
+    last_error: list[Reservation] = []
 
-    def call(random: Random, lane: str) -> None:
+    def call(random: Random, scope: str) -> None:
         tokens = float(random.randint(1, 20))
-        ticket = quota.reserve(lane, {"requests": 1, "tokens": tokens}, clock.now, NEVER)
-        assert isinstance(ticket, Ticket)
-        while (wait := quota.start(ticket, clock.now)) > 0:
+        reservation = quota.reserve(scope, {"requests": 1, "tokens": tokens}, clock.now, NEVER)
+        assert isinstance(reservation, Reservation)
+        while (wait := quota.start(reservation, clock.now)) > 0:
             if random.random() < 0.05:
-                quota.refund(ticket, clock.now)
-                given_up.append(ticket)
+                quota.cancel(reservation, clock.now)
+                last_error.append(reservation)
                 return
-            clock.sleep(wait, ticket.moved)
+            clock.sleep(wait, reservation.wake)
         started, order = clock.now, next(steps)
         clock.sleep(random.choice([0.0, 0.1, 3.0]))
         spent, now = tokens * random.random(), clock.now
         with lock:
             arrivals.append(now)
-            seen[lane].append(Sight(tokens, spent, now, now, order, next(steps)))
-        quota.settle(ticket, {"tokens": spent}, now, now)
+            seen[scope].append(Sight(tokens, spent, now, now, order, next(steps)))
+        quota.settle(reservation, {"tokens": spent}, now, now)
         assert started <= now
 
     def work(worker: int) -> None:
@@ -109,15 +109,15 @@ def test_no_slot_is_lost_and_none_is_given_twice() -> None:
             clock.leave()
 
     in_threads(work)
-    assert len(arrivals) + len(given_up) == WORKERS * CALLS
+    assert len(arrivals) + len(last_error) == WORKERS * CALLS
     assert not overfull(arrivals, 5, 2.0)
     assert [Provider(size, size / 4.0, sights).overflows() for sights in seen.values()] == [[], []]
     # Everything has been given back: after a while the quota is as new.
     later = clock.now + 100.0
-    for lane in "ab":
-        ticket = quota.reserve(lane, {"requests": 1, "tokens": size}, later)
-        assert isinstance(ticket, Ticket)
-        assert quota.start(ticket, later) == 0.0
+    for scope in "ab":
+        reservation = quota.reserve(scope, {"requests": 1, "tokens": size}, later)
+        assert isinstance(reservation, Reservation)
+        assert quota.start(reservation, later) == 0.0
 
 
 def test_one_window_lets_exactly_its_amount_through_to_those_who_do_not_wait() -> None:
@@ -127,10 +127,10 @@ def test_one_window_lets_exactly_its_amount_through_to_those_who_do_not_wait() -
     def work(_: int) -> None:
         barrier.wait(SAFETY_NET)
         for _ in range(CALLS):
-            ticket = quota.reserve("m", {"requests": 1}, 100.0)
-            if isinstance(ticket, Ticket):
-                assert quota.start(ticket, 100.0) == 0.0
-                through.append(ticket)
+            reservation = quota.reserve("m", {"requests": 1}, 100.0)
+            if isinstance(reservation, Reservation):
+                assert quota.start(reservation, 100.0) == 0.0
+                through.append(reservation)
 
     in_threads(work)
     assert len(through) == 50

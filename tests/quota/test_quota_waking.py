@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from services.llm.quota import Bucket, Quota, Refusal, SlidingWindow, Ticket
+from services.llm.quota import Quota, Refusal, Reservation, SlidingWindow, TokenBucketLimit
 from tests.quota.support import ONE, a_minute, answered, booked, sent, tokens
 
 # Waking.
@@ -14,65 +14,69 @@ def test_a_refund_brings_the_next_nearer_and_wakes_it() -> None:
     quota = a_minute(1)
     answered(quota, 100.0)
     first, second = booked(quota, 100.0), booked(quota, 100.0)
-    quota.refund(first, 110.0)
-    assert second.moved.done()
+    quota.cancel(first, 110.0)
+    assert second.wake.done()
     assert quota.start(second, 110.0) == 50.0
-    assert not second.moved.done()
+    assert not second.wake.done()
     assert quota.start(second, 160.0) == 0.0
 
 
 def test_a_refund_twice_or_of_what_was_sent_is_an_error_and_gives_nothing_back() -> None:
     quota = a_minute(2)
-    flying, waiting = sent(quota, 100.0), booked(quota, 100.0)
-    quota.refund(waiting, 100.0)
-    for ticket in (waiting, flying):
+    in_flight, waiting = sent(quota, 100.0), booked(quota, 100.0)
+    quota.cancel(waiting, 100.0)
+    for reservation in (waiting, in_flight):
         with pytest.raises(RuntimeError, match="does not wait to be started"):
-            quota.refund(ticket, 100.0)
+            quota.cancel(reservation, 100.0)
     answered(quota, 100.0)
     assert quota.reserve("m", ONE, 100.0) == Refusal(60.0, "requests")
 
 
 def test_what_an_answer_did_not_spend_goes_to_the_first_and_then_to_the_next() -> None:
-    quota = Quota((), lambda: (Bucket(10, 10.0),))
-    flying = sent(quota, 100.0, tokens(10))
+    quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
+    in_flight = sent(quota, 100.0, tokens(10))
     first, second, third = (booked(quota, 100.0, tokens(4)) for _ in range(3))
     assert (first.at, second.at, third.at) == (104.0, 108.0, 112.0)
-    quota.settle(flying, {"tokens": 2}, 100.0, 100.0)
-    assert [ticket.moved.done() for ticket in (first, second, third)] == [True, False, False]
+    quota.settle(in_flight, {"tokens": 2}, 100.0, 100.0)
+    assert [reservation.wake.done() for reservation in (first, second, third)] == [
+        True,
+        False,
+        False,
+    ]
     assert quota.start(first, 100.0) == 0.0
-    assert [ticket.moved.done() for ticket in (second, third)] == [True, False]
+    assert [reservation.wake.done() for reservation in (second, third)] == [True, False]
     assert quota.start(second, 100.0) == 0.0
-    assert (third.moved.done(), third.at) == (True, 104.0)
+    assert (third.wake.done(), third.at) == (True, 104.0)
     assert quota.start(third, 100.0) == 4.0
 
 
 def test_what_is_freed_in_one_lane_wakes_those_in_another() -> None:
     quota = a_minute(1)
-    waiting = booked(quota, 100.0, lane="a")
-    other = booked(quota, 100.0, lane="b")
-    quota.refund(waiting, 100.0)
-    assert (other.moved.done(), quota.start(other, 100.0)) == (True, 0.0)
+    waiting = booked(quota, 100.0, scope="a")
+    other = booked(quota, 100.0, scope="b")
+    quota.cancel(waiting, 100.0)
+    assert (other.wake.done(), quota.start(other, 100.0)) == (True, 0.0)
 
 
 def test_who_is_due_is_passed_over_so_that_the_next_is_brought_nearer() -> None:
     quota = a_minute(2)
-    flying = [sent(quota, 100.0) for _ in range(2)]
+    in_flight = [sent(quota, 100.0) for _ in range(2)]
     asleep, awake, last = (booked(quota, 100.0) for _ in range(3))
-    quota.settle(flying[0], {"requests": 0}, 100.0, 100.0)
-    assert (asleep.at, asleep.moved.done()) == (100.0, True)
-    quota.settle(flying[1], {"requests": 0}, 100.0, 101.0)
-    assert (awake.at, awake.moved.done(), last.moved.done()) == (101.0, True, False)
+    quota.settle(in_flight[0], {"requests": 0}, 100.0, 100.0)
+    assert (asleep.at, asleep.wake.done()) == (100.0, True)
+    quota.settle(in_flight[1], {"requests": 0}, 100.0, 101.0)
+    assert (awake.at, awake.wake.done(), last.wake.done()) == (101.0, True, False)
 
 
 def test_no_one_is_brought_nearer_into_the_room_of_one_who_is_due() -> None:
-    bucket = Bucket(10, 10.0)
+    bucket = TokenBucketLimit(10, 10.0)
     quota = Quota((bucket,))
     answered(quota, 100.0, tokens(6))
     large, other = booked(quota, 100.0, tokens(10), "a"), sent(quota, 100.0, {}, "c")
     assert large.at == 106.0
     bucket.amount = 20
     due = quota.reserve("b", tokens(10), 100.0)
-    assert isinstance(due, Ticket)
+    assert isinstance(due, Reservation)
     quota.settle(other, {}, 100.0, 100.0)
     assert quota.start(due, 100.0) == 0.0
 
@@ -81,32 +85,32 @@ def test_one_who_was_called_and_one_who_gave_up_waiting_are_not_called_again() -
     quota = a_minute(1)
     answered(quota, 100.0)
     first, second, third = (booked(quota, 100.0) for _ in range(3))
-    third.moved.cancel()
-    quota.refund(first, 101.0)
-    called = second.moved
-    quota.refund(second, 102.0)
-    assert (called.result(), third.moved.cancelled(), third.at) == (None, True, 160.0)
+    third.wake.cancel()
+    quota.cancel(first, 101.0)
+    called = second.wake
+    quota.cancel(second, 102.0)
+    assert (called.result(), third.wake.cancelled(), third.at) == (None, True, 160.0)
     assert quota.start(third, 102.0) == 58.0
-    assert not third.moved.done()
+    assert not third.wake.done()
 
 
 def test_two_events_before_one_comes_call_it_once() -> None:
-    quota = Quota((), lambda: (Bucket(10, 10.0),))
-    flying = [sent(quota, 100.0, tokens(5)) for _ in range(2)]
+    quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
+    in_flight = [sent(quota, 100.0, tokens(5)) for _ in range(2)]
     waiting = booked(quota, 100.0, tokens(10))
-    for ticket, at in zip(flying, (106.0, 102.0), strict=True):
-        quota.settle(ticket, {"tokens": 1}, 100.0, 100.0)
-        assert (waiting.moved.done(), waiting.at) == (True, at)
+    for reservation, at in zip(in_flight, (106.0, 102.0), strict=True):
+        quota.settle(reservation, {"tokens": 1}, 100.0, 100.0)
+        assert (waiting.wake.done(), waiting.at) == (True, at)
 
 
 @pytest.mark.parametrize("now", [0.0, 1_800_000_000.1])
 def test_no_one_is_called_for_less_than_a_clock_can_tell(now: float) -> None:
-    quota = Quota((), lambda: (Bucket(0.7, 3.3),))
+    quota = Quota((), lambda: (TokenBucketLimit(0.7, 3.3),))
     answered(quota, now, tokens(0.6))
     waiting = booked(quota, now, tokens(0.55))
     for step in range(300):
         answered(quota, now + step * 0.007, {}, "other")
-        assert not waiting.moved.done()
+        assert not waiting.wake.done()
 
 
 # Requests in flight.
@@ -114,8 +118,8 @@ def test_no_one_is_called_for_less_than_a_clock_can_tell(now: float) -> None:
 
 def test_a_slot_is_used_from_when_the_provider_can_have_seen_the_request() -> None:
     quota = a_minute(1)
-    flying = sent(quota, 100.0)
-    quota.settle(flying, {}, 103.0, 104.0)
+    in_flight = sent(quota, 100.0)
+    quota.settle(in_flight, {}, 103.0, 104.0)
     assert quota.reserve("m", ONE, 104.0) == Refusal(59.0, "requests")
 
 
@@ -128,28 +132,30 @@ def test_a_request_is_seen_between_its_sending_and_now(seen_by: float, free: flo
 
 @pytest.mark.parametrize("spent", [-1.0, math.nan, math.inf])
 def test_what_cannot_have_been_spent_is_not_believed(spent: float) -> None:
-    quota = Quota((), lambda: (Bucket(10, 10.0),))
+    quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
     quota.settle(sent(quota, 100.0, tokens(4)), {"tokens": spent}, 100.0, 100.0)
     assert quota.reserve("m", tokens(10), 100.0) == Refusal(4.0, "tokens")
 
 
 def test_a_request_in_flight_for_longer_than_the_window_still_counts() -> None:
     quota = a_minute(1)
-    flying = sent(quota, 100.0)
+    in_flight = sent(quota, 100.0)
     assert quota.reserve("m", ONE, 500.0) == Refusal(60.0, "requests")
-    quota.settle(flying, {}, 100.5, 500.0)
-    assert isinstance(quota.reserve("m", ONE, 500.0), Ticket)
+    quota.settle(in_flight, {}, 100.5, 500.0)
+    assert isinstance(quota.reserve("m", ONE, 500.0), Reservation)
 
 
-@pytest.mark.parametrize("limit", [SlidingWindow(1, 0.05), Bucket(1, 0.05, "requests")])
-def test_who_can_only_wait_for_an_answer_does_not_poll(limit: SlidingWindow | Bucket) -> None:
+@pytest.mark.parametrize("limit", [SlidingWindow(1, 0.05), TokenBucketLimit(1, 0.05, "requests")])
+def test_who_can_only_wait_for_an_answer_does_not_poll(
+    limit: SlidingWindow | TokenBucketLimit,
+) -> None:
     quota, looks = Quota((limit,)), [100.0]
-    flying, waiting = sent(quota, 100.0), booked(quota, 100.0)
+    in_flight, waiting = sent(quota, 100.0), booked(quota, 100.0)
     while looks[-1] < 1_000.0:
         looks.append(looks[-1] + quota.start(waiting, looks[-1]))
     assert len(looks) < 50
-    quota.settle(flying, {}, looks[-2], looks[-2] + 1.0)
-    assert waiting.moved.done()
+    quota.settle(in_flight, {}, looks[-2], looks[-2] + 1.0)
+    assert waiting.wake.done()
     assert quota.start(waiting, looks[-2] + 1.0) == 0.0
 
 
@@ -157,22 +163,22 @@ def test_one_whose_future_was_cancelled_gets_another_to_wait_for() -> None:
     quota = a_minute(1)
     answered(quota, 100.0)
     waiting = booked(quota, 100.0)
-    waiting.moved.cancel()
+    waiting.wake.cancel()
     assert quota.start(waiting, 100.0) == 60.0
-    assert not waiting.moved.done()
+    assert not waiting.wake.done()
 
 
 def test_nobody_waits_behind_one_who_has_left() -> None:
-    quota = Quota((), lambda: (Bucket(10, 10.0),))
+    quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
     answered(quota, 100.0, tokens(10))
     large = booked(quota, 100.0, tokens(10))
     assert large.at == 110.0
-    quota.refund(large, 100.0)
+    quota.cancel(large, 100.0)
     assert booked(quota, 100.0, tokens(1)).at == 101.0
 
 
 def test_who_needs_nothing_still_goes_behind_the_latest_of_those_ahead() -> None:
-    quota = Quota((), lambda: (Bucket(10, 10.0),))
+    quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
     sent(quota, 100.0, tokens(10))
     first, second, third = (booked(quota, 100.0, demand) for demand in (tokens(2), tokens(2), ONE))
     assert (first.at, second.at, third.at) == (102.0, 104.0, 104.0)
@@ -182,7 +188,7 @@ def test_who_needs_nothing_still_goes_behind_the_latest_of_those_ahead() -> None
 
 def test_a_ticket_tells_whether_it_has_gone() -> None:
     quota = a_minute(1)
-    ticket = booked(quota, 100.0)
-    assert not ticket.is_started
-    quota.start(ticket, 100.0)
-    assert ticket.is_started
+    reservation = booked(quota, 100.0)
+    assert not reservation.is_started
+    quota.start(reservation, 100.0)
+    assert reservation.is_started

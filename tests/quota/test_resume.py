@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from services.llm.quota import Quota, SlidingWindow, Ticket
+from services.llm.quota import Quota, Reservation, SlidingWindow
 
 
 def test_the_pauses_are_named_with_the_seconds_that_are_left() -> None:
@@ -13,13 +13,13 @@ def test_the_pauses_are_named_with_the_seconds_that_are_left() -> None:
 def test_who_waits_for_a_pause_goes_at_once_where_it_is_ended() -> None:
     quota = Quota((SlidingWindow(9, 60.0),))
     quota.pause("a", 1_000.0)
-    ticket = quota.reserve("a", {"requests": 1.0}, 10.0, max_wait=2_000.0)
-    assert isinstance(ticket, Ticket)
-    assert 990.0 == quota.start(ticket, 10.0)
-    moved = ticket.moved
+    reservation = quota.reserve("a", {"requests": 1.0}, 10.0, max_wait=2_000.0)
+    assert isinstance(reservation, Reservation)
+    assert 990.0 == quota.start(reservation, 10.0)
+    wake = reservation.wake
     quota.resume(10.0)
-    assert moved.done()
-    assert 0.0 == quota.start(ticket, 10.0)
+    assert wake.done()
+    assert 0.0 == quota.start(reservation, 10.0)
     assert {} == quota.pauses(10.0)
 
 

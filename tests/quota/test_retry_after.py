@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.llm.retry_after import LONGEST, seconds_in_words, seconds_until_retry
+from services.llm.runtime.retry_after import LONGEST, seconds_in_words, seconds_until_retry
 
 #: Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110's examples.
 WALL = 784_111_777.0

@@ -68,7 +68,7 @@ def test_what_is_taken_away_no_longer_counts(uses: list[Use], random: Random) ->
     leaving = [use for use in uses if use.turn % 3]
     random.shuffle(leaving)
     for use in leaving:
-        limit.unbook(use)
+        limit.cancel(use)
     staying = sorted((use for use in uses if use not in leaving), key=lambda use: use.place)
     assert (staying, len(staying)) == (list(limit.beyond(-math.inf)), len(limit))
 
@@ -78,7 +78,7 @@ def test_what_is_in_flight_is_counted_until_it_lands() -> None:
     limit = booked(uses)
     for use in uses:
         limit.send(use, 6.0)
-    assert (3, 6.0, []) == (len(limit), next(iter(limit.flying)).at, list(limit.beyond(0.0)))
+    assert (3, 6.0, []) == (len(limit), next(iter(limit.in_flight)).at, list(limit.beyond(0.0)))
     for use in uses:
         limit.land(use)
-    assert (0, 0.0) == (len(limit), limit.flying_amount)
+    assert (0, 0.0) == (len(limit), limit.in_flight_amount)

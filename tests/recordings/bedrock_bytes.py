@@ -7,9 +7,9 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from services.llm.dialects.bedrock import classify, from_converse, from_invoke, to_converse
-from services.llm.dialects.bedrock_stream import fold_converse, fold_invoke
 from services.llm.errors import LLMError, TruncatedError
+from services.llm.providers.bedrock import classify, from_converse, from_invoke, to_converse
+from services.llm.providers.bedrock.stream import fold_converse, fold_invoke
 from services.llm.types import Reply, Request, Usage
 
 Record = dict[str, Any]

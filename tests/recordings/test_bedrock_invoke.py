@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.llm.dialects.bedrock import parse_response
 from services.llm.errors import ConfigurationError, LLMError, TruncatedError
+from services.llm.providers.bedrock import parse_response
 from services.llm.types import Reply
 from tests.recordings.bedrock_bytes import Record, expected_of, frames_of, outcome_of, said
 

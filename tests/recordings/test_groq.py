@@ -8,8 +8,6 @@ from typing import Any
 import groq
 import pytest
 
-from services.llm.dialects.groq import classify, from_wire, organization_of, to_wire
-from services.llm.dialects.groq_stream import fold
 from services.llm.errors import (
     AuthenticationError,
     InvalidRequestError,
@@ -20,7 +18,9 @@ from services.llm.errors import (
     TruncatedError,
     Verdict,
 )
-from services.llm.known_models import GROQ
+from services.llm.models.catalogue import GROQ
+from services.llm.providers.groq import classify, from_wire, organization_of, to_wire
+from services.llm.providers.groq.stream import fold
 from services.llm.types import Reply, Request
 
 Record = dict[str, Any]

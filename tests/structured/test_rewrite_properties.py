@@ -8,14 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from sandbox.schema.rules import bedrock_fault, groq_strict_fault
-from services.llm.structured import (
-    Answered,
-    Rewritten,
-    Schema,
-    Target,
-    judge,
-    rewrite,
-)
+from services.llm.structured import Answered, Rewritten, Schema, Target, judge, rewrite
 from tests.structured.strategies import asked, to_provider
 
 STRICT = [Target.GROQ_STRICT, Target.BEDROCK_TEXT_FORMAT]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services import llm_client
-from services.llm import drive
+from services.llm.call import drivers
 
 #: Whole seconds, so that an HTTP-date says exactly what it means.
 _EPOCH = 1_800_000_000.0
@@ -60,6 +60,6 @@ class VirtualTime:
             wait=self.await_,
             wrap_future=asyncio.wrap_future,
         )
-        patch.setattr(drive, "wait", self.wait)
-        patch.setattr(drive, "asyncio", awaiting)
+        patch.setattr(drivers, "wait", self.wait)
+        patch.setattr(drivers, "asyncio", awaiting)
         patch.setattr(llm_client, "time", SimpleNamespace(sleep=self.sleep, time=self.wall))

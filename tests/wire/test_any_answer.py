@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox import Fault, Sandbox
-from services.llm.account import Account
-from services.llm.budget import DailyBudget, MemoryTally
-from services.llm.dialects.bedrock import SIX
-from services.llm.dialects.bedrock_stream import fold_converse, fold_invoke
-from services.llm.dialects.groq_stream import fold
-from services.llm.dialects.reading import MOST
+from services.llm.account.account import Account
+from services.llm.account.daily_budget import DailyBudget, MemoryTally
+from services.llm.providers.bedrock import SIX
+from services.llm.providers.bedrock.stream import fold_converse, fold_invoke
+from services.llm.providers.fields import MOST
+from services.llm.providers.groq.stream import fold
 from services.llm.types import Reply, Request
 from services.llm_client import LLMError
 from tests.wire import bent
@@ -63,10 +63,10 @@ def assert_right(reply: Reply) -> None:
 
 def assert_all_is_back(to: Account) -> None:
     """Nobody holds a permit, a ticket, or the right to ask first."""
-    assert to.gate.free == to.gate._size
-    for lane in to.quota._lanes.values():
-        assert (0, 0) == (len(lane.waiting), len(lane.flying))
-        assert [0.0] * len(lane.limits) == [limit.uses.flying_amount for limit in lane.limits]
+    assert to.concurrency.free == to.concurrency._size
+    for scope in to.quota._scopes.values():
+        assert (0, 0) == (len(scope.waiting), len(scope.in_flight))
+        assert [0.0] * len(scope.limits) == [limit.uses.in_flight_amount for limit in scope.limits]
     assert all(each.probe is None for each in to.outages._outages.values())
 
 

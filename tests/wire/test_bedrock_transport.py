@@ -9,7 +9,7 @@ import pytest
 from botocore.config import Config
 
 from sandbox import Sandbox
-from services.llm.providers.bedrock.roads import why_the_sdks_own
+from services.llm.providers.bedrock.instrumentation import why_the_sdks_own
 from tests.wire.conftest import OpenFace
 
 MANNERS = ("bedrock", "bedrock async")

@@ -13,7 +13,7 @@ import pytest
 
 from sandbox import Fault, Sandbox
 from services import llm_client
-from services.llm import drive
+from services.llm.call import drivers
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
 
@@ -68,10 +68,10 @@ def test_a_task_cancelled_while_it_waits_for_a_place_gives_up_its_turn(
     open_client: OpenFace, sandbox: Sandbox, kind: str
 ) -> None:
     face = open_client(kind, **PATIENT)
-    gate = face.client._account.gate
-    place = gate.enter()
-    cancelled(face, lambda: until(lambda: len(gate._queue)))
-    gate.leave(place)
+    concurrency = face.client._account.concurrency
+    place = concurrency.enter()
+    cancelled(face, lambda: until(lambda: len(concurrency._queue)))
+    concurrency.leave(place)
     assert [] == sandbox.exchanges
     assert_nothing_is_held(face, used=0)
 
@@ -83,7 +83,7 @@ def test_a_task_cancelled_before_its_retry_makes_none(
     face = open_client(kind, **PATIENT)
     sandbox.script(Fault.error(500))
     account = face.client._account
-    cancelled(face, lambda: until(lambda: account.window.times and account.gate.free))
+    cancelled(face, lambda: until(lambda: account.window.times and account.concurrency.free))
     assert_nothing_is_held(face, used=1)
     assert 2 == len(sandbox.exchanges)
 
@@ -190,7 +190,7 @@ def test_an_interrupt_in_the_queue_gives_the_booking_back(
     face.client._max_requests_per_window = 1
     face.generate("first")
     with monkeypatch.context() as patch:
-        patch.setattr(drive, "wait", interrupt)
+        patch.setattr(drivers, "wait", interrupt)
         with pytest.raises(KeyboardInterrupt):
             face.generate("never mind")
     assert_nothing_is_held(face, used=1)

@@ -9,12 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from sandbox import Fault, Sandbox
-from services.llm_client import (
-    LLMError,
-    LLMTimeoutError,
-    ProviderUnavailableError,
-    RateLimitError,
-)
+from services.llm_client import LLMError, LLMTimeoutError, ProviderUnavailableError, RateLimitError
 from tests.wire.clock import VirtualTime
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
@@ -174,11 +169,11 @@ def test_a_place_on_the_wire_is_not_waited_for_beyond_the_deadline(
     open_face: OpenFace, sandbox: Sandbox
 ) -> None:
     face = open_face(LLM_MAX_CONCURRENCY=1)
-    place = face.client._account.gate.enter()
+    place = face.client._account.concurrency.enter()
     began = time.monotonic()
     with pytest.raises(LLMError, match=r"No answer within 0\.15 seconds"):
         face.generate("hi", timeout=TIMEOUT)
     assert TIMEOUT <= time.monotonic() - began < HANG
-    face.client._account.gate.leave(place)
+    face.client._account.concurrency.leave(place)
     assert "Sandbox: hi" == face.generate("hi")
     assert 1 == len(face.client._request_times)

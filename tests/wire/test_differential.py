@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox import Answer, Fault, Sandbox
-from services.llm import retry
-from services.llm.accounts import account_of
+from services.llm.account.registry import account_of
+from services.llm.call import retry
 from services.llm_client import Attempt, LLMError
 from tests.wire.clock import VirtualTime
 from tests.wire.conftest import OpenFace

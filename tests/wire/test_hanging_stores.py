@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from sandbox import Sandbox
-from services.llm import flights
+from services.llm.account import single_flight
 from services.llm.stores.locks import PathLock
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import KINDS
@@ -87,7 +87,7 @@ def test_a_host_whose_threads_are_all_taken_holds_up_no_call(
 def test_a_leader_on_a_loop_that_stands_still_holds_up_no_identical_call(
     open_client: OpenFace, sandbox: Sandbox, provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flights, "_STANDS_STILL", 0.05)
+    monkeypatch.setattr(single_flight, "_STANDS_STILL", 0.05)
     client = open_client(provider, LLM_CACHE_URL="memory:").client
     released = threading.Event()
 

@@ -17,7 +17,7 @@ from tests.wire.ledgers import seen, told
 def gaps(exchanges: list[Exchange]) -> list[float]:
     """The seconds before each arrival since the one before, 0 before the first."""
     times = [exchange.arrived_at for exchange in exchanges]
-    return [0.0, *(later - sooner for sooner, later in pairwise(times))]
+    return [0.0, *(later - wake for wake, later in pairwise(times))]
 
 
 def test_a_reply_tells_every_attempt_and_wait(

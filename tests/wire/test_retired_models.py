@@ -34,9 +34,9 @@ def test_the_successor_of_the_default_model_answers_and_says_so(
     default: Face, sandbox: Sandbox, virtual: VirtualTime
 ) -> None:
     reply = default.respond("hi")
-    gone, heir = DEFAULT[default.provider], SUCCESSOR[default.provider]
-    assert heir == reply.model
-    assert [gone, heir] == models(sandbox) == [attempt.model for attempt in reply.attempts]
+    gone, next_leader = DEFAULT[default.provider], SUCCESSOR[default.provider]
+    assert next_leader == reply.model
+    assert [gone, next_leader] == models(sandbox) == [attempt.model for attempt in reply.attempts]
     assert [None, 0.0] == [reply.attempts[1].error, reply.attempts[1].waited]
 
 
@@ -46,12 +46,12 @@ def test_later_calls_go_to_the_successor_at_once_after_one_warning(
     with caplog.at_level(logging.DEBUG, "services"):
         for _ in range(3):
             default.generate("hi")
-    gone, heir = DEFAULT[default.provider], SUCCESSOR[default.provider]
-    assert [gone, heir, heir, heir] == models(sandbox)
+    gone, next_leader = DEFAULT[default.provider], SUCCESSOR[default.provider]
+    assert [gone, next_leader, next_leader, next_leader] == models(sandbox)
     warnings = [each for each in caplog.records if each.levelno >= logging.WARNING]
     assert 1 == len(warnings)
     assert gone in warnings[0].getMessage()
-    assert heir in warnings[0].getMessage()
+    assert next_leader in warnings[0].getMessage()
 
 
 @pytest.mark.parametrize("kind", ["groq", "bedrock"])
@@ -79,11 +79,11 @@ def test_switching_can_be_turned_off_and_the_error_names_the_successor(
     open_face: OpenFace, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     face = open_face(LLM_RETIRED_MODELS="error")
-    gone, heir = DEFAULT[face.provider], SUCCESSOR[face.provider]
+    gone, next_leader = DEFAULT[face.provider], SUCCESSOR[face.provider]
     with pytest.raises(ModelNotFoundError) as caught:
         face.generate("hi", model=gone)
-    assert heir == caught.value.successor
-    assert heir in str(caught.value)
+    assert next_leader == caught.value.successor
+    assert next_leader in str(caught.value)
     assert ([gone], []) == (models(sandbox), caplog.records)
 
 
@@ -116,6 +116,6 @@ def test_a_fault_of_the_successors_is_retried_as_any(
     default: Face, sandbox: Sandbox, virtual: VirtualTime
 ) -> None:
     sandbox.script(None, Fault.error(503))
-    heir = SUCCESSOR[default.provider]
-    assert heir == default.respond("hi").model
-    assert [DEFAULT[default.provider], heir, heir] == models(sandbox)
+    next_leader = SUCCESSOR[default.provider]
+    assert next_leader == default.respond("hi").model
+    assert [DEFAULT[default.provider], next_leader, next_leader] == models(sandbox)

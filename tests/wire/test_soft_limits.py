@@ -50,9 +50,9 @@ def raising(kind: type[Exception]) -> Callable[[int, FrameType | None], NoReturn
 
 def assert_nothing_is_held(face: Face) -> None:
     account = face.client._account
-    assert account.gate._size == account.gate.free
-    assert (0, 0) == (len(account.window.uses), account.window.uses.flying_amount)
-    assert 0 == len(account.flights)
+    assert account.concurrency._size == account.concurrency.free
+    assert (0, 0) == (len(account.window.uses), account.window.uses.in_flight_amount)
+    assert 0 == len(account.single_flight)
 
 
 @pytest.mark.parametrize("kind", ["groq", "bedrock"])

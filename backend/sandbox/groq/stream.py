@@ -9,14 +9,7 @@ from typing import Any
 from ..completion import Completion
 from ..http_types import HttpResponse
 from ..streams import Frame, pieces_of
-from .answer import (
-    completion_id,
-    finish_reason,
-    request_id,
-    shown_reasoning,
-    tool_call,
-    usage_of,
-)
+from .answer import completion_id, finish_reason, request_id, shown_reasoning, tool_call, usage_of
 
 _DONE = Frame(b"data: [DONE]\n\n")
 

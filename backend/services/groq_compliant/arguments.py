@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ..llm.stores import LONGEST_TTL
 from . import VERSION
-from .given import DEFAULT_TEMPERATURE
-from .inputs import STDIN, is_unicode
+from .constructor import DEFAULT_TEMPERATURE
+from .sources import STDIN, is_unicode
 
 #: What `--default-prompt` alone asks.
 DEFAULT_PROMPT = "Say in one sentence what you can be asked."

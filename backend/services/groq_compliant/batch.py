@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from ..llm.errors import LLMError
-from .inputs import STDIN, InputError, UsageError, other_than_utf_8, unreadable
+from .sources import STDIN, InputError, UsageError, other_than_utf_8, unreadable
 
 #: Bytes of the longest line that is read: more is no prompt that any model could take.
 LONGEST_LINE = 16 * 2**20
@@ -49,7 +49,7 @@ class Line:
 
 
 #: Asks what a line says, and returns the fields of its record; raises LLMError.
-Ask = Callable[[Line], Awaitable[dict[str, Any]]]
+RunBlocking = Callable[[Line], Awaitable[dict[str, Any]]]
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Tally:
 
 
 async def answer_all(
-    file: BinaryIO, ask: Ask, tell: Callable[[str, Tally], None], window: int
+    file: BinaryIO, ask: RunBlocking, tell: Callable[[str, Tally], None], window: int
 ) -> Tally:
     """Answer every line of *file*, at most *window* of them under way, and *tell* in order.
 
@@ -150,7 +150,7 @@ def _problem(said: Mapping[str, Any]) -> str:
     return "" if isinstance(prompt, str) and prompt.strip() else "there is no prompt in it"
 
 
-async def _outcome(line: Line, ask: Ask) -> tuple[str, bool]:
+async def _outcome(line: Line, ask: RunBlocking) -> tuple[str, bool]:
     if line.problem:
         return line.record(error={"type": "InputError", "message": line.problem}), True
     try:

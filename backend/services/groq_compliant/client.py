@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from tenacity import RetryCallState, Retrying
 
-from ..llm import drive, flow, host_settings, retry, turns
-from ..llm.arguments import count, seconds, timeout_of
-from ..llm.budget import DailyBudget
-from ..llm.cache import Cache
-from ..llm.dialects import groq
-from ..llm.endpoints import endpoint
-from ..llm.forks import no_pickle, reset_in_child
+from ..llm.account.cache import Cache
+from ..llm.account.daily_budget import DailyBudget
+from ..llm.account.learned import Learned
+from ..llm.account.multi_key import MINUTE, MultiKeyAccount
+from ..llm.call import drivers, lifecycle, retry, structured
+from ..llm.call.call import Call, CallPolicy
+from ..llm.client.arguments import count, seconds, timeout_of
 from ..llm.http.client import check_environment
-from ..llm.journey import Journey, Terms
-from ..llm.keys import MINUTE, KeyRing
-from ..llm.learned import Learned
-from ..llm.per_loop import PerLoop
+from ..llm.providers import groq
+from ..llm.runtime.event_loops import PerEventLoop
+from ..llm.runtime.fork import no_pickle, reset_in_child
+from ..llm.settings import host
+from ..llm.settings.endpoints import endpoint
 from ..llm.types import Flow, Message, Reply, Request, StructuredReply
-from .given import (
+from .constructor import (
     DEFAULT_TEMPERATURE,
     keys_in,
     limit_of_all,
@@ -78,11 +79,11 @@ class CompliantClient(ABC):
         max_quota_wait: float = inf,
         window: float = MINUTE,
     ) -> None:
-        known = host_settings.read(host_settings.current())
+        known = host.read(host.current())
         self._request_timeout = timeout_of("request_timeout", request_timeout)
         self._max_retries = count("max_retries", max_retries, least=0)
         self._max_quota_wait = patience(max_quota_wait)
-        self._ring = KeyRing(
+        self._ring = MultiKeyAccount(
             keys_in(keys),
             rpm_per_key=count("rpm_per_key", rpm_per_key, least=1),
             max_concurrency=count("max_concurrency", max_concurrency, least=1),
@@ -94,7 +95,7 @@ class CompliantClient(ABC):
         check_environment(self._base_url)
         self._max_concurrency = max_concurrency
         #: An HTTP connection pool for each event loop, and the SDK's clients that use it.
-        self._connections = PerLoop(self._connect, self._disconnect)
+        self._connections = PerEventLoop(self._connect, self._disconnect)
         reset_in_child(self)
         self._store = store_at(cache_path, seconds("cache_ttl_sec", cache_ttl_sec))
         place, namespace = self._base_url.rstrip("/"), known.LLM_CACHE_NAMESPACE
@@ -133,8 +134,8 @@ class CompliantClient(ABC):
         ConfigurationError before any call for what cannot work, else LLMError.
         """
         request = request_of(messages, model, temperature, max_tokens, provider_options)
-        journey = flow.travel(self._terms(), self._ring, partial(flow.answer, request))
-        return await drive.arun(journey, self)
+        journey = lifecycle.run_call(self._terms(), self._ring, partial(lifecycle.answer, request))
+        return await drivers.arun(journey, self)
 
     @overload
     async def respond_structured(
@@ -175,10 +176,10 @@ class CompliantClient(ABC):
         """
         request = request_of(messages, model, temperature, max_tokens, provider_options)
 
-        def way(journey: Journey) -> Flow[tuple[Any, Reply]]:
-            return turns.structured_by(request, schema, self._knobs, journey)
+        def way(journey: Call) -> Flow[tuple[Any, Reply]]:
+            return structured.structured_by(request, schema, self._knobs, journey)
 
-        found = await drive.arun(flow.travel(self._terms(), self._ring, way), self)
+        found = await drivers.arun(lifecycle.run_call(self._terms(), self._ring, way), self)
         return StructuredReply.of(*found)
 
     async def structured(
@@ -206,7 +207,7 @@ class CompliantClient(ABC):
 
     @abstractmethod
     async def asend(self, request: Request, timeout: float) -> Reply:
-        """Send once through the SDK, with the request's own key; `drive.AsyncWire`."""
+        """Send once through the SDK, with the request's own key; `drive.AsyncTransport`."""
 
     async def aclose(self) -> None:
         """Close this event loop's connections and the cache; the client may be used again."""
@@ -228,12 +229,12 @@ class CompliantClient(ABC):
     ) -> None:
         await self.aclose()
 
-    def _terms(self) -> Terms:
+    def _terms(self) -> CallPolicy:
         """Attempts for passing faults; one that finds out that a key is refused is not counted."""
         ring, before = self._ring, self._ring.taken_out
 
         def stop(state: RetryCallState) -> bool:
             return state.attempt_number > self._max_retries + ring.taken_out - before
 
-        spread: Retrying = retry.spread_out(1).copy(stop=stop)
-        return Terms(spread, inf, self._max_quota_wait, self._request_timeout)
+        spread: Retrying = retry.decorrelated_jitter(1).copy(stop=stop)
+        return CallPolicy(spread, inf, self._max_quota_wait, self._request_timeout)

@@ -14,12 +14,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from math import inf
 
-from ..llm.accounts import steady_now
-from ..llm.arguments import count
+from ..llm.account.multi_key import MultiKeyAccount
+from ..llm.account.registry import steady_now
+from ..llm.client.arguments import count
 from ..llm.errors import AuthenticationError, ConfigurationError, RateLimitError
-from ..llm.keys import KeyRing
-from ..llm.quota import Bucket, Demand, Quota, Refusal, Ticket
-from .given import keys_in
+from ..llm.quota import Demand, Quota, Refusal, Reservation, TokenBucketLimit
+from .constructor import keys_in
 
 #: What is taken of a limit on requests, and the one lane of a bucket.
 _ONE: Demand = {"requests": 1.0}
@@ -40,35 +40,35 @@ class TokenBucket:
         self.refill_rate = _amount("refill_rate", refill_rate)
         self._now = now
         window = self.capacity / self.refill_rate
-        self._quota = Quota((Bucket(self.capacity, window, "requests"),))
+        self._quota = Quota((TokenBucketLimit(self.capacity, window, "requests"),))
 
     def try_acquire(self, tokens: float = 1.0) -> bool:
         """Take *tokens* if they are there now and nobody waits before us."""
-        ticket = self._booked(tokens, 0.0)
-        return ticket is not None and self._wait_of(ticket) == 0
+        reservation = self._booked(tokens, 0.0)
+        return reservation is not None and self._wait_of(reservation) == 0
 
     async def acquire(self, tokens: float = 1.0) -> None:
         """Take *tokens*, waiting for them in the order of the calls."""
-        ticket = self._booked(tokens, inf)
-        if ticket is None:
+        reservation = self._booked(tokens, inf)
+        if reservation is None:
             raise ConfigurationError(f"tokens is {tokens!r}: the capacity is {self.capacity:g}")
         try:
-            while (wait := self._wait_of(ticket)) > 0:
+            while (wait := self._wait_of(reservation)) > 0:
                 await asyncio.sleep(wait)
         except BaseException:
-            self._quota.refund(ticket, self._now())
+            self._quota.cancel(reservation, self._now())
             raise
 
-    def _booked(self, tokens: float, patience: float) -> Ticket | None:
+    def _booked(self, tokens: float, patience: float) -> Reservation | None:
         demand: Demand = {"requests": _amount("tokens", tokens)}
-        ticket = self._quota.reserve(_LANE, demand, self._now(), patience)
-        return None if isinstance(ticket, Refusal) else ticket
+        reservation = self._quota.reserve(_LANE, demand, self._now(), patience)
+        return None if isinstance(reservation, Refusal) else reservation
 
-    def _wait_of(self, ticket: Ticket) -> float:
-        """Take what *ticket* has booked, or return the seconds until that can be."""
-        wait = self._quota.start(ticket, now := self._now())
+    def _wait_of(self, reservation: Reservation) -> float:
+        """Take what *reservation* has booked, or return the seconds until that can be."""
+        wait = self._quota.start(reservation, now := self._now())
         if wait <= 0:
-            self._quota.settle(ticket, {}, now, now)
+            self._quota.settle(reservation, {}, now, now)
         return max(0.0, wait)
 
 
@@ -89,7 +89,7 @@ class KeyManager:
     ) -> None:
         if organization_rpm is not None:
             count("organization_rpm", organization_rpm, least=1)
-        self._ring = KeyRing(
+        self._ring = MultiKeyAccount(
             keys_in(keys),
             rpm_per_key=count("rpm_per_key", rpm_per_key, least=1),
             max_concurrency=1,
@@ -133,13 +133,13 @@ class KeyManager:
     def _next(self) -> str | float:
         """Use the first key that is free and return it, or else the seconds until one is."""
         waits = []
-        for lane in self._ring.lanes(""):
-            ticket = self._ring.book(lane, _ONE, now := self._ring.now())
-            if isinstance(ticket, Refusal):
-                waits.append(ticket.wait)
+        for lane in self._ring.scopes(""):
+            reservation = self._ring.book(lane, _ONE, now := self._ring.now())
+            if isinstance(reservation, Refusal):
+                waits.append(reservation.wait)
                 continue
-            self._ring.quota.start(ticket, now)
-            self._ring.quota.settle(ticket, {}, now, now)
+            self._ring.quota.start(reservation, now)
+            self._ring.quota.settle(reservation, {}, now, now)
             return self._ring.key_of(lane)
         return min(waits)
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
-from ..llm.printable import printable
+from ..llm.redaction.printable import printable
 
 _COLOURS = {"warning": "33", "error": "31", "critical": "31"}
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from tenacity import RetryCallState, Retrying
 
-from ..llm.environment import Layer
+from ..llm.account.multi_key import MultiKeyAccount
+from ..llm.call.retry import wait_decorrelated
 from ..llm.errors import ProviderUnavailableError
-from ..llm.keys import KeyRing
 from ..llm.quota import Refusal
-from ..llm.retry import wait_decorrelated
-from ..llm.retry_after import seconds_until_retry
+from ..llm.runtime.retry_after import seconds_until_retry
+from ..llm.settings.environment import Layer
 from ..llm.stores import BudgetFile, open_store
-from .inputs import first_of, keys_of
+from .sources import first_of, keys_of
 
 _KEY = "0123456789abcdef" * 4
 
@@ -98,15 +98,17 @@ def _budget() -> None:
 
 def _bucket() -> None:
     now, sent = 0.0, list[float]()
-    ring = KeyRing(["one"], rpm_per_key=30, max_concurrency=1, now=lambda: now, wall=lambda: now)
-    (lane,) = ring.lanes("any")
+    ring = MultiKeyAccount(
+        ["one"], rpm_per_key=30, max_concurrency=1, now=lambda: now, wall=lambda: now
+    )
+    (lane,) = ring.scopes("any")
     while now < 180.0:
-        ticket = ring.book(lane, {"requests": 1.0}, now)
-        if isinstance(ticket, Refusal):
-            now += ticket.wait
+        reservation = ring.book(lane, {"requests": 1.0}, now)
+        if isinstance(reservation, Refusal):
+            now += reservation.wait
             continue
-        ring.quota.start(ticket, now)
-        ring.quota.settle(ticket, {}, now, now)
+        ring.quota.start(reservation, now)
+        ring.quota.settle(reservation, {}, now, now)
         sent.append(now)
     busiest = max(sum(at <= other < at + 60.0 for other in sent) for at in sent)
     expect(30, busiest, "requests in the busiest minute at 30 a minute")

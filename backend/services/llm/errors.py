@@ -23,7 +23,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from .printable import printable
+from .redaction.printable import printable
 from .types import Attempt, Provider, Reply, Usage
 
 

@@ -27,7 +27,7 @@ Provider: TypeAlias = Literal["groq", "bedrock"]
 
 #: What a wait is for: the quota's room, a place on the wire, the next attempt, or that the day's
 #: budget is written.
-Why: TypeAlias = Literal["quota", "gate", "retry", "budget"]
+WaitReason: TypeAlias = Literal["quota", "concurrency", "retry", "budget"]
 
 #: What is asked beside the provider. Each has threads of its own: one that hangs delays no other.
 Asked: TypeAlias = Literal["cache", "budget", "judgement"]
@@ -202,11 +202,11 @@ class Send:
 
 @dataclass(frozen=True)
 class Sleep:
-    """Let *seconds* pass, or fewer: until *sooner* is done."""
+    """Let *seconds* pass, or fewer: until *wake* is done."""
 
     seconds: float
-    why: Why
-    sooner: Future[None] | None = None
+    why: WaitReason
+    wake: Future[None] | None = None
 
 
 class Joinable(Protocol):
@@ -223,7 +223,7 @@ class Joinable(Protocol):
 class Join:
     """Wait, at most *timeout* seconds, for a twin request that is already in flight."""
 
-    flight: Joinable
+    follower: Joinable
     timeout: float | None = None
 
 
@@ -239,7 +239,7 @@ class Overdue(Exception):  # noqa: N818  a verdict on the waiting, not on what w
 
 
 @dataclass(frozen=True)
-class Ask:
+class RunBlocking:
     """Call something slow that is not a provider, such as a store on disk.
 
     Raises `Overdue` where it has not ended after *timeout* seconds.
@@ -250,7 +250,7 @@ class Ask:
     what: Asked = "cache"
 
 
-Effect: TypeAlias = Send | Sleep | Join | Ask
+Effect: TypeAlias = Send | Sleep | Join | RunBlocking
 Flow: TypeAlias = Generator[Effect, Any, R]
 
 
@@ -259,19 +259,19 @@ def send(request: Request, timeout: float) -> Flow[Reply]:
     return cast("Reply", (yield Send(request, timeout)))
 
 
-def sleep(seconds: float, why: Why, sooner: Future[None] | None = None) -> Flow[None]:
+def sleep(seconds: float, why: WaitReason, wake: Future[None] | None = None) -> Flow[None]:
     """Yield a `Sleep`, unless there is nothing to wait for."""
-    if seconds > 0 and not (sooner and sooner.done()):
-        yield Sleep(seconds, why, sooner)
+    if seconds > 0 and not (wake and wake.done()):
+        yield Sleep(seconds, why, wake)
 
 
-def join(flight: Joinable, timeout: float | None = None) -> Flow[Any]:
+def join(follower: Joinable, timeout: float | None = None) -> Flow[Any]:
     """Yield a `Join` and resume with what the twin's flight ended in."""
-    return (yield Join(flight, timeout))
+    return (yield Join(follower, timeout))
 
 
 def ask(
     call: Callable[[], R], timeout: float, what: Asked = "cache", *, blocking: bool = True
 ) -> Flow[R]:
-    """Yield an `Ask` and resume with what the call returned; a quick call is made at once."""
-    return cast("R", (yield Ask(call, timeout, what))) if blocking else call()
+    """Yield a `RunBlocking` and resume with what the call returned; a quick call runs at once."""
+    return cast("R", (yield RunBlocking(call, timeout, what))) if blocking else call()

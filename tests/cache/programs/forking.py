@@ -12,7 +12,7 @@ import warnings
 
 sys.path[:0] = [sys.argv[1], f"{sys.argv[1]}/.."]
 
-from services.llm.flights import Flights, Lead  # noqa: E402  the path comes first
+from services.llm.account.single_flight import Leader, SingleFlight  # noqa: E402  the path comes first
 from services.llm.stores import BudgetFile, open_store  # noqa: E402  the path comes first
 from tests.cache.support import key_of  # noqa: E402  the path comes first
 
@@ -27,8 +27,12 @@ def main() -> int:
         open_store(url, ttl=3600)
         for url in (f"json:{folder}/log", f"sqlite:{folder}/db", "memory:")
     ]
-    budget, flights, done = BudgetFile(f"{folder}/budget"), Flights[int](), threading.Event()
-    flights.claim("led by the parent")
+    budget, single_flight, done = (
+        BudgetFile(f"{folder}/budget"),
+        SingleFlight[int](),
+        threading.Event(),
+    )
+    single_flight.claim("led by the parent")
 
     def work(name: str) -> None:
         for store in stores:
@@ -48,7 +52,7 @@ def main() -> int:
         child = os.fork()
         if child == 0:
             work(f"child {n}")
-            assert isinstance(flights.claim("led by the parent"), Lead)
+            assert isinstance(single_flight.claim("led by the parent"), Leader)
             os._exit(0)
         children.append(child)
     failed = [child for child in children if os.waitpid(child, 0)[1] != 0]

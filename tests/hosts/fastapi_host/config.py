@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.llm.knobs import Knobs
+from services.llm.settings.knobs import Knobs
 
 
 class Settings(BaseSettings, Knobs):

@@ -10,8 +10,8 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 
-from ..forks import ForkLock, reset_in_child
-from ..workers import Workers
+from ..runtime.fork import ForkLock, reset_in_child
+from ..runtime.workers import Workers
 
 #: Seconds in which an address is to answer while others are left to be tried; RFC 8305 proposes
 #: 0.25 s before the next one.

@@ -15,7 +15,7 @@ from urllib.request import getproxies
 import httpx
 
 from ..errors import ConfigurationError
-from ..redact import redacted
+from ..redaction.secrets import redacted
 
 _KINDS = ("http", "https", "socks5", "socks5h")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpcore
 import httpx
 
-from ..signals import from_handler
+from ..runtime.signals import from_handler
 
 #: What httpcore raises; httpx has a class of the same name for each.
 RAISED = (

@@ -9,7 +9,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from ..forks import reset_in_child
+from ..runtime.fork import reset_in_child
 from .connections import Kept, Mode, connector
 from .deadline import TimeLeft
 from .environment import Proxies, checked, trusted

@@ -1,19 +1,19 @@
 """How much may be sent, and when: several limits reserved as one, booked in order, trued up."""
 
-from .account import Quota, Refusal
-from .bucket import Bucket
-from .lane import Demand, Ticket
 from .limits import NEVER, Limit, Unit
-from .sliding import SlidingWindow
+from .queue import Demand, Reservation
+from .quota import Quota, Refusal
+from .sliding_window import SlidingWindow
+from .token_bucket import TokenBucketLimit
 
 __all__ = [
     "NEVER",
-    "Bucket",
     "Demand",
     "Limit",
     "Quota",
     "Refusal",
+    "Reservation",
     "SlidingWindow",
-    "Ticket",
+    "TokenBucketLimit",
     "Unit",
 ]

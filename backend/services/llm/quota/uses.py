@@ -92,16 +92,16 @@ class _Block:
 
 
 class Uses:
-    """The bookings of one limit, and what is in flight (`flying`, the oldest first)."""
+    """The bookings of one limit, and what is in flight (`in_flight`, the oldest first)."""
 
     def __init__(self) -> None:
-        self.flying: dict[Use, None] = {}
-        self.flying_amount = 0.0
+        self.in_flight: dict[Use, None] = {}
+        self.in_flight_amount = 0.0
         self._blocks: list[_Block] = []
         self._booked = 0
 
     def __len__(self) -> int:
-        return self._booked + len(self.flying)
+        return self._booked + len(self.in_flight)
 
     def book(self, use: Use) -> None:
         """Add a booking; as long as it is one, its moment must not be changed."""
@@ -112,7 +112,7 @@ class Uses:
         self._blocks[index : index + 1] = map(_Block, halves)
         self._booked += 1
 
-    def unbook(self, use: Use) -> None:
+    def cancel(self, use: Use) -> None:
         """Take a booking away."""
         index = self._block_of(use.place)
         uses = self._blocks[index].uses
@@ -122,16 +122,16 @@ class Uses:
 
     def send(self, use: Use, now: float) -> None:
         """Turn a booking into one in flight, since *now*."""
-        self.unbook(use)
+        self.cancel(use)
         use.at = now
-        self.flying[use] = None
-        self.flying_amount += use.amount
+        self.in_flight[use] = None
+        self.in_flight_amount += use.amount
 
     def land(self, use: Use) -> None:
         """Let go of one that was in flight."""
-        del self.flying[use]
+        del self.in_flight[use]
         # Without anything in flight, no rounding error is left of it either.
-        self.flying_amount = self.flying_amount - use.amount if self.flying else 0.0
+        self.in_flight_amount = self.in_flight_amount - use.amount if self.in_flight else 0.0
 
     def beyond(self, moment: float) -> Iterator[Use]:
         """The bookings after *moment*, in order."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Condition, Lock, Thread
 
-from ..forks import reset_in_child
+from .fork import reset_in_child
 
 #: Entries that have ended are swept once they are this many, and more than those that run.
 _SWEEP = 64

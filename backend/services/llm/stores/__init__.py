@@ -6,7 +6,7 @@ into a miss.
 """
 
 from .budget import BudgetFile, utc_day
-from .forgiving import Forgiving
+from .fault_tolerant import FaultTolerantStore
 from .opening import open_store
 from .protocol import LONGEST_TTL, Store, StoreError
 from .redis_budget import RedisBudget
@@ -14,7 +14,7 @@ from .redis_budget import RedisBudget
 __all__ = [
     "LONGEST_TTL",
     "BudgetFile",
-    "Forgiving",
+    "FaultTolerantStore",
     "RedisBudget",
     "Store",
     "StoreError",

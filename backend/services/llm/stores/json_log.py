@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from io import FileIO
 from typing import Any
 
-from ..forks import reset_in_child
+from ..runtime.fork import reset_in_child
 from .entry import checked_key, seal, unseal
 from .files import absolute, file_errors, not_ours, replace, set_aside, waiting_for_nobody
 from .locks import lock_on

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..forks import reset_in_child
+from ..runtime.fork import reset_in_child
 from .files import beside, private
 
 fcntl: ModuleType | None
@@ -88,7 +88,7 @@ class PathLock:
         return TimeoutError(f"{self._path} was held by others for {patience:g} s")
 
 
-_shared: weakref.WeakValueDictionary[Path, PathLock] = weakref.WeakValueDictionary()
+_answer_once: weakref.WeakValueDictionary[Path, PathLock] = weakref.WeakValueDictionary()
 
 
 def lock_on(path: Path) -> PathLock:
@@ -96,7 +96,7 @@ def lock_on(path: Path) -> PathLock:
 
     Two that were made at the same instant still exclude each other, by the lock file.
     """
-    return _shared.setdefault(path, PathLock(path))
+    return _answer_once.setdefault(path, PathLock(path))
 
 
 def _try_lock(handle: int) -> bool:

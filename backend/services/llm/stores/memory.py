@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..forks import reset_in_child
+from ..runtime.fork import reset_in_child
 from .entry import checked_key
 from .protocol import checked_ttl
 

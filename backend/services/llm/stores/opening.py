@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable
 
-from .forgiving import Forgiving
+from .fault_tolerant import FaultTolerantStore
 from .protocol import Store
 from .urls import without_secrets
 
@@ -24,7 +24,7 @@ def open_store(
     ValueError for a URL of no known form, or a ttl that is no finite number above zero;
     ImportError for a Redis URL without the redis package.
     """
-    return Forgiving(_named(url, ttl, clock))
+    return FaultTolerantStore(_named(url, ttl, clock))
 
 
 def _named(url: str | os.PathLike[str], ttl: float, clock: Callable[[], float]) -> Store:

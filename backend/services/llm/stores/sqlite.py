@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..forks import pause_for_fork
+from ..runtime.fork import pause_for_fork
 from .entry import checked_key, seal, unseal
 from .files import (
     absolute,

@@ -15,15 +15,7 @@ from .alternatives import Alternatives
 from .compile import MOST_STEPS, compiled
 from .faults import Fault, excerpt, json_path, shorten
 from .kinds import Kinds, type_of
-from .walk import (
-    JsonSchema,
-    Tokens,
-    every,
-    item_schemas,
-    local_target,
-    member_schemas,
-    resolved,
-)
+from .walk import JsonSchema, Tokens, every, item_schemas, local_target, member_schemas, resolved
 from .watch import Watch
 
 #: Characters of one message.

@@ -99,8 +99,8 @@ def _judge(text: str, truncated: bool, schema: Schema, reader: _Reader) -> Answe
     # Of equal ones the last.
     best = max(reversed(read), key=lambda reading: reading.rank)
     if not best.valid:
-        carries = _carries(best.value)
-        listed = schema.faults(best.value, MAX_FAULTS, reader.watch) if carries else [_HALF_PAIR]
+        is_usable = _carries(best.value)
+        listed = schema.faults(best.value, MAX_FAULTS, reader.watch) if is_usable else [_HALF_PAIR]
         return Faulty(text, tuple(listed), truncated or found.breaks_off)
     if any(r.valid and r.known and best.known.isdisjoint(r.known) for r in read):
         return _faulty(text, truncated, "the answer is in several parts; give one value with all")

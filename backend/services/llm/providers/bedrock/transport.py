@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import anyio
 
 from ...errors import LLMError, LLMTimeoutError, ResponseTooLargeError, Verdict
+from ...http.dial import left_until
 from ...runtime import watchdog
-from ...runtime.dial import left_until
-from ...workers import Work, Workers
-from . import steps
+from ...runtime.workers import Work, Workers
+from . import signing
+from .configuration import check_session
 from .credentials import may_block
-from .places import check_session
-from .roads import why_the_sdks_own
+from .instrumentation import why_the_sdks_own
 
 if TYPE_CHECKING:
     from .abort import BlockingCall
-    from .own_road import OwnRoad
+    from .http_transport import OwnRoad
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ class Transport:
             if signed.response is not None:
                 return call.read(signed.response)
             answer = self._road.exchange(sdk, signed, until)
-        return call.read(steps.read(sdk, signed, answer))
+        return call.read(signing.read(sdk, signed, answer))
 
     async def asend(self, sdk: Any, call: Call, timeout: float) -> Answered:
         """Make *call* as `send` does, without blocking the event loop."""
@@ -93,7 +93,7 @@ class Transport:
             if signed.response is not None:
                 return call.read(signed.response)
             answer = await self._road.aexchange(sdk, signed, until)
-        return call.read(steps.read(sdk, signed, answer))
+        return call.read(signing.read(sdk, signed, answer))
 
     def close(self) -> None:
         """Close what is idle; threads and connections in use end with their calls."""
@@ -107,19 +107,19 @@ class Transport:
             await self._road.aclose()
         self.close()
 
-    def _signed(self, sdk: Any, call: Call, until: float) -> steps.Signed:
-        sign = partial(steps.sign, sdk, call.method, call.arguments)
+    def _signed(self, sdk: Any, call: Call, until: float) -> signing.Signed:
+        sign = partial(signing.sign, sdk, call.method, call.arguments)
         if not may_block(sdk):
             return sign()
         work = self._submit(sign)
         try:
-            signed: steps.Signed = work.result(left_until(until))
+            signed: signing.Signed = work.result(left_until(until))
             return signed
         finally:
             self._workers.abandon(work)
 
-    async def _asigned(self, sdk: Any, call: Call) -> steps.Signed:
-        sign = partial(steps.sign, sdk, call.method, call.arguments)
+    async def _asigned(self, sdk: Any, call: Call) -> signing.Signed:
+        sign = partial(signing.sign, sdk, call.method, call.arguments)
         if not may_block(sdk):
             return sign()
         return await self._awaited(self._submit(sign))
@@ -165,7 +165,7 @@ class Transport:
 
     @cached_property
     def _road(self) -> OwnRoad:
-        from .own_road import OwnRoad  # pays for h11 only where it is used
+        from .http_transport import OwnRoad  # pays for h11 only where it is used
 
         return OwnRoad(self._size, self._limit)
 
@@ -178,8 +178,8 @@ def adopted(client: Any) -> Any:
     from .abort import track
 
     check_session(client)
-    steps.listen(client)
-    steps.keep_user_agent(client)
+    signing.listen(client)
+    signing.keep_user_agent(client)
     return track(client)
 
 
@@ -188,7 +188,7 @@ def _in_time(timeout: float, blocking: BlockingCall | None = None) -> Iterator[N
     """Tell what ended a call that was aborted: its deadline, or the length of its answer."""
     try:
         yield
-        if blocking is not None and blocking.given_up.done():
+        if blocking is not None and blocking.last_error.done():
             # What was cut off may look whole: botocore does not count what it reads.
             raise TimeoutError("aborted")
     except ResponseTooLargeError:
@@ -198,7 +198,7 @@ def _in_time(timeout: float, blocking: BlockingCall | None = None) -> Iterator[N
     except Exception as error:
         if blocking is not None and blocking.too_large is not None:
             raise blocking.too_large from error
-        if blocking is not None and blocking.given_up.done():
+        if blocking is not None and blocking.last_error.done():
             raise _unanswered(timeout) from error
         raise
 

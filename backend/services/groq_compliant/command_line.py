@@ -1,0 +1,127 @@
+"""The command line: from flags to an exit code, whatever happens on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+from ..llm.errors import LLMError
+from . import batch, interrupts, screen, sources
+from .arguments import Options, parse
+from .interrupts import INTERRUPTED
+from .session import Asker, Make, client_of, is_kept, model_of
+
+ANSWERED, FAILED, WRONG_USAGE = 0, 1, 2
+
+#: Lines of a batch that may be under way or wait for their turn, for each call at once: enough to
+#: keep all calls busy while the first line is slow.
+_AHEAD = 4
+
+
+def run(make: Make, arguments: Sequence[str] | None = None) -> int:
+    """Do what *arguments* (`sys.argv` for None) say; return the exit code.
+
+    0 answered, 1 failed, 2 wrong usage, 130 interrupted. A failure is one line on standard error.
+    """
+    stderr = screen.Screen(sys.stderr, os.environ)
+    try:
+        code = _guarded(make, arguments, stderr)
+        screen.flush_answers()
+    except BrokenPipeError:
+        # Whoever read the answers has had enough of them: no failure, and nobody to tell.
+        screen.give_up_answers()
+        return ANSWERED
+    except screen.AnswerLost as lost:
+        screen.give_up_answers()
+        stderr.line(str(lost), "error")
+        return FAILED
+    return code
+
+
+def _guarded(make: Make, arguments: Sequence[str] | None, stderr: screen.Screen) -> int:
+    try:
+        options = parse(arguments)
+    except SystemExit as leaving:  # argparse has said why
+        return int(leaving.code or ANSWERED)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # What the terminal's encoding lacks is shown escaped, rather than not at all.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    handler = screen.log_on(stderr, verbose=options.verbose)
+    try:
+        return _carry_out(make, options, stderr)
+    except KeyboardInterrupt:
+        stderr.line("interrupted", "error")
+        return INTERRUPTED
+    except (sources.InputError, LLMError, ImportError) as error:
+        stderr.line(str(error), "error")
+        return WRONG_USAGE if isinstance(error, sources.UsageError) else FAILED
+    finally:
+        stderr.wipe()
+        screen.log_off(handler)
+
+
+def _carry_out(make: Make, options: Options, stderr: screen.Screen) -> int:
+    if not options.self_test:
+        schema = None if options.schema is None else sources.schema_in(options.schema)
+        if options.batch is not None:
+            return interrupts.run(_ask_all(make, options, schema, options.batch, stderr))
+        prompt = sources.prompt_of(
+            options.prompt, options.prompt_file, options.default_prompt, stdin=options.stdin
+        )
+        if prompt is not None:
+            return interrupts.run(_ask(make, options, schema, prompt))
+        stderr.line("There is nothing to ask, so the self-tests run; --help tells how to ask.")
+    from .self_test import run_all
+
+    return FAILED if run_all(stderr.line) else ANSWERED
+
+
+async def _ask(make: Make, options: Options, schema: Any, prompt: str) -> int:
+    """Ask once, and write the answer."""
+    async with client_of(make, options) as client:
+        answer = await Asker(client, options, model_of(options), schema).ask(prompt, {})
+    screen.answer(answer.shown(whole=options.json))
+    return ANSWERED
+
+
+async def _ask_all(
+    make: Make, options: Options, schema: Any, file: Path, stderr: screen.Screen
+) -> int:
+    """Ask every line of *file*, and write the answers in their order."""
+    tally = batch.Tally()
+    with batch.opened(file) as lines:
+        size = max(1, os.fstat(lines.fileno()).st_size)
+
+        def tell(record: str, so_far: batch.Tally) -> None:
+            nonlocal tally
+            tally = so_far
+            stderr.wipe()
+            screen.answer(record)
+            share = f", {min(100, 100 * lines.tell() // size)} % read" if lines.seekable() else ""
+            stderr.progress(f"{tally.done} answered, {tally.failed} failed{share}")
+
+        async with client_of(make, options) as client:
+            asker = Asker(client, options, model_of(options), schema)
+
+            async def ask(line: batch.Line) -> dict[str, Any]:
+                return (await asker.ask(line.prompt, line.how)).fields(whole=options.json)
+
+            try:
+                await batch.answer_all(lines, ask, tell, _AHEAD * options.concurrency)
+            except asyncio.CancelledError:
+                stderr.line(_resumed(tally, options))
+                raise
+    return FAILED if tally.failed else ANSWERED
+
+
+def _resumed(tally: batch.Tally, options: Options) -> str:
+    """How far an interrupted batch has come, and what a second run will do."""
+    answered = f"{tally.done - tally.failed} lines are answered, {tally.failed} have failed"
+    if is_kept(options):
+        return f"{answered}: run it again to go on, the answers so far come from the cache"
+    return f"{answered}: nothing is kept without a cache, so that a second run begins anew"

@@ -1,0 +1,129 @@
+"""What a program gives the compliant client, checked: each error names the argument."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..llm.account.cache import Nowhere
+from ..llm.account.daily_budget import MemoryTally, Tally
+from ..llm.client.arguments import chat, count, model_id
+from ..llm.client.arguments import options as plain_options
+from ..llm.client.arguments import temperature as finite
+from ..llm.client.options import check_names
+from ..llm.errors import ConfigurationError
+from ..llm.settings.credentials import secret
+from ..llm.settings.knobs import Knobs
+from ..llm.stores import LONGEST_TTL, BudgetFile, RedisBudget, Store, open_store
+from ..llm.types import Request
+
+
+class _Default(float):
+    """A number that nobody gave: the same one, if given, is another object."""
+
+
+#: Left out where the model takes none, as long as it is not given.
+DEFAULT_TEMPERATURE: float = _Default(0.7)
+
+
+#: Where keys come from that a program gives, and no setting.
+_ARGUMENT = "keys"
+
+
+def keys_in(keys: object, name: str = _ARGUMENT) -> list[str]:
+    """Return the keys in a list or in a string with commas, each once; *name* says whence they are.
+
+    Raises ConfigurationError, which never shows a key, where there is none or one is unusable.
+    """
+    if isinstance(keys, str):
+        keys = [key.strip() for key in keys.split(",")]
+    if not isinstance(keys, Sequence) or not all(isinstance(key, str) for key in keys):
+        raise ConfigurationError(
+            f"{name} is a {type(keys).__name__}: give a list of API keys, or one string with commas"
+        )
+    is_set = name != _ARGUMENT
+    usable = [secret(f"{name}[{place}]", key, is_set=is_set) for place, key in enumerate(keys)]
+    unique = list(dict.fromkeys(filter(None, usable)))
+    if not unique:
+        raise ConfigurationError(f"{name} holds no API key: give at least one that is not blank")
+    return unique
+
+
+def limit_of_all(organization_rpm: int | None, known: Knobs) -> int | None:
+    """Return the requests a minute of all keys together: as given, else as the settings say.
+
+    Raises ConfigurationError for what is no whole number from 1 on.
+    """
+    if organization_rpm is None:
+        return known.GROQ_ORG_RPM
+    return count("organization_rpm", organization_rpm, least=1)
+
+
+def patience(value: object) -> float:
+    """Return *value* if it is a number of seconds from 0 on, endless ones included.
+
+    Raises ConfigurationError, which names max_quota_wait, for anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise ConfigurationError(
+            f"max_quota_wait is {value!r}: give seconds from 0 on, math.inf for no end"
+        )
+    return float(value)
+
+
+def store_at(place: str | os.PathLike[str] | None, ttl: float) -> Store:
+    """Return the store of answers at *place*, a path or URL; None keeps none.
+
+    *ttl* is in seconds. Raises ConfigurationError for a place or a time that cannot work, and
+    ImportError for a Redis URL without the redis package.
+    """
+    if ttl > LONGEST_TTL:
+        raise ConfigurationError(f"cache_ttl_sec is {ttl!r}: give at most {LONGEST_TTL:.0f}")
+    if place is None:
+        return Nowhere()
+    if not isinstance(place, (str, os.PathLike)):
+        raise ConfigurationError(
+            f"cache_path is a {type(place).__name__}: give a path, a store's URL, or None"
+        )
+    try:
+        return open_store(place, ttl=ttl)
+    except ValueError as error:
+        raise ConfigurationError(f"cache_path: {error}") from error
+
+
+def tally_at(place: str | os.PathLike[str] | None) -> Tally:
+    """Return the tally beside the cache: in a file, on its server, or in this process's memory."""
+    if place is None:
+        return MemoryTally()
+    scheme, colon, path = os.fspath(place).partition(":")
+    if colon and scheme.lower() in ("redis", "rediss"):
+        return RedisBudget(f"{scheme.lower()}:{path}")
+    if colon and scheme.lower() == "memory":
+        return MemoryTally()
+    file = path if colon and scheme.lower() in ("json", "sqlite") else os.fspath(place)
+    return BudgetFile(f"{file}.budget")
+
+
+def request_of(
+    messages: object,
+    model: object,
+    temperature: float | None,
+    max_tokens: int | None,
+    options: Mapping[str, Any],
+) -> Request:
+    """Return the request for a chat, a snapshot; what can be told to be wrong is not sent.
+
+    Raises ConfigurationError, or UnsendableError which is one too, that names the argument.
+    """
+    said = chat(messages)
+    if not isinstance(model, str) or not model.strip():
+        raise ConfigurationError(f"model is {model!r}: give a model's id")
+    check_names(options)
+    further = plain_options(options)
+    # Groq's newer name for the same.
+    length = further.pop("max_completion_tokens", None) if max_tokens is None else max_tokens
+    if length is not None:
+        count("max_tokens", length, least=1)
+    own = frozenset({"temperature"}) if temperature is DEFAULT_TEMPERATURE else frozenset()
+    return Request(model_id(model), said, finite(temperature), length, own, options=further)

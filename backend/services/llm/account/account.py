@@ -1,0 +1,239 @@
+"""What all calls on one account share, and what each failure teaches about it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from .. import models
+from ..errors import (
+    InvalidRequestError,
+    LLMError,
+    ModelNotFoundError,
+    ProviderUnavailableError,
+    RateLimitError,
+    Verdict,
+)
+from ..quota import Demand, Quota, Refusal, Reservation, SlidingWindow
+from ..runtime.retry_after import LONGEST as LONGEST_WAIT
+from ..runtime.ttl_map import TTLMap
+from ..types import Mode, Provider, Reply, Request
+from .cache import Cache
+from .concurrency import ConcurrencyLimiter
+from .daily_budget import DailyBudget
+from .learned import Learned
+from .outages import CREDIBLE as CREDIBLE_OUTAGE
+from .outages import LONGEST as LONGEST_OUTAGE
+from .outages import Outages
+from .single_flight import SingleFlight
+
+log = logging.getLogger(__name__)
+
+#: All flights of the process: identical calls meet here, whichever client makes them.
+_sky: SingleFlight[Reply] = SingleFlight()
+
+#: For how long what was learnt holds, in seconds; less where our own tables say otherwise.
+A_DAY, AN_HOUR = 86_400.0, 3_600.0
+
+
+@dataclass(eq=False)
+class Account:
+    """One account at a provider, and the limits that its calls keep together.
+
+    `now` counts seconds and never steps; `wall` is Unix time. A lane is what the provider limits
+    apart: here a model, for a client of several keys a key.
+    """
+
+    provider: Provider
+    quota: Quota
+    now: Callable[[], float]
+    wall: Callable[[], float]
+    #: The quota's limit of requests over all models, which host tests look at and change.
+    window: SlidingWindow
+    concurrency: ConcurrencyLimiter
+    #: Let the successor of a model that is gone answer.
+    switch: bool = True
+    region: str | None = None
+    #: Models that the provider has shut down, and parameters that a model has refused.
+    ended: TTLMap[str, bool] = field(default_factory=TTLMap, repr=False)
+    refused_options: TTLMap[tuple[str, str], bool] = field(default_factory=TTLMap, repr=False)
+    #: Until when the provider has asked not to be called, without its being a limit.
+    outages: Outages = field(default_factory=Outages, repr=False)
+    #: Where answers are kept, and where identical calls meet; None: every call is sent.
+    cache: Cache | None = None
+    single_flight: SingleFlight[Reply] = field(default=_sky)
+    budget: DailyBudget | None = None
+    #: In what form a model was last asked for answers of a schema, where stronger ones failed.
+    output_modes: TTLMap[tuple[str, int], Mode] = field(default_factory=TTLMap, repr=False)
+
+    def scopes(self, model: str) -> Sequence[str]:
+        """Return the lanes that can carry a request for *model*, the one whose turn it is first."""
+        return (model,)
+
+    def key_of(self, scope: str) -> str:
+        """Return the key that a lane's requests are sent with; "" stands for the client's own."""
+        return ""
+
+    def outage_scope(self, scope: str) -> str:
+        """Return what is out of service together with *scope*."""
+        return scope
+
+    def book(
+        self, scope: str, demand: Demand, now: float, max_wait: float = 0.0
+    ) -> Reservation | Refusal:
+        """Reserve every limit of *scope*, or none; as `Quota.reserve`."""
+        return self.quota.reserve(scope, demand, now, max_wait)
+
+    def cancel(self, reservation: Reservation, now: float) -> None:
+        """Give back a booking that was never started."""
+        self.quota.cancel(reservation, now)
+
+    def withdraw(self, reservation: Reservation, now: float) -> None:
+        """Give back one that was started, and of which nothing was sent after all."""
+        self.quota.settle(reservation, dict.fromkeys(reservation.demand, 0.0), now, now)
+
+    def settle_unknown(self, reservation: Reservation, now: float) -> None:
+        """Count all of a request that was cancelled on the wire: the provider may have seen it."""
+        self.quota.settle(reservation, {}, now, now)
+
+    def is_usable(self, scope: str, now: float) -> bool:
+        """Whether what is booked on *scope* stays there; else it is booked anew."""
+        return True
+
+    def resolve(self, request: Request) -> str:
+        """Return the model that answers *request*: its own, unless that was shut down."""
+        now = self.now()
+        if self.ended.get(request.model, now):
+            return self._successor(request, now) or request.model
+        return request.model
+
+    def fit(self, request: Request) -> Request:
+        """Return *request* as it is sent: to the model that answers, without refused defaults."""
+        request = models.fitted(replace(request, model=self.resolve(request)))
+        now, model = self.now(), request.model
+        refused = [one for one in request.defaulted if self.refused_options.get((model, one), now)]
+        return request.omitting(refused) if refused else request
+
+    def learn(self, error: LLMError, scope: str, model: str, quota_wait_left: float) -> None:
+        """Draw from a failure on *scope* what holds for everyone, and whether the way is clear.
+
+        *quota_wait_left* is how many seconds the failed call itself would wait for a limit.
+        """
+        now, outage_key = self.now(), self.outage_scope(scope)
+        if isinstance(error, ProviderUnavailableError):
+            if error.retry_after is not None:
+                if error.retry_after > CREDIBLE_OUTAGE:
+                    error.retry_after = LONGEST_OUTAGE
+                # The call itself waits as long as it was told to, the others no longer than this.
+                self.outages.begin(outage_key, now + min(error.retry_after, LONGEST_OUTAGE))
+            return
+        if error.status is not None:
+            self.outages.end(outage_key, now)
+        if isinstance(error, RateLimitError) and error.retry_after is not None:
+            error.retry_after = min(error.retry_after, LONGEST_WAIT)
+            self.pause(error, scope, now + error.retry_after)
+            patient = error.retry_after <= quota_wait_left
+            error.verdict = Verdict.AGAIN if patient else Verdict.FATAL
+
+    def served(self, scope: str) -> None:
+        """Take note that the provider has answered on *scope*."""
+        self.outages.end(self.outage_scope(scope), self.now())
+
+    def adapt(self, error: LLMError, asked: Request, sent: Request) -> None:
+        """Draw from a refusal of *sent* what holds for its model from now on.
+
+        Where *asked* can be asked otherwise, the error says that another attempt may be made.
+        """
+        # Only a provider's own word counts, not that of a bare exception.
+        if error.status is not None:
+            if isinstance(error, ModelNotFoundError):
+                self._look_elsewhere(error, asked, sent)
+            elif isinstance(error, InvalidRequestError):
+                self._leave_out(error, sent)
+        if asked.model != sent.model and error.verdict is not Verdict.AGAIN:
+            where = f" in {self.region}" if self.region else ""
+            words = str(error).replace(f"not found: {sent.model}", f"not found: {asked.model}")
+            error.args = (
+                f"{words} ({self.provider} no longer has {asked.model}, and its successor"
+                f" {sent.model} was asked{where})",
+            )
+
+    def learned(self) -> Learned:
+        """Return what is known now."""
+        now = self.now()
+        ended = {model: self._successor(Request(model, ()), now) for model in self.ended.items(now)}
+        return Learned(
+            MappingProxyType(ended),
+            MappingProxyType(self.outages.known(now)),
+            MappingProxyType(self.quota.pauses(now)),
+            _by_model(self.refused_options.items(now)),
+            _by_model(
+                dict.fromkeys((model, m) for (model, _), m in self.output_modes.items(now).items())
+            ),
+        )
+
+    def forget(self) -> None:
+        """Drop all that was learnt; who waits for a pause or an outage to end may go on."""
+        for known in (self.ended, self.refused_options, self.output_modes):
+            known.clear()
+        self.outages.clear()
+        self.quota.resume(self.now())
+
+    def pause(self, error: LLMError, scope: str, until: float) -> None:
+        """Let nobody send on *scope* before *until*."""
+        self.quota.pause(scope, until)
+
+    def remember_output_mode(self, asked: tuple[str, int], mode: Mode) -> None:
+        """Ask this model for this schema in *mode* from now on."""
+        self.output_modes.put(asked, mode, self.now(), A_DAY)
+
+    def _successor(self, request: Request, now: float) -> str | None:
+        found = models.successors(request, self.provider, self.region)
+        return next((model for model in found if not self.ended.get(model, now)), None)
+
+    def _look_elsewhere(self, error: ModelNotFoundError, asked: Request, sent: Request) -> None:
+        """Let the successor of a model that was shut down answer, or say what to choose."""
+        now = self.now()
+        alive = models.is_alive(sent.model)
+        if not (error.end_of_life or (error.unknown_id and not alive)):
+            # This account may not use the successor: the model itself may be there again.
+            self.ended.drop(asked.model)
+            error.args = (str(error) + models.advice(asked, self.provider, self.region),)
+            return
+        news = False
+        if self.switch:
+            # Of one that should be alive, the provider's word may have been a mistake.
+            ttl = AN_HOUR if alive else A_DAY
+            news = self.ended.put(sent.model, True, now, ttl)
+        next_leader = error.successor = self._successor(asked, now)
+        if next_leader in (None, sent.model):
+            error.args = (str(error) + models.advice(asked, self.provider, self.region),)
+        elif not self.switch:
+            error.args = (f"{error} (replaced by {next_leader})",)
+        else:
+            error.verdict = Verdict.AGAIN
+            if news:
+                log.warning(
+                    "%s no longer has the model %s: using %s",
+                    self.provider,
+                    sent.model,
+                    next_leader,
+                )
+
+    def _leave_out(self, error: InvalidRequestError, sent: Request) -> None:
+        """Ask this model without a parameter that it refuses, where nobody asked for it."""
+        option = error.refused_option
+        if option in sent.defaulted and getattr(sent, option) is not None:
+            news = self.refused_options.put((sent.model, option), True, self.now(), A_DAY)
+            error.verdict = Verdict.AGAIN
+            if news:
+                log.warning("%s takes no %s: its default is left out", sent.model, option)
+
+
+def _by_model(pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for model, name in sorted(pairs):
+        found[model] = (*found.get(model, ()), name)
+    return MappingProxyType(found)

@@ -1,0 +1,148 @@
+"""What is kept of an answer, and under which key: what changes the answer, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from hashlib import sha256
+from typing import Any, TypeVar
+
+from ..errors import ConfigurationError
+from ..stores import FaultTolerantStore, Store
+from ..types import Flow, Overdue, Reply, Request, ToolCall, Usage, ask
+
+R = TypeVar("R")
+
+#: Part of every key: entries of another layout are misses.
+LAYOUT = 1
+
+
+class Nowhere:
+    """A `Store` that keeps nothing: identical calls still meet, while they are in flight."""
+
+    blocking = False
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """Return None."""
+        return None
+
+    def put(self, key: str, value: Mapping[str, Any]) -> None:
+        """Drop *value*."""
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Answers of one provider's endpoint, kept in a store; keys of API keys share them."""
+
+    store: Store
+    provider: str
+    base_url: str
+    #: Set apart from others in the same store: the key does not tell whose account it is.
+    namespace: str = ""
+    #: Seconds for which a call waits for the store, each time that it needs it.
+    timeout: float = 0.25
+
+    def asked(self, call: Callable[[], R], left: float) -> Flow[R | None]:
+        """Call the store, for as long as a call waits for it that has *left* seconds.
+
+        What it has not answered by then is a miss, or goes on in its thread; and if it has had
+        its time, it is left out for a while.
+        """
+        forgiving = self.store if isinstance(self.store, FaultTolerantStore) else None
+        if forgiving is not None and forgiving.rests:
+            return None
+        try:
+            return (yield from ask(call, min(self.timeout, left), blocking=self.store.blocking))
+        except Overdue as late:
+            if forgiving is not None and late.had_its_time and left > self.timeout:
+                reason = f"{forgiving!r} has not answered within {self.timeout:g} s"
+                forgiving.leave_out(TimeoutError(reason))
+            return None
+
+    def key_of(self, request: Request) -> str:
+        """SHA-256 of the canonical request: its model, messages, parameters and the endpoint.
+
+        Raises `ConfigurationError` for an option that is not JSON, which could not be sent either.
+        """
+        asked = {name: getattr(request, name) for name in _ANSWER_CHANGING}
+        if request.output is not None:
+            asked["output"] = asdict(request.output)
+        try:
+            text = json.dumps(
+                [LAYOUT, self.provider, self.base_url, asked, *filter(None, [self.namespace])],
+                sort_keys=True,
+                ensure_ascii=True,
+                allow_nan=False,
+                default=_plain,
+            )
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"The request is not JSON: {error}") from error
+        return sha256(text.encode()).hexdigest()
+
+    def get(self, key: str) -> Reply | None:
+        """Return the reply kept under *key*, or None."""
+        record = self.store.get(key)
+        return None if record is None else _restored(record, self.provider)
+
+    def put(self, key: str, reply: Reply) -> None:
+        """Keep *reply*, without the story of how it came about."""
+        self.store.put(key, {name: value for name, value in asdict(reply).items() if name in _KEPT})
+
+    def forget(self, request: Request) -> None:
+        """Let the answer to *request* be asked for again."""
+        # Stores keep what is put for its time, and an empty record is a miss.
+        self.store.put(self.key_of(request), {})
+
+
+# The key that sends it and what nobody gave explicitly do not change the answer.
+_ANSWER_CHANGING = ("model", "messages", "temperature", "max_tokens", "output", "options")
+_KEPT = frozenset(
+    {"text", "model", "provider", "finish_reason", "usage", "reasoning", "tool_calls", "request_id"}
+)
+
+_MAYBE_TEXTS = ("finish_reason", "reasoning", "request_id")
+_COUNTS = {each.name: bool if each.name == "reported" else int for each in fields(Usage)}
+_CALL = {each.name for each in fields(ToolCall)}
+#: Tokens of one answer; more were never counted.
+_MOST_TOKENS = 10**12
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _restored(record: Mapping[str, Any], provider: str) -> Reply | None:
+    """The reply in a record, or None where it is not, to the last field, one that we kept."""
+    usage, calls = record.get("usage"), record.get("tool_calls")
+    if not (
+        record.keys() == _KEPT
+        and record["provider"] == provider
+        and all(isinstance(record[name], str) for name in ("text", "model"))
+        and all(isinstance(record[name], (str, type(None))) for name in _MAYBE_TEXTS)
+        and isinstance(usage, dict)
+        and all(_is_counted(name, value) for name, value in usage.items())
+        and isinstance(calls, (list, tuple))
+        and all(map(_is_call, calls))
+    ):
+        return None
+    known = {**record, "usage": Usage(**usage)}
+    known["tool_calls"] = tuple(ToolCall(**call) for call in calls)
+    return Reply(**known, cost=0.0, cached=True)
+
+
+def _is_counted(name: str, value: Any) -> bool:
+    return type(value) is _COUNTS.get(name) and 0 <= value <= _MOST_TOKENS
+
+
+def _is_call(call: object) -> bool:
+    return (
+        isinstance(call, dict)
+        and call.keys() == _CALL
+        and all(isinstance(value, str) for value in call.values())
+    )

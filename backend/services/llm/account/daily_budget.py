@@ -1,0 +1,173 @@
+"""A day's tokens: booked by estimate before a call, trued up by what the provider counted."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from ..errors import ConfigurationError, LLMError, RateLimitError
+from ..runtime.fork import ForkLock, reset_in_child
+from ..runtime.workers import Workers
+from ..stores import StoreError, utc_day
+
+log = logging.getLogger(__name__)
+
+_DAY = 86_400
+
+
+#: Seconds for which the interpreter's exit waits for sums that are being corrected.
+_LAST = 2.0
+
+
+class Tally(Protocol):
+    """Where the day's sum is kept, as `stores.BudgetFile` keeps it."""
+
+    @property
+    def blocking(self) -> bool:
+        """Whether adding may wait for a disk, a lock or a network, and belongs in a thread."""
+        ...
+
+    def add(self, tokens: int, now: float, *, day: str | None = None) -> int:
+        """Add *tokens*, below 0 to give some back, and return the day's sum."""
+        ...
+
+
+class MemoryTally:
+    """The day's sum of this process alone, for a budget without a file."""
+
+    blocking = False
+
+    def __init__(self) -> None:
+        self._day = ""
+        self._used = 0
+        self._lock = ForkLock(leaf=True)  # guards the two above
+
+    def add(self, tokens: int, now: float, *, day: str | None = None) -> int:
+        """Add *tokens* to the day of *now*; to correct a *day* that is over changes nothing."""
+        with self._lock:
+            if self._day < (today := utc_day(now)):
+                self._day, self._used = today, 0
+            if day in (None, self._day):
+                self._used = max(0, self._used + tokens)
+            return self._used
+
+
+@dataclass(eq=False)
+class BudgetReservation:
+    """The tokens that a call asks for, and the UTC day on which they were booked, if they were.
+
+    A thread books them, and nobody can stop it when the call that it books for is cancelled: then
+    the booking is settled before it is made, and the thread itself gives back what it took.
+    """
+
+    tokens: int
+    day: str | None = None
+    is_settled: bool = False
+
+
+class DailyBudget:
+    """At most *tokens* a UTC day; 0 allows none. All times are Unix seconds.
+
+    The cap is soft: a call that takes more than its estimate may end above it.
+    """
+
+    def __init__(self, tokens: int, tally: Tally) -> None:
+        if type(tokens) is not int or tokens < 0:
+            raise ConfigurationError(
+                f"daily_token_budget is {tokens!r}: give a whole number of tokens, 0 for none"
+            )
+        self.tokens = tokens
+        self._tally = tally
+        self._lock = ForkLock(leaf=True)  # guards every booking's day and end
+
+    @property
+    def blocking(self) -> bool:
+        """Whether `book` may wait for a disk, a lock or a network."""
+        return self._tally.blocking
+
+    def book(self, booking: BudgetReservation, now: float) -> None:
+        """Take its tokens of the day, or raise `RateLimitError` saying what is left until when.
+
+        Either way it is to be settled. Raises LLMError where the sum cannot be kept: what cannot
+        be counted is not spent.
+        """
+        tokens, day = booking.tokens, utc_day(now)
+        try:
+            used = self._tally.add(tokens, now)
+        except StoreError as error:
+            raise LLMError(f"The daily token budget cannot be kept: {error}") from error
+        with self._lock:
+            booking.day = day
+            is_late = booking.is_settled
+        if is_late:
+            self._correct(-tokens, day, now)
+        if used > self.tokens:
+            wait, left = _DAY - now % _DAY, max(0, self.tokens - (used - tokens))
+            raise RateLimitError(
+                f"Daily token budget exceeded: {tokens} tokens are needed, {left} of {self.tokens}"
+                f" are left until 00:00 UTC. Please wait {wait:.0f} seconds",
+                retry_after=wait,
+            )
+
+    def settle(self, booking: BudgetReservation, spent: int, now: float) -> Future[None] | None:
+        """Correct the day's sum by what the call really *spent*; 0 gives all of it back.
+
+        Waits for nothing: where the sum is kept elsewhere, a thread corrects it, and the future is
+        done when it has. Raises RuntimeError the second time.
+        """
+        with self._lock:
+            if booking.is_settled:
+                raise RuntimeError("a booking of the day's tokens was settled twice")
+            booking.is_settled = True
+            day, more = booking.day, spent - booking.tokens
+        if day is None or not more:
+            return None
+        correct = partial(self._correct, more, day, now)
+        return _corrections.begin(correct) if self.blocking else correct()
+
+    def _correct(self, more: int, day: str, now: float) -> None:
+        try:
+            self._tally.add(more, now, day=day)
+        except StoreError as error:
+            # An answer that is there must not be lost to this: the estimate stays counted.
+            log.warning("the daily token budget keeps an estimate: %s", error)
+
+
+class _Corrections:
+    """Corrects sums that are kept elsewhere, in threads.
+
+    So no call that ends waits for a file's lock, and none that is cancelled leaves it out.
+    """
+
+    def __init__(self) -> None:
+        self._threads = Workers(4, "llm-tokens")
+        self._under_way: set[Future[None]] = set()
+        atexit.register(self.finish)
+        reset_in_child(self)
+
+    def begin(self, correct: Callable[[], None]) -> Future[None] | None:
+        """Have *correct* called; None where that is done, as there are no threads at the exit."""
+        try:
+            future = self._threads.submit(correct)
+        except RuntimeError:
+            correct()
+            return None
+        self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
+        return future
+
+    def finish(self) -> None:
+        """Let none be lost to the end of the program, unless it takes too long."""
+        wait(list(self._under_way), _LAST)
+
+    def after_fork(self) -> None:
+        """Leave the parent's to the parent."""
+        self._under_way.clear()
+
+
+_corrections = _Corrections()

@@ -1,0 +1,121 @@
+"""What several keys may send together, while nobody knows which of them share a limit."""
+
+from __future__ import annotations
+
+import math
+
+from ..quota import TokenBucketLimit
+from ..quota.uses import Use
+
+#: The part of what an organisation may send at once that is used where a refusal has shown it:
+#: clocks and paths jitter, and there is nothing left to absorb that.
+_SLACK = 0.9
+
+
+class UnknownOrganizations(TokenBucketLimit):
+    """Requests over all keys: as many as the organisations that there is proof of may send.
+
+    Groq limits organisations, however many keys they have, and names one in its refusals alone. So
+    the bucket holds what one organisation may send (*one* requests in *window* seconds, at once or
+    as they refill), and when all of that was answered one request more. If more is answered than
+    one organisation can have been allowed, there is another, and the bucket doubles, up to *one*
+    for every key. If a request is refused, it is the one more, and for a window the bucket holds no
+    more than what is proven.
+    """
+
+    def __init__(self, one: float, keys: int, window: float) -> None:
+        super().__init__(one, window, "requests", burst=one)
+        self._stated = self._one = one
+        self._keys = keys
+        self._known = one
+        self._most = one * keys
+        self._refused_at = -math.inf
+        self._brim = math.inf
+        self._answered = _Answered()
+        self._failures: list[bool] = []
+
+    def settle(self, use: Use, amount: float, seen_by: float, now: float) -> None:
+        """Count the request unless it was refused, and grow where its answer proves more room."""
+        failed = self._failures.pop() if self._failures else None
+        super().settle(use, 0.0 if failed else amount, seen_by, now)
+        if failed is None:
+            pace = self._known / self.window
+            self._answered.add(use.at, pace)
+            if self._known < self._most and self._size < self._most:
+                self._grow(use, self._answered.level(now, pace) > self._known, now)
+
+    def fail(self) -> None:
+        """The request that is settled next was not answered, and proves nothing."""
+        self._failures.append(False)
+
+    def refuse(self, limit: float | None, organizations: int, *, is_all: bool, now: float) -> None:
+        """The request that is settled next was one too many for its organisation.
+
+        The provider says that it may send *limit*, if that is known. So many *organizations* have
+        been named so far; *is_all* says that no key is left that may belong to yet another.
+        """
+        self._failures.append(True)
+        self._one = min(self._one, limit or self._one)
+        self._known = self._one * max(1, organizations)
+        self._most = self._known if is_all else max(self._known, self._one * self._keys)
+        self._refused_at = now
+        self._answered = _Answered(self._known - 1, now)
+        self._hold(self._known, max(1.0, _SLACK * self._known))
+
+    def forget(self) -> None:
+        """Believe again what was believed at first, and find out anew."""
+        self._one = self._known = self._stated
+        self._most = self._one * self._keys
+        self._refused_at = -math.inf
+        self._answered = _Answered()
+        self._hold(self._one, self._one)
+
+    def _grow(self, use: Use, proven: bool, now: float) -> None:
+        """Make room: one request more to try, or double where there is proof.
+
+        Beyond two organisations, an answer to a request that was sent when the bucket was full is
+        taken for proof: to find out more exactly would cost more than a refusal.
+        """
+        full = self._is_full(now)
+        tried = use.at > self._brim or (full and not self.uses.in_flight)
+        if self._size < self._known:
+            if now - self._refused_at >= self.window:
+                self._hold(self._known, self._known)
+        elif proven or (tried and self.amount > self._known):
+            more = min(2 * self.amount, self._most)
+            self._hold(more, more)
+        elif tried:
+            self._hold(self.amount, self._size + 1)
+        elif full:
+            self._brim = min(self._brim, now)
+
+    def _hold(self, amount: float, burst: float) -> None:
+        self.amount, self.burst, self._brim = amount, burst, math.inf
+
+    def _is_full(self, now: float) -> bool:
+        refilled = max(0.0, now - self._as_of) * self.amount / self.window
+        used = max(0.0, self._missing - refilled) + self.uses.in_flight_amount
+        return used + 1 > self._size
+
+
+class _Answered:
+    """What the provider has counted at least: answered requests, seen as early as they can be."""
+
+    def __init__(self, level: float = 0.0, since: float = -math.inf) -> None:
+        self._level = level
+        self._as_of = since
+        #: Since when it has not been empty.
+        self._since = since
+
+    def add(self, sent: float, pace: float) -> None:
+        """Count a request sent at *sent*; *pace* is the requests that drain a second."""
+        if sent > self._as_of:
+            self._level = self.level(sent, pace)
+            self._since = self._since if self._level else sent
+            self._as_of = sent
+        if sent >= self._since:
+            self._level += 1
+
+    def level(self, now: float, pace: float) -> float:
+        """What has not drained by *now*."""
+        return max(0.0, self._level - (now - self._as_of) * pace) if self._level else 0.0

@@ -1,0 +1,1 @@
+"""The life of a call: attempts, waits, repair turns, and the drivers that perform them."""

@@ -1,0 +1,141 @@
+"""Perform a flow's effects: once for threads, once for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from functools import partial, update_wrapper
+from threading import TIMEOUT_MAX
+from types import CoroutineType
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+
+from ..runtime.blocking import Question
+from ..runtime.running_loop import blocked
+from ..runtime.signals import of_signal
+from ..types import Effect, Flow, Join, Reply, Request, Send, Sleep
+
+P = ParamSpec("P")
+R = TypeVar("R")
+M = TypeVar("M", bound=Callable[..., Any])
+W = TypeVar("W", bound="Transport")
+
+# An annotation is its text here.
+_FLOW_OF = re.compile(r"Flow\[(.*)\]\Z")
+
+
+class AsyncTransport(Protocol):
+    """One provider's async SDK: sends a request once, or raises an `LLMError`."""
+
+    async def asend(self, request: Request, timeout: float) -> Reply:
+        """Send and await the whole reply, at most *timeout* seconds."""
+        ...
+
+
+class Transport(AsyncTransport, Protocol):
+    """The same, and what threads need beside it."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let *seconds* pass in this thread."""
+
+    def send(self, request: Request, timeout: float) -> Reply:
+        """Send and wait for the whole reply in this thread."""
+        ...
+
+
+def run(flow: Flow[R], wire: Transport) -> R:
+    """Drive *flow* to its end in this thread; raises what ends it."""
+    step: Callable[[], Effect] = partial(next, flow)
+    handled = sys.exc_info()[1]
+    with blocked():
+        while True:
+            try:
+                effect = step()
+            except StopIteration as done:
+                return cast("R", done.value)
+            try:
+                step = partial(flow.send, _perform(effect, wire))
+            # An interruption too: the flow gives back what it holds.
+            except BaseException as error:
+                step = partial(flow.throw, of_signal(error, handled))
+
+
+async def arun(flow: Flow[R], wire: AsyncTransport) -> R:
+    """Drive *flow* to its end in this task; raises what ends it."""
+    step: Callable[[], Effect] = partial(next, flow)
+    handled = sys.exc_info()[1]
+    while True:
+        try:
+            effect = step()
+        except StopIteration as done:
+            return cast("R", done.value)
+        try:
+            step = partial(flow.send, await _aperform(effect, wire))
+        # A cancellation too: the flow gives back what it holds.
+        except BaseException as error:
+            step = partial(flow.throw, of_signal(error, handled))
+
+
+def blocking(flow_of: Callable[Concatenate[W, P], Flow[R]]) -> Callable[Concatenate[W, P], R]:
+    """Make the method that drives this flow in the caller's thread."""
+
+    def method(self: W, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return run(flow_of(self, *args, **kwargs), self)
+
+    return _named(method, flow_of)
+
+
+def awaiting(
+    method: Callable[Concatenate[W, P], R],
+) -> Callable[Concatenate[W, P], CoroutineType[Any, Any, R]]:
+    """Make the awaiting twin of a `blocking` method: it drives the same flow in its task."""
+    flow_of: Callable[Concatenate[W, P], Flow[R]] = method.__wrapped__  # type: ignore[attr-defined] # `blocking` set it
+
+    async def twin(self: W, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await arun(flow_of(self, *args, **kwargs), self)
+
+    twin = _named(twin, flow_of)
+    twin.__name__, twin.__qualname__ = f"a{twin.__name__}", f"a{twin.__name__}"
+    # What an `async def` is of; the checkers differ in what they call it.
+    return cast("Callable[Concatenate[W, P], CoroutineType[Any, Any, R]]", twin)
+
+
+def _named(method: M, flow_of: Callable[..., Any]) -> M:
+    """Let *method* show the flow's signature and docstring, and what it returns in the end."""
+    update_wrapper(method, flow_of)
+    signature = inspect.signature(flow_of)
+    returned = _FLOW_OF.sub(r"\1", str(signature.return_annotation))
+    method.__annotations__ = {**flow_of.__annotations__, "return": returned}
+    vars(method)["__signature__"] = signature.replace(return_annotation=returned)
+    return method
+
+
+def _perform(effect: Effect, wire: Transport) -> Any:
+    match effect:
+        case Send(request, timeout):
+            return wire.send(request, timeout)
+        case Sleep(seconds, wake=Future() as wake):
+            return wait([wake], min(seconds, TIMEOUT_MAX))
+        case Sleep(seconds):
+            return wire.sleep(seconds)
+        case Join(follower, timeout):
+            return follower.join(timeout)
+    return Question(
+        effect
+    ).answer()  # mypy knows that it is an `RunBlocking`: there is no other effect
+
+
+async def _aperform(effect: Effect, wire: AsyncTransport) -> Any:
+    match effect:
+        case Send(request, timeout):
+            return await wire.asend(request, timeout)
+        case Sleep(seconds, wake=Future() as wake):
+            return await asyncio.wait({asyncio.wrap_future(wake)}, timeout=seconds)
+        case Sleep(seconds):
+            return await asyncio.sleep(seconds)
+        case Join(follower, timeout):
+            return await follower.ajoin(timeout)
+    return await Question(effect).aanswer()

@@ -1,0 +1,295 @@
+"""A structured answer, turn by turn: asked for in the strongest form that the model takes, judged,
+and asked for again with its faults shown.
+
+    structured          turns until an answer satisfies the schema
+      _turn             one answer in one form; what the provider refuses falls to the next form
+        _forms          the forms that there are, strongest first
+        _asked          what came of asking, whole or not
+      _next             what to ask after a faulty one: the same with more room, or a repair
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from .. import models
+from ..errors import (
+    ConfigurationError,
+    ContextLengthError,
+    InvalidRequestError,
+    LLMError,
+    StructuredOutputError,
+    TruncatedError,
+)
+from ..settings.knobs import Knobs
+from ..structured import (
+    Answered,
+    Faulty,
+    OutOfTimeError,
+    Rewritten,
+    Schema,
+    Target,
+    Watch,
+    instructions,
+    judge,
+    repair_message,
+    rewrite,
+)
+from ..types import Flow, Mode, Output, Overdue, Reply, Request, ask
+from . import lifecycle
+from .call import Call
+
+#: An answer and a schema of more characters, or of more when multiplied, are compared in a thread
+#: where an event loop waits: fewer take it twenty milliseconds at most.
+_QUICK = 50_000
+_QUICK_PRODUCT = 20_000_000
+#: Faults that the error's message names; it carries all of them as data.
+_LISTED = 3
+#: How much more room an answer gets that was cut off: two turns make 65,536 tokens of the default
+#: 4,096, as much as Groq's largest models write.
+_MORE_ROOM = 4
+#: A refusal is of the form that was asked for, not of what was asked, if its words are about forms:
+#: neither provider has a code for it (most of Groq's 400s have none, Bedrock's all have the same).
+_ABOUT_FORM = re.compile(
+    r"schema|response.?format|json|output.?config|text.?format|tool|grammar", re.I
+)
+_TARGETS = {
+    ("groq", "strict"): Target.GROQ_STRICT,
+    ("groq", "schema"): Target.GROQ_JSON_SCHEMA,
+    ("bedrock", "strict"): Target.BEDROCK_TEXT_FORMAT,
+}
+
+
+@dataclass(frozen=True)
+class StructuredSpec:
+    """What the answer must be, and how far to go for it."""
+
+    schema: Schema
+    repairs: int = 2
+    #: Convert what leaves no doubt ("36" for an integer).
+    coerce: bool = True
+    #: Ask in words alone, as a test's stand-in for an SDK expects.
+    plain: bool = False
+
+    @classmethod
+    def of(cls, spec: Any, knobs: Knobs, *, plain: bool = False) -> StructuredSpec:
+        """What *spec* asks for, as far as the knobs go; ConfigurationError if it is no schema."""
+        try:
+            schema = Schema.of(spec)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+        return cls(schema, knobs.LLM_MAX_REPAIRS, knobs.LLM_COERCE, plain)
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """An answer, the verdict on it, and the failure that it came with."""
+
+    reply: Reply
+    verdict: Answered | Faulty
+    cause: LLMError | None
+
+    @property
+    def faulty(self) -> Faulty:
+        """The verdict where it is no answer."""
+        assert isinstance(self.verdict, Faulty)
+        return self.verdict
+
+
+def structured_by(
+    request: Request, spec: Any, knobs: Knobs, journey: Call, *, plain: bool = False
+) -> Flow[tuple[Any, Reply]]:
+    """Do as `structured` does, by a schema that is first compiled.
+
+    Raises `ConfigurationError` if it is none.
+    """
+    compiling = partial(StructuredSpec.of, spec, knobs, plain=plain)
+    try:
+        spec = yield from ask(
+            compiling, journey.left(), "judgement", blocking=not Schema.is_small(spec)
+        )
+    except Overdue:
+        raise journey.deadline_error() from None
+    return (yield from structured(request, spec, journey))
+
+
+def structured(request: Request, spec: StructuredSpec, journey: Call) -> Flow[tuple[Any, Reply]]:
+    """Return a value that satisfies the schema, and the reply that held it.
+
+    Raises `StructuredOutputError` with the last answer's faults when the repairs are used up, and
+    when a further turn is refused: for its length, most often, which is not what the caller asked.
+    """
+    turn: Request | None = request
+    judged: _Judgement | None = None
+    turns_left = 1 + spec.repairs
+    while turn is not None and turns_left:
+        turns_left -= 1
+        try:
+            judged = yield from _turn(turn, spec, journey)
+        except InvalidRequestError as refused:
+            if judged is None:
+                raise
+            raise _failed(judged, journey) from refused
+        if isinstance(judged.verdict, Answered):
+            return judged.verdict.value, judged.reply
+        turn = _next(request, turn, judged)
+    assert judged is not None, "there is always a first turn"
+    raise _failed(judged, journey) from judged.cause
+
+
+def _turn(request: Request, spec: StructuredSpec, journey: Call) -> Flow[_Judgement]:
+    """Ask once in the first form that the provider does not refuse, and judge the answer."""
+    # One after the other, as few calls need a second: each is a rewriting of the whole schema.
+    output_modes = _forms(request, spec, journey)
+    mode, form = strongest, _ = next(output_modes)
+    while True:
+        asked = _in_form(request, mode, form)
+        try:
+            reply, cause = yield from _asked(asked, journey)
+            break
+        except InvalidRequestError as error:
+            weaker = next(output_modes, None) if _of_the_form(error) else None
+            if weaker is None:
+                raise
+            mode, form = weaker
+    if mode != strongest:
+        journey.account.remember_output_mode(_form_key(request, spec, journey), mode)
+    cut = isinstance(cause, TruncatedError)
+    judging = partial(
+        judge,
+        reply.text,
+        cut,
+        spec.schema,
+        coerce=spec.coerce,
+        restore=form.restore,
+        watch=Watch(journey.left),
+    )
+    much = _is_much(reply.text, spec.schema.text)
+    try:
+        verdict = yield from ask(judging, journey.left(), "judgement", blocking=much)
+    except (OutOfTimeError, Overdue):
+        raise journey.deadline_error() from None
+    if isinstance(verdict, Faulty) and (cache := journey.account.cache):
+        # Else the next call would fail for as long as answers are kept.
+        yield from cache.asked(partial(cache.forget, asked), journey.left())
+    return _Judgement(reply, verdict, cause)
+
+
+def _is_much(answer: str, schema: str) -> bool:
+    """Tell whether judging may take longer than an event loop should stand still."""
+    one, other = len(answer), len(schema)
+    return one + other > _QUICK or one * other > _QUICK_PRODUCT
+
+
+def _asked(request: Request, journey: Call) -> Flow[tuple[Reply, LLMError | None]]:
+    """Ask, and take for a reply what a failed call had written."""
+    try:
+        return (yield from lifecycle.answer(request, journey)), None
+    except TruncatedError as error:
+        return error.partial or _as_reply(error.text, request, journey), error
+    except InvalidRequestError as error:
+        if error.failed_generation is None:
+            raise
+        return _as_reply(error.failed_generation, request, journey), error
+
+
+def _forms(
+    request: Request, spec: StructuredSpec, journey: Call
+) -> Iterator[tuple[Mode, Rewritten]]:
+    """The forms that the model takes and the schema can be written in, strongest first.
+
+    The last is always words in the prompt, which take any schema.
+    """
+    able = models.abilities(_living(request, journey))
+    modes: tuple[Mode, ...] = ("prompt",) if spec.plain else able.modes
+    if "tools" in request.options or "toolConfig" in request.options:
+        # The caller's own tools exclude any other form.
+        modes = ("prompt",)
+    account = journey.account
+    remembered = account.output_modes.get(_form_key(request, spec, journey), account.now())
+    if remembered in modes:
+        modes = modes[modes.index(remembered) :]
+    for mode in modes:
+        target = _TARGETS.get(
+            (able.provider, mode), Target.TOOL if mode == "tool" else Target.PROMPT
+        )
+        form = rewrite(spec.schema, target)
+        if isinstance(form, Rewritten):
+            yield mode, form
+
+
+def _in_form(request: Request, mode: Mode, form: Rewritten) -> Request:
+    """Ask in this form: the schema goes to the provider, or into the last thing the user says."""
+    if mode in ("strict", "schema", "tool"):
+        return replace(request, output=Output(mode, form.schema))
+    words = instructions(form.schema)
+    at = max(
+        (place for place, each in enumerate(request.messages) if each.get("role") == "user"),
+        default=len(request.messages) - 1,
+    )
+    last = request.messages[at]
+    said = last.get("content")
+    if isinstance(said, str):
+        content: Any = f"{said}\n\n{words}"
+    else:
+        content = [*(said or ()), {"type": "text", "text": words}]
+    messages = (*request.messages[:at], {**last, "content": content}, *request.messages[at + 1 :])
+    return replace(request, messages=messages, output=Output(mode))
+
+
+def _next(request: Request, turn: Request, judged: _Judgement) -> Request | None:
+    """What to ask after a faulty answer; None where nothing more can be done."""
+    cut = isinstance(judged.cause, TruncatedError)
+    # Groq refuses what the limit cut off as no JSON, without a word about the limit.
+    cut |= isinstance(judged.cause, InvalidRequestError) and judged.faulty.truncated
+    if judged.reply.text.strip() and not cut:
+        remark = repair_message(judged.faulty.errors)
+        # To the first request: every earlier attempt that is shown would cost its tokens again.
+        repair = request.followed_by(judged.reply.text, remark)
+        return replace(repair, max_tokens=turn.max_tokens, defaulted=turn.defaulted)
+    # Cut off, or nothing at all, which is most often reasoning that took all the room.
+    room, most = turn.max_tokens or 0, models.abilities(judged.reply.model).max_output
+    more = min(room * _MORE_ROOM, most or room * _MORE_ROOM)
+    if more > room:
+        return replace(turn, max_tokens=more, defaulted=turn.defaulted - {"max_tokens"})
+    # An empty answer may come the next time; one that was cut off would be cut off again.
+    return turn if not judged.reply.text.strip() else None
+
+
+def _failed(judged: _Judgement, journey: Call) -> StructuredOutputError:
+    faulty = judged.faulty
+    listed = "; ".join(str(fault) for fault in faulty.errors[:_LISTED])
+    more = len(faulty.errors) - _LISTED
+    error = StructuredOutputError(
+        f"LLM did not return valid JSON: {listed}{f'; and {more} more' if more > 0 else ''}",
+        provider=journey.account.provider,
+        request_id=judged.reply.request_id,
+    )
+    error.raw = faulty.raw
+    error.errors = tuple((fault.path, fault.message) for fault in faulty.errors)
+    error.partial = judged.reply
+    return error
+
+
+def _of_the_form(error: InvalidRequestError) -> bool:
+    """Whether another form of the same question may be accepted."""
+    return not isinstance(error, ContextLengthError) and bool(_ABOUT_FORM.search(str(error)))
+
+
+def _form_key(request: Request, spec: StructuredSpec, journey: Call) -> tuple[str, int]:
+    # By model and schema, as one may be refused for the other. The hash alone keeps no text alive;
+    # two schemas of one hash would share a form, which is at worst a weaker one.
+    return _living(request, journey), hash(spec.schema.text)
+
+
+def _living(request: Request, journey: Call) -> str:
+    return journey.account.resolve(request)
+
+
+def _as_reply(text: str, request: Request, journey: Call) -> Reply:
+    """What a failed call had written, as if it were its answer."""
+    return Reply(text, _living(request, journey), journey.account.provider)

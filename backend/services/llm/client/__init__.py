@@ -1,0 +1,1 @@
+"""What every client can do, and the way from arguments to a request."""

@@ -1,0 +1,124 @@
+"""What callers may pass, checked before anything is sent: each error names the argument."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..errors import ConfigurationError, UnsendableError
+from ..settings.knobs import LONGEST_WAIT
+from ..types import Message
+from .snapshot import sendable, shown, snapshot
+
+#: The largest number that every reader of JSON takes for the one that it is.
+_MOST = 2**53
+_CENTURY = 100 * 365 * 86_400.0
+
+
+def conversation(
+    prompt: str | None, system_prompt: str | None, messages: Sequence[Message] | None
+) -> tuple[Message, ...]:
+    """Return the system prompt, then *messages*, then the prompt as what the user says last.
+
+    They are a snapshot: what the caller changes later changes nothing. Raises
+    `ConfigurationError` where there is nothing to ask, and `UnsendableError` for what is no text
+    or no chat.
+    """
+    if prompt is None and not messages:
+        raise ConfigurationError("There is nothing to ask: give a prompt, or messages")
+    said = list(chat(messages)) if messages else []
+    if system_prompt:
+        said.insert(0, {"role": "system", "content": _text("system_prompt", system_prompt)})
+    if prompt is not None:
+        said.append({"role": "user", "content": _text("prompt", prompt)})
+    return tuple(said)
+
+
+def chat(messages: object) -> tuple[Message, ...]:
+    """Return a snapshot of a chat list; `UnsendableError`, which names the message, for another."""
+    if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
+        raise _no_chat(f"a {type(messages).__name__}")
+    said = list(messages)
+    if not said:
+        raise _no_chat("empty")
+    for place, message in enumerate(said):
+        if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
+            raise UnsendableError(
+                f"messages[{place}] is no mapping with a role, but a {type(message).__name__}"
+            )
+    return tuple(snapshot(f"messages[{place}]", message) for place, message in enumerate(said))
+
+
+def options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a snapshot of the provider's own options; `UnsendableError` names the one at fault."""
+    taken = {name: snapshot(name, value) for name, value in given.items()}
+    headers = taken.get("extra_headers")
+    if isinstance(headers, dict):
+        for name, value in headers.items():
+            if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
+                raise UnsendableError(
+                    f"extra_headers[{name!a}] is not sent as a header: give printable ASCII text"
+                )
+    return taken
+
+
+def temperature(value: object) -> float | None:
+    """Return *value* if it is a finite number or None, else raise `UnsendableError`."""
+    if value is None:
+        return None
+    # None that is too large for a float is finite.
+    small = isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not small:
+        raise UnsendableError(f"temperature must be a finite number, not {shown(value)}")
+    return value
+
+
+def _no_chat(shown: str) -> UnsendableError:
+    return UnsendableError(
+        f'messages is {shown}: give a chat list such as [{{"role": "user", "content": "..."}}]'
+    )
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise UnsendableError(
+            f"{name} is a {type(value).__name__}: give a str, or a chat list as messages"
+        )
+    return sendable(name, value)
+
+
+def model_id(value: object) -> str:
+    """Return the plain text of a model's id, else raise `ConfigurationError`.
+
+    An enum's member that is a str has another hash and another look than its text. Blanks around
+    the id, such as the end of a line, are not part of it.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError(f"model is {shown(value)}: give a model's id")
+    return sendable("model", value.strip())
+
+
+def seconds(name: str, value: object, *, most: float = _CENTURY) -> float:
+    """Return *value* if it is a number above 0, up to *most*, else raise `ConfigurationError`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ConfigurationError(f"{name} is {shown(value)}: give a number of seconds")
+    if not 0 < value <= most:
+        raise ConfigurationError(
+            f"{name} is {shown(value)}: give a number of seconds above 0, at most {most:.0f}"
+        )
+    return float(value)
+
+
+def timeout_of(name: str, value: object) -> float:
+    """Return *value* if it is a number of seconds that can be waited, as `seconds` does."""
+    return seconds(name, value, most=LONGEST_WAIT)
+
+
+def count(name: str, value: object, *, least: int) -> int:
+    """Return *value* if it is a whole number from *least* on, else raise `ConfigurationError`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigurationError(f"{name} is {shown(value)}: give a whole number from {least} on")
+    if value > _MOST:
+        raise ConfigurationError(f"{name} is above {_MOST}: give a smaller number")
+    return value

@@ -1,0 +1,81 @@
+"""Which further keywords go to the provider, and which are a misspelt argument of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import SequenceMatcher, get_close_matches
+
+from ..errors import ConfigurationError
+
+#: The arguments of the calls; those that a call does not have are none of the provider's either.
+_OWN = (
+    *("prompt", "schema", "system_prompt", "temperature", "model", "max_tokens", "messages"),
+    *("timeout", "max_retries"),
+)
+# Groq's API reference, its SDK and what other servers of the same API take (2026-11).
+_GROQ = (
+    *("citation_options", "compound_custom", "disable_tool_validation", "documents"),
+    *("exclude_domains", "extra_body", "extra_headers", "extra_query", "frequency_penalty"),
+    *("function_call", "functions", "include_domains", "include_reasoning", "logit_bias"),
+    *("logprobs", "max_completion_tokens", "metadata", "min_p", "min_tokens", "n"),
+    *("parallel_tool_calls", "presence_penalty", "reasoning", "reasoning_effort"),
+    *("reasoning_format", "repetition_penalty", "response_format", "search_settings", "seed"),
+    *("service_tier", "stop", "store", "stream", "stream_options", "tool_choice", "tools"),
+    *("top_k", "top_logprobs", "top_p", "user", "verbosity"),
+)
+# AWS's references of Converse and InvokeModel, and the bodies of the families that these take.
+_BEDROCK = (
+    *("accept", "additionalModelRequestFields", "additionalModelResponseFieldPaths"),
+    *("anthropic_beta", "anthropic_version", "contentType", "guardrailConfig"),
+    *("guardrailIdentifier", "guardrailVersion", "inferenceConfig", "max_gen_len", "maxTokens"),
+    *("outputConfig", "output_config", "performanceConfig", "performanceConfigLatency"),
+    *("promptVariables", "requestMetadata", "serviceTier", "stop_sequences", "stopSequences"),
+    *("system", "thinking", "toolConfig", "topK", "topP", "trace"),
+)
+_KNOWN = frozenset((*_OWN, *_GROQ, *_BEDROCK))
+#: How alike two names are of which one is the other misspelt: temprature is 0.95, timout 0.92.
+_ALIKE = 0.77
+#: Letters from which on the beginning of a name is that name cut short, such as temp.
+_BEGINNING = 4
+
+
+def check_names(options: Iterable[str]) -> None:
+    """Raise `ConfigurationError` for a keyword that is an argument misspelt or out of place.
+
+    What resembles no known name is the provider's own, and newer than this list.
+    """
+    for name in options:
+        if name in _OWN:
+            raise ConfigurationError(f"{name} is no argument of this call{_PLACES.get(name, '')}")
+        if name not in _KNOWN and (meant := _meant(name)):
+            raise ConfigurationError(
+                f"{name} is neither an argument nor a known option of the provider: did you mean"
+                f" {meant}? What is new to this library goes into extra_body, or on Bedrock into"
+                " additionalModelRequestFields"
+            )
+
+
+_PLACES = {
+    "messages": ": respond and generate_structured take it",
+    "schema": ": generate_structured and respond_structured take it",
+}
+
+
+def _meant(name: str) -> str | None:
+    """Find the known name that this one most likely is, whatever its case and underscores."""
+    plain = {_plain(known): known for known in sorted(_KNOWN)}
+    spelled = _plain(name)
+    if near := get_close_matches(spelled, plain, 5, _ALIKE):
+
+        def likeness(each: str) -> tuple[float, bool, bool]:
+            alike = SequenceMatcher(None, each, spelled).ratio()
+            return alike, plain[each] in _OWN, spelled.startswith(each)
+
+        return plain[max(near, key=likeness)]
+    if len(spelled) >= _BEGINNING:
+        return next((known for each, known in plain.items() if each.startswith(spelled)), None)
+    return None
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()

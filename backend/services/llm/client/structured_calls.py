@@ -1,0 +1,256 @@
+"""The calls whose answer satisfies a schema: their arguments, and the types of what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from ..call import lifecycle, structured
+from ..call.call import Call
+from ..call.drivers import awaiting, blocking
+from ..errors import ConfigurationError
+from ..types import UNSET, Flow, Message, Reply, StructuredReply
+from .provider_client import ProviderClient
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
+T = TypeVar("T")
+
+#: The temperature of structured answers, unless the caller gives one.
+STRUCTURED_TEMPERATURE = 0.3
+_MISSING: Any = object()
+
+
+def respond_structured(
+    self: StructuredClient,
+    /,
+    prompt: str | None = None,
+    schema: Any = _MISSING,
+    system_prompt: str | None = None,
+    model: str | None = None,
+    temperature: float | None = UNSET,
+    max_tokens: int | None = None,
+    *,
+    messages: Sequence[Message] | None = None,
+    timeout: float | None = None,
+    max_retries: int | None = None,
+    **options: Any,
+) -> Flow[StructuredReply[Any]]:
+    """Return an answer that satisfies *schema* as `.value`, with the usage and cost of all turns.
+
+    Arguments and errors are those of `generate_structured`.
+    """
+    if schema is _MISSING:
+        raise ConfigurationError("schema is missing: give a JSON Schema as a dict, or a type")
+    request = self._request(
+        prompt, system_prompt, temperature, model, max_tokens, messages, options
+    )
+    if temperature is UNSET and request.temperature is not None:
+        request = replace(request, temperature=STRUCTURED_TEMPERATURE)
+    terms = self._terms(timeout, max_retries)
+
+    def way(journey: Call) -> Flow[tuple[Any, Reply]]:
+        return structured.structured_by(
+            request, schema, self._knobs, journey, plain=not self._is_real
+        )
+
+    value, reply = yield from lifecycle.run_call(terms, self._account, way)
+    return StructuredReply.of(value, reply)
+
+
+def generate_structured(
+    self: StructuredClient,
+    /,
+    prompt: str | None = None,
+    schema: Any = _MISSING,
+    system_prompt: str | None = None,
+    model: str | None = None,
+    temperature: float | None = UNSET,
+    max_tokens: int | None = None,
+    *,
+    messages: Sequence[Message] | None = None,
+    timeout: float | None = None,
+    max_retries: int | None = None,
+    **options: Any,
+) -> Flow[Any]:
+    """Return an object that satisfies *schema*: a dict for a JSON Schema, else an instance.
+
+    *schema* may be any annotation that pydantic's TypeAdapter takes. *messages* come before the
+    *prompt*. Raises `ConfigurationError` before any call for an invalid schema, and
+    `StructuredOutputError` when no answer satisfies it.
+    """
+    asked = respond_structured(
+        self,
+        prompt,
+        schema,
+        system_prompt,
+        model,
+        temperature,
+        max_tokens,
+        messages=messages,
+        timeout=timeout,
+        max_retries=max_retries,
+        **options,
+    )
+    return (yield from asked).value
+
+
+class StructuredClient(ProviderClient):
+    """A client whose structured calls are typed by the schema that they are given."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def generate_structured(
+            self,
+            /,
+            prompt: str | None = None,
+            schema: Mapping[str, Any] = ...,
+            system_prompt: str | None = None,
+            model: str | None = None,
+            temperature: float | None = UNSET,
+            max_tokens: int | None = None,
+            *,
+            messages: Sequence[Message] | None = None,
+            timeout: float | None = None,
+            max_retries: int | None = None,
+            **options: Any,
+        ) -> dict[str, Any]: ...
+
+        @overload
+        def generate_structured(
+            self,
+            /,
+            prompt: str | None = None,
+            schema: TypeForm[T] = ...,
+            system_prompt: str | None = None,
+            model: str | None = None,
+            temperature: float | None = UNSET,
+            max_tokens: int | None = None,
+            *,
+            messages: Sequence[Message] | None = None,
+            timeout: float | None = None,
+            max_retries: int | None = None,
+            **options: Any,
+        ) -> T: ...
+
+        def generate_structured(self, /, *args: Any, **kwargs: Any) -> Any:
+            """Return an object that satisfies *schema*; see `respond_structured`."""
+
+        @overload
+        async def agenerate_structured(
+            self,
+            /,
+            prompt: str | None = None,
+            schema: Mapping[str, Any] = ...,
+            system_prompt: str | None = None,
+            model: str | None = None,
+            temperature: float | None = UNSET,
+            max_tokens: int | None = None,
+            *,
+            messages: Sequence[Message] | None = None,
+            timeout: float | None = None,
+            max_retries: int | None = None,
+            **options: Any,
+        ) -> dict[str, Any]: ...
+
+        @overload
+        async def agenerate_structured(
+            self,
+            /,
+            prompt: str | None = None,
+            schema: TypeForm[T] = ...,
+            system_prompt: str | None = None,
+            model: str | None = None,
+            temperature: float | None = UNSET,
+            max_tokens: int | None = None,
+            *,
+            messages: Sequence[Message] | None = None,
+            timeout: float | None = None,
+            max_retries: int | None = None,
+            **options: Any,
+        ) -> T: ...
+
+        async def agenerate_structured(self, /, *args: Any, **kwargs: Any) -> Any:
+            """Do as `generate_structured` does, without blocking the event loop."""
+
+        @overload
+        def respond_structured(
+            self,
+            /,
+            prompt: str | None = None,
+            schema: Mapping[str, Any] = ...,
+            system_prompt: str | None = None,
+            model: str | None = None,
+            temperature: float | None = UNSET,
+            max_tokens: int | None = None,
+            *,
+            messages: Sequence[Message] | None = None,
+            timeout: float | None = None,
+            max_retries: int | None = None,
+            **options: Any,
+        ) -> StructuredReply[dict[str, Any]]: ...
+
+        @overload
+        def respond_structured(
+            self,
+            /,
+            prompt: str | None = None,
+            schema: TypeForm[T] = ...,
+            system_prompt: str | None = None,
+            model: str | None = None,
+            temperature: float | None = UNSET,
+            max_tokens: int | None = None,
+            *,
+            messages: Sequence[Message] | None = None,
+            timeout: float | None = None,
+            max_retries: int | None = None,
+            **options: Any,
+        ) -> StructuredReply[T]: ...
+
+        def respond_structured(self, /, *args: Any, **kwargs: Any) -> Any:
+            """Return such an object as `.value`, with the usage and cost of all turns."""
+
+        @overload
+        async def arespond_structured(
+            self,
+            /,
+            prompt: str | None = None,
+            schema: Mapping[str, Any] = ...,
+            system_prompt: str | None = None,
+            model: str | None = None,
+            temperature: float | None = UNSET,
+            max_tokens: int | None = None,
+            *,
+            messages: Sequence[Message] | None = None,
+            timeout: float | None = None,
+            max_retries: int | None = None,
+            **options: Any,
+        ) -> StructuredReply[dict[str, Any]]: ...
+
+        @overload
+        async def arespond_structured(
+            self,
+            /,
+            prompt: str | None = None,
+            schema: TypeForm[T] = ...,
+            system_prompt: str | None = None,
+            model: str | None = None,
+            temperature: float | None = UNSET,
+            max_tokens: int | None = None,
+            *,
+            messages: Sequence[Message] | None = None,
+            timeout: float | None = None,
+            max_retries: int | None = None,
+            **options: Any,
+        ) -> StructuredReply[T]: ...
+
+        async def arespond_structured(self, /, *args: Any, **kwargs: Any) -> Any:
+            """Do as `respond_structured` does, without blocking the event loop."""
+    else:
+        respond_structured = blocking(respond_structured)
+        arespond_structured = awaiting(respond_structured)
+        generate_structured = blocking(generate_structured)
+        agenerate_structured = awaiting(generate_structured)

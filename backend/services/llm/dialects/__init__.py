@@ -1,1 +1,0 @@
-"""Each provider's language: our request to its own, its answers and errors to ours."""

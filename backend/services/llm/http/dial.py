@@ -1,0 +1,118 @@
+"""Open a connection to a host before a moment, at the first of its addresses that answers."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import time
+from collections.abc import Callable, Generator, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+
+from .addresses import attempts, names
+
+if TYPE_CHECKING:
+    import ssl
+
+P = TypeVar("P", bound=asyncio.Protocol)
+
+#: What `settimeout` takes for "now": zero would make the socket non-blocking instead.
+_AT_ONCE = 1e-6
+
+#: An option of a socket, as `setsockopt` takes it.
+Option = tuple[int, int, int]
+
+Attempts = Generator[tuple[str, float | None], bool, None]
+
+_NO_DELAY: Option = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def left_until(moment: float) -> float:
+    """The seconds until *moment* of `time.monotonic`; raises TimeoutError where none are left."""
+    left = moment - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    return max(left, _AT_ONCE)
+
+
+def dial(
+    host: str,
+    port: int,
+    until: float,
+    *,
+    options: Iterable[Option] = (_NO_DELAY,),
+    opened: Callable[[socket.socket], None] = lambda _: None,
+) -> socket.socket:
+    """Return a socket that is connected to *host* before *until*, a moment of `time.monotonic`.
+
+    *opened* is called with each socket before it connects. Raises TimeoutError, and OSError where
+    no address answers.
+    """
+    found = names.look_up(host, port, left_until(until))
+    trying = attempts(found, until)
+    problem: Exception = OSError(f"{host} has no address")
+    trial = next(trying, None)
+    while trial is not None:
+        address, share = trial
+        try:
+            left = min(share or math.inf, left_until(until))
+            return _connected((address, port), left, options, opened)
+        except OSError as error:
+            problem = error
+            trial = _after(error, trying)
+    raise problem
+
+
+def _after(error: OSError, trying: Attempts) -> tuple[str, float | None] | None:
+    """The next address that is to be tried, and for how long."""
+    try:
+        return trying.send(isinstance(error, TimeoutError))
+    except StopIteration:
+        return None
+
+
+def _connected(
+    place: tuple[str, int],
+    seconds: float,
+    options: Iterable[Option],
+    opened: Callable[[socket.socket], None],
+) -> socket.socket:
+    family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        for option in options:
+            made.setsockopt(*option)
+        opened(made)
+        made.settimeout(seconds)
+        made.connect(place)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+async def adial(
+    make: Callable[[], P], host: str, port: int, until: float, context: ssl.SSLContext | None
+) -> P:
+    """Return a protocol that is connected to *host* before *until*, by TLS if there is a context.
+
+    Raises TimeoutError, and OSError where no address answers.
+    """
+    with anyio.fail_after(left_until(until)):
+        found = await names.alook_up(host, port)
+    trying = attempts(found, until)
+    problem: Exception = OSError(f"{host} has no address")
+    loop = asyncio.get_running_loop()
+    secured: dict[str, Any] = {"ssl": context, "server_hostname": host} if context else {}
+    trial = next(trying, None)
+    while trial is not None:
+        address, share = trial
+        try:
+            with anyio.fail_after(min(share or math.inf, left_until(until))):
+                return (await loop.create_connection(make, address, port, **secured))[1]
+        except OSError as error:
+            problem = error
+            trial = _after(error, trying)
+    raise problem

@@ -1,0 +1,239 @@
+"""Converse: one form of request and answer for all of Bedrock's models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...errors import LLMError, ProviderUnavailableError, Verdict
+from ...types import Output, Reply, Request, ToolCall, Usage
+from ..completeness import check_whole, in_form, readable
+from ..fields import count, member, rows, seconds, status, text
+from ..foreign_errors import proxys_page
+from ..request_checks import messages, refused, settings
+from .blocks import Block, CachePoint, Image, Text, ToolUse, cache_point, in_turns, only
+from .errors import within_ok
+from .invoke import MAX_TOKENS
+
+#: Under this name stands the body of a reply of which botocore knows no member.
+UNREAD = "unread"
+
+#: Members of a Converse request that an option of the same name sets (botocore 1.44.5).
+_MEMBERS = frozenset(
+    {"additionalModelRequestFields", "additionalModelResponseFieldPaths", "guardrailConfig"}
+    | {"outputConfig", "performanceConfig", "promptVariables", "requestMetadata", "serviceTier"}
+    | {"toolConfig"}
+)
+
+#: Members of its inferenceConfig, by their own names and by the common ones.
+_INFERENCE = {
+    "maxTokens": "maxTokens",
+    "max_tokens": "maxTokens",
+    "max_completion_tokens": "maxTokens",
+    "temperature": "temperature",
+    "topP": "topP",
+    "top_p": "topP",
+    "stopSequences": "stopSequences",
+    "stop": "stopSequences",
+}
+
+#: What a tool's function may hold. Converse decodes calls under their schema by the model's own
+#: rules, so that `strict` asks for nothing.
+_FUNCTION = frozenset({"name", "description", "parameters", "strict", "cache_control"})
+
+
+def to_converse(request: Request) -> dict[str, Any]:
+    """Keyword arguments for `client.converse`.
+
+    `maxTokens` is sent unless the model takes none: unset, Bedrock reserves the model's whole
+    output from the account's quota. Raises InvalidRequestError that names what Converse has no word
+    for.
+    """
+    system, turns = in_turns(messages(request, "bedrock"))
+    said = [{"role": turn.role, "content": [_block(one) for one in turn.blocks]} for turn in turns]
+    call: dict[str, Any] = {"modelId": request.model, "messages": said}
+    if system:
+        call["system"] = [_block(one) for one in system]
+    given = settings(request, "bedrock")
+    length = given.pop("max_tokens", None if "max_tokens" in request.omitted else MAX_TOKENS)
+    inference = given if length is None else {"maxTokens": length, **given}
+    for name, value in request.options.items():
+        if name in _INFERENCE:
+            inference |= _inference(name, value)
+        elif name == "inferenceConfig" and isinstance(value, Mapping):
+            inference |= value
+        elif name in _MEMBERS:
+            call[name] = value
+        # Those two are one member in Converse, written below.
+        elif name not in ("tools", "tool_choice"):
+            raise refused("bedrock", f"Converse has no option {name!r}: {_known()}")
+    call["inferenceConfig"] = inference
+    if request.options.get("tools"):
+        call["toolConfig"] = _tools(request.options)
+    return call | (_form(request.output, call) if request.output else {})
+
+
+def _known() -> str:
+    names = ", ".join(sorted({*_MEMBERS, *_INFERENCE, "inferenceConfig", "tools", "tool_choice"}))
+    return f"known are {names}; a model's own go into additionalModelRequestFields"
+
+
+def _inference(name: str, value: object) -> dict[str, object]:
+    alone = name == "stop" and isinstance(value, str)
+    return {_INFERENCE[name]: [value] if alone else value}
+
+
+def _tools(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Tools in the form of a chat completion's, in Converse's."""
+    named = enumerate(options["tools"])
+    tools = [one for place, tool in named for one in _tool(tool, f"tools[{place}]")]
+    config: dict[str, Any] = {"tools": tools}
+    choice = options.get("tool_choice")
+    if isinstance(choice, Mapping):
+        return config | {"toolChoice": {"tool": {"name": text(choice.get("function"), "name")}}}
+    if choice in ("auto", "required"):
+        return config | {"toolChoice": {"any" if choice == "required" else "auto": {}}}
+    if choice is not None:
+        raise refused("bedrock", f"Converse knows no tool_choice {choice!r}: auto, required or one")
+    return config
+
+
+def _tool(tool: object, where: str) -> Iterator[dict[str, Any]]:
+    """The tool, and the cache point after it that its `cache_control` asks for."""
+    if isinstance(point := member(tool, "cachePoint"), Mapping):
+        yield {"cachePoint": dict(point)}
+        return
+    function = member(tool, "function")
+    name = text(function, "name")
+    if name is None:
+        raise refused("bedrock", "each of tools must be a mapping with a function and its name")
+    spec = {"name": name, "inputSchema": {"json": member(function, "parameters") or {}}}
+    described = text(function, "description")
+    yield {"toolSpec": spec | ({"description": described} if described else {})}
+    only(tool, {"type", "function", "cache_control"}, where)
+    only(function, _FUNCTION, f"{where}.function")
+    for given, place in ((tool, where), (function, f"{where}.function")):
+        if (control := member(given, "cache_control")) is not None:
+            yield {"cachePoint": cache_point(control, f"{place}.cache_control").settings}
+
+
+def _form(output: Output, call: Mapping[str, Any]) -> dict[str, Any]:
+    if output.mode in ("strict", "schema"):
+        form = {"schema": json.dumps(dict(output.schema)), "name": output.name}
+        text_format = {"type": "json_schema", "structure": {"jsonSchema": form}}
+        # Beside it may stand the effort that the caller asked for.
+        return {"outputConfig": {**call.get("outputConfig", {}), "textFormat": text_format}}
+    if output.mode == "tool":
+        spec = {"name": output.name, "inputSchema": {"json": dict(output.schema)}}
+        forced = {"tool": {"name": output.name}}
+        return {"toolConfig": {"tools": [{"toolSpec": spec}], "toolChoice": forced}}
+    return {}
+
+
+def _block(block: Block) -> dict[str, Any]:
+    if isinstance(block, Text):
+        return {"text": block.text}
+    if isinstance(block, Image):
+        return {"image": {"format": block.format, "source": {"bytes": block.data}}}
+    if isinstance(block, CachePoint):
+        return {"cachePoint": dict(block.settings)}
+    if isinstance(block, ToolUse):
+        used = {"toolUseId": block.id, "name": block.name, "input": dict(block.input)}
+        return {"toolUse": used}
+    return {"toolResult": {"toolUseId": block.id, "content": [{"text": block.text}]}}
+
+
+@readable("bedrock")
+def from_converse(response: Mapping[str, Any], request: Request) -> Reply:
+    """Read what `converse` returned for *request*.
+
+    `processing` is `metrics.latencyMs` in seconds. Raises as `check_whole`, LLMError for a
+    response that holds no message (the one that fits where it is an error under a status of 200),
+    ProviderUnavailableError for one that holds nothing.
+    """
+    message = member(member(response, "output"), "message")
+    about = member(response, "ResponseMetadata")
+    if not isinstance(message, Mapping):
+        unread = text(response, UNREAD)
+        if unread and (error := _error_in(unread, request.model)):
+            raise error
+        # boto3 turns a body that was cut off into an empty response, without a word.
+        empty = response.keys() <= {"ResponseMetadata", UNREAD}
+        kind, verdict = (ProviderUnavailableError, None) if empty else (LLMError, Verdict.UNKNOWN)
+        raise kind(
+            "Bedrock API error: the reply holds no message; its body may have been cut off",
+            provider="bedrock",
+            status=status(about, "HTTPStatusCode"),
+            request_id=text(about, "RequestId"),
+            verdict=verdict,
+        )
+    reply = Reply(
+        text="".join(_spoken(message)),
+        model=request.model,
+        provider="bedrock",
+        finish_reason=text(response, "stopReason"),
+        usage=_usage(member(response, "usage")),
+        request_id=text(about, "RequestId"),
+        reasoning="".join(_thoughts(message)) or None,
+        tool_calls=tuple(_calls(message)),
+        processing=seconds(member(response, "metrics"), "latencyMs", 1e-3),
+    )
+    return check_whole(in_form(reply, request.output), real=True)
+
+
+def _error_in(body: str, model: str) -> LLMError | None:
+    try:
+        return within_ok(json.loads(body), model)
+    except ValueError:
+        from_proxy = proxys_page(body, 200, "Bedrock")
+        if from_proxy is None:
+            return None  # what was cut off is nothing that was said
+        words = f"Bedrock API error: the reply is not whole JSON: {from_proxy}"
+        return ProviderUnavailableError(words, provider="bedrock", status=200)
+
+
+def _spoken(message: Mapping[str, Any]) -> list[str]:
+    """The texts, those that come with their citations included."""
+    words = []
+    for block in rows(message, "content"):
+        cited = rows(member(block, "citationsContent"), "content")
+        words += [text(part, "text") or "" for part in (block, *cited)]
+    return words
+
+
+def _thoughts(message: Mapping[str, Any]) -> list[str]:
+    thoughts = [member(block, "reasoningContent") for block in rows(message, "content")]
+    return [text(member(thought, "reasoningText"), "text") or "" for thought in thoughts]
+
+
+def _calls(message: Mapping[str, Any]) -> list[ToolCall]:
+    used = [member(block, "toolUse") for block in rows(message, "content")]
+    return [
+        ToolCall(text(one, "toolUseId") or "", text(one, "name") or "", _json(one))
+        for one in used
+        # What the provider ran itself asks nothing of the caller.
+        if isinstance(one, Mapping) and one.get("type") != "server_tool_use"
+    ]
+
+
+def _json(used: Mapping[str, Any]) -> str:
+    return json.dumps(used.get("input"), ensure_ascii=False)
+
+
+def _usage(usage: object) -> Usage:
+    """Converse's count; its inputTokens leave out what the cache was read and written for."""
+    given, written = count(usage, "inputTokens"), count(usage, "outputTokens")
+    if given is None or written is None:
+        return Usage()
+    read = count(usage, "cacheReadInputTokens") or 0
+    stored = count(usage, "cacheWriteInputTokens") or 0
+    given += read + stored
+    return Usage(
+        input_tokens=given,
+        output_tokens=written,
+        total_tokens=given + written,
+        cached_input_tokens=read,
+        reported=True,
+        cache_write_input_tokens=stored,
+    )

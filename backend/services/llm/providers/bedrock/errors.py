@@ -1,0 +1,251 @@
+"""What went wrong between us and Bedrock, from botocore's exceptions to ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ContextLengthError,
+    InvalidRequestError,
+    LLMError,
+    LLMTimeoutError,
+    ModelNotFoundError,
+    ProviderUnavailableError,
+    RateLimitError,
+    Verdict,
+)
+from ...redaction.secrets import redacted
+from ...runtime.retry_after import seconds_until_retry
+from ..fields import code, counted, member, status, text
+from ..foreign_errors import ancestry, described, of_network, of_words, proxys_page
+from ..refusals import refused_option
+
+#: The exceptions of the runtime's model, then the credentials' of every AWS service.
+_BY_CODE: dict[str, type[LLMError]] = {
+    "ThrottlingException": RateLimitError,
+    "ServiceQuotaExceededException": RateLimitError,
+    "ModelNotReadyException": ProviderUnavailableError,
+    "ServiceUnavailableException": ProviderUnavailableError,
+    "InternalServerException": ProviderUnavailableError,
+    "ModelTimeoutException": LLMTimeoutError,
+    "ModelErrorException": LLMError,
+    "ModelStreamErrorException": LLMError,
+    "ConflictException": LLMError,
+    "ValidationException": InvalidRequestError,
+    "UnknownOperationException": InvalidRequestError,
+    "ResourceNotFoundException": ModelNotFoundError,
+    **dict.fromkeys(
+        (
+            *("AccessDeniedException", "AccessDenied", "UnauthorizedException", "OptInRequired"),
+            *("UnrecognizedClientException", "InvalidClientTokenId", "NotAuthorized"),
+            *("InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature"),
+            *("IncompleteSignatureException", "MissingAuthenticationToken", "RequestExpired"),
+            *("MissingAuthenticationTokenException", "ExpiredTokenException", "ExpiredToken"),
+        ),
+        AuthenticationError,
+    ),
+}
+
+#: What a status means where a proxy or a recorder dropped the header that names the exception.
+_CODE_OF_STATUS = {
+    400: "ValidationException",
+    401: "UnrecognizedClientException",
+    403: "AccessDeniedException",
+    404: "ResourceNotFoundException",
+    408: "ModelTimeoutException",
+    424: "ModelErrorException",
+    429: "ThrottlingException",
+    500: "InternalServerException",
+    502: "ServiceUnavailableException",
+    503: "ServiceUnavailableException",
+    504: "ServiceUnavailableException",
+}
+
+# By its status alone, whatever name a gateway gives it.
+_TOO_LARGE = 413
+
+# A ValidationException has no finer code: its words alone tell these from a bad parameter.
+_TOO_LONG = (
+    "input is too long",
+    "too many total text bytes",
+    "prompt is too long",
+    "maximum context length",
+    "too many input tokens",
+    "exceed context limit",
+    "input tokens exceeded",
+    "input tokens exceeds",
+    "context window",
+    "exceeds the maximum number of tokens",
+    "maximum number of input tokens",
+)
+# Cut before its apostrophe, which Bedrock writes both straight and curly.
+_NEEDS_PROFILE = "on-demand throughput isn"
+_NO_MODEL = "provided model identifier is invalid"
+# Of all that a 404 may say, this alone is said of a model that was shut down.
+_END_OF_LIFE = ("end of its life", "marked by provider as legacy")
+# The account has not told its use case yet, which Anthropic's models ask for.
+_NO_RIGHT = "use case details have not been submitted"
+
+# In this order, as a class is found by its ancestors too: the particular before the general.
+_BY_CLASS: tuple[tuple[str, type[LLMError], Verdict | None], ...] = (
+    ("ReadTimeoutError", LLMTimeoutError, None),
+    ("ConnectTimeoutError", LLMTimeoutError, None),
+    # May be a certificate that will never verify, or a handshake that was cut off.
+    ("SSLError", ProviderUnavailableError, Verdict.UNKNOWN),
+    ("ConnectionError", ProviderUnavailableError, None),
+    ("HTTPClientError", ProviderUnavailableError, None),
+    ("IncompleteReadError", ProviderUnavailableError, None),
+    ("NoCredentialsError", AuthenticationError, None),
+    ("PartialCredentialsError", AuthenticationError, None),
+    ("CredentialRetrievalError", AuthenticationError, None),
+    ("NoAuthTokenError", AuthenticationError, None),
+    ("TokenRetrievalError", AuthenticationError, None),
+    ("SSOError", AuthenticationError, None),
+    ("LoginError", AuthenticationError, None),
+    ("RefreshWithMFAUnsupportedError", AuthenticationError, None),
+    ("ParamValidationError", InvalidRequestError, None),
+    ("ValidationError", InvalidRequestError, None),
+    ("BaseEndpointResolverError", ConfigurationError, None),
+    ("EndpointProviderError", ConfigurationError, None),
+    ("InvalidEndpointConfigurationError", ConfigurationError, None),
+    ("ProfileNotFound", ConfigurationError, None),
+    ("ConfigParseError", ConfigurationError, None),
+    ("ConfigNotFound", ConfigurationError, None),
+    ("UnknownTokenProviderError", ConfigurationError, None),
+    ("MissingDependencyException", ConfigurationError, None),
+    ("InvalidProxiesConfigError", ConfigurationError, None),
+)
+
+
+def classify(error: Exception, model: str, *, wall: float) -> LLMError:
+    """What *error*, raised while *model* was asked, means.
+
+    *wall* is the time in Unix seconds, for a Retry-After that is a date: Bedrock sends none, but
+    a gateway before it may. Only what is known to pass is TRANSIENT. A botocore error of a kind
+    not named here, and a bare `Exception`, as mocks raise them, are UNKNOWN.
+    """
+    if isinstance(error, LLMError):
+        return error
+    kinds = ancestry(error, "botocore", "boto3")
+    if "ClientError" in kinds:
+        return _answered(error, model, wall)
+    if "BotoCoreError" in kinds:
+        return _unconnected(error, kinds)
+    if type(error) is Exception:
+        kind, verdict = of_words(error)
+        return _of(kind, redacted(str(error)), verdict)
+    return _prefixed(of_network(error) or _unparsed(error, kinds) or LLMError(described(error)))
+
+
+def _unparsed(error: Exception, kinds: frozenset[str]) -> LLMError | None:
+    """A response that botocore cannot read was cut off or mangled on its way."""
+    broken = kinds & {"ResponseParserError", "ParserError"}
+    return ProviderUnavailableError(described(error)) if broken else None
+
+
+def _of(kind: type[LLMError], words: str, verdict: Verdict | None = None) -> LLMError:
+    return kind(f"Bedrock API error: {words}", provider="bedrock", verdict=verdict)
+
+
+def _prefixed(error: LLMError) -> LLMError:
+    error.args = (f"Bedrock API error: {error}",)
+    error.provider = "bedrock"
+    return error
+
+
+def _answered(error: Exception, model: str, wall: float) -> LLMError:
+    response = member(error, "response")
+    inner, about = member(response, "Error"), member(response, "ResponseMetadata")
+    meant = _told(
+        code(inner, "Code") or "",
+        text(inner, "Message") or str(error),
+        model,
+        status(about, "HTTPStatusCode"),
+    )
+    meant.request_id = text(about, "RequestId")
+    if isinstance(meant, (RateLimitError, ProviderUnavailableError)):
+        asked = text(member(about, "HTTPHeaders"), "retry-after")
+        meant.retry_after = seconds_until_retry(asked, wall=wall)
+    return meant
+
+
+def within_ok(body: object, model: str) -> LLMError | None:
+    """The error that a *body* holds though its status is 200, or None.
+
+    Bedrock's front end sends one so for an operation that it does not know, a gateway for any.
+    """
+    coral = member(body, "Output")
+    inner = next((one for one in (member(body, "error"), coral) if isinstance(one, Mapping)), body)
+    kind = text(inner, "__type") or ""
+    said = (text(inner, name) for name in ("message", "Message", "error", "detail"))
+    words = next(filter(None, said), kind)
+    if not words:
+        return None
+    named = kind.rpartition("#")[2] or code(inner, "code") or ""
+    error = _told(named, words, model, status(inner, "code") or 200)
+    if type(error) is LLMError:
+        error.verdict = Verdict.UNKNOWN
+    return error
+
+
+def _told(named: str, said: str, model: str, known: int | None) -> LLMError:
+    """What is meant by an exception's name, its words and its status, as far as they are known."""
+    from_proxy = proxys_page(said, known, "Bedrock")
+    words = from_proxy or redacted(said)
+    # An event stream names its exceptions in lower camel case.
+    name = named[:1].upper() + named[1:]
+    number = (counted(named) if len(named) == 3 else None) or known
+    if name not in _BY_CODE:
+        # A proxy's 404, or one of an operation, is not the model's.
+        is_models = not from_proxy and (not named or counted(named) is not None)
+        name = _CODE_OF_STATUS.get(number or 0, name)
+        if name == "ResourceNotFoundException" and not is_models:
+            name = "ValidationException"
+    kind, verdict = _meaning(name, words.lower(), number or 0)
+    if kind is InvalidRequestError and _NEEDS_PROFILE in words:
+        words += f' (put the prefix of a profile before the id, such as "us.{model}")'
+    meant = _of(kind, words, verdict)
+    meant.status, meant.code = known, named or None
+    if isinstance(meant, ModelNotFoundError):
+        meant.end_of_life = name == "ResourceNotFoundException" and any(
+            sign in words.lower() for sign in _END_OF_LIFE
+        )
+        meant.unknown_id = _NO_MODEL in words.lower()
+    if isinstance(meant, InvalidRequestError):
+        meant.refused_option = refused_option(words)
+    return meant
+
+
+def _meaning(name: str, words: str, status: int) -> tuple[type[LLMError], Verdict | None]:
+    kind = _BY_CODE.get(name, LLMError)
+    if status == _TOO_LARGE:
+        return ContextLengthError, None
+    if name not in _BY_CODE and status >= 500:
+        return ProviderUnavailableError, Verdict.UNKNOWN
+    if kind is InvalidRequestError:
+        if _NO_MODEL in words:
+            return ModelNotFoundError, None
+        return (ContextLengthError if any(sign in words for sign in _TOO_LONG) else kind), None
+    if kind is ModelNotFoundError:
+        return _missing(words), None
+    if name == "ThrottlingException":
+        # A day's quota does not come back within any wait that is worth having.
+        return kind, Verdict.FATAL if "per day" in words else Verdict.TRANSIENT
+    return kind, None
+
+
+def _missing(words: str) -> type[LLMError]:
+    # The guardrail that a request names is a resource too.
+    if "guardrail" in words:
+        return InvalidRequestError
+    return AuthenticationError if _NO_RIGHT in words else ModelNotFoundError
+
+
+def _unconnected(error: Exception, kinds: frozenset[str]) -> LLMError:
+    words = f"Bedrock connection error: {redacted(str(error))}"
+    for name, kind, verdict in _BY_CLASS:
+        if name in kinds:
+            return kind(words, provider="bedrock", verdict=verdict)
+    return LLMError(words, provider="bedrock", verdict=Verdict.UNKNOWN)

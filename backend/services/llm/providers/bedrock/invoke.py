@@ -1,0 +1,297 @@
+"""The bodies of `invoke_model`, which each family of models has in its own form."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from ...errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    LLMError,
+    ProviderUnavailableError,
+    Verdict,
+)
+from ...types import Message, Output, Reply, Request, ToolCall, Usage
+from ..completeness import check_whole, in_form, readable
+from ..fields import count, counted, first, member, rows, seconds, text
+from ..foreign_errors import proxys_page
+from ..request_checks import messages, refused, settings
+from . import templates as templates
+from .blocks import Block, CachePoint, Image, SystemBlock, Text, ToolUse, Turn, in_turns
+from .errors import within_ok
+
+Family: TypeAlias = Literal["claude", "llama", "mistral"]
+
+#: Sent where nobody said how long an answer may be: unset, Claude refuses and others reserve their
+#: whole output from the account's quota.
+MAX_TOKENS = 4096
+
+_VERSION = "bedrock-2023-05-31"
+
+#: The call's own keywords, beside the body.
+_KEYWORDS = frozenset(
+    {"guardrailIdentifier", "guardrailVersion", "trace", "performanceConfigLatency", "serviceTier"}
+)
+
+#: What each family's body takes besides, by its own name or a common one (AWS, "Inference request
+#: parameters and response fields for foundation models"); Bedrock refuses any other key.
+_FIELDS: dict[Family, dict[str, str]] = {
+    "claude": {name: name for name in ("top_p", "top_k", "stop_sequences", "metadata", "system")}
+    | {name: name for name in ("tools", "tool_choice", "thinking", "anthropic_beta")}
+    | {"stop": "stop_sequences"},
+    "llama": {"top_p": "top_p"},
+    "mistral": {"top_p": "top_p", "top_k": "top_k", "stop": "stop"},
+}
+#: Where the families put their answers.
+_ANSWERS = ("content", "generation", "outputs")
+
+_LENGTH: dict[Family, str] = {
+    "claude": "max_tokens",
+    "llama": "max_gen_len",
+    "mistral": "max_tokens",
+}
+
+
+def family(model: str) -> Family:
+    """The family whose body *model* speaks.
+
+    Raises ConfigurationError, which is a ValueError, for a model of none.
+    """
+    name = model.lower()
+    if "claude" in name:
+        return "claude"
+    if "llama" in name:
+        return "llama"
+    if "mixtral" in name or "mistral" in name:
+        return "mistral"
+    raise ConfigurationError(f"Unsupported model: {model}", provider="bedrock")
+
+
+def format_prompt(
+    prompt: str,
+    system_prompt: str | None,
+    model_id: str,
+    *,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+) -> dict[str, Any]:
+    """The body that asks *model_id* one *prompt*.
+
+    Raises ConfigurationError ("Unsupported model: ...") for a model of no known family.
+    """
+    said: list[Message] = [{"role": "system", "content": system_prompt}] if system_prompt else []
+    said.append({"role": "user", "content": prompt})
+    return body_of(Request(model_id, tuple(said), temperature, max_tokens))
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """The family's body for *request*, without its options and its form."""
+    kind = family(request.model)
+    prompt, turns = in_turns(messages(request, "bedrock"))
+    system = [_words(block) for block in prompt]
+    given = settings(request, "bedrock")
+    body: dict[str, Any] = {}
+    if "max_tokens" not in request.omitted:
+        body[_LENGTH[kind]] = given.get("max_tokens", MAX_TOKENS)
+    if "temperature" in given:
+        body["temperature"] = given["temperature"]
+    if kind == "claude":
+        return body | {"anthropic_version": _VERSION} | _claude(system, turns)
+    template = templates.llama if kind == "llama" else templates.mistral
+    return body | {"prompt": template(system, turns)}
+
+
+def _claude(system: Sequence[str], turns: Sequence[Turn]) -> dict[str, Any]:
+    said = [{"role": turn.role, "content": _claude_content(turn)} for turn in turns]
+    return {"messages": said} | ({"system": "\n\n".join(system)} if system else {})
+
+
+def _claude_content(turn: Turn) -> str | list[dict[str, Any]]:
+    only = turn.blocks[0]
+    if len(turn.blocks) == 1 and isinstance(only, Text):
+        return only.text
+    return [_claude_block(block) for block in turn.blocks]
+
+
+def _claude_block(block: Block) -> dict[str, Any]:
+    if isinstance(block, Text):
+        return {"type": "text", "text": block.text}
+    if isinstance(block, Image):
+        data = base64.b64encode(block.data).decode()
+        source = {"type": "base64", "media_type": f"image/{block.format}", "data": data}
+        return {"type": "image", "source": source}
+    if isinstance(block, ToolUse):
+        return {"type": "tool_use", "id": block.id, "name": block.name, "input": dict(block.input)}
+    if isinstance(block, CachePoint):
+        raise _no_cache()
+    return {"type": "tool_result", "tool_use_id": block.id, "content": block.text}
+
+
+def _words(block: SystemBlock) -> str:
+    if isinstance(block, CachePoint):
+        raise _no_cache()
+    return block.text
+
+
+def _no_cache() -> InvalidRequestError:
+    return refused("bedrock", "this model has no prompt cache: leave out cache_control, cachePoint")
+
+
+def to_invoke(request: Request) -> dict[str, Any]:
+    """Keyword arguments for `client.invoke_model`.
+
+    Raises ConfigurationError for a model of no known family and InvalidRequestError for what its
+    family cannot be asked.
+    """
+    kind = family(request.model)
+    body = body_of(request)
+    call: dict[str, Any] = {}
+    for name, value in request.options.items():
+        if name in _KEYWORDS:
+            call[name] = value
+        elif name in _FIELDS[kind]:
+            many = name == "stop" and isinstance(value, str)
+            body[_FIELDS[kind][name]] = [value] if many else value
+        else:
+            known = ", ".join(sorted({*_FIELDS[kind], *_KEYWORDS}))
+            raise refused("bedrock", f"option {name!r} is none of this model's: {known}")
+    if request.output is not None:
+        body |= _form(request.output, kind)
+    media = {"contentType": "application/json", "accept": "application/json"}
+    return {"modelId": request.model, "body": json.dumps(body), **media, **call}
+
+
+def _form(output: Output, kind: Family) -> dict[str, Any]:
+    if output.mode in ("object", "prompt"):
+        return {}
+    if output.mode == "tool" and kind == "claude":
+        tool = {"name": output.name, "input_schema": dict(output.schema)}
+        return {"tools": [tool], "tool_choice": {"type": "tool", "name": output.name}}
+    raise refused("bedrock", f"this model cannot enforce a schema by {output.mode!r} output")
+
+
+def parse_response(body: Mapping[str, Any], model_id: str) -> str:
+    """The answer's text in a family's *body*, whole or not.
+
+    Raises ConfigurationError ("Unsupported model: ...") for a model of no known family, LLMError
+    for a body that is not of the model's.
+    """
+    kind = family(model_id)
+    if kind == "claude":
+        blocks = member(body, "content")
+        words = [text(block, "text") or "" for block in rows(body, "content")]
+        answer = "".join(words) if isinstance(blocks, list) else None
+    else:
+        answer = text(body, "generation") if kind == "llama" else _mistral_text(body)
+    if answer is None:
+        raise LLMError(
+            f"Bedrock API error: the reply of {model_id} is not of its family's form",
+            provider="bedrock",
+            verdict=Verdict.UNKNOWN,
+        )
+    return answer
+
+
+def _mistral_text(body: Mapping[str, Any]) -> str | None:
+    return text(first(body, "outputs"), "text")
+
+
+@readable("bedrock")
+def from_invoke(body: bytes | str, request: Request, headers: object = None) -> Reply:
+    """Read the *body* and the HTTP *headers* that `invoke_model` answered *request* with.
+
+    `processing` is `x-amzn-bedrock-invocation-latency` in seconds. A mock's body need hold no
+    more than the text.
+
+    Raises ProviderUnavailableError where the body is not whole JSON, else as `check_whole`.
+    """
+    try:
+        answer = json.loads(body)
+    except ValueError as error:
+        page = body if isinstance(body, str) else bytes(body).decode("utf-8", "replace")
+        problem = proxys_page(page, 200, "Bedrock") or error
+        raise ProviderUnavailableError(
+            f"Bedrock API error: the reply is not whole JSON: {problem}", provider="bedrock"
+        ) from error
+    return read_body(answer if isinstance(answer, dict) else {}, request, headers)
+
+
+def read_body(body: Mapping[str, Any], request: Request, headers: object = None) -> Reply:
+    """As `from_invoke`, from the parsed *body*."""
+    kind = family(request.model)
+    if not any(name in body for name in _ANSWERS) and (error := within_ok(body, request.model)):
+        raise error
+    where = first(body, "outputs") if kind == "mistral" else body
+    reason = text(where, "stop_reason")
+    if text(body, "amazon-bedrock-guardrailAction") == "INTERVENED":
+        reason = "guardrail_intervened"
+    latency = _header(headers, "invocation-latency")
+    reply = Reply(
+        text=parse_response(body, request.model),
+        model=request.model,
+        provider="bedrock",
+        finish_reason=reason,
+        usage=_usage(body, headers),
+        request_id=text(headers, "x-amzn-requestid"),
+        reasoning=_claude_thinking(body),
+        tool_calls=_claude_calls(body),
+        processing=seconds({"": latency}, "", 1e-3),
+    )
+    # A mock has no headers, and seldom more than a text: only what tells of more must have ended.
+    over_http = isinstance(headers, Mapping) and bool(headers)
+    ended = isinstance(where, Mapping) and "stop_reason" in where
+    real = over_http or ended or reply.usage.reported
+    return check_whole(in_form(reply, request.output), real=real)
+
+
+def _claude_thinking(body: Mapping[str, Any]) -> str | None:
+    thoughts = [text(block, "thinking") for block in rows(body, "content")]
+    return "".join(thought for thought in thoughts if thought) or None
+
+
+def _claude_calls(body: Mapping[str, Any]) -> tuple[ToolCall, ...]:
+    return tuple(
+        ToolCall(
+            text(block, "id") or "", text(block, "name") or "", json.dumps(member(block, "input"))
+        )
+        for block in rows(body, "content")
+        if text(block, "type") == "tool_use"
+    )
+
+
+def _header(headers: object, name: str) -> int | None:
+    return counted(text(headers, f"x-amzn-bedrock-{name}"))
+
+
+def _usage(body: Mapping[str, Any], headers: object) -> Usage:
+    counted = member(body, "usage") or {}
+    given = _first(count(counted, "input_tokens"), count(body, "prompt_token_count"))
+    written = _first(count(counted, "output_tokens"), count(body, "generation_token_count"))
+    given = _first(given, _header(headers, "input-token-count"))
+    written = _first(written, _header(headers, "output-token-count"))
+    if given is None or written is None:
+        return Usage()
+    read = _first(
+        count(counted, "cache_read_input_tokens"), _header(headers, "cache-read-input-token-count")
+    )
+    stored = _first(
+        count(counted, "cache_creation_input_tokens"),
+        _header(headers, "cache-write-input-token-count"),
+    )
+    # Anthropic's count of the input leaves out what the cache was read and written for.
+    given += (read or 0) + (stored or 0)
+    return Usage(
+        input_tokens=given,
+        output_tokens=written,
+        total_tokens=given + written,
+        cached_input_tokens=read or 0,
+        reported=True,
+        cache_write_input_tokens=stored or 0,
+    )
+
+
+def _first(*counts: int | None) -> int | None:
+    return next((known for known in counts if known is not None), None)

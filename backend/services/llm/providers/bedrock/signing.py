@@ -1,0 +1,143 @@
+"""botocore's own steps of a call without its wire: from arguments to a signed request, and back.
+
+`_make_api_call` is one blocking function from arguments to answer. A handler of its `before-send`
+event leaves it when the request is ready to be sent: credentials, endpoint rules, serializer and
+signer have done their work by then. botocore's endpoint reads the answer, from the same event.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from ...http.h11_exchange import Answer
+
+
+class _SignedError(BaseException):
+    """Leaves botocore with the request; no `except Exception` on the way holds it up."""
+
+
+class Signed:
+    """A request that is ready to be sent, and what botocore needs to read its answer."""
+
+    def __init__(self) -> None:
+        self.request: Any = None
+        self.operation: Any = None
+        self.context: Any = None
+        #: What is read while botocore asks for it.
+        self.answer: Any = None
+        #: botocore's own answer where nothing is to be sent, as with its Stubber.
+        self.response: Any = None
+
+    def parts(self) -> tuple[str, str, list[tuple[str, str]], bytes]:
+        """The arguments of `Http1.request`."""
+        url = urlsplit(self.request.url)
+        target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        headers = [("Host", _host(self.request.url)), ("Accept-Encoding", "identity")]
+        headers += [(name, _text(value)) for name, value in self.request.headers.items()]
+        return self.request.method, target, headers, self.request.body or b""
+
+
+#: The call whose request this thread or task has botocore make ready, or whose answer it reads.
+_current: ContextVar[Signed | None] = ContextVar("_current", default=None)
+
+
+def listen(client: Any) -> None:
+    """Take part in *client*'s calls, by events that botocore documents."""
+    events = client.meta.events
+    events.register("before-call.bedrock-runtime", _on_call, unique_id="llm-on-call")
+    events.register("before-send.bedrock-runtime", _on_send, unique_id="llm-on-send")
+
+
+def keep_user_agent(client: Any) -> None:
+    """Have *client* send the user agent that it was built with.
+
+    botocore makes it anew for each request, to add what the call makes use of: a quarter of the
+    processor time that a call costs.
+    """
+    events = client.meta.events
+    known = getattr(getattr(events, "_emitter", None), "_handlers", None)
+    for handler in known.prefix_search("request-created.bedrock-runtime") if known else ():
+        if getattr(handler, "__name__", "") == "rebuild_and_replace_user_agent_handler":
+            events.unregister("request-created.bedrock-runtime", handler)
+
+
+def sign(client: Any, method: str, arguments: Mapping[str, Any]) -> Signed:
+    """Have *client* make the request of *method* ready, which may look for credentials.
+
+    Raises what botocore raises for arguments, credentials and endpoints.
+    """
+    signed = Signed()
+    token = _current.set(signed)
+    try:
+        signed.response = getattr(client, method)(**arguments)
+    except _SignedError:
+        pass  # as it should be
+    finally:
+        _current.reset(token)
+    return signed
+
+
+def read(client: Any, signed: Signed, answer: Answer) -> dict[str, Any]:
+    """What *client* makes of *answer*; raises its ClientError for an error of the service."""
+    made: Any = import_module("botocore.awsrequest").AWSResponse
+    headers: dict[str, str] = {}
+    for name, text in answer.headers:
+        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    signed.answer = made(signed.request.url, answer.status, headers, _Body(answer.body))
+    token = _current.set(signed)
+    try:
+        success, failure = client._endpoint._get_response(
+            signed.request, signed.operation, signed.context
+        )
+    finally:
+        _current.reset(token)
+    if failure is not None:
+        raise failure
+    parsed: dict[str, Any] = success[1]
+    if answer.status >= 300:
+        _refuse(client, signed, parsed)
+    return parsed
+
+
+def _refuse(client: Any, signed: Signed, parsed: dict[str, Any]) -> NoReturn:
+    known = signed.context.get("error_code_override") or parsed.get("Error", {}).get("Code")
+    raise client.exceptions.from_code(known)(parsed, signed.operation.name)
+
+
+def _on_call(model: Any, context: Any, **_: object) -> None:
+    if (signed := _current.get()) is not None:
+        signed.operation, signed.context = model, context
+
+
+def _on_send(request: Any, **_: object) -> Any:
+    if (signed := _current.get()) is None:
+        return None
+    if signed.answer is None:
+        signed.request = request
+        raise _SignedError
+    return signed.answer
+
+
+def _host(url: str) -> str:
+    """The host as botocore has signed it: without a user, without the scheme's own port."""
+    parts = urlsplit(url)
+    own = f":{ {'http': 80, 'https': 443}.get(parts.scheme) }"
+    return parts.netloc.rpartition("@")[2].removesuffix(own)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else value
+
+
+class _Body(io.BytesIO):
+    """A body that botocore reads as it reads urllib3's."""
+
+    def stream(self) -> Iterator[bytes]:
+        """Yield it whole."""
+        yield self.read()

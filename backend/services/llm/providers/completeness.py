@@ -1,0 +1,132 @@
+"""Whether an answer is whole: promised is that one which is not is never a success."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from ..errors import (
+    ContentFilteredError,
+    LLMError,
+    ProviderUnavailableError,
+    TruncatedError,
+    Verdict,
+)
+from ..types import Output, Provider, Reply
+from .foreign_errors import described
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_E = TypeVar("_E", bound=LLMError)
+
+# What Python raises where a value is of another type, size or depth than the reader takes it for.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+#: Either provider's words for an answer that a limit ended.
+CUT = frozenset({"length", "max_tokens", "model_context_window_exceeded"})
+
+#: ... that a filter or a guardrail withheld or altered, or that the model refused to give.
+WITHHELD = frozenset({"content_filter", "content_filtered", "guardrail_intervened", "refusal"})
+
+#: ... that the provider itself found to be malformed.
+MALFORMED = frozenset({"malformed_model_output", "malformed_tool_use"})
+
+
+def readable(provider: Provider) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Make a reader of *provider*'s answers raise LLMError where an answer cannot be read.
+
+    An answer of any JSON may break a reader, by a nesting a thousand deep for one. What the SDK
+    raises as a stream is read passes through.
+    """
+
+    def of(read: Callable[_P, _R]) -> Callable[_P, _R]:
+        @wraps(read)
+        def reading(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            try:
+                return read(*args, **kwargs)
+            except LLMError:
+                raise
+            except _UNREADABLE as error:
+                broken = isinstance(error, json.JSONDecodeError)
+                raise (ProviderUnavailableError if broken else LLMError)(
+                    f"{provider.capitalize()} API error: the reply cannot be read"
+                    f" ({described(error)})",
+                    provider=provider,
+                    status=200,
+                    verdict=Verdict.TRANSIENT if broken else Verdict.UNKNOWN,
+                ) from error
+
+        return reading
+
+    return of
+
+
+def in_form(reply: Reply, output: Output | None) -> Reply:
+    """Where one tool was forced, its arguments are the answer."""
+    if output is None or output.mode != "tool":
+        return reply
+    for call in reply.tool_calls:
+        if call.name == output.name:
+            return replace(reply, text=call.arguments, tool_calls=())
+    return reply
+
+
+def check_whole(reply: Reply, *, real: bool) -> Reply:
+    """Return *reply* if it is whole; a finish reason that is not known counts as an end.
+
+    Only a *real* reply must have one: a test's mock tells nothing but its text.
+
+    Raises TruncatedError, with the text that came, for one that was cut off, never ended or is
+    empty; ContentFilteredError for one that was withheld; LLMError, worth another attempt at
+    most, for one that is malformed. Each carries the reply, whose tokens were used.
+    """
+    reason = reply.finish_reason
+    if reason in WITHHELD:
+        raise _reported(ContentFilteredError, reply, f"the answer was withheld ({reason})")
+    if reason in MALFORMED:
+        problem = f"the model's answer was malformed ({reason})"
+        raise _reported(LLMError, reply, problem, Verdict.UNKNOWN)
+    if reason in CUT:
+        raise _truncated(reply, f"the answer was cut off after {_size(reply)} ({reason})")
+    # A body or a stream that ends early looks like a whole one, but for this.
+    if reason is None and real:
+        raise _truncated(reply, "the answer ended without a finish reason")
+    # Reasoning counts towards the limit too, and may leave nothing of it.
+    if not reply.text.strip() and not reply.tool_calls:
+        raise _truncated(reply, f"the answer is empty after {_size(reply)}")
+    return reply
+
+
+def _size(reply: Reply) -> str:
+    if not reply.usage.reported:
+        return "an unknown number of tokens"
+    spent = f"{reply.usage.output_tokens} tokens"
+    return f"{spent}, reasoning included" if reply.reasoning else spent
+
+
+def _truncated(reply: Reply, problem: str) -> TruncatedError:
+    if reply.finish_reason == "model_context_window_exceeded":
+        advice = "shorten the conversation"
+    elif reply.finish_reason in CUT or reply.reasoning:
+        advice = "raise max_tokens" + (" or ask for less reasoning" if reply.reasoning else "")
+    else:
+        advice = "ask again"
+    error = _reported(TruncatedError, reply, f"{problem}; {advice}")
+    error.text = reply.text
+    return error
+
+
+def _reported(kind: type[_E], reply: Reply, problem: str, verdict: Verdict | None = None) -> _E:
+    error = kind(
+        f"{reply.provider.capitalize()} API error: {problem}",
+        provider=reply.provider,
+        status=200,
+        code=reply.finish_reason,
+        request_id=reply.request_id,
+        verdict=verdict,
+    )
+    error.partial = reply
+    return error

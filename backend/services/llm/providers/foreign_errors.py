@@ -1,0 +1,129 @@
+"""Exceptions that come from no provider's SDK: the network's, a test's, a bug's."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import TypeVar
+
+from ..errors import (
+    AuthenticationError,
+    LLMError,
+    LLMTimeoutError,
+    ModelNotFoundError,
+    ProviderUnavailableError,
+    RateLimitError,
+    Verdict,
+)
+from ..redaction.quotation import without
+from ..redaction.secrets import redacted
+from ..types import Request
+
+_E = TypeVar("_E", bound=BaseException)
+
+#: No real key is shorter, in characters.
+_SECRET_LENGTH = 16
+
+# Raised before anything is sent, for a URL or a header that cannot be: no attempt is better.
+_MISTAKES = frozenset({"UnsupportedProtocol", "LocalProtocolError"})
+
+
+def ancestry(error: BaseException, *roots: str) -> frozenset[str]:
+    """The names of those of an error's classes that the packages *roots* define.
+
+    An SDK's exceptions are known by their names, so that it need not be imported, or be there.
+    """
+    return frozenset(
+        kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] in roots
+    )
+
+
+def of_network(error: BaseException) -> LLMError | None:
+    """The error's meaning where the network or the body's transfer failed, else None.
+
+    The message lacks its provider's prefix. Certificates that do not verify are fatal.
+    """
+    kind = _network_kind(error)
+    if kind is None:
+        return None
+    if any("SSLCertVerificationError" in ancestry(cause, "ssl") for cause in _causes(error)):
+        return ProviderUnavailableError(described(error), verdict=Verdict.FATAL)
+    return kind(described(error))
+
+
+def _network_kind(error: BaseException) -> type[ProviderUnavailableError] | None:
+    http = ancestry(error, "httpx", "httpcore", "urllib3")
+    if http & _MISTAKES:
+        return None
+    timeouts = http | ancestry(error, "builtins", "asyncio", "concurrent", "socket")
+    if timeouts & {"TimeoutException", "TimeoutError", "ReadTimeoutError"}:
+        return LLMTimeoutError
+    broken = http & {"TransportError", "DecodingError", "NetworkError", "ProtocolError"}
+    # A body that stops being JSON under a 200 was cut off or mangled on its way.
+    if broken or isinstance(error, (ConnectionError, json.JSONDecodeError)):
+        return ProviderUnavailableError
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    step: BaseException | None = error
+    while step is not None and id(step) not in seen:
+        yield step
+        seen.add(id(step))
+        step = step.__cause__ or step.__context__
+
+
+def of_words(error: Exception) -> tuple[type[LLMError], Verdict]:
+    """What a bare `Exception` means, as tests raise it from a mocked SDK: its words decide."""
+    words = str(error).lower()
+    if "rate limit" in words or "rate_limit_exceeded" in words:
+        return RateLimitError, Verdict.FATAL
+    if "authentication" in words or "invalid api key" in words:
+        return AuthenticationError, Verdict.FATAL
+    if "model not found" in words:
+        return ModelNotFoundError, Verdict.FATAL
+    return LLMError, Verdict.UNKNOWN
+
+
+def proxys_page(words: str, status: int | None, provider: str) -> str | None:
+    """What an error page says of where it comes from; None for what is no page.
+
+    Both providers answer in JSON; what stands before them, with a page or `error code: 1010`.
+    """
+    head = words[:2000].lower()
+    if not any(sign in head for sign in ("<html", "<!doctype", "error code: 10")):
+        return None
+    named = re.search(r"error code: (\d{4})", head, re.ASCII)
+    code = f" {named[1]}" if named else ""
+    return (
+        f"HTTP {status} from a proxy before {provider}, not from {provider} itself"
+        f" (error page{code})"
+    )
+
+
+def described(error: BaseException) -> str:
+    """An unexpected error's class and words, without secrets."""
+    words = redacted(str(error))
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def muted(error: _E, *secrets: str, sent: Request | None = None) -> _E:
+    """*error* itself, once its own text and those of its causes have lost their secrets.
+
+    What they quote of the request that was *sent* is cut out too. They are printed with every
+    traceback. What they hold as data, such as a body, stays.
+    """
+    for each in _causes(error):
+        each.args = tuple(
+            _hushed(part, secrets, sent) if isinstance(part, str) else part for part in each.args
+        )
+    return error
+
+
+def _hushed(text: str, secrets: tuple[str, ...], sent: Request | None) -> str:
+    for secret in secrets:
+        # A test's key may be any short word.
+        text = text.replace(secret, "***") if len(secret) >= _SECRET_LENGTH else text
+    return without(redacted(text), sent)

@@ -1,0 +1,319 @@
+"""What went wrong between us and Groq, from the SDK's exceptions to ours."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...errors import (
+    AuthenticationError,
+    ContentFilteredError,
+    ContextLengthError,
+    InvalidRequestError,
+    LLMError,
+    LLMTimeoutError,
+    ModelNotFoundError,
+    ProviderUnavailableError,
+    RateLimitError,
+    Verdict,
+)
+from ...redaction.secrets import redacted
+from ...runtime.retry_after import seconds_in_words, seconds_until_retry
+from ..fields import code, member, status, text
+from ..foreign_errors import ancestry, described, of_network, of_words, proxys_page
+from ..refusals import refused_option
+
+#: Codes that say more than their status, or come with several.
+_BY_CODE: dict[str, type[LLMError]] = {
+    "model_decommissioned": ModelNotFoundError,
+    "model_not_found": ModelNotFoundError,
+    "context_length_exceeded": ContextLengthError,
+    "json_validate_failed": InvalidRequestError,
+    "tool_use_failed": InvalidRequestError,
+    "content_filter": ContentFilteredError,
+    "content_policy_violation": ContentFilteredError,
+    "invalid_api_key": AuthenticationError,
+    "model_terms_required": AuthenticationError,
+    "model_permission_blocked_org": AuthenticationError,
+    "model_permission_blocked_project": AuthenticationError,
+}
+
+#: Refusals of what the model wrote; Groq may leave out what that was.
+_OF_GENERATION = frozenset({"json_validate_failed", "tool_use_failed"})
+
+_BY_STATUS: dict[int, type[LLMError]] = {
+    **dict.fromkeys((400, 404, 405, 415, 422), InvalidRequestError),
+    **dict.fromkeys((401, 403), AuthenticationError),
+    **dict.fromkeys((408, 504), LLMTimeoutError),
+    413: ContextLengthError,
+    429: RateLimitError,
+    498: ProviderUnavailableError,
+}
+
+#: Known to pass: a timeout, no flex capacity (498), and what a gateway says of a busy or broken
+#: server. Any other 5xx may, so it is tried again only where attempts were asked for.
+_TRANSIENT = frozenset({408, 498, 500, 502, 503, 504})
+
+#: The status that an error stands for which comes without one: in a stream, or under a 200.
+_IMPLIED = {
+    **dict.fromkeys(("rate_limit_exceeded", "rate_limit_error"), 429),
+    **dict.fromkeys(("context_length_exceeded", "json_validate_failed", "tool_use_failed"), 400),
+    **dict.fromkeys(("model_decommissioned", "invalid_request_error"), 400),
+    **dict.fromkeys(("invalid_api_key", "authentication_error"), 401),
+    **dict.fromkeys(("internal_server_error", "server_error", "api_error"), 500),
+    **dict.fromkeys(("service_unavailable", "overloaded_error"), 503),
+    "model_not_found": 404,
+    "capacity_exceeded": 498,
+}
+
+_STATUS_OF_CLASS = {
+    "BadRequestError": 400,
+    "AuthenticationError": 401,
+    "PermissionDeniedError": 403,
+    "NotFoundError": 404,
+    "ConflictError": 409,
+    "UnprocessableEntityError": 422,
+    "RateLimitError": 429,
+    "InternalServerError": 500,
+}
+
+# As Groq words its 429s and 413s; bounded, since any server may write the text.
+_ORGANIZATION = re.compile(r"\borg_[A-Za-z0-9]+")
+_LIMIT = re.compile(r"\((RPM|RPD|TPM|TPD|ITPM|OTPM|ASH|ASD)\)")
+_AMOUNTS = re.compile(r"\bLimit (\d{1,9})\b.{0,60}?\bRequested (\d{1,9})\b", re.S)
+# The model's name among it, which the caller wrote, and which may hold anything.
+_QUOTED = re.compile(r"`[^`]*`")
+
+#: How Groq says that a prompt is too long where it gives no code (recorded).
+_TOO_LONG = re.compile(
+    r"(?:code=\d{3}, message=)?Please reduce the length of the messages or completion"
+)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What the SDK's exception says, each part of its right type."""
+
+    words: str
+    status: int | None
+    code: str | None
+    request_id: str | None
+    header: str | None
+    failed_generation: str | None
+    #: The parameter that it is about, in the provider's word.
+    param: str | None
+    #: The response had no body, as tests build the SDK's exceptions.
+    bare: bool
+
+
+def classify(error: Exception, model: str, *, wall: float) -> LLMError:
+    """What *error*, raised while *model* was asked, means.
+
+    *wall* is the time in Unix seconds, for a Retry-After that is a date. Only what is known to
+    pass is TRANSIENT; a bare `Exception`, as mocks raise it, is judged by its words.
+    """
+    if isinstance(error, LLMError):
+        return error
+    kinds = ancestry(error, "groq")
+    if "APIConnectionError" in kinds:
+        return _unconnected(error, kinds)
+    if "APIError" in kinds:
+        return _answered(_read(error, kinds), model, wall)
+    if type(error) is Exception:
+        kind, verdict = of_words(error)
+        return kind(_message(kind, redacted(str(error)), model), provider="groq", verdict=verdict)
+    return _prefixed(of_network(error) or LLMError(described(error)))
+
+
+def organization_of(error: BaseException) -> str | None:
+    """The organisation that a refusal names, as the first 16 hex digits of its id's SHA-256.
+
+    Groq's limits belong to the organisation, so that two keys with one value here share them.
+    """
+    body = member(error, "body")
+    found = _ORGANIZATION.search(text(_inner(body), "message") or str(error))
+    return hashlib.sha256(found[0].encode()).hexdigest()[:16] if found else None
+
+
+def limit_of(message: str) -> str | None:
+    """Which limit a refusal is about: RPM, RPD, TPM, TPD, ITPM, OTPM, ASH or ASD (audio)."""
+    found = _LIMIT.search(_unquoted(message))
+    return found[1] if found else None
+
+
+def amount_of(message: str) -> int | None:
+    """The amount of the limit that a refusal is about."""
+    found = _AMOUNTS.search(_unquoted(message))
+    return int(found[1]) if found else None
+
+
+def _unquoted(message: str) -> str:
+    return _QUOTED.sub("``", message)
+
+
+def within_ok(body: object, model: str) -> LLMError | None:
+    """The error that a *body* holds though its status is 200, as gateways send it, or None."""
+    inner = member(body, "error")
+    words = text(inner, "message") or text(body, "error") or text(body, "detail")
+    if not words:
+        return None
+    failure = _Failure(
+        words=proxys_page(words, 200, "Groq") or redacted(words),
+        status=_implied(inner),
+        code=code(inner, "code"),
+        request_id=None,
+        header=None,
+        failed_generation=text(inner, "failed_generation"),
+        param=text(inner, "param"),
+        bare=False,
+    )
+    error = _answered(failure, model, wall=0.0)
+    # It came over the wire, so that the provider has seen the request.
+    error.status = error.status or 200
+    return error
+
+
+def _implied(inner: object) -> int | None:
+    named = [_IMPLIED.get(text(inner, name) or "") for name in ("code", "type")]
+    stated = status(inner, "status_code") or status(inner, "code")
+    return stated or next((each for each in named if each), None)
+
+
+def _inner(body: object) -> object:
+    """The error object itself: an HTTP error's body wraps it, an error event's does not."""
+    inner = member(body, "error")
+    return inner if isinstance(inner, Mapping) else body
+
+
+def _read(error: Exception, kinds: frozenset[str]) -> _Failure:
+    body = member(error, "body")
+    inner = _inner(body)
+    headers = member(member(error, "response"), "headers")
+    by_class = next((_STATUS_OF_CLASS[kind] for kind in kinds if kind in _STATUS_OF_CLASS), None)
+    known = status(error, "status_code") or by_class or _implied(inner)
+    return _Failure(
+        words=_words(error, body, inner, known),
+        status=known,
+        code=code(inner, "code"),
+        request_id=text(headers, "x-request-id"),
+        header=text(headers, "retry-after"),
+        failed_generation=text(inner, "failed_generation"),
+        param=text(inner, "param"),
+        bare=body is None,
+    )
+
+
+def _words(error: Exception, body: object, inner: object, status: int | None) -> str:
+    page = body if isinstance(body, str) else ""
+    if status is not None and 300 <= status < 400:
+        location = text(member(member(error, "response"), "headers"), "location") or "another place"
+        where = redacted(location)
+        return f"HTTP {status}: it redirects to {where}, where no key is sent; correct the base URL"
+    if from_proxy := proxys_page(page, status, "Groq"):
+        return from_proxy
+    return redacted(text(inner, "message") or page or str(error)) or type(error).__name__
+
+
+def _answered(failure: _Failure, model: str, wall: float) -> LLMError:
+    kind = _kind(failure)
+    words = failure.words
+    if failure.status == 404 and kind is InvalidRequestError:
+        words += " (HTTP 404, but not for the model: the base URL must not contain /openai/v1)"
+    error = kind(
+        _message(kind, words, model, failure.code),
+        provider="groq",
+        status=failure.status,
+        code=failure.code,
+        request_id=failure.request_id,
+        retry_after=_retry_after(failure, kind, wall),
+        verdict=_verdict(kind, failure.status),
+    )
+    if isinstance(error, ModelNotFoundError):
+        error.end_of_life = failure.code == "model_decommissioned"
+        # What Groq says since 2026 of models that it has shut down, too.
+        error.unknown_id = failure.code == "model_not_found"
+    if isinstance(error, InvalidRequestError):
+        error.refused_option = refused_option(words, failure.param)
+        nothing = "" if failure.code in _OF_GENERATION else None
+        error.failed_generation = failure.failed_generation or nothing
+    return error
+
+
+def _kind(failure: _Failure) -> type[LLMError]:
+    if _is_limits(failure) and _never_fits(_unquoted(failure.words)):
+        return ContextLengthError
+    # Of a server that fails, a code says nothing.
+    if failure.code in _BY_CODE and (failure.status or 0) < 500:
+        return _BY_CODE[failure.code]
+    if failure.status == 400 and failure.param == "messages" and _TOO_LONG.match(failure.words):
+        return ContextLengthError
+    # Tests build the SDK's NotFoundError with no body, and mean the model.
+    if failure.status == 404 and failure.bare:
+        return ModelNotFoundError
+    if failure.status is not None and failure.status >= 500:
+        return _BY_STATUS.get(failure.status, ProviderUnavailableError)
+    return _BY_STATUS.get(failure.status or 0, LLMError)
+
+
+def _is_limits(failure: _Failure) -> bool:
+    """Whether status and code say that it is a limit's, so that its words are about that limit.
+
+    Those of any other refusal may quote what the model or its user wrote.
+    """
+    return failure.status == 429 and failure.code in (None, "rate_limit_exceeded")
+
+
+def _never_fits(words: str) -> bool:
+    """Whether the request alone exceeds the limit, so that no wait can help."""
+    amounts = _AMOUNTS.search(words)
+    return "request too large" in words.lower() or bool(
+        amounts and int(amounts[2]) > int(amounts[1])
+    )
+
+
+def _verdict(kind: type[LLMError], status: int | None) -> Verdict:
+    if issubclass(kind, ProviderUnavailableError):
+        return Verdict.TRANSIENT if status in _TRANSIENT else Verdict.UNKNOWN
+    # An error event in a stream has no status of its own: nothing is known of it.
+    return Verdict.UNKNOWN if status is None and kind is LLMError else Verdict.FATAL
+
+
+def _retry_after(failure: _Failure, kind: type[LLMError], wall: float) -> float | None:
+    # Of what does not pass by waiting, a wait says nothing.
+    if not issubclass(kind, (RateLimitError, ProviderUnavailableError)):
+        return None
+    stated = seconds_until_retry(failure.header, wall=wall)
+    if stated is None and _is_limits(failure):
+        return seconds_in_words(_unquoted(failure.words))
+    return stated
+
+
+def _message(kind: type[LLMError], words: str, model: str, code: str | None = None) -> str:
+    if kind is RateLimitError:
+        return f"Groq rate limit exceeded: {words}"
+    if kind is AuthenticationError:
+        return f"Groq authentication error: {words}"
+    if kind is ModelNotFoundError:
+        return f"Groq model not found: {model}" + (f" ({code})" if code else "")
+    return f"Groq API error: {words}"
+
+
+def _unconnected(error: Exception, kinds: frozenset[str]) -> LLMError:
+    if "APITimeoutError" in kinds:
+        return _prefixed(LLMTimeoutError(redacted(str(error))))
+    # The SDK calls whatever happens while it sends a connection error: the cause tells.
+    cause = error.__cause__
+    if isinstance(cause, LLMError):
+        cause.provider = "groq"
+        return cause
+    if cause is None:
+        return _prefixed(ProviderUnavailableError(redacted(str(error))))
+    return _prefixed(of_network(cause) or LLMError(described(cause)))
+
+
+def _prefixed(error: LLMError) -> LLMError:
+    error.args = (f"Groq API error: {error}",)
+    error.provider = "groq"
+    return error

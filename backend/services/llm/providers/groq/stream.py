@@ -1,0 +1,70 @@
+"""A Groq stream's chunks, folded into the answer that they spell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ...types import Reply, Request
+from ..completeness import readable
+from ..fields import count, first, member, rows, text
+from .chat import from_wire
+from .errors import within_ok
+
+
+@readable("groq")
+def fold(chunks: Iterable[object], request: Request) -> Reply:
+    """The whole reply that a stream's *chunks*, the SDK's objects or dicts, add up to.
+
+    A stream that ends before a finish reason came ends with no error of the SDK's: it raises
+    TruncatedError with the text that came. Usage is the last chunk's, asked for or not.
+    """
+    whole = _Whole(request.model)
+    for chunk in chunks:
+        whole.add(chunk)
+    return from_wire(whole.completion(), request)
+
+
+class _Whole:
+    """A completion in the making."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._parts: dict[str, list[str]] = {"content": [], "reasoning": []}
+        self._calls: dict[int, dict[str, Any]] = {}
+        self._top: dict[str, Any] = {}
+        self._reason: str | None = None
+
+    def add(self, chunk: object) -> None:
+        extra = member(chunk, "x_groq")
+        # The SDK raises an error event, but not an error inside a chunk.
+        for body in (extra, chunk):
+            if (failure := within_ok(body, self._model)) is not None:
+                raise failure
+        for name, value in (("model", text(chunk, "model")), ("x_groq", extra)):
+            if value and (name != "x_groq" or text(value, "id")):
+                self._top[name] = value
+        usage = member(extra, "usage") or member(chunk, "usage")
+        if usage:
+            self._top["usage"] = usage
+        choice = first(chunk, "choices")
+        self._reason = text(choice, "finish_reason") or self._reason
+        self._add_delta(member(choice, "delta"))
+
+    def _add_delta(self, delta: object) -> None:
+        for name, parts in self._parts.items():
+            parts.append(text(delta, name) or "")
+        for call in rows(delta, "tool_calls"):
+            function = member(call, "function")
+            made = self._calls.setdefault(
+                count(call, "index") or 0, {"id": "", "name": "", "arguments": ""}
+            )
+            made["id"] = made["id"] or text(call, "id") or ""
+            made["name"] = made["name"] or text(function, "name") or ""
+            made["arguments"] += text(function, "arguments") or ""
+
+    def completion(self) -> dict[str, Any]:
+        said = {name: "".join(parts) or None for name, parts in self._parts.items()}
+        calls = [{"id": call["id"], "function": call} for _, call in sorted(self._calls.items())]
+        message = {**said, "tool_calls": calls}
+        return {"choices": [{"message": message, "finish_reason": self._reason}], **self._top}

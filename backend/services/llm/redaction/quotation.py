@@ -1,0 +1,138 @@
+"""What a provider's text quotes of a request, to be cut out of what is shown of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from ..types import Request
+
+_CUT = "***"
+
+#: A run of so many words is a quotation, if it has so many characters in all.
+_WORDS, _SIZE = 4, 10
+#: So long a word, or so long a one with a digit, is nobody else's.
+_LONG, _NUMBERED = 16, 6
+#: A whole text of the request is cut from this size on, and in quotation marks at any size.
+_WHOLE = 8
+
+# Of scripts without spaces every character is a word, so that a part of a sentence is a run too.
+_WORD = re.compile(
+    "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
+)
+_SIGNS = {code: " " for code in range(128) if not chr(code).isalnum()}
+_ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|(.))", re.S)
+_BLANKS = frozenset("nrtbf")
+_MARKED = re.compile(r"([\"'])(.*?)\1", re.S)
+
+#: Values of a message that say of what kind it is, and nothing of what was said.
+_KINDS = frozenset({"role", "type", "detail", "name", "id", "tool_call_id"})
+
+
+def without(text: str, request: Request | None) -> str:
+    """*text* without what it quotes of *request*: prompts, messages, tools and their input.
+
+    Quoted is a whole text of the request, four words in a row, or a word that is nobody else's,
+    however JSON or Python escapes it. A text that quotes nothing is returned as it is.
+    """
+    if request is None or not text:
+        return text
+    sent = [one for one in _texts(request.messages) if one.strip()]
+    # Most options are words of the provider's own.
+    sent += [one for one in _texts(request.options) if len(one) >= _LONG]
+    plain = _plain(text)
+    found = [*_runs(plain, sent), *_wholes(plain, sent)]
+    return _cut(plain, found) if found else text
+
+
+def _texts(thing: object) -> Iterator[str]:
+    """All texts in a value of JSON's kinds."""
+    if isinstance(thing, str):
+        yield thing
+    elif isinstance(thing, Mapping):
+        for name, value in thing.items():
+            if name not in _KINDS:
+                yield from _texts(value)
+    elif isinstance(thing, Sequence) and not isinstance(thing, (bytes, bytearray)):
+        for value in thing:
+            yield from _texts(value)
+    elif isinstance(thing, (int, float)) and len(str(thing)) >= _NUMBERED:
+        yield str(thing)
+
+
+def _plain(text: str) -> str:
+    """*text* without the escapes of JSON or Python, and with no character that cannot be shown."""
+    if text.isascii() and "\\" not in text:
+        return text
+    halves = _ESCAPE.sub(_unescaped, text)
+    return halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    if escape[1] is None:
+        return " " if escape[2] in _BLANKS else escape[2]
+    character = chr(int(escape[1], 16))
+    # One half of a pair is no character by itself.
+    return character if character.isprintable() or "\ud800" <= character <= "\udfff" else " "
+
+
+def _runs(text: str, sent: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Where words of *text* stand as they do in one of the texts that were *sent*."""
+    words = list(_WORD.finditer(text))
+    lowered = [word[0].lower() for word in words]
+    if len(words) < _WORDS and not any(map(_is_own, lowered)):
+        return  # it is too short to quote anything, however much was sent
+    # With a space at both ends, a word is found as a word alone.
+    known = [f" {' '.join(_words_of(_plain(one).lower()))} " for one in sent]
+    for at, word in enumerate(words):
+        run = lowered[at : at + _WORDS]
+        if _is_own(lowered[at]) and _is_in(lowered[at], known):
+            yield word.span()
+        if len(run) == _WORDS and _size(run) >= _SIZE and _is_in(" ".join(run), known):
+            yield word.start(), words[at + _WORDS - 1].end()
+
+
+def _words_of(text: str) -> list[str]:
+    """What `_WORD` finds; a prompt may be of many megabytes, and in ASCII this is far faster."""
+    return text.translate(_SIGNS).split() if text.isascii() else _WORD.findall(text)
+
+
+def _is_own(word: str) -> bool:
+    numbered = any(each.isdigit() for each in word) and len(word) >= _NUMBERED
+    return numbered or len(word) >= _LONG
+
+
+def _is_in(run: str, known: Iterable[str]) -> bool:
+    return any(f" {run} " in one for one in known)
+
+
+def _size(words: Iterable[str]) -> int:
+    """Characters; one that is a word by itself says as much as three."""
+    return sum(len(word) if word.isascii() else 3 * len(word) for word in words)
+
+
+def _wholes(text: str, sent: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Where *text* has a whole text that was *sent*, or a part of one in quotation marks."""
+    for one in {each.strip() for each in sent}:
+        if _WHOLE <= len(one) <= len(text):
+            pattern = re.compile(rf"(?<!\w){re.escape(one)}(?!\w)", re.I)
+            yield from (found.span() for found in pattern.finditer(text))
+    for quoted in _MARKED.finditer(text):
+        said = quoted[2].strip()
+        telling = len(said) >= _WHOLE and not said.isidentifier()
+        if said and any(said == one.strip() or (telling and said in one) for one in sent):
+            yield quoted.span(2)
+
+
+def _cut(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """*text* with one mark for each stretch of spans, and for what stands between two words."""
+    parts: list[str] = []
+    end = 0
+    for start, stop in sorted(spans):
+        if start > end or not parts:
+            between = text[end:start]
+            # Nothing but signs between two quotations belongs to them.
+            apart = not parts or any(each.isalnum() for each in between)
+            parts += [between, _CUT] if apart else []
+        end = max(end, stop)
+    return "".join([*parts, text[end:]])

@@ -1,0 +1,169 @@
+"""Threads of the library's own for what blocks: never the host's, and no more than there may be."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread, current_thread
+from typing import Any, Generic, TypeVar
+
+from .fork import ForkLock, reset_in_child
+
+T = TypeVar("T")
+
+
+class Work(Future[T], Generic[T]):
+    """A call that one of the threads makes."""
+
+    call: Callable[[], T]
+    #: Nobody waits for it any more: its thread does not count until it has ended.
+    is_abandoned = False
+    #: Its thread has gone on to other work.
+    is_over = False
+
+    def carry_out(self) -> Callable[[], None]:
+        """Make the call, unless it was cancelled, and return how to tell its caller of it."""
+        call = self.call
+        del self.call  # and what it holds, as long as the future is kept
+        if not self.set_running_or_notify_cancel():
+            return _nothing
+        try:
+            result = call()
+        except BaseException as error:
+            return partial(self.set_exception, error)
+        return partial(self.set_result, result)
+
+
+class Workers:
+    """A pool of at most *size* threads, started as calls come in; a child process gets its own.
+
+    They are daemons, unlike those of `concurrent.futures`: at its exit a process waits for those
+    who wait for a call, and not for a call that nobody waits for. A thread whose call was
+    abandoned is replaced, so that what hangs takes nothing from later calls; of such threads
+    there are at most *size* more.
+    """
+
+    def __init__(self, size: int, name: str) -> None:
+        self._size = size
+        self._name = name
+        self.after_fork()
+        reset_in_child(self)
+
+    def submit(self, call: Callable[[], T]) -> Work[T]:
+        """Run *call* in a thread, in a copy of the caller's context.
+
+        Raises RuntimeError where there is no thread and none can be started.
+        """
+        work: Work[T] = Work()
+        work.call = partial(contextvars.copy_context().run, call)
+        self._pool.put(work)
+        return work
+
+    def abandon(self, work: Work[Any]) -> None:
+        """Cancel *work*, or have its thread replaced as long as it is at it."""
+        if not work.done() and not work.cancel():
+            self._pool.abandon(work)
+
+    def close(self) -> None:
+        """Let the threads end as soon as their calls have; the next call starts new ones."""
+        pool = self._pool
+        self.after_fork()
+        pool.end()
+
+    def __del__(self) -> None:
+        # Hosts build a client per request and drop it without closing it.
+        self._pool.end()
+
+    def after_fork(self) -> None:
+        """Forget the parent's threads: none of them is here."""
+        self._pool = _Pool(self._size, self._name)
+
+
+class _Pool:
+    """Threads that end together, and their jobs."""
+
+    def __init__(self, size: int, name: str) -> None:
+        self._size = size
+        self._name = name
+        self._jobs: SimpleQueue[Work[Any] | None] = SimpleQueue()
+        self._lock = ForkLock(leaf=True)  # guards the four below
+        self._threads: list[Thread] = []
+        self._unfinished = 0
+        self._abandoned = 0
+        self._is_over = False
+
+    def put(self, job: Work[Any]) -> None:
+        """Have *job* carried out by a thread that is idle, by a new one, or in its turn."""
+        with self._lock:
+            # First the thread: an interrupt in between leaves one too many, not one too few.
+            if len(self._threads) <= self._unfinished and self._may_grow():
+                self._start()
+            self._unfinished += 1
+            self._jobs.put(job)
+            is_over = self._is_over
+            if is_over and not self._threads:
+                # Closed meanwhile by a signal handler: the threads end before they come to it.
+                self._start()
+        if is_over:
+            self.end()
+
+    def end(self) -> None:
+        """Let each thread end once it has carried out what is ahead of it."""
+        with self._lock:
+            self._is_over = True
+            ending, self._threads = self._threads, []
+        for _ in ending:
+            self._jobs.put(None)
+
+    def abandon(self, work: Work[Any]) -> None:
+        """Count the thread of *work* as lost until it has ended; another may take its place."""
+        with self._lock:
+            if work.is_over or self._is_over or self._abandoned == self._size:
+                return
+            work.is_abandoned = True
+            self._abandoned += 1
+            if not self._jobs.empty() and self._may_grow():
+                self._start()
+
+    def _may_grow(self) -> bool:
+        return len(self._threads) - self._abandoned < self._size
+
+    def _start(self) -> None:
+        thread = Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The system has no room for another. Those that there are come to the job in time.
+            if not self._threads:
+                raise
+        else:
+            self._threads.append(thread)
+
+    def _work(self) -> None:
+        """Carry out one job after another, until there is an end of them."""
+        while (job := self._jobs.get()) is not None:
+            tell = job.carry_out()
+            with self._lock:
+                self._unfinished -= 1
+                is_one_too_many = self._is_one_too_many_after(job)
+            tell()
+            del job, tell  # what it answered is the caller's alone while this thread waits
+            if is_one_too_many:
+                return
+
+    def _is_one_too_many_after(self, job: Work[Any]) -> bool:
+        """Whether this thread was replaced while it made *job*, and has left the pool."""
+        job.is_over = True
+        if job.is_abandoned:
+            self._abandoned -= 1
+            if len(self._threads) - self._abandoned > self._size:
+                self._threads.remove(current_thread())
+                return True
+        return False
+
+
+def _nothing() -> None:
+    """Nobody is to be told of a call that was cancelled."""

@@ -1,0 +1,1 @@
+"""Every knob, and where a host's settings and keys are found."""

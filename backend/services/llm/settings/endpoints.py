@@ -1,0 +1,73 @@
+"""Addresses of providers: which can be one, and which hear a key in the clear."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from ..errors import ConfigurationError
+from ..redaction.secrets import redacted, without_credentials
+
+log = logging.getLogger(__name__)
+
+
+def web_address(name: str, url: object, example: str) -> str:
+    """Return *url* without blanks around it, "" where it is not set.
+
+    Raises `ConfigurationError`, which names *name*, for what is no web address. One that is plain
+    `http://` to another machine is warned about, once.
+    """
+    text = url.strip() if isinstance(url, str) else None
+    if text is None or (text and not _is_web_address(text)):
+        shown = redacted(url) if isinstance(url, str) else url
+        raise ConfigurationError(f"{name} is {shown!r}: give a URL such as {example}")
+    warn_of_plain_http(name, text)
+    return text
+
+
+def endpoint(name: str, url: object) -> str:
+    """Return *url* if Groq's SDK can add its path to it; errors are those of `web_address`."""
+    text = web_address(name, url, "https://api.groq.com")
+    if text.rstrip("/").endswith("/openai/v1"):
+        raise ConfigurationError(
+            f"{name} is {redacted(text)!r}: leave out /openai/v1, the SDK adds it"
+        )
+    return text
+
+
+def aws_endpoint(url: object) -> str:
+    """Return *url* if boto3 can send to it; errors are those of `web_address`."""
+    name, example = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "https://vpce-1.amazonaws.com"
+    return web_address(name, url, example)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether *url* leads nowhere but to this machine."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def warn_of_plain_http(name: str, url: str) -> None:
+    """Warn, once for each address, where keys and prompts would go in the clear."""
+    if urlsplit(url).scheme == "http" and not is_loopback(url):
+        _warn_once(name, without_credentials(url))
+
+
+@lru_cache(maxsize=256)
+def _warn_once(name: str, shown: str) -> None:
+    log.warning("%s is %s: keys and prompts go there unencrypted, give an https URL", name, shown)
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # `port` is read for its ValueError: one above 65535 is none.
+        named = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return named and url.isprintable() and " " not in url

@@ -1,0 +1,227 @@
+"""Every knob: its name, default, unit, bounds and what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import SettingsConfigDict
+
+from ..errors import ConfigurationError
+from ..redaction.secrets import without_credentials
+from ..stores import LONGEST_TTL
+from .plain_values import plain
+
+#: A text that `model_dump` shows without what stands in it to log in with.
+Url: TypeAlias = Annotated[str, PlainSerializer(without_credentials, return_type=str)]
+
+#: Seconds, twenty days: a socket waits for 2**31 milliseconds at most.
+LONGEST_WAIT = 20 * 86_400.0
+_SECRET = SecretStr("")
+
+
+class Knobs(BaseModel):
+    """The knobs of the client; a field's description is its line of help.
+
+    A host gets all of them into its own class with `class Settings(BaseSettings, Knobs)`. Blank
+    text and a test's mock count as not set, and are not in `model_fields_set`.
+    """
+
+    # Of the settings' own kind, as BaseSettings has it, so that a class can have both as bases.
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    # Which provider, and with what.
+    USE_GROQ: Annotated[bool, Field(description="Groq if true, AWS Bedrock if false.")] = False
+    GROQ_API_KEY: Annotated[SecretStr, Field(description="Groq API key.")] = _SECRET
+    GROQ_MODEL: Annotated[str, Field(description="Groq model.")] = "mixtral-8x7b-32768"
+    AWS_REGION: Annotated[
+        str,
+        Field(description="AWS region of Bedrock; empty: boto3's own look-up, then us-east-1."),
+    ] = ""
+    AWS_ACCESS_KEY_ID: Annotated[
+        SecretStr, Field(description="AWS access key id; empty: boto3's own credential chain.")
+    ] = _SECRET
+    AWS_SECRET_ACCESS_KEY: Annotated[SecretStr, Field(description="AWS secret access key.")] = (
+        _SECRET
+    )
+    AWS_SESSION_TOKEN: Annotated[
+        SecretStr, Field(description="AWS session token, for temporary keys.")
+    ] = _SECRET
+    BEDROCK_MODEL_ID: Annotated[
+        str, Field(description="Bedrock model id or inference profile.")
+    ] = "anthropic.claude-3-sonnet-20240229-v1:0"
+    BEDROCK_TEMPERATURE: Annotated[
+        float, Field(ge=0, le=1, description="Sampling temperature on Bedrock.")
+    ] = 0.7
+    BEDROCK_MAX_TOKENS: Annotated[
+        int, Field(ge=1, description="Longest answer on Bedrock, in tokens.")
+    ] = 4096
+
+    # How long a call may take, and how often it is tried.
+    LLM_TIMEOUT: Annotated[
+        float,
+        Field(gt=0, le=LONGEST_WAIT, description="Seconds for a whole call with its retries."),
+    ] = 120.0
+    LLM_MAX_RETRIES: Annotated[
+        int, Field(ge=0, description="Further attempts of a call after a passing fault.")
+    ] = 2
+    LLM_MAX_QUOTA_WAIT: Annotated[
+        float,
+        Field(ge=0, allow_inf_nan=False, description="Seconds a call may queue for a full limit."),
+    ] = 0.0
+    LLM_MAX_CONCURRENCY: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Calls on the wire at once: of a client, or of all that share its account.",
+        ),
+    ] = 64
+
+    # What a plan allows.
+    GROQ_REQUESTS_PER_MINUTE: Annotated[
+        int, Field(ge=1, description="Calls to Groq in any 60 s.")
+    ] = 30
+    GROQ_REQUESTS_PER_DAY: Annotated[
+        int | None,
+        Field(ge=1, description="Calls a day to each Groq model, refilled continuously."),
+    ] = None
+    GROQ_TOKENS_PER_MINUTE: Annotated[
+        int | None,
+        Field(ge=1, description="Tokens a minute to each Groq model, refilled continuously."),
+    ] = None
+    GROQ_TOKENS_PER_DAY: Annotated[
+        int | None,
+        Field(ge=1, description="Tokens a day to each Groq model, refilled continuously."),
+    ] = None
+    BEDROCK_REQUESTS_PER_MINUTE: Annotated[
+        int, Field(ge=1, description="Calls to Bedrock in any 60 s.")
+    ] = 50
+    BEDROCK_REQUESTS_PER_DAY: Annotated[
+        int | None,
+        Field(ge=1, description="Calls a day to each Bedrock model, refilled continuously."),
+    ] = None
+    BEDROCK_TOKENS_PER_MINUTE: Annotated[
+        int | None,
+        Field(ge=1, description="Tokens a minute to each Bedrock model, refilled continuously."),
+    ] = None
+    BEDROCK_TOKENS_PER_DAY: Annotated[
+        int | None,
+        Field(ge=1, description="Tokens a day to each Bedrock model, refilled continuously."),
+    ] = None
+
+    # Structured answers, and those that are kept.
+    LLM_MAX_REPAIRS: Annotated[
+        int, Field(ge=0, description="Turns in which a model may correct a structured answer.")
+    ] = 2
+    LLM_COERCE: Annotated[
+        bool,
+        Field(description='Convert what leaves no doubt in a structured answer ("36" for 36).'),
+    ] = True
+    LLM_CACHE_URL: Annotated[
+        Url,
+        Field(
+            description="Where answers are kept: a path, `json:`, `sqlite:`, `redis://`, `memory:`;"
+            " empty: nowhere."
+        ),
+    ] = ""
+    LLM_CACHE_TTL: Annotated[
+        float, Field(gt=0, le=LONGEST_TTL, description="Seconds for which an answer is kept.")
+    ] = 21600.0
+    LLM_CACHE_NAMESPACE: Annotated[
+        str, Field(description="Answers are shared only by clients of the same namespace.")
+    ] = ""
+    LLM_CACHE_TIMEOUT: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=LONGEST_WAIT,
+            description="Seconds a call waits for the cache; then it goes on without it.",
+        ),
+    ] = 0.25
+
+    # What few need.
+    LLM_RETIRED_MODELS: Annotated[
+        Literal["switch", "error"],
+        Field(description="When a model is gone: its successor answers, or an error names it."),
+    ] = "switch"
+    LLM_MAX_RESPONSE_MB: Annotated[
+        float,
+        Field(gt=0, allow_inf_nan=False, description="Largest answer that is read, in MiB."),
+    ] = 32.0
+    GROQ_BASE_URL: Annotated[
+        Url, Field(description="Groq endpoint, without /openai/v1; empty: Groq's own.")
+    ] = ""
+    AWS_ENDPOINT_URL_BEDROCK_RUNTIME: Annotated[
+        Url, Field(description="Bedrock runtime endpoint; empty: the region's own.")
+    ] = ""
+    GROQ_API_KEYS: Annotated[
+        SecretStr,
+        Field(description="Keys of the compliant client's command line, separated by commas."),
+    ] = _SECRET
+    GROQ_ORG_RPM: Annotated[
+        int | None,
+        Field(ge=1, description="Calls of the compliant client in any 60 s, over all its keys."),
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plainly(cls, given: Any) -> Any:
+        """Drop each knob that is not set, and turn the others into plain Python."""
+        if not isinstance(given, dict):
+            return given
+        # A host's own fields, in a class of its own, are left alone.
+        knobs = {name: _fitting(name, given[name]) for name in given.keys() & Knobs.model_fields}
+        others = {name: value for name, value in given.items() if name not in knobs}
+        return others | {name: value for name, value in knobs.items() if value is not None}
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, without_credentials(value) if isinstance(value, str) else value
+
+
+def refusal(
+    error: ValidationError, given: Mapping[str, object] | None = None
+) -> ConfigurationError:
+    """Return what *error* says of settings: names, and values but those of secrets.
+
+    *given* are the values before they were plain, where there are any.
+    """
+    said = []
+    for each in error.errors(include_url=False):
+        name = str(each["loc"][0])
+        value = (given or {}).get(name, each["input"])
+        said.append(f"{name} is {_shown(name, value)}: {each['msg']}")
+    return ConfigurationError("; ".join(said))
+
+
+def _shown(name: str, value: object) -> str:
+    field = Knobs.model_fields.get(name)
+    # A host's own field may be anything.
+    hidden = field is None or field.annotation is SecretStr or hasattr(value, "get_secret_value")
+    if hidden:
+        return f"a {type(value).__name__}, not shown here"
+    said = plain(value)
+    return repr(without_credentials(said) if isinstance(said, str) else value)
+
+
+def _fitting(name: str, value: object) -> Any:
+    """Return what pydantic's own conversions can be left to turn into the type of knob *name*."""
+    said = plain(value)
+    field = Knobs.model_fields[name]
+    if field.annotation is SecretStr:
+        several = name == "GROQ_API_KEYS" and isinstance(said, (list, tuple))
+        return ",".join(map(str, map(plain, said))) if several else said
+    if isinstance(said, str):
+        return said.strip()
+    # To pydantic True is a 1.
+    return str(said) if isinstance(said, bool) and field.annotation not in (bool, str) else said

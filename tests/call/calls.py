@@ -1,0 +1,44 @@
+"""One call's flow, and what may become of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from services.llm.account.account import Account
+from services.llm.call import lifecycle, retry
+from services.llm.call.call import CallPolicy
+from services.llm.errors import LLMError, ProviderUnavailableError, RateLimitError
+from services.llm.types import Flow, Reply, Request
+
+MODEL = "openai/gpt-oss-120b"
+REQUEST = Request(MODEL, ({"role": "user", "content": "hi"},), 0.7, 100)
+
+
+def call(to: Account, attempts: int = 3, **terms: Any) -> Flow[Reply]:
+    """One call's flow."""
+    told: dict[str, Any] = {"timeout": 120.0, **terms}
+    policy = retry.exact_attempts if told.get("exact_attempts") else retry.transient_errors
+    return lifecycle.run_call(
+        CallPolicy(policy(attempts), **told), to, partial(lifecycle.answer, REQUEST)
+    )
+
+
+def unavailable(retry_after: float | None = None) -> LLMError:
+    """A failure that passes."""
+    return ProviderUnavailableError("Service Unavailable", status=503, retry_after=retry_after)
+
+
+def limited(retry_after: float | None = None) -> LLMError:
+    """A limit that is used up."""
+    return RateLimitError("Too many requests", status=429, retry_after=retry_after)
+
+
+def assert_all_is_free(to: Account, used: int) -> None:
+    """Nothing is booked, in flight or inside, and *used* requests are logged."""
+    assert (used, 0, 0) == (
+        len(to.window.times),
+        len(to.window.uses),
+        to.window.uses.in_flight_amount,
+    )
+    assert to.concurrency.free == to.concurrency._size

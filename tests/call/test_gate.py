@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from services.llm.account.concurrency import ConcurrencyLimiter
+
+
+def test_a_free_gate_lets_in_at_once() -> None:
+    assert ConcurrencyLimiter(1).enter().done()
+
+
+def test_who_finds_no_place_waits_and_comes_in_in_order() -> None:
+    concurrency = ConcurrencyLimiter(1)
+    inside, first, second = concurrency.enter(), concurrency.enter(), concurrency.enter()
+    concurrency.leave(inside)
+    assert (True, False) == (first.done(), second.done())
+
+
+def test_who_gives_up_waiting_is_passed_over() -> None:
+    concurrency = ConcurrencyLimiter(1)
+    inside, first, second = concurrency.enter(), concurrency.enter(), concurrency.enter()
+    concurrency.leave(first)
+    concurrency.leave(inside)
+    assert second.done()
+
+
+def test_a_place_that_nobody_waits_for_is_free_again() -> None:
+    concurrency = ConcurrencyLimiter(1)
+    concurrency.leave(concurrency.enter())
+    assert concurrency.enter().done()
+
+
+def test_nobody_is_inside_in_a_child() -> None:
+    concurrency = ConcurrencyLimiter(1)
+    concurrency.enter()
+    concurrency.after_fork()
+    assert concurrency.enter().done()
+
+
+def test_a_child_gives_up_a_place_of_its_parents_once() -> None:
+    concurrency = ConcurrencyLimiter(1)
+    parents = concurrency.enter()
+    concurrency.after_fork()
+    concurrency.leave(parents)
+    with pytest.raises(RuntimeError, match="given up twice"):
+        concurrency.leave(parents)
+
+
+def test_threads_never_share_a_place() -> None:
+    concurrency, inside, most = ConcurrencyLimiter(3), 0, 0
+    counting = threading.Lock()
+
+    def visit() -> None:
+        nonlocal inside, most
+        for _ in range(50):
+            place = concurrency.enter()
+            place.result(timeout=10)
+            with counting:
+                inside += 1
+                most = max(most, inside)
+            with counting:
+                inside -= 1
+            concurrency.leave(place)
+
+    threads = [threading.Thread(target=visit) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 1 <= most <= 3
+    assert [True] * 3 == [concurrency.enter().done() for _ in range(3)]
+
+
+class GateMachine(RuleBasedStateMachine):
+    """Any order of coming, leaving and giving up, against a queue kept by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.concurrency = ConcurrencyLimiter(2)
+        self.inside: list[Future[None]] = []
+        self.queue: list[Future[None]] = []
+
+    @rule()
+    def come(self) -> None:
+        (self.inside if len(self.inside) < 2 else self.queue).append(self.concurrency.enter())
+
+    @precondition(lambda self: self.inside)
+    @rule(which=st.integers(0, 1))
+    def leave(self, which: int) -> None:
+        self.concurrency.leave(self.inside.pop(which % len(self.inside)))
+        if self.queue:
+            self.inside.append(self.queue.pop(0))
+
+    @precondition(lambda self: self.queue)
+    @rule(which=st.integers(0, 9))
+    def give_up(self, which: int) -> None:
+        self.concurrency.leave(self.queue.pop(which % len(self.queue)))
+
+    @invariant()
+    def the_first_to_come_are_inside(self) -> None:
+        assert all(place.done() for place in self.inside)
+        assert not any(place.done() for place in self.queue)
+
+
+TestGateMachine = GateMachine.TestCase
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_as_many_as_its_size_are_inside(size: int) -> None:
+    concurrency = ConcurrencyLimiter(size)
+    assert [True] * size + [False] == [concurrency.enter().done() for _ in range(size + 1)]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_place_that_is_given_up_twice_is_an_error(waits: bool) -> None:
+    concurrency = ConcurrencyLimiter(1)
+    place = concurrency.enter()
+    if waits:
+        place = concurrency.enter()
+    concurrency.leave(place)
+    with pytest.raises(RuntimeError, match="given up twice"):
+        concurrency.leave(place)
+    assert (0 if waits else 1) == concurrency.free
+
+
+def test_a_place_of_the_parents_is_left_alone_in_a_child() -> None:
+    concurrency = ConcurrencyLimiter(1)
+    inside, waiting = concurrency.enter(), concurrency.enter()
+    concurrency.after_fork()
+    own = concurrency.enter()
+    for parents in (inside, waiting):
+        concurrency.leave(parents)
+    assert (True, 0) == (own.done(), concurrency.free)

@@ -1,0 +1,103 @@
+"""HTTP/1.1 as bytes: what is sent, what an answer is, and what is none."""
+
+from __future__ import annotations
+
+import h11
+import pytest
+
+from services.llm.errors import ResponseTooLargeError
+from services.llm.http.h11_exchange import Answer, Http1
+
+SENT = ("POST", "/a?b=c", [("Host", "here"), ("Content-Length", "2")], b"hi")
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Two: a\r\nX-Two: b\r\n\r\nhello"
+
+
+def asked(limit: int = 1024) -> Http1:
+    http = Http1(limit)
+    http.request(*SENT)
+    return http
+
+
+def test_a_request_is_its_line_its_headers_and_its_body() -> None:
+    sent = Http1(10).request(*SENT)
+    assert sent == b"POST /a?b=c HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\nhi"
+
+
+@pytest.mark.parametrize("size", [1, 7, len(OK)])
+def test_an_answer_is_whole_however_it_is_cut(size: int) -> None:
+    http = asked()
+    pieces = [OK[start : start + size] for start in range(0, len(OK), size)]
+    answers = [http.receive(piece) for piece in pieces]
+    headers = [("content-length", "5"), ("x-two", "a"), ("x-two", "b")]
+    assert [None] * (len(pieces) - 1) + [Answer(200, headers, b"hello")] == answers
+    assert http.is_reusable
+
+
+def test_one_connection_carries_one_exchange_after_another() -> None:
+    http = asked()
+    for _ in range(3):
+        assert http.receive(OK) is not None
+        http.request(*SENT)
+
+
+def test_any_number_of_continues_comes_before_an_answer() -> None:
+    http = asked()
+    for _ in range(100):
+        assert http.receive(b"HTTP/1.1 100 Continue\r\n\r\n") is None
+    assert http.receive(OK) is not None
+
+
+def test_an_answer_without_a_length_ends_with_its_connection() -> None:
+    http = asked()
+    assert http.receive(b"HTTP/1.1 200 OK\r\n\r\nhel") is None
+    assert http.receive(b"lo") is None
+    answer = http.receive(b"")
+    assert answer is not None
+    assert b"hello" == answer.body
+    assert not http.is_reusable
+
+
+@pytest.mark.parametrize(
+    "ending", [b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", OK + b"more"]
+)
+def test_a_connection_that_closes_or_says_more_is_not_used_again(ending: bytes) -> None:
+    http = asked()
+    assert http.receive(ending) is not None
+    assert not http.is_reusable
+
+
+@pytest.mark.parametrize(
+    "mangled",
+    [
+        [b""],
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", b""],
+        [b"SSH-2.0-OpenSSH_9.6\r\n\r\n"],
+        [b"HTTP/1.1 101 Switching Protocols\r\n\r\n"],
+        [b"HTTP/1.1 200 OK\r\n" + b"x-more: and more\r\n" * 100_000],
+    ],
+)
+def test_what_is_no_whole_answer_is_an_error(mangled: list[bytes]) -> None:
+    http = asked()
+    *before, last = mangled
+    assert [None] * len(before) == [http.receive(piece) for piece in before]
+    with pytest.raises(h11.RemoteProtocolError):
+        http.receive(last)
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n" + b"x" * 11,
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 11,
+    ],
+)
+def test_an_answer_over_the_limit_is_read_no_further(large: bytes) -> None:
+    with pytest.raises(ResponseTooLargeError, match="LLM_MAX_RESPONSE_MB"):
+        asked(limit=10).receive(large)
+
+
+def test_an_answer_at_the_limit_is_read() -> None:
+    answer = asked(limit=5).receive(OK)
+    assert answer is not None
+    assert b"hello" == answer.body

@@ -1,0 +1,396 @@
+"""What a lock guards is touched by none but its holder: each lock that there is has a test here."""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from services import llm_client
+from services.llm.account.concurrency import ConcurrencyLimiter
+from services.llm.account.daily_budget import BudgetReservation, DailyBudget, MemoryTally
+from services.llm.account.multi_key import MultiKeyAccount
+from services.llm.account.outages import Outages
+from services.llm.account.single_flight import Leader, SingleFlight
+from services.llm.errors import AuthenticationError, RateLimitError
+from services.llm.http.addresses import Names
+from services.llm.http.h11_connections import Idle
+from services.llm.providers.bedrock import abort
+from services.llm.quota import NEVER, Quota, Reservation, SlidingWindow, TokenBucketLimit
+from services.llm.runtime import fork
+from services.llm.runtime.fork import ForkLock
+from services.llm.runtime.sdk_client import SdkClient
+from services.llm.runtime.ttl_map import TTLMap
+from services.llm.runtime.watchdog import Watchdog, Watched
+from services.llm.runtime.workers import Workers
+from services.llm.stores import FaultTolerantStore, StoreError
+from services.llm.stores.json_log import JsonStore
+from services.llm.stores.locks import PathLock
+from services.llm.stores.memory import MemoryStore
+from services.llm.stores.sqlite import SqliteStore
+from tests.call.scripted import Clock
+from tests.guarding import Touches, is_held, watch
+from tests.wire.faces import settings
+
+MODEL = "openai/gpt-oss-120b"
+NOON = 1_800_014_400.0
+KEY = "0" * 64
+HANG = 5.0
+
+
+def quota() -> Touches:
+    limits = Quota((SlidingWindow(2, 60.0),), lambda: [TokenBucketLimit(10, 60.0)])
+    touches = watch(limits, lambda: limits._lock, "_scopes", "_latest", "_inherited", "_turns")
+    demand = {"requests": 1.0, "tokens": 4.0}
+    reservations = [limits.reserve("m", demand, 100.0, NEVER) for _ in range(3)]  # type: ignore[arg-type]  # the units are literals
+    first, second, third = (each for each in reservations if isinstance(each, Reservation))
+    limits.start(first, 100.0)
+    limits.start(second, 100.0)
+    limits.start(third, 100.0)
+    limits.settle(first, {"tokens": 1.0}, 101.0, 101.0)
+    limits.cancel(third, 101.0)
+    limits.pause("m", 110.0)
+    limits.paused_for("m", 101.0)
+    return touches
+
+
+def concurrency_limiter() -> Touches:
+    concurrency = ConcurrencyLimiter(1)
+    touches = watch(concurrency, lambda: concurrency._lock, "_inside", "_queue", "_inherited")
+    inside, next_in, last_error = concurrency.enter(), concurrency.enter(), concurrency.enter()
+    concurrency.leave(last_error)
+    concurrency.leave(inside)
+    concurrency.leave(next_in)
+    assert 1 == concurrency.free
+    return touches
+
+
+def single_flight() -> Touches:
+    single_flight: SingleFlight[str] = SingleFlight()
+    touches = watch(single_flight, lambda: single_flight._lock, "_leads")
+    first = single_flight.claim("k")
+    assert isinstance(first, Leader)
+    followers = [single_flight.claim("k") for _ in range(2)]
+    first._thread = -1  # as if in another thread
+    with pytest.raises(KeyboardInterrupt), first:
+        raise KeyboardInterrupt
+    next_leader = followers[0]._result()  # type: ignore[union-attr]  # followers both
+    single_flight._take_over(followers[1], next_leader)  # type: ignore[arg-type]  # a lead it is
+    taken = followers[1]._result()  # type: ignore[union-attr]  # a follower
+    taken.land("answer")  # type: ignore[union-attr]  # the lead it is
+    assert 0 == len(single_flight)
+    return touches
+
+
+def single_flight_followers() -> Touches:
+    single_flight: SingleFlight[str] = SingleFlight()
+    leader = single_flight.claim("k")
+    assert isinstance(leader, Leader)
+    touches = watch(leader, lambda: single_flight._lock, "_thread")
+    with pytest.raises(RuntimeError):
+        single_flight.claim("k").join(0)  # type: ignore[union-attr]  # a follower
+    return touches
+
+
+def days_sum() -> Touches:
+    tally = MemoryTally()
+    touches = watch(tally, lambda: tally._lock, "_day", "_used")
+    tally.add(5, NOON)
+    tally.add(-5, NOON + 86_400.0)
+    return touches
+
+
+def days_bookings() -> Touches:
+    budget, booking = DailyBudget(100, MemoryTally()), BudgetReservation(10)
+    touches = watch(booking, lambda: budget._lock, "day", "is_settled")
+    budget.book(booking, NOON)
+    budget.settle(booking, 5, NOON)
+    return touches
+
+
+def workers() -> Touches:
+    threads = Workers(2, "locks")
+    pool = threads._pool
+    touches = watch(pool, lambda: pool._lock, "_threads", "_unfinished", "_is_over")
+    for future in [threads.submit(lambda: None) for _ in range(5)]:
+        future.result(HANG)
+    threads.close()
+    return touches
+
+
+def what_an_account_learns() -> Touches:
+    learnt = TTLMap[str, bool](size=1)
+    touches = watch(learnt, lambda: learnt._lock, "_entries")
+    learnt.put("one", True, 0.0, 60.0)
+    learnt.put("other", True, 0.0, 60.0)
+    assert (True, {"other": True}) == (learnt.get("other", 1.0), learnt.items(1.0))
+    learnt.drop("other")
+    learnt.clear()
+    return touches
+
+
+def outages() -> Touches:
+    all_of_them, call = Outages(), object()
+    touches = watch(all_of_them, lambda: all_of_them._lock, "_outages")
+    all_of_them.begin("m", 10.0)
+    assert 5.0 == all_of_them.wait("m", 5.0)
+    assert all_of_them.admit("m", call, 10.0)
+    assert None is not all_of_them.returned("m")
+    all_of_them.release(call)
+    all_of_them.known(10.0)
+    all_of_them.end("m", 10.0)
+    all_of_them.clear()
+    return touches
+
+
+def look_ups() -> Touches:
+    names = Names(lambda host, port: ("192.0.2.1",))
+    touches = watch(names, lambda: names._lock, "_asked")
+    assert ("192.0.2.1",) == names.look_up("provider.invalid", 443, HANG)
+    return touches
+
+
+def deadlines() -> Touches:
+    dog = Watchdog()
+    dog._thread = threading.current_thread()  # as if it had one, which would outlive the test
+    touches = watch(dog, lambda: dog._changed, "_heap", "_ended", "_thread")
+    with dog.abort_after(HANG, lambda: None):
+        dog.abort_due()
+    return touches
+
+
+def a_deadline() -> Touches:
+    watched = Watched(lambda: None)
+    touches = watch(watched, lambda: watched._lock, "has_ended")
+    watched.end()
+    watched.abort()
+    return touches
+
+
+def keys() -> Touches:
+    clock = Clock()
+    ring = MultiKeyAccount(["one", "two"], rpm_per_key=9, max_concurrency=1, now=clock, wall=clock)
+    touches = watch(ring, lambda: ring._lock, "_organizations", "_carried", "_taken_out")
+    scope, other = ring.scopes(MODEL)
+    reservation = ring.book(scope, {"requests": 1.0}, clock.now)
+    assert isinstance(reservation, Reservation)
+    ring.cancel(reservation, clock.now)
+    assert ring.is_usable(scope, clock.now)
+    ring.learn(RateLimitError("no", status=429, retry_after=1.0), scope, MODEL, 0.0)
+    ring.learn(AuthenticationError("no", status=401), other, MODEL, 0.0)
+    assert 1 == ring.taken_out
+    return touches
+
+
+def an_sdks_client() -> Touches:
+    client = SdkClient(SimpleNamespace(close=lambda: None))
+    touches = watch(client, lambda: client._lock, "_users", "_is_let_go")
+    assert client.borrow()
+    with client:
+        client.let_go()
+    assert not client.borrow()
+    return touches
+
+
+def a_forgiving_store() -> Touches:
+    class Broken(MemoryStore):
+        def get(self, key: str) -> dict[str, Any] | None:
+            raise StoreError("no")
+
+    store = FaultTolerantStore(Broken(ttl=60.0))
+    touches = watch(store, lambda: store._mutex, "_rests_until", "_warned")
+    assert None is store.get(KEY)
+    assert None is store.get(KEY)
+    return touches
+
+
+def a_memory_store() -> Touches:
+    store = MemoryStore(ttl=60.0)
+    touches = watch(store, lambda: store._mutex, "_entries")
+    store.put(KEY, {"n": 1})
+    store.get(KEY)
+    store.close()
+    return touches
+
+
+def a_json_store(folder: Path) -> Touches:
+    store = JsonStore(folder / "log.json", ttl=60.0)
+    touches = watch(store, lambda: store._mutex, "_index")
+    for _ in range(2):
+        store.put(KEY, {"n": 1})
+        store.get(KEY)
+        store.close()
+    return touches
+
+
+def an_sqlite_store(folder: Path) -> Touches:
+    store = SqliteStore(folder / "db", ttl=60.0)
+    touches = watch(store, lambda: store._mutex, "_connection")
+    store.put(KEY, {"n": 1})
+    store.get(KEY)
+    store.close()
+    return touches
+
+
+def a_locked_path(folder: Path) -> Touches:
+    lock = PathLock(folder / "file")
+    touches = watch(lock, lambda: lock._threads, "_handle")
+    with lock.held():
+        pass
+    return touches
+
+
+def an_aborted_call() -> Touches:
+    call = abort.BlockingCall(math.inf, 1)
+    touches = watch(call, lambda: abort._lock, "_connection")
+    call.run(lambda: call.connected(SimpleNamespace(sock=None, call=None)))
+    call.abort()
+    return touches
+
+
+def idle_connections() -> Touches:
+    idle = Idle[Any](1)
+    touches = watch(idle, lambda: idle._lock, "_kept")
+    for _ in range(2):
+        idle.keep(SimpleNamespace(close=lambda: None))
+    assert idle.take(lambda _: False) is None
+    idle.close()
+    return touches
+
+
+#: Who has a lock, with the test below that is about it.
+LOCKS = {
+    "llm/account/daily_budget.py": "days_sum, days_bookings",
+    "llm/client/provider_client.py": "test_a_client_is_built_anew_by_one_thread_at_a_time",
+    "llm/account/single_flight.py": "single_flight",
+    "llm/runtime/fork.py": "test_what_a_fork_changes_is_registered_while_none_is_under_way",
+    "llm/account/concurrency.py": "concurrency_limiter",
+    "llm/http/addresses.py": "look_ups",
+    "llm/account/multi_key.py": "keys",
+    "llm/account/outages.py": "outages",
+    "llm/quota/quota.py": "quota",
+    "llm/providers/bedrock/abort.py": "an_aborted_call",
+    "llm/http/h11_connections.py": "idle_connections",
+    "llm/runtime/watchdog.py": "deadlines, a_deadline",
+    "llm/runtime/sdk_client.py": "an_sdks_client",
+    "llm/stores/fault_tolerant.py": "a_forgiving_store",
+    "llm/stores/json_log.py": "a_json_store",
+    "llm/stores/locks.py": "a_locked_path",
+    "llm/stores/memory.py": "a_memory_store",
+    "llm/stores/sqlite.py": "an_sqlite_store",
+    "llm/runtime/ttl_map.py": "what_an_account_learns",
+    "llm/runtime/workers.py": "workers",
+    "llm_client.py": "test_boto3_makes_one_client_at_a_time",
+}
+_MAKES_A_LOCK = re.compile(r"\b(ForkLock|R?Lock|Condition|Semaphore)\(")
+
+ALONE = [
+    quota,
+    concurrency_limiter,
+    single_flight,
+    single_flight_followers,
+    days_sum,
+    days_bookings,
+    workers,
+    what_an_account_learns,
+    outages,
+    look_ups,
+    deadlines,
+    a_deadline,
+    keys,
+    an_sdks_client,
+    a_forgiving_store,
+    a_memory_store,
+    an_aborted_call,
+    idle_connections,
+]
+IN_A_FOLDER = [a_json_store, an_sqlite_store, a_locked_path]
+
+
+def test_no_lock_is_without_its_test() -> None:
+    services = Path(llm_client.__file__).parent
+    having = {
+        path.relative_to(services).as_posix()
+        for path in services.rglob("*.py")
+        if path.name != "test_llm_client.py" and _MAKES_A_LOCK.search(path.read_text("utf-8"))
+    }
+    assert set(LOCKS) == having
+    assert all(name in globals() for names in LOCKS.values() for name in names.split(", "))
+
+
+@pytest.mark.parametrize("use", ALONE, ids=lambda use: use.__name__)
+def test_what_a_lock_guards_is_touched_by_its_holder(use: Callable[[], Touches]) -> None:
+    touches = use()
+    assert touches.seen
+    assert touches.watched <= touches.seen
+    assert [] == touches.unguarded
+
+
+@pytest.mark.parametrize("use", IN_A_FOLDER, ids=lambda use: use.__name__)
+def test_what_a_stores_lock_guards_is_touched_by_its_holder(
+    use: Callable[[Path], Touches], tmp_path: Path
+) -> None:
+    touches = use(tmp_path)
+    assert touches.watched == touches.seen
+    assert [] == touches.unguarded
+
+
+def test_a_client_is_built_anew_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llm_client, "settings", settings("http://127.0.0.1:9"))
+    client = llm_client.GroqClient()
+    held: list[bool] = []
+    connect = client._connect
+
+    def noting() -> Any:
+        held.append(is_held(client._lending))
+        return connect()
+
+    monkeypatch.setattr(client, "_connect", noting)
+    client.close()
+    with client._borrowed():
+        pass
+    client.close()
+    assert [True] == held
+
+
+def test_boto3_makes_one_client_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llm_client, "settings", settings("http://127.0.0.1:9"))
+    held: list[bool] = []
+    real = llm_client._sdk("boto3")
+
+    def noting(*arguments: Any, **named: Any) -> Any:
+        held.append(is_held(llm_client._connecting))
+        return real.client(*arguments, **named)
+
+    monkeypatch.setattr(llm_client, "boto3", SimpleNamespace(client=noting))
+    llm_client.BedrockClient().close()
+    assert [True] == held
+
+
+@pytest.mark.parametrize("leaf", [True, False])
+def test_what_a_fork_changes_is_registered_while_none_is_under_way(
+    leaf: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[bool] = []
+
+    class Registry:
+        def add(self, thing: object) -> None:
+            held.append(is_held(fork._forking))
+
+    for name in ("_alive", "_pausing"):
+        monkeypatch.setattr(fork, name, Registry())
+    ForkLock(leaf=leaf)
+    assert {True} == set(held)
+
+
+def test_a_lock_that_holds_nobody_back_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ForkLock, "__enter__", lambda _: None)
+    monkeypatch.setattr(ForkLock, "__exit__", lambda *_: None)
+    for use in (quota, concurrency_limiter, single_flight, days_sum, days_bookings, workers, keys):
+        assert use().unguarded, use.__name__

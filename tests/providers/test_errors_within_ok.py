@@ -1,0 +1,126 @@
+"""An error under a status of 200 is the error that it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import groq
+import httpx
+import pytest
+
+from services.llm.errors import (
+    AuthenticationError,
+    InvalidRequestError,
+    LLMError,
+    ProviderUnavailableError,
+    RateLimitError,
+    Verdict,
+)
+from services.llm.providers.bedrock import UNREAD, from_converse, from_invoke
+from services.llm.providers.groq import from_wire
+from services.llm.providers.groq.stream import fold
+from services.llm.types import Request
+
+ASKED = Request("anthropic.claude-3-sonnet-20240229-v1:0", ({"role": "user", "content": "Hi"},))
+LIMIT = "Rate limit reached ... (TPM): Limit 6000, Used 1, Requested 2. Please try again in 7s."
+
+ERRORS: list[tuple[dict[str, Any], type[LLMError], Verdict]] = [
+    ({"message": "Upstream is sad"}, LLMError, Verdict.UNKNOWN),
+    ({"message": LIMIT, "code": "rate_limit_exceeded"}, RateLimitError, Verdict.FATAL),
+    ({"message": "No.", "code": "invalid_api_key"}, AuthenticationError, Verdict.FATAL),
+    ({"message": "No.", "code": 502}, ProviderUnavailableError, Verdict.TRANSIENT),
+    ({"message": "No.", "code": "503"}, ProviderUnavailableError, Verdict.TRANSIENT),
+    (
+        {"message": "No.", "type": "internal_server_error"},
+        ProviderUnavailableError,
+        Verdict.TRANSIENT,
+    ),
+    ({"message": "No.", "type": "invalid_request_error"}, InvalidRequestError, Verdict.FATAL),
+    ({"message": "No.", "type": [1], "code": {}}, LLMError, Verdict.UNKNOWN),
+]
+
+
+def from_sdk(body: object) -> object:
+    """What the real SDK makes of such a body under a status of 200."""
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=body)
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as http:
+        client = groq.Groq(api_key="none", http_client=http, max_retries=0)
+        return client.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": "x"}]
+        )
+
+
+@pytest.mark.parametrize(("error", "kind", "verdict"), ERRORS)
+def test_groqs_error_is_read_as_such(
+    error: dict[str, Any], kind: type[LLMError], verdict: Verdict
+) -> None:
+    readers: list[Callable[[], object]] = [
+        lambda: from_wire(from_sdk({"error": error}), ASKED),
+        lambda: fold([{"error": error}], ASKED),
+        lambda: fold([{"x_groq": {"error": error}}], ASKED),
+    ]
+    for read in readers:
+        with pytest.raises(LLMError) as caught:
+            read()
+        assert (kind, verdict) == (type(caught.value), caught.value.verdict)
+        assert error["message"] in str(caught.value)
+        assert caught.value.status
+
+
+def test_groqs_limit_says_until_when_under_a_200_too() -> None:
+    with pytest.raises(RateLimitError) as caught:
+        from_wire({"error": ERRORS[1][0]}, ASKED)
+    assert 7.0 == caught.value.retry_after
+
+
+@pytest.mark.parametrize("body", [{"error": "Out of order"}, {"detail": "Out of order"}])
+def test_words_alone_are_shown(body: dict[str, str]) -> None:
+    with pytest.raises(LLMError, match="Out of order"):
+        from_wire(from_sdk(body), ASKED)
+
+
+CORAL = {
+    "Output": {"__type": "com.amazon.coral.service#UnknownOperationException"},
+    "Version": "1.0",
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "words"),
+    [
+        (CORAL, InvalidRequestError, "UnknownOperationException"),
+        (
+            {"__type": "x#ThrottlingException", "message": "Too many requests"},
+            *(RateLimitError, "Too many requests"),
+        ),
+        ({"error": {"message": "Upstream is sad"}}, LLMError, "Upstream is sad"),
+        ({"error": {"message": "No.", "code": 503}}, ProviderUnavailableError, "No."),
+        ({"message": "No such thing"}, LLMError, "No such thing"),
+        (
+            "<html><body>Sign in</body></html>",
+            *(ProviderUnavailableError, "not whole JSON: HTTP 200 from a proxy before Bedrock"),
+        ),
+    ],
+)
+def test_bedrocks_error_is_read_as_such(body: Any, kind: type[LLMError], words: str) -> None:
+    sent = body if isinstance(body, str) else json.dumps(body)
+    response = {UNREAD: sent, "ResponseMetadata": {"HTTPStatusCode": 200, "RequestId": "r"}}
+    readers: list[Callable[[], object]] = [
+        lambda: from_converse(response, ASKED),
+        lambda: from_invoke(sent, ASKED, {}),
+    ]
+    for read in readers:
+        with pytest.raises(LLMError, match=words) as caught:
+            read()
+        assert kind is type(caught.value)
+
+
+@pytest.mark.parametrize("body", ['{"output": {"mess', "", "[1, 2", "{}", "[]", "7"])
+def test_what_says_nothing_was_cut_off(body: str) -> None:
+    with pytest.raises(LLMError, match="cut off"):
+        from_converse({UNREAD: body, "ResponseMetadata": {}}, ASKED)

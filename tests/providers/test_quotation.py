@@ -1,0 +1,133 @@
+"""What was sent is cut out of what is shown of a provider's error, however it is quoted."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from services.llm.redaction import quotation
+from services.llm.redaction.quotation import without
+from services.llm.redaction.secrets import redacted
+from services.llm.types import Request
+
+PROMPT = 'The patient "Kaczmarek" of ward 7 has\nan übler Husten since Monday'
+
+
+def request(*said: Any, **options: Any) -> Request:
+    return Request("m", tuple({"role": "user", "content": each} for each in said), options=options)
+
+
+QUOTED = {
+    "as it is": PROMPT,
+    "in JSON": json.dumps(PROMPT),
+    "in JSON, unescaped": json.dumps(PROMPT, ensure_ascii=False),
+    "in JSON in JSON": json.dumps(json.dumps({"input": [{"content": PROMPT}]})),
+    "by repr": repr({"text": PROMPT}),
+    "its beginning": PROMPT[:37] + "...",
+    "its end": "..." + PROMPT[20:],
+    "upper case": PROMPT.upper(),
+    "with other blanks": PROMPT.replace("\n", "  "),
+}
+
+
+@pytest.mark.parametrize("quoted", QUOTED.values(), ids=QUOTED)
+def test_a_prompt_is_cut_out_and_what_stands_around_it_is_shown(quoted: str) -> None:
+    shown = without(f"Bad request: {quoted} (code 7)", request(PROMPT))
+    assert shown.startswith("Bad request: ")
+    assert "***" in shown
+    for word in ("kaczmarek", "ward", "husten"):
+        assert word not in shown.lower()
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "shown"),
+    [
+        ("hi", "input should be 'hello', not 'hi'", "input should be 'hello', not '***'"),
+        ("hi", "something is wrong with this", "something is wrong with this"),
+        ("test", "Test error", "Test error"),
+        ("My number is PATIENT-471122", "no such thing: 471122", "no such thing: ***"),
+        ("I am Ann Smith, hello", "unexpected 'Ann Smith' here", "unexpected '***' here"),
+        ("Say hello", "`temperature` is deprecated", "`temperature` is deprecated"),
+        ("Say hello", "Say hello!", "***!"),
+        ("", "nothing was said", "nothing was said"),
+        ("药品编号和剂量都在这里", "错误:编号和剂量都 无效", "错误:*** 无效"),
+        ("😀 is my secret smile here", '"\\ud83d\\ude00 is my secret smile"', '"***"'),
+    ],
+)
+def test_a_part_is_cut_where_it_can_be_nobody_elses(said: str, text: str, shown: str) -> None:
+    assert shown == without(text, request(said))
+
+
+def test_everything_that_was_sent_counts() -> None:
+    call = {"id": "c", "function": {"name": "pay", "arguments": '{"card": 4111222233334444}'}}
+    asked = Request(
+        "m",
+        (
+            {"role": "system", "content": "the house rules are confidential"},
+            {"role": "user", "content": [{"type": "text", "text": "my dog is called Waldi"}]},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "content": "the balance is seventeen euro"},
+        ),
+        options={"tools": [{"description": "pays all that anybody owes"}], "limit": 1234567},
+    )
+    for secret in (
+        "the house rules are confidential",
+        "dog is called Waldi",
+        "4111222233334444",
+        "balance is seventeen euro",
+        "pays all that anybody owes",
+    ):
+        assert secret not in without(f"Bad: {secret}.", asked)
+
+
+def test_the_providers_own_words_for_an_option_are_shown() -> None:
+    text = "Converse knows no tool_choice 'maybe'; 'pay' is no tool"
+    assert text == without(text, request("Hello there", tool_choice="maybe"))
+
+
+@pytest.mark.parametrize("text", ["", "Anything at all"])
+def test_without_a_request_nothing_is_cut(text: str) -> None:
+    assert text == without(text, None)
+
+
+def test_a_line_of_an_escape_is_no_line_and_no_control_sequence_of_the_error() -> None:
+    text = json.dumps("one two three four\n\x1b[31m five")
+    assert '"***  [31m five"' == without(text, request("one two three four"))
+
+
+def test_a_validation_that_quotes_the_whole_request_shows_none_of_it() -> None:
+    body = [{"type": "missing", "loc": ["tools"], "msg": "Field required", "input": {"a": "b"}}]
+    assert redacted(json.dumps(body)).endswith('"Field required", "input": {***')
+    text = "1 validation error for Body [type=x, input_value='my dog', input_type=str]"
+    assert redacted(text) == "1 validation error for Body [type=x, input_value='***"
+
+
+TEXTS = st.text(max_size=80)
+
+
+@settings(deadline=None)
+@given(before=TEXTS, after=TEXTS, form=st.sampled_from([str, json.dumps, repr]))
+@example("\\", "", str)
+@example("\\u00", "", json.dumps)
+def test_no_surroundings_let_a_prompt_through(before: str, after: str, form: Any) -> None:
+    said = "the confidential prompt about Mr Kaczmarek"
+    shown = without(f"{before} {form(said)} {after}", request(said))
+    assert "Kaczmarek" not in shown
+    shown.encode()
+
+
+def test_a_prompt_of_a_megabyte_takes_no_time() -> None:
+    asked = request("word after word " * 65_000)
+    begun = time.process_time()
+    without("Some error that is not about words. " * 14, asked)
+    assert time.process_time() - begun < 2.0
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_the_words_of_ascii_are_found_the_fast_way_as_they_are_otherwise(text: str) -> None:
+    assert quotation._WORD.findall(text) == quotation._words_of(text)
