@@ -105,20 +105,26 @@ class Uses:
 
     def book(self, use: Use) -> None:
         """Add a booking; as long as it is one, its moment must not be changed."""
+        self._booked += 1
+        if not self._blocks:
+            self._blocks.append(_Block([use]))
+            return
         index = max(0, min(self._block_of(use.place), len(self._blocks) - 1))
-        uses = self._blocks[index].uses if self._blocks else []
+        uses = self._blocks[index].uses
         insort(uses, use, key=_place)
         halves = [uses] if len(uses) < 2 * _BLOCK else [uses[:_BLOCK], uses[_BLOCK:]]
         self._blocks[index : index + 1] = map(_Block, halves)
-        self._booked += 1
 
     def cancel(self, use: Use) -> None:
         """Take a booking away."""
+        self._booked -= 1
+        if not self._booked:
+            self._blocks.clear()
+            return
         index = self._block_of(use.place)
         uses = self._blocks[index].uses
         del uses[bisect_left(uses, use.place, key=_place)]
         self._blocks[index : index + 1] = [_Block(uses)] if uses else []
-        self._booked -= 1
 
     def send(self, use: Use, now: float) -> None:
         """Turn a booking into one in flight, since *now*."""
