@@ -18,6 +18,7 @@ BENCH_VENV ?= .venv-bench
 LOCK ?= requirements/dev.txt
 LOCK_2024 ?= requirements/2024.txt
 LOCK_FLAGS ?=
+COVERAGE ?= --cov --cov-config=pyproject.toml
 
 # What runs on the packages of early 2024: all that a host imports, patches and catches.
 SUITE_2024 := backend/services/test_llm_client.py $(wildcard tests/compat)
@@ -50,8 +51,8 @@ demo: $(STAMP)
 test: test-today test-2024
 
 test-today: $(STAMP) $(REDIS)
-	$(VENV)/bin/python -m pytest --numprocesses=auto --dist=worksteal \
-		--cov --cov-config=pyproject.toml -o faulthandler_exit_on_timeout=true
+	$(VENV)/bin/python -m pytest --numprocesses=auto --dist=worksteal $(COVERAGE) \
+		-o faulthandler_exit_on_timeout=true
 
 test-2024: $(STAMP_2024)
 	$(VENV_2024)/bin/python -m pytest -p no:cacheprovider $(SUITE_2024)
