@@ -38,7 +38,7 @@ def assert_all_is_free(to: Account, used: int) -> None:
     """Nothing is booked, in flight or inside, and *used* requests are logged."""
     assert (used, 0, 0) == (
         len(to.window.times),
-        len(to.window.uses),
-        to.window.uses.in_flight_amount,
+        len(to.window.pending),
+        to.window.pending.in_flight_amount,
     )
     assert to.concurrency.free == to.concurrency._size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.llm.call.demand import most, owed, seen_by, taken
+from services.llm.call.demand import most, owed, received_by, taken
 from services.llm.errors import ConfigurationError, LLMError, ProviderUnavailableError
 from services.llm.quota import Demand
 from services.llm.types import Reply, Request, Usage
@@ -58,11 +58,11 @@ def test_a_refusal_cost_no_tokens_an_answer_its_count_and_silence_everything(
 def test_a_request_was_seen_by_when_its_provider_began_to_work(
     worked: float | None, expected: float
 ) -> None:
-    assert expected == seen_by(Reply("x", "m", "groq", processing=worked), 100.0, 112.0)
+    assert expected == received_by(Reply("x", "m", "groq", processing=worked), 100.0, 112.0)
 
 
 def test_a_failure_may_have_been_seen_until_its_end() -> None:
-    assert 112.0 == seen_by(None, 100.0, 112.0)
+    assert 112.0 == received_by(None, 100.0, 112.0)
 
 
 @pytest.mark.parametrize(

@@ -139,5 +139,5 @@ def test_nothing_is_sent_too_early_too_often_or_too_late(
         caller.leave()
     sent = sorted(moment for caller in callers for moment in caller.sent)
     assert all(b - a >= 60.0 - A_GRAIN for a, b in zip(sent, sent[window:], strict=False))
-    assert (0, 0.0) == (len(to.window.uses), to.window.uses.in_flight_amount)
+    assert (0, 0.0) == (len(to.window.pending), to.window.pending.in_flight_amount)
     assert to.concurrency.free == to.concurrency._size

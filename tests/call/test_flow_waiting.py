@@ -114,7 +114,7 @@ def test_a_place_that_is_not_free_by_the_deadline_is_not_taken() -> None:
     inside(to)
     with pytest.raises(LLMTimeoutError, match="No answer within 9 seconds"):
         Drive(clock, []).run(call(to, timeout=9.0))
-    assert 0 == len(to.window.uses)
+    assert 0 == len(to.window.pending)
 
 
 def test_a_call_without_any_time_left_is_not_sent() -> None:
@@ -218,4 +218,4 @@ def test_what_is_cancelled_while_it_waits_was_never_there(
     assert isinstance(next(waiting), Sleep)
     with pytest.raises(asyncio.CancelledError):
         waiting.throw(asyncio.CancelledError())
-    assert (1, 0, free) == (len(to.window.times), len(to.window.uses), to.concurrency.free)
+    assert (1, 0, free) == (len(to.window.times), len(to.window.pending), to.concurrency.free)

@@ -122,10 +122,10 @@ class Scene:
         concurrency = self.to.concurrency
         self.others_leave()
         assert (concurrency._size, 0) == (concurrency.free, len(concurrency._queue))
-        for scope in self.to.quota._scopes.values():
-            assert (0, 0, 0) == (len(scope.waiting), len(scope.in_flight), len(scope._moments))
+        for scope in self.to.quota._queues.values():
+            assert (0, 0, 0) == (len(scope.waiting), len(scope.in_flight), len(scope._start_times))
             for limit in scope.limits:
-                assert (0, 0.0) == (len(limit.uses), limit.uses.in_flight_amount)
+                assert (0, 0.0) == (len(limit.pending), limit.pending.in_flight_amount)
         assert all(each.probe is None for each in self.to.outages._outages.values())
         assert 0 == len(self.to.single_flight)
         assert {None} >= {outage.probe for outage in self.to.outages._outages.values()}

@@ -84,8 +84,8 @@ class Kept:
         later = 1
 """
     assert [] == list(mutants(source))
-    of_an_edge = changed("return x > y - grain(y)")
-    assert ["return None", "return x > y + grain(y)"] == of_an_edge
+    of_an_edge = changed("return x > y - float_tolerance(y)")
+    assert ["return None", "return x > y + float_tolerance(y)"] == of_an_edge
 
 
 def test_a_mutant_names_its_line_and_what_it_was() -> None:

@@ -31,7 +31,7 @@ _OPPOSITES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 #: Statements that a mutant may leave out; what they do is all that they are there for.
 _DROPPED = (ast.Assign, ast.AugAssign, ast.Expr, ast.Raise, ast.Delete)
 #: What gives a tolerance, on whose very edge floats decide: no test can say on which side it is.
-_TOLERANCES = ("grain",)
+_TOLERANCES = ("float_tolerance",)
 #: Arguments that declare: a dataclass's own methods, and lengths that are equal by construction.
 _DECLARING = ("init", "repr", "compare", "strict")
 

@@ -20,11 +20,11 @@ _REWRITE = (
 
 TARGETS: dict[str, tuple[str, ...]] = {
     "services/llm/quota/quota.py": (*_QUOTA, "tests/quota/test_quota_machine.py"),
-    "services/llm/quota/token_bucket.py": ("tests/quota/test_bucket.py", *_QUOTA),
+    "services/llm/quota/token_bucket.py": ("tests/quota/test_token_bucket.py", *_QUOTA),
     "services/llm/quota/queue.py": (*_QUOTA, "tests/quota/test_quota_machine.py"),
     "services/llm/quota/sliding_window.py": ("tests/quota/test_sliding_window.py", *_QUOTA),
-    "services/llm/quota/uses.py": (
-        "tests/quota/test_uses.py",
+    "services/llm/quota/charges.py": (
+        "tests/quota/test_charges.py",
         *_QUOTA,
         "tests/quota/test_quota_machine.py",
     ),

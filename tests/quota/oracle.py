@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from services.llm.quota.uses import Use
+from services.llm.quota.charges import Charge
 
 
 def overfull(moments: Iterable[float], size: int, window: float) -> bool:
@@ -51,16 +51,16 @@ class Refill:
     pace: float
     answered: Sequence[tuple[float, float]]
     in_flight: Sequence[float]
-    booked: Sequence[Use]
+    booked: Sequence[Charge]
     now: float
 
     def fits(self, amount: float, at: float, *, keeping: bool) -> bool:
         """Whether *amount* fits at *at*, *keeping* what is booked for later its room."""
-        order = sorted(self.booked, key=lambda use: use.place)
-        due = [(use.at, use.amount) for use in order if use.at <= self.now]
+        order = sorted(self.booked, key=lambda charge: charge.sort_key)
+        due = [(charge.at, charge.amount) for charge in order if charge.at <= self.now]
         in_flight = [(self.now, one) for one in self.in_flight]
-        until = [(use.at, use.amount) for use in order if self.now < use.at <= at]
-        later = [(use.at, use.amount) for use in order if use.at > max(at, self.now)]
+        until = [(charge.at, charge.amount) for charge in order if self.now < charge.at <= at]
+        later = [(charge.at, charge.amount) for charge in order if charge.at > max(at, self.now)]
         before = [*self.answered, *due, *in_flight, *until]
         full = full_at([*before, (at, amount), *later], self.pace)[len(before) :]
         without = full_at([*before, *later], self.pace)[len(before) :]
@@ -80,7 +80,7 @@ class Sight:
     reserved: float
     spent: float
     arrived: float
-    trued_up: float
+    settled: float
     started_as: int
     settled_as: int
 
@@ -97,7 +97,7 @@ class Provider:
         """By how much each arrival that did not fit overflowed the bucket."""
         steps = [(one.arrived, one.started_as, one.reserved, True) for one in self.seen]
         steps += [
-            (one.trued_up, one.settled_as, one.spent - one.reserved, False) for one in self.seen
+            (one.settled, one.settled_as, one.spent - one.reserved, False) for one in self.seen
         ]
         level, before, excess = 0.0, 0.0, []
         for moment, _, amount, arrives in sorted(steps):

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.llm.quota import NEVER, Quota, Refusal, Reservation, SlidingWindow, TokenBucketLimit
-from services.llm.quota.limits import grain, wait_until
+from services.llm.quota.limits import float_tolerance, wait_until
 from tests.quota.support import ONE, a_minute, answered, booked, sent, tokens
 
 # Reserving.
@@ -221,7 +221,7 @@ def test_a_wait_is_never_short_of_its_moment(moments: list[float]) -> None:
     now, moment = moments
     wait = wait_until(moment, now)
     assert now + wait >= moment
-    assert wait - (moment - now) <= grain(moment)
+    assert wait - (moment - now) <= float_tolerance(moment)
 
 
 def test_a_ticket_is_started_once() -> None:
@@ -229,7 +229,9 @@ def test_a_ticket_is_started_once() -> None:
     in_flight, refunded = sent(quota, 100.0), booked(quota, 100.0)
     quota.cancel(refunded, 100.0)
     for reservation in (in_flight, refunded):
-        with pytest.raises(RuntimeError, match="the ticket for 'm' does not wait to be started"):
+        with pytest.raises(
+            RuntimeError, match="the reservation for 'm' does not wait to be started"
+        ):
             quota.start(reservation, 100.0)
 
 

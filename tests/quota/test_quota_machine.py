@@ -121,23 +121,23 @@ class QuotaMachine(RuleBasedStateMachine):
         self.come(due[pick % len(due)])
 
     @precondition(lambda self: self.in_flight)
-    @rule(pick=picks, spent=shares, seen=shares, arrived=shares, trued_up=shares)
-    def settle(self, pick: int, spent: float, seen: float, arrived: float, trued_up: float) -> None:
+    @rule(pick=picks, spent=shares, seen=shares, arrived=shares, settled=shares)
+    def settle(self, pick: int, spent: float, seen: float, arrived: float, settled: float) -> None:
         reservation = list(self.in_flight)[pick % len(self.in_flight)]
-        follower = self.in_flight.pop(reservation)
-        latest = follower.started + seen * (self.clock - follower.started)
-        arrival = follower.started + arrived * (latest - follower.started)
-        follower.latest = latest
-        follower.sight = Sight(
-            follower.reserved,
-            follower.reserved * spent,
+        one = self.in_flight.pop(reservation)
+        latest = one.started + seen * (self.clock - one.started)
+        arrival = one.started + arrived * (latest - one.started)
+        one.latest = latest
+        one.sight = Sight(
+            one.reserved,
+            one.reserved * spent,
             arrival,
-            arrival + trued_up * (self.clock - arrival),
-            follower.order,
+            arrival + settled * (self.clock - arrival),
+            one.order,
             self.tick(),
         )
-        self.done.append(follower)
-        self.quota.settle(reservation, {"tokens": follower.reserved * spent}, latest, self.now())
+        self.done.append(one)
+        self.quota.settle(reservation, {"tokens": one.reserved * spent}, latest, self.now())
 
     @precondition(lambda self: self.told)
     @rule(pick=picks)
@@ -209,7 +209,9 @@ class QuotaMachine(RuleBasedStateMachine):
         del self.told[reservation]
         scope, tokens = reservation.scope, reservation.demand.get("tokens", 0.0)
         assert self.clock >= self.paused[scope]
-        ahead = [one for one in self.told if one.scope == scope and one.turn < reservation.turn]
+        ahead = [
+            one for one in self.told if one.scope == scope and one.sequence < reservation.sequence
+        ]
         assert [one.at for one in ahead if one.at > self.clock] == []
         window = self.requests.window
         counted = [one for one in self.done if self.clock < (one.latest or 0.0) + window]
@@ -237,15 +239,15 @@ class QuotaMachine(RuleBasedStateMachine):
         while self.told:
             looks -= 1
             assert looks >= 0
-            reservation = min(self.told, key=lambda one: (one.at, one.turn))
+            reservation = min(self.told, key=lambda one: (one.at, one.sequence))
             self.clock = max(self.clock, reservation.at)
             if self.come(reservation) == 0.0:
                 self.settle(0, 1.0, 1.0, 1.0, 1.0)
 
     def the_provider_never_refused(self) -> None:
-        saw = [follower for follower in self.done if follower.sight is not None]
+        saw = [one for one in self.done if one.sight is not None]
         if not self.resized:
-            arrivals = [follower.sight.arrived for follower in saw if follower.sight is not None]
+            arrivals = [one.sight.arrived for one in saw if one.sight is not None]
             assert not overfull(arrivals, int(self.requests.amount), self.requests.window)
         for scope, (amount, window) in (*BUCKETS.items(), (None, SHARED_TOKENS)):
             mine = [

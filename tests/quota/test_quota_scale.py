@@ -13,7 +13,7 @@ import pytest
 
 import services.llm.quota
 from services.llm.quota import NEVER, Demand, Quota, Reservation, SlidingWindow, TokenBucketLimit
-from services.llm.quota.uses import Use
+from services.llm.quota.charges import Charge
 
 CODE = str(Path(services.llm.quota.__file__).parent)
 ONE: Demand = {"requests": 1, "tokens": 100}
@@ -125,8 +125,8 @@ def test_a_long_log_that_a_host_has_added_to_is_put_in_order_again() -> None:
     limit = SlidingWindow(300, 60.0, times=[float(at) for at in range(1, 300)])
     assert limit.earliest(1.0, 299.0, 10.0) == 299.0
     limit.times.append(0.5)
-    use = Use(1.0, 20.0)
-    limit.uses.book(use)
-    limit.uses.send(use, 20.0)
-    limit.settle(use, 1.0, 20.0, 20.0)
+    charge = Charge(1.0, 20.0)
+    limit.pending.reserve(charge)
+    limit.pending.start(charge, 20.0)
+    limit.settle(charge, 1.0, 20.0, 20.0)
     assert limit.times == sorted(limit.times)

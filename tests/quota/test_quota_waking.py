@@ -123,10 +123,12 @@ def test_a_slot_is_used_from_when_the_provider_can_have_seen_the_request() -> No
     assert quota.reserve("m", ONE, 104.0) == Refusal(59.0, "requests")
 
 
-@pytest.mark.parametrize(("seen_by", "free"), [(90.0, 160.0), (200.0, 164.0), (math.nan, 164.0)])
-def test_a_request_is_seen_between_its_sending_and_now(seen_by: float, free: float) -> None:
+@pytest.mark.parametrize(
+    ("received_by", "free"), [(90.0, 160.0), (200.0, 164.0), (math.nan, 164.0)]
+)
+def test_a_request_is_seen_between_its_sending_and_now(received_by: float, free: float) -> None:
     quota = a_minute(1)
-    quota.settle(sent(quota, 100.0), {}, seen_by, 104.0)
+    quota.settle(sent(quota, 100.0), {}, received_by, 104.0)
     assert booked(quota, 104.0).at == free
 
 

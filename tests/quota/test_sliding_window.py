@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.llm.quota import NEVER, SlidingWindow
-from services.llm.quota.uses import Ahead, Use
+from services.llm.quota.charges import Charge, Precedence
 from tests.quota.oracle import crowds, first_without_a_crowd
 
 UNIX = 1_800_000_000.0
@@ -18,12 +18,12 @@ eighths = st.integers(0, 80).map(lambda count: count / 8)
 windows = st.sampled_from([0.125, 1.0, 2.0, 8.0])
 
 
-def in_flight(window: SlidingWindow, count: int, since: float) -> list[Use]:
-    uses = [Use(1.0, since, 1_000 + turn) for turn in range(count)]
-    for use in uses:
-        window.uses.book(use)
-        window.uses.send(use, since)
-    return uses
+def in_flight(window: SlidingWindow, count: int, since: float) -> list[Charge]:
+    charges = [Charge(1.0, since, 1_000 + sequence) for sequence in range(count)]
+    for charge in charges:
+        window.pending.reserve(charge)
+        window.pending.start(charge, since)
+    return charges
 
 
 @given(bases, st.integers(1, 4), windows, steps, steps, st.integers(0, 2), eighths)
@@ -39,10 +39,12 @@ def test_the_earliest_moment_is_the_first_that_crowds_no_window(
     limit = SlidingWindow(size, window, times=[now - step / 8 for step in seen])
     log = [at for at in limit.times if at + window > now] + [now] * flying
     in_flight(limit, flying, now - 1.0)
-    uses = [Use(1.0, now + step / 8, turn) for turn, step in enumerate(booked)]
-    for use in uses:
-        limit.uses.book(use)
-    expected = first_without_a_crowd([*log, *(use.at for use in uses)], now + later, size, window)
+    charges = [Charge(1.0, now + step / 8, sequence) for sequence, step in enumerate(booked)]
+    for charge in charges:
+        limit.pending.reserve(charge)
+    expected = first_without_a_crowd(
+        [*log, *(charge.at for charge in charges)], now + later, size, window
+    )
     assert expected == limit.earliest(1.0, now + later, now)
 
 
@@ -53,21 +55,21 @@ def test_for_its_turn_only_those_ahead_and_before_count(
     window: float,
     seen: list[int],
     booked: list[int],
-    turn: int,
+    sequence: int,
     later: float,
 ) -> None:
     limit = SlidingWindow(size, window, times=[now - step / 8 for step in seen])
     log = list(limit.times)
     for other, step in enumerate(booked):
-        limit.uses.book(use := Use(1.0, now + step / 8, other))
-        log += [use.at] if other < turn else []
+        limit.pending.reserve(charge := Charge(1.0, now + step / 8, other))
+        log += [charge.at] if other < sequence else []
     start = now + later
     expected = min(
         at
         for at in {start, *(one + window for one in log)}
         if at >= start and not crowds([one for one in log if one <= at], at, size, window)
     )
-    assert expected == limit.earliest(1.0, start, now, Ahead(turn))
+    assert expected == limit.earliest(1.0, start, now, Precedence(sequence))
 
 
 @given(
@@ -81,9 +83,9 @@ def test_any_numbers_in_the_log_end_in_an_answer(
 ) -> None:
     limit = SlidingWindow(size, window, times=garbage)
     in_flight(limit, 2, now)
-    limit.uses.book(Use(1.0, now, 1))
+    limit.pending.reserve(Charge(1.0, now, 1))
     assert limit.earliest(1.0, now, now) >= now
-    assert limit.earliest(1.0, now, now, Ahead(2, now)) >= now
+    assert limit.earliest(1.0, now, now, Precedence(2, now)) >= now
 
 
 def test_a_moment_frees_its_slot_exactly_one_window_later() -> None:
@@ -136,27 +138,27 @@ def test_a_window_without_length_holds_nothing(window: float) -> None:
 
 def test_what_is_in_flight_counts_as_now_however_long_it_takes() -> None:
     limit = SlidingWindow(1, 1.0)
-    [use] = in_flight(limit, 1, 10.0)
+    [charge] = in_flight(limit, 1, 10.0)
     assert limit.earliest(1.0, 99.0, 99.0) == 100.0
-    limit.settle(use, 1.0, 10.5, 99.0)
+    limit.settle(charge, 1.0, 10.5, 99.0)
     assert limit.times == [10.5]
     assert limit.earliest(1.0, 99.0, 99.0) == 99.0
 
 
 def test_what_turned_out_never_to_be_a_request_frees_its_slot() -> None:
     limit = SlidingWindow(1, 60.0)
-    [use] = in_flight(limit, 1, 10.0)
-    limit.settle(use, 0.0, 10.5, 11.0)
+    [charge] = in_flight(limit, 1, 10.0)
+    limit.settle(charge, 0.0, 10.5, 11.0)
     assert limit.times == []
 
 
 def test_only_a_full_flight_holds_the_next_one() -> None:
     limit = SlidingWindow(2, 60.0)
-    assert limit.held_since(1.0) is None
+    assert limit.blocked_since(1.0) is None
     in_flight(limit, 1, 10.0)
-    assert limit.held_since(1.0) is None
+    assert limit.blocked_since(1.0) is None
     in_flight(limit, 1, 11.0)
-    assert limit.held_since(1.0) == 10.0
+    assert limit.blocked_since(1.0) == 10.0
 
 
 def test_tokens_are_not_logged_one_by_one() -> None:
@@ -166,6 +168,6 @@ def test_tokens_are_not_logged_one_by_one() -> None:
 
 def test_what_leaves_the_window_a_moment_later_is_still_in_it() -> None:
     limit = SlidingWindow(1, 60.0)
-    limit.uses.book(Use(1, 100.0))
-    assert limit.earliest(1, 160.0 - 1e-10, 100.0, Ahead(5)) == 160.0
-    assert limit.earliest(1, 160.0, 100.0, Ahead(5)) == 160.0
+    limit.pending.reserve(Charge(1, 100.0))
+    assert limit.earliest(1, 160.0 - 1e-10, 100.0, Precedence(5)) == 160.0
+    assert limit.earliest(1, 160.0, 100.0, Precedence(5)) == 160.0

@@ -57,7 +57,7 @@ def test_a_task_cancelled_in_the_queue_gives_its_booking_back(
     face = open_client(kind, **PATIENT)
     face.client._max_requests_per_window = 1
     face.generate("first")
-    booked = face.client._account.window.uses
+    booked = face.client._account.window.pending
     cancelled(face, lambda: until(lambda: len(booked)))
     assert 1 == len(sandbox.exchanges)
     assert_nothing_is_held(face, used=1)

@@ -51,7 +51,10 @@ def raising(kind: type[Exception]) -> Callable[[int, FrameType | None], NoReturn
 def assert_nothing_is_held(face: Face) -> None:
     account = face.client._account
     assert account.concurrency._size == account.concurrency.free
-    assert (0, 0) == (len(account.window.uses), account.window.uses.in_flight_amount)
+    assert (0, 0) == (
+        len(account.window.pending),
+        account.window.pending.in_flight_amount,
+    )
     assert 0 == len(account.single_flight)
 
 

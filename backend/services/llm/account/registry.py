@@ -52,7 +52,7 @@ def account_of(provider: Provider, knobs: Knobs, region: str | None) -> Account:
 
     shared_window = SlidingWindow(knob("REQUESTS_PER_MINUTE"), 60.0)
 
-    def per_model() -> list[Limit]:
+    def per_scope() -> list[Limit]:
         return [
             TokenBucketLimit(amount, window, unit)
             for name, window, unit in _PER_MODEL
@@ -61,7 +61,7 @@ def account_of(provider: Provider, knobs: Knobs, region: str | None) -> Account:
 
     return Account(
         provider,
-        Quota((shared_window,), per_model),
+        Quota((shared_window,), per_scope),
         steady_now,
         time.time,
         shared_window,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..quota import TokenBucketLimit
-from ..quota.uses import Use
+from ..quota.charges import Charge
 
 #: The part of what an organisation may send at once that is used where a refusal has shown it:
 #: clocks and paths jitter, and there is nothing left to absorb that.
@@ -30,19 +30,19 @@ class UnknownOrganizations(TokenBucketLimit):
         self._known = one
         self._most = one * keys
         self._refused_at = -math.inf
-        self._brim = math.inf
+        self._full_since = math.inf
         self._answered = _Answered()
         self._failures: list[bool] = []
 
-    def settle(self, use: Use, amount: float, seen_by: float, now: float) -> None:
+    def settle(self, charge: Charge, amount: float, received_by: float, now: float) -> None:
         """Count the request unless it was refused, and grow where its answer proves more room."""
         failed = self._failures.pop() if self._failures else None
-        super().settle(use, 0.0 if failed else amount, seen_by, now)
+        super().settle(charge, 0.0 if failed else amount, received_by, now)
         if failed is None:
             pace = self._known / self.window
-            self._answered.add(use.at, pace)
-            if self._known < self._most and self._size < self._most:
-                self._grow(use, self._answered.level(now, pace) > self._known, now)
+            self._answered.add(charge.at, pace)
+            if self._known < self._most and self._capacity < self._most:
+                self._grow(charge, self._answered.level(now, pace) > self._known, now)
 
     def fail(self) -> None:
         """The request that is settled next was not answered, and proves nothing."""
@@ -70,32 +70,32 @@ class UnknownOrganizations(TokenBucketLimit):
         self._answered = _Answered()
         self._hold(self._one, self._one)
 
-    def _grow(self, use: Use, proven: bool, now: float) -> None:
+    def _grow(self, charge: Charge, proven: bool, now: float) -> None:
         """Make room: one request more to try, or double where there is proof.
 
         Beyond two organisations, an answer to a request that was sent when the bucket was full is
         taken for proof: to find out more exactly would cost more than a refusal.
         """
         full = self._is_full(now)
-        tried = use.at > self._brim or (full and not self.uses.in_flight)
-        if self._size < self._known:
+        tried = charge.at > self._full_since or (full and not self.pending.in_flight)
+        if self._capacity < self._known:
             if now - self._refused_at >= self.window:
                 self._hold(self._known, self._known)
         elif proven or (tried and self.amount > self._known):
             more = min(2 * self.amount, self._most)
             self._hold(more, more)
         elif tried:
-            self._hold(self.amount, self._size + 1)
+            self._hold(self.amount, self._capacity + 1)
         elif full:
-            self._brim = min(self._brim, now)
+            self._full_since = min(self._full_since, now)
 
     def _hold(self, amount: float, burst: float) -> None:
-        self.amount, self.burst, self._brim = amount, burst, math.inf
+        self.amount, self.burst, self._full_since = amount, burst, math.inf
 
     def _is_full(self, now: float) -> bool:
-        refilled = max(0.0, now - self._as_of) * self.amount / self.window
-        used = max(0.0, self._missing - refilled) + self.uses.in_flight_amount
-        return used + 1 > self._size
+        refilled = max(0.0, now - self._missing_at) * self.amount / self.window
+        used = max(0.0, self._missing - refilled) + self.pending.in_flight_amount
+        return used + 1 > self._capacity
 
 
 class _Answered:

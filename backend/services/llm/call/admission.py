@@ -10,7 +10,7 @@ from ..account.daily_budget import BudgetReservation
 from ..errors import LLMError
 from ..quota import Demand, Reservation
 from ..types import Reply
-from .demand import owed, seen_by, taken
+from .demand import owed, received_by, taken
 
 
 class Admission:
@@ -84,7 +84,7 @@ class Admission:
             account.settle_unknown(reservation, now)
         else:
             spent = taken(self._model, self._reply, self._error)
-            account.quota.settle(reservation, spent, seen_by(self._reply, self._send, now), now)
+            account.quota.settle(reservation, spent, received_by(self._reply, self._send, now), now)
 
     def _settle_tokens(self) -> None:
         if self._account.budget is None:

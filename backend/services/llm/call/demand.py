@@ -50,7 +50,7 @@ def owed(booked: int, reply: Reply | None, error: LLMError | None) -> int:
     return booked if error is None else 0
 
 
-def seen_by(reply: Reply | None, sent: float, now: float) -> float:
+def received_by(reply: Reply | None, sent: float, now: float) -> float:
     """The latest moment at which the provider can have seen a request that was *sent* and ended.
 
     That is now, less the seconds that it says it worked on the answer.

@@ -1,4 +1,4 @@
-"""How much may be sent, and when: several limits reserved as one, booked in order, trued up."""
+"""How much may be sent, and when: one reservation takes room in several limits at once."""
 
 from .limits import NEVER, Limit, Unit
 from .queue import Demand, Reservation

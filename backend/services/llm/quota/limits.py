@@ -1,8 +1,9 @@
-"""What a quota asks of each of its limits; every time is in the quota's own seconds.
+"""The protocol of one limit. Every time is in seconds on the clock of the quota's caller.
 
-A limit knows of every use when it was booked for, when it went out and, once its answer is here,
-the latest moment at which the provider can have seen it. Until then it counts as seen at the worst
-moment, which is now: so neither jitter on the path nor a long answer overruns the provider's limit.
+A limit records for each request the time it was reserved for, the time it was sent and, once it is
+answered, the latest time at which the provider can have received it. Until the answer a request
+counts as received now, which is the worst case: neither jitter on the network nor a long answer
+makes us exceed the provider's limit.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Literal, Protocol, TypeAlias
 
-from .uses import Ahead, Use, Uses
+from .charges import Charge, PendingCharges, Precedence
 
 #: What a limit counts: calls, or tokens of one kind.
 Unit: TypeAlias = Literal["requests", "tokens", "input_tokens", "output_tokens"]
@@ -22,37 +23,37 @@ class Limit(Protocol):
     """An amount per window, and what has been used of it."""
 
     unit: Unit
-    uses: Uses
+    pending: PendingCharges
 
     def earliest(
-        self, amount: float, start: float, now: float, ahead: Ahead | None = None
+        self, amount: float, start: float, now: float, precedence: Precedence | None = None
     ) -> float:
-        """The first moment from *start* on when *amount* (above 0) fits, or `NEVER`.
+        """Return the first time from *start* on at which *amount* (above 0) fits, or `NEVER`.
 
-        What is in flight counts as answered *now*. With *ahead*, only the bookings that are ahead
-        count, and they take their amounts at their own moments. Without it all do, and none that
-        is booked for later may lose its room.
+        Charges in flight count as answered *now*. With *precedence*, of the reserved charges only
+        those that have it count. Without it all of them count, and one that is reserved for a
+        later time keeps its room.
         """
         ...
 
-    def settle(self, use: Use, amount: float, seen_by: float, now: float) -> None:
-        """Count what was in flight as the real *amount*, seen by the provider until *seen_by*."""
+    def settle(self, charge: Charge, amount: float, received_by: float, now: float) -> None:
+        """Replace a charge in flight by the real *amount*, received at *received_by* at latest."""
 
-    def held_since(self, amount: float) -> float | None:
-        """If what is in flight leaves no room for *amount*: when the oldest of that was sent.
+    def blocked_since(self, amount: float) -> float | None:
+        """Return when the oldest charge in flight was sent, if those leave no room for *amount*.
 
-        Then no time that passes makes room, just an answer.
+        Then only an answer makes room; waiting does not.
         """
 
 
-def grain(moment: float) -> float:
-    """The seconds below which two moments are the same: four float steps, and a nanosecond."""
-    return 4 * math.ulp(moment) + 1e-9
+def float_tolerance(time: float) -> float:
+    """Return the seconds below which two times near *time* are equal: 4 ulp and a nanosecond."""
+    return 4 * math.ulp(time) + 1e-9
 
 
-def wait_until(moment: float, now: float) -> float:
-    """The seconds to wait, so that *now* plus them is never short of *moment* by a rounding."""
-    wait = moment - now
-    while now + wait < moment:  # a step or two: the difference of near moments is exact
+def wait_until(time: float, now: float) -> float:
+    """Return seconds to wait, rounded up so that *now* plus them is not before *time*."""
+    wait = time - now
+    while now + wait < time:  # a step or two: the difference of near floats is exact
         wait = math.nextafter(wait, math.inf)
     return wait

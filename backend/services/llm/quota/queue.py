@@ -1,4 +1,4 @@
-"""The requests of one model: those that wait, in the order they booked, and those in flight."""
+"""The requests to one scope: those that wait, in the order of reservation, and those in flight."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TypeAlias
 
+from .charges import Charge
 from .limits import Limit, Unit
-from .uses import Use
 
 #: How much of each unit one request takes; a unit that is not named is not taken.
 Demand: TypeAlias = Mapping[Unit, float]
@@ -19,89 +19,89 @@ Demand: TypeAlias = Mapping[Unit, float]
 
 @dataclass(eq=False)
 class Reservation:
-    """A booked request: when it may go (`at`), and what wakes it if that moment comes nearer.
+    """Room for one request in every limit of its scope, from the time `at` on.
 
-    `wake` is completed then, once: `Quota.start` puts a new one in its place.
+    `wake` is completed once, when `at` becomes earlier; `Quota.start` replaces it by a new one.
     """
 
     scope: str
     demand: Demand
     at: float
-    turn: int
-    uses: list[tuple[Limit, Use]]
+    sequence: int
+    charges: list[tuple[Limit, Charge]]
     wake: Future[None] = field(default_factory=Future)
-    #: Whether somebody is about to complete `wake`.
+    #: Whether a thread is about to complete `wake`.
     is_waking: bool = False
     is_started: bool = False
-    #: Whether it is of the parent of this process, where alone it counts.
+    #: Whether the parent process made it; only there it counts.
     is_inherited: bool = False
 
 
 @dataclass(eq=False)
 class ScopeQueue:
-    """One model's limits, with those that it shares, its pause and its tickets."""
+    """The limits, the pause and the reservations of one scope; shared limits are among them."""
 
     limits: Sequence[Limit]
     paused_until: float = -math.inf
     waiting: dict[Reservation, None] = field(default_factory=dict)
     in_flight: set[Reservation] = field(default_factory=set)
-    _moments: list[float] = field(default_factory=list, repr=False)
+    _start_times: list[float] = field(default_factory=list, repr=False)
 
-    def asked_of(self, demand: Demand) -> Iterator[tuple[Limit, float]]:
-        """Every limit that *demand* takes something of, and how much."""
+    def amount_by_limit(self, demand: Demand) -> Iterator[tuple[Limit, float]]:
+        """Yield each limit that *demand* takes something of, and how much."""
         for limit in self.limits:
             if amount := demand.get(limit.unit, 0.0):
                 yield limit, amount
 
-    def last(self) -> float:
-        """The latest moment that anyone here waits for."""
-        return self._moments[-1] if self._moments else -math.inf
+    def last_start(self) -> float:
+        """Return the latest start time of all who wait; minus infinity if nobody does."""
+        return self._start_times[-1] if self._start_times else -math.inf
 
-    def join(self, reservation: Reservation) -> None:
-        """Book the ticket's uses; who books later waits behind it."""
-        self.waiting[reservation] = None
-        self._book(reservation)
-
-    def move(self, reservation: Reservation, at: float) -> None:
-        """Book the ticket for another moment; it keeps its place among those who wait."""
-        self._leave_moment(reservation)
-        for limit, use in reservation.uses:
-            limit.uses.cancel(use)
-            use.at = at
-        reservation.at = at
-        self._book(reservation)
-
-    def leave(self, reservation: Reservation) -> None:
-        """Give back what the ticket has booked."""
-        self._leave(reservation)
-        for limit, use in reservation.uses:
-            limit.uses.cancel(use)
-
-    def send(self, reservation: Reservation, now: float) -> None:
-        """Let the ticket go: its uses are in flight."""
-        reservation.is_started = True
-        self._leave(reservation)
-        self.in_flight.add(reservation)
-        for limit, use in reservation.uses:
-            limit.uses.send(use, now)
-
-    def ahead_of(self, reservation: Reservation) -> float:
-        """The latest moment that anyone who booked before *reservation* waits for."""
-        before = takewhile(lambda other: other is not reservation, self.waiting)
-        return max((other.at for other in before), default=-math.inf)
+    def last_start_before(self, reservation: Reservation) -> float:
+        """Return the latest start time of those who reserved earlier than *reservation*."""
+        earlier = takewhile(lambda other: other is not reservation, self.waiting)
+        return max((other.at for other in earlier), default=-math.inf)
 
     def next_after(self, now: float) -> Reservation | None:
-        """The first of those whose moment has not come."""
+        """Return the earliest reservation whose start time is still to come."""
         return next((reservation for reservation in self.waiting if reservation.at > now), None)
 
-    def _book(self, reservation: Reservation) -> None:
-        insort(self._moments, reservation.at)
-        for limit, use in reservation.uses:
-            limit.uses.book(use)
+    def add(self, reservation: Reservation) -> None:
+        """Append a reservation and reserve its charges."""
+        self.waiting[reservation] = None
+        self._reserve_charges(reservation)
 
-    def _leave(self, reservation: Reservation) -> None:
+    def reschedule(self, reservation: Reservation, at: float) -> None:
+        """Move a reservation to another start time; it keeps its place in the order."""
+        self._remove_start_time(reservation)
+        for limit, charge in reservation.charges:
+            limit.pending.cancel(charge)
+            charge.at = at
+        reservation.at = at
+        self._reserve_charges(reservation)
+
+    def cancel(self, reservation: Reservation) -> None:
+        """Remove a reservation that waits, and its charges."""
+        self._remove(reservation)
+        for limit, charge in reservation.charges:
+            limit.pending.cancel(charge)
+
+    def start(self, reservation: Reservation, now: float) -> None:
+        """Move a reservation and its charges from waiting to in flight."""
+        reservation.is_started = True
+        self._remove(reservation)
+        self.in_flight.add(reservation)
+        for limit, charge in reservation.charges:
+            limit.pending.start(charge, now)
+
+    def _reserve_charges(self, reservation: Reservation) -> None:
+        insort(self._start_times, reservation.at)
+        for limit, charge in reservation.charges:
+            limit.pending.reserve(charge)
+
+    def _remove(self, reservation: Reservation) -> None:
         del self.waiting[reservation]
-        self._leave_moment(reservation)
+        self._remove_start_time(reservation)
 
-    def _leave_moment(self, reservation: Reservation) -> None:
-        del self._moments[bisect_left(self._moments, reservation.at)]
+    def _remove_start_time(self, reservation: Reservation) -> None:
+        del self._start_times[bisect_left(self._start_times, reservation.at)]

@@ -1,4 +1,4 @@
-"""The limits of one account: a request reserves all of its limits, or none."""
+"""The limits of one account: a request reserves room in all of its limits, or in none."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from itertools import count
 
 from ..runtime.fork import ForkLock, reset_in_child
-from .limits import NEVER, Limit, Unit, grain, wait_until
+from .charges import Charge, Precedence
+from .limits import NEVER, Limit, Unit, float_tolerance, wait_until
 from .queue import Demand, Reservation, ScopeQueue
-from .uses import Ahead, Use
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Nothing was booked: the seconds after which there is room (`NEVER`: there never is).
+    """Nothing was reserved; `wait` is the seconds until there is room (`NEVER`: there never is).
 
-    `unit` is that of the limit which has room last; it is None where the lane's pause, or those
-    who wait in it, are what there is to wait for.
+    `unit` is the unit of the limit that has room last. It is None where the scope's pause, or an
+    earlier reservation, is what there is to wait for.
     """
 
     wait: float
@@ -27,225 +27,245 @@ class Refusal:
 
 
 class Quota:
-    """Limits that a whole account shares (`shared`), and further ones that each model has.
+    """The limits that a whole account shares (`shared`), and those that each scope has for itself.
 
-    Requests to one model form a lane and go in the order they booked. A booking is moved when its
-    turn or its moment has come, not before: one who never comes for it delays the others by no
-    more than what it booked. Between the lanes of one account, who booked first is served first
-    where both can go, and nobody waits for one whose own limits or pause hold it back.
+    A scope is what a provider limits: a model, or a key. The requests to one scope start in the
+    order they were reserved. A reservation is rescheduled only once its start time has come or it
+    is the next, so that a caller who never starts delays others by no more than its own charges.
+    Between scopes, the earlier reservation starts first where both can, and none waits for one
+    whose own limits or pause hold it back.
 
-    Nothing here sleeps or reads a clock: every method is told the time *now*, in seconds. Times
-    that step back are taken as the latest seen. The lock guards all state and is held for
+    One request is `reserve`, `start` until it returns 0.0, then `settle`; or `cancel` instead of a
+    start. Nothing here sleeps or reads a clock: every method is given the time *now*, in seconds.
+    A time before the latest one counts as the latest. The lock guards all state and is held for
     arithmetic only.
     """
 
     def __init__(
         self,
         shared: Sequence[Limit] = (),
-        per_model: Callable[[], Sequence[Limit]] = tuple,
+        per_scope: Callable[[], Sequence[Limit]] = tuple,
     ) -> None:
-        self._answer_once = tuple(shared)
-        self._per_model = per_model
-        self._scopes: dict[str, ScopeQueue] = {}
+        self._shared_limits = tuple(shared)
+        self._per_scope = per_scope
+        self._queues: dict[str, ScopeQueue] = {}
         self._latest = -math.inf
-        self._turns = count()
-        self._inherited: list[tuple[Limit, Use]] = []
+        self._sequence = count()
+        self._inherited: list[tuple[Limit, Charge]] = []
         self._lock = ForkLock(leaf=True)
         reset_in_child(self)
 
     def reserve(
         self, scope: str, demand: Demand, now: float, max_wait: float = 0.0
     ) -> Reservation | Refusal:
-        """Book the first moment that suits every limit, if it is at most *max_wait* s away.
+        """Reserve *demand* from the first time at which every limit has room.
 
-        A refusal's wait is exact as long as nothing else happens; what is in flight counts as
-        answered now. Raises ValueError for an amount that is negative or no number.
+        Refuse if that is more than *max_wait* seconds away. A refusal's wait is exact as long as
+        nothing else happens; requests in flight count as answered now. Raises ValueError for an
+        amount that is negative or no number.
         """
-        for asked, amount in demand.items():
+        for unit_asked, amount in demand.items():
             if not amount >= 0:
-                raise ValueError(f"demand[{asked!r}] = {amount!r}: must be 0 or more")
+                raise ValueError(f"demand[{unit_asked!r}] = {amount!r}: must be 0 or more")
         with self._lock:
-            now, line = self._now(now), self._scope(scope)
-            at, unit = _earliest(line, demand, max(now, line.last()), now)
+            now, queue = self._advance(now), self._queue(scope)
+            at, unit = _earliest(queue, demand, max(now, queue.last_start()), now)
             wait = wait_until(at, now)
             if wait > max_wait or at == NEVER:
                 return Refusal(wait, unit)
-            turn = next(self._turns)
-            uses = [(limit, Use(amount, at, turn)) for limit, amount in line.asked_of(demand)]
-            reservation = Reservation(scope, demand, at, turn, uses)
-            line.join(reservation)
+            number = next(self._sequence)
+            charges = [
+                (limit, Charge(amount, at, number))
+                for limit, amount in queue.amount_by_limit(demand)
+            ]
+            reservation = Reservation(scope, demand, at, number, charges)
+            queue.add(reservation)
             return reservation
 
     def start(self, reservation: Reservation, now: float) -> float:
-        """Let the request go (0.0: it counts as sent from now on), or say how long to wait.
+        """Count the request as sent and return 0.0, or return the seconds to wait.
 
-        While it waits, `reservation.wake` is completed when the moment has come nearer. `NEVER`
-        says that a limit has been lowered below the demand. Raises RuntimeError for a reservation
-        that does not wait: one that was started or cancelled, or made before a fork.
+        While it waits, `reservation.wake` is completed when the start time has become earlier.
+        `NEVER` says that a limit has been lowered below the demand. Raises RuntimeError for a
+        reservation that does not wait: one that was started or cancelled, or made before a fork.
         """
         with self._lock:
-            now, line = self._now(now), self._scopes[reservation.scope]
-            if reservation not in line.waiting:
-                raise RuntimeError(
-                    f"the ticket for {reservation.scope!r} does not wait to be started"
-                )
-            at = reservation.at if reservation.at > now else _turn(line, reservation, now)
+            now, queue = self._advance(now), self._queues[reservation.scope]
+            _check_is_waiting(queue, reservation)
+            at = reservation.at
+            if at <= now:
+                at = _start_time(queue, reservation, now)
             if at > now:
                 if reservation.is_waking or reservation.wake.done():
                     reservation.is_waking, reservation.wake = False, Future()
                 return wait_until(at, now)
-            line.send(reservation, now)
-            nearer = self._nearer(now)
-        _wake(nearer)
+            queue.start(reservation, now)
+            wakes = self._use_room(now)
+        _complete(wakes)
         return 0.0
 
-    def settle(self, reservation: Reservation, spent: Demand, seen_by: float, now: float) -> None:
-        """True a sent request up to what it *spent*.
+    def settle(
+        self, reservation: Reservation, spent: Demand, received_by: float, now: float
+    ) -> None:
+        """Replace the estimate of a started request by what it *spent*.
 
-        A unit that is not named, or not as a finite amount from 0 up, keeps its estimate. *seen_by*
-        is the latest moment at which the provider can have received the request. Raises
-        RuntimeError for a ticket that is not in flight; after a fork, one of the parent's is
-        left alone.
+        A unit that is not named, or not as a finite amount from 0 up, keeps its estimate.
+        *received_by* is the latest time at which the provider can have received the request.
+        Raises RuntimeError for a reservation that is not in flight; in a forked child, one of the
+        parent's is ignored.
         """
         with self._lock:
-            now, line = self._now(now), self._scopes[reservation.scope]
+            now, queue = self._advance(now), self._queues[reservation.scope]
             if reservation.is_inherited:
                 return
-            if reservation not in line.in_flight:
-                raise RuntimeError(f"the ticket for {reservation.scope!r} is not in flight")
-            line.in_flight.remove(reservation)
-            for limit, use in reservation.uses:
-                amount = spent.get(limit.unit, use.amount)
-                believed = amount if 0 <= amount < math.inf else use.amount
-                limit.settle(use, believed, max(use.at, min(now, seen_by)), now)
-            nearer = self._nearer(now)
-        _wake(nearer)
+            if reservation not in queue.in_flight:
+                raise RuntimeError(f"the reservation for {reservation.scope!r} is not in flight")
+            queue.in_flight.remove(reservation)
+            for limit, charge in reservation.charges:
+                amount = spent.get(limit.unit, charge.amount)
+                is_plausible = 0 <= amount < math.inf
+                received = max(charge.at, min(now, received_by))
+                limit.settle(charge, amount if is_plausible else charge.amount, received, now)
+            wakes = self._use_room(now)
+        _complete(wakes)
 
     def cancel(self, reservation: Reservation, now: float) -> None:
-        """Give back a booking that was not started; RuntimeError for one that was, or is over."""
+        """Remove a reservation that was not started; RuntimeError for one that was, or is over."""
         with self._lock:
-            now, line = self._now(now), self._scopes[reservation.scope]
+            now, queue = self._advance(now), self._queues[reservation.scope]
             if reservation.is_inherited:
                 return
-            if reservation not in line.waiting:
-                raise RuntimeError(
-                    f"the ticket for {reservation.scope!r} does not wait to be started"
-                )
-            line.leave(reservation)
-            nearer = self._nearer(now)
-        _wake(nearer)
+            _check_is_waiting(queue, reservation)
+            queue.cancel(reservation)
+            wakes = self._use_room(now)
+        _complete(wakes)
 
     def pause(self, scope: str, until: float) -> None:
-        """Let nothing more go to *scope* before the moment *until*; a longer pause stays."""
+        """Start nothing more in *scope* before the time *until*; a longer pause stays."""
         with self._lock:
-            line = self._scope(scope)
-            line.paused_until = max(line.paused_until, until)
+            queue = self._queue(scope)
+            queue.paused_until = max(queue.paused_until, until)
 
     def paused_for(self, scope: str, now: float) -> float:
-        """Seconds that the lane's pause still lasts, 0.0 without one."""
+        """Return the seconds that the pause of *scope* still lasts, 0.0 without one."""
         with self._lock:
-            now = self._now(now)
-            return max(0.0, wait_until(self._scope(scope).paused_until, now))
+            now = self._advance(now)
+            return max(0.0, wait_until(self._queue(scope).paused_until, now))
 
     def pauses(self, now: float) -> dict[str, float]:
-        """Return the lanes that pause, each with the seconds that are left of it."""
+        """Return the scopes that are paused, each with the seconds that are left."""
         with self._lock:
-            now = self._now(now)
-            left = {scope: line.paused_until - now for scope, line in self._scopes.items()}
+            now = self._advance(now)
+            left = {scope: queue.paused_until - now for scope, queue in self._queues.items()}
         return {scope: seconds for scope, seconds in left.items() if seconds > 0}
 
     def resume(self, now: float) -> None:
-        """End all pauses; those who wait for one go as soon as their limits allow."""
+        """End all pauses; who waits for one starts as soon as the limits allow."""
         with self._lock:
-            now = self._now(now)
-            for line in self._scopes.values():
-                line.paused_until = -math.inf
-            nearer = self._nearer(now)
-        _wake(nearer)
+            now = self._advance(now)
+            for queue in self._queues.values():
+                queue.paused_until = -math.inf
+            wakes = self._use_room(now)
+        _complete(wakes)
 
     def after_fork(self) -> None:
-        """In a child, drop those who wait; what the parent has in flight counts as seen next."""
-        for line in self._scopes.values():
-            for reservation in list(line.waiting):
-                line.leave(reservation)
-                reservation.is_inherited = True
-            for reservation in line.in_flight:
-                self._inherited += reservation.uses
-                reservation.is_inherited = True
-            line.in_flight.clear()
+        """In a child, cancel who waits, and keep the parent's charges in flight to settle them.
 
-    def _now(self, now: float) -> float:
+        The next time that is given counts as the time at which the provider received them.
+        """
+        for queue in self._queues.values():
+            for reservation in list(queue.waiting):
+                queue.cancel(reservation)
+                reservation.is_inherited = True
+            for reservation in queue.in_flight:
+                self._inherited += reservation.charges
+                reservation.is_inherited = True
+            queue.in_flight.clear()
+
+    def _advance(self, now: float) -> float:
+        """Return *now*, or the latest time given if that is later; settle inherited charges."""
         self._latest = now = max(self._latest, now)
         while self._inherited:
-            limit, use = self._inherited.pop()
-            limit.settle(use, use.amount, now, now)
+            limit, charge = self._inherited.pop()
+            limit.settle(charge, charge.amount, now, now)
         return now
 
-    def _scope(self, scope: str) -> ScopeQueue:
-        if scope not in self._scopes:
-            self._scopes[scope] = ScopeQueue((*self._answer_once, *self._per_model()))
-        return self._scopes[scope]
+    def _queue(self, scope: str) -> ScopeQueue:
+        if scope not in self._queues:
+            self._queues[scope] = ScopeQueue((*self._shared_limits, *self._per_scope()))
+        return self._queues[scope]
 
-    def _nearer(self, now: float) -> list[Future[None]]:
-        """Let the next of every lane use what room there is now; those told later must wake."""
-        nearer = []
-        for line in self._scopes.values():
-            reservation = line.next_after(now)
+    def _use_room(self, now: float) -> list[Future[None]]:
+        """Reschedule the next of each scope if it can start earlier; return whom to wake."""
+        wakes = []
+        for queue in self._queues.values():
+            reservation = queue.next_after(now)
             if (
                 reservation is not None
-                and _moved_nearer(line, reservation, now)
+                and _reschedule_earlier(queue, reservation, now)
                 and not reservation.is_waking
             ):
                 reservation.is_waking = True
-                nearer.append(reservation.wake)
-        return nearer
+                wakes.append(reservation.wake)
+        return wakes
+
+
+def _check_is_waiting(queue: ScopeQueue, reservation: Reservation) -> None:
+    if reservation not in queue.waiting:
+        raise RuntimeError(f"the reservation for {reservation.scope!r} does not wait to be started")
 
 
 def _earliest(
-    line: ScopeQueue, demand: Demand, start: float, now: float, ahead: Ahead | None = None
+    queue: ScopeQueue,
+    demand: Demand,
+    start: float,
+    now: float,
+    precedence: Precedence | None = None,
 ) -> tuple[float, Unit | None]:
-    """When every limit has room, and the unit that is last to have it.
+    """Return the first time from *start* on at which every limit has room.
 
-    Each limit names the first moment that suits it, and then the others are asked again: so the
-    first moment that nobody moves suits all.
+    With it, return the unit of the limit that has room last. Each limit in turn may put the time
+    off; the limits are asked again until none of them does.
     """
-    at, unit = max(start, line.paused_until), None
+    at, unit = max(start, queue.paused_until), None
     before = None
     while at not in (before, NEVER):
         before = at
-        for limit, amount in line.asked_of(demand):
-            fits = limit.earliest(amount, at, now, ahead)
-            at, unit = (fits, limit.unit) if fits > at else (at, unit)
+        for limit, amount in queue.amount_by_limit(demand):
+            earliest = limit.earliest(amount, at, now, precedence)
+            at, unit = (earliest, limit.unit) if earliest > at else (at, unit)
     return at, unit
 
 
-def _turn(line: ScopeQueue, reservation: Reservation, now: float) -> float:
-    """When a ticket whose moment has come may really go: those ahead of it may have been late."""
-    start = max(now, line.ahead_of(reservation))
-    at, _ = _earliest(line, reservation.demand, start, now, Ahead(reservation.turn))
+def _start_time(queue: ScopeQueue, reservation: Reservation, now: float) -> float:
+    """Return when a due reservation may start, and reschedule it if earlier ones are late."""
+    start = max(now, queue.last_start_before(reservation))
+    precedence = Precedence(reservation.sequence)
+    at, _ = _earliest(queue, reservation.demand, start, now, precedence)
     if not now < at < NEVER:
         return at
-    for limit, amount in line.asked_of(reservation.demand):
-        # Just an answer can make room, and wakes us. Looking again after a part of the time that
-        # it has taken so far makes that a few looks, however long it takes.
-        if (since := limit.held_since(amount)) is not None:
+    for limit, amount in queue.amount_by_limit(reservation.demand):
+        # Only an answer makes room here, and it wakes us. As a fallback, look again after a
+        # quarter of the time that the oldest request has taken: that is a few looks in all.
+        if (since := limit.blocked_since(amount)) is not None:
             at = max(at, now + (now - since) / 4)
-    line.move(reservation, at)
+    queue.reschedule(reservation, at)
     return at
 
 
-def _moved_nearer(line: ScopeQueue, reservation: Reservation, now: float) -> bool:
-    """Book the ticket for an earlier moment, if there is one that nobody who is due needs."""
-    at, _ = _earliest(line, reservation.demand, now, now, Ahead(reservation.turn, now))
-    nearer = at < reservation.at - grain(reservation.at)
-    if nearer:
-        line.move(reservation, at)
-    return nearer
+def _reschedule_earlier(queue: ScopeQueue, reservation: Reservation, now: float) -> bool:
+    """Move a reservation to an earlier time if that takes no room from who is due; tell if so."""
+    precedence = Precedence(reservation.sequence, due=now)
+    at, _ = _earliest(queue, reservation.demand, now, now, precedence)
+    is_earlier = at < reservation.at - float_tolerance(reservation.at)
+    if is_earlier:
+        queue.reschedule(reservation, at)
+    return is_earlier
 
 
-def _wake(nearer: list[Future[None]]) -> None:
-    # Outside the lock: whoever is woken comes straight back for it. One who has stopped waiting
-    # may have cancelled the future.
-    for wake in nearer:
+def _complete(wakes: list[Future[None]]) -> None:
+    # Outside the lock: whoever is woken takes it at once. A caller that has stopped waiting may
+    # have cancelled its future.
+    for wake in wakes:
         if wake.set_running_or_notify_cancel():
             wake.set_result(None)

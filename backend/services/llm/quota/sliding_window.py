@@ -1,119 +1,126 @@
-"""An exact log of requests: no window of any position holds more than the limit."""
+"""A sliding window log: no window of any position holds more requests than the limit."""
 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
 from dataclasses import dataclass, field
 
-from .limits import NEVER, Unit, grain
-from .uses import Ahead, Use, Uses
+from .charges import Charge, PendingCharges, Precedence
+from .limits import NEVER, Unit, float_tolerance
 
-#: A log of so many requests is put in order whenever it is read: that costs nothing.
-_SHORT = 256
+#: A log of up to so many requests is sorted at each read, because that costs next to nothing.
+_SHORT_LOG = 256
 
 
 @dataclass(eq=False)
 class SlidingWindow:
     """At most `amount` requests in any `window` seconds, `[t, t + window)`.
 
-    `times` logs when the provider saw the requests that were answered, as late as it can have.
-    `times`, `amount` and `window` may be changed from outside at any moment. An amount below 1
-    lets nothing through, an infinite one everything; a fraction of a request is none; a window of
-    0 s or less holds nothing. What has left the window is forgotten, so a window that is made
-    longer binds what is sent from then on. Raises ValueError for a unit that is not `requests`.
+    `times` logs for each answered request the latest time at which the provider can have received
+    it. `times`, `amount` and `window` may be changed from outside at any time. An amount below 1
+    lets nothing through, an infinite one everything; it is rounded down to whole requests. A window
+    of 0 s or less holds nothing. A request that has left the window is forgotten, so a window that
+    is made longer applies to what is sent from then on. Raises ValueError for a unit that is not
+    `requests`.
     """
 
     amount: float
     window: float
     unit: Unit = "requests"
     times: list[float] = field(default_factory=list)
-    uses: Uses = field(default_factory=Uses, init=False, repr=False)
-    #: The length of the log as we left it, in order.
-    _logged: int = field(default=0, init=False, repr=False)
+    pending: PendingCharges = field(default_factory=PendingCharges, init=False, repr=False)
+    #: The length of the log when we last sorted it: another length shows a change from outside.
+    _sorted_length: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the unit."""
         if self.unit != "requests":
             raise ValueError(
                 f"SlidingWindow(unit={self.unit!r}): it logs requests one by one, so the unit must"
-                " be 'requests'; a Bucket counts tokens"
+                " be 'requests'; a TokenBucketLimit counts tokens"
             )
 
     def earliest(
-        self, amount: float, start: float, now: float, ahead: Ahead | None = None
+        self, amount: float, start: float, now: float, precedence: Precedence | None = None
     ) -> float:
-        """Step from *start* over every moment whose windows are full."""
+        """Return the first time from *start* on that is in no full window."""
         if self.amount < 1:
             return NEVER
-        self._forget_the_past(now)
-        if len(self.times) + len(self.uses) + 1 <= self.amount:
+        self._forget_expired(now)
+        if len(self.times) + len(self.pending) + 1 <= self.amount:
             return start
-        known = self.times + [now] * len(self.uses.in_flight)
-        if ahead is None:
-            return self._after_all(known, start)
-        return self._after_those_ahead(known, start, ahead)
+        sent = self.times + [now] * len(self.pending.in_flight)
+        if precedence is None:
+            return self._earliest_among_all(sent, start)
+        return self._earliest_after_preceding(sent, start, precedence)
 
-    def settle(self, use: Use, amount: float, seen_by: float, now: float) -> None:
-        """Log the request; an *amount* of 0 says that it never was one."""
-        self.uses.land(use)
+    def settle(self, charge: Charge, amount: float, received_by: float, now: float) -> None:
+        """Log the request; an *amount* of 0 says that the provider does not count it."""
+        self.pending.settle(charge)
         if amount > 0:
-            self._put_in_order()
-            insort(self.times, seen_by)
-            self._logged = len(self.times)
+            self._sort_log()
+            insort(self.times, received_by)
+            self._sorted_length = len(self.times)
 
-    def held_since(self, amount: float) -> float | None:
-        """Whether as many as the limit are in flight."""
-        if len(self.uses.in_flight) + 1 > self.amount and self.uses.in_flight:
-            return next(iter(self.uses.in_flight)).at
+    def blocked_since(self, amount: float) -> float | None:
+        """Return when the oldest request in flight was sent, if those alone reach the limit."""
+        if len(self.pending.in_flight) + 1 > self.amount and self.pending.in_flight:
+            return next(iter(self.pending.in_flight)).at
         return None
 
-    def _forget_the_past(self, now: float) -> None:
-        self._put_in_order()
-        if self.times and self._gone_at(self.times[0]) <= now:
-            del self.times[: bisect_right(self.times, now, key=self._gone_at)]
-        self._logged = len(self.times)
+    def _forget_expired(self, now: float) -> None:
+        self._sort_log()
+        if self.times and self._expiry(self.times[0]) <= now:
+            del self.times[: bisect_right(self.times, now, key=self._expiry)]
+        self._sorted_length = len(self.times)
 
-    def _put_in_order(self) -> None:
-        """Sort what hosts' tests have done to the log, which is open to them."""
-        # A long one that nobody else has touched would be looked through for each request.
-        if len(self.times) <= _SHORT or len(self.times) != self._logged:
+    def _sort_log(self) -> None:
+        """Sort the log where it was changed from outside, as a host's tests may do."""
+        # Sorting a long log that nobody has changed would cost a pass over it per request.
+        if len(self.times) <= _SHORT_LOG or len(self.times) != self._sorted_length:
             self.times.sort()
 
-    def _gone_at(self, moment: float) -> float:
-        return moment + self.window
+    def _expiry(self, time: float) -> float:
+        """Return when a request at *time* leaves the window."""
+        return time + self.window
 
-    def _since(self, start: float) -> float:
+    def _window_start(self, end: float) -> float:
         # A little more than the window, so that no rounding leaves out what is still in it.
-        return start - max(self.window, 0.0) - grain(start)
+        return end - max(self.window, 0.0) - float_tolerance(end)
 
-    def _after_those_ahead(self, known: list[float], start: float, ahead: Ahead) -> float:
-        at, free = start, NEVER
-        while at != free:
-            free = at
-            log = sorted(known + self.uses.moments(self._since(start), at, ahead))
-            while (later := self._crowd_before(log, at)) is not None:
+    def _earliest_after_preceding(
+        self, sent: list[float], start: float, precedence: Precedence
+    ) -> float:
+        """Return the first free time, counting only reserved charges that have *precedence*."""
+        at, before = start, NEVER
+        while at != before:
+            before = at
+            preceding = self.pending.times(self._window_start(start), at, precedence)
+            log = sorted(sent + preceding)
+            while (later := self._end_of_full_window_before(log, at)) is not None:
                 at = later
         return at
 
-    def _after_all(self, known: list[float], start: float) -> float:
-        log = sorted(known + self.uses.moments(self._since(start), NEVER))
+    def _earliest_among_all(self, sent: list[float], start: float) -> float:
+        """Return the first free time, at which later reserved charges keep their room too."""
+        log = sorted(sent + self.pending.times(self._window_start(start), NEVER))
         at = start
-        while (later := self._crowd_before(log, at)) is not None or (
-            later := self._crowd_around(log, at)
+        while (later := self._end_of_full_window_before(log, at)) is not None or (
+            later := self._end_of_full_window_around(log, at)
         ) is not None:
             at = later
         return at
 
-    def _crowd_before(self, log: list[float], at: float) -> float | None:
-        """When the window that ends with *at* has room again, if it has none."""
-        place = bisect_right(log, at) - int(self.amount)
-        return free if place >= 0 and (free := self._gone_at(log[place])) > at else None
+    def _end_of_full_window_before(self, log: list[float], at: float) -> float | None:
+        """Return when the window that ends at *at* has room again; None if it has room."""
+        index = bisect_right(log, at) - int(self.amount)
+        return free if index >= 0 and (free := self._expiry(log[index])) > at else None
 
-    def _crowd_around(self, log: list[float], at: float) -> float | None:
-        """The end of the last full window that a use at *at* would be one too many in."""
-        place, size = bisect_right(log, at), int(self.amount)
-        for first in range(min(place, len(log) - size), max(-1, place - size), -1):
-            begin = at if first == place else log[first]
-            if log[first + size - 1] < self._gone_at(begin):
+    def _end_of_full_window_around(self, log: list[float], at: float) -> float | None:
+        """Return the last time in the latest full window around *at*; None if none is full."""
+        index, size = bisect_right(log, at), int(self.amount)
+        for first in range(min(index, len(log) - size), max(-1, index - size), -1):
+            begin = at if first == index else log[first]
+            if log[first + size - 1] < self._expiry(begin):
                 return log[first + size - 1]
         return None

@@ -1,12 +1,29 @@
-"""A bucket that is refilled continuously, as the providers' own limits are."""
+"""A token bucket that is refilled continuously, as the providers' own limits are."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from .limits import NEVER, Unit, grain
-from .uses import EVERYONE, Ahead, Use, Uses
+from .charges import EVERY_CHARGE, Charge, PendingCharges, Precedence
+from .limits import NEVER, Unit, float_tolerance
+
+
+class _NewCharge(NamedTuple):
+    """A charge that is to be placed; each amount is given as the seconds that refill it."""
+
+    cost: float
+    #: The cost of a full bucket.
+    capacity: float
+    seconds_per_unit: float
+    #: The first time that suits the caller, and the present.
+    start: float
+    now: float
+
+    def wait(self, full: float) -> float:
+        """Return the seconds from now until it fits, if the bucket is *full* that long from now."""
+        return max(self.start - self.now, full + self.cost - self.capacity)
 
 
 @dataclass(eq=False)
@@ -15,107 +32,122 @@ class TokenBucketLimit:
 
     `burst` is the whole amount by default; an amount or burst of 0 or less lets nothing through. A
     changed `amount` counts from the latest answer on. The arithmetic is that of the generic cell
-    rate algorithm (ITU-T I.371): the moment at which the bucket is full again. Raises ValueError
-    for a window that is not a positive number of seconds and for an amount or burst that is no
-    finite number.
+    rate algorithm (ITU-T I.371): it computes when the bucket is full again. Raises ValueError for
+    a window that is not a positive number of seconds and for an amount or burst that is not finite.
     """
 
     amount: float
     window: float
     unit: Unit = "tokens"
     burst: float | None = None
-    uses: Uses = field(default_factory=Uses, init=False, repr=False)
-    #: What of the answered uses had not been refilled at the latest moment that one was seen.
+    pending: PendingCharges = field(default_factory=PendingCharges, init=False, repr=False)
+    #: What settled charges have taken and the refill had not replaced at the time `_missing_at`.
     _missing: float = field(default=0.0, init=False, repr=False)
-    _as_of: float = field(default=-math.inf, init=False, repr=False)
+    _missing_at: float = field(default=-math.inf, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the numbers."""
+        name = type(self).__name__
         if not 0 < self.window < math.inf:
-            raise ValueError(f"Bucket(window={self.window!r}): must be seconds above 0, and finite")
-        for name, value in (("amount", self.amount), ("burst", self._size)):
+            raise ValueError(f"{name}(window={self.window!r}): must be seconds above 0, and finite")
+        for each, value in (("amount", self.amount), ("burst", self._capacity)):
             if not math.isfinite(value):
-                raise ValueError(f"Bucket({name}={value!r}): must be a finite number")
+                raise ValueError(f"{name}({each}={value!r}): must be a finite number")
 
     def earliest(
-        self, amount: float, start: float, now: float, ahead: Ahead | None = None
+        self, amount: float, start: float, now: float, precedence: Precedence | None = None
     ) -> float:
-        """When enough has been refilled."""
-        if amount > self._size or self.amount <= 0:
+        """Return when enough has been refilled."""
+        if amount > self._capacity or self.amount <= 0:
             return NEVER
-        pace = self.window / self.amount
-        need = amount * pace
-        full = self._full(pace, start, now, ahead or EVERYONE)
-        if ahead is None:
-            wait = self._after_all(full, need, pace, start, now)
+        seconds_per_unit = self.window / self.amount
+        new = _NewCharge(
+            cost=amount * seconds_per_unit,
+            capacity=self._capacity * seconds_per_unit,
+            seconds_per_unit=seconds_per_unit,
+            start=start,
+            now=now,
+        )
+        full = self._full_in(new, precedence or EVERY_CHARGE)
+        if precedence is None:
+            wait = self._wait_among_all(new, full)
         else:
-            wait = self._after_those_ahead(full, need, pace, start, now, ahead)
-        return start if wait - (start - now) <= grain(start) else now + wait
+            wait = self._wait_after_preceding(new, full, precedence)
+        return start if wait - (start - now) <= float_tolerance(start) else now + wait
 
-    def settle(self, use: Use, amount: float, seen_by: float, now: float) -> None:
-        """Count the real amount from when the provider saw the estimate; any excess, from now."""
-        self.uses.land(use)
-        self._add(min(amount, use.amount), seen_by)
-        self._add(max(amount - use.amount, 0.0), now)
+    def settle(self, charge: Charge, amount: float, received_by: float, now: float) -> None:
+        """Count the estimate from *received_by* on, and what exceeds it from *now* on."""
+        self.pending.settle(charge)
+        self._take(min(amount, charge.amount), received_by)
+        self._take(max(amount - charge.amount, 0.0), now)
 
-    def held_since(self, amount: float) -> float | None:
-        """Whether what is in flight fills the bucket."""
-        if self.uses.in_flight and self.uses.in_flight_amount + amount > self._size:
-            return next(iter(self.uses.in_flight)).at
+    def blocked_since(self, amount: float) -> float | None:
+        """Return when the oldest charge in flight was sent, if those alone fill the bucket."""
+        if self.pending.in_flight and self.pending.in_flight_amount + amount > self._capacity:
+            return next(iter(self.pending.in_flight)).at
         return None
 
     @property
-    def _size(self) -> float:
+    def _capacity(self) -> float:
         return self.amount if self.burst is None else self.burst
 
-    def _add(self, amount: float, at: float) -> None:
-        # For what was seen before the latest, this reckons back, as if nothing had been full since:
-        # at worst that counts a refill as missing which there was.
+    def _take(self, amount: float, at: float) -> None:
+        # An *at* before the latest one reckons back, as if the bucket had not been full since: at
+        # worst that ignores some refill, and never invents any.
         if amount > 0:
             if self._missing:
-                refilled = (at - self._as_of) * max(self.amount, 0.0) / self.window
+                refilled = (at - self._missing_at) * max(self.amount, 0.0) / self.window
                 self._missing = max(0.0, self._missing - refilled)
-            self._as_of = at
+            self._missing_at = at
             self._missing += amount
 
-    def _full(self, pace: float, start: float, now: float, ahead: Ahead) -> float:
-        """Seconds from *now* until the bucket is full again after all until *start*."""
-        full = self._as_of - now + self._missing * pace
-        full = self.uses.full_after(full, pace, now, -math.inf, now, ahead)
-        if self.uses.in_flight:
-            full = max(full, 0.0) + self.uses.in_flight_amount * pace
-        return self.uses.full_after(full, pace, now, now, start, ahead)
+    def _full_in(self, new: _NewCharge, precedence: Precedence) -> float:
+        """Return the seconds until the bucket is full again after all charges until the start."""
+        now, seconds_per_unit = new.now, new.seconds_per_unit
+        full = self._missing_at - now + self._missing * seconds_per_unit
+        full = self.pending.full_after(
+            full,
+            seconds_per_unit=seconds_per_unit,
+            origin=now,
+            after=-math.inf,
+            until=now,
+            precedence=precedence,
+        )
+        if self.pending.in_flight:
+            full = max(full, 0.0) + self.pending.in_flight_amount * seconds_per_unit
+        return self.pending.full_after(
+            full,
+            seconds_per_unit=seconds_per_unit,
+            origin=now,
+            after=now,
+            until=new.start,
+            precedence=precedence,
+        )
 
-    def _after_all(self, full: float, need: float, pace: float, start: float, now: float) -> float:
-        """The wait from *now*, with everything that is booked beyond *start* keeping its room.
-
-        `after` is when the bucket is full again after this use too.
-        """
-        size = self._size * pace
-        at = max(start - now, full + need - size)
-        after = max(full, at) + need
-        for use in self.uses.beyond(start):
-            moment, cost = use.at - now, use.amount * pace
-            if after <= moment:
+    def _wait_among_all(self, new: _NewCharge, full: float) -> float:
+        """Return the seconds until *new* fits and each charge after it keeps its room."""
+        wait = new.wait(full)
+        full_after_new = max(full, wait) + new.cost
+        for charge in self.pending.reserved_after(new.start):
+            time, cost = charge.at - new.now, charge.amount * new.seconds_per_unit
+            if full_after_new <= time:
                 break
-            full = max(full, moment) + cost
-            after += cost
-            if after > moment + size + grain(use.at):
-                at = max(at, full + need - size)
-                after = max(full, at) + need
-        return at
+            full = max(full, time) + cost
+            full_after_new += cost
+            if full_after_new > time + new.capacity + float_tolerance(charge.at):
+                wait = max(wait, new.wait(full))
+                full_after_new = max(full, wait) + new.cost
+        return wait
 
-    def _after_those_ahead(
-        self, full: float, need: float, pace: float, start: float, now: float, ahead: Ahead
-    ) -> float:
-        """The wait from *now*, after those alone that are ahead and booked until then."""
-        size = self._size * pace
-        at = max(start - now, full + need - size)
-        for use in self.uses.beyond(start):
-            # One at the very moment may seem to come after it, by what floats cannot tell apart.
-            if use.at - now > at + grain(use.at):
+    def _wait_after_preceding(self, new: _NewCharge, full: float, precedence: Precedence) -> float:
+        """Return the seconds until *new* fits, after those alone that have *precedence*."""
+        wait = new.wait(full)
+        for charge in self.pending.reserved_after(new.start):
+            time = charge.at - new.now
+            # With the tolerance: a charge at the same time may seem later by a rounding.
+            if time > wait + float_tolerance(charge.at):
                 break
-            if ahead(use):
-                full = max(full, use.at - now) + use.amount * pace
-                at = max(at, full + need - size)
-        return at
+            if precedence.includes(charge):
+                full = max(full, time) + charge.amount * new.seconds_per_unit
+                wait = max(wait, new.wait(full))
+        return wait

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.llm.quota import NEVER, Limit, TokenBucketLimit
-from services.llm.quota.limits import grain
-from services.llm.quota.uses import Ahead, Use
+from services.llm.quota.charges import Charge, Precedence
+from services.llm.quota.limits import float_tolerance
 from tests.quota.oracle import Provider, Refill, Sight
 
 UNIX = 1_800_000_000.0
@@ -22,14 +22,14 @@ class Shares(NamedTuple):
     spent: float
     seen: float
     arrived: float
-    trued_up: float
+    settled: float
 
 
-def sent(limit: Limit, amount: float, at: float, turn: int = 1_000) -> Use:
-    use = Use(amount, at, turn)
-    limit.uses.book(use)
-    limit.uses.send(use, at)
-    return use
+def sent(limit: Limit, amount: float, at: float, sequence: int = 1_000) -> Charge:
+    charge = Charge(amount, at, sequence)
+    limit.pending.reserve(charge)
+    limit.pending.start(charge, at)
+    return charge
 
 
 @st.composite
@@ -51,9 +51,9 @@ def states(draw: st.DrawFn) -> tuple[TokenBucketLimit, Refill]:
     for taken in in_flight:
         sent(limit, taken, now - window)
     pairs = draw(st.lists(st.tuples(spans, parts), max_size=8))
-    booked = [Use(taken, now + after, turn) for turn, (after, taken) in enumerate(pairs)]
-    for use in booked:
-        limit.uses.book(use)
+    booked = [Charge(taken, now + after, sequence) for sequence, (after, taken) in enumerate(pairs)]
+    for charge in booked:
+        limit.pending.reserve(charge)
     return limit, Refill(size, window / amount, answered, in_flight, booked, now)
 
 
@@ -71,23 +71,23 @@ def test_the_earliest_moment_is_the_first_with_room_for_all(
 
 @given(states(), st.integers(1, 8), st.integers(0, 80), st.integers(0, 8), st.integers(0, 31))
 def test_for_its_turn_only_those_ahead_and_before_need_room(
-    state: tuple[TokenBucketLimit, Refill], eighths: int, later: int, turn: int, early: int
+    state: tuple[TokenBucketLimit, Refill], eighths: int, later: int, sequence: int, early: int
 ) -> None:
     limit, refill = state
-    ahead = [use for use in refill.booked if use.turn < turn]
+    ahead = [charge for charge in refill.booked if charge.sequence < sequence]
     refill = Refill(refill.size, refill.pace, refill.answered, refill.in_flight, ahead, refill.now)
     amount, start = refill.size * eighths / 8, refill.now + later * limit.window / 32
-    at = limit.earliest(amount, start, refill.now, Ahead(turn))
+    at = limit.earliest(amount, start, refill.now, Precedence(sequence))
     assert refill.fits(amount, at, keeping=False)
     before = start + (at - start) * early / 32
     assert before > at - 2e-5 or not refill.fits(amount, before, keeping=False)
 
 
-def test_one_ahead_at_the_very_moment_counts_although_floats_round_it_later() -> None:
+def test_a_preceding_charge_at_the_very_time_counts_although_floats_round_it_later() -> None:
     limit = TokenBucketLimit(4.0, 0.05, burst=2.0)
-    for turn, (amount, after) in enumerate([(1.5, 0.01875), (0.25, 0.03125)]):
-        limit.uses.book(Use(amount, UNIX + after, turn))
-    at = limit.earliest(1.5, UNIX + 0.01875, UNIX, Ahead(2))
+    for sequence, (amount, after) in enumerate([(1.5, 0.01875), (0.25, 0.03125)]):
+        limit.pending.reserve(Charge(amount, UNIX + after, sequence))
+    at = limit.earliest(1.5, UNIX + 0.01875, UNIX, Precedence(2))
     assert pytest.approx(0.034375, abs=1e-6) == at - UNIX
 
 
@@ -104,27 +104,29 @@ def test_the_providers_bucket_never_overflows_however_late_it_sees_what(
 ) -> None:
     """Each goes as soon as it may, stays in flight for a while, and spends what it spends."""
     limit, provider, steps = TokenBucketLimit(16.0, 16.0), Provider(16.0, 1.0), count()
-    in_flight: list[tuple[float, float, Use, Shares]] = []
+    in_flight: list[tuple[float, float, Charge, Shares]] = []
     now = base
     for amount, lasts, *shares in requests:
         while (at := limit.earliest(amount, now, now)) > now:
             now = min([at, *(max(now, ends) for ends, *_ in in_flight)])
-            for follower in [one for one in in_flight if one[0] <= now]:
-                in_flight.remove(follower)
-                _, started, use, (spent, seen, arrived, trued_up) = follower
+            for ended in [one for one in in_flight if one[0] <= now]:
+                in_flight.remove(ended)
+                _, started, charge, (spent, seen, arrived, settled) = ended
                 latest = started + seen * (now - started)
                 arrival = started + arrived * (latest - started)
-                settle = arrival + trued_up * (now - arrival)
-                real = use.amount * spent
-                limit.settle(use, real, latest, now)
+                settle = arrival + settled * (now - arrival)
+                real = charge.amount * spent
+                limit.settle(charge, real, latest, now)
                 provider.seen.append(
-                    Sight(use.amount, real, arrival, settle, use.turn, next(steps))
+                    Sight(charge.amount, real, arrival, settle, charge.sequence, next(steps))
                 )
-        use = sent(limit, amount, now, next(steps))
-        in_flight.append((now + lasts, now, use, Shares(*shares)))
-    for _, started, use, (_, _, arrived, _) in in_flight:
+        charge = sent(limit, amount, now, next(steps))
+        in_flight.append((now + lasts, now, charge, Shares(*shares)))
+    for _, started, charge, (_, _, arrived, _) in in_flight:
         arrival = started + arrived * (now - started)
-        provider.seen.append(Sight(use.amount, use.amount, arrival, now, use.turn, next(steps)))
+        provider.seen.append(
+            Sight(charge.amount, charge.amount, arrival, now, charge.sequence, next(steps))
+        )
     assert provider.overflows() == []
 
 
@@ -149,10 +151,10 @@ def test_a_limit_of_nothing_lets_nothing_through(amount: float, burst: float | N
 @pytest.mark.parametrize("lowered", [0, -60])
 def test_a_limit_lowered_to_nothing_and_raised_again_keeps_its_count(lowered: float) -> None:
     limit = TokenBucketLimit(60, 60.0)
-    use, other = sent(limit, 60, 100.0), sent(limit, 0.5, 100.0)
+    charge, other = sent(limit, 60, 100.0), sent(limit, 0.5, 100.0)
     limit.settle(other, 0.5, 100.0, 100.0)
     limit.amount = lowered
-    limit.settle(use, 59.5, 130.0, 130.0)
+    limit.settle(charge, 59.5, 130.0, 130.0)
     limit.amount = 60
     assert limit.earliest(30, 130.0, 130.0) == 160.0
 
@@ -184,31 +186,31 @@ def test_what_exceeds_the_estimate_counts_from_when_it_is_known() -> None:
 def test_who_booked_later_does_not_come_in_between() -> None:
     limit = TokenBucketLimit(10, 10.0)
     limit.settle(sent(limit, 10, 100.0), 10, 100.0, 100.0)
-    limit.uses.book(Use(2, 103.0, 5))
-    assert limit.earliest(6, 100.0, 100.0, Ahead(1)) == 106.0
-    assert limit.earliest(6, 100.0, 100.0, Ahead(6)) == 108.0
+    limit.pending.reserve(Charge(2, 103.0, 5))
+    assert limit.earliest(6, 100.0, 100.0, Precedence(1)) == 106.0
+    assert limit.earliest(6, 100.0, 100.0, Precedence(6)) == 108.0
 
 
 def test_what_has_been_refilled_by_then_does_not_need_a_bookings_room() -> None:
     limit = TokenBucketLimit(10, 10.0)
-    limit.uses.book(Use(10, 111.0))
+    limit.pending.reserve(Charge(10, 111.0))
     limit.amount = 5
     assert limit.earliest(5, 100.0, 100.0) == 100.0
 
 
 def test_what_fits_but_for_a_rounding_fits() -> None:
     limit = TokenBucketLimit(1, 1.0)
-    limit.uses.book(Use(0.8, 0.2))
+    limit.pending.reserve(Charge(0.8, 0.2))
     assert 0.4 + 0.8 > 1 + 0.2
     assert limit.earliest(0.4, 0.0, 0.0) == 0.0
 
 
 def test_only_a_full_flight_holds_the_next_one() -> None:
     limit = TokenBucketLimit(10, 10.0)
-    assert limit.held_since(11) is None
+    assert limit.blocked_since(11) is None
     sent(limit, 4, 100.0)
-    assert limit.held_since(6) is None
-    assert limit.held_since(7) == 100.0
+    assert limit.blocked_since(6) is None
+    assert limit.blocked_since(7) == 100.0
 
 
 @pytest.mark.parametrize("now", [0.0, 1e5, UNIX])
@@ -220,7 +222,7 @@ def test_what_it_says_it_keeps_at_any_scale(now: float, amount: float, window: f
         at = limit.earliest(amount * share, now, now)
         assert limit.earliest(amount * share, at, at) == at
         if at > now:
-            nearly = at - 4 * grain(at)
+            nearly = at - 4 * float_tolerance(at)
             assert limit.earliest(amount * share, nearly, nearly) > nearly
         limit.settle(sent(limit, amount * share, at), amount * share, at, at)
         now = at
@@ -228,7 +230,7 @@ def test_what_it_says_it_keeps_at_any_scale(now: float, amount: float, window: f
 
 @pytest.mark.parametrize("window", [0.0, -1.0, math.nan, math.inf])
 def test_a_window_must_be_a_span_of_time(window: float) -> None:
-    with pytest.raises(ValueError, match=r"Bucket\(window=.*must be seconds above 0"):
+    with pytest.raises(ValueError, match=r"TokenBucketLimit\(window=.*must be seconds above 0"):
         TokenBucketLimit(8_000, window)
 
 
@@ -236,7 +238,7 @@ def test_a_window_must_be_a_span_of_time(window: float) -> None:
     ("amount", "burst", "named"), [(math.nan, None, "amount"), (5, math.inf, "burst")]
 )
 def test_an_amount_must_be_a_number(amount: float, burst: float | None, named: str) -> None:
-    with pytest.raises(ValueError, match=rf"Bucket\({named}=.*must be a finite number"):
+    with pytest.raises(ValueError, match=rf"TokenBucketLimit\({named}=.*must be a finite number"):
         TokenBucketLimit(amount, 60.0, burst=burst)
 
 

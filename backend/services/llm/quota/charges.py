@@ -1,0 +1,203 @@
+"""The charges to one limit that are not settled: reserved, sorted by time, or in flight.
+
+Reserved charges are kept in short sorted blocks, each of which caches its sum, so that thousands
+of them are added up in some dozens of steps.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+_BLOCK_SIZE = 64
+
+
+@dataclass(eq=False)
+class Charge:
+    """The amount that one request takes of one limit; `at` is when it may be sent, then was sent.
+
+    *sequence* is the number of its reservation: a lower one was made earlier.
+    """
+
+    amount: float
+    at: float
+    sequence: int = 0
+
+    @property
+    def sort_key(self) -> tuple[float, int]:
+        """The order of reserved charges: by time, then by sequence."""
+        return self.at, self.sequence
+
+
+@dataclass(frozen=True)
+class Precedence:
+    """Selects the charges that are served first.
+
+    Those are the charges of a *sequence* below this one, and all that are reserved for *due* or
+    earlier.
+    """
+
+    sequence: float = math.inf
+    due: float = -math.inf
+
+    def includes(self, charge: Charge) -> bool:
+        """Whether *charge* is served first."""
+        return charge.sequence < self.sequence or charge.at <= self.due
+
+
+EVERY_CHARGE = Precedence()
+
+
+class _Block:
+    """A few charges in order, at least one, with their cached sum; immutable."""
+
+    def __init__(self, charges: list[Charge]) -> None:
+        self.charges = charges
+        self._seconds_per_unit = math.nan
+        self._sum = 0.0
+        self._peak = 0.0
+
+    @cached_property
+    def times(self) -> list[float]:
+        """The time that each charge is reserved for."""
+        return [charge.at for charge in self.charges]
+
+    @cached_property
+    def _sequences(self) -> tuple[int, int]:
+        sequences = [charge.sequence for charge in self.charges]
+        return min(sequences), max(sequences)
+
+    def select(self, after: float, until: float, precedence: Precedence) -> _Block | None:
+        """Return the charges in (after, until] that *precedence* includes, or None if none is."""
+        first, last = self.charges[0].at, self.charges[-1].at
+        lowest, highest = self._sequences
+        if lowest >= precedence.sequence and first > precedence.due:
+            return None
+        are_all_included = highest < precedence.sequence or last <= precedence.due
+        if after < first and last <= until and are_all_included:
+            return self
+        selected = [
+            charge
+            for charge in self.charges
+            if after < charge.at <= until and precedence.includes(charge)
+        ]
+        return _Block(selected) if selected else None
+
+    def full_after(self, full: float, seconds_per_unit: float, origin: float) -> float:
+        """Return `PendingCharges.full_after` for all charges of the block.
+
+        A chain of `max(full, time) + cost` is one `max(full + sum, first time + peak)`.
+        """
+        first = self.charges[0].at
+        if seconds_per_unit != self._seconds_per_unit:
+            self._seconds_per_unit, self._sum, self._peak = seconds_per_unit, 0.0, -math.inf
+            for charge in reversed(self.charges):
+                self._sum += charge.amount * seconds_per_unit
+                self._peak = max(self._peak, charge.at - first + self._sum)
+        return max(full + self._sum, first - origin + self._peak)
+
+
+class PendingCharges:
+    """The reserved charges of one limit, and those in flight (`in_flight`, the oldest first)."""
+
+    def __init__(self) -> None:
+        self.in_flight: dict[Charge, None] = {}
+        self.in_flight_amount = 0.0
+        self._blocks: list[_Block] = []
+        self._reserved = 0
+
+    def __len__(self) -> int:
+        return self._reserved + len(self.in_flight)
+
+    def reserve(self, charge: Charge) -> None:
+        """Add a charge; its time must not be changed while it is reserved."""
+        self._reserved += 1
+        if not self._blocks:
+            self._blocks.append(_Block([charge]))
+            return
+        index = max(0, min(self._block_at(charge.sort_key), len(self._blocks) - 1))
+        charges = self._blocks[index].charges
+        insort(charges, charge, key=_sort_key)
+        is_small = len(charges) < 2 * _BLOCK_SIZE
+        halves = [charges] if is_small else [charges[:_BLOCK_SIZE], charges[_BLOCK_SIZE:]]
+        self._blocks[index : index + 1] = map(_Block, halves)
+
+    def cancel(self, charge: Charge) -> None:
+        """Remove a reserved charge."""
+        self._reserved -= 1
+        if not self._reserved:
+            self._blocks.clear()
+            return
+        index = self._block_at(charge.sort_key)
+        charges = self._blocks[index].charges
+        del charges[bisect_left(charges, charge.sort_key, key=_sort_key)]
+        self._blocks[index : index + 1] = [_Block(charges)] if charges else []
+
+    def start(self, charge: Charge, now: float) -> None:
+        """Turn a reserved charge into one in flight, sent at *now*."""
+        self.cancel(charge)
+        charge.at = now
+        self.in_flight[charge] = None
+        self.in_flight_amount += charge.amount
+
+    def settle(self, charge: Charge) -> None:
+        """Remove a charge that was in flight."""
+        del self.in_flight[charge]
+        # Reset when nothing is in flight, so that rounding errors do not add up.
+        self.in_flight_amount = self.in_flight_amount - charge.amount if self.in_flight else 0.0
+
+    def reserved_after(self, time: float) -> Iterator[Charge]:
+        """Yield the charges that are reserved for later than *time*, in order."""
+        for block in self._blocks[self._block_at((time, math.inf)) :]:
+            yield from block.charges[bisect_right(block.charges, time, key=_time) :]
+
+    def times(
+        self, after: float, until: float, precedence: Precedence = EVERY_CHARGE
+    ) -> list[float]:
+        """Return the times in (after, until] of the reserved charges that have *precedence*."""
+        return [at for block in self._select(after, until, precedence) for at in block.times]
+
+    def full_after(
+        self,
+        full: float,
+        *,
+        seconds_per_unit: float,
+        origin: float,
+        after: float,
+        until: float,
+        precedence: Precedence = EVERY_CHARGE,
+    ) -> float:
+        """Return when a bucket, full again at *full* without them, is so after those charges.
+
+        The charges are those of `times`; *seconds_per_unit* is the refill of one unit. *full* and
+        the result are in seconds since *origin*, because floats are dense near 0.
+        """
+        for block in self._select(after, until, precedence):
+            full = block.full_after(full, seconds_per_unit, origin)
+        return full
+
+    def _select(self, after: float, until: float, precedence: Precedence) -> Iterator[_Block]:
+        for block in self._blocks[self._block_at((after, math.inf)) :]:
+            if part := block.select(after, until, precedence):
+                yield part
+            if block.charges[-1].at > until:
+                break
+
+    def _block_at(self, sort_key: tuple[float, float]) -> int:
+        """Return the index of the first block whose last charge is at *sort_key* or later."""
+        return bisect_left(self._blocks, sort_key, key=_last_sort_key)
+
+
+def _sort_key(charge: Charge) -> tuple[float, int]:
+    return charge.sort_key
+
+
+def _time(charge: Charge) -> float:
+    return charge.at
+
+
+def _last_sort_key(block: _Block) -> tuple[float, int]:
+    return block.charges[-1].sort_key
