@@ -23,7 +23,7 @@ def test_the_first_leads_and_the_others_get_what_it_lands(single_flight: SingleF
     first = lead(single_flight)
     followers = [follow(single_flight) for _ in range(3)]
     assert 1 == len(single_flight)
-    first.land("answer")
+    first.set_result("answer")
     assert 0 == len(single_flight)
     assert ["answer"] * 3 == [follower.join(0) for follower in followers]
 
@@ -31,25 +31,25 @@ def test_the_first_leads_and_the_others_get_what_it_lands(single_flight: SingleF
 def test_each_key_has_a_flight_of_its_own(single_flight: SingleFlight[str]) -> None:
     one, other = lead(single_flight, "one"), lead(single_flight, "other")
     follower = follow(single_flight, "one")
-    other.land("other's")
-    one.land("one's")
+    other.set_result("other's")
+    one.set_result("one's")
     assert "one's" == follower.join(0)
 
 
-def test_after_the_landing_the_next_one_leads(single_flight: SingleFlight[str]) -> None:
-    lead(single_flight).land("answer")
+def test_after_the_landing_the_next_one_leaders(single_flight: SingleFlight[str]) -> None:
+    lead(single_flight).set_result("answer")
     lead(single_flight)
 
 
 def test_only_the_first_end_counts(single_flight: SingleFlight[str]) -> None:
     first = lead(single_flight)
     follower = follow(single_flight)
-    first.land("answer")
-    first.crash(ValueError("late"))
+    first.set_result("answer")
+    first.set_exception(ValueError("late"))
     second = lead(single_flight)
-    first.land("later still")
+    first.set_result("later still")
     assert isinstance(single_flight.claim("k"), Follower)
-    second.land("second")
+    second.set_result("second")
     assert "answer" == follower.join(0)
 
 
@@ -66,17 +66,17 @@ def test_a_leader_that_goes_away_passes_the_lead_on(
     second = elsewhere(lambda: followers[0].join(0))
     assert isinstance(second, Leader)
     late = follow(single_flight)
-    second.crash(end)
+    second.set_exception(end)
     third = followers[1].join(0)
     assert isinstance(third, Leader)
     assert 1 == len(single_flight)
-    third.land("answer")
+    third.set_result("answer")
     assert ["answer"] * 2 == [follower.join(0) for follower in (followers[2], late)]
     assert 0 == len(single_flight)
 
 
 def test_a_leader_that_goes_away_alone_ends_the_flight(single_flight: SingleFlight[str]) -> None:
-    lead(single_flight).crash(KeyboardInterrupt())
+    lead(single_flight).set_exception(KeyboardInterrupt())
     with lead(single_flight):
         pass
     assert 0 == len(single_flight)
@@ -87,13 +87,13 @@ def test_the_lead_passes_over_those_who_gave_up(single_flight: SingleFlight[str]
     seats = [follow(single_flight) for _ in range(5)]
     for gone in (0, 1, 3):
         assert isinstance(elsewhere(partial(seats[gone].join, 0)), StillInFlight)
-    first.crash(GeneratorExit())
+    first.set_exception(GeneratorExit())
     second = seats[2].join(0)
     assert isinstance(second, Leader)
-    second.crash(GeneratorExit())
+    second.set_exception(GeneratorExit())
     third = seats[4].join(0)
     assert isinstance(third, Leader)
-    third.crash(GeneratorExit())
+    third.set_exception(GeneratorExit())
     assert 0 == len(single_flight)
 
 
@@ -106,7 +106,7 @@ def test_leaving_the_block_ends_the_flight(single_flight: SingleFlight[str]) -> 
         failed.join(0)
     with lead(single_flight) as leader:
         landed = follow(single_flight)
-        leader.land("answer")
+        leader.set_result("answer")
     assert "answer" == landed.join(0)
 
 
@@ -114,7 +114,7 @@ def test_a_followers_own_deadline_disturbs_nobody(single_flight: SingleFlight[st
     first = lead(single_flight)
     impatient, patient = follow(single_flight), follow(single_flight)
     assert isinstance(elsewhere(lambda: impatient.join(0.001)), StillInFlight)
-    first.land("answer")
+    first.set_result("answer")
     assert "answer" == patient.join(0)
 
 
@@ -126,7 +126,7 @@ def test_waiting_for_a_leader_of_ones_own_thread_is_refused(
     with pytest.raises(WouldDeadlock):
         follower.join(5)
     landed = follow(single_flight)
-    first.land("answer")
+    first.set_result("answer")
     assert "answer" == landed.join(5)
 
 
@@ -143,7 +143,7 @@ def test_a_follower_interrupted_as_it_waits_gives_up_its_seat(
         patch.setattr(futures, "wait", interrupt)
         with pytest.raises(KeyboardInterrupt):
             interrupted.join()
-    first.crash(KeyboardInterrupt())
+    first.set_exception(KeyboardInterrupt())
     assert isinstance(other.join(0), Leader)
 
 
@@ -153,5 +153,5 @@ def test_a_forked_child_begins_with_no_flights(single_flight: SingleFlight[str])
     fork._after_fork_in_child()
     assert 0 == len(single_flight)
     lead(single_flight)
-    parents.land("of the parent")
+    parents.set_result("of the parent")
     assert 1 == len(single_flight)

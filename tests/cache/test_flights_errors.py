@@ -19,7 +19,7 @@ def test_a_crash_gives_every_follower_its_own_copy_of_the_error(
     error.attempts = [1]  # type: ignore[attr-defined]  # as an error of ours carries its story
     first = lead(single_flight)
     followers = [follow(single_flight) for _ in range(2)]
-    first.crash(error)
+    first.set_exception(error)
     caught = []
     for follower in followers:
         with pytest.raises(ValueError, match="bad key") as info:

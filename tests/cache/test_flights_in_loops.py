@@ -32,14 +32,14 @@ def test_those_who_block_a_thread_lead_before_the_tasks_it_may_hold_up(
         wait = futures.wait
 
         def leader_leaves_meanwhile(*arguments: Any) -> object:
-            elsewhere(lambda: first.crash(KeyboardInterrupt()))
+            elsewhere(lambda: first.set_exception(KeyboardInterrupt()))
             return wait(*arguments)
 
         first._thread = -1  # the leader is in another thread
         monkeypatch.setattr(futures, "wait", leader_leaves_meanwhile)
         second = blocking.join(30)  # holds up this loop, where the task is
         assert isinstance(second, Leader)
-        second.land("answer")
+        second.set_result("answer")
         answer = await task
         assert isinstance(answer, str)
         return answer
@@ -56,7 +56,7 @@ def test_a_blocking_call_in_the_loop_of_its_leader_is_refused_rather_than_stuck(
             follow(single_flight).join(5)
         follower = asyncio.ensure_future(follow(single_flight).ajoin(5))
         await asyncio.sleep(0)
-        first.land("answer")
+        first.set_result("answer")
         answer = await follower
         assert isinstance(answer, str)
         return answer
@@ -69,7 +69,7 @@ def test_a_task_that_waits_is_answered_from_a_thread(single_flight: SingleFlight
         first = lead(single_flight)
         tasks = [asyncio.ensure_future(follow(single_flight).ajoin()) for _ in range(3)]
         await asyncio.sleep(0)
-        threading.Thread(target=first.land, args=("answer",)).start()
+        threading.Thread(target=first.set_result, args=("answer",)).start()
         return [str(each) for each in await asyncio.gather(*tasks)]
 
     assert ["answer"] * 3 == asyncio.run(main())
@@ -81,15 +81,15 @@ def test_a_task_sees_the_error_of_its_leader_or_gets_the_lead(
     async def main() -> None:
         first = lead(single_flight)
         follower = follow(single_flight)
-        first.crash(ValueError("wrong"))
+        first.set_exception(ValueError("wrong"))
         with pytest.raises(ValueError, match="wrong"):
             await follower.ajoin()
         second = lead(single_flight)
         follower = follow(single_flight)
-        second.crash(asyncio.CancelledError())
+        second.set_exception(asyncio.CancelledError())
         third = await follower.ajoin()
         assert isinstance(third, Leader)
-        third.land("answer")
+        third.set_result("answer")
 
     asyncio.run(main())
     assert 0 == len(single_flight)
@@ -103,13 +103,13 @@ def test_an_heir_that_is_cancelled_before_it_knows_passes_the_lead_on(
         next_leader = asyncio.ensure_future(follow(single_flight).ajoin())
         other = asyncio.ensure_future(follow(single_flight).ajoin())
         await asyncio.sleep(0)
-        first.crash(asyncio.CancelledError())
+        first.set_exception(asyncio.CancelledError())
         next_leader.cancel()
         with pytest.raises(asyncio.CancelledError):
             await next_leader
         second = await other
         assert isinstance(second, Leader)
-        second.land("answer")
+        second.set_result("answer")
         return "answer"
 
     assert "answer" == asyncio.run(main())
@@ -130,7 +130,7 @@ def test_a_task_that_gives_up_leaves_the_others_waiting(
             task.cancel()
         with pytest.raises(StillInFlight if give_up == "deadline" else asyncio.CancelledError):
             await task
-        first.land("answer")
+        first.set_result("answer")
         answer = await other
         assert isinstance(answer, str)
         return answer
@@ -151,7 +151,7 @@ def test_a_landing_after_the_followers_loop_has_closed_harms_nobody(
 
     asyncio.run(gives_up())
     staying = follow(single_flight)
-    first.land("answer")
+    first.set_result("answer")
     assert "answer" == staying.join(0)
     assert [] == caplog.records
 
@@ -169,7 +169,7 @@ async def answer(
     with claim:
         calls.append(threading.get_ident())
         value = await work()
-        claim.land(value)
+        claim.set_result(value)
         return value
 
 
@@ -186,7 +186,7 @@ def answer_here(
     with claim:
         calls.append(threading.get_ident())
         work()
-        claim.land("answer")
+        claim.set_result("answer")
         return "answer"
 
 

@@ -37,7 +37,7 @@ class Sky(RuleBasedStateMachine):
     def land(self, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from(sorted(self.leads)))
         self.landings += 1
-        self.leads.pop(key).land(self.landings)
+        self.leads.pop(key).set_result(self.landings)
         assert [self.landings] * len(self.waiting[key]) == [
             follower.join(0) for follower in self.waiting[key]
         ]

@@ -20,7 +20,7 @@ HANG = 10.0
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """No second is waited before a leader is given up."""
-    monkeypatch.setattr(module, "_STANDS_STILL", 0.01)
+    monkeypatch.setattr(module, "_MAX_SILENCE", 0.01)
 
 
 class Stopped:
@@ -37,7 +37,7 @@ class Stopped:
         self.lead = lead(self._flights)
         self._claimed.set()
         self._released.wait(HANG)
-        self.lead.land("of the leader that stood still")
+        self.lead.set_result("of the leader that stood still")
 
     def release(self) -> None:
         self._released.set()
@@ -71,7 +71,7 @@ def test_a_follower_takes_the_lead_and_the_others_get_its_answer(
     taken = wait(follower)
     assert isinstance(taken, Leader)
     assert isinstance(single_flight.claim("k"), Follower)
-    taken.land("answer")
+    taken.set_result("answer")
     assert "answer" == other.join(HANG)
     stopped.release()
     assert 0 == len(single_flight)
@@ -95,14 +95,14 @@ def test_the_follower_that_takes_the_lead_may_fail_in_its_turn(
         raise KeyboardInterrupt
     next_leader = _thread(second)
     assert isinstance(next_leader, Leader)
-    next_leader.land("answer")
+    next_leader.set_result("answer")
     assert 0 == len(single_flight)
 
 
 def test_a_leader_that_lands_meanwhile_is_left_alone(single_flight: SingleFlight[str]) -> None:
     first = lead(single_flight)
     follower = follow(single_flight)
-    first.land("answer")
+    first.set_result("answer")
     single_flight._take_over(follower, first)
     assert "answer" == follower.join(HANG)
     assert 0 == len(single_flight)

@@ -51,9 +51,9 @@ class Asking:
 
     def run(self) -> Any:
         wanted = StructuredSpec(Schema.of(self.spec), **self.wanted)
-        terms = CallPolicy(retry.transient_errors(1), timeout=120)
-        way = partial(structured.structured, self.request, wanted)
-        value, self.reply = self.drive.run(lifecycle.run_call(terms, self.account, way))
+        policy = CallPolicy(retry.transient_errors(1), timeout=120)
+        steps = partial(structured.structured, self.request, wanted)
+        value, self.reply = self.drive.run(lifecycle.run_call(policy, self.account, steps))
         return value
 
     @property

@@ -14,7 +14,7 @@ def test_what_was_given_back_already_is_not_given_back_again() -> None:
     attempt = Admission(to, {"requests": 1, "tokens": 5})
     reservation = to.quota.reserve(MODEL, attempt.demand, clock.now)
     assert isinstance(reservation, Reservation)
-    attempt.reservation, attempt.place = reservation, to.concurrency.enter()
+    attempt.reservation, attempt.permit = reservation, to.concurrency.acquire()
     attempt.cancel()
     attempt.cancel()
     attempt.close()

@@ -30,13 +30,13 @@ class Broken:
 
 def book(budget: DailyBudget, tokens: int, now: float) -> BudgetReservation:
     """Book *tokens*, as a call does: what fails is settled all the same."""
-    booking = BudgetReservation(tokens)
+    reservation = BudgetReservation(tokens)
     try:
-        budget.book(booking, now)
+        budget.reserve(reservation, now)
     except LLMError:
-        budget.settle(booking, 0, now)
+        budget.settle(reservation, 0, now)
         raise
-    return booking
+    return reservation
 
 
 def test_what_is_booked_is_not_there_for_others() -> None:
@@ -105,18 +105,18 @@ def test_a_true_estimate_needs_no_correction(caplog: pytest.LogCaptureFixture) -
 
 
 def test_what_is_booked_for_a_call_that_is_over_is_given_back_at_once() -> None:
-    budget, booking = DailyBudget(100, MemoryTally()), BudgetReservation(60)
-    budget.settle(booking, 0, NOON)
-    budget.book(booking, NOON)
+    budget, reservation = DailyBudget(100, MemoryTally()), BudgetReservation(60)
+    budget.settle(reservation, 0, NOON)
+    budget.reserve(reservation, NOON)
     book(budget, 100, NOON)
 
 
 def test_a_booking_is_settled_once() -> None:
     tally = MemoryTally()
-    booking = book(budget := DailyBudget(100, tally), 60, NOON)
-    budget.settle(booking, 20, NOON)
+    reservation = book(budget := DailyBudget(100, tally), 60, NOON)
+    budget.settle(reservation, 20, NOON)
     with pytest.raises(RuntimeError, match="settled twice"):
-        budget.settle(booking, 0, NOON)
+        budget.settle(reservation, 0, NOON)
     assert 20 == tally.add(0, NOON)
 
 
@@ -126,11 +126,11 @@ def test_the_sum_is_that_of_what_was_spent(calls: list[tuple[int, int, bool]]) -
     budget = DailyBudget(1000, tally)
     for estimate, real, fails in calls:
         try:
-            booking = book(budget, estimate, NOON)
+            reservation = book(budget, estimate, NOON)
         except RateLimitError:
             assert spent + estimate > 1000
             continue
-        budget.settle(booking, 0 if fails else real, NOON)
+        budget.settle(reservation, 0 if fails else real, NOON)
         spent += 0 if fails else real
     assert spent == tally.add(0, NOON)
 
@@ -143,8 +143,8 @@ class Elsewhere(MemoryTally):
 
 def test_a_sum_that_is_kept_elsewhere_is_corrected_in_a_thread() -> None:
     tally = Elsewhere()
-    booking = book(budget := DailyBudget(100, tally), 60, NOON)
-    corrected = budget.settle(booking, 20, NOON)
+    reservation = book(budget := DailyBudget(100, tally), 60, NOON)
+    corrected = budget.settle(reservation, 20, NOON)
     assert isinstance(corrected, Future)
     corrected.result(5.0)
     assert 20 == tally.add(0, NOON)
@@ -157,20 +157,20 @@ def test_it_is_corrected_at_once_where_no_thread_can_be_started(
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     tally = Elsewhere()
-    booking = book(budget := DailyBudget(100, tally), 60, NOON)
+    reservation = book(budget := DailyBudget(100, tally), 60, NOON)
     monkeypatch.setattr(module, "_corrections", module._Corrections())
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert None is budget.settle(booking, 20, NOON)
+    assert None is budget.settle(reservation, 20, NOON)
     assert 20 == tally.add(0, NOON)
 
 
 def test_what_cannot_be_given_back_at_once_is_given_back_when_it_is_settled() -> None:
     tally = MemoryTally()
-    budget, booking = DailyBudget(100, tally), BudgetReservation(60)
+    budget, reservation = DailyBudget(100, tally), BudgetReservation(60)
     book(budget, 60, NOON)
     with pytest.raises(RateLimitError, match="60 tokens are needed, 40 of 100 are left"):
-        budget.book(booking, NOON)
-    budget.settle(booking, 0, NOON)
+        budget.reserve(reservation, NOON)
+    budget.settle(reservation, 0, NOON)
     assert 60 == tally.add(0, NOON)
 
 

@@ -173,7 +173,7 @@ def test_nothing_is_kept_nowhere() -> None:
 
 def late(cache: Cache, left: float, had_its_time: bool) -> RunBlocking:
     """What a cache asks of its store, which is late."""
-    asking = cache.asked(lambda: cache.get("0" * 64), left)
+    asking = cache.run(lambda: cache.get("0" * 64), left)
     ask = next(asking)
     assert isinstance(ask, RunBlocking)
     with pytest.raises(StopIteration) as missed:
@@ -205,7 +205,7 @@ def test_a_store_is_left_out_where_it_had_its_time_and_did_not_answer(
     assert rests == store.rests
     if rests:
         with pytest.raises(StopIteration):  # nothing is asked of it
-            next(cache.asked(lambda: cache.get("0" * 64), 9.0))
+            next(cache.run(lambda: cache.get("0" * 64), 9.0))
 
 
 def test_a_store_that_forgives_nothing_is_asked_again() -> None:

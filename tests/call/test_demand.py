@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.llm.call.demand import most, owed, received_by, taken
+from services.llm.call.demand import budget_spent, demand_spent, max_demand, received_by
 from services.llm.errors import ConfigurationError, LLMError, ProviderUnavailableError
 from services.llm.quota import Demand
 from services.llm.types import Reply, Request, Usage
@@ -17,14 +17,14 @@ NO_TOKENS = {"tokens": 0.0, "input_tokens": 0.0, "output_tokens": 0.0}
 
 def test_prompt_and_longest_answer_are_reserved_as_both_providers_do() -> None:
     request = Request("m", ({"role": "user", "content": "x" * 300},), max_tokens=50)
-    asked = most(request)["input_tokens"]
+    asked = max_demand(request)["input_tokens"]
     assert asked >= 100
     assert {
         "requests": 1.0,
         "tokens": asked + 50,
         "input_tokens": asked,
         "output_tokens": 50,
-    } == most(request)
+    } == max_demand(request)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_prompt_and_longest_answer_are_reserved_as_both_providers_do() -> None:
 def test_a_refusal_cost_no_tokens_an_answer_its_count_and_silence_everything(
     model: str, reply: Reply | None, error: LLMError | None, expected: Demand
 ) -> None:
-    assert expected == taken(model, reply, error)
+    assert expected == demand_spent(model, reply, error)
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_a_failure_may_have_been_seen_until_its_end() -> None:
 def test_the_day_owes_what_was_counted_else_nothing_for_a_failure_and_all_for_an_answer(
     reply: Reply | None, error: LLMError | None, expected: int
 ) -> None:
-    assert expected == owed(60, reply, error)
+    assert expected == budget_spent(60, reply, error)

@@ -166,11 +166,11 @@ def test_a_successor_is_asked_at_once_and_remembered() -> None:
     clock = Clock()
     to = account(clock)
     request = Request("mixtral-8x7b-32768", REQUEST.messages, 0.7, 100)
-    way = partial(lifecycle.answer, request)
+    steps = partial(lifecycle.answer, request)
     outcomes: list[Reply | BaseException] = [gone(), says("Yes."), says("Yes.")]
     drive = Drive(clock, iter(outcomes))
     for _ in range(2):
-        drive.run(lifecycle.run_call(CallPolicy(retry.transient_errors(3), 120.0), to, way))
+        drive.run(lifecycle.run_call(CallPolicy(retry.transient_errors(3), 120.0), to, steps))
     assert ["mixtral-8x7b-32768", MODEL, MODEL] == [sent.model for sent in drive.sent]
     assert [] == drive.slept
 

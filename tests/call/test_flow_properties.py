@@ -46,8 +46,8 @@ def failures() -> st.SearchStrategy[LLMError]:
 class Caller:
     """One who makes call after call, a step at a time, and checks each on its way."""
 
-    def __init__(self, to: Account, clock: Clock, terms: CallPolicy, attempts: int) -> None:
-        self._to, self._clock, self._terms, self._attempts = to, clock, terms, attempts
+    def __init__(self, to: Account, clock: Clock, policy: CallPolicy, attempts: int) -> None:
+        self._to, self._clock, self._policy, self._attempts = to, clock, policy, attempts
         self._call: Flow[Reply] | None = None
         self._effect: Effect | None = None
         self._began = 0.0
@@ -79,7 +79,7 @@ class Caller:
     def _step(self, outcome: LLMError | Reply | None) -> Effect:
         if self._call is None:
             self._call = lifecycle.run_call(
-                self._terms, self._to, partial(lifecycle.answer, REQUEST)
+                self._policy, self._to, partial(lifecycle.answer, REQUEST)
             )
             self._began, self._sends = self._clock.now, 0
             return next(self._call)
@@ -99,7 +99,7 @@ class Caller:
         assert attempts <= self._sends <= self._attempts
 
     def _check(self, forbidden: float) -> None:
-        now, effect, timeout = self._clock.now, self._effect, self._terms.timeout
+        now, effect, timeout = self._clock.now, self._effect, self._policy.timeout
         if isinstance(effect, Sleep):
             self._until = now + effect.seconds
             assert self._until <= self._began + timeout + A_GRAIN
@@ -130,8 +130,8 @@ def test_nothing_is_sent_too_early_too_often_or_too_late(
 ) -> None:
     clock = Clock()
     to = account(clock, requests=window)
-    terms = CallPolicy(retry.transient_errors(attempts), timeout, quota_wait_left)
-    callers = [Caller(to, clock, terms, attempts) for _ in range(4)]
+    policy = CallPolicy(retry.transient_errors(attempts), timeout, quota_wait_left)
+    callers = [Caller(to, clock, policy, attempts) for _ in range(4)]
     for which, passed, outcome in steps:
         clock.now += passed
         callers[which].go_on(outcome, max(each.forbidden for each in callers))

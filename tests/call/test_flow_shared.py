@@ -62,8 +62,8 @@ class Sum:
 
 
 def call(to: Account, request: Request = REQUEST, timeout: float = 120.0) -> Flow[Reply]:
-    way = partial(lifecycle.answer, request)
-    return lifecycle.run_call(CallPolicy(retry.transient_errors(3), timeout), to, way)
+    steps = partial(lifecycle.answer, request)
+    return lifecycle.run_call(CallPolicy(retry.transient_errors(3), timeout), to, steps)
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_a_follower_that_would_stop_its_own_leader_makes_the_call_itself(
     leading.close()
 
 
-def test_the_follower_of_a_leader_that_left_leads(clock: Clock, keeping: Account) -> None:
+def test_the_follower_of_a_leader_that_left_leaders(clock: Clock, keeping: Account) -> None:
     leading, following = call(keeping), call(keeping)
     next(leading)
     joining = next(following)

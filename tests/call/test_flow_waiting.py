@@ -63,7 +63,7 @@ def test_an_outage_beyond_the_deadline_is_an_error_that_says_until_when() -> Non
 
 def inside(to: Account) -> list[Future[None]]:
     """Take every place on the wire."""
-    return [to.concurrency.enter() for _ in range(to.concurrency._size)]
+    return [to.concurrency.acquire() for _ in range(to.concurrency._size)]
 
 
 def test_a_place_on_the_wire_is_waited_for_without_a_booking_being_lost() -> None:
@@ -75,7 +75,7 @@ def test_a_place_on_the_wire_is_waited_for_without_a_booking_being_lost() -> Non
     assert isinstance(first, Sleep)
     assert (9.0, "concurrency") == (first.seconds, first.why)
     clock.now += 2
-    to.concurrency.leave(places.pop())
+    to.concurrency.release(places.pop())
     assert Send(REQUEST, 7.0) == waiting.send(None)
     with pytest.raises(StopIteration) as done:
         waiting.send(says("Yes."))
@@ -89,9 +89,9 @@ def test_an_outage_that_begins_while_a_place_is_waited_for_gives_the_place_up() 
     waiting = call(to)
     next(waiting)
     to.outages.begin(MODEL, clock.now + 4)
-    to.concurrency.leave(places.pop())
+    to.concurrency.release(places.pop())
     assert Sleep(4.0, "retry") == waiting.send(None)
-    assert to.concurrency.enter().done()
+    assert to.concurrency.acquire().done()
 
 
 def test_a_pause_that_begins_while_a_place_is_waited_for_gives_the_place_up() -> None:
@@ -101,11 +101,11 @@ def test_a_pause_that_begins_while_a_place_is_waited_for_gives_the_place_up() ->
     waiting = call(to, max_quota_wait=10.0)
     next(waiting)
     to.quota.pause(MODEL, clock.now + 4)
-    to.concurrency.leave(places.pop())
+    to.concurrency.release(places.pop())
     again = waiting.send(None)
     assert isinstance(again, Sleep)
     assert (4.0, "quota") == (again.seconds, again.why)
-    assert to.concurrency.enter().done()
+    assert to.concurrency.acquire().done()
 
 
 def test_a_place_that_is_not_free_by_the_deadline_is_not_taken() -> None:

@@ -11,44 +11,44 @@ from services.llm.account.concurrency import ConcurrencyLimiter
 
 
 def test_a_free_gate_lets_in_at_once() -> None:
-    assert ConcurrencyLimiter(1).enter().done()
+    assert ConcurrencyLimiter(1).acquire().done()
 
 
 def test_who_finds_no_place_waits_and_comes_in_in_order() -> None:
     concurrency = ConcurrencyLimiter(1)
-    inside, first, second = concurrency.enter(), concurrency.enter(), concurrency.enter()
-    concurrency.leave(inside)
+    inside, first, second = concurrency.acquire(), concurrency.acquire(), concurrency.acquire()
+    concurrency.release(inside)
     assert (True, False) == (first.done(), second.done())
 
 
 def test_who_gives_up_waiting_is_passed_over() -> None:
     concurrency = ConcurrencyLimiter(1)
-    inside, first, second = concurrency.enter(), concurrency.enter(), concurrency.enter()
-    concurrency.leave(first)
-    concurrency.leave(inside)
+    inside, first, second = concurrency.acquire(), concurrency.acquire(), concurrency.acquire()
+    concurrency.release(first)
+    concurrency.release(inside)
     assert second.done()
 
 
 def test_a_place_that_nobody_waits_for_is_free_again() -> None:
     concurrency = ConcurrencyLimiter(1)
-    concurrency.leave(concurrency.enter())
-    assert concurrency.enter().done()
+    concurrency.release(concurrency.acquire())
+    assert concurrency.acquire().done()
 
 
 def test_nobody_is_inside_in_a_child() -> None:
     concurrency = ConcurrencyLimiter(1)
-    concurrency.enter()
+    concurrency.acquire()
     concurrency.after_fork()
-    assert concurrency.enter().done()
+    assert concurrency.acquire().done()
 
 
 def test_a_child_gives_up_a_place_of_its_parents_once() -> None:
     concurrency = ConcurrencyLimiter(1)
-    parents = concurrency.enter()
+    parents = concurrency.acquire()
     concurrency.after_fork()
-    concurrency.leave(parents)
-    with pytest.raises(RuntimeError, match="given up twice"):
-        concurrency.leave(parents)
+    concurrency.release(parents)
+    with pytest.raises(RuntimeError, match="released twice"):
+        concurrency.release(parents)
 
 
 def test_threads_never_share_a_place() -> None:
@@ -58,14 +58,14 @@ def test_threads_never_share_a_place() -> None:
     def visit() -> None:
         nonlocal inside, most
         for _ in range(50):
-            place = concurrency.enter()
+            place = concurrency.acquire()
             place.result(timeout=10)
             with counting:
                 inside += 1
                 most = max(most, inside)
             with counting:
                 inside -= 1
-            concurrency.leave(place)
+            concurrency.release(place)
 
     threads = [threading.Thread(target=visit) for _ in range(8)]
     for thread in threads:
@@ -73,7 +73,7 @@ def test_threads_never_share_a_place() -> None:
     for thread in threads:
         thread.join()
     assert 1 <= most <= 3
-    assert [True] * 3 == [concurrency.enter().done() for _ in range(3)]
+    assert [True] * 3 == [concurrency.acquire().done() for _ in range(3)]
 
 
 class GateMachine(RuleBasedStateMachine):
@@ -87,19 +87,19 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule()
     def come(self) -> None:
-        (self.inside if len(self.inside) < 2 else self.queue).append(self.concurrency.enter())
+        (self.inside if len(self.inside) < 2 else self.queue).append(self.concurrency.acquire())
 
     @precondition(lambda self: self.inside)
     @rule(which=st.integers(0, 1))
     def leave(self, which: int) -> None:
-        self.concurrency.leave(self.inside.pop(which % len(self.inside)))
+        self.concurrency.release(self.inside.pop(which % len(self.inside)))
         if self.queue:
             self.inside.append(self.queue.pop(0))
 
     @precondition(lambda self: self.queue)
     @rule(which=st.integers(0, 9))
     def give_up(self, which: int) -> None:
-        self.concurrency.leave(self.queue.pop(which % len(self.queue)))
+        self.concurrency.release(self.queue.pop(which % len(self.queue)))
 
     @invariant()
     def the_first_to_come_are_inside(self) -> None:
@@ -113,26 +113,26 @@ TestGateMachine = GateMachine.TestCase
 @pytest.mark.parametrize("size", [1, 2, 7])
 def test_as_many_as_its_size_are_inside(size: int) -> None:
     concurrency = ConcurrencyLimiter(size)
-    assert [True] * size + [False] == [concurrency.enter().done() for _ in range(size + 1)]
+    assert [True] * size + [False] == [concurrency.acquire().done() for _ in range(size + 1)]
 
 
 @pytest.mark.parametrize("waits", [True, False])
 def test_a_place_that_is_given_up_twice_is_an_error(waits: bool) -> None:
     concurrency = ConcurrencyLimiter(1)
-    place = concurrency.enter()
+    place = concurrency.acquire()
     if waits:
-        place = concurrency.enter()
-    concurrency.leave(place)
-    with pytest.raises(RuntimeError, match="given up twice"):
-        concurrency.leave(place)
+        place = concurrency.acquire()
+    concurrency.release(place)
+    with pytest.raises(RuntimeError, match="released twice"):
+        concurrency.release(place)
     assert (0 if waits else 1) == concurrency.free
 
 
 def test_a_place_of_the_parents_is_left_alone_in_a_child() -> None:
     concurrency = ConcurrencyLimiter(1)
-    inside, waiting = concurrency.enter(), concurrency.enter()
+    inside, waiting = concurrency.acquire(), concurrency.acquire()
     concurrency.after_fork()
-    own = concurrency.enter()
+    own = concurrency.acquire()
     for parents in (inside, waiting):
-        concurrency.leave(parents)
+        concurrency.release(parents)
     assert (True, 0) == (own.done(), concurrency.free)

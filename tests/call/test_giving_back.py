@@ -96,8 +96,8 @@ class Scene:
         self.to.budget = DailyBudget(1000, self.day)
 
     def call(self) -> Flow[Reply]:
-        terms = CallPolicy(retry.transient_errors(3), TIMEOUT, max_quota_wait=300.0)
-        return lifecycle.run_call(terms, self.to, partial(lifecycle.answer, REQUEST))
+        policy = CallPolicy(retry.transient_errors(3), TIMEOUT, max_quota_wait=300.0)
+        return lifecycle.run_call(policy, self.to, partial(lifecycle.answer, REQUEST))
 
     def perform(self, effect: Effect, outcomes: Iterator[Reply | LLMError]) -> Any:
         match effect:
@@ -115,13 +115,13 @@ class Scene:
 
     def others_leave(self) -> None:
         while self.others:
-            self.to.concurrency.leave(self.others.pop())
+            self.to.concurrency.release(self.others.pop())
 
     def assert_nothing_is_held(self, spent: tuple[int, ...] = (0,)) -> None:
         """Every permit, ticket, lead and token of the day is back."""
         concurrency = self.to.concurrency
         self.others_leave()
-        assert (concurrency._size, 0) == (concurrency.free, len(concurrency._queue))
+        assert (concurrency._size, 0) == (concurrency.free, len(concurrency._waiting))
         for scope in self.to.quota._queues.values():
             assert (0, 0, 0) == (len(scope.waiting), len(scope.in_flight), len(scope._start_times))
             for limit in scope.limits:
@@ -161,7 +161,7 @@ def crowded() -> Scene:
     """An account whose places on the wire are all taken, for a second."""
     clock = Clock()
     scene = Scene(account(clock), clock)
-    scene.others = [scene.to.concurrency.enter() for _ in range(scene.to.concurrency.free)]
+    scene.others = [scene.to.concurrency.acquire() for _ in range(scene.to.concurrency.free)]
     return scene
 
 
@@ -272,9 +272,9 @@ CALLS = [
     (Account, "scopes"),
     (Account, "key_of"),
     (Account, "outage_scope"),
-    (Account, "served"),
+    (Account, "end_outage"),
     (Outages, "wait"),
-    (Outages, "admit"),
+    (Outages, "acquire_probe"),
     (Account, "is_usable"),
     (Account, "learn"),
     (Account, "adapt"),
@@ -282,12 +282,12 @@ CALLS = [
     (MultiKeyAccount, "key_of"),
     (MultiKeyAccount, "is_usable"),
     (MultiKeyAccount, "learn"),
-    (Call, "record"),
+    (Call, "record_attempt"),
     (Call, "quota_wait_left"),
-    (Call, "left"),
+    (Call, "time_left"),
     (models, "fitted"),
     (models, "cost"),
-    (lifecycle, "most"),
+    (lifecycle, "max_demand"),
 ]
 
 
@@ -321,7 +321,7 @@ def test_a_part_that_cannot_be_given_back_keeps_no_other(
     part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = plain()
-    name = {"concurrency": "leave", "quota": "settle", "budget": "settle"}[part]
+    name = {"concurrency": "release", "quota": "settle", "budget": "settle"}[part]
     real = getattr(getattr(scene.to, part), name)
 
     def breaking(*arguments: Any) -> Any:
@@ -347,7 +347,7 @@ def test_a_refusals_pause_is_set_before_its_place_and_its_room_are_free(
 
         return noted
 
-    monkeypatch.setattr(scene.to.concurrency, "leave", noting(scene.to.concurrency.leave))
+    monkeypatch.setattr(scene.to.concurrency, "release", noting(scene.to.concurrency.release))
     monkeypatch.setattr(scene.to.quota, "settle", noting(scene.to.quota.settle))
     running, script = scene.call(), outcomes()
     effect = next(running)

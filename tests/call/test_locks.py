@@ -62,18 +62,22 @@ def quota() -> Touches:
 
 def concurrency_limiter() -> Touches:
     concurrency = ConcurrencyLimiter(1)
-    touches = watch(concurrency, lambda: concurrency._lock, "_inside", "_queue", "_inherited")
-    inside, next_in, last_error = concurrency.enter(), concurrency.enter(), concurrency.enter()
-    concurrency.leave(last_error)
-    concurrency.leave(inside)
-    concurrency.leave(next_in)
+    touches = watch(concurrency, lambda: concurrency._lock, "_held", "_waiting", "_inherited")
+    inside, next_in, last = (
+        concurrency.acquire(),
+        concurrency.acquire(),
+        concurrency.acquire(),
+    )
+    concurrency.release(last)
+    concurrency.release(inside)
+    concurrency.release(next_in)
     assert 1 == concurrency.free
     return touches
 
 
 def single_flight() -> Touches:
     single_flight: SingleFlight[str] = SingleFlight()
-    touches = watch(single_flight, lambda: single_flight._lock, "_leads")
+    touches = watch(single_flight, lambda: single_flight._lock, "_leaders")
     first = single_flight.claim("k")
     assert isinstance(first, Leader)
     followers = [single_flight.claim("k") for _ in range(2)]
@@ -83,7 +87,7 @@ def single_flight() -> Touches:
     next_leader = followers[0]._result()  # type: ignore[union-attr]  # followers both
     single_flight._take_over(followers[1], next_leader)  # type: ignore[arg-type]  # a lead it is
     taken = followers[1]._result()  # type: ignore[union-attr]  # a follower
-    taken.land("answer")  # type: ignore[union-attr]  # the lead it is
+    taken.set_result("answer")  # type: ignore[union-attr]  # the lead it is
     assert 0 == len(single_flight)
     return touches
 
@@ -107,10 +111,10 @@ def days_sum() -> Touches:
 
 
 def days_bookings() -> Touches:
-    budget, booking = DailyBudget(100, MemoryTally()), BudgetReservation(10)
-    touches = watch(booking, lambda: budget._lock, "day", "is_settled")
-    budget.book(booking, NOON)
-    budget.settle(booking, 5, NOON)
+    budget, reservation = DailyBudget(100, MemoryTally()), BudgetReservation(10)
+    touches = watch(reservation, lambda: budget._lock, "day", "is_settled")
+    budget.reserve(reservation, NOON)
+    budget.settle(reservation, 5, NOON)
     return touches
 
 
@@ -140,9 +144,9 @@ def outages() -> Touches:
     touches = watch(all_of_them, lambda: all_of_them._lock, "_outages")
     all_of_them.begin("m", 10.0)
     assert 5.0 == all_of_them.wait("m", 5.0)
-    assert all_of_them.admit("m", call, 10.0)
-    assert None is not all_of_them.returned("m")
-    all_of_them.release(call)
+    assert all_of_them.acquire_probe("m", call, 10.0)
+    assert None is not all_of_them.probe_returned("m")
+    all_of_them.release_probe(call)
     all_of_them.known(10.0)
     all_of_them.end("m", 10.0)
     all_of_them.clear()
@@ -178,7 +182,7 @@ def keys() -> Touches:
     ring = MultiKeyAccount(["one", "two"], rpm_per_key=9, max_concurrency=1, now=clock, wall=clock)
     touches = watch(ring, lambda: ring._lock, "_organizations", "_carried", "_taken_out")
     scope, other = ring.scopes(MODEL)
-    reservation = ring.book(scope, {"requests": 1.0}, clock.now)
+    reservation = ring.reserve(scope, {"requests": 1.0}, clock.now)
     assert isinstance(reservation, Reservation)
     ring.cancel(reservation, clock.now)
     assert ring.is_usable(scope, clock.now)

@@ -18,42 +18,44 @@ def test_nobody_calls_before_an_outage_has_passed() -> None:
     outages.begin(HERE, 10.0)
     outages.begin(HERE, 5.0)
     assert [4.0, 0.0, 0.0] == [outages.wait(HERE, now) for now in (6.0, 10.0, 11.0)]
-    assert [False, True] == [outages.admit(HERE, "call", now) for now in (9.9, 10.0)]
-    assert (0.0, True) == (outages.wait(THERE, 0.0), outages.admit(THERE, "call", 0.0))
+    assert [False, True] == [outages.acquire_probe(HERE, "call", now) for now in (9.9, 10.0)]
+    assert (0.0, True) == (outages.wait(THERE, 0.0), outages.acquire_probe(THERE, "call", 0.0))
 
 
 def test_one_call_goes_first_and_may_ask_whether_it_is_that_again() -> None:
     outages = Outages()
     outages.begin(HERE, 10.0)
-    assert [True, False, True] == [outages.admit(HERE, who, 10.0) for who in ("a", "b", "a")]
+    assert [True, False, True] == [
+        outages.acquire_probe(HERE, who, 10.0) for who in ("a", "b", "a")
+    ]
 
 
 def test_an_answer_ends_the_outage_and_wakes_all_who_wait() -> None:
     outages = Outages()
     outages.begin(HERE, 10.0)
-    assert outages.returned(HERE) is None
-    outages.admit(HERE, "probe", 10.0)
-    waiting = [outages.returned(HERE) for _ in range(3)]
+    assert outages.probe_returned(HERE) is None
+    outages.acquire_probe(HERE, "probe", 10.0)
+    waiting = [outages.probe_returned(HERE) for _ in range(3)]
     left = waiting[1]
     assert left is not None
     left.cancel()
     outages.end(HERE, 10.0)
-    outages.release("probe")
+    outages.release_probe("probe")
     assert all(each is not None and each.done() for each in waiting)
-    assert all(outages.admit(HERE, who, 10.0) for who in ("a", "b"))
+    assert all(outages.acquire_probe(HERE, who, 10.0) for who in ("a", "b"))
 
 
 def test_a_probe_without_an_answer_lets_the_next_one_go_first() -> None:
     outages = Outages()
     outages.begin(HERE, 10.0)
-    outages.admit(HERE, "probe", 10.0)
-    waiting = outages.returned(HERE)
-    outages.release("another")
+    outages.acquire_probe(HERE, "probe", 10.0)
+    waiting = outages.probe_returned(HERE)
+    outages.release_probe("another")
     assert waiting is not None
     assert not waiting.done()
-    outages.release("probe")
+    outages.release_probe("probe")
     assert waiting.done()
-    assert [True, False] == [outages.admit(HERE, who, 10.0) for who in ("next", "probe")]
+    assert [True, False] == [outages.acquire_probe(HERE, who, 10.0) for who in ("next", "probe")]
 
 
 def test_an_answer_to_an_earlier_call_does_not_end_an_outage_before_its_time() -> None:
@@ -71,8 +73,8 @@ def test_the_outages_are_bounded_and_can_be_dropped() -> None:
     outages.begin("scope 1099", 9_999.0)
     assert 1_024 == len(outages.known(0.0))
     assert "scope 0" not in outages.known(0.0)
-    outages.admit("scope 500", "probe", 1_500.0)
-    waiting = outages.returned("scope 500")
+    outages.acquire_probe("scope 500", "probe", 1_500.0)
+    waiting = outages.probe_returned("scope 500")
     outages.clear()
     assert waiting is not None
     assert waiting.done()
@@ -83,13 +85,13 @@ def test_who_waits_for_an_outage_that_there_is_no_room_for_may_call() -> None:
     outages = Outages()
     for number in range(1_024):
         outages.begin(f"scope {number}", 10.0 + number)
-    outages.admit("scope 0", "probe", 10.0)
-    waiting = outages.returned("scope 0")
+    outages.acquire_probe("scope 0", "probe", 10.0)
+    waiting = outages.probe_returned("scope 0")
     assert waiting is not None
     outages.begin("scope 1023", 9_999.0)
     assert not waiting.done()
     outages.begin("one more", 9_999.0)
-    assert (True, True) == (waiting.done(), outages.admit("scope 0", "next", 10.0))
+    assert (True, True) == (waiting.done(), outages.acquire_probe("scope 0", "next", 10.0))
 
 
 def test_of_two_moments_the_later_one_counts_and_none_is_known_from_it_on() -> None:
@@ -102,9 +104,12 @@ def test_of_two_moments_the_later_one_counts_and_none_is_known_from_it_on() -> N
 def test_a_child_does_not_wait_for_its_parents_probe() -> None:
     outages = Outages()
     outages.begin(HERE, 10.0)
-    outages.admit(HERE, "the parent's", 10.0)
+    outages.acquire_probe(HERE, "the parent's", 10.0)
     outages.after_fork()
-    assert (None, True) == (outages.returned(HERE), outages.admit(HERE, "the child's", 10.0))
+    assert (None, True) == (
+        outages.probe_returned(HERE),
+        outages.acquire_probe(HERE, "the child's", 10.0),
+    )
 
 
 @pytest.mark.parametrize(

@@ -163,14 +163,14 @@ def test_so_is_an_answer_of_many_items_to_a_schema_of_many_alternatives() -> Non
 
 def _compiled(spec: Any, clock: Clock, drive: Drive) -> Any:
     owner = account(clock)
-    way = partial(
+    steps = partial(
         structured.structured_by,
         Asking().request,
         spec,
         Knobs(),
     )
     return drive.run(
-        lifecycle.run_call(CallPolicy(retry.transient_errors(1), timeout=120), owner, way)
+        lifecycle.run_call(CallPolicy(retry.transient_errors(1), timeout=120), owner, steps)
     )
 
 

@@ -19,7 +19,7 @@ def make(clock: Clock, keys: list[str] = KEYS, **arguments: Any) -> MultiKeyAcco
 
 
 def send(ring: MultiKeyAccount, scope: str, now: float) -> Reservation:
-    reservation = ring.book(scope, ONE, now)
+    reservation = ring.reserve(scope, ONE, now)
     assert isinstance(reservation, Reservation)
     assert ring.quota.start(reservation, now) == 0.0
     return reservation

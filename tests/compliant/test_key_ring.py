@@ -44,7 +44,7 @@ def test_a_lane_is_no_key_and_leads_to_one(ring: MultiKeyAccount) -> None:
 
 
 def test_what_was_booked_and_not_sent_is_no_turn(ring: MultiKeyAccount, clock: Clock) -> None:
-    reservation = ring.book(FIRST, ONE, clock.now)
+    reservation = ring.reserve(FIRST, ONE, clock.now)
     assert isinstance(reservation, Reservation)
     assert SECOND == ring.scopes(MODEL)[0]
     ring.cancel(reservation, clock.now)
@@ -73,7 +73,7 @@ def test_no_minute_holds_more_than_a_key_may_send(pauses: list[float], rpm: int)
     (scope,) = ring.scopes(MODEL)
     for pause in pauses:
         clock.now += pause
-        while isinstance(verdict := ring.book(scope, ONE, clock.now), Refusal):
+        while isinstance(verdict := ring.reserve(scope, ONE, clock.now), Refusal):
             clock.now += verdict.wait
         ring.quota.start(verdict, clock.now)
         ring.quota.settle(verdict, {}, clock.now, clock.now)
@@ -86,7 +86,7 @@ def test_half_a_minutes_requests_may_go_at_once_and_then_one_by_one(clock: Clock
     (scope,) = ring.scopes(MODEL)
     for _ in range(15):
         answered(ring, scope, clock.now)
-    late = ring.book(scope, ONE, clock.now)
+    late = ring.reserve(scope, ONE, clock.now)
     assert isinstance(late, Refusal)
     assert pytest.approx(2.0) == late.wait
 
@@ -95,7 +95,7 @@ def test_an_organisations_limit_binds_over_all_keys(clock: Clock) -> None:
     ring = make(clock, organization_rpm=4)
     for _ in range(4):
         answered(ring, ring.scopes(MODEL)[0], clock.now)
-    waits = [ring.book(scope, ONE, clock.now) for scope in ring.scopes(MODEL)]
+    waits = [ring.reserve(scope, ONE, clock.now) for scope in ring.scopes(MODEL)]
     assert [60.0] * 3 == [wait.wait for wait in waits if isinstance(wait, Refusal)]
 
 
@@ -166,7 +166,7 @@ def test_an_answer_that_is_not_whole_shows_room_as_any_answer_does(clock: Clock)
         reservation = send(ring, ring.scopes(MODEL)[0], clock.now)
         ring.learn(cut, reservation.scope, MODEL, 60.0)
         ring.quota.settle(reservation, {}, clock.now, clock.now)
-    assert isinstance(ring.book(ring.scopes(MODEL)[0], ONE, clock.now), Reservation)
+    assert isinstance(ring.reserve(ring.scopes(MODEL)[0], ONE, clock.now), Reservation)
 
 
 def test_a_retired_model_is_learnt_as_by_any_client(ring: MultiKeyAccount) -> None:
@@ -199,7 +199,7 @@ def test_what_was_learnt_can_be_looked_at_and_dropped(ring: MultiKeyAccount, clo
     assert Learned() == ring.learned()
     assert [FIRST, SECOND, THIRD] == sorted(ring.scopes(MODEL))
     assert all(
-        isinstance(ring.book(scope, ONE, clock.now), Reservation) for scope in ring.scopes(MODEL)
+        isinstance(ring.reserve(scope, ONE, clock.now), Reservation) for scope in ring.scopes(MODEL)
     )
 
 

@@ -111,7 +111,7 @@ def test_a_refusal_of_requests_per_minute_teaches_what_the_limit_is(
     ring.quota.settle(reservation, {}, clock.now, clock.now)
     clock.now += 5.0
     sent = 0
-    while isinstance(next_ := ring.book(ring.scopes(MODEL)[0], ONE, clock.now), Reservation):
+    while isinstance(next_ := ring.reserve(ring.scopes(MODEL)[0], ONE, clock.now), Reservation):
         ring.quota.start(next_, clock.now)
         ring.quota.settle(next_, {}, clock.now, clock.now)
         sent += 1

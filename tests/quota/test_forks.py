@@ -237,18 +237,18 @@ def test_a_child_of_busy_threads_has_a_quota_that_works() -> None:
 @needs_fork
 def test_a_child_of_a_process_whose_limiter_is_full_has_a_free_one() -> None:
     concurrency = ConcurrencyLimiter(1)
-    inside, waiting = concurrency.enter(), concurrency.enter()
+    inside, waiting = concurrency.acquire(), concurrency.acquire()
 
     def use() -> tuple[int, bool, bool]:
         before = concurrency.free
         for parents in (inside, waiting):
-            concurrency.leave(parents)  # which the child's copy of a call does as it is dropped
-        own = concurrency.enter()
-        return before, own.done(), concurrency.enter().done()
+            concurrency.release(parents)  # which the child's copy of a call does as it is dropped
+        own = concurrency.acquire()
+        return before, own.done(), concurrency.acquire().done()
 
     assert told_by_child(use) == "(1, True, False)"
     assert (concurrency.free, waiting.done()) == (0, False)
-    concurrency.leave(inside)
+    concurrency.release(inside)
     assert waiting.done()
 
 
@@ -262,7 +262,7 @@ def test_a_child_leads_what_its_parent_leads_and_gets_threads_of_its_own() -> No
     def use() -> tuple[bool, int]:
         assert isinstance(leader, Leader)
         own = single_flight.claim("k")
-        leader.land("of the parent")
+        leader.set_result("of the parent")
         return isinstance(own, Leader) and len(single_flight) == 1, workers.submit(
             lambda: 7
         ).result(5)

@@ -69,9 +69,9 @@ def test_a_task_cancelled_while_it_waits_for_a_place_gives_up_its_turn(
 ) -> None:
     face = open_client(kind, **PATIENT)
     concurrency = face.client._account.concurrency
-    place = concurrency.enter()
-    cancelled(face, lambda: until(lambda: len(concurrency._queue)))
-    concurrency.leave(place)
+    place = concurrency.acquire()
+    cancelled(face, lambda: until(lambda: len(concurrency._waiting)))
+    concurrency.release(place)
     assert [] == sandbox.exchanges
     assert_nothing_is_held(face, used=0)
 

@@ -169,11 +169,11 @@ def test_a_place_on_the_wire_is_not_waited_for_beyond_the_deadline(
     open_face: OpenFace, sandbox: Sandbox
 ) -> None:
     face = open_face(LLM_MAX_CONCURRENCY=1)
-    place = face.client._account.concurrency.enter()
+    place = face.client._account.concurrency.acquire()
     began = time.monotonic()
     with pytest.raises(LLMError, match=r"No answer within 0\.15 seconds"):
         face.generate("hi", timeout=TIMEOUT)
     assert TIMEOUT <= time.monotonic() - began < HANG
-    face.client._account.concurrency.leave(place)
+    face.client._account.concurrency.release(place)
     assert "Sandbox: hi" == face.generate("hi")
     assert 1 == len(face.client._request_times)

@@ -87,7 +87,7 @@ def test_a_host_whose_threads_are_all_taken_holds_up_no_call(
 def test_a_leader_on_a_loop_that_stands_still_holds_up_no_identical_call(
     open_client: OpenFace, sandbox: Sandbox, provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(single_flight, "_STANDS_STILL", 0.05)
+    monkeypatch.setattr(single_flight, "_MAX_SILENCE", 0.05)
     client = open_client(provider, LLM_CACHE_URL="memory:").client
     released = threading.Event()
 

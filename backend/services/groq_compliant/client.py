@@ -134,8 +134,8 @@ class CompliantClient(ABC):
         ConfigurationError before any call for what cannot work, else LLMError.
         """
         request = request_of(messages, model, temperature, max_tokens, provider_options)
-        journey = lifecycle.run_call(self._terms(), self._ring, partial(lifecycle.answer, request))
-        return await drivers.arun(journey, self)
+        steps = lifecycle.run_call(self._policy(), self._ring, partial(lifecycle.answer, request))
+        return await drivers.arun(steps, self)
 
     @overload
     async def respond_structured(
@@ -176,10 +176,10 @@ class CompliantClient(ABC):
         """
         request = request_of(messages, model, temperature, max_tokens, provider_options)
 
-        def way(journey: Call) -> Flow[tuple[Any, Reply]]:
-            return structured.structured_by(request, schema, self._knobs, journey)
+        def steps(call: Call) -> Flow[tuple[Any, Reply]]:
+            return structured.structured_by(request, schema, self._knobs, call)
 
-        found = await drivers.arun(lifecycle.run_call(self._terms(), self._ring, way), self)
+        found = await drivers.arun(lifecycle.run_call(self._policy(), self._ring, steps), self)
         return StructuredReply.of(*found)
 
     async def structured(
@@ -229,7 +229,7 @@ class CompliantClient(ABC):
     ) -> None:
         await self.aclose()
 
-    def _terms(self) -> CallPolicy:
+    def _policy(self) -> CallPolicy:
         """Attempts for passing faults; one that finds out that a key is refused is not counted."""
         ring, before = self._ring, self._ring.taken_out
 

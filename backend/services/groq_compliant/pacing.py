@@ -134,7 +134,7 @@ class KeyManager:
         """Use the first key that is free and return it, or else the seconds until one is."""
         waits = []
         for lane in self._ring.scopes(""):
-            reservation = self._ring.book(lane, _ONE, now := self._ring.now())
+            reservation = self._ring.reserve(lane, _ONE, now := self._ring.now())
             if isinstance(reservation, Refusal):
                 waits.append(reservation.wait)
                 continue

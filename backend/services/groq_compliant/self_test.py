@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from email.utils import formatdate
 from pathlib import Path
 
-from tenacity import RetryCallState, Retrying
+from tenacity import Retrying
 
 from ..llm.account.multi_key import MultiKeyAccount
-from ..llm.call.retry import wait_decorrelated
+from ..llm.call.retry import CallRetryState, wait_decorrelated
 from ..llm.errors import ProviderUnavailableError
 from ..llm.quota import Refusal
 from ..llm.runtime.retry_after import seconds_until_retry
@@ -63,7 +63,7 @@ def _retry_after() -> None:
 
 
 def _jitter() -> None:
-    wait, state = wait_decorrelated(0.5, 30.0), RetryCallState(Retrying(), None, (), {})
+    wait, state = wait_decorrelated(0.5, 30.0), CallRetryState(Retrying(), None, (), {})
     error = ProviderUnavailableError("503")
     state.set_exception((type(error), error, None))
     previous = 0.5
@@ -103,7 +103,7 @@ def _bucket() -> None:
     )
     (lane,) = ring.scopes("any")
     while now < 180.0:
-        reservation = ring.book(lane, {"requests": 1.0}, now)
+        reservation = ring.reserve(lane, {"requests": 1.0}, now)
         if isinstance(reservation, Refusal):
             now += reservation.wait
             continue

@@ -32,7 +32,7 @@ from .single_flight import SingleFlight
 log = logging.getLogger(__name__)
 
 #: All flights of the process: identical calls meet here, whichever client makes them.
-_sky: SingleFlight[Reply] = SingleFlight()
+_single_flight: SingleFlight[Reply] = SingleFlight()
 
 #: For how long what was learnt holds, in seconds; less where our own tables say otherwise.
 A_DAY, AN_HOUR = 86_400.0, 3_600.0
@@ -63,7 +63,7 @@ class Account:
     outages: Outages = field(default_factory=Outages, repr=False)
     #: Where answers are kept, and where identical calls meet; None: every call is sent.
     cache: Cache | None = None
-    single_flight: SingleFlight[Reply] = field(default=_sky)
+    single_flight: SingleFlight[Reply] = field(default=_single_flight)
     budget: DailyBudget | None = None
     #: In what form a model was last asked for answers of a schema, where stronger ones failed.
     output_modes: TTLMap[tuple[str, int], Mode] = field(default_factory=TTLMap, repr=False)
@@ -80,26 +80,31 @@ class Account:
         """Return what is out of service together with *scope*."""
         return scope
 
-    def book(
+    def reserve(
         self, scope: str, demand: Demand, now: float, max_wait: float = 0.0
     ) -> Reservation | Refusal:
         """Reserve every limit of *scope*, or none; as `Quota.reserve`."""
         return self.quota.reserve(scope, demand, now, max_wait)
 
     def cancel(self, reservation: Reservation, now: float) -> None:
-        """Give back a booking that was never started."""
-        self.quota.cancel(reservation, now)
+        """Give back a reservation for which nothing was sent, be it started or not."""
+        if reservation.is_started:
+            self.quota.settle(reservation, dict.fromkeys(reservation.demand, 0.0), now, now)
+        else:
+            self.quota.cancel(reservation, now)
 
-    def withdraw(self, reservation: Reservation, now: float) -> None:
-        """Give back one that was started, and of which nothing was sent after all."""
-        self.quota.settle(reservation, dict.fromkeys(reservation.demand, 0.0), now, now)
+    def settle(
+        self, reservation: Reservation, spent: Demand, received_by: float, now: float
+    ) -> None:
+        """Count what a request *spent*; as `Quota.settle`."""
+        self.quota.settle(reservation, spent, received_by, now)
 
     def settle_unknown(self, reservation: Reservation, now: float) -> None:
-        """Count all of a request that was cancelled on the wire: the provider may have seen it."""
+        """Count all that a request demanded which was cancelled in flight."""
         self.quota.settle(reservation, {}, now, now)
 
     def is_usable(self, scope: str, now: float) -> bool:
-        """Whether what is booked on *scope* stays there; else it is booked anew."""
+        """Whether what is reserved on *scope* may be sent there; else another scope is reserved."""
         return True
 
     def resolve(self, request: Request) -> str:
@@ -137,8 +142,8 @@ class Account:
             patient = error.retry_after <= quota_wait_left
             error.verdict = Verdict.AGAIN if patient else Verdict.FATAL
 
-    def served(self, scope: str) -> None:
-        """Take note that the provider has answered on *scope*."""
+    def end_outage(self, scope: str) -> None:
+        """End the outage of *scope*, if there is one: the provider has answered."""
         self.outages.end(self.outage_scope(scope), self.now())
 
     def adapt(self, error: LLMError, asked: Request, sent: Request) -> None:

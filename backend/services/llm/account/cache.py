@@ -46,19 +46,23 @@ class Cache:
     #: Seconds for which a call waits for the store, each time that it needs it.
     timeout: float = 0.25
 
-    def asked(self, call: Callable[[], R], left: float) -> Flow[R | None]:
-        """Call the store, for as long as a call waits for it that has *left* seconds.
+    def run(self, operation: Callable[[], R], time_left: float) -> Flow[R | None]:
+        """Run an *operation* on the store, waiting `timeout` seconds or the call's *time_left*.
 
-        What it has not answered by then is a miss, or goes on in its thread; and if it has had
-        its time, it is left out for a while.
+        After that time it counts as a miss, and goes on in its thread; a store that has had all of
+        `timeout` is not used for a while.
         """
         forgiving = self.store if isinstance(self.store, FaultTolerantStore) else None
         if forgiving is not None and forgiving.rests:
             return None
         try:
-            return (yield from ask(call, min(self.timeout, left), blocking=self.store.blocking))
+            return (
+                yield from ask(
+                    operation, min(self.timeout, time_left), blocking=self.store.blocking
+                )
+            )
         except Overdue as late:
-            if forgiving is not None and late.had_its_time and left > self.timeout:
+            if forgiving is not None and late.had_its_time and time_left > self.timeout:
                 reason = f"{forgiving!r} has not answered within {self.timeout:g} s"
                 forgiving.leave_out(TimeoutError(reason))
             return None

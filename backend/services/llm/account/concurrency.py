@@ -1,4 +1,4 @@
-"""How many calls may be on the wire at once, across threads and event loops."""
+"""How many requests may be in flight at once, across threads and event loops."""
 
 from __future__ import annotations
 
@@ -9,61 +9,60 @@ from ..runtime.fork import ForkLock, reset_in_child
 
 
 class ConcurrencyLimiter:
-    """At most *size* inside; those who wait outside come in in the order they came.
+    """A semaphore of *size* permits, which are given in the order in which they were asked for.
 
-    Nobody blocks here: who has to wait gets a future that is done once it has a place.
+    Nothing blocks here: a permit is a future, and is held once that is done.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._lock = ForkLock(leaf=True)  # guards the three below
-        self._inside: set[Future[None]] = set()
-        self._queue: deque[Future[None]] = deque()
+        self._held: set[Future[None]] = set()
+        self._waiting: deque[Future[None]] = deque()
         self._inherited: set[Future[None]] = set()
         reset_in_child(self)
 
     @property
     def free(self) -> int:
-        """How many places nobody has."""
+        """How many permits nobody holds."""
         with self._lock:
-            return self._size - len(self._inside)
+            return self._size - len(self._held)
 
-    def enter(self) -> Future[None]:
-        """Take a place, or stand in the queue for one: the future is done when it is yours."""
-        place: Future[None] = Future()
+    def acquire(self) -> Future[None]:
+        """Return a permit: one that is done is held, one that is not waits for its turn."""
+        permit: Future[None] = Future()
         with self._lock:
-            if len(self._inside) < self._size:
-                self._inside.add(place)
-                place.set_result(None)
+            if len(self._held) < self._size:
+                self._held.add(permit)
+                permit.set_result(None)
             else:
-                self._queue.append(place)
-        return place
+                self._waiting.append(permit)
+        return permit
 
-    def leave(self, place: Future[None]) -> None:
-        """Give up a place, or the wait for it, once; a RuntimeError the second time.
+    def release(self, permit: Future[None]) -> None:
+        """Release a permit, or end the wait for it; RuntimeError where that was done before.
 
-        One that a child has from its parent is left alone: here nobody was inside.
+        A child process releases its parent's permits to no effect: it holds none of them.
         """
         with self._lock:
-            if place in self._inherited:
-                self._inherited.discard(place)
-            elif place in self._inside:
-                self._inside.discard(place)
-                self._let_in()
-            elif place.cancelled() or not place.cancel():
-                raise RuntimeError("a place on the wire was given up twice")
+            if permit in self._inherited:
+                self._inherited.discard(permit)
+            elif permit in self._held:
+                self._held.discard(permit)
+                self._give_to_next()
+            elif permit.cancelled() or not permit.cancel():
+                raise RuntimeError("a permit was released twice")
 
     def after_fork(self) -> None:
-        """In a child, nobody is inside, and nobody waits."""
-        self._inherited |= {*self._inside, *self._queue}
-        self._inside.clear()
-        self._queue.clear()
+        """In a child, no permit is held, and nobody waits."""
+        self._inherited |= {*self._held, *self._waiting}
+        self._held.clear()
+        self._waiting.clear()
 
-    def _let_in(self) -> None:
-        """Give the place that is free now to the first who still waits."""
-        while self._queue and len(self._inside) < self._size:
-            place = self._queue.popleft()
-            # One that was given up stayed in the queue until its turn.
-            if place.set_running_or_notify_cancel():
-                self._inside.add(place)
-                place.set_result(None)
+    def _give_to_next(self) -> None:
+        while self._waiting and len(self._held) < self._size:
+            permit = self._waiting.popleft()
+            # One that was released while it waited has stayed in the queue.
+            if permit.set_running_or_notify_cancel():
+                self._held.add(permit)
+                permit.set_result(None)

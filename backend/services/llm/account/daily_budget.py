@@ -1,4 +1,4 @@
-"""A day's tokens: booked by estimate before a call, trued up by what the provider counted."""
+"""A day's tokens: reserved by estimate before a call, settled by what the provider counted."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ class MemoryTally:
 
 @dataclass(eq=False)
 class BudgetReservation:
-    """The tokens that a call asks for, and the UTC day on which they were booked, if they were.
+    """The tokens that an attempt reserves, and the UTC day from which they were taken, if any.
 
-    A thread books them, and nobody can stop it when the call that it books for is cancelled: then
-    the booking is settled before it is made, and the thread itself gives back what it took.
+    A thread takes them, which goes on when its call is cancelled: then the reservation is settled
+    before it is made, and the thread itself gives the tokens back.
     """
 
     tokens: int
@@ -83,27 +83,27 @@ class DailyBudget:
             )
         self.tokens = tokens
         self._tally = tally
-        self._lock = ForkLock(leaf=True)  # guards every booking's day and end
+        self._lock = ForkLock(leaf=True)  # guards the day and the end of every reservation
 
     @property
     def blocking(self) -> bool:
-        """Whether `book` may wait for a disk, a lock or a network."""
+        """Whether `reserve` may wait for a disk, a lock or a network."""
         return self._tally.blocking
 
-    def book(self, booking: BudgetReservation, now: float) -> None:
-        """Take its tokens of the day, or raise `RateLimitError` saying what is left until when.
+    def reserve(self, reservation: BudgetReservation, now: float) -> None:
+        """Take the tokens from the day's, or raise `RateLimitError` saying what is left until when.
 
-        Either way it is to be settled. Raises LLMError where the sum cannot be kept: what cannot
-        be counted is not spent.
+        Either way the reservation is to be settled. Raises LLMError where the sum cannot be kept:
+        what cannot be counted is not spent.
         """
-        tokens, day = booking.tokens, utc_day(now)
+        tokens, day = reservation.tokens, utc_day(now)
         try:
             used = self._tally.add(tokens, now)
         except StoreError as error:
             raise LLMError(f"The daily token budget cannot be kept: {error}") from error
         with self._lock:
-            booking.day = day
-            is_late = booking.is_settled
+            reservation.day = day
+            is_late = reservation.is_settled
         if is_late:
             self._correct(-tokens, day, now)
         if used > self.tokens:
@@ -114,17 +114,17 @@ class DailyBudget:
                 retry_after=wait,
             )
 
-    def settle(self, booking: BudgetReservation, spent: int, now: float) -> Future[None] | None:
-        """Correct the day's sum by what the call really *spent*; 0 gives all of it back.
+    def settle(self, reservation: BudgetReservation, spent: int, now: float) -> Future[None] | None:
+        """Correct the day's sum by what the attempt *spent*; 0 gives all of it back.
 
-        Waits for nothing: where the sum is kept elsewhere, a thread corrects it, and the future is
-        done when it has. Raises RuntimeError the second time.
+        Does not block: where the sum is kept elsewhere, a thread corrects it, and the future is
+        done when it has. Raises RuntimeError for a reservation that was settled before.
         """
         with self._lock:
-            if booking.is_settled:
-                raise RuntimeError("a booking of the day's tokens was settled twice")
-            booking.is_settled = True
-            day, more = booking.day, spent - booking.tokens
+            if reservation.is_settled:
+                raise RuntimeError("a reservation of the day's tokens was settled twice")
+            reservation.is_settled = True
+            day, more = reservation.day, spent - reservation.tokens
         if day is None or not more:
             return None
         correct = partial(self._correct, more, day, now)

@@ -113,26 +113,21 @@ class MultiKeyAccount(Account):
         """Return the lane of *key*, which must not be shown; None for one that was not given."""
         return next((scope for scope, known in self._keys.items() if known == key), None)
 
-    def book(
+    def reserve(
         self, scope: str, demand: Demand, now: float, max_wait: float = 0.0
     ) -> Reservation | Refusal:
-        """Reserve every limit of *scope*, or none, and count what the lane carries."""
-        booked = super().book(scope, demand, now, max_wait)
-        if isinstance(booked, Reservation):
+        """Reserve every limit of *scope*, or none, and count what the key carries."""
+        result = super().reserve(scope, demand, now, max_wait)
+        if isinstance(result, Reservation):
             with self._lock:
                 self._carried[scope] += 1
-        return booked
+        return result
 
     def cancel(self, reservation: Reservation, now: float) -> None:
-        """Give back a booking that was never sent."""
+        """Give back a reservation for which nothing was sent, which proves no room."""
+        if reservation.is_started:
+            self._crowd.fail()
         super().cancel(reservation, now)
-        with self._lock:
-            self._carried[reservation.scope] -= 1
-
-    def withdraw(self, reservation: Reservation, now: float) -> None:
-        """Give back a booking of which nothing was sent: no proof that there is room for it."""
-        self._crowd.fail()
-        super().withdraw(reservation, now)
         with self._lock:
             self._carried[reservation.scope] -= 1
 

@@ -1,4 +1,4 @@
-"""When a provider has asked not to be called for a while, and who asks first after that."""
+"""Until when a provider has asked not to be called, and which attempt probes it after that."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..runtime.fork import ForkLock, reset_in_child
 
-#: The longest that an outage holds everyone back, in seconds: then one call asks again.
+#: The longest time without a probe, in seconds.
 LONGEST = 600.0
 
 #: The longest Retry-After of an outage that the call itself waits for, in seconds. What asks for
@@ -20,7 +20,7 @@ _MOST = 1024
 
 @dataclass(eq=False)
 class _Outage:
-    """Until when nobody is to call; then the call that asks first, and those who wait for it."""
+    """Until when nothing is sent; then the attempt that probes, and those who wait for it."""
 
     until: float
     probe: object | None = None
@@ -28,11 +28,11 @@ class _Outage:
 
 
 class Outages:
-    """The outages of one account, by their scope: a model, or whatever else fails as one.
+    """The outages of one account, by scope: a model, or all that fails together.
 
-    For its time nobody calls. After it one call goes first, the probe, and all others wait until
-    that has come back: with an answer or a refusal, which end the outage, or with another failure
-    of the provider's, after which the next one goes first.
+    During an outage's Retry-After nothing is sent. After it one attempt is, the probe, and all
+    others wait until it has returned. An answer or a refusal ends the outage; after another failure
+    of the provider's the next attempt is the probe.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Outages:
         reset_in_child(self)
 
     def begin(self, scope: str, until: float) -> None:
-        """Let nobody call before the moment *until*; a later one that is known stays."""
+        """Let nothing be sent before the moment *until*, or a later one that is known."""
         with self._lock:
             dropped: list[Future[None]] = []
             if scope not in self._outages and len(self._outages) >= _MOST:
@@ -52,13 +52,13 @@ class Outages:
         _wake(dropped)
 
     def wait(self, scope: str, now: float) -> float:
-        """Return the seconds for which nobody is to call, 0.0 without an outage."""
+        """Return the seconds for which nothing is to be sent, 0.0 without an outage."""
         with self._lock:
             outage = self._outages.get(scope)
             return max(0.0, outage.until - now) if outage else 0.0
 
-    def returned(self, scope: str) -> Future[None] | None:
-        """Return a future that is done once the probe is back; None where none is under way."""
+    def probe_returned(self, scope: str) -> Future[None] | None:
+        """Return a future that is done once the probe has returned; None without a probe."""
         with self._lock:
             outage = self._outages.get(scope)
             if outage is None or outage.probe is None:
@@ -66,50 +66,50 @@ class Outages:
             outage.waiting.append(Future())
             return outage.waiting[-1]
 
-    def admit(self, scope: str, call: object, now: float) -> bool:
-        """Whether *call* may be sent now; it is the probe then, if there is an outage."""
+    def acquire_probe(self, scope: str, attempt: object, now: float) -> bool:
+        """Return whether *attempt* may be sent now; during an outage it becomes the probe."""
         with self._lock:
             outage = self._outages.get(scope)
             if outage is None:
                 return True
-            if outage.until > now or outage.probe not in (None, call):
+            if outage.until > now or outage.probe not in (None, attempt):
                 return False
-            outage.probe = call
+            outage.probe = attempt
             return True
 
     def end(self, scope: str, now: float) -> None:
-        """The provider has served a call: the outage is over, unless its time is yet to come."""
+        """End the outage, as the provider has answered, if its Retry-After has passed."""
         with self._lock:
             outage = self._outages.get(scope)
-            over = outage if outage is not None and outage.until <= now else None
-            if over is not None:
+            ended = outage if outage is not None and outage.until <= now else None
+            if ended is not None:
                 del self._outages[scope]
-        _wake(over.waiting if over else [])
+        _wake(ended.waiting if ended else [])
 
-    def release(self, call: object) -> None:
-        """*call* is back: where it was the probe of an outage that goes on, another may be."""
+    def release_probe(self, attempt: object) -> None:
+        """Let another attempt be the probe where *attempt* was it, and the outage goes on."""
         with self._lock:
-            probed = [each for each in self._outages.values() if each.probe is call]
+            probed = [each for each in self._outages.values() if each.probe is attempt]
             waiting = [one for each in probed for one in each.waiting]
             for outage in probed:
                 outage.probe, outage.waiting = None, []
         _wake(waiting)
 
     def known(self, now: float) -> dict[str, float]:
-        """Return the outages whose time is yet to come, in seconds from *now*."""
+        """Return the outages with the seconds from *now* until they are probed."""
         with self._lock:
             left = {scope: each.until - now for scope, each in self._outages.items()}
         return {scope: seconds for scope, seconds in left.items() if seconds > 0}
 
     def clear(self) -> None:
-        """Forget all of them; who waits may call."""
+        """Forget all outages, and wake those who wait for one."""
         with self._lock:
             waiting = [one for each in self._outages.values() for one in each.waiting]
             self._outages.clear()
         _wake(waiting)
 
     def after_fork(self) -> None:
-        """In a child, the parent's probe never comes back."""
+        """In a child, drop the parent's probes, which return in the parent."""
         self._outages = {scope: _Outage(each.until) for scope, each in self._outages.items()}
 
 

@@ -1,23 +1,24 @@
-"""Identical calls made at the same time are one call: the first makes it, the others wait.
+"""Identical calls made at the same time are one call: the leader makes it, the followers wait.
 
-There is one leader a key, whatever thread, task, event loop or client asks. `SingleFlight.claim`
-gives the first caller the `Leader`, and every other a `Follower` to wait with:
+There is one leader per key, whatever thread, task, event loop or client asks. `claim` gives the
+first caller the `Leader`, and every other a `Follower` to wait with:
 
-    claim = flights.claim(key)
-    if isinstance(claim, Flight):
-        claim = claim.join(seconds_left)         # or: await claim.ajoin(seconds_left)
-        if not isinstance(claim, Lead):
-            return claim
-    with claim as lead:
+    role = single_flight.claim(key)
+    if isinstance(role, Follower):
+        outcome = role.join(seconds_left)        # or: await role.ajoin(seconds_left)
+        if not isinstance(outcome, Leader):
+            return outcome
+        role = outcome
+    with role as leader:
         value = make_the_call()
-        lead.land(value)
+        leader.set_result(value)
         return value
 
-A leader that is cancelled hands the lead to one of those who wait, and the rest wait on. One whose
-event loop stands still, blocked or run no more, loses it to a follower from elsewhere. Landing ends
-the flight: whatever later callers are to find is stored before `land`, and a leader looks there
-once more before it makes the call, since another may have landed between its look and its claim.
-The lock is held for a few steps of arithmetic, so nobody waits for it.
+When a leader is cancelled or resigns, a follower becomes the leader. So does one when the leader's
+event loop stands still, blocked or run no more. `set_result` ends the flight: what later callers
+are to find is stored before it, and a leader looks there once more before it makes the call, since
+another may have stored it between its lookup and its claim. The lock is held for a few steps of
+arithmetic, so nobody waits for it.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ E = TypeVar("E", bound=Exception)
 
 #: Seconds within which a leader's event loop must give a sign of life, and the part of a follower's
 #: own time if that is less: then there is time left to make the call.
-_STANDS_STILL = 1.0
-_OF_THE_TIME = 0.25
+_MAX_SILENCE = 1.0
+_MAX_SILENCE_PART = 0.25
 
 
 class StillInFlight(Exception):  # noqa: N818  a verdict on the waiting, not on the request
-    """The follower's own time is over; the flight goes on without it."""
+    """The follower's own time is over; the call goes on without it."""
 
 
 class WouldDeadlock(RuntimeError):  # noqa: N818  a verdict on the waiting, not on the request
@@ -63,26 +64,33 @@ class _Failure:
 
 
 class Leader(Generic[T]):
-    """The duty to end a flight: by `land`, by `crash`, or by leaving the `with` block.
+    """The caller that makes the call for all: it ends with a result, an exception or a resignation.
 
-    Leaving it by an Exception is a crash. By anything else (cancellation, KeyboardInterrupt,
-    GeneratorExit, or no landing at all) the lead passes to a follower. Only the first end counts.
+    Leaving the `with` block by an Exception sets that; leaving it by anything else (cancellation,
+    KeyboardInterrupt, GeneratorExit, no result) resigns. Only the first end counts.
     """
 
     def __init__(self, single_flight: SingleFlight[T], key: str, thread: int) -> None:
-        self._flights = single_flight
+        self._single_flight = single_flight
         self._key = key
         self._thread = thread
         self._loop = own_loop()
         self._followers: list[Follower[T]] = []
 
-    def land(self, value: T) -> None:
+    def set_result(self, value: T) -> None:
         """Give *value* itself, not a copy, to every follower."""
-        self._tell_all(_Result(value))
+        self._end(_Result(value))
 
-    def crash(self, error: BaseException) -> None:
-        """Give every follower a copy of *error*; if it is no Exception, pass the lead on."""
-        self._end_by(error)
+    def set_exception(self, error: BaseException) -> None:
+        """Give every follower a copy of *error*; resign if it is no Exception."""
+        if isinstance(error, Exception):
+            self._end(_Failure(error))
+        else:
+            self.resign()
+
+    def resign(self) -> None:
+        """Let a follower make the call, if there is one."""
+        self._single_flight._replace_leader(self)
 
     def __enter__(self) -> Leader[T]:
         return self
@@ -93,44 +101,41 @@ class Leader(Generic[T]):
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        self._end_by(error)
-
-    def _end_by(self, error: BaseException | None) -> None:
-        if isinstance(error, Exception):
-            self._tell_all(_Failure(error))
+        if error is None:
+            self.resign()
         else:
-            self._flights._promote_follower(self)
+            self.set_exception(error)
 
-    def _tell_all(self, outcome: _Result[T] | _Failure) -> None:
-        for follower in self._flights._land(self):
+    def _end(self, outcome: _Result[T] | _Failure) -> None:
+        for follower in self._single_flight._remove(self):
             if follower._outcome.set_running_or_notify_cancel():
                 follower._outcome.set_result(outcome)
 
 
 class Follower(Generic[T]):
-    """One follower's seat in a flight, to wait in once; giving it up disturbs nobody."""
+    """A caller that waits for the leader's outcome, once; it may stop waiting at any time."""
 
     def __init__(self, leader: Leader[T]) -> None:
-        self._lead = leader  # whom it waits for; its own once it is made the heir
+        self._leader = leader  # whom it waits for; a new one once that is replaced
         self._thread = threading.get_ident()
         self._loop = own_loop()
         self._blocks = False
         self._outcome: futures.Future[_Result[T] | _Failure | Leader[T]] = futures.Future()
 
     def join(self, timeout: float | None = None) -> T | Leader[T]:
-        """Wait in this thread, up to *timeout* seconds, for what the leader lands.
+        """Wait in this thread, up to *timeout* seconds, for the leader's result, and return it.
 
-        Returns the lead instead if the leader left, or its event loop stands still, and this
-        follower is to make the call. Raises its own copy of the leader's error; StillFlying;
+        Returns a Leader instead where this follower is to make the call: the leader has resigned,
+        or its event loop stands still. Raises its own copy of the leader's error; StillInFlight;
         WouldDeadlock if the leader is in this very thread, be it a task of the event loop that
         waiting would block.
         """
-        self._lead._flights._seat(self)
+        self._leader._single_flight._note_blocking(self)
         try:
-            for part in self._parts_of(timeout):
-                futures.wait([self._outcome], part)
+            for seconds in self._waits(timeout):
+                futures.wait([self._outcome], seconds)
         except BaseException:
-            self._give_up()
+            self._stop_waiting()
             raise
         return self._result()
 
@@ -138,120 +143,122 @@ class Follower(Generic[T]):
         """Wait as `join` does, in the running event loop, without blocking it."""
         waiting = asyncio.wrap_future(self._outcome)
         try:
-            for part in self._parts_of(timeout):
-                await asyncio.wait({waiting}, timeout=part)
+            for seconds in self._waits(timeout):
+                await asyncio.wait({waiting}, timeout=seconds)
         except BaseException:
-            self._give_up()
+            self._stop_waiting()
             raise
         return self._result()
 
-    def _parts_of(self, timeout: float | None) -> Iterator[float]:
+    def _waits(self, timeout: float | None) -> Iterator[float]:
         """Divide *timeout* seconds into waits, each followed by a look at the leader.
 
-        Where its event loop has given no sign of life for as long as a wait, the lead is this
-        follower's. The waits end with any outcome, or with the time.
+        This follower becomes the leader where the leader's event loop has given no sign of life for
+        as long as a wait. The waits end with any outcome, or with the time.
         """
         timeout = min(threading.TIMEOUT_MAX, math.inf if timeout is None else timeout)
         end = time.monotonic() + timeout
-        longest = min(_STANDS_STILL, _OF_THE_TIME * timeout)
+        longest = min(_MAX_SILENCE, _MAX_SILENCE_PART * timeout)
         while True:
-            leader, sign = self._lead, sign_of_life(self._lead._loop)
+            leader, sign = self._leader, sign_of_life(self._leader._loop)
             left = end - time.monotonic()
             yield max(0.0, min(longest, left))
             if self._outcome.done() or time.monotonic() >= end:
                 return
             if not sign.done():
-                leader._flights._take_over(self, leader)
+                leader._single_flight._take_over(self, leader)
 
     def _result(self) -> T | Leader[T]:
-        if self._outcome.cancel():  # in time: from here on nobody can make it the heir
+        if self._outcome.cancel():  # in time: from here on it cannot become the leader
             raise StillInFlight("the identical call in flight has no answer yet")
         outcome = self._outcome.result()
         if isinstance(outcome, _Failure):
             raise copied_error(outcome.error)
         return outcome.value if isinstance(outcome, _Result) else outcome
 
-    def _give_up(self) -> None:
+    def _stop_waiting(self) -> None:
         if not self._outcome.cancel() and isinstance(leader := self._outcome.result(), Leader):
-            self._lead._flights._promote_follower(leader)
+            self._leader._single_flight._replace_leader(leader)
 
 
 class SingleFlight(Generic[T]):
-    """The flights now in the air, at most one per key."""
+    """The calls in flight that others may join, at most one per key."""
 
     def __init__(self) -> None:
-        self._lock = ForkLock(leaf=True)  # guards the dict, and leads and seats of flights in it
-        self._leads: dict[str, Leader[T]] = {}
+        self._lock = ForkLock(leaf=True)  # guards the leaders and their followers
+        self._leaders: dict[str, Leader[T]] = {}
         reset_in_child(self)
 
     def __len__(self) -> int:
-        """Return how many flights are in the air."""
+        """Return how many calls are in flight."""
         with self._lock:
-            return len(self._leads)
+            return len(self._leaders)
 
     def claim(self, key: str) -> Leader[T] | Follower[T]:
-        """Return the Lead of *key* to the first caller, and to others a Flight to wait in."""
+        """Return a Leader to the first caller with *key*, and to the others a Follower."""
         with self._lock:
-            leader = self._leads.get(key)
+            leader = self._leaders.get(key)
             if leader is None:
-                leader = self._leads[key] = Leader(self, key, threading.get_ident())
+                leader = self._leaders[key] = Leader(self, key, threading.get_ident())
                 return leader
             follower = Follower(leader)
             leader._followers.append(follower)
             return follower
 
     def after_fork(self) -> None:
-        """Begin with no flights in a forked child: their leaders are threads of the parent."""
-        self._leads = {}
+        """Begin with no calls in flight in a child: their leaders are threads of the parent."""
+        self._leaders = {}
 
-    def _seat(self, follower: Follower[T]) -> None:
+    def _note_blocking(self, follower: Follower[T]) -> None:
         """Note that *follower* blocks this thread; WouldDeadlock if its leader needs the thread."""
         with self._lock:
             here = threading.get_ident()
-            if follower._lead._thread == here and not follower._outcome.done():
+            if follower._leader._thread == here and not follower._outcome.done():
                 follower._outcome.cancel()
-                raise WouldDeadlock("this thread leads the flight that it would wait for")
+                raise WouldDeadlock("the leader that this thread would wait for runs in it")
             follower._thread, follower._blocks = here, True
 
-    def _land(self, leader: Leader[T]) -> list[Follower[T]]:
-        """End the flight, if it is still *leader*'s, and return whom to tell."""
+    def _remove(self, leader: Leader[T]) -> list[Follower[T]]:
+        """Remove *leader*, unless it was replaced, and return its followers."""
         with self._lock:
-            if self._leads.get(leader._key) is not leader:
+            if self._leaders.get(leader._key) is not leader:
                 return []
-            del self._leads[leader._key]
+            del self._leaders[leader._key]
             return leader._followers
 
     def _take_over(self, follower: Follower[T], leader: Leader[T]) -> None:
-        """Give *follower* the flight, if it is still *leader*'s, which stands still."""
+        """Make *follower* the leader in place of *leader*, unless that was replaced already."""
         with self._lock:
-            if self._leads.get(leader._key) is leader:
-                self._hand_to([follower], leader)
+            if self._leaders.get(leader._key) is leader:
+                self._promote_first([follower], leader)
 
-    def _promote_follower(self, leader: Leader[T]) -> None:
-        """Give the flight, if it is still *leader*'s, to a follower; without any it ends.
+    def _replace_leader(self, leader: Leader[T]) -> None:
+        """Make a follower the leader in place of *leader*; without a follower the flight ends.
 
-        Those that block their thread come first: a task that led could not run if its event loop
-        was in one of these threads.
+        Followers that block their thread come first: a task that was the leader could not run if
+        its event loop was in one of these threads.
         """
         with self._lock:
-            if self._leads.get(leader._key) is not leader:
+            if self._leaders.get(leader._key) is not leader:
                 return
-            del self._leads[leader._key]
-            self._hand_to(sorted(leader._followers, key=lambda each: not each._blocks), leader)
+            del self._leaders[leader._key]
+            self._promote_first(
+                sorted(leader._followers, key=lambda each: not each._blocks), leader
+            )
 
-    def _hand_to(self, heirs: Sequence[Follower[T]], leader: Leader[T]) -> None:
-        """Give the flight of *leader* to the first of *heirs* that has not given up."""
-        for next_leader in heirs:
-            if next_leader._outcome.set_running_or_notify_cancel():
-                following = self._leads[leader._key] = Leader(
-                    self, leader._key, next_leader._thread
+    def _promote_first(self, candidates: Sequence[Follower[T]], leader: Leader[T]) -> None:
+        """Make the first of *candidates* that still waits the leader in place of *leader*."""
+        for candidate in candidates:
+            if candidate._outcome.set_running_or_notify_cancel():
+                successor = self._leaders[leader._key] = Leader(
+                    self, leader._key, candidate._thread
                 )
-                following._loop = None if next_leader._blocks else next_leader._loop
+                successor._loop = None if candidate._blocks else candidate._loop
                 for each in leader._followers:
-                    each._lead = following
-                    if each is not next_leader and not each._outcome.cancelled():
-                        following._followers.append(each)
-                next_leader._outcome.set_result(following)
+                    each._leader = successor
+                    if each is not candidate and not each._outcome.cancelled():
+                        successor._followers.append(each)
+                candidate._outcome.set_result(successor)
                 return
 
 

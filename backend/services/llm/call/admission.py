@@ -1,95 +1,206 @@
-"""What an attempt takes before it is sent, and how all of it is given back, in one place."""
+"""What an attempt holds from its reservation to its end, and the waits before it may be sent.
+
+admit                   reserve the day's tokens, then all that follows
+  _reserve_limits       the limits of the model, or of the key that has room first
+    _wait_for_outage    until the provider may be called again
+  _wait_for_start       until the reserved moment has come, then for a permit
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
+from functools import partial
 
 from ..account.account import Account
 from ..account.daily_budget import BudgetReservation
 from ..errors import LLMError
-from ..quota import Demand, Reservation
-from ..types import Reply
-from .demand import owed, received_by, taken
+from ..quota import Demand, Refusal, Reservation
+from ..types import Flow, Overdue, Reply, Request, ask
+from .call import Call
+from .demand import budget_spent, demand_spent, received_by
+
+#: Seconds by which one scope must be free before another to be preferred out of turn.
+_TIE = 1e-3
 
 
 class Admission:
-    """One attempt's tokens of the day, its ticket of every limit and its place on the wire.
+    """What one attempt holds: tokens of the day's budget, a reservation of limits, and a permit.
 
-    Whoever makes one calls `close` in a `finally`, once: what has been taken by then is settled
-    by what the attempt spent, or given back.
+    `close` gives back, or settles by the outcome, whatever is held; it is called in a `finally`.
     """
 
     def __init__(self, account: Account, demand: Demand) -> None:
         self.demand = demand
-        self.booking = BudgetReservation(int(demand["tokens"]))
+        self.budget_reservation = BudgetReservation(int(demand["tokens"]))
         self.reservation: Reservation | None = None
-        self.place: Future[None] | None = None
-        #: Done once the day's budget says what the attempt spent; None: it does already.
-        self.written: Future[None] | None = None
+        self.permit: Future[None] | None = None
+        #: Done once a thread has settled the day's budget; None where that is done already.
+        self.budget_settled: Future[None] | None = None
         self._account = account
-        self._send: float | None = None
         self._model = ""
+        self._sent_at: float | None = None
         self._reply: Reply | None = None
         self._error: LLMError | None = None
 
     @property
     def scope(self) -> str:
-        """The lane that carries the attempt, once it is reserved."""
+        """The scope that is reserved: a model, or one of several keys."""
         assert self.reservation is not None, "nothing is reserved yet"
         return self.reservation.scope
 
+    def acquire_permit(self) -> Future[None]:
+        """Acquire a permit of the concurrency limiter: it is held once the future is done."""
+        self.permit = self._account.concurrency.acquire()
+        return self.permit
+
+    def acquire_probe(self) -> bool:
+        """Whether the attempt may be sent: after an outage the first one alone, the probe."""
+        account = self._account
+        return account.outages.acquire_probe(account.outage_scope(self.scope), self, account.now())
+
     def start(self) -> float:
-        """Count the attempt as sent from now on, or return how many seconds to wait."""
+        """Count the reservation as sent from now on (0.0), or return the seconds to wait before."""
         assert self.reservation is not None, "nothing is reserved yet"
         return self._account.quota.start(self.reservation, self._account.now())
 
-    def send(self, model: str) -> float:
-        """Note that the attempt goes out now to *model*, and return the moment."""
-        self._model, self._send = model, self._account.now()
-        return self._send
+    def mark_sent(self, model: str) -> float:
+        """Note that the request goes to *model* now, and return the moment."""
+        self._model, self._sent_at = model, self._account.now()
+        return self._sent_at
 
-    def end(self, reply: Reply | None, error: LLMError | None = None) -> None:
-        """Note what came of the attempt, by which it is settled."""
+    def set_outcome(self, reply: Reply | None, error: LLMError | None = None) -> None:
+        """Note what the attempt ended in, by which its reservations are settled."""
         self._reply, self._error = reply, error
 
-    def cancel(self) -> None:
-        """Give back the ticket and the place, but not the tokens of the day."""
-        with ExitStack() as steps:
-            steps.callback(self._end_ticket)
-            steps.callback(self.leave)
+    def release(self) -> None:
+        """Release the permit, or the wait for it, and the probe of an outage."""
+        permit, self.permit = self.permit, None
+        try:
+            if permit is not None:
+                self._account.concurrency.release(permit)
+        finally:
+            self._account.outages.release_probe(self)
 
-    def leave(self) -> None:
-        """Give back the place on the wire, or the wait for it."""
-        place, self.place = self.place, None
-        if place is not None:
-            self._account.concurrency.leave(place)
+    def cancel(self) -> None:
+        """Give back all but the tokens of the day, so that another scope can be reserved."""
+        try:
+            self.release()
+        finally:
+            self._end_reservation()
 
     def close(self) -> None:
-        """Give back what is still held; each part whatever becomes of the others."""
-        with ExitStack() as steps:
-            steps.callback(self._settle_tokens)
-            steps.callback(self.cancel)
+        """Give back or settle what is still held; each part whatever becomes of the others."""
+        try:
+            self.cancel()
+        finally:
+            self._settle_budget()
 
-    def _end_ticket(self) -> None:
-        account, reservation, now = self._account, self.reservation, self._account.now()
-        self.reservation = None
+    def _end_reservation(self) -> None:
+        reservation, self.reservation = self.reservation, None
+        account, now = self._account, self._account.now()
         if reservation is None:
             return
-        if not reservation.is_started:
+        if self._sent_at is None:
             account.cancel(reservation, now)
-        elif self._send is None:
-            account.withdraw(reservation, now)
         elif self._reply is None and self._error is None:
             account.settle_unknown(reservation, now)
         else:
-            spent = taken(self._model, self._reply, self._error)
-            account.quota.settle(reservation, spent, received_by(self._reply, self._send, now), now)
+            spent = demand_spent(self._model, self._reply, self._error)
+            account.settle(reservation, spent, received_by(self._reply, self._sent_at, now), now)
 
-    def _settle_tokens(self) -> None:
-        if self._account.budget is None:
+    def _settle_budget(self) -> None:
+        budget, reservation = self._account.budget, self.budget_reservation
+        if budget is not None:
+            spent = budget_spent(reservation.tokens, self._reply, self._error)
+            self.budget_settled = budget.settle(reservation, spent, self._account.wall())
+
+
+def admit(admission: Admission, request: Request, call: Call) -> Flow[None]:
+    """Wait until *request* may be sent, holding what that takes; or raise what forbids it."""
+    budget = call.account.budget
+    if budget is not None:
+        reserve = partial(budget.reserve, admission.budget_reservation, call.account.wall())
+        try:
+            # The budget may be shared with other processes, through a file or a server.
+            yield from ask(reserve, call.time_left(), "budget", blocking=budget.blocking)
+        except Overdue:
+            raise call.deadline_error() from None
+    while True:
+        admission.reservation = yield from _reserve_limits(request, call, admission.demand)
+        if (yield from _wait_for_start(admission, call)):
             return
-        spent = 0
-        if self._reply is not None or self._error is not None:
-            spent = owed(self.booking.tokens, self._reply, self._error)
-        self.written = self._account.budget.settle(self.booking, spent, self._account.wall())
+        admission.cancel()
+
+
+def _reserve_limits(request: Request, call: Call, demand: Demand) -> Flow[Reservation]:
+    """Reserve the limits of the scope that has room first; among equals, of the one in turn."""
+    account = call.account
+    scopes = account.scopes(request.model)
+    yield from _wait_for_outage(scopes, call)
+    if call.time_left() <= 0:
+        raise call.deadline_error()
+    now = account.now()
+    soonest: Refusal | None = None
+    soonest_scope = ""
+    for scope in scopes:
+        result = account.reserve(scope, demand, now)
+        if isinstance(result, Reservation):
+            return result
+        if soonest is None or result.wait < soonest.wait - _TIE:
+            soonest, soonest_scope = result, scope
+    assert soonest is not None, "an account without a usable scope raises"
+    result = account.reserve(soonest_scope, demand, account.now(), call.quota_wait_left())
+    if isinstance(result, Refusal):
+        raise call.refusal_error(result, demand)
+    return result
+
+
+def _wait_for_outage(scopes: Sequence[str], call: Call) -> Flow[None]:
+    """Wait until an outage is over, whoever was told of it.
+
+    After its Retry-After one attempt, the probe, is sent; the others wait until that has returned.
+    """
+    outages, outage_scope = call.account.outages, call.account.outage_scope(scopes[0])
+    while True:
+        seconds = outages.wait(outage_scope, call.account.now())
+        if seconds == 0:
+            probe_returned = outages.probe_returned(outage_scope)
+            if probe_returned is None:
+                return
+            if call.time_left() <= 0:
+                raise call.deadline_error()
+            yield from call.wait(call.time_left(), "retry", probe_returned)
+        elif seconds >= call.time_left():
+            raise call.outage_error(seconds)
+        else:
+            yield from call.wait(seconds, "retry")
+
+
+def _wait_for_start(admission: Admission, call: Call) -> Flow[bool]:
+    """Wait for the reserved moment, then for a permit, which is not held during other waits.
+
+    Return whether the attempt may be sent; False where its scope can be used no more.
+    """
+    account, reservation, scope = call.account, admission.reservation, admission.scope
+    assert reservation is not None, "it has a scope"
+    seconds = reservation.at - account.now()
+    while True:
+        if seconds > call.quota_wait_left():
+            raise call.refusal_error(Refusal(seconds, None), reservation.demand)
+        yield from call.wait(seconds, "quota", reservation.wake)
+        yield from _wait_for_outage((scope,), call)
+        permit = admission.acquire_permit()
+        if not permit.done():
+            yield from call.wait(call.time_left(), "concurrency", permit)
+        if not permit.done() or call.time_left() <= 0:
+            raise call.deadline_error()
+        if not account.is_usable(scope, account.now()):
+            return False
+        seconds = 0.0
+        # During the waits an outage may have begun, or a pause may have moved the reservation.
+        if admission.acquire_probe():
+            seconds = admission.start()
+            if seconds <= 0:
+                return True
+        admission.release()

@@ -1,4 +1,4 @@
-"""One call on its way: until when it may go on, what it has spent, and how it may fail."""
+"""One call: until when it may take, what it has waited and spent so far, and how it may fail."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ..types import Attempt, Flow, Reply, Usage, WaitReason, sleep
 
 @dataclass(frozen=True)
 class CallPolicy:
-    """What one call may take: attempts, and seconds in all, for one attempt, and for quota."""
+    """What one call may take: attempts, and seconds in all, for one attempt, and for limits."""
 
     retrying: Retrying
     timeout: float
@@ -48,37 +48,39 @@ _UNSENT = (AuthenticationError, ConfigurationError, InvalidRequestError)
 
 @dataclass
 class Call:
-    """One call on its way, over all its turns."""
+    """One call with all its attempts; those of all turns, where its answer is structured."""
 
-    terms: CallPolicy
+    policy: CallPolicy
     account: Account
-    started: float
+    started_at: float
     attempts: list[Attempt] = field(default_factory=list)
     quota_waited: float = 0.0
-    #: Seconds waited since the attempt before.
+    #: Seconds waited since the last attempt, by reason.
     waited: dict[WaitReason, float] = field(default_factory=dict)
 
-    def left(self) -> float:
+    def time_left(self) -> float:
         """Seconds until the deadline."""
-        return self.started + self.terms.timeout - self.account.now()
+        return self.started_at + self.policy.timeout - self.account.now()
 
     def quota_wait_left(self) -> float:
-        """Seconds that may still be waited for a limit's sake."""
-        return max(0.0, min(self.terms.max_quota_wait - self.quota_waited, self.left()))
+        """Seconds that may still be waited for limits."""
+        return max(0.0, min(self.policy.max_quota_wait - self.quota_waited, self.time_left()))
 
-    def wait(self, seconds: float, why: WaitReason, wake: Future[None] | None = None) -> Flow[None]:
-        """Sleep, and enter into the ledger how long that really took."""
+    def wait(
+        self, seconds: float, reason: WaitReason, wake: Future[None] | None = None
+    ) -> Flow[None]:
+        """Sleep until *wake* is done, *seconds* at most, and add up how long that took."""
         begun = self.account.now()
-        yield from sleep(seconds, why, wake)
+        yield from sleep(seconds, reason, wake)
         passed = self.account.now() - begun
-        self.waited[why] = self.waited.get(why, 0.0) + passed
-        if why == "quota":
+        self.waited[reason] = self.waited.get(reason, 0.0) + passed
+        if reason == "quota":
             self.quota_waited += passed
 
-    def record(
-        self, model: str, sent: float, reply: Reply | None, error: LLMError | None = None
+    def record_attempt(
+        self, model: str, sent_at: float, reply: Reply | None, error: LLMError | None = None
     ) -> None:
-        """Enter an attempt, sent at *sent*, into the ledger; what was not sent is none."""
+        """Add an attempt that was sent at *sent_at*; not one that was refused before."""
         if error is not None and not was_sent(error):
             return
         usage = reply.usage if reply is not None else Usage()
@@ -90,7 +92,7 @@ class Call:
                 model=model,
                 quota_wait=self.waited.get("quota", 0.0) + self.waited.get("concurrency", 0.0),
                 retry_wait=self.waited.get("retry", 0.0),
-                latency=self.account.now() - sent,
+                latency=self.account.now() - sent_at,
                 error=error.label if error is not None else None,
                 status=status,
                 usage=usage,
@@ -100,8 +102,8 @@ class Call:
         )
         self.waited = {}
 
-    def refused(self, refusal: Refusal, demand: Demand) -> LLMError:
-        """No limit of ours has room in time; where there never is, waiting does not help."""
+    def refusal_error(self, refusal: Refusal, demand: Demand) -> LLMError:
+        """Return the error for limits of ours that have no room in time, or never have."""
         unit = refusal.unit or "requests"
         if refusal.wait == NEVER and unit == "requests":
             return RateLimitError(
@@ -121,7 +123,7 @@ class Call:
         )
 
     def outage_error(self, wait: float) -> ProviderUnavailableError:
-        """The provider's own Retry-After ends after the deadline."""
+        """Return the error for a provider's Retry-After that ends after the deadline."""
         return ProviderUnavailableError(
             f"The provider asked not to be called for another {wait:.1f} seconds",
             provider=self.account.provider,
@@ -130,16 +132,16 @@ class Call:
         )
 
     def deadline_error(self) -> LLMTimeoutError:
-        """The deadline has passed before anything could be sent."""
+        """Return the error for a deadline that has passed without an answer."""
         return LLMTimeoutError(
-            f"No answer within {self.terms.timeout:g} seconds",
+            f"No answer within {self.policy.timeout:g} seconds",
             provider=self.account.provider,
             verdict=Verdict.FATAL,
         )
 
     def last_error(self, error: LLMError) -> LLMError:
-        """What the caller is told when the attempts, or the time for them, are used up."""
-        if not self.terms.exact_attempts:
+        """Return what the caller is told when the attempts, or the time for them, are used up."""
+        if not self.policy.exact_attempts:
             return error
         exhausted = RetriesExhaustedError(
             f"Failed after {len(self.attempts)} attempts: {error}",

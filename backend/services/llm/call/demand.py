@@ -1,4 +1,4 @@
-"""What a request takes of each limit, and when: what it can at most, and what it did in the end."""
+"""How much of each limit a request demands: the most it can before, and what it spent after."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from .call import was_sent
 _NO_TOKENS: Demand = {"tokens": 0.0, "input_tokens": 0.0, "output_tokens": 0.0}
 _NOTHING: Demand = {"requests": 0.0, **_NO_TOKENS}
 
-#: Seconds of work that are worth knowing of. Fewer are not missed in a window of a minute, and a
-#: stand-in for a provider often makes them up, so that a request would be let through too early.
-_WORTH = 1.0
+#: Seconds of processing from which on a provider's own measure is used. Less is not missed in a
+#: window of a minute, and a stand-in for a provider often makes it up: then a request would be let
+#: through too early.
+_MIN_PROCESSING = 1.0
 
 
-def most(request: Request) -> Demand:
-    """The most that the request can take, as both providers reserve it at its start."""
-    asked, output = input_estimate(request), request.max_tokens or 0
+def max_demand(request: Request) -> Demand:
+    """The most that *request* can spend, as both providers reserve it when they receive it."""
+    input_tokens, output_tokens = input_estimate(request), request.max_tokens or 0
     return {
         "requests": 1.0,
-        "tokens": asked + output,
-        "input_tokens": asked,
-        "output_tokens": output,
+        "tokens": input_tokens + output_tokens,
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
     }
 
 
-def taken(model: str, reply: Reply | None, error: LLMError | None) -> Demand:
-    """What a request took that ended in *reply*, in *error* or in both; the rest as reserved.
+def demand_spent(model: str, reply: Reply | None, error: LLMError | None) -> Demand:
+    """What an attempt spent that ended in *reply*, in *error* or in both.
 
-    A refusal cost no tokens, an answer what it counted, silence everything.
+    An answer spends what the provider counted, a refusal no tokens; where neither is known, a unit
+    is not named and stays as reserved.
     """
     if reply is not None:
         return _counted(model, reply.usage) if reply.usage.reported else {}
@@ -40,28 +42,32 @@ def taken(model: str, reply: Reply | None, error: LLMError | None) -> Demand:
     return _NO_TOKENS if error is not None and error.status is not None else {}
 
 
-def owed(booked: int, reply: Reply | None, error: LLMError | None) -> int:
-    """The tokens of a daily budget that a call cost which had *booked* so many.
+def budget_spent(reserved: int, reply: Reply | None, error: LLMError | None) -> int:
+    """The tokens of a daily budget that an attempt spent which had *reserved* so many.
 
-    What the provider counted; else nothing for a failure, and all for an answer.
+    What the provider counted; else none for a failure or no outcome, and all for an answer.
     """
     if reply is not None and reply.usage.reported:
         return reply.usage.total_tokens
-    return booked if error is None else 0
+    return reserved if reply is not None and error is None else 0
 
 
-def received_by(reply: Reply | None, sent: float, now: float) -> float:
-    """The latest moment at which the provider can have seen a request that was *sent* and ended.
+def received_by(reply: Reply | None, sent_at: float, now: float) -> float:
+    """The latest moment at which the provider can have received a request sent at *sent_at*.
 
-    That is now, less the seconds that it says it worked on the answer.
+    That is *now*, less the seconds that the provider says it took to process the request.
     """
-    worked = reply.processing or 0.0 if reply is not None else 0.0
-    # More than the whole call took is nobody's time of work.
-    return now - worked if _WORTH <= worked <= now - sent else now
+    processing = reply.processing or 0.0 if reply is not None else 0.0
+    # More than the whole attempt took cannot be true.
+    return now - processing if _MIN_PROCESSING <= processing <= now - sent_at else now
 
 
 def _counted(model: str, usage: Usage) -> Demand:
-    """What the providers' quotas count: their cache is free, output may burn more than itself."""
-    fresh = usage.input_tokens - usage.cached_input_tokens
-    burnt = usage.output_tokens * models.abilities(model).burndown
-    return {"tokens": fresh + burnt, "input_tokens": fresh, "output_tokens": burnt}
+    """What the providers' quotas count: not what they cached, and output by the model's rate."""
+    input_tokens = usage.input_tokens - usage.cached_input_tokens
+    output_tokens = usage.output_tokens * models.abilities(model).burndown
+    return {
+        "tokens": input_tokens + output_tokens,
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+    }

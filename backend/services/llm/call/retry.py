@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import random
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity import (
+    DoSleep,
+    RetryCallState,
+    RetryError,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+)
 from tenacity.wait import wait_base
 
 from ..errors import LLMError, Verdict
@@ -16,10 +23,39 @@ _TRANSIENT = frozenset({Verdict.TRANSIENT, Verdict.AGAIN})
 _UNKNOWN_TOO = _TRANSIENT | {Verdict.UNKNOWN}
 
 
+class CallRetryState(RetryCallState):
+    """tenacity's state of one call's retries, and the backoff that was drawn last."""
+
+    last_backoff: float | None = None
+
+
+class Retries:
+    """What follows each failure of one call, by tenacity's own state machine."""
+
+    def __init__(self, policy: Retrying) -> None:
+        # A copy, as tenacity keeps statistics of a call in it.
+        self._state = CallRetryState(policy.copy(), None, (), {})
+        self._state.retry_object.begin()
+
+    def wait_after(self, error: Exception) -> float | None:
+        """Seconds to wait before the next attempt; None when the attempts are used up.
+
+        Raises *error* itself where the policy makes no further attempt after it.
+        """
+        self._state.set_exception((type(error), error, error.__traceback__))
+        try:
+            pause = self._state.retry_object.iter(self._state)
+        except RetryError:
+            return None
+        assert isinstance(pause, DoSleep), "tenacity waits before each further attempt"
+        self._state.prepare_for_next_attempt()
+        return float(pause)
+
+
 class wait_backoff(wait_base):  # noqa: N801 - tenacity's strategies are named like functions
     """Double the wait from `first` up to `last`, take off up to `jitter` of it at random.
 
-    A wait that the provider asks for is never undercut; none is due where the way is clear again.
+    Never shorter than the provider's Retry-After; 0.0 where the error asks for no wait.
     """
 
     def __init__(self, first: float, last: float, jitter: float = 0.0) -> None:
@@ -53,10 +89,10 @@ class wait_decorrelated(wait_base):  # noqa: N801 - tenacity's strategies are na
         error = _error(retry_state)
         if error.verdict is Verdict.AGAIN:
             return 0.0
-        # Kept on the state, which is the request's own: old releases of tenacity tell no wait.
-        kept = vars(retry_state)
-        previous = kept.get("decorrelated", self.base)
-        kept["decorrelated"] = backoff = min(self.cap, random.uniform(self.base, 3 * previous))
+        assert isinstance(retry_state, CallRetryState), "it remembers the last backoff"
+        previous = retry_state.last_backoff or self.base
+        backoff = min(self.cap, random.uniform(self.base, 3 * previous))
+        retry_state.last_backoff = backoff
         return max(backoff, error.retry_after or 0.0)
 
 

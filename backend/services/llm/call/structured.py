@@ -101,7 +101,7 @@ class _Judgement:
 
 
 def structured_by(
-    request: Request, spec: Any, knobs: Knobs, journey: Call, *, plain: bool = False
+    request: Request, spec: Any, knobs: Knobs, call: Call, *, plain: bool = False
 ) -> Flow[tuple[Any, Reply]]:
     """Do as `structured` does, by a schema that is first compiled.
 
@@ -110,14 +110,14 @@ def structured_by(
     compiling = partial(StructuredSpec.of, spec, knobs, plain=plain)
     try:
         spec = yield from ask(
-            compiling, journey.left(), "judgement", blocking=not Schema.is_small(spec)
+            compiling, call.time_left(), "judgement", blocking=not Schema.is_small(spec)
         )
     except Overdue:
-        raise journey.deadline_error() from None
-    return (yield from structured(request, spec, journey))
+        raise call.deadline_error() from None
+    return (yield from structured(request, spec, call))
 
 
-def structured(request: Request, spec: StructuredSpec, journey: Call) -> Flow[tuple[Any, Reply]]:
+def structured(request: Request, spec: StructuredSpec, call: Call) -> Flow[tuple[Any, Reply]]:
     """Return a value that satisfies the schema, and the reply that held it.
 
     Raises `StructuredOutputError` with the last answer's faults when the repairs are used up, and
@@ -129,27 +129,27 @@ def structured(request: Request, spec: StructuredSpec, journey: Call) -> Flow[tu
     while turn is not None and turns_left:
         turns_left -= 1
         try:
-            judged = yield from _turn(turn, spec, journey)
+            judged = yield from _turn(turn, spec, call)
         except InvalidRequestError as refused:
             if judged is None:
                 raise
-            raise _failed(judged, journey) from refused
+            raise _failed(judged, call) from refused
         if isinstance(judged.verdict, Answered):
             return judged.verdict.value, judged.reply
         turn = _next(request, turn, judged)
     assert judged is not None, "there is always a first turn"
-    raise _failed(judged, journey) from judged.cause
+    raise _failed(judged, call) from judged.cause
 
 
-def _turn(request: Request, spec: StructuredSpec, journey: Call) -> Flow[_Judgement]:
+def _turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judgement]:
     """Ask once in the first form that the provider does not refuse, and judge the answer."""
     # One after the other, as few calls need a second: each is a rewriting of the whole schema.
-    output_modes = _forms(request, spec, journey)
+    output_modes = _forms(request, spec, call)
     mode, form = strongest, _ = next(output_modes)
     while True:
         asked = _in_form(request, mode, form)
         try:
-            reply, cause = yield from _asked(asked, journey)
+            reply, cause = yield from _asked(asked, call)
             break
         except InvalidRequestError as error:
             weaker = next(output_modes, None) if _of_the_form(error) else None
@@ -157,7 +157,7 @@ def _turn(request: Request, spec: StructuredSpec, journey: Call) -> Flow[_Judgem
                 raise
             mode, form = weaker
     if mode != strongest:
-        journey.account.remember_output_mode(_form_key(request, spec, journey), mode)
+        call.account.remember_output_mode(_form_key(request, spec, call), mode)
     cut = isinstance(cause, TruncatedError)
     judging = partial(
         judge,
@@ -166,16 +166,16 @@ def _turn(request: Request, spec: StructuredSpec, journey: Call) -> Flow[_Judgem
         spec.schema,
         coerce=spec.coerce,
         restore=form.restore,
-        watch=Watch(journey.left),
+        watch=Watch(call.time_left),
     )
     much = _is_much(reply.text, spec.schema.text)
     try:
-        verdict = yield from ask(judging, journey.left(), "judgement", blocking=much)
+        verdict = yield from ask(judging, call.time_left(), "judgement", blocking=much)
     except (OutOfTimeError, Overdue):
-        raise journey.deadline_error() from None
-    if isinstance(verdict, Faulty) and (cache := journey.account.cache):
+        raise call.deadline_error() from None
+    if isinstance(verdict, Faulty) and (cache := call.account.cache):
         # Else the next call would fail for as long as answers are kept.
-        yield from cache.asked(partial(cache.forget, asked), journey.left())
+        yield from cache.run(partial(cache.forget, asked), call.time_left())
     return _Judgement(reply, verdict, cause)
 
 
@@ -185,32 +185,30 @@ def _is_much(answer: str, schema: str) -> bool:
     return one + other > _QUICK or one * other > _QUICK_PRODUCT
 
 
-def _asked(request: Request, journey: Call) -> Flow[tuple[Reply, LLMError | None]]:
+def _asked(request: Request, call: Call) -> Flow[tuple[Reply, LLMError | None]]:
     """Ask, and take for a reply what a failed call had written."""
     try:
-        return (yield from lifecycle.answer(request, journey)), None
+        return (yield from lifecycle.answer(request, call)), None
     except TruncatedError as error:
-        return error.partial or _as_reply(error.text, request, journey), error
+        return error.partial or _as_reply(error.text, request, call), error
     except InvalidRequestError as error:
         if error.failed_generation is None:
             raise
-        return _as_reply(error.failed_generation, request, journey), error
+        return _as_reply(error.failed_generation, request, call), error
 
 
-def _forms(
-    request: Request, spec: StructuredSpec, journey: Call
-) -> Iterator[tuple[Mode, Rewritten]]:
+def _forms(request: Request, spec: StructuredSpec, call: Call) -> Iterator[tuple[Mode, Rewritten]]:
     """The forms that the model takes and the schema can be written in, strongest first.
 
     The last is always words in the prompt, which take any schema.
     """
-    able = models.abilities(_living(request, journey))
+    able = models.abilities(_living(request, call))
     modes: tuple[Mode, ...] = ("prompt",) if spec.plain else able.modes
     if "tools" in request.options or "toolConfig" in request.options:
         # The caller's own tools exclude any other form.
         modes = ("prompt",)
-    account = journey.account
-    remembered = account.output_modes.get(_form_key(request, spec, journey), account.now())
+    account = call.account
+    remembered = account.output_modes.get(_form_key(request, spec, call), account.now())
     if remembered in modes:
         modes = modes[modes.index(remembered) :]
     for mode in modes:
@@ -260,13 +258,13 @@ def _next(request: Request, turn: Request, judged: _Judgement) -> Request | None
     return turn if not judged.reply.text.strip() else None
 
 
-def _failed(judged: _Judgement, journey: Call) -> StructuredOutputError:
+def _failed(judged: _Judgement, call: Call) -> StructuredOutputError:
     faulty = judged.faulty
     listed = "; ".join(str(fault) for fault in faulty.errors[:_LISTED])
     more = len(faulty.errors) - _LISTED
     error = StructuredOutputError(
         f"LLM did not return valid JSON: {listed}{f'; and {more} more' if more > 0 else ''}",
-        provider=journey.account.provider,
+        provider=call.account.provider,
         request_id=judged.reply.request_id,
     )
     error.raw = faulty.raw
@@ -280,16 +278,16 @@ def _of_the_form(error: InvalidRequestError) -> bool:
     return not isinstance(error, ContextLengthError) and bool(_ABOUT_FORM.search(str(error)))
 
 
-def _form_key(request: Request, spec: StructuredSpec, journey: Call) -> tuple[str, int]:
+def _form_key(request: Request, spec: StructuredSpec, call: Call) -> tuple[str, int]:
     # By model and schema, as one may be refused for the other. The hash alone keeps no text alive;
     # two schemas of one hash would share a form, which is at worst a weaker one.
-    return _living(request, journey), hash(spec.schema.text)
+    return _living(request, call), hash(spec.schema.text)
 
 
-def _living(request: Request, journey: Call) -> str:
-    return journey.account.resolve(request)
+def _living(request: Request, call: Call) -> str:
+    return call.account.resolve(request)
 
 
-def _as_reply(text: str, request: Request, journey: Call) -> Reply:
+def _as_reply(text: str, request: Request, call: Call) -> Reply:
     """What a failed call had written, as if it were its answer."""
-    return Reply(text, _living(request, journey), journey.account.provider)
+    return Reply(text, _living(request, call), call.account.provider)

@@ -31,7 +31,7 @@ from .window import WindowClient
 
 
 class ProviderClient(WindowClient):
-    """Turns arguments into a request and its terms, and runs the flow on its account.
+    """Turns arguments into a request and its policy, and runs the flow on its account.
 
     *timeout* is in seconds for a whole call with its waits and retries.
     """
@@ -179,7 +179,7 @@ class ProviderClient(WindowClient):
         request = self._request(
             prompt, system_prompt, temperature, model, max_tokens, messages, options
         )
-        return (yield from self._travel(request, self._terms(timeout, max_retries)))
+        return (yield from self._run(request, self._policy(timeout, max_retries)))
 
     @blocking
     def generate(
@@ -199,7 +199,7 @@ class ProviderClient(WindowClient):
         request = self._request(
             prompt, system_prompt, temperature, model, max_tokens, None, options
         )
-        return (yield from self._travel(request, self._terms(timeout, max_retries))).text
+        return (yield from self._run(request, self._policy(timeout, max_retries))).text
 
     @blocking
     def generate_with_retry(
@@ -224,8 +224,8 @@ class ProviderClient(WindowClient):
             prompt, system_prompt, temperature, model, max_tokens, None, options
         )
         attempts = count("max_retries", max_retries, least=1)
-        terms = self._terms(timeout, None, retry.exact_attempts(attempts))
-        return (yield from self._travel(request, terms)).text
+        policy = self._policy(timeout, None, retry.exact_attempts(attempts))
+        return (yield from self._run(request, policy)).text
 
     agenerate, arespond = awaiting(generate), awaiting(respond)
     agenerate_with_retry = awaiting(generate_with_retry)
@@ -271,10 +271,10 @@ class ProviderClient(WindowClient):
             options=further,
         )
 
-    def _travel(self, request: Request, terms: CallPolicy) -> Flow[Reply]:
-        return lifecycle.run_call(terms, self._account, partial(lifecycle.answer, request))
+    def _run(self, request: Request, policy: CallPolicy) -> Flow[Reply]:
+        return lifecycle.run_call(policy, self._account, partial(lifecycle.answer, request))
 
-    def _terms(
+    def _policy(
         self, timeout: float | None, max_retries: int | None, told: Retrying | None = None
     ) -> CallPolicy:
         further = self.max_retries if max_retries is None else max_retries

@@ -49,14 +49,12 @@ def respond_structured(
     )
     if temperature is UNSET and request.temperature is not None:
         request = replace(request, temperature=STRUCTURED_TEMPERATURE)
-    terms = self._terms(timeout, max_retries)
+    policy = self._policy(timeout, max_retries)
 
-    def way(journey: Call) -> Flow[tuple[Any, Reply]]:
-        return structured.structured_by(
-            request, schema, self._knobs, journey, plain=not self._is_real
-        )
+    def steps(call: Call) -> Flow[tuple[Any, Reply]]:
+        return structured.structured_by(request, schema, self._knobs, call, plain=not self._is_real)
 
-    value, reply = yield from lifecycle.run_call(terms, self._account, way)
+    value, reply = yield from lifecycle.run_call(policy, self._account, steps)
     return StructuredReply.of(value, reply)
 
 
