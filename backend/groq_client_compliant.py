@@ -44,8 +44,12 @@ if TYPE_CHECKING or not __package__:
     from services.llm.errors import ConfigurationError, LLMError
     from services.llm.http.client import http_client
     from services.llm.providers import groq as dialect
-    from services.llm.providers.foreign_errors import muted
-    from services.llm.providers.groq.transport import answer_in, has_the_sdks_own_create, posted
+    from services.llm.providers.foreign_errors import redact_error
+    from services.llm.providers.groq.transport import (
+        has_the_sdks_own_create,
+        post_arguments,
+        read_answer,
+    )
     from services.llm.redaction.secrets import redacted
     from services.llm.types import Reply, Request
 else:  # backend.groq_client_compliant, from the repository's root
@@ -56,8 +60,12 @@ else:  # backend.groq_client_compliant, from the repository's root
     from .services.llm.errors import ConfigurationError, LLMError
     from .services.llm.http.client import http_client
     from .services.llm.providers import groq as dialect
-    from .services.llm.providers.foreign_errors import muted
-    from .services.llm.providers.groq.transport import answer_in, has_the_sdks_own_create, posted
+    from .services.llm.providers.foreign_errors import redact_error
+    from .services.llm.providers.groq.transport import (
+        has_the_sdks_own_create,
+        post_arguments,
+        read_answer,
+    )
     from .services.llm.redaction.secrets import redacted
     from .services.llm.types import Reply, Request
 
@@ -72,25 +80,25 @@ class GroqClient(CompliantClient):
 
         Raises LLMError, also after *timeout* seconds.
         """
-        wire = dialect.to_wire(request)
+        wire = dialect.to_chat_completion(request)
         held = await self._connections.get()
         try:
             async with held as (_, sdk_of):
                 sdk = sdk_of(request.key)
                 with anyio.fail_after(timeout):
                     if has_the_sdks_own_create(sdk):
-                        response = answer_in(await sdk.post(**posted(wire, timeout)))
+                        response = read_answer(await sdk.post(**post_arguments(wire, timeout)))
                     else:
                         response = await sdk.chat.completions.create(**wire, timeout=timeout)
-            return dialect.from_wire(response, request)
+            return dialect.from_chat_completion(response, request)
         except LLMError as error:
-            muted(error, *self._ring.keys, sent=request)
+            redact_error(error, *self._ring.keys, sent=request)
             raise
         except Exception as error:
             meant = dialect.classify(error, request.model, wall=self._ring.wall())
             # No variable here holds a key: reporters of errors show those of a traceback.
-            cause = muted(error, *self._ring.keys, sent=request)
-            raise muted(meant, *self._ring.keys, sent=request) from cause
+            cause = redact_error(error, *self._ring.keys, sent=request)
+            raise redact_error(meant, *self._ring.keys, sent=request) from cause
 
     def _connect(self) -> Any:
         """One pool of connections, and an SDK client for every key on it."""

@@ -11,7 +11,7 @@ import pytest
 
 from services.llm.account import single_flight as module
 from services.llm.account.single_flight import Follower, Leader, SingleFlight, StillInFlight
-from services.llm.runtime.running_loop import blocked, own_loop, sign_of_life
+from services.llm.runtime.running_loop import blocking_thread, current_loop, next_iteration
 from tests.cache.support import elsewhere, follow, lead
 
 HANG = 10.0
@@ -115,9 +115,9 @@ def test_a_loop_that_runs_is_waited_for_however_long_the_answer_takes(
 
     def alive(loop: object) -> Future[None]:
         asked.append(loop)
-        return sign_of_life(None)
+        return next_iteration(None)
 
-    monkeypatch.setattr(module, "sign_of_life", alive)
+    monkeypatch.setattr(module, "next_iteration", alive)
     lead(single_flight)
     late = elsewhere(lambda: follow(single_flight).join(0.2))
     assert isinstance(late, StillInFlight)
@@ -126,20 +126,20 @@ def test_a_loop_that_runs_is_waited_for_however_long_the_answer_takes(
 
 def test_a_call_that_blocks_its_loop_goes_on_without_it() -> None:
     async def main() -> tuple[object, object]:
-        with blocked():
-            inside = own_loop()
-        return inside, own_loop()
+        with blocking_thread():
+            inside = current_loop()
+        return inside, current_loop()
 
     inside, outside = asyncio.run(main())
     assert (None, True) == (inside, isinstance(outside, asyncio.AbstractEventLoop))
-    assert None is own_loop()
+    assert None is current_loop()
 
 
 def test_a_loop_that_runs_gives_a_sign() -> None:
     async def main() -> tuple[bool, bool]:
-        own = sign_of_life(asyncio.get_running_loop()).done()
+        own = next_iteration(asyncio.get_running_loop()).done()
         loop = asyncio.get_running_loop()
-        sign = await asyncio.to_thread(sign_of_life, loop)
+        sign = await asyncio.to_thread(next_iteration, loop)
         await asyncio.wait_for(asyncio.wrap_future(sign), HANG)
         return own, sign.done()
 

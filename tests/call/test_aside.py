@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from services.llm.runtime import blocking
-from services.llm.runtime.blocking import Question, in_thread
+from services.llm.runtime.blocking import BlockingCall, run_in_thread
 from services.llm.runtime.workers import Workers
 from services.llm.types import Overdue, RunBlocking
 
@@ -21,13 +21,13 @@ HANG = 5.0
 
 def _awaited(ask: RunBlocking) -> Any:
     async def waiting() -> Any:
-        return await Question(ask).aanswer()
+        return await BlockingCall(ask).aresult()
 
     return asyncio.run(waiting())
 
 
 def _here(ask: RunBlocking) -> Any:
-    return Question(ask).answer()
+    return BlockingCall(ask).result()
 
 
 both = pytest.mark.parametrize("answer", [_here, _awaited], ids=["thread", "task"])
@@ -135,7 +135,7 @@ def test_an_interruption_of_the_wait_takes_back_the_question(
             _here(RunBlocking(made.set, HANG))
 
     async def cancelled() -> None:
-        asking = asyncio.create_task(Question(RunBlocking(made.set, HANG)).aanswer())
+        asking = asyncio.create_task(BlockingCall(RunBlocking(made.set, HANG)).aresult())
         await asyncio.sleep(0)
         asking.cancel()
         await asking
@@ -160,9 +160,9 @@ def test_an_error_that_comes_too_late_is_nobodys(
 
     async def waiting() -> None:
         with pytest.raises(Overdue):
-            await Question(RunBlocking(fail_late, 0.01)).aanswer()
+            await BlockingCall(RunBlocking(fail_late, 0.01)).aresult()
         hanging.set()
-        await in_thread(lambda: done.wait(HANG))
+        await run_in_thread(lambda: done.wait(HANG))
         await asyncio.sleep(0.01)
 
     asyncio.run(waiting())
@@ -171,8 +171,8 @@ def test_an_error_that_comes_too_late_is_nobodys(
 
 def test_a_busy_event_loop_is_not_taken_for_a_slow_answer() -> None:
     async def busy() -> Any:
-        question = Question(RunBlocking(lambda: 7, 0.01))
-        asking = asyncio.create_task(question.aanswer())
+        question = BlockingCall(RunBlocking(lambda: 7, 0.01))
+        asking = asyncio.create_task(question.aresult())
         await asyncio.sleep(0)
         wait([question._future], HANG)
         time.sleep(0.02)
@@ -182,5 +182,5 @@ def test_a_busy_event_loop_is_not_taken_for_a_slow_answer() -> None:
 
 
 def test_a_whole_call_is_made_in_a_thread_of_the_librarys_own() -> None:
-    thread = asyncio.run(in_thread(threading.current_thread))
+    thread = asyncio.run(run_in_thread(threading.current_thread))
     assert ("llm-call", True) == (thread.name.rpartition("-")[0], thread.daemon)

@@ -46,7 +46,7 @@ HANG = 5.0
 
 def quota() -> Touches:
     limits = Quota((SlidingWindow(2, 60.0),), lambda: [TokenBucketLimit(10, 60.0)])
-    touches = watch(limits, lambda: limits._lock, "_scopes", "_latest", "_inherited", "_turns")
+    touches = watch(limits, lambda: limits._lock, "_queues", "_latest", "_inherited", "_sequence")
     demand = {"requests": 1.0, "tokens": 4.0}
     reservations = [limits.reserve("m", demand, 100.0, NEVER) for _ in range(3)]  # type: ignore[arg-type]  # the units are literals
     first, second, third = (each for each in reservations if isinstance(each, Reservation))
@@ -194,11 +194,11 @@ def keys() -> Touches:
 
 def an_sdks_client() -> Touches:
     client = SdkClient(SimpleNamespace(close=lambda: None))
-    touches = watch(client, lambda: client._lock, "_users", "_is_let_go")
-    assert client.borrow()
+    touches = watch(client, lambda: client._lock, "_users", "_is_retired")
+    assert client.try_borrow()
     with client:
-        client.let_go()
-    assert not client.borrow()
+        client.retire()
+    assert not client.try_borrow()
     return touches
 
 

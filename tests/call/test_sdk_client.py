@@ -16,18 +16,18 @@ class Sdk:
 
 def test_what_nobody_uses_is_closed_at_once_and_once() -> None:
     held = SdkClient(Sdk())
-    held.let_go()
-    held.let_go()
+    held.retire()
+    held.retire()
     assert 1 == held.sdk.closed
 
 
 def test_what_is_used_is_closed_after_its_last_use() -> None:
     held = SdkClient(Sdk())
-    assert held.borrow()
-    assert held.borrow()
+    assert held.try_borrow()
+    assert held.try_borrow()
     with held as sdk:
         assert held.sdk is sdk
-        held.let_go()
+        held.retire()
     assert 0 == held.sdk.closed
     with held:
         pass
@@ -36,21 +36,21 @@ def test_what_is_used_is_closed_after_its_last_use() -> None:
 
 def test_what_was_given_back_can_be_used_again() -> None:
     held = SdkClient(Sdk())
-    assert held.borrow()
+    assert held.try_borrow()
     with held:
         pass
-    assert held.borrow()
+    assert held.try_borrow()
     assert 0 == held.sdk.closed
 
 
 def test_what_was_let_go_is_lent_no_more() -> None:
     held = SdkClient(Sdk())
-    held.let_go()
-    assert not held.borrow()
+    held.retire()
+    assert not held.try_borrow()
 
 
 def test_a_child_neither_uses_nor_closes_its_parents() -> None:
     held = SdkClient(Sdk())
     held.after_fork()
-    held.let_go()
-    assert (False, 0) == (held.borrow(), held.sdk.closed)
+    held.retire()
+    assert (False, 0) == (held.try_borrow(), held.sdk.closed)

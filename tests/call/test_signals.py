@@ -17,7 +17,7 @@ from services.llm.call.drivers import arun, run
 from services.llm.errors import LLMError, ProviderUnavailableError
 from services.llm.runtime.fork import ForkLock
 from services.llm.runtime.sdk_client import SdkClient
-from services.llm.runtime.signals import of_signal
+from services.llm.runtime.signals import find_signal_error
 from services.llm.runtime.workers import Workers
 from services.llm.stores.memory import MemoryStore
 from services.llm.types import Reply, Request, send
@@ -106,13 +106,13 @@ def test_a_call_made_while_one_is_handled_fails_as_it_does(
 def test_any_other_error_is_itself(handler: Any) -> None:
     error = ProviderUnavailableError("The network failed")
     error.__cause__ = KeyError("no")
-    assert error is of_signal(error, None)
+    assert error is find_signal_error(error, None)
 
 
 def test_a_ring_of_causes_has_an_end() -> None:
     one, other = KeyError("one"), KeyError("other")
     one.__cause__, other.__cause__ = other, one
-    assert one is of_signal(one, None)
+    assert one is find_signal_error(one, None)
 
 
 class Switch:
@@ -166,7 +166,7 @@ def test_closing_in_a_signal_handler_waits_for_nobody(at: int) -> None:
 
     def work() -> None:
         answers.append(workers.submit(lambda: 7).result(HANG))
-        if held.borrow():
+        if held.try_borrow():
             with held:
                 pass
         store.put("0" * 64, {"n": 1})
@@ -175,11 +175,11 @@ def test_closing_in_a_signal_handler_waits_for_nobody(at: int) -> None:
 
     def close() -> None:
         workers.close()
-        held.let_go()
+        held.retire()
         store.close()
 
     struck(work, close, at)
     close()
     assert [7] == answers
-    assert not held.borrow()
+    assert not held.try_borrow()
     assert sdk.closed >= 1

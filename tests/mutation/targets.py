@@ -66,10 +66,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "services/llm/providers/bedrock/blocks.py": (*_BEDROCK, *_INVOKE),
     "services/llm/providers/bedrock/errors.py": ("tests/providers/test_bedrock_errors.py",),
     "services/llm/providers/bedrock/stream.py": ("tests/providers/test_streams.py",),
-    "services/llm/providers/groq/chat.py": (
-        "tests/providers/test_groq_request.py",
-        "tests/providers/test_groq_answer.py",
-    ),
+    "services/llm/providers/groq/request.py": ("tests/providers/test_groq_request.py",),
+    "services/llm/providers/groq/answer.py": ("tests/providers/test_groq_answer.py",),
     "services/llm/providers/groq/errors.py": (
         "tests/providers/test_groq_failures.py",
         "tests/providers/test_groq_refusals.py",

@@ -18,8 +18,8 @@ from services.llm.errors import (
     RateLimitError,
     Verdict,
 )
-from services.llm.providers.bedrock import UNREAD, from_converse, from_invoke
-from services.llm.providers.groq import from_wire
+from services.llm.providers.bedrock import RAW_BODY, from_converse, from_invoke
+from services.llm.providers.groq import from_chat_completion
 from services.llm.providers.groq.stream import fold
 from services.llm.types import Request
 
@@ -60,7 +60,7 @@ def test_groqs_error_is_read_as_such(
     error: dict[str, Any], kind: type[LLMError], verdict: Verdict
 ) -> None:
     readers: list[Callable[[], object]] = [
-        lambda: from_wire(from_sdk({"error": error}), ASKED),
+        lambda: from_chat_completion(from_sdk({"error": error}), ASKED),
         lambda: fold([{"error": error}], ASKED),
         lambda: fold([{"x_groq": {"error": error}}], ASKED),
     ]
@@ -74,14 +74,14 @@ def test_groqs_error_is_read_as_such(
 
 def test_groqs_limit_says_until_when_under_a_200_too() -> None:
     with pytest.raises(RateLimitError) as caught:
-        from_wire({"error": ERRORS[1][0]}, ASKED)
+        from_chat_completion({"error": ERRORS[1][0]}, ASKED)
     assert 7.0 == caught.value.retry_after
 
 
 @pytest.mark.parametrize("body", [{"error": "Out of order"}, {"detail": "Out of order"}])
 def test_words_alone_are_shown(body: dict[str, str]) -> None:
     with pytest.raises(LLMError, match="Out of order"):
-        from_wire(from_sdk(body), ASKED)
+        from_chat_completion(from_sdk(body), ASKED)
 
 
 CORAL = {
@@ -109,7 +109,7 @@ CORAL = {
 )
 def test_bedrocks_error_is_read_as_such(body: Any, kind: type[LLMError], words: str) -> None:
     sent = body if isinstance(body, str) else json.dumps(body)
-    response = {UNREAD: sent, "ResponseMetadata": {"HTTPStatusCode": 200, "RequestId": "r"}}
+    response = {RAW_BODY: sent, "ResponseMetadata": {"HTTPStatusCode": 200, "RequestId": "r"}}
     readers: list[Callable[[], object]] = [
         lambda: from_converse(response, ASKED),
         lambda: from_invoke(sent, ASKED, {}),
@@ -123,4 +123,4 @@ def test_bedrocks_error_is_read_as_such(body: Any, kind: type[LLMError], words: 
 @pytest.mark.parametrize("body", ['{"output": {"mess', "", "[1, 2", "{}", "[]", "7"])
 def test_what_says_nothing_was_cut_off(body: str) -> None:
     with pytest.raises(LLMError, match="cut off"):
-        from_converse({UNREAD: body, "ResponseMetadata": {}}, ASKED)
+        from_converse({RAW_BODY: body, "ResponseMetadata": {}}, ASKED)

@@ -8,7 +8,7 @@ import pytest
 from groq.types.chat import ChatCompletion
 
 from services.llm.errors import ContentFilteredError, LLMError, TruncatedError, Verdict
-from services.llm.providers.groq import from_wire
+from services.llm.providers.groq import from_chat_completion
 from services.llm.types import Output, Reply, Request, ToolCall, Usage
 
 ASKED = ({"role": "user", "content": "What is red teaming?"},)
@@ -36,7 +36,7 @@ def _body(**changes: Any) -> dict[str, Any]:
 
 
 def _read(body: dict[str, Any], **changes: Any) -> Reply:
-    return from_wire(ChatCompletion.construct(**body), _request(**changes))
+    return from_chat_completion(ChatCompletion.construct(**body), _request(**changes))
 
 
 def test_a_whole_answer_is_read() -> None:
@@ -65,7 +65,7 @@ def test_tokens_in_detail_are_read() -> None:
 @pytest.mark.parametrize("bad", [True, -1, 1.5, "4", None])
 def test_a_count_of_the_wrong_type_is_no_count(bad: object) -> None:
     usage = {"prompt_tokens": bad, "completion_tokens": 4, "total_time": "fast"}
-    reply = from_wire(_body(usage=usage), _request())
+    reply = from_chat_completion(_body(usage=usage), _request())
 
     assert reply.usage == Usage()
     assert reply.processing is None
@@ -75,7 +75,7 @@ def test_a_count_of_the_wrong_type_is_no_count(bad: object) -> None:
 def test_a_time_that_cannot_be_is_none(bad: object) -> None:
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_time": bad}
 
-    assert from_wire(_body(usage=usage), _request()).processing is None
+    assert from_chat_completion(_body(usage=usage), _request()).processing is None
 
 
 def test_tools_that_the_model_asks_for_are_read() -> None:
@@ -87,7 +87,7 @@ def test_tools_that_the_model_asks_for_are_read() -> None:
     )
     message = body["choices"][0]["message"]
 
-    reply = from_wire(body, _request())
+    reply = from_chat_completion(body, _request())
 
     assert reply.text == ""
     assert reply.tool_calls == (ToolCall("call_1", "add", "{}"),)
@@ -99,7 +99,7 @@ def test_where_one_tool_is_forced_its_arguments_are_the_text() -> None:
     mine = {"id": "2", "function": {"name": "answer", "arguments": '{"code": "36"}'}}
     body = _body(message={"content": "", "tool_calls": [other, mine]})
 
-    reply = from_wire(body, _request(output=Output("tool", SCHEMA)))
+    reply = from_chat_completion(body, _request(output=Output("tool", SCHEMA)))
 
     assert (reply.text, reply.tool_calls) == ('{"code": "36"}', ())
 
@@ -168,7 +168,7 @@ def _mock(kind: type[Any], content: object) -> Any:
 
 @pytest.mark.parametrize("kind", [Mock, MagicMock])
 def test_a_mock_is_believed_for_its_text_alone(kind: type[Any]) -> None:
-    reply = from_wire(_mock(kind, "Mocked."), _request())
+    reply = from_chat_completion(_mock(kind, "Mocked."), _request())
 
     assert reply == Reply(text="Mocked.", model="m", provider="groq")
 
@@ -177,14 +177,14 @@ def test_a_mock_that_is_indexed_without_a_list_is_believed() -> None:
     reply = MagicMock()
     reply.choices[0].message.content = "Mocked."
 
-    assert from_wire(reply, _request()).text == "Mocked."
+    assert from_chat_completion(reply, _request()).text == "Mocked."
 
 
 def test_a_fake_without_a_finish_reason_is_believed() -> None:
     message = SimpleNamespace(content="Faked.")
     reply = SimpleNamespace(choices=[SimpleNamespace(message=message)])
 
-    assert from_wire(reply, _request()).text == "Faked."
+    assert from_chat_completion(reply, _request()).text == "Faked."
 
 
 def test_a_mocks_finish_reason_counts_where_it_is_a_string() -> None:
@@ -192,13 +192,13 @@ def test_a_mocks_finish_reason_counts_where_it_is_a_string() -> None:
     reply.choices[0].finish_reason = "length"
 
     with pytest.raises(TruncatedError):
-        from_wire(reply, _request())
+        from_chat_completion(reply, _request())
 
 
 @pytest.mark.parametrize("content", [None, Mock(), 5])
 def test_a_mock_without_a_text_is_no_answer(content: object) -> None:
     with pytest.raises(TruncatedError, match="empty"):
-        from_wire(_mock(Mock, content), _request())
+        from_chat_completion(_mock(Mock, content), _request())
 
 
 @pytest.mark.parametrize(
@@ -211,6 +211,6 @@ def test_a_mock_without_a_text_is_no_answer(content: object) -> None:
 )
 def test_what_is_no_completion_is_no_answer(response: object, words: str) -> None:
     with pytest.raises(LLMError, match=words) as caught:
-        from_wire(response, _request())
+        from_chat_completion(response, _request())
 
     assert caught.value.verdict is Verdict.UNKNOWN

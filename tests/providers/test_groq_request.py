@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.llm.errors import InvalidRequestError
-from services.llm.providers.groq.chat import _KEYWORDS, from_wire, to_wire
+from services.llm.providers.groq import from_chat_completion, to_chat_completion
+from services.llm.providers.groq.request import _KEYWORDS
 from services.llm.types import Output, Request
 
 ASKED = ({"role": "user", "content": "What is red teaming?"},)
@@ -24,17 +25,17 @@ def _request(**changes: Any) -> Request:
 
 
 def test_a_plain_request_is_four_keywords() -> None:
-    wire = to_wire(_request(temperature=0.7, max_tokens=4096))
+    wire = to_chat_completion(_request(temperature=0.7, max_tokens=4096))
 
     assert wire == {"model": "m", "messages": list(ASKED), "temperature": 0.7, "max_tokens": 4096}
 
 
 def test_what_nobody_said_is_left_to_the_provider() -> None:
-    assert to_wire(_request()) == {"model": "m", "messages": list(ASKED)}
+    assert to_chat_completion(_request()) == {"model": "m", "messages": list(ASKED)}
 
 
 def test_an_option_that_old_sdks_do_not_know_goes_through_the_body() -> None:
-    wire = to_wire(_request(options={"top_p": 0.5, "reasoning_effort": "low"}))
+    wire = to_chat_completion(_request(options={"top_p": 0.5, "reasoning_effort": "low"}))
 
     assert wire["top_p"] == 0.5
     assert wire["extra_body"] == {"reasoning_effort": "low"}
@@ -43,18 +44,23 @@ def test_an_option_that_old_sdks_do_not_know_goes_through_the_body() -> None:
 def test_the_callers_own_extra_body_wins() -> None:
     options = {"service_tier": "flex", "extra_body": {"service_tier": "auto", "x": 1}}
 
-    assert to_wire(_request(options=options))["extra_body"] == {"service_tier": "auto", "x": 1}
+    assert to_chat_completion(_request(options=options))["extra_body"] == {
+        "service_tier": "auto",
+        "x": 1,
+    }
 
 
 def test_the_newer_name_of_max_tokens_replaces_the_old_one() -> None:
-    wire = to_wire(_request(max_tokens=4096, options={"max_completion_tokens": 9}))
+    wire = to_chat_completion(_request(max_tokens=4096, options={"max_completion_tokens": 9}))
 
     assert "max_tokens" not in wire
     assert wire["extra_body"] == {"max_completion_tokens": 9}
 
 
 def test_an_option_replaces_a_parameter() -> None:
-    wire = to_wire(_request(temperature=0.7, options={"temperature": 0.1, "max_tokens": 5}))
+    wire = to_chat_completion(
+        _request(temperature=0.7, options={"temperature": 0.1, "max_tokens": 5})
+    )
 
     assert (wire["temperature"], wire["max_tokens"]) == (0.1, 5)
 
@@ -62,7 +68,7 @@ def test_an_option_replaces_a_parameter() -> None:
 @pytest.mark.parametrize("name", ["model", "messages", "stream", "timeout"])
 def test_what_is_no_option_is_refused_by_name(name: str) -> None:
     with pytest.raises(InvalidRequestError, match=f"'{name}' cannot be given as an option"):
-        to_wire(_request(options={name: 1}))
+        to_chat_completion(_request(options={name: 1}))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +86,7 @@ def test_what_is_no_option_is_refused_by_name(name: str) -> None:
 )
 def test_a_wrong_type_is_refused_with_its_value(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidRequestError, match=f"Groq API error: {words}"):
-        to_wire(_request(**changes))
+        to_chat_completion(_request(**changes))
 
 
 @pytest.mark.parametrize(
@@ -118,9 +124,9 @@ def test_a_wrong_type_is_refused_with_its_value(changes: dict[str, Any], words: 
     ],
 )
 def test_each_mode_of_output_has_its_keywords(mode: Any, added: dict[str, Any]) -> None:
-    plain = to_wire(_request())
+    plain = to_chat_completion(_request())
 
-    assert to_wire(_request(output=Output(mode, SCHEMA))) == plain | added
+    assert to_chat_completion(_request(output=Output(mode, SCHEMA))) == plain | added
 
 
 def test_every_keyword_is_known_to_the_sdk() -> None:
@@ -178,7 +184,9 @@ def test_the_sdk_sends_exactly_what_was_asked(
     request = Request("m", tuple(messages), temperature, max_tokens, options=options)
     with httpx.Client(transport=httpx.MockTransport(answer)) as http:
         client = groq.Groq(api_key="none", http_client=http, max_retries=0)
-        reply = from_wire(client.chat.completions.create(**to_wire(request)), request)
+        reply = from_chat_completion(
+            client.chat.completions.create(**to_chat_completion(request)), request
+        )
 
     said = {"temperature": temperature, "max_tokens": max_tokens}
     given_ = {name: value for name, value in said.items() if value is not None}

@@ -13,10 +13,10 @@ from services.llm.errors import (
     TruncatedError,
     Verdict,
 )
-from services.llm.providers.bedrock import SIX, from_invoke, parse_response
+from services.llm.providers.bedrock import INVOKE_MODELS, from_invoke, parse_response
 from services.llm.types import Output, Reply, Request, ToolCall, Usage
 
-CLAUDE, LLAMA, MIXTRAL = SIX[0], SIX[3], SIX[5]
+CLAUDE, LLAMA, MIXTRAL = INVOKE_MODELS[0], INVOKE_MODELS[3], INVOKE_MODELS[5]
 
 
 def _request(model: str = CLAUDE, **changes: Any) -> Request:

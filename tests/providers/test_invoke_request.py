@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from services.llm.errors import ConfigurationError, InvalidRequestError
 from services.llm.providers.bedrock import (
-    SIX,
+    INVOKE_MODELS,
     format_prompt,
     parse_response,
-    speaks_invoke,
     to_invoke,
+    uses_invoke,
 )
 from services.llm.providers.bedrock.invoke import body_of
 from services.llm.types import Message, Output, Request
 
-CLAUDE, LLAMA, MIXTRAL = SIX[0], SIX[3], SIX[5]
+CLAUDE, LLAMA, MIXTRAL = INVOKE_MODELS[0], INVOKE_MODELS[3], INVOKE_MODELS[5]
 PIXEL = base64.b64encode(b"pixel").decode()
 
 
@@ -35,9 +35,9 @@ def _send(request: Request) -> dict[str, Any]:
 
 
 def test_the_six_alone_are_invoked() -> None:
-    assert [speaks_invoke(model) for model in SIX] == [True] * 6
-    assert not speaks_invoke("us." + CLAUDE)
-    assert not speaks_invoke("us.anthropic.claude-sonnet-4-6")
+    assert [uses_invoke(model) for model in INVOKE_MODELS] == [True] * 6
+    assert not uses_invoke("us." + CLAUDE)
+    assert not uses_invoke("us.anthropic.claude-sonnet-4-6")
 
 
 def test_a_prompt_for_claude_is_one_message() -> None:
@@ -75,7 +75,7 @@ def test_a_prompt_for_mixtral_stands_between_its_marks() -> None:
     }
 
 
-@pytest.mark.parametrize("model", SIX)
+@pytest.mark.parametrize("model", INVOKE_MODELS)
 def test_no_system_prompt_leaves_no_trace(model: str) -> None:
     body = format_prompt("Hello", None, model)
 
@@ -270,7 +270,7 @@ def test_a_form_that_a_model_cannot_take_is_refused(model: str, mode: Any) -> No
 
 
 def test_a_length_that_the_model_does_not_take_is_not_sent_by_default_either() -> None:
-    asked = Request(SIX[0], ({"role": "user", "content": "Hi"},), 0.7, 9)
+    asked = Request(INVOKE_MODELS[0], ({"role": "user", "content": "Hi"},), 0.7, 9)
     assert "max_tokens" in body_of(asked)
     assert {"max_tokens", "temperature"}.isdisjoint(
         body_of(asked.omitting(["max_tokens", "temperature"]))

@@ -6,12 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.llm.models import abilities, bare, cost, fitted, is_alive, successor
-from services.llm.models.catalogue import AS_OF, BEDROCK, ENDED, GROQ, REPLACED, FreePlan, Price
-from services.llm.providers.bedrock import SIX
+from services.llm.models import abilities, cost, fit_to_model, is_alive, successor
+from services.llm.models.capabilities import split_profile
+from services.llm.models.catalogue import (
+    AS_OF,
+    BEDROCK,
+    DISCONTINUED,
+    GROQ,
+    REPLACEMENTS,
+    FreePlan,
+    Price,
+)
+from services.llm.providers.bedrock import INVOKE_MODELS
 from services.llm.types import Request, Usage
 
-IDS = st.sampled_from(sorted({*GROQ, *BEDROCK, *REPLACED}))
+IDS = st.sampled_from(sorted({*GROQ, *BEDROCK, *REPLACEMENTS}))
 REGIONS = st.none() | st.sampled_from(
     ["us-east-1", "us-gov-west-1", "eu-west-1", "ap-northeast-1", "ap-southeast-2", "sa-east-1"]
 )
@@ -26,11 +35,13 @@ def test_a_successor_is_alive_and_lives_where_its_predecessor_did(
 
     if heir is not None:
         assert is_alive(heir)
-        assert bare(heir)[0] != model
+        assert split_profile(heir)[0] != model
         assert abilities(heir).provider == abilities(model).provider
     else:
         lives_elsewhere = successor(model, "us-east-1") is not None
-        assert bare(model)[0] not in REPLACED or (lives_elsewhere and region != "us-east-1")
+        assert split_profile(model)[0] not in REPLACEMENTS or (
+            lives_elsewhere and region != "us-east-1"
+        )
 
 
 @settings(deadline=None)
@@ -45,10 +56,10 @@ def test_following_successors_ends(model: str, region: str | None) -> None:
 
 
 def test_every_model_that_was_shut_down_leads_to_a_living_one_or_is_known_to_lead_nowhere() -> None:
-    gone = {model for model in REPLACED if not is_alive(model)}
+    gone = {model for model in REPLACEMENTS if not is_alive(model)}
 
     assert {model for model in gone if successor(model, "us-east-1") is None} == set()
-    assert all(not is_alive(model) and successor(model) is None for model in ENDED)
+    assert all(not is_alive(model) and successor(model) is None for model in DISCONTINUED)
 
 
 def test_the_knowledge_has_a_day() -> None:
@@ -67,27 +78,27 @@ def test_the_knowledge_has_a_day() -> None:
         ("groq/compound", None, None),
         ("openai/gpt-oss-120b", None, None),
         ("nobody/knows-it", None, None),
-        (SIX[0], None, "us.anthropic.claude-sonnet-4-6"),
-        (SIX[0], "eu-central-1", "eu.anthropic.claude-sonnet-4-6"),
-        (SIX[0], "us-gov-west-1", "us-gov.anthropic.claude-sonnet-4-6"),
-        (SIX[0], "ap-northeast-1", "jp.anthropic.claude-sonnet-4-6"),
-        (SIX[0], "ap-southeast-2", "au.anthropic.claude-sonnet-4-6"),
-        (SIX[0], "sa-east-1", "global.anthropic.claude-sonnet-4-6"),
-        (f"global.{SIX[0]}", "eu-west-1", "global.anthropic.claude-sonnet-4-6"),
-        (f"apac.{SIX[0]}", "ap-northeast-3", "jp.anthropic.claude-sonnet-4-6"),
+        (INVOKE_MODELS[0], None, "us.anthropic.claude-sonnet-4-6"),
+        (INVOKE_MODELS[0], "eu-central-1", "eu.anthropic.claude-sonnet-4-6"),
+        (INVOKE_MODELS[0], "us-gov-west-1", "us-gov.anthropic.claude-sonnet-4-6"),
+        (INVOKE_MODELS[0], "ap-northeast-1", "jp.anthropic.claude-sonnet-4-6"),
+        (INVOKE_MODELS[0], "ap-southeast-2", "au.anthropic.claude-sonnet-4-6"),
+        (INVOKE_MODELS[0], "sa-east-1", "global.anthropic.claude-sonnet-4-6"),
+        (f"global.{INVOKE_MODELS[0]}", "eu-west-1", "global.anthropic.claude-sonnet-4-6"),
+        (f"apac.{INVOKE_MODELS[0]}", "ap-northeast-3", "jp.anthropic.claude-sonnet-4-6"),
         (
-            "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu." + SIX[1],
+            "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu." + INVOKE_MODELS[1],
             None,
             "eu.anthropic.claude-haiku-4-5-20251001-v1:0",
         ),
         (
-            f"arn:aws:bedrock:us-west-2::foundation-model/{SIX[2]}",
+            f"arn:aws:bedrock:us-west-2::foundation-model/{INVOKE_MODELS[2]}",
             None,
             "us.anthropic.claude-opus-4-6-v1",
         ),
-        (SIX[3], "us-east-1", "us.meta.llama3-3-70b-instruct-v1:0"),
-        (SIX[3], "eu-west-1", None),
-        (SIX[5], "eu-west-1", "mistral.mistral-large-3-675b-instruct"),
+        (INVOKE_MODELS[3], "us-east-1", "us.meta.llama3-3-70b-instruct-v1:0"),
+        (INVOKE_MODELS[3], "eu-west-1", None),
+        (INVOKE_MODELS[5], "eu-west-1", "mistral.mistral-large-3-675b-instruct"),
     ],
 )
 def test_a_successor_is_named_as_it_is_called_there(
@@ -110,7 +121,7 @@ def test_a_successor_is_named_as_it_is_called_there(
     ],
 )
 def test_an_id_is_opened(model: str, name: str, profile: str | None) -> None:
-    assert bare(model) == (name, profile)
+    assert split_profile(model) == (name, profile)
 
 
 @pytest.mark.parametrize(
@@ -132,9 +143,9 @@ def test_an_id_is_opened(model: str, name: str, profile: str | None) -> None:
             "nobody/knows-it",
             {"provider": "groq", "known": False, "modes": ("tool", "object", "prompt")},
         ),
-        (SIX[0], {"provider": "bedrock", "modes": ("prompt",), "max_output": 4_096}),
-        (SIX[3], {"modes": ("prompt",), "max_output": 2_048, "context": 8_192}),
-        (SIX[5], {"modes": ("prompt",), "max_output": 4_096}),
+        (INVOKE_MODELS[0], {"provider": "bedrock", "modes": ("prompt",), "max_output": 4_096}),
+        (INVOKE_MODELS[3], {"modes": ("prompt",), "max_output": 2_048, "context": 8_192}),
+        (INVOKE_MODELS[5], {"modes": ("prompt",), "max_output": 4_096}),
         (
             "eu.anthropic.claude-sonnet-4-6",
             {
@@ -209,18 +220,18 @@ def _request(model: str, **changes: Any) -> Request:
         ("us.anthropic.claude-sonnet-4-6", {}, 0.7, 4_096),
         ("us.anthropic.claude-sonnet-4-6", {"options": {"top_p": 1}}, None, 4_096),
         ("us.anthropic.claude-sonnet-4-6", {"options": {"topP": 1}}, None, 4_096),
-        (SIX[0], {"options": {"top_p": 1}}, 0.7, 4_096),
-        (SIX[3], {}, 0.7, 2_048),
-        (SIX[3], {"defaulted": frozenset()}, 0.7, 4_096),
-        (SIX[3], {"max_tokens": None}, 0.7, None),
-        (SIX[3], {"max_tokens": 5}, 0.7, 5),
+        (INVOKE_MODELS[0], {"options": {"top_p": 1}}, 0.7, 4_096),
+        (INVOKE_MODELS[3], {}, 0.7, 2_048),
+        (INVOKE_MODELS[3], {"defaulted": frozenset()}, 0.7, 4_096),
+        (INVOKE_MODELS[3], {"max_tokens": None}, 0.7, None),
+        (INVOKE_MODELS[3], {"max_tokens": 5}, 0.7, 5),
     ],
 )
 def test_what_nobody_asked_for_is_fitted_to_the_model(
     model: str, changes: dict[str, Any], temperature: float | None, length: int | None
 ) -> None:
     request = _request(model, **changes)
-    wanted = (fitted(request).temperature, fitted(request).max_tokens)
+    wanted = (fit_to_model(request).temperature, fit_to_model(request).max_tokens)
 
     assert wanted == (temperature, length)
 
@@ -250,7 +261,7 @@ def _usage(given_: int, written: int, cached: int = 0, stored: int = 0) -> Usage
         ("us.anthropic.claude-haiku-4-5-20251001-v1:0", _usage(1_000_000, 0), 1.1),
         ("us.anthropic.claude-haiku-4-5-20251001-v1:0", _usage(0, 1_000_000), 5.5),
         ("global.anthropic.claude-opus-5-5", _usage(1_000_000, 0, 800_000, 100_000), 1.06),
-        (SIX[0], _usage(1_000_000, 1_000_000), 18.0),
+        (INVOKE_MODELS[0], _usage(1_000_000, 1_000_000), 18.0),
     ],
 )
 def test_a_cost_is_the_list_prices(model: str, usage: Usage, dollars: float | None) -> None:

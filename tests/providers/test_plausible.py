@@ -10,8 +10,8 @@ import pytest
 
 from services.llm.errors import LLMError
 from services.llm.providers.bedrock import from_converse, from_invoke
-from services.llm.providers.fields import MOST, count, counted, seconds, status
-from services.llm.providers.groq import from_wire
+from services.llm.providers.fields import MOST, count, parse_count, seconds, status
+from services.llm.providers.groq import from_chat_completion
 from services.llm.types import Request, Usage
 
 ASKED = Request("anthropic.claude-3-sonnet-20240229-v1:0", ({"role": "user", "content": "Hi"},))
@@ -33,13 +33,13 @@ def test_what_is_plausible_is_read_at_both_ends() -> None:
     assert [0, MOST] == [count({"n": n}, "n") for n in (0, MOST)]
     assert [0.0, 86_400.0] == [seconds({"n": n}, "n") for n in (0, 86_400)]
     assert 86_400.0 == seconds({"n": 86_400_000}, "n", 1e-3)
-    assert [0, 17, MOST] == [counted(each) for each in ("0", "17", str(MOST))]
+    assert [0, 17, MOST] == [parse_count(each) for each in ("0", "17", str(MOST))]
     assert [100, 599, 404] == [status({"n": n}, "n") for n in (100, 599, "404")]
 
 
 @pytest.mark.parametrize("words", ["²", "٣", "", None, "-1", "1e3", " 7", "9" * 5_000, "7.0"])
 def test_what_a_header_writes_in_no_digits_is_none(words: str | None) -> None:
-    assert counted(words) is None
+    assert parse_count(words) is None
 
 
 @pytest.mark.parametrize("value", [99, 600, "²00", "4040", 10**400, True, None])
@@ -51,7 +51,7 @@ def test_what_is_no_status_is_none(value: Any) -> None:
 def test_an_answer_with_absurd_numbers_is_an_answer_without_them(absurd: Any) -> None:
     usage = {"prompt_tokens": 5, "completion_tokens": absurd, "total_time": absurd}
     choice = {"message": {"content": "Yes."}, "finish_reason": "stop"}
-    whole = from_wire({"choices": [choice], "usage": usage}, ASKED)
+    whole = from_chat_completion({"choices": [choice], "usage": usage}, ASKED)
     assert ("Yes.", Usage(), None) == (whole.text, whole.usage, whole.processing)
 
     converse = {

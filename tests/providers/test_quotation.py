@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.llm.redaction import quotation
-from services.llm.redaction.quotation import without
+from services.llm.redaction.quotation import without_quotations
 from services.llm.redaction.secrets import redacted
 from services.llm.types import Request
 
@@ -37,7 +37,7 @@ QUOTED = {
 
 @pytest.mark.parametrize("quoted", QUOTED.values(), ids=QUOTED)
 def test_a_prompt_is_cut_out_and_what_stands_around_it_is_shown(quoted: str) -> None:
-    shown = without(f"Bad request: {quoted} (code 7)", request(PROMPT))
+    shown = without_quotations(f"Bad request: {quoted} (code 7)", request(PROMPT))
     assert shown.startswith("Bad request: ")
     assert "***" in shown
     for word in ("kaczmarek", "ward", "husten"):
@@ -60,7 +60,7 @@ def test_a_prompt_is_cut_out_and_what_stands_around_it_is_shown(quoted: str) -> 
     ],
 )
 def test_a_part_is_cut_where_it_can_be_nobody_elses(said: str, text: str, shown: str) -> None:
-    assert shown == without(text, request(said))
+    assert shown == without_quotations(text, request(said))
 
 
 def test_everything_that_was_sent_counts() -> None:
@@ -82,22 +82,22 @@ def test_everything_that_was_sent_counts() -> None:
         "balance is seventeen euro",
         "pays all that anybody owes",
     ):
-        assert secret not in without(f"Bad: {secret}.", asked)
+        assert secret not in without_quotations(f"Bad: {secret}.", asked)
 
 
 def test_the_providers_own_words_for_an_option_are_shown() -> None:
     text = "Converse knows no tool_choice 'maybe'; 'pay' is no tool"
-    assert text == without(text, request("Hello there", tool_choice="maybe"))
+    assert text == without_quotations(text, request("Hello there", tool_choice="maybe"))
 
 
 @pytest.mark.parametrize("text", ["", "Anything at all"])
 def test_without_a_request_nothing_is_cut(text: str) -> None:
-    assert text == without(text, None)
+    assert text == without_quotations(text, None)
 
 
 def test_a_line_of_an_escape_is_no_line_and_no_control_sequence_of_the_error() -> None:
     text = json.dumps("one two three four\n\x1b[31m five")
-    assert '"***  [31m five"' == without(text, request("one two three four"))
+    assert '"***  [31m five"' == without_quotations(text, request("one two three four"))
 
 
 def test_a_validation_that_quotes_the_whole_request_shows_none_of_it() -> None:
@@ -116,7 +116,7 @@ TEXTS = st.text(max_size=80)
 @example("\\u00", "", json.dumps)
 def test_no_surroundings_let_a_prompt_through(before: str, after: str, form: Any) -> None:
     said = "the confidential prompt about Mr Kaczmarek"
-    shown = without(f"{before} {form(said)} {after}", request(said))
+    shown = without_quotations(f"{before} {form(said)} {after}", request(said))
     assert "Kaczmarek" not in shown
     shown.encode()
 
@@ -124,7 +124,7 @@ def test_no_surroundings_let_a_prompt_through(before: str, after: str, form: Any
 def test_a_prompt_of_a_megabyte_takes_no_time() -> None:
     asked = request("word after word " * 65_000)
     begun = time.process_time()
-    without("Some error that is not about words. " * 14, asked)
+    without_quotations("Some error that is not about words. " * 14, asked)
     assert time.process_time() - begun < 2.0
 
 

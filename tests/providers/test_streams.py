@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.llm.errors import ConfigurationError, LLMError, TruncatedError
-from services.llm.providers.bedrock import SIX
+from services.llm.providers.bedrock import INVOKE_MODELS
 from services.llm.providers.bedrock.stream import fold_converse, fold_invoke
 from services.llm.providers.groq.stream import fold
 from services.llm.types import Output, Request, ToolCall, Usage
 
-CLAUDE, LLAMA, MIXTRAL = SIX[0], SIX[3], SIX[5]
+CLAUDE, LLAMA, MIXTRAL = INVOKE_MODELS[0], INVOKE_MODELS[3], INVOKE_MODELS[5]
 COUNTS = {"inputTokenCount": 5, "outputTokenCount": 2, "invocationLatency": 1500}
 METRICS = {"amazon-bedrock-invocationMetrics": COUNTS}
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.llm.runtime.retry_after import LONGEST, seconds_in_words, seconds_until_retry
+from services.llm.runtime.retry_after import LONGEST, seconds_in_text, seconds_until_retry
 
 #: Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110's examples.
 WALL = 784_111_777.0
@@ -64,7 +64,7 @@ def test_a_duration_that_go_has_written_is_read_back(nanoseconds: int) -> None:
 def test_a_sentence_names_the_same_duration(nanoseconds: int) -> None:
     text = go_duration(nanoseconds)
     message = f"Rate limit reached (TPM): Limit 8000. Please try again in {text}. Need more tokens?"
-    assert seconds_in_words(message) == seconds_until_retry(text, wall=WALL)
+    assert seconds_in_text(message) == seconds_until_retry(text, wall=WALL)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_what_is_no_text_counts_as_absent(value: object) -> None:
 
 @given(st.text(max_size=70) | st.text("0123456789.hmsnuSGT :,-+\u00b5", max_size=70))
 def test_any_text_asks_for_a_wait_of_a_day_at_most_or_for_none(text: str) -> None:
-    for seconds in (seconds_until_retry(text, wall=WALL), seconds_in_words(f"try again in {text}")):
+    for seconds in (seconds_until_retry(text, wall=WALL), seconds_in_text(f"try again in {text}")):
         assert seconds is None or 0.0 <= seconds <= LONGEST
 
 
@@ -159,4 +159,4 @@ def test_any_text_asks_for_a_wait_of_a_day_at_most_or_for_none(text: str) -> Non
     ],
 )
 def test_a_sentence_names_its_wait_or_none(message: str, seconds: float | None) -> None:
-    assert seconds_in_words(message) == seconds
+    assert seconds_in_text(message) == seconds

@@ -19,7 +19,12 @@ from services.llm.errors import (
     Verdict,
 )
 from services.llm.models.catalogue import GROQ
-from services.llm.providers.groq import classify, from_wire, organization_of, to_wire
+from services.llm.providers.groq import (
+    classify,
+    from_chat_completion,
+    organization_of,
+    to_chat_completion,
+)
 from services.llm.providers.groq.stream import fold
 from services.llm.types import Reply, Request
 
@@ -44,9 +49,11 @@ def _outcome(client: groq.Groq, record: Record) -> Reply | LLMError:
     request = _request(record)
     try:
         if record["request"]["body"].get("stream"):
-            chunks = client.chat.completions.create(**to_wire(request), stream=True)
+            chunks = client.chat.completions.create(**to_chat_completion(request), stream=True)
             return fold(chunks, request)
-        return from_wire(client.chat.completions.create(**to_wire(request)), request)
+        return from_chat_completion(
+            client.chat.completions.create(**to_chat_completion(request)), request
+        )
     except Exception as error:
         return classify(error, request.model, wall=0.0)
 
@@ -184,7 +191,7 @@ def test_the_organisation_behind_a_refusal_is_known_by_a_hash(
     for record in everything["groq"]:
         if record["response"]["status"] == 429:
             with pytest.raises(groq.RateLimitError) as refusal:
-                groq_client.chat.completions.create(**to_wire(_request(record)))
+                groq_client.chat.completions.create(**to_chat_completion(_request(record)))
             named.add(organization_of(refusal.value))
 
     assert len(named) == 1

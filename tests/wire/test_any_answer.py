@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sandbox import Fault, Sandbox
 from services.llm.account.account import Account
 from services.llm.account.daily_budget import DailyBudget, MemoryTally
-from services.llm.providers.bedrock import SIX
+from services.llm.providers.bedrock import INVOKE_MODELS
 from services.llm.providers.bedrock.stream import fold_converse, fold_invoke
 from services.llm.providers.fields import MOST
 from services.llm.providers.groq.stream import fold
@@ -36,9 +36,9 @@ ANSWERS: dict[str, tuple[str, str, Mapping[str, Any], list[int], int]] = {
     "Groq's errors": ("groq", "m", bent.GROQ_ERROR, [200, *ERRORS], 800),
     "Converse": ("bedrock", CONVERSE, bent.CONVERSE, [200], 700),
     "Converse, awaited": ("bedrock async", CONVERSE, bent.CONVERSE, [200], 200),
-    "Claude": ("bedrock", SIX[0], bent.CLAUDE, [200], 400),
-    "Llama": ("bedrock", SIX[3], bent.LLAMA, [200], 200),
-    "Mistral": ("bedrock", SIX[5], bent.MISTRAL, [200], 200),
+    "Claude": ("bedrock", INVOKE_MODELS[0], bent.CLAUDE, [200], 400),
+    "Llama": ("bedrock", INVOKE_MODELS[3], bent.LLAMA, [200], 200),
+    "Mistral": ("bedrock", INVOKE_MODELS[5], bent.MISTRAL, [200], 200),
     "Bedrock's errors": ("bedrock", CONVERSE, bent.BEDROCK_ERROR, [200, *ERRORS], 600),
 }
 #: Headers that one of the readers, or the SDK below it, looks at.
@@ -153,7 +153,7 @@ def chunks(events: Any) -> Any:
     converse=bent.bent(CONVERSE_EVENTS),
     claude=bent.bent(claude_events()),
 )
-@pytest.mark.parametrize("model", [SIX[0], SIX[3], SIX[5]])
+@pytest.mark.parametrize("model", [INVOKE_MODELS[0], INVOKE_MODELS[3], INVOKE_MODELS[5]])
 def test_any_stream_is_a_right_reply_or_an_error_of_ours(
     groq: Any, converse: Any, claude: Any, model: str
 ) -> None:

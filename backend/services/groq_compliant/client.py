@@ -23,7 +23,7 @@ from ..llm.client.arguments import count, seconds, timeout_of
 from ..llm.http.client import check_environment
 from ..llm.providers import groq
 from ..llm.runtime.event_loops import PerEventLoop
-from ..llm.runtime.fork import no_pickle, reset_in_child
+from ..llm.runtime.fork import pickling_error, reset_in_child
 from ..llm.settings import host
 from ..llm.settings.endpoints import endpoint
 from ..llm.types import Flow, Message, Reply, Request, StructuredReply
@@ -105,7 +105,7 @@ class CompliantClient(ABC):
 
     def __reduce__(self) -> NoReturn:
         """Raise TypeError: connections and locks stay in the process that made them."""
-        raise no_pickle(self)
+        raise pickling_error(self)
 
     async def chat(
         self,

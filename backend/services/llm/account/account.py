@@ -116,7 +116,7 @@ class Account:
 
     def fit(self, request: Request) -> Request:
         """Return *request* as it is sent: to the model that answers, without refused defaults."""
-        request = models.fitted(replace(request, model=self.resolve(request)))
+        request = models.fit_to_model(replace(request, model=self.resolve(request)))
         now, model = self.now(), request.model
         refused = [one for one in request.defaulted if self.refused_options.get((model, one), now)]
         return request.omitting(refused) if refused else request
@@ -212,11 +212,11 @@ class Account:
             # Of one that should be alive, the provider's word may have been a mistake.
             ttl = AN_HOUR if alive else A_DAY
             news = self.ended.put(sent.model, True, now, ttl)
-        next_leader = error.successor = self._successor(asked, now)
-        if next_leader in (None, sent.model):
+        candidate = error.successor = self._successor(asked, now)
+        if candidate in (None, sent.model):
             error.args = (str(error) + models.advice(asked, self.provider, self.region),)
         elif not self.switch:
-            error.args = (f"{error} (replaced by {next_leader})",)
+            error.args = (f"{error} (replaced by {candidate})",)
         else:
             error.verdict = Verdict.AGAIN
             if news:
@@ -224,7 +224,7 @@ class Account:
                     "%s no longer has the model %s: using %s",
                     self.provider,
                     sent.model,
-                    next_leader,
+                    candidate,
                 )
 
     def _leave_out(self, error: InvalidRequestError, sent: Request) -> None:

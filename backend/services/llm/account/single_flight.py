@@ -34,7 +34,7 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 from ..runtime.fork import ForkLock, reset_in_child
-from ..runtime.running_loop import own_loop, sign_of_life
+from ..runtime.running_loop import current_loop, next_iteration
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
@@ -74,7 +74,7 @@ class Leader(Generic[T]):
         self._single_flight = single_flight
         self._key = key
         self._thread = thread
-        self._loop = own_loop()
+        self._loop = current_loop()
         self._followers: list[Follower[T]] = []
 
     def set_result(self, value: T) -> None:
@@ -118,7 +118,7 @@ class Follower(Generic[T]):
     def __init__(self, leader: Leader[T]) -> None:
         self._leader = leader  # whom it waits for; a new one once that is replaced
         self._thread = threading.get_ident()
-        self._loop = own_loop()
+        self._loop = current_loop()
         self._blocks = False
         self._outcome: futures.Future[_Result[T] | _Failure | Leader[T]] = futures.Future()
 
@@ -160,7 +160,7 @@ class Follower(Generic[T]):
         end = time.monotonic() + timeout
         longest = min(_MAX_SILENCE, _MAX_SILENCE_PART * timeout)
         while True:
-            leader, sign = self._leader, sign_of_life(self._leader._loop)
+            leader, sign = self._leader, next_iteration(self._leader._loop)
             left = end - time.monotonic()
             yield max(0.0, min(longest, left))
             if self._outcome.done() or time.monotonic() >= end:

@@ -13,9 +13,9 @@ from threading import TIMEOUT_MAX
 from types import CoroutineType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
-from ..runtime.blocking import Question
-from ..runtime.running_loop import blocked
-from ..runtime.signals import of_signal
+from ..runtime.blocking import BlockingCall
+from ..runtime.running_loop import blocking_thread
+from ..runtime.signals import find_signal_error
 from ..types import Effect, Flow, Join, Reply, Request, Send, Sleep
 
 P = ParamSpec("P")
@@ -50,7 +50,7 @@ def run(flow: Flow[R], wire: Transport) -> R:
     """Drive *flow* to its end in this thread; raises what ends it."""
     step: Callable[[], Effect] = partial(next, flow)
     handled = sys.exc_info()[1]
-    with blocked():
+    with blocking_thread():
         while True:
             try:
                 effect = step()
@@ -60,7 +60,7 @@ def run(flow: Flow[R], wire: Transport) -> R:
                 step = partial(flow.send, _perform(effect, wire))
             # An interruption too: the flow gives back what it holds.
             except BaseException as error:
-                step = partial(flow.throw, of_signal(error, handled))
+                step = partial(flow.throw, find_signal_error(error, handled))
 
 
 async def arun(flow: Flow[R], wire: AsyncTransport) -> R:
@@ -76,7 +76,7 @@ async def arun(flow: Flow[R], wire: AsyncTransport) -> R:
             step = partial(flow.send, await _aperform(effect, wire))
         # A cancellation too: the flow gives back what it holds.
         except BaseException as error:
-            step = partial(flow.throw, of_signal(error, handled))
+            step = partial(flow.throw, find_signal_error(error, handled))
 
 
 def blocking(flow_of: Callable[Concatenate[W, P], Flow[R]]) -> Callable[Concatenate[W, P], R]:
@@ -123,9 +123,9 @@ def _perform(effect: Effect, wire: Transport) -> Any:
             return wire.sleep(seconds)
         case Join(follower, timeout):
             return follower.join(timeout)
-    return Question(
+    return BlockingCall(
         effect
-    ).answer()  # mypy knows that it is an `RunBlocking`: there is no other effect
+    ).result()  # mypy knows that it is an `RunBlocking`: there is no other effect
 
 
 async def _aperform(effect: Effect, wire: AsyncTransport) -> Any:
@@ -138,4 +138,4 @@ async def _aperform(effect: Effect, wire: AsyncTransport) -> Any:
             return await asyncio.sleep(seconds)
         case Join(follower, timeout):
             return await follower.ajoin(timeout)
-    return await Question(effect).aanswer()
+    return await BlockingCall(effect).aresult()

@@ -7,7 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ..runtime.blocking import in_thread
+from ..runtime.blocking import run_in_thread
 from ..types import UNSET, Reply, StructuredReply
 
 Self = TypeVar("Self", bound="LLMClient")
@@ -68,27 +68,31 @@ class LLMClient(ABC):
 
     async def agenerate(self, /, prompt: str, *args: Any, **kwargs: Any) -> str:
         """Do as `generate` does, without blocking the event loop."""
-        return await in_thread(partial(self.generate, prompt, *args, **kwargs))
+        return await run_in_thread(partial(self.generate, prompt, *args, **kwargs))
 
     async def agenerate_structured(
         self, /, prompt: str, schema: Any, *args: Any, **kwargs: Any
     ) -> Any:
         """Do as `generate_structured` does, without blocking the event loop."""
-        return await in_thread(partial(self.generate_structured, prompt, schema, *args, **kwargs))
+        return await run_in_thread(
+            partial(self.generate_structured, prompt, schema, *args, **kwargs)
+        )
 
     async def agenerate_with_retry(self, /, prompt: str, *args: Any, **kwargs: Any) -> str:
         """Do as `generate_with_retry` does, without blocking the event loop."""
-        return await in_thread(partial(self.generate_with_retry, prompt, *args, **kwargs))
+        return await run_in_thread(partial(self.generate_with_retry, prompt, *args, **kwargs))
 
     async def arespond(self, /, prompt: str | None = None, *args: Any, **kwargs: Any) -> Reply:
         """Do as `respond` does, without blocking the event loop."""
-        return await in_thread(partial(self.respond, prompt, *args, **kwargs))
+        return await run_in_thread(partial(self.respond, prompt, *args, **kwargs))
 
     async def arespond_structured(
         self, /, prompt: str | None = None, schema: Any = None, *args: Any, **kwargs: Any
     ) -> StructuredReply[Any]:
         """Do as `respond_structured` does, without blocking the event loop."""
-        return await in_thread(partial(self.respond_structured, prompt, schema, *args, **kwargs))
+        return await run_in_thread(
+            partial(self.respond_structured, prompt, schema, *args, **kwargs)
+        )
 
     def close(self) -> None:  # noqa: B027 - a fake holds nothing to let go of
         """Let go of connections and threads."""

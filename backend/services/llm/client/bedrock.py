@@ -9,7 +9,7 @@ from ..errors import ConfigurationError, LLMError
 from ..providers import bedrock
 from ..providers.bedrock.configuration import check_arn
 from ..providers.bedrock.transport import Answered, Call, Transport
-from ..providers.foreign_errors import muted
+from ..providers.foreign_errors import redact_error
 from ..types import Reply, Request
 from .structured_calls import StructuredClient
 
@@ -101,7 +101,7 @@ class BedrockWire(StructuredClient):
         return self._muted(meant, request)
 
     def _muted(self, error: E, sent: Request) -> E:
-        return muted(error, *self._credentials.values(), sent=sent)
+        return redact_error(error, *self._credentials.values(), sent=sent)
 
 
 def _keep_unread(
@@ -110,11 +110,11 @@ def _keep_unread(
     """Keep the body of a reply of which botocore knows no member, and which it would drop."""
     if response_dict and parsed_response and parsed_response.keys() <= {"ResponseMetadata"}:
         head = response_dict["body"][:_READ]
-        parsed_response[bedrock.UNREAD] = head.decode("utf-8", "replace")
+        parsed_response[bedrock.RAW_BODY] = head.decode("utf-8", "replace")
 
 
 def _call_of(sdk: Any, request: Request) -> Call:
-    if bedrock.speaks_invoke(request.model):
+    if bedrock.uses_invoke(request.model):
         return Call("invoke_model", bedrock.to_invoke(request))
     if not hasattr(sdk, "converse"):
         raise ConfigurationError(
@@ -127,7 +127,7 @@ def _call_of(sdk: Any, request: Request) -> Call:
 
 def _reply(answered: Answered, request: Request) -> Reply:
     response, body = answered
-    if not bedrock.speaks_invoke(request.model):
+    if not bedrock.uses_invoke(request.model):
         return bedrock.from_converse(response, request)
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     return bedrock.from_invoke(body, request, headers)

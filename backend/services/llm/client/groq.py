@@ -10,9 +10,9 @@ import anyio
 
 from ..errors import LLMError
 from ..providers import groq
-from ..providers.foreign_errors import muted
-from ..providers.groq.transport import answer_in, has_the_sdks_own_create, posted
-from ..runtime.blocking import in_thread
+from ..providers.foreign_errors import redact_error
+from ..providers.groq.transport import has_the_sdks_own_create, post_arguments, read_answer
+from ..runtime.blocking import run_in_thread
 from ..runtime.event_loops import PerEventLoop
 from ..runtime.fork import reset_in_child
 from ..types import Reply, Request
@@ -46,16 +46,16 @@ class GroqWire(StructuredClient):
 
     def send(self, request: Request, timeout: float) -> Reply:
         """Send *request* once, in this thread; raises LLMError, also after *timeout* seconds."""
-        wire = groq.to_wire(request)
+        wire = groq.to_chat_completion(request)
         try:
             with self._borrowed() as sdk:
                 if has_the_sdks_own_create(sdk):
-                    response = answer_in(sdk.post(**posted(wire, timeout)))
+                    response = read_answer(sdk.post(**post_arguments(wire, timeout)))
                 elif self._is_real:
                     response = sdk.chat.completions.create(**wire, timeout=timeout)
                 else:
                     response = sdk.chat.completions.create(**wire)
-            return groq.from_wire(response, request)
+            return groq.from_chat_completion(response, request)
         except LLMError as error:
             self._muted(error, request)
             raise
@@ -69,17 +69,17 @@ class GroqWire(StructuredClient):
         What a test has put in the SDK's place is called in a thread.
         """
         if not self._is_real:
-            return await in_thread(partial(self.send, request, timeout))
-        wire = groq.to_wire(request)
+            return await run_in_thread(partial(self.send, request, timeout))
+        wire = groq.to_chat_completion(request)
         held = await self._async_clients.get()
         try:
             async with held as sdk:
                 with anyio.fail_after(timeout):
                     if has_the_sdks_own_create(sdk):
-                        response = answer_in(await sdk.post(**posted(wire, timeout)))
+                        response = read_answer(await sdk.post(**post_arguments(wire, timeout)))
                     else:
                         response = await sdk.chat.completions.create(**wire, timeout=timeout)
-            return groq.from_wire(response, request)
+            return groq.from_chat_completion(response, request)
         except LLMError as error:
             self._muted(error, request)
             raise
@@ -88,7 +88,7 @@ class GroqWire(StructuredClient):
             raise self._muted(meant, request) from self._muted(error, request)
 
     def _muted(self, error: E, sent: Request) -> E:
-        return muted(error, self.api_key, sent=sent)
+        return redact_error(error, self.api_key, sent=sent)
 
     def close(self) -> None:
         """Close the connections; an event loop's own are closed by `aclose`, or as it ends."""

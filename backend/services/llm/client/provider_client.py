@@ -18,7 +18,7 @@ from ..call import lifecycle, retry
 from ..call.call import CallPolicy
 from ..call.drivers import awaiting, blocking
 from ..errors import ConfigurationError
-from ..runtime.fork import ForkLock, no_pickle
+from ..runtime.fork import ForkLock, pickling_error
 from ..runtime.sdk_client import SdkClient
 from ..settings.knobs import Knobs
 from ..stores import open_store
@@ -65,7 +65,7 @@ class ProviderClient(WindowClient):
 
     def __reduce__(self) -> NoReturn:
         """Raise TypeError: threads, sockets and locks stay in the process that made them."""
-        raise no_pickle(self)
+        raise pickling_error(self)
 
     def share_account(self) -> None:
         """Share quota, pauses and what is known of models with all clients of the same account.
@@ -87,7 +87,7 @@ class ProviderClient(WindowClient):
         """Lend the SDK's client for one call; it is built anew after `close`, and in a child."""
         with self._lending:
             while (held := self._held) is not None and held.sdk is self.client:
-                if held.borrow():
+                if held.try_borrow():
                     return held
                 self.client = self._adopted(self._connect())
         return nullcontext(self.client)
@@ -95,7 +95,7 @@ class ProviderClient(WindowClient):
     def _let_go(self) -> None:
         """Close the SDK's client that we have built, once the calls on their way have ended."""
         if self._held is not None:
-            self._held.let_go()
+            self._held.retire()
 
     def _disconnect(self) -> None:
         """Close all that this client holds but threads and event loops.
@@ -132,7 +132,7 @@ class ProviderClient(WindowClient):
         self._finalizer.detach()
         if self._is_of_the_sdk(sdk):
             self._held = SdkClient(sdk)
-            self._finalizer = weakref.finalize(self, self._held.let_go)
+            self._finalizer = weakref.finalize(self, self._held.retire)
         return sdk
 
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpcore
 import httpx
 
-from ..runtime.signals import from_handler
+from ..runtime.signals import handler_traceback
 
 #: What httpcore raises; httpx has a class of the same name for each.
 RAISED = (
@@ -35,6 +35,6 @@ def without_frames(error: BaseException) -> BaseException:
     seen: set[int] = set()
     while step is not None and id(step) not in seen:
         seen.add(id(step))
-        step.__traceback__ = from_handler(step)
+        step.__traceback__ = handler_traceback(step)
         step = step.__cause__ or step.__context__
     return error

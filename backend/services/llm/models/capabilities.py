@@ -12,11 +12,11 @@ from ..types import Mode, Provider, Request, Usage
 from .catalogue import (
     AS_OF,
     BEDROCK,
-    ENDED,
+    DISCONTINUED,
     GROQ,
-    REPLACED,
-    REPLACED_WITH_SIGHT,
-    SIGHTED,
+    REPLACEMENTS,
+    VISION_MODELS,
+    VISION_REPLACEMENTS,
     FreePlan,
     Price,
 )
@@ -30,20 +30,22 @@ _BEDROCK = re.compile(
 )
 
 # The six that hosts ask through `invoke_model` and mock: they keep to the plain prompt.
-_PLAIN = re.compile(r"anthropic\.claude-(?:3-(?:sonnet|haiku|opus)|v2|instant)|mistral\.mixtral")
+_PROMPT_MODELS = re.compile(
+    r"anthropic\.claude-(?:3-(?:sonnet|haiku|opus)|v2|instant)|mistral\.mixtral"
+)
 _CLAUDE = re.compile(r"anthropic\.claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2})(?!\d))?")
 
 # Bedrock's forms; those of the Groq models that are known stand in their rows.
-_WORDS: tuple[Mode, ...] = ("prompt",)
+_PROMPT_ONLY: tuple[Mode, ...] = ("prompt",)
 _TOOL: tuple[Mode, ...] = ("tool", "prompt")
 _STRICT: tuple[Mode, ...] = ("strict", "tool", "prompt")
 #: Of a Groq model nothing is known: what almost every one there takes.
 _GROQ_MODES: tuple[Mode, ...] = ("tool", "object", "prompt")
 
 #: The context of Groq's classifiers, in tokens.
-_LABELS = 512
+_CLASSIFIER_CONTEXT = 512
 #: How many models are named where one is to be chosen.
-_ADVISED = 3
+_MAX_SUGGESTIONS = 3
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Abilities:
     known: bool = False
     context: int | None = None
     max_output: int | None = None
-    modes: tuple[Mode, ...] = _WORDS
+    modes: tuple[Mode, ...] = _PROMPT_ONLY
     temperature: bool = True
     only_one_sampling: bool = False
     thinks: bool = False
@@ -70,7 +72,7 @@ class Abilities:
     free: FreePlan | None = None
 
 
-def bare(model: str) -> tuple[str, str | None]:
+def split_profile(model: str) -> tuple[str, str | None]:
     """A model's own id and its profile's prefix (`us`, `eu`, `global`...), ARNs opened.
 
     An application profile's ARN hides its model: what remains is the profile's id.
@@ -83,7 +85,7 @@ def bare(model: str) -> tuple[str, str | None]:
 @lru_cache(maxsize=1024)
 def abilities(model: str) -> Abilities:
     """What is known of *model*, or else of its family; ids, profiles and ARNs are understood."""
-    name, _ = bare(model)
+    name, _ = split_profile(model)
     if _BEDROCK.match(name) or model.startswith("arn:"):
         return _on_bedrock(name)
     if name in GROQ:
@@ -101,7 +103,7 @@ def _on_bedrock(name: str) -> Abilities:
         price=price,
         burndown=burndown,
     )
-    if _PLAIN.match(name):
+    if _PROMPT_MODELS.match(name):
         return sized
     if version := _claude_version(name):
         # From Opus 4.7 on Claude takes no sampling parameters ("deprecated for this model"). It
@@ -117,7 +119,9 @@ def _on_bedrock(name: str) -> Abilities:
         )
     # Converse forces a tool for Claude and Nova alone (API reference, ToolChoice).
     thinks = "gpt-oss" in name or "deepseek.r1" in name or "thinking" in name
-    return replace(sized, modes=_TOOL if name.startswith("amazon.nova") else _WORDS, thinks=thinks)
+    return replace(
+        sized, modes=_TOOL if name.startswith("amazon.nova") else _PROMPT_ONLY, thinks=thinks
+    )
 
 
 def _claude_version(name: str) -> tuple[int, int] | None:
@@ -125,7 +129,7 @@ def _claude_version(name: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2] or 0)) if found else None
 
 
-def fitted(request: Request) -> Request:
+def fit_to_model(request: Request) -> Request:
     """*request* without what its model refuses, as far as nobody asked for it.
 
     A temperature that is a default is dropped where the model takes none, or takes none beside
@@ -155,10 +159,10 @@ def successors(request: Request, provider: Provider, region: str | None = None) 
     model = request.model
     if provider_of(model) != provider:
         return
-    name, profile = bare(model)
-    for next_leader in _heirs(name, sees=_has_images(request)):
-        if is_alive(next_leader) and _suits(next_leader, request):
-            called = _callable(next_leader, profile, region or _region(model))
+    name, profile = split_profile(model)
+    for candidate in _replacements(name, sees=_has_images(request)):
+        if is_alive(candidate) and _is_suitable(candidate, request):
+            called = _callable_id(candidate, profile, region or _region(model))
             if called is not None:
                 yield called
 
@@ -168,13 +172,13 @@ def advice(request: Request, provider: Provider, region: str | None = None) -> s
 
     Nothing is said where just this id is unknown: the caller knows best what was meant.
     """
-    name, _ = bare(request.model)
+    name, _ = split_profile(request.model)
     foreign = provider_of(request.model) != provider and (name in GROQ or name in BEDROCK)
     if not foreign and is_alive(request.model):
         return ""
     known = (each for each in (GROQ if provider == "groq" else BEDROCK) if is_alive(each))
-    fit = [_callable(each, None, region) for each in known if _suits(each, request)]
-    such = ", ".join([each for each in fit if each][:_ADVISED])
+    fit = [_callable_id(each, None, region) for each in known if _is_suitable(each, request)]
+    such = ", ".join([each for each in fit if each][:_MAX_SUGGESTIONS])
     needs = " that sees images" if _has_images(request) else ""
     whose = f"it is a model of {provider_of(request.model).capitalize()}'s; " if foreign else ""
     return f" ({whose}choose a model{needs}, such as {such})"
@@ -182,31 +186,33 @@ def advice(request: Request, provider: Provider, region: str | None = None) -> s
 
 def provider_of(model: str) -> Provider:
     """The provider whose id *model* has the form of."""
-    return "bedrock" if model.startswith("arn:") or _BEDROCK.match(bare(model)[0]) else "groq"
+    return (
+        "bedrock" if model.startswith("arn:") or _BEDROCK.match(split_profile(model)[0]) else "groq"
+    )
 
 
-def _heirs(name: str, *, sees: bool) -> Iterator[str]:
-    while name in REPLACED:
-        name = (sees and REPLACED_WITH_SIGHT.get(name)) or REPLACED[name][1]
+def _replacements(name: str, *, sees: bool) -> Iterator[str]:
+    while name in REPLACEMENTS:
+        name = (sees and VISION_REPLACEMENTS.get(name)) or REPLACEMENTS[name][1]
         yield name
 
 
-def _suits(name: str, request: Request) -> bool:
+def _is_suitable(name: str, request: Request) -> bool:
     """Whether the model can do what *request* needs, as far as its caller said so."""
     able = abilities(name)
-    if _has_images(request) and not _sees(name):
+    if _has_images(request) and not _accepts_images(name):
         return False
     given = {"temperature", "max_tokens"} - request.defaulted
     if "temperature" in given and request.temperature is not None and not able.temperature:
         return False
     length = request.max_tokens or 0 if "max_tokens" in given else 1
     # What writes no more than a label is no model to talk to.
-    return (able.max_output or length) >= length and able.context != _LABELS
+    return (able.max_output or length) >= length and able.context != _CLASSIFIER_CONTEXT
 
 
-def _sees(name: str) -> bool:
+def _accepts_images(name: str) -> bool:
     version = _claude_version(name)
-    return name in SIGHTED or (
+    return name in VISION_MODELS or (
         version is not None and version >= (3, 0) and "3-5-haiku" not in name
     )
 
@@ -223,16 +229,16 @@ def _is_image(part: Mapping[str, Any]) -> bool:
 
 def is_alive(model: str) -> bool:
     """Whether *model* had not been shut down by `AS_OF`."""
-    name, _ = bare(model)
-    shutdown = REPLACED[name][0] if name in REPLACED else None
-    return name not in ENDED and (shutdown is None or shutdown > AS_OF)
+    name, _ = split_profile(model)
+    shutdown = REPLACEMENTS[name][0] if name in REPLACEMENTS else None
+    return name not in DISCONTINUED and (shutdown is None or shutdown > AS_OF)
 
 
 def _region(model: str) -> str | None:
     return (model.split(":")[3] or None) if model.startswith("arn:") else None
 
 
-def _callable(name: str, profile: str | None, region: str | None) -> str | None:
+def _callable_id(name: str, profile: str | None, region: str | None) -> str | None:
     region = region or "us-east-1"
     if name.startswith("anthropic."):
         # `apac` ends with Claude 4; later profiles there are Japan's, Australia's or the world's.
@@ -271,6 +277,6 @@ def cost(model: str, usage: Usage) -> float | None:
         + written * (price.input if price.cache_write is None else price.cache_write)
         + usage.output_tokens * price.output
     ) / 1e6
-    whole = dollars if bare(model)[1] == "global" else dollars * (1 + price.surcharge)
+    whole = dollars if split_profile(model)[1] == "global" else dollars * (1 + price.surcharge)
     # Prices have few digits: what stands behind a million-millionth is the noise of floats.
     return round(whole, 12)

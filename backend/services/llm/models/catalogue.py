@@ -51,7 +51,7 @@ GroqRow: TypeAlias = "tuple[int, int | None, tuple[Mode, ...], Price | None, Fre
 _STRICT: tuple[Mode, ...] = ("strict", "schema", "tool", "object", "prompt")
 _SCHEMA: tuple[Mode, ...] = ("schema", "tool", "object", "prompt")
 _OBJECT: tuple[Mode, ...] = ("tool", "object", "prompt")
-_WORDS: tuple[Mode, ...] = ("prompt",)
+_PROMPT_ONLY: tuple[Mode, ...] = ("prompt",)
 _COMMON = FreePlan(30, 1_000, 8_000, 200_000)
 
 # console.groq.com/docs/models, /docs/rate-limits and /docs/structured-outputs, August to October
@@ -66,15 +66,15 @@ GROQ: dict[str, GroqRow] = {
     ),
     "minimaxai/minimax-m2.7": (196_608, 131_072, _OBJECT, None, None),
     "meta-llama/llama-prompt-guard-2-22m": (
-        *(512, 512, _WORDS, Price(0.03, 0.03)),
+        *(512, 512, _PROMPT_ONLY, Price(0.03, 0.03)),
         FreePlan(30, 14_400, 15_000, 500_000),
     ),
     "meta-llama/llama-prompt-guard-2-86m": (
-        *(512, 512, _WORDS, Price(0.04, 0.04)),
+        *(512, 512, _PROMPT_ONLY, Price(0.04, 0.04)),
         FreePlan(30, 14_400, 15_000, 500_000),
     ),
-    "groq/compound": (131_072, 8_192, _WORDS, None, FreePlan(30, 250, 70_000, None)),
-    "groq/compound-mini": (131_072, 8_192, _WORDS, None, None),
+    "groq/compound": (131_072, 8_192, _PROMPT_ONLY, None, FreePlan(30, 250, 70_000, None)),
+    "groq/compound-mini": (131_072, 8_192, _PROMPT_ONLY, None, None),
     "mixtral-8x7b-32768": (32_768, None, _OBJECT, None, None),
     "llama3-70b-8192": (8_192, 8_192, _OBJECT, None, None),
     "llama3-8b-8192": (8_192, 8_192, _OBJECT, None, None),
@@ -160,7 +160,7 @@ BEDROCK: dict[str, BedrockRow] = {
 
 #: What replaced a model, and when it was shut down: None where it is alive, or not known to be
 #: gone, and this is where to go should the provider say so. Replacements may have gone since.
-REPLACED: dict[str, tuple[str | None, str]] = {
+REPLACEMENTS: dict[str, tuple[str | None, str]] = {
     # console.groq.com/docs/deprecations, read in full after 2026-08-24. Of two replacements the
     # production text model; for a vision model, one that sees.
     "llava-v1.5-7b-4096-preview": ("2024-10-28", "llama-3.2-11b-vision-preview"),
@@ -235,14 +235,14 @@ REPLACED: dict[str, tuple[str | None, str]] = {
 }
 
 #: The replacement for a request with images, where the one above does not see.
-REPLACED_WITH_SIGHT: dict[str, str] = {
+VISION_REPLACEMENTS: dict[str, str] = {
     # The page's second replacement; for the other, the only model of Groq's that sees.
     "meta-llama/llama-4-scout-17b-16e-instruct": "qwen/qwen3.6-27b",
     "meta-llama/llama-4-maverick-17b-128e-instruct": "qwen/qwen3.6-27b",
 }
 
 #: Models that see images, beside Claude's from the third on.
-SIGHTED = frozenset(
+VISION_MODELS = frozenset(
     {"qwen/qwen3.8-27b", "qwen/qwen3.6-27b", "llava-v1.5-7b-4096-preview"}
     | {"llama-3.2-11b-vision-preview", "llama-3.2-90b-vision-preview"}
     | {"meta-llama/llama-4-scout-17b-16e-instruct"}
@@ -254,4 +254,4 @@ SIGHTED = frozenset(
 )
 
 #: Shut down without a replacement.
-ENDED = frozenset({"groq/compound", "groq/compound-mini"})
+DISCONTINUED = frozenset({"groq/compound", "groq/compound-mini"})

@@ -16,7 +16,7 @@ from ..errors import (
     Verdict,
 )
 from ..types import Output, Provider, Reply
-from .foreign_errors import described
+from .foreign_errors import describe
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -35,7 +35,7 @@ WITHHELD = frozenset({"content_filter", "content_filtered", "guardrail_intervene
 MALFORMED = frozenset({"malformed_model_output", "malformed_tool_use"})
 
 
-def readable(provider: Provider) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+def raises_llm_error(provider: Provider) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Make a reader of *provider*'s answers raise LLMError where an answer cannot be read.
 
     An answer of any JSON may break a reader, by a nesting a thousand deep for one. What the SDK
@@ -53,7 +53,7 @@ def readable(provider: Provider) -> Callable[[Callable[_P, _R]], Callable[_P, _R
                 broken = isinstance(error, json.JSONDecodeError)
                 raise (ProviderUnavailableError if broken else LLMError)(
                     f"{provider.capitalize()} API error: the reply cannot be read"
-                    f" ({described(error)})",
+                    f" ({describe(error)})",
                     provider=provider,
                     status=200,
                     verdict=Verdict.TRANSIENT if broken else Verdict.UNKNOWN,
@@ -64,7 +64,7 @@ def readable(provider: Provider) -> Callable[[Callable[_P, _R]], Callable[_P, _R
     return of
 
 
-def in_form(reply: Reply, output: Output | None) -> Reply:
+def unwrap_forced_tool(reply: Reply, output: Output | None) -> Reply:
     """Where one tool was forced, its arguments are the answer."""
     if output is None or output.mode != "tool":
         return reply
@@ -74,7 +74,7 @@ def in_form(reply: Reply, output: Output | None) -> Reply:
     return reply
 
 
-def check_whole(reply: Reply, *, real: bool) -> Reply:
+def check_complete(reply: Reply, *, real: bool) -> Reply:
     """Return *reply* if it is whole; a finish reason that is not known counts as an end.
 
     Only a *real* reply must have one: a test's mock tells nothing but its text.

@@ -40,7 +40,7 @@ def count(thing: object, name: str) -> int | None:
     return value if 0 <= value <= MOST else None
 
 
-def counted(words: str | None) -> int | None:
+def parse_count(words: str | None) -> int | None:
     """The count that a header writes in digits, or None."""
     # `"²".isdigit()` holds too, but it is no number to `int`.
     written = words if words and len(words) <= len(str(MOST)) and words.isascii() else ""
@@ -50,7 +50,7 @@ def counted(words: str | None) -> int | None:
 def status(thing: object, name: str) -> int | None:
     """An HTTP status, as a number or in three digits, or None."""
     value = member(thing, name)
-    number = counted(value) if isinstance(value, str) else count(thing, name)
+    number = parse_count(value) if isinstance(value, str) else count(thing, name)
     return number if number is not None and 100 <= number <= 599 else None
 
 

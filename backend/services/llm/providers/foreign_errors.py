@@ -16,7 +16,7 @@ from ..errors import (
     RateLimitError,
     Verdict,
 )
-from ..redaction.quotation import without
+from ..redaction.quotation import without_quotations
 from ..redaction.secrets import redacted
 from ..types import Request
 
@@ -29,7 +29,7 @@ _SECRET_LENGTH = 16
 _MISTAKES = frozenset({"UnsupportedProtocol", "LocalProtocolError"})
 
 
-def ancestry(error: BaseException, *roots: str) -> frozenset[str]:
+def class_names(error: BaseException, *roots: str) -> frozenset[str]:
     """The names of those of an error's classes that the packages *roots* define.
 
     An SDK's exceptions are known by their names, so that it need not be imported, or be there.
@@ -39,7 +39,7 @@ def ancestry(error: BaseException, *roots: str) -> frozenset[str]:
     )
 
 
-def of_network(error: BaseException) -> LLMError | None:
+def from_network_error(error: BaseException) -> LLMError | None:
     """The error's meaning where the network or the body's transfer failed, else None.
 
     The message lacks its provider's prefix. Certificates that do not verify are fatal.
@@ -47,16 +47,16 @@ def of_network(error: BaseException) -> LLMError | None:
     kind = _network_kind(error)
     if kind is None:
         return None
-    if any("SSLCertVerificationError" in ancestry(cause, "ssl") for cause in _causes(error)):
-        return ProviderUnavailableError(described(error), verdict=Verdict.FATAL)
-    return kind(described(error))
+    if any("SSLCertVerificationError" in class_names(cause, "ssl") for cause in _causes(error)):
+        return ProviderUnavailableError(describe(error), verdict=Verdict.FATAL)
+    return kind(describe(error))
 
 
 def _network_kind(error: BaseException) -> type[ProviderUnavailableError] | None:
-    http = ancestry(error, "httpx", "httpcore", "urllib3")
+    http = class_names(error, "httpx", "httpcore", "urllib3")
     if http & _MISTAKES:
         return None
-    timeouts = http | ancestry(error, "builtins", "asyncio", "concurrent", "socket")
+    timeouts = http | class_names(error, "builtins", "asyncio", "concurrent", "socket")
     if timeouts & {"TimeoutException", "TimeoutError", "ReadTimeoutError"}:
         return LLMTimeoutError
     broken = http & {"TransportError", "DecodingError", "NetworkError", "ProtocolError"}
@@ -75,7 +75,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         step = step.__cause__ or step.__context__
 
 
-def of_words(error: Exception) -> tuple[type[LLMError], Verdict]:
+def from_bare_exception(error: Exception) -> tuple[type[LLMError], Verdict]:
     """What a bare `Exception` means, as tests raise it from a mocked SDK: its words decide."""
     words = str(error).lower()
     if "rate limit" in words or "rate_limit_exceeded" in words:
@@ -87,7 +87,7 @@ def of_words(error: Exception) -> tuple[type[LLMError], Verdict]:
     return LLMError, Verdict.UNKNOWN
 
 
-def proxys_page(words: str, status: int | None, provider: str) -> str | None:
+def describe_proxy_page(words: str, status: int | None, provider: str) -> str | None:
     """What an error page says of where it comes from; None for what is no page.
 
     Both providers answer in JSON; what stands before them, with a page or `error code: 1010`.
@@ -103,13 +103,13 @@ def proxys_page(words: str, status: int | None, provider: str) -> str | None:
     )
 
 
-def described(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """An unexpected error's class and words, without secrets."""
     words = redacted(str(error))
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
-def muted(error: _E, *secrets: str, sent: Request | None = None) -> _E:
+def redact_error(error: _E, *secrets: str, sent: Request | None = None) -> _E:
     """*error* itself, once its own text and those of its causes have lost their secrets.
 
     What they quote of the request that was *sent* is cut out too. They are printed with every
@@ -117,13 +117,13 @@ def muted(error: _E, *secrets: str, sent: Request | None = None) -> _E:
     """
     for each in _causes(error):
         each.args = tuple(
-            _hushed(part, secrets, sent) if isinstance(part, str) else part for part in each.args
+            _redacted(part, secrets, sent) if isinstance(part, str) else part for part in each.args
         )
     return error
 
 
-def _hushed(text: str, secrets: tuple[str, ...], sent: Request | None) -> str:
+def _redacted(text: str, secrets: tuple[str, ...], sent: Request | None) -> str:
     for secret in secrets:
         # A test's key may be any short word.
         text = text.replace(secret, "***") if len(secret) >= _SECRET_LENGTH else text
-    return without(redacted(text), sent)
+    return without_quotations(redacted(text), sent)

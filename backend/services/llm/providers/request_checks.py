@@ -10,12 +10,12 @@ from ..errors import InvalidRequestError
 from ..types import Message, Provider, Request
 
 
-def refused(provider: Provider, problem: str) -> InvalidRequestError:
+def invalid_request(provider: Provider, problem: str) -> InvalidRequestError:
     """An error for a request that cannot be put into the *provider*'s words; nothing was sent."""
     return InvalidRequestError(f"{provider.capitalize()} API error: {problem}", provider=provider)
 
 
-def settings(request: Request, provider: Provider) -> dict[str, Any]:
+def sampling_settings(request: Request, provider: Provider) -> dict[str, Any]:
     """The request's temperature and max_tokens, where given.
 
     Raises InvalidRequestError for a value of a type that no provider could read; whether a number
@@ -27,26 +27,28 @@ def settings(request: Request, provider: Provider) -> dict[str, Any]:
     if request.max_tokens is not None:
         # True is an int to Python, and 1 token to a provider.
         if isinstance(request.max_tokens, bool) or not isinstance(request.max_tokens, int):
-            raise refused(provider, f"max_tokens must be an integer, not {request.max_tokens!r}")
+            raise invalid_request(
+                provider, f"max_tokens must be an integer, not {request.max_tokens!r}"
+            )
         given["max_tokens"] = request.max_tokens
     return given
 
 
 def _number(value: object, provider: Provider) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise refused(provider, f"temperature must be a finite number, not {value!r}")
+        raise invalid_request(provider, f"temperature must be a finite number, not {value!r}")
     return value
 
 
-def messages(request: Request, provider: Provider) -> list[Message]:
+def checked_messages(request: Request, provider: Provider) -> list[Message]:
     """The request's messages; raises InvalidRequestError for none, or one without a role."""
     if not request.messages:
-        raise refused(provider, "messages must hold at least one message")
+        raise invalid_request(provider, "messages must hold at least one message")
     # What a caller gave, whatever its annotation says.
     for place, message in enumerate(cast("tuple[object, ...]", request.messages)):
         if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
             kind = type(message).__name__
-            raise refused(
+            raise invalid_request(
                 provider, f"messages[{place}] must be a mapping with a role, not a {kind}"
             )
     return list(request.messages)

@@ -29,7 +29,7 @@ _MARKED = re.compile(r"([\"'])(.*?)\1", re.S)
 _KINDS = frozenset({"role", "type", "detail", "name", "id", "tool_call_id"})
 
 
-def without(text: str, request: Request | None) -> str:
+def without_quotations(text: str, request: Request | None) -> str:
     """*text* without what it quotes of *request*: prompts, messages, tools and their input.
 
     Quoted is a whole text of the request, four words in a row, or a word that is nobody else's,

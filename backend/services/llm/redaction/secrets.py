@@ -10,12 +10,12 @@ from typing import TypeAlias
 SHOWN = 500
 
 # What is read of a text at all: a bound for hostile ones, far above what is shown.
-_READ = 8 * SHOWN
+_READ_LIMIT = 8 * SHOWN
 
-_Shown: TypeAlias = "str | Callable[[re.Match[str]], str]"
+_Replacement: TypeAlias = "str | Callable[[re.Match[str]], str]"
 
 
-def _bare(address: re.Match[str]) -> str:
+def _strip_address(address: re.Match[str]) -> str:
     place, asks, _ = address[0].partition("?")
     place, _, fragment = place.partition("#")
     anchor = "#***" if "=" in fragment else f"#{fragment}" if fragment else ""
@@ -23,7 +23,7 @@ def _bare(address: re.Match[str]) -> str:
 
 
 # Each pattern takes time linear in the text: no two neighbouring parts can match the same run.
-_RULES: tuple[tuple[re.Pattern[str], _Shown], ...] = (
+_RULES: tuple[tuple[re.Pattern[str], _Replacement], ...] = (
     # A signature that does not match makes AWS quote the signed request, headers included.
     (re.compile(r"(Canonical String|String-to-Sign) for this request.*", re.S), r"\1 ***"),
     # botocore's parameter validation quotes the value, which may be the whole prompt and may hold
@@ -31,7 +31,7 @@ _RULES: tuple[tuple[re.Pattern[str], _Shown], ...] = (
     (re.compile(r"( for parameter [^\s,]{1,200}, value: ).*", re.S), r"\1***"),
     # A validation of pydantic's quotes what it was given; nothing after it can be told from it.
     (re.compile(r"(\binput(?:_value)?\\{0,8}['\"]?\s?[:=]\s?\\{0,8}['\"{\[]).*", re.S), r"\1***"),
-    (re.compile(r"://\S+"), _bare),
+    (re.compile(r"://\S+"), _strip_address),
     (re.compile(r"\b(Bearer)[\s:=]+[^\s,;'\"]+|\b(Basic) [A-Za-z0-9+/=]{8,}", re.I), r"\1\2 ***"),
     (
         re.compile(
@@ -61,7 +61,7 @@ def redacted(text: str) -> str:
     Organisation and account ids, keys, tokens, signatures, user names and queries of URLs, and
     the values that botocore quotes, become `***`. The time taken is linear and bounded.
     """
-    shown = _whole_words(text, _READ)
+    shown = _whole_words(text, _READ_LIMIT)
     for pattern, replacement in _RULES:
         shown = pattern.sub(replacement, shown)
     return _whole_words(shown.strip(), SHOWN)

@@ -27,15 +27,15 @@ _whole_calls = Workers(64, "llm-call")
 
 #: The part of its time that it must have had to be blamed for being late: the rest may have gone
 #: by in the queue, or in an event loop that was busy.
-_BLAMED = 0.5
+_BLAME_SHARE = 0.5
 
 
-async def in_thread(call: Callable[[], T]) -> T:
+async def run_in_thread(call: Callable[[], T]) -> T:
     """Make *call* in a thread, as `asyncio.to_thread` does in the host's own threads."""
     return await asyncio.wrap_future(_whole_calls.submit(call))
 
 
-class Question:
+class BlockingCall:
     """One thing that is asked; it is waited for once."""
 
     def __init__(self, ask: RunBlocking) -> None:
@@ -43,24 +43,24 @@ class Question:
         self._timeout = min(max(0.0, ask.timeout), TIMEOUT_MAX)
         self._begun: float | None = None
         try:
-            self._future: Future[Any] = _THREADS[ask.what].submit(self._carry_out)
+            self._future: Future[Any] = _THREADS[ask.what].submit(self._run)
         except RuntimeError:
             # There are no threads any more as the interpreter exits.
-            self._future = _done_here(ask)
+            self._future = _run_here(ask)
 
-    def answer(self) -> Any:
+    def result(self) -> Any:
         """Wait in this thread; raises what it raises, and `Overdue`."""
         try:
             wait([self._future], self._timeout)
         except BaseException:
             self._future.cancel()
             raise
-        return self._result()
+        return self._outcome()
 
-    async def aanswer(self) -> Any:
+    async def aresult(self) -> Any:
         """Wait as `answer` does, without blocking the event loop."""
         waiting = asyncio.wrap_future(self._future)
-        waiting.add_done_callback(_look_at)
+        waiting.add_done_callback(_retrieve_exception)
         try:
             await asyncio.wait({waiting}, timeout=self._timeout)
         except BaseException:
@@ -69,22 +69,22 @@ class Question:
         # The thread's own word: it may be done, and a loop that is busy not know yet.
         if not self._future.done():
             waiting.cancel()
-        return self._result()
+        return self._outcome()
 
-    def _carry_out(self) -> Any:
+    def _run(self) -> Any:
         self._begun = time.monotonic()
         return self._ask.call()
 
-    def _result(self) -> Any:
+    def _outcome(self) -> Any:
         if not self._future.cancelled() and self._future.done():
             return self._future.result()
         self._future.cancel()  # one that has not begun never will
         begun = self._begun
         had = 0.0 if begun is None else time.monotonic() - begun
-        raise Overdue(had >= _BLAMED * self._timeout)
+        raise Overdue(had >= _BLAME_SHARE * self._timeout)
 
 
-def _done_here(ask: RunBlocking) -> Future[Any]:
+def _run_here(ask: RunBlocking) -> Future[Any]:
     future: Future[Any] = Future()
     try:
         future.set_result(ask.call())
@@ -93,7 +93,7 @@ def _done_here(ask: RunBlocking) -> Future[Any]:
     return future
 
 
-def _look_at(waiting: asyncio.Future[Any]) -> None:
+def _retrieve_exception(waiting: asyncio.Future[Any]) -> None:
     # asyncio complains of an exception that nobody has looked at.
     if not waiting.cancelled():
         waiting.exception()

@@ -9,13 +9,15 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Lease(Generic[T]):
+class LoopResource(Generic[T]):
     """A loop's thing: once it is let go it is lent no more, and closed when nobody uses it.
 
     So a call that is on its way comes to its end, whichever task closes meanwhile.
     """
 
-    def __init__(self, thing: T, end: Callable[[Lease[T]], AsyncGenerator[None, None]]) -> None:
+    def __init__(
+        self, thing: T, end: Callable[[LoopResource[T]], AsyncGenerator[None, None]]
+    ) -> None:
         self.thing = thing
         self._users = 0
         self._is_let_go = False
@@ -26,7 +28,7 @@ class Lease(Generic[T]):
         # No other task can run before the keeper's first yield: nothing in it awaits.
         await self._keeper.__anext__()
 
-    async def let_go(self) -> None:
+    async def retire(self) -> None:
         """Close it as soon as nobody uses it any more."""
         self._is_let_go = True
         await self._close_if_unused()
@@ -55,14 +57,14 @@ class PerEventLoop(Generic[T]):
     def __init__(self, build: Callable[[], T], close: Callable[[T], Awaitable[object]]) -> None:
         self._build = build
         self._close = close
-        self._things: dict[asyncio.AbstractEventLoop, Lease[T]] = {}
+        self._things: dict[asyncio.AbstractEventLoop, LoopResource[T]] = {}
 
-    async def get(self) -> Lease[T]:
+    async def get(self) -> LoopResource[T]:
         """Return the running loop's thing, to be used inside one `with` block."""
         loop = asyncio.get_running_loop()
         if (held := self._things.get(loop)) is None:
             self._let_go_of_closed_loops()
-            held = self._things[loop] = Lease(self._build(), self._keeper)
+            held = self._things[loop] = LoopResource(self._build(), self._keeper)
             await held.keep()
         return held
 
@@ -70,7 +72,7 @@ class PerEventLoop(Generic[T]):
         """Close the running loop's thing, if it has one, once its calls on their way have ended."""
         held = self._things.pop(asyncio.get_running_loop(), None)
         if held is not None:
-            await held.let_go()
+            await held.retire()
 
     def forget(self) -> None:
         """Drop every thing without closing it: they are another process's."""
@@ -82,7 +84,7 @@ class PerEventLoop(Generic[T]):
             if loop.is_closed():
                 self._things.pop(loop, None)
 
-    async def _keeper(self, held: Lease[T]) -> AsyncGenerator[None, None]:
+    async def _keeper(self, held: LoopResource[T]) -> AsyncGenerator[None, None]:
         loop = asyncio.get_running_loop()
         try:
             yield

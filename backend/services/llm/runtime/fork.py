@@ -112,7 +112,7 @@ getattr(os, "register_at_fork", lambda **_: None)(
 )
 
 
-def no_pickle(thing: object) -> TypeError:
+def pickling_error(thing: object) -> TypeError:
     """The error for a client that is pickled, as `multiprocessing` does where it spawns."""
     kind = type(thing).__name__
     return TypeError(

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 LONGEST = 86_400.0
 
 # What asks for more seconds than a week has is no wait, but a mistake: a date as a number, say.
-_CREDIBLE = 7 * LONGEST
+_PLAUSIBLE = 7 * LONGEST
 
 # Go writes the micro sign, and reads the Greek letter too (its manual, time.ParseDuration).
 _UNITS = {
@@ -29,7 +29,7 @@ _PART = re.compile(f"({_AMOUNT})({'|'.join(sorted(_UNITS, key=len, reverse=True)
 _DURATION = re.compile(f"(?:{_PART.pattern})+")
 _NUMBER = re.compile(_AMOUNT)
 # No letter or digit follows, so that "5minutes" is not five minutes and a rest.
-_IN_WORDS = re.compile(rf"(?i:try again in) ({_DURATION.pattern})(?!\w)")
+_IN_TEXT = re.compile(rf"(?i:try again in) ({_DURATION.pattern})(?!\w)")
 
 
 def seconds_until_retry(value: object, *, wall: float) -> float | None:
@@ -44,31 +44,31 @@ def seconds_until_retry(value: object, *, wall: float) -> float | None:
         return None
     text = value.strip()
     if _NUMBER.fullmatch(text):
-        return _believed(float(text))
+        return _plausible(float(text))
     if _DURATION.fullmatch(text):
-        return _believed(_duration(text))
+        return _plausible(_duration(text))
     if not text.isascii():
         return None
     try:
         moment = _unix(parsedate_to_datetime(text))
     except (ValueError, TypeError, OverflowError):
         return None  # no date, or none that the calendar has
-    return _believed(max(0.0, moment - wall))
+    return _plausible(max(0.0, moment - wall))
 
 
-def seconds_in_words(message: str) -> float | None:
+def seconds_in_text(message: str) -> float | None:
     """The wait that a sentence such as "Please try again in 7.66s" names, or None."""
-    found = _IN_WORDS.search(message)
-    return _believed(_duration(found.group(1))) if found else None
+    found = _IN_TEXT.search(message)
+    return _plausible(_duration(found.group(1))) if found else None
 
 
 def _duration(text: str) -> float:
     return sum(float(amount) * _UNITS[unit] for amount, unit in _PART.findall(text))
 
 
-def _believed(seconds: float) -> float | None:
+def _plausible(seconds: float) -> float | None:
     # A sum of parts may be infinite, and compares as more than any bound.
-    return min(seconds, LONGEST) if 0 <= seconds <= _CREDIBLE else None
+    return min(seconds, LONGEST) if 0 <= seconds <= _PLAUSIBLE else None
 
 
 def _unix(date: datetime) -> float:

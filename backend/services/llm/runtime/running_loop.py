@@ -9,28 +9,28 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 
 
-class _Here(threading.local):
+class _ThreadState(threading.local):
     """How many calls block this thread: an event loop in it runs none of them."""
 
     blocking = 0
 
 
-_here = _Here()
+_thread_state = _ThreadState()
 
 
 @contextmanager
-def blocked() -> Iterator[None]:
+def blocking_thread() -> Iterator[None]:
     """Say that what runs inside blocks its thread, be it inside a task of an event loop."""
-    _here.blocking += 1
+    _thread_state.blocking += 1
     try:
         yield
     finally:
-        _here.blocking -= 1
+        _thread_state.blocking -= 1
 
 
-def own_loop() -> asyncio.AbstractEventLoop | None:
+def current_loop() -> asyncio.AbstractEventLoop | None:
     """Return the event loop without which the running call does not go on, if there is one."""
-    if _here.blocking:
+    if _thread_state.blocking:
         return None
     try:
         return asyncio.get_running_loop()
@@ -38,11 +38,11 @@ def own_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def sign_of_life(loop: asyncio.AbstractEventLoop | None) -> Future[None]:
+def next_iteration(loop: asyncio.AbstractEventLoop | None) -> Future[None]:
     """Return what is done once *loop* has run; at once for none, and for the one that runs here."""
     sign: Future[None] = Future()
     try:
-        if loop is None or loop is own_loop():
+        if loop is None or loop is current_loop():
             sign.set_result(None)
         else:
             loop.call_soon_threadsafe(sign.set_result, None)

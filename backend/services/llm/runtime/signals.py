@@ -8,18 +8,18 @@ from types import CodeType, TracebackType
 from typing import Any
 
 
-def of_signal(error: BaseException, handled: BaseException | None) -> BaseException:
+def find_signal_error(error: BaseException, handled: BaseException | None) -> BaseException:
     """Return what a signal handler raised if that is what *error* comes from, else *error*.
 
     *handled* is what the caller was already handling, which has nothing to do with it. A soft time
     limit (celery's, an alarm's) is an exception like any other, and an SDK that it interrupts
     takes it for a failure of the network.
     """
-    found = (each for each in _causes(error, handled) if from_handler(each) is not None)
+    found = (each for each in _causes(error, handled) if handler_traceback(each) is not None)
     return next(found, error)
 
 
-def from_handler(error: BaseException) -> TracebackType | None:
+def handler_traceback(error: BaseException) -> TracebackType | None:
     """Return the part of an error's traceback that begins in a signal handler, if any does."""
     handlers, at = set(_handlers()), error.__traceback__
     while at is not None and at.tb_frame.f_code not in handlers:

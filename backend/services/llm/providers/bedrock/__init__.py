@@ -1,12 +1,19 @@
 """AWS Bedrock: Converse and InvokeModel, as requests, answers and errors."""
 
-from .converse import UNREAD as UNREAD
-from .converse import from_converse as from_converse
-from .converse import to_converse as to_converse
-from .errors import classify as classify
-from .invoke import format_prompt as format_prompt
-from .invoke import from_invoke as from_invoke
-from .invoke import parse_response as parse_response
-from .invoke import to_invoke as to_invoke
-from .routes import SIX as SIX
-from .routes import speaks_invoke as speaks_invoke
+from .converse import RAW_BODY, from_converse, to_converse
+from .errors import classify
+from .invoke import format_prompt, from_invoke, parse_response, to_invoke
+from .routes import INVOKE_MODELS, uses_invoke
+
+__all__ = [
+    "INVOKE_MODELS",
+    "RAW_BODY",
+    "classify",
+    "format_prompt",
+    "from_converse",
+    "from_invoke",
+    "parse_response",
+    "to_converse",
+    "to_invoke",
+    "uses_invoke",
+]

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from ...types import Message
 from ..fields import member, text
-from ..request_checks import refused
+from ..request_checks import invalid_request
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ _FUNCTION = frozenset({"name", "arguments"})
 _ROLES: dict[str, Role] = {"user": "user", "tool": "user", "assistant": "assistant"}
 
 
-def in_turns(messages: Sequence[Message]) -> tuple[list[SystemBlock], list[Turn]]:
+def split_turns(messages: Sequence[Message]) -> tuple[list[SystemBlock], list[Turn]]:
     """Split a chat list into its system prompt and its turns.
 
     Neighbours of one side become one turn, since Bedrock wants the sides to alternate; a tool's
@@ -94,7 +94,7 @@ def in_turns(messages: Sequence[Message]) -> tuple[list[SystemBlock], list[Turn]
         if role in ("system", "developer"):
             system += [_for_system(block, where) for block in blocks]
         elif role not in _ROLES:
-            raise refused("bedrock", f"{where}.role must not be {role!r}")
+            raise invalid_request("bedrock", f"{where}.role must not be {role!r}")
         elif turns and turns[-1].role == _ROLES[role]:
             turns[-1] = Turn(_ROLES[role], turns[-1].blocks + blocks)
         else:
@@ -108,17 +108,19 @@ def cache_point(control: object, where: str) -> CachePoint:
     Source: docs.anthropic.com, "Prompt caching"; botocore 1.44.5, CachePointBlock.
     """
     if text(control, "type") != "ephemeral":
-        raise refused("bedrock", f'{where} must be {{"type": "ephemeral"}}, with a ttl if need be')
-    only(control, {"type", "ttl"}, where)
+        raise invalid_request(
+            "bedrock", f'{where} must be {{"type": "ephemeral"}}, with a ttl if need be'
+        )
+    check_known_keys(control, {"type", "ttl"}, where)
     lasting = member(control, "ttl")
     return CachePoint({"type": "default", **({} if lasting is None else {"ttl": lasting})})
 
 
-def only(given: object, known: Set[str], where: str) -> None:
+def check_known_keys(given: object, known: Set[str], where: str) -> None:
     """Raise InvalidRequestError that names what *given* holds beside *known*; None is nothing."""
     for name, value in given.items() if isinstance(given, Mapping) else ():
         if name not in known and value is not None:
-            raise refused(
+            raise invalid_request(
                 "bedrock", f"{where}.{name} is not understood: known are {', '.join(sorted(known))}"
             )
 
@@ -130,17 +132,17 @@ def _for_system(block: Block, where: str) -> SystemBlock:
 def _only_text(block: Block, where: str) -> str:
     if isinstance(block, Text):
         return block.text
-    raise refused("bedrock", f"{where}.content must be text, not {type(block).__name__}")
+    raise invalid_request("bedrock", f"{where}.content must be text, not {type(block).__name__}")
 
 
 def _blocks(message: Message, where: str) -> Iterator[Block]:
-    only(message, _MESSAGE, where)
-    yield from _spoken(message, where)
-    yield from _point_of(message, where)
+    check_known_keys(message, _MESSAGE, where)
+    yield from _texts(message, where)
+    yield from _cache_point_in(message, where)
 
 
-def _spoken(message: Message, where: str) -> Iterator[Block]:
-    said = list(_said(message.get("content"), f"{where}.content"))
+def _texts(message: Message, where: str) -> Iterator[Block]:
+    said = list(_content(message.get("content"), f"{where}.content"))
     if message["role"] == "tool":
         # A result holds no cache point: it comes after.
         points = [block for block in said if isinstance(block, CachePoint)]
@@ -149,45 +151,45 @@ def _spoken(message: Message, where: str) -> Iterator[Block]:
         return
     calls = message.get("tool_calls") or ()
     if not said and not calls:
-        raise refused("bedrock", f"{where}.content must be a string or a list of parts")
+        raise invalid_request("bedrock", f"{where}.content must be a string or a list of parts")
     # An empty text beside a call is refused by Bedrock, though OpenAI-style histories hold it.
     yield from (block for block in said if not calls or block != Text(""))
     for place, call in enumerate(calls):
         yield _call(call, f"{where}.tool_calls[{place}]")
 
 
-def _said(content: object, where: str) -> Iterator[Block]:
+def _content(content: object, where: str) -> Iterator[Block]:
     if isinstance(content, str):
         yield Text(content)
     elif isinstance(content, (list, tuple)):
         for place, part in enumerate(content):
             yield from _part(part, f"{where}[{place}]")
     elif content is not None:
-        raise refused("bedrock", f"{where} must be a string or a list, not {content!r:.40}")
+        raise invalid_request("bedrock", f"{where} must be a string or a list, not {content!r:.40}")
 
 
 def _part(part: object, where: str) -> Iterator[Block]:
     kind, words = text(part, "type"), text(part, "text")
     if not isinstance(part, Mapping):
-        raise refused("bedrock", f"{where} must be a mapping, not a {type(part).__name__}")
+        raise invalid_request("bedrock", f"{where} must be a mapping, not a {type(part).__name__}")
     if isinstance(point := part.get("cachePoint"), Mapping):
-        only(part, {"type", "cachePoint"}, where)
+        check_known_keys(part, {"type", "cachePoint"}, where)
         yield CachePoint(point)
         return
     if kind == "text" and words is not None:
-        only(part, {"type", "text", "cache_control"}, where)
+        check_known_keys(part, {"type", "text", "cache_control"}, where)
         yield Text(words)
     elif kind == "image_url":
-        only(part, {"type", "image_url", "cache_control"}, where)
+        check_known_keys(part, {"type", "image_url", "cache_control"}, where)
         yield _image(part.get("image_url"), where)
     else:
-        raise refused(
+        raise invalid_request(
             "bedrock", f"{where} is of type {kind!r}; known are text, image_url and cachePoint"
         )
-    yield from _point_of(part, where)
+    yield from _cache_point_in(part, where)
 
 
-def _point_of(given: Mapping[str, Any], where: str) -> Iterator[CachePoint]:
+def _cache_point_in(given: Mapping[str, Any], where: str) -> Iterator[CachePoint]:
     control = given.get("cache_control")
     if control is not None:
         yield cache_point(control, f"{where}.cache_control")
@@ -195,15 +197,17 @@ def _point_of(given: Mapping[str, Any], where: str) -> Iterator[CachePoint]:
 
 def _image(source: object, where: str) -> Image:
     # Bedrock reads every image as closely as it can: there is no detail to ask for.
-    only(source, {"url", "detail"}, f"{where}.image_url")
+    check_known_keys(source, {"url", "detail"}, f"{where}.image_url")
     url = source if isinstance(source, str) else text(source, "url") or ""
     head = _DATA_URL.match(url)
     if head is None:
-        raise refused("bedrock", f"{where} must be a data: URL of a png, jpeg, gif or webp image")
+        raise invalid_request(
+            "bedrock", f"{where} must be a data: URL of a png, jpeg, gif or webp image"
+        )
     try:
         data = base64.b64decode(url[head.end() :], validate=True)
     except binascii.Error as error:
-        raise refused("bedrock", f"{where} is not valid base64: {error}") from error
+        raise invalid_request("bedrock", f"{where} is not valid base64: {error}") from error
     return Image(head[1].lower().replace("jpg", "jpeg"), data)
 
 
@@ -211,20 +215,22 @@ def _call(call: object, where: str) -> ToolUse:
     function = call.get("function") if isinstance(call, Mapping) else None
     name, arguments = text(function, "name"), text(function, "arguments")
     if name is None or arguments is None:
-        raise refused("bedrock", f"{where} must hold a function's name and arguments")
-    only(call, _CALL, where)
-    only(function, _FUNCTION, f"{where}.function")
+        raise invalid_request("bedrock", f"{where} must hold a function's name and arguments")
+    check_known_keys(call, _CALL, where)
+    check_known_keys(function, _FUNCTION, f"{where}.function")
     try:
         given = json.loads(arguments or "{}")
     except ValueError as error:
-        raise refused("bedrock", f"{where}.function.arguments is not JSON: {error}") from error
+        raise invalid_request(
+            "bedrock", f"{where}.function.arguments is not JSON: {error}"
+        ) from error
     if not isinstance(given, dict):
-        raise refused("bedrock", f"{where}.function.arguments must be a JSON object")
+        raise invalid_request("bedrock", f"{where}.function.arguments must be a JSON object")
     return ToolUse(text(call, "id") or name, name, given)
 
 
 def _result(message: Message, said: list[Block], where: str) -> ToolResult:
     call = text(message, "tool_call_id")
     if call is None:
-        raise refused("bedrock", f"{where}.tool_call_id must name the call that it answers")
+        raise invalid_request("bedrock", f"{where}.tool_call_id must name the call that it answers")
     return ToolResult(call, "\n".join(_only_text(block, where) for block in said))

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ...errors import ConfigurationError
 from ...redaction.secrets import redacted
-from ..foreign_errors import ancestry
+from ..foreign_errors import class_names
 
 #: Where nothing names a region.
 DEFAULT_REGION = "us-east-1"
@@ -63,7 +63,9 @@ def configured() -> Iterator[None]:
     except ConfigurationError:
         raise
     except Exception as error:
-        if not (isinstance(error, (ValueError, OSError)) or ancestry(error, "botocore", "boto3")):
+        if not (
+            isinstance(error, (ValueError, OSError)) or class_names(error, "botocore", "boto3")
+        ):
             raise
         text = str(error)
         named = [

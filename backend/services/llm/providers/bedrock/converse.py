@@ -8,16 +8,25 @@ from typing import Any
 
 from ...errors import LLMError, ProviderUnavailableError, Verdict
 from ...types import Output, Reply, Request, ToolCall, Usage
-from ..completeness import check_whole, in_form, readable
+from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
 from ..fields import count, member, rows, seconds, status, text
-from ..foreign_errors import proxys_page
-from ..request_checks import messages, refused, settings
-from .blocks import Block, CachePoint, Image, Text, ToolUse, cache_point, in_turns, only
-from .errors import within_ok
+from ..foreign_errors import describe_proxy_page
+from ..request_checks import checked_messages, invalid_request, sampling_settings
+from .blocks import (
+    Block,
+    CachePoint,
+    Image,
+    Text,
+    ToolUse,
+    cache_point,
+    check_known_keys,
+    split_turns,
+)
+from .errors import error_in_ok_body
 from .invoke import MAX_TOKENS
 
 #: Under this name stands the body of a reply of which botocore knows no member.
-UNREAD = "unread"
+RAW_BODY = "unread"
 
 #: Members of a Converse request that an option of the same name sets (botocore 1.44.5).
 _MEMBERS = frozenset(
@@ -50,12 +59,12 @@ def to_converse(request: Request) -> dict[str, Any]:
     output from the account's quota. Raises InvalidRequestError that names what Converse has no word
     for.
     """
-    system, turns = in_turns(messages(request, "bedrock"))
+    system, turns = split_turns(checked_messages(request, "bedrock"))
     said = [{"role": turn.role, "content": [_block(one) for one in turn.blocks]} for turn in turns]
     call: dict[str, Any] = {"modelId": request.model, "messages": said}
     if system:
         call["system"] = [_block(one) for one in system]
-    given = settings(request, "bedrock")
+    given = sampling_settings(request, "bedrock")
     length = given.pop("max_tokens", None if "max_tokens" in request.omitted else MAX_TOKENS)
     inference = given if length is None else {"maxTokens": length, **given}
     for name, value in request.options.items():
@@ -67,14 +76,14 @@ def to_converse(request: Request) -> dict[str, Any]:
             call[name] = value
         # Those two are one member in Converse, written below.
         elif name not in ("tools", "tool_choice"):
-            raise refused("bedrock", f"Converse has no option {name!r}: {_known()}")
+            raise invalid_request("bedrock", f"Converse has no option {name!r}: {_known_options()}")
     call["inferenceConfig"] = inference
     if request.options.get("tools"):
         call["toolConfig"] = _tools(request.options)
-    return call | (_form(request.output, call) if request.output else {})
+    return call | (_output_fields(request.output, call) if request.output else {})
 
 
-def _known() -> str:
+def _known_options() -> str:
     names = ", ".join(sorted({*_MEMBERS, *_INFERENCE, "inferenceConfig", "tools", "tool_choice"}))
     return f"known are {names}; a model's own go into additionalModelRequestFields"
 
@@ -95,7 +104,9 @@ def _tools(options: Mapping[str, Any]) -> dict[str, Any]:
     if choice in ("auto", "required"):
         return config | {"toolChoice": {"any" if choice == "required" else "auto": {}}}
     if choice is not None:
-        raise refused("bedrock", f"Converse knows no tool_choice {choice!r}: auto, required or one")
+        raise invalid_request(
+            "bedrock", f"Converse knows no tool_choice {choice!r}: auto, required or one"
+        )
     return config
 
 
@@ -107,18 +118,20 @@ def _tool(tool: object, where: str) -> Iterator[dict[str, Any]]:
     function = member(tool, "function")
     name = text(function, "name")
     if name is None:
-        raise refused("bedrock", "each of tools must be a mapping with a function and its name")
+        raise invalid_request(
+            "bedrock", "each of tools must be a mapping with a function and its name"
+        )
     spec = {"name": name, "inputSchema": {"json": member(function, "parameters") or {}}}
     described = text(function, "description")
     yield {"toolSpec": spec | ({"description": described} if described else {})}
-    only(tool, {"type", "function", "cache_control"}, where)
-    only(function, _FUNCTION, f"{where}.function")
+    check_known_keys(tool, {"type", "function", "cache_control"}, where)
+    check_known_keys(function, _FUNCTION, f"{where}.function")
     for given, place in ((tool, where), (function, f"{where}.function")):
         if (control := member(given, "cache_control")) is not None:
             yield {"cachePoint": cache_point(control, f"{place}.cache_control").settings}
 
 
-def _form(output: Output, call: Mapping[str, Any]) -> dict[str, Any]:
+def _output_fields(output: Output, call: Mapping[str, Any]) -> dict[str, Any]:
     if output.mode in ("strict", "schema"):
         form = {"schema": json.dumps(dict(output.schema)), "name": output.name}
         text_format = {"type": "json_schema", "structure": {"jsonSchema": form}}
@@ -144,22 +157,22 @@ def _block(block: Block) -> dict[str, Any]:
     return {"toolResult": {"toolUseId": block.id, "content": [{"text": block.text}]}}
 
 
-@readable("bedrock")
+@raises_llm_error("bedrock")
 def from_converse(response: Mapping[str, Any], request: Request) -> Reply:
     """Read what `converse` returned for *request*.
 
-    `processing` is `metrics.latencyMs` in seconds. Raises as `check_whole`, LLMError for a
+    `processing` is `metrics.latencyMs` in seconds. Raises as `check_complete`, LLMError for a
     response that holds no message (the one that fits where it is an error under a status of 200),
     ProviderUnavailableError for one that holds nothing.
     """
     message = member(member(response, "output"), "message")
     about = member(response, "ResponseMetadata")
     if not isinstance(message, Mapping):
-        unread = text(response, UNREAD)
+        unread = text(response, RAW_BODY)
         if unread and (error := _error_in(unread, request.model)):
             raise error
         # boto3 turns a body that was cut off into an empty response, without a word.
-        empty = response.keys() <= {"ResponseMetadata", UNREAD}
+        empty = response.keys() <= {"ResponseMetadata", RAW_BODY}
         kind, verdict = (ProviderUnavailableError, None) if empty else (LLMError, Verdict.UNKNOWN)
         raise kind(
             "Bedrock API error: the reply holds no message; its body may have been cut off",
@@ -169,31 +182,31 @@ def from_converse(response: Mapping[str, Any], request: Request) -> Reply:
             verdict=verdict,
         )
     reply = Reply(
-        text="".join(_spoken(message)),
+        text="".join(_texts(message)),
         model=request.model,
         provider="bedrock",
         finish_reason=text(response, "stopReason"),
         usage=_usage(member(response, "usage")),
         request_id=text(about, "RequestId"),
         reasoning="".join(_thoughts(message)) or None,
-        tool_calls=tuple(_calls(message)),
+        tool_calls=tuple(_tool_calls(message)),
         processing=seconds(member(response, "metrics"), "latencyMs", 1e-3),
     )
-    return check_whole(in_form(reply, request.output), real=True)
+    return check_complete(unwrap_forced_tool(reply, request.output), real=True)
 
 
 def _error_in(body: str, model: str) -> LLMError | None:
     try:
-        return within_ok(json.loads(body), model)
+        return error_in_ok_body(json.loads(body), model)
     except ValueError:
-        from_proxy = proxys_page(body, 200, "Bedrock")
+        from_proxy = describe_proxy_page(body, 200, "Bedrock")
         if from_proxy is None:
             return None  # what was cut off is nothing that was said
         words = f"Bedrock API error: the reply is not whole JSON: {from_proxy}"
         return ProviderUnavailableError(words, provider="bedrock", status=200)
 
 
-def _spoken(message: Mapping[str, Any]) -> list[str]:
+def _texts(message: Mapping[str, Any]) -> list[str]:
     """The texts, those that come with their citations included."""
     words = []
     for block in rows(message, "content"):
@@ -207,17 +220,17 @@ def _thoughts(message: Mapping[str, Any]) -> list[str]:
     return [text(member(thought, "reasoningText"), "text") or "" for thought in thoughts]
 
 
-def _calls(message: Mapping[str, Any]) -> list[ToolCall]:
+def _tool_calls(message: Mapping[str, Any]) -> list[ToolCall]:
     used = [member(block, "toolUse") for block in rows(message, "content")]
     return [
-        ToolCall(text(one, "toolUseId") or "", text(one, "name") or "", _json(one))
+        ToolCall(text(one, "toolUseId") or "", text(one, "name") or "", _input_json(one))
         for one in used
         # What the provider ran itself asks nothing of the caller.
         if isinstance(one, Mapping) and one.get("type") != "server_tool_use"
     ]
 
 
-def _json(used: Mapping[str, Any]) -> str:
+def _input_json(used: Mapping[str, Any]) -> str:
     return json.dumps(used.get("input"), ensure_ascii=False)
 
 

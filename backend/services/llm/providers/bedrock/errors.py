@@ -18,8 +18,14 @@ from ...errors import (
 )
 from ...redaction.secrets import redacted
 from ...runtime.retry_after import seconds_until_retry
-from ..fields import code, counted, member, status, text
-from ..foreign_errors import ancestry, described, of_network, of_words, proxys_page
+from ..fields import code, member, parse_count, status, text
+from ..foreign_errors import (
+    class_names,
+    describe,
+    describe_proxy_page,
+    from_bare_exception,
+    from_network_error,
+)
 from ..refusals import refused_option
 
 #: The exceptions of the runtime's model, then the credentials' of every AWS service.
@@ -128,37 +134,39 @@ def classify(error: Exception, model: str, *, wall: float) -> LLMError:
     """
     if isinstance(error, LLMError):
         return error
-    kinds = ancestry(error, "botocore", "boto3")
+    kinds = class_names(error, "botocore", "boto3")
     if "ClientError" in kinds:
-        return _answered(error, model, wall)
+        return _from_response(error, model, wall)
     if "BotoCoreError" in kinds:
-        return _unconnected(error, kinds)
+        return _from_connection_error(error, kinds)
     if type(error) is Exception:
-        kind, verdict = of_words(error)
-        return _of(kind, redacted(str(error)), verdict)
-    return _prefixed(of_network(error) or _unparsed(error, kinds) or LLMError(described(error)))
+        kind, verdict = from_bare_exception(error)
+        return _error(kind, redacted(str(error)), verdict)
+    return _with_prefix(
+        from_network_error(error) or _from_parser_error(error, kinds) or LLMError(describe(error))
+    )
 
 
-def _unparsed(error: Exception, kinds: frozenset[str]) -> LLMError | None:
+def _from_parser_error(error: Exception, kinds: frozenset[str]) -> LLMError | None:
     """A response that botocore cannot read was cut off or mangled on its way."""
     broken = kinds & {"ResponseParserError", "ParserError"}
-    return ProviderUnavailableError(described(error)) if broken else None
+    return ProviderUnavailableError(describe(error)) if broken else None
 
 
-def _of(kind: type[LLMError], words: str, verdict: Verdict | None = None) -> LLMError:
+def _error(kind: type[LLMError], words: str, verdict: Verdict | None = None) -> LLMError:
     return kind(f"Bedrock API error: {words}", provider="bedrock", verdict=verdict)
 
 
-def _prefixed(error: LLMError) -> LLMError:
+def _with_prefix(error: LLMError) -> LLMError:
     error.args = (f"Bedrock API error: {error}",)
     error.provider = "bedrock"
     return error
 
 
-def _answered(error: Exception, model: str, wall: float) -> LLMError:
+def _from_response(error: Exception, model: str, wall: float) -> LLMError:
     response = member(error, "response")
     inner, about = member(response, "Error"), member(response, "ResponseMetadata")
-    meant = _told(
+    meant = _from_code(
         code(inner, "Code") or "",
         text(inner, "Message") or str(error),
         model,
@@ -171,7 +179,7 @@ def _answered(error: Exception, model: str, wall: float) -> LLMError:
     return meant
 
 
-def within_ok(body: object, model: str) -> LLMError | None:
+def error_in_ok_body(body: object, model: str) -> LLMError | None:
     """The error that a *body* holds though its status is 200, or None.
 
     Bedrock's front end sends one so for an operation that it does not know, a gateway for any.
@@ -184,29 +192,29 @@ def within_ok(body: object, model: str) -> LLMError | None:
     if not words:
         return None
     named = kind.rpartition("#")[2] or code(inner, "code") or ""
-    error = _told(named, words, model, status(inner, "code") or 200)
+    error = _from_code(named, words, model, status(inner, "code") or 200)
     if type(error) is LLMError:
         error.verdict = Verdict.UNKNOWN
     return error
 
 
-def _told(named: str, said: str, model: str, known: int | None) -> LLMError:
+def _from_code(named: str, said: str, model: str, known: int | None) -> LLMError:
     """What is meant by an exception's name, its words and its status, as far as they are known."""
-    from_proxy = proxys_page(said, known, "Bedrock")
+    from_proxy = describe_proxy_page(said, known, "Bedrock")
     words = from_proxy or redacted(said)
     # An event stream names its exceptions in lower camel case.
     name = named[:1].upper() + named[1:]
-    number = (counted(named) if len(named) == 3 else None) or known
+    number = (parse_count(named) if len(named) == 3 else None) or known
     if name not in _BY_CODE:
         # A proxy's 404, or one of an operation, is not the model's.
-        is_models = not from_proxy and (not named or counted(named) is not None)
+        is_models = not from_proxy and (not named or parse_count(named) is not None)
         name = _CODE_OF_STATUS.get(number or 0, name)
         if name == "ResourceNotFoundException" and not is_models:
             name = "ValidationException"
-    kind, verdict = _meaning(name, words.lower(), number or 0)
+    kind, verdict = _kind_and_verdict(name, words.lower(), number or 0)
     if kind is InvalidRequestError and _NEEDS_PROFILE in words:
         words += f' (put the prefix of a profile before the id, such as "us.{model}")'
-    meant = _of(kind, words, verdict)
+    meant = _error(kind, words, verdict)
     meant.status, meant.code = known, named or None
     if isinstance(meant, ModelNotFoundError):
         meant.end_of_life = name == "ResourceNotFoundException" and any(
@@ -218,7 +226,7 @@ def _told(named: str, said: str, model: str, known: int | None) -> LLMError:
     return meant
 
 
-def _meaning(name: str, words: str, status: int) -> tuple[type[LLMError], Verdict | None]:
+def _kind_and_verdict(name: str, words: str, status: int) -> tuple[type[LLMError], Verdict | None]:
     kind = _BY_CODE.get(name, LLMError)
     if status == _TOO_LARGE:
         return ContextLengthError, None
@@ -229,21 +237,21 @@ def _meaning(name: str, words: str, status: int) -> tuple[type[LLMError], Verdic
             return ModelNotFoundError, None
         return (ContextLengthError if any(sign in words for sign in _TOO_LONG) else kind), None
     if kind is ModelNotFoundError:
-        return _missing(words), None
+        return _missing_resource(words), None
     if name == "ThrottlingException":
         # A day's quota does not come back within any wait that is worth having.
         return kind, Verdict.FATAL if "per day" in words else Verdict.TRANSIENT
     return kind, None
 
 
-def _missing(words: str) -> type[LLMError]:
+def _missing_resource(words: str) -> type[LLMError]:
     # The guardrail that a request names is a resource too.
     if "guardrail" in words:
         return InvalidRequestError
     return AuthenticationError if _NO_RIGHT in words else ModelNotFoundError
 
 
-def _unconnected(error: Exception, kinds: frozenset[str]) -> LLMError:
+def _from_connection_error(error: Exception, kinds: frozenset[str]) -> LLMError:
     words = f"Bedrock connection error: {redacted(str(error))}"
     for name, kind, verdict in _BY_CLASS:
         if name in kinds:

@@ -50,7 +50,7 @@ class OwnRoad:
             if connection is None:
                 connection = Connection(origin, self._limit, until)
         except OSError as error:
-            raise _unconnected(error, url) from error
+            raise _from_connection_error(error, url) from error
         try:
             answer = connection.exchange(signed, until)
         except (OSError, h11.ProtocolError) as error:
@@ -68,7 +68,7 @@ class OwnRoad:
                 if connection is None:
                     connection = await AsyncConnection.opened(origin, self._limit, until)
             except OSError as error:
-                raise _unconnected(error, url) from error
+                raise _from_connection_error(error, url) from error
             try:
                 answer = await connection.exchange(signed)
             except (OSError, h11.ProtocolError) as error:
@@ -106,7 +106,7 @@ async def _aclose(idle: Idle[AsyncConnection]) -> None:
     idle.close()
 
 
-def _unconnected(error: OSError, url: str) -> Exception:
+def _from_connection_error(error: OSError, url: str) -> Exception:
     if isinstance(error, TimeoutError):
         return error
     errors: Any = import_module("botocore.exceptions")

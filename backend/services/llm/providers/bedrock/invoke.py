@@ -15,13 +15,13 @@ from ...errors import (
     Verdict,
 )
 from ...types import Message, Output, Reply, Request, ToolCall, Usage
-from ..completeness import check_whole, in_form, readable
-from ..fields import count, counted, first, member, rows, seconds, text
-from ..foreign_errors import proxys_page
-from ..request_checks import messages, refused, settings
+from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
+from ..fields import count, first, member, parse_count, rows, seconds, text
+from ..foreign_errors import describe_proxy_page
+from ..request_checks import checked_messages, invalid_request, sampling_settings
 from . import templates as templates
-from .blocks import Block, CachePoint, Image, SystemBlock, Text, ToolUse, Turn, in_turns
-from .errors import within_ok
+from .blocks import Block, CachePoint, Image, SystemBlock, Text, ToolUse, Turn, split_turns
+from .errors import error_in_ok_body
 
 Family: TypeAlias = Literal["claude", "llama", "mistral"]
 
@@ -90,9 +90,9 @@ def format_prompt(
 def body_of(request: Request) -> dict[str, Any]:
     """The family's body for *request*, without its options and its form."""
     kind = family(request.model)
-    prompt, turns = in_turns(messages(request, "bedrock"))
-    system = [_words(block) for block in prompt]
-    given = settings(request, "bedrock")
+    prompt, turns = split_turns(checked_messages(request, "bedrock"))
+    system = [_system_text(block) for block in prompt]
+    given = sampling_settings(request, "bedrock")
     body: dict[str, Any] = {}
     if "max_tokens" not in request.omitted:
         body[_LENGTH[kind]] = given.get("max_tokens", MAX_TOKENS)
@@ -130,14 +130,16 @@ def _claude_block(block: Block) -> dict[str, Any]:
     return {"type": "tool_result", "tool_use_id": block.id, "content": block.text}
 
 
-def _words(block: SystemBlock) -> str:
+def _system_text(block: SystemBlock) -> str:
     if isinstance(block, CachePoint):
         raise _no_cache()
     return block.text
 
 
 def _no_cache() -> InvalidRequestError:
-    return refused("bedrock", "this model has no prompt cache: leave out cache_control, cachePoint")
+    return invalid_request(
+        "bedrock", "this model has no prompt cache: leave out cache_control, cachePoint"
+    )
 
 
 def to_invoke(request: Request) -> dict[str, Any]:
@@ -157,20 +159,22 @@ def to_invoke(request: Request) -> dict[str, Any]:
             body[_FIELDS[kind][name]] = [value] if many else value
         else:
             known = ", ".join(sorted({*_FIELDS[kind], *_KEYWORDS}))
-            raise refused("bedrock", f"option {name!r} is none of this model's: {known}")
+            raise invalid_request("bedrock", f"option {name!r} is none of this model's: {known}")
     if request.output is not None:
-        body |= _form(request.output, kind)
+        body |= _output_fields(request.output, kind)
     media = {"contentType": "application/json", "accept": "application/json"}
     return {"modelId": request.model, "body": json.dumps(body), **media, **call}
 
 
-def _form(output: Output, kind: Family) -> dict[str, Any]:
+def _output_fields(output: Output, kind: Family) -> dict[str, Any]:
     if output.mode in ("object", "prompt"):
         return {}
     if output.mode == "tool" and kind == "claude":
         tool = {"name": output.name, "input_schema": dict(output.schema)}
         return {"tools": [tool], "tool_choice": {"type": "tool", "name": output.name}}
-    raise refused("bedrock", f"this model cannot enforce a schema by {output.mode!r} output")
+    raise invalid_request(
+        "bedrock", f"this model cannot enforce a schema by {output.mode!r} output"
+    )
 
 
 def parse_response(body: Mapping[str, Any], model_id: str) -> str:
@@ -199,20 +203,20 @@ def _mistral_text(body: Mapping[str, Any]) -> str | None:
     return text(first(body, "outputs"), "text")
 
 
-@readable("bedrock")
+@raises_llm_error("bedrock")
 def from_invoke(body: bytes | str, request: Request, headers: object = None) -> Reply:
     """Read the *body* and the HTTP *headers* that `invoke_model` answered *request* with.
 
     `processing` is `x-amzn-bedrock-invocation-latency` in seconds. A mock's body need hold no
     more than the text.
 
-    Raises ProviderUnavailableError where the body is not whole JSON, else as `check_whole`.
+    Raises ProviderUnavailableError where the body is not whole JSON, else as `check_complete`.
     """
     try:
         answer = json.loads(body)
     except ValueError as error:
         page = body if isinstance(body, str) else bytes(body).decode("utf-8", "replace")
-        problem = proxys_page(page, 200, "Bedrock") or error
+        problem = describe_proxy_page(page, 200, "Bedrock") or error
         raise ProviderUnavailableError(
             f"Bedrock API error: the reply is not whole JSON: {problem}", provider="bedrock"
         ) from error
@@ -222,7 +226,9 @@ def from_invoke(body: bytes | str, request: Request, headers: object = None) -> 
 def read_body(body: Mapping[str, Any], request: Request, headers: object = None) -> Reply:
     """As `from_invoke`, from the parsed *body*."""
     kind = family(request.model)
-    if not any(name in body for name in _ANSWERS) and (error := within_ok(body, request.model)):
+    if not any(name in body for name in _ANSWERS) and (
+        error := error_in_ok_body(body, request.model)
+    ):
         raise error
     where = first(body, "outputs") if kind == "mistral" else body
     reason = text(where, "stop_reason")
@@ -244,7 +250,7 @@ def read_body(body: Mapping[str, Any], request: Request, headers: object = None)
     over_http = isinstance(headers, Mapping) and bool(headers)
     ended = isinstance(where, Mapping) and "stop_reason" in where
     real = over_http or ended or reply.usage.reported
-    return check_whole(in_form(reply, request.output), real=real)
+    return check_complete(unwrap_forced_tool(reply, request.output), real=real)
 
 
 def _claude_thinking(body: Mapping[str, Any]) -> str | None:
@@ -263,7 +269,7 @@ def _claude_calls(body: Mapping[str, Any]) -> tuple[ToolCall, ...]:
 
 
 def _header(headers: object, name: str) -> int | None:
-    return counted(text(headers, f"x-amzn-bedrock-{name}"))
+    return parse_count(text(headers, f"x-amzn-bedrock-{name}"))
 
 
 def _usage(body: Mapping[str, Any], headers: object) -> Usage:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: The models that hosts' suites expect to be asked through `invoke_model`.
-SIX = (
+INVOKE_MODELS = (
     "anthropic.claude-3-sonnet-20240229-v1:0",
     "anthropic.claude-3-haiku-20240307-v1:0",
     "anthropic.claude-3-opus-20240229-v1:0",
@@ -13,6 +13,6 @@ SIX = (
 )
 
 
-def speaks_invoke(model: str) -> bool:
+def uses_invoke(model: str) -> bool:
     """Whether *model* is asked through `invoke_model`; every other one is through Converse."""
-    return model in SIX
+    return model in INVOKE_MODELS

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...types import Reply, Request
-from ..completeness import readable
+from ..completeness import raises_llm_error
 from ..fields import count, first, member, rows, text
 from .converse import from_converse
 from .invoke import family, read_body
@@ -15,7 +15,7 @@ from .invoke import family, read_body
 _Json = Mapping[str, Any]
 
 
-@readable("bedrock")
+@raises_llm_error("bedrock")
 def fold_converse(events: Iterable[_Json], request: Request, about: _Json | None = None) -> Reply:
     """The whole reply that a ConverseStream's *events* add up to.
 
@@ -29,18 +29,18 @@ def fold_converse(events: Iterable[_Json], request: Request, about: _Json | None
         # Only tools begin with one: a text's block is opened by its first delta (recorded).
         if start:
             tool = dict(member(member(start, "start"), "toolUse") or {})
-            blocks[_place(start)] = {"toolUse": tool | {"input": ""}} if tool else {}
+            blocks[_block_index(start)] = {"toolUse": tool | {"input": ""}} if tool else {}
         if delta:
-            _add(blocks.setdefault(_place(delta), {}), member(delta, "delta"))
+            _add(blocks.setdefault(_block_index(delta), {}), member(delta, "delta"))
         if stop := member(event, "messageStop"):
             response["stopReason"] = member(stop, "stopReason")
         if counts := member(event, "metadata"):
             response |= {name: member(counts, name) for name in ("usage", "metrics")}
-    content = [_closed(block) for _, block in sorted(blocks.items())]
+    content = [_finished_block(block) for _, block in sorted(blocks.items())]
     return from_converse(response | {"output": {"message": {"content": content}}}, request)
 
 
-def _place(event: object) -> int:
+def _block_index(event: object) -> int:
     return count(event, "contentBlockIndex") or 0
 
 
@@ -55,7 +55,7 @@ def _add(block: dict[str, Any], delta: object) -> None:
         tool["input"] += piece
 
 
-def _closed(block: dict[str, Any]) -> dict[str, Any]:
+def _finished_block(block: dict[str, Any]) -> dict[str, Any]:
     """A tool's input comes as pieces of JSON; Converse gives it parsed."""
     tool = block.get("toolUse")
     if not tool:
@@ -70,7 +70,7 @@ def _parsed(pieces: str) -> Any:
         return pieces  # cut off, which the stop reason says
 
 
-@readable("bedrock")
+@raises_llm_error("bedrock")
 def fold_invoke(events: Iterable[_Json], request: Request, headers: _Json | None = None) -> Reply:
     """The whole reply that an InvokeModelWithResponseStream's *events* add up to.
 
@@ -86,7 +86,7 @@ def fold_invoke(events: Iterable[_Json], request: Request, headers: _Json | None
         add[family(request.model)](body, piece)
         for name, value in (piece.get("amazon-bedrock-invocationMetrics") or {}).items():
             counts[_HEADERS.get(name) or name] = str(value)
-    body["content"] = [_closed_claude(block) for block in body["content"]]
+    body["content"] = [_finished_claude_block(block) for block in body["content"]]
     return read_body(body, request, counts)
 
 
@@ -116,7 +116,7 @@ def _add_claude(body: dict[str, Any], piece: _Json) -> None:
         body["usage"] |= member(piece, "usage") or {}
 
 
-def _closed_claude(block: dict[str, Any]) -> dict[str, Any]:
+def _finished_claude_block(block: dict[str, Any]) -> dict[str, Any]:
     pieces = block.pop("partial_json")
     return block | {"input": _parsed(pieces)} if text(block, "type") == "tool_use" else block
 

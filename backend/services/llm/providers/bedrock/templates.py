@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..request_checks import refused
+from ..request_checks import invalid_request
 from .blocks import Text, Turn
 
 # Any name between the bars: later Llamas have more tokens than the template writes.
@@ -21,8 +21,8 @@ _MISTRAL_TOKEN = re.compile(r"\[(?=/?INST\])|<(?=/?s>|unk>)", re.I)
 def llama(system: Sequence[str], turns: Sequence[Turn]) -> str:
     """Llama 3's template (Meta, "Llama 3 model cards and prompt formats")."""
     said = [("system", "\n\n".join(system))] if system else []
-    said += [(turn.role, spoken(turn)) for turn in turns]
-    told = "".join(f"{_header(role)}{_plain_for_llama(words)}<|eot_id|>" for role, words in said)
+    said += [(turn.role, joined_text(turn)) for turn in turns]
+    told = "".join(f"{_header(role)}{_escape_for_llama(words)}<|eot_id|>" for role, words in said)
     return f"<|begin_of_text|>{told}{_header('assistant')}"
 
 
@@ -30,24 +30,26 @@ def mistral(system: Sequence[str], turns: Sequence[Turn]) -> str:
     """Mistral's and Mixtral's instruction template, which knows no system: its text opens the
     first turn.
     """
-    said: list[tuple[str, str]] = [(turn.role, spoken(turn)) for turn in turns]
+    said: list[tuple[str, str]] = [(turn.role, joined_text(turn)) for turn in turns]
     if system:
         first_words = [said.pop(0)[1]] if said and said[0][0] == "user" else []
         said.insert(0, ("user", "\n\n".join([*system, *first_words])))
     told = "<s>"
     for role, words in said:
-        plain = _plain_for_mistral(words)
+        plain = _escape_for_mistral(words)
         told += f"[INST] {plain} [/INST]" if role == "user" else f" {plain}</s>"
     return told
 
 
-def spoken(turn: Turn) -> str:
+def joined_text(turn: Turn) -> str:
     """A turn's texts as one; raises InvalidRequestError for a block that is none."""
     words = []
     for block in turn.blocks:
         if not isinstance(block, Text):
             kind = type(block).__name__
-            raise refused("bedrock", f"this model takes text alone, not the {kind} in messages")
+            raise invalid_request(
+                "bedrock", f"this model takes text alone, not the {kind} in messages"
+            )
         words.append(block.text)
     return "\n".join(words)
 
@@ -56,9 +58,9 @@ def _header(role: str) -> str:
     return f"<|start_header_id|>{role}<|end_header_id|>\n\n"
 
 
-def _plain_for_llama(words: str) -> str:
+def _escape_for_llama(words: str) -> str:
     return _LLAMA_TOKEN.sub("< ", words)
 
 
-def _plain_for_mistral(words: str) -> str:
+def _escape_for_mistral(words: str) -> str:
     return _MISTRAL_TOKEN.sub(r"\g<0> ", words)

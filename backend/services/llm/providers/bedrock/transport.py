@@ -159,13 +159,13 @@ class Transport:
             ) from error
 
     def _blocking(self, until: float) -> BlockingCall:
-        from .abort import BlockingCall  # pays for http.client only where it is used
+        from .abort import BlockingCall  # pays for http.client check_known_keys where it is used
 
         return BlockingCall(until, self._limit)
 
     @cached_property
     def _road(self) -> OwnRoad:
-        from .http_transport import OwnRoad  # pays for h11 only where it is used
+        from .http_transport import OwnRoad  # pays for h11 check_known_keys where it is used
 
         return OwnRoad(self._size, self._limit)
 

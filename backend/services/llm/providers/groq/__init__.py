@@ -1,11 +1,15 @@
 """Groq: its chat completions, as requests, answers and errors."""
 
-from .chat import BASE_URL as BASE_URL
-from .chat import from_wire as from_wire
-from .chat import to_wire as to_wire
-from .chat import usage_of as usage_of
-from .errors import amount_of as amount_of
-from .errors import classify as classify
-from .errors import limit_of as limit_of
-from .errors import organization_of as organization_of
-from .errors import within_ok as within_ok
+from .answer import from_chat_completion
+from .errors import amount_of, classify, limit_of, organization_of
+from .request import BASE_URL, to_chat_completion
+
+__all__ = [
+    "BASE_URL",
+    "amount_of",
+    "classify",
+    "from_chat_completion",
+    "limit_of",
+    "organization_of",
+    "to_chat_completion",
+]

@@ -20,9 +20,15 @@ from ...errors import (
     Verdict,
 )
 from ...redaction.secrets import redacted
-from ...runtime.retry_after import seconds_in_words, seconds_until_retry
+from ...runtime.retry_after import seconds_in_text, seconds_until_retry
 from ..fields import code, member, status, text
-from ..foreign_errors import ancestry, described, of_network, of_words, proxys_page
+from ..foreign_errors import (
+    class_names,
+    describe,
+    describe_proxy_page,
+    from_bare_exception,
+    from_network_error,
+)
 from ..refusals import refused_option
 
 #: Codes that say more than their status, or come with several.
@@ -116,15 +122,17 @@ def classify(error: Exception, model: str, *, wall: float) -> LLMError:
     """
     if isinstance(error, LLMError):
         return error
-    kinds = ancestry(error, "groq")
+    kinds = class_names(error, "groq")
     if "APIConnectionError" in kinds:
-        return _unconnected(error, kinds)
+        return _from_connection_error(error, kinds)
     if "APIError" in kinds:
-        return _answered(_read(error, kinds), model, wall)
+        return _from_failure(_failure_in(error, kinds), model, wall)
     if type(error) is Exception:
-        kind, verdict = of_words(error)
-        return kind(_message(kind, redacted(str(error)), model), provider="groq", verdict=verdict)
-    return _prefixed(of_network(error) or LLMError(described(error)))
+        kind, verdict = from_bare_exception(error)
+        return kind(
+            _full_message(kind, redacted(str(error)), model), provider="groq", verdict=verdict
+        )
+    return _with_prefix(from_network_error(error) or LLMError(describe(error)))
 
 
 def organization_of(error: BaseException) -> str | None:
@@ -133,34 +141,34 @@ def organization_of(error: BaseException) -> str | None:
     Groq's limits belong to the organisation, so that two keys with one value here share them.
     """
     body = member(error, "body")
-    found = _ORGANIZATION.search(text(_inner(body), "message") or str(error))
+    found = _ORGANIZATION.search(text(_error_object(body), "message") or str(error))
     return hashlib.sha256(found[0].encode()).hexdigest()[:16] if found else None
 
 
 def limit_of(message: str) -> str | None:
     """Which limit a refusal is about: RPM, RPD, TPM, TPD, ITPM, OTPM, ASH or ASD (audio)."""
-    found = _LIMIT.search(_unquoted(message))
+    found = _LIMIT.search(_without_quotes(message))
     return found[1] if found else None
 
 
 def amount_of(message: str) -> int | None:
     """The amount of the limit that a refusal is about."""
-    found = _AMOUNTS.search(_unquoted(message))
+    found = _AMOUNTS.search(_without_quotes(message))
     return int(found[1]) if found else None
 
 
-def _unquoted(message: str) -> str:
+def _without_quotes(message: str) -> str:
     return _QUOTED.sub("``", message)
 
 
-def within_ok(body: object, model: str) -> LLMError | None:
+def error_in_ok_body(body: object, model: str) -> LLMError | None:
     """The error that a *body* holds though its status is 200, as gateways send it, or None."""
     inner = member(body, "error")
     words = text(inner, "message") or text(body, "error") or text(body, "detail")
     if not words:
         return None
     failure = _Failure(
-        words=proxys_page(words, 200, "Groq") or redacted(words),
+        words=describe_proxy_page(words, 200, "Groq") or redacted(words),
         status=_implied(inner),
         code=code(inner, "code"),
         request_id=None,
@@ -169,7 +177,7 @@ def within_ok(body: object, model: str) -> LLMError | None:
         param=text(inner, "param"),
         bare=False,
     )
-    error = _answered(failure, model, wall=0.0)
+    error = _from_failure(failure, model, wall=0.0)
     # It came over the wire, so that the provider has seen the request.
     error.status = error.status or 200
     return error
@@ -181,20 +189,20 @@ def _implied(inner: object) -> int | None:
     return stated or next((each for each in named if each), None)
 
 
-def _inner(body: object) -> object:
+def _error_object(body: object) -> object:
     """The error object itself: an HTTP error's body wraps it, an error event's does not."""
     inner = member(body, "error")
     return inner if isinstance(inner, Mapping) else body
 
 
-def _read(error: Exception, kinds: frozenset[str]) -> _Failure:
+def _failure_in(error: Exception, kinds: frozenset[str]) -> _Failure:
     body = member(error, "body")
-    inner = _inner(body)
+    inner = _error_object(body)
     headers = member(member(error, "response"), "headers")
     by_class = next((_STATUS_OF_CLASS[kind] for kind in kinds if kind in _STATUS_OF_CLASS), None)
     known = status(error, "status_code") or by_class or _implied(inner)
     return _Failure(
-        words=_words(error, body, inner, known),
+        words=_message_in(error, body, inner, known),
         status=known,
         code=code(inner, "code"),
         request_id=text(headers, "x-request-id"),
@@ -205,24 +213,24 @@ def _read(error: Exception, kinds: frozenset[str]) -> _Failure:
     )
 
 
-def _words(error: Exception, body: object, inner: object, status: int | None) -> str:
+def _message_in(error: Exception, body: object, inner: object, status: int | None) -> str:
     page = body if isinstance(body, str) else ""
     if status is not None and 300 <= status < 400:
         location = text(member(member(error, "response"), "headers"), "location") or "another place"
         where = redacted(location)
         return f"HTTP {status}: it redirects to {where}, where no key is sent; correct the base URL"
-    if from_proxy := proxys_page(page, status, "Groq"):
+    if from_proxy := describe_proxy_page(page, status, "Groq"):
         return from_proxy
     return redacted(text(inner, "message") or page or str(error)) or type(error).__name__
 
 
-def _answered(failure: _Failure, model: str, wall: float) -> LLMError:
+def _from_failure(failure: _Failure, model: str, wall: float) -> LLMError:
     kind = _kind(failure)
     words = failure.words
     if failure.status == 404 and kind is InvalidRequestError:
         words += " (HTTP 404, but not for the model: the base URL must not contain /openai/v1)"
     error = kind(
-        _message(kind, words, model, failure.code),
+        _full_message(kind, words, model, failure.code),
         provider="groq",
         status=failure.status,
         code=failure.code,
@@ -242,7 +250,7 @@ def _answered(failure: _Failure, model: str, wall: float) -> LLMError:
 
 
 def _kind(failure: _Failure) -> type[LLMError]:
-    if _is_limits(failure) and _never_fits(_unquoted(failure.words)):
+    if _is_of_limit(failure) and _exceeds_limit_alone(_without_quotes(failure.words)):
         return ContextLengthError
     # Of a server that fails, a code says nothing.
     if failure.code in _BY_CODE and (failure.status or 0) < 500:
@@ -257,7 +265,7 @@ def _kind(failure: _Failure) -> type[LLMError]:
     return _BY_STATUS.get(failure.status or 0, LLMError)
 
 
-def _is_limits(failure: _Failure) -> bool:
+def _is_of_limit(failure: _Failure) -> bool:
     """Whether status and code say that it is a limit's, so that its words are about that limit.
 
     Those of any other refusal may quote what the model or its user wrote.
@@ -265,7 +273,7 @@ def _is_limits(failure: _Failure) -> bool:
     return failure.status == 429 and failure.code in (None, "rate_limit_exceeded")
 
 
-def _never_fits(words: str) -> bool:
+def _exceeds_limit_alone(words: str) -> bool:
     """Whether the request alone exceeds the limit, so that no wait can help."""
     amounts = _AMOUNTS.search(words)
     return "request too large" in words.lower() or bool(
@@ -285,12 +293,12 @@ def _retry_after(failure: _Failure, kind: type[LLMError], wall: float) -> float 
     if not issubclass(kind, (RateLimitError, ProviderUnavailableError)):
         return None
     stated = seconds_until_retry(failure.header, wall=wall)
-    if stated is None and _is_limits(failure):
-        return seconds_in_words(_unquoted(failure.words))
+    if stated is None and _is_of_limit(failure):
+        return seconds_in_text(_without_quotes(failure.words))
     return stated
 
 
-def _message(kind: type[LLMError], words: str, model: str, code: str | None = None) -> str:
+def _full_message(kind: type[LLMError], words: str, model: str, code: str | None = None) -> str:
     if kind is RateLimitError:
         return f"Groq rate limit exceeded: {words}"
     if kind is AuthenticationError:
@@ -300,20 +308,20 @@ def _message(kind: type[LLMError], words: str, model: str, code: str | None = No
     return f"Groq API error: {words}"
 
 
-def _unconnected(error: Exception, kinds: frozenset[str]) -> LLMError:
+def _from_connection_error(error: Exception, kinds: frozenset[str]) -> LLMError:
     if "APITimeoutError" in kinds:
-        return _prefixed(LLMTimeoutError(redacted(str(error))))
+        return _with_prefix(LLMTimeoutError(redacted(str(error))))
     # The SDK calls whatever happens while it sends a connection error: the cause tells.
     cause = error.__cause__
     if isinstance(cause, LLMError):
         cause.provider = "groq"
         return cause
     if cause is None:
-        return _prefixed(ProviderUnavailableError(redacted(str(error))))
-    return _prefixed(of_network(cause) or LLMError(described(cause)))
+        return _with_prefix(ProviderUnavailableError(redacted(str(error))))
+    return _with_prefix(from_network_error(cause) or LLMError(describe(cause)))
 
 
-def _prefixed(error: LLMError) -> LLMError:
+def _with_prefix(error: LLMError) -> LLMError:
     error.args = (f"Groq API error: {error}",)
     error.provider = "groq"
     return error

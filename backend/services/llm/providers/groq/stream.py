@@ -6,26 +6,26 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...types import Reply, Request
-from ..completeness import readable
+from ..completeness import raises_llm_error
 from ..fields import count, first, member, rows, text
-from .chat import from_wire
-from .errors import within_ok
+from .answer import from_chat_completion
+from .errors import error_in_ok_body
 
 
-@readable("groq")
+@raises_llm_error("groq")
 def fold(chunks: Iterable[object], request: Request) -> Reply:
     """The whole reply that a stream's *chunks*, the SDK's objects or dicts, add up to.
 
     A stream that ends before a finish reason came ends with no error of the SDK's: it raises
     TruncatedError with the text that came. Usage is the last chunk's, asked for or not.
     """
-    whole = _Whole(request.model)
+    whole = _CompletionBuilder(request.model)
     for chunk in chunks:
         whole.add(chunk)
-    return from_wire(whole.completion(), request)
+    return from_chat_completion(whole.completion(), request)
 
 
-class _Whole:
+class _CompletionBuilder:
     """A completion in the making."""
 
     def __init__(self, model: str) -> None:
@@ -39,7 +39,7 @@ class _Whole:
         extra = member(chunk, "x_groq")
         # The SDK raises an error event, but not an error inside a chunk.
         for body in (extra, chunk):
-            if (failure := within_ok(body, self._model)) is not None:
+            if (failure := error_in_ok_body(body, self._model)) is not None:
                 raise failure
         for name, value in (("model", text(chunk, "model")), ("x_groq", extra)):
             if value and (name != "x_groq" or text(value, "id")):

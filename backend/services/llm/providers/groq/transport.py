@@ -46,7 +46,7 @@ def _is_of(package: ModuleType, kind: type) -> bool:
     return kind.__module__.partition(".")[0] == package.__name__
 
 
-def posted(wire: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+def post_arguments(wire: Mapping[str, Any], timeout: float) -> dict[str, Any]:
     """The arguments of the SDK's `post` for *wire*, those of its `create`."""
     import httpx
 
@@ -57,7 +57,7 @@ def posted(wire: Mapping[str, Any], timeout: float) -> dict[str, Any]:
     return {"path": _PATH, "cast_to": httpx.Response, "body": body, "options": options}
 
 
-def answer_in(response: Any) -> Any:
+def read_answer(response: Any) -> Any:
     """The answer in an httpx *response*, as JSON, with its request's id; else its text.
 
     Raises ValueError for what is called JSON and is none.

@@ -1,77 +1,18 @@
-"""Groq's words: keywords for `chat.completions.create`, and what it answers."""
+"""Answers of Groq: chat completions, read into a `Reply`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ...errors import LLMError, Verdict
-from ...types import Output, Reply, Request, ToolCall, Usage
-from ..completeness import check_whole, in_form, readable
+from ...types import Reply, Request, ToolCall, Usage
+from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
 from ..fields import count, first, member, rows, seconds, text
-from ..request_checks import messages, refused, settings
-from .errors import amount_of as amount_of
-from .errors import classify as classify
-from .errors import limit_of as limit_of
-from .errors import organization_of as organization_of
-from .errors import within_ok
-
-#: Groq's own endpoint, to which the SDK adds its path.
-BASE_URL = "https://api.groq.com"
-
-#: Keywords that every SDK from 0.4.2 on takes; any other option goes through `extra_body`, since
-#: the typed method raises TypeError for a keyword that its release does not know.
-_KEYWORDS = frozenset(
-    {"temperature", "max_tokens", "top_p", "stop", "seed", "n", "user", "logit_bias", "logprobs"}
-    | {"top_logprobs", "frequency_penalty", "presence_penalty", "response_format", "tools"}
-    | {"tool_choice", "extra_headers", "extra_query", "extra_body"}
-)
-
-# A request says these itself, or the caller of the dialect does.
-_RESERVED = frozenset({"model", "messages", "stream", "timeout"})
+from .errors import error_in_ok_body
 
 
-def to_wire(request: Request) -> dict[str, Any]:
-    """Keyword arguments for the SDK's `chat.completions.create`.
-
-    An option named like one of the request's own parameters replaces it, and the form of the
-    output replaces both. Raises InvalidRequestError for a parameter of an unreadable type or an
-    option that is not the provider's.
-    """
-    wire: dict[str, Any] = {
-        "model": request.model,
-        "messages": [dict(message) for message in messages(request, "groq")],
-        **settings(request, "groq"),
-    }
-    extra: dict[str, Any] = {}
-    for name, value in request.options.items():
-        if name in _RESERVED:
-            raise refused("groq", f"{name!r} cannot be given as an option")
-        (wire if name in _KEYWORDS else extra)[name] = value
-    # Two names of one limit; the newer one is what the caller wrote.
-    if "max_completion_tokens" in extra:
-        wire.pop("max_tokens", None)
-    if extra:
-        wire["extra_body"] = {**extra, **(wire.get("extra_body") or {})}
-    return {**wire, **(_form(request.output) if request.output else {})}
-
-
-def _form(output: Output) -> dict[str, Any]:
-    schema = dict(output.schema)
-    if output.mode in ("strict", "schema"):
-        form = {"name": output.name, "schema": schema, "strict": output.mode == "strict"}
-        return {"response_format": {"type": "json_schema", "json_schema": form}}
-    if output.mode == "object":
-        return {"response_format": {"type": "json_object"}}
-    if output.mode == "tool":
-        function = {"name": output.name, "parameters": schema}
-        forced = {"type": "function", "function": {"name": output.name}}
-        return {"tools": [{"type": "function", "function": function}], "tool_choice": forced}
-    return {}
-
-
-@readable("groq")
-def from_wire(response: object, request: Request) -> Reply:
+@raises_llm_error("groq")
+def from_chat_completion(response: object, request: Request) -> Reply:
     """Read what the SDK returned for *request*: its object, its JSON as a dict, or a test's mock.
 
     `processing` is Groq's `total_time` in seconds: the sum of its `prompt_time` and
@@ -85,9 +26,9 @@ def from_wire(response: object, request: Request) -> Reply:
     choice = first(response, "choices")
     message = member(choice, "message")
     if message is None:
-        raise within_ok(response, request.model) or _no_completion(response)
+        raise error_in_ok_body(response, request.model) or _no_completion(response)
     usage = member(response, "usage")
-    reply = in_form(
+    reply = unwrap_forced_tool(
         Reply(
             text=text(message, "content") or "",
             model=text(response, "model") or request.model,
@@ -101,7 +42,7 @@ def from_wire(response: object, request: Request) -> Reply:
         ),
         request.output,
     )
-    return check_whole(reply, real=_is_real(response))
+    return check_complete(reply, real=_is_real(response))
 
 
 def usage_of(usage: object) -> Usage:

@@ -1,0 +1,60 @@
+"""Requests to Groq: the keywords of `chat.completions.create`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...types import Output, Request
+from ..request_checks import checked_messages, invalid_request, sampling_settings
+
+#: Groq's own endpoint, to which the SDK adds its path.
+BASE_URL = "https://api.groq.com"
+
+#: Keywords that every SDK from 0.4.2 on takes; any other option goes through `extra_body`, since
+#: the typed method raises TypeError for a keyword that its release does not know.
+_KEYWORDS = frozenset(
+    {"temperature", "max_tokens", "top_p", "stop", "seed", "n", "user", "logit_bias", "logprobs"}
+    | {"top_logprobs", "frequency_penalty", "presence_penalty", "response_format", "tools"}
+    | {"tool_choice", "extra_headers", "extra_query", "extra_body"}
+)
+
+# `Request` has a field for these, or the client sets them.
+_RESERVED = frozenset({"model", "messages", "stream", "timeout"})
+
+
+def to_chat_completion(request: Request) -> dict[str, Any]:
+    """Return the keyword arguments of the SDK's `chat.completions.create`.
+
+    An option replaces the request's own parameter of that name, and the output mode replaces both.
+    Raises InvalidRequestError for a parameter of a wrong type, or an option that is not Groq's.
+    """
+    arguments: dict[str, Any] = {
+        "model": request.model,
+        "messages": [dict(message) for message in checked_messages(request, "groq")],
+        **sampling_settings(request, "groq"),
+    }
+    extra: dict[str, Any] = {}
+    for name, value in request.options.items():
+        if name in _RESERVED:
+            raise invalid_request("groq", f"{name!r} cannot be given as an option")
+        (arguments if name in _KEYWORDS else extra)[name] = value
+    # Both name one limit; the caller wrote the newer one.
+    if "max_completion_tokens" in extra:
+        arguments.pop("max_tokens", None)
+    if extra:
+        arguments["extra_body"] = {**extra, **(arguments.get("extra_body") or {})}
+    return {**arguments, **(_output_fields(request.output) if request.output else {})}
+
+
+def _output_fields(output: Output) -> dict[str, Any]:
+    schema = dict(output.schema)
+    if output.mode in ("strict", "schema"):
+        json_schema = {"name": output.name, "schema": schema, "strict": output.mode == "strict"}
+        return {"response_format": {"type": "json_schema", "json_schema": json_schema}}
+    if output.mode == "object":
+        return {"response_format": {"type": "json_object"}}
+    if output.mode == "tool":
+        function = {"name": output.name, "parameters": schema}
+        forced = {"type": "function", "function": {"name": output.name}}
+        return {"tools": [{"type": "function", "function": function}], "tool_choice": forced}
+    return {}
