@@ -8,8 +8,9 @@ from typing import Any
 from services.llm.account.account import Account
 from services.llm.call import lifecycle, retry
 from services.llm.call.call import CallPolicy
+from services.llm.effects import Flow
 from services.llm.errors import LLMError, ProviderUnavailableError, RateLimitError
-from services.llm.types import Flow, Reply, Request
+from services.llm.types import Reply, Request
 
 MODEL = "openai/gpt-oss-120b"
 REQUEST = Request(MODEL, ({"role": "user", "content": "hi"},), 0.7, 100)

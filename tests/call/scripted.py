@@ -8,19 +8,9 @@ from typing import Any, TypeVar
 
 from services.llm.account.account import Account
 from services.llm.account.concurrency import ConcurrencyLimiter
+from services.llm.effects import Effect, Flow, Join, RunBlocking, Send, Sleep
 from services.llm.quota import Quota, SlidingWindow
-from services.llm.types import (
-    Effect,
-    Flow,
-    Join,
-    Provider,
-    Reply,
-    Request,
-    RunBlocking,
-    Send,
-    Sleep,
-    Usage,
-)
+from services.llm.types import Provider, Reply, Request, Usage
 
 R = TypeVar("R")
 

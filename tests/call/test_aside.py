@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from services.llm.effects import Overdue, RunBlocking
 from services.llm.runtime import blocking
 from services.llm.runtime.blocking import BlockingCall, run_in_thread
 from services.llm.runtime.workers import Workers
-from services.llm.types import Overdue, RunBlocking
 
 HANG = 5.0
 
@@ -64,7 +64,7 @@ def test_what_hangs_is_left_at_its_time_and_blamed(
     with pytest.raises(Overdue) as late:
         answer(RunBlocking(hanging.wait, 0.6))  # blamed if its thread has begun in half of it
     assert 0.6 <= time.monotonic() - began < HANG
-    assert late.value.had_its_time
+    assert late.value.is_slow
 
 
 @both
@@ -86,7 +86,7 @@ def test_what_waits_for_its_turn_is_not_blamed_and_never_made(
     first = threads.submit(hanging.wait)
     with pytest.raises(Overdue) as late:
         answer(RunBlocking(made.set, 0.05))
-    assert not late.value.had_its_time
+    assert not late.value.is_slow
     hanging.set()
     first.result(HANG)
     threads.submit(lambda: None).result(HANG)

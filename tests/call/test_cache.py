@@ -9,19 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.llm.account.cache import LAYOUT, Cache, Nowhere
+from services.llm.effects import Overdue, RunBlocking
 from services.llm.errors import ConfigurationError
 from services.llm.stores import FaultTolerantStore
 from services.llm.stores.memory import MemoryStore
-from services.llm.types import (
-    Attempt,
-    Output,
-    Overdue,
-    Reply,
-    Request,
-    RunBlocking,
-    ToolCall,
-    Usage,
-)
+from services.llm.types import Attempt, Output, Reply, Request, ToolCall, Usage
 
 CACHE = Cache(Nowhere(), "groq", "https://api.groq.com")
 ASKED = Request(
@@ -171,13 +163,13 @@ def test_nothing_is_kept_nowhere() -> None:
     assert not nowhere.store.blocking
 
 
-def late(cache: Cache, left: float, had_its_time: bool) -> RunBlocking:
+def late(cache: Cache, left: float, is_slow: bool) -> RunBlocking:
     """What a cache asks of its store, which is late."""
     asking = cache.run(lambda: cache.get("0" * 64), left)
     ask = next(asking)
     assert isinstance(ask, RunBlocking)
     with pytest.raises(StopIteration) as missed:
-        asking.throw(Overdue(had_its_time))
+        asking.throw(Overdue(is_slow))
     assert None is missed.value.value
     return ask
 
@@ -189,7 +181,7 @@ class Slow(MemoryStore):
 
 
 @pytest.mark.parametrize(
-    ("left", "had_its_time", "rests"),
+    ("left", "is_slow", "rests"),
     [
         (9.0, True, True),
         (9.0, False, False),  # it had not begun: others were before it
@@ -197,11 +189,11 @@ class Slow(MemoryStore):
     ],
 )
 def test_a_store_is_left_out_where_it_had_its_time_and_did_not_answer(
-    left: float, had_its_time: bool, rests: bool
+    left: float, is_slow: bool, rests: bool
 ) -> None:
     store = FaultTolerantStore(Slow(ttl=60.0))
     cache = Cache(store, "groq", "https://example.test", timeout=0.25)
-    assert min(left, 0.25) == late(cache, left, had_its_time).timeout
+    assert min(left, 0.25) == late(cache, left, is_slow).timeout
     assert rests == store.rests
     if rests:
         with pytest.raises(StopIteration):  # nothing is asked of it
@@ -211,4 +203,4 @@ def test_a_store_is_left_out_where_it_had_its_time_and_did_not_answer(
 def test_a_store_that_forgives_nothing_is_asked_again() -> None:
     cache = Cache(Slow(ttl=60.0), "groq", "https://example.test")
     for _ in range(2):
-        late(cache, 9.0, had_its_time=True)
+        late(cache, 9.0, is_slow=True)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from services.llm.call.drivers import arun, awaiting, blocking, run
-from services.llm.types import Flow, Reply, Request, ask, join, send, sleep
+from services.llm.effects import Flow, join, run_blocking, send, sleep
+from services.llm.types import Reply, Request
 from tests.call.scripted import says
 
 REQUEST = Request("m", ({"role": "user", "content": "hi"},))
@@ -89,7 +90,7 @@ def test_what_the_flow_does_not_catch_is_raised(drive: Driver, error: BaseExcept
 
 @both
 def test_a_flow_without_effects_just_returns(drive: Driver) -> None:
-    assert 7 == drive(ask(lambda: 7, HANG, blocking=False), Tape())
+    assert 7 == drive(run_blocking(lambda: 7, HANG, blocks=False), Tape())
 
 
 def test_a_thread_sleeps_as_its_wire_does() -> None:
@@ -139,7 +140,7 @@ def test_a_twin_is_joined_as_the_driver_can(drive: Driver, how: str) -> None:
 
 @both
 def test_a_slow_question_is_asked_in_a_thread_of_the_librarys_own(drive: Driver) -> None:
-    thread = drive(ask(threading.current_thread, HANG), Tape())
+    thread = drive(run_blocking(threading.current_thread, HANG), Tape())
     assert ("llm-cache", True) == (thread.name.rpartition("-")[0], thread.daemon)
 
 
@@ -182,3 +183,12 @@ def test_a_coroutine_that_is_never_finished_closes_its_flow() -> None:
 
     asyncio.run(scene())
     assert ["closed"] == closed
+
+
+@both
+def test_what_is_no_effect_is_an_error(drive: Driver) -> None:
+    def flow() -> Flow[None]:
+        yield "nothing that a driver knows"  # type: ignore[misc]  # the error of a programmer
+
+    with pytest.raises(AssertionError, match="nothing that a driver knows"):
+        drive(flow(), Tape())

@@ -8,6 +8,7 @@ import pytest
 
 from services.llm.call import lifecycle, retry
 from services.llm.call.call import CallPolicy
+from services.llm.effects import Send, Sleep
 from services.llm.errors import (
     ContextLengthError,
     InvalidRequestError,
@@ -20,7 +21,7 @@ from services.llm.errors import (
     Verdict,
 )
 from services.llm.quota import Quota, SlidingWindow, TokenBucketLimit
-from services.llm.types import Reply, Request, Send, Sleep
+from services.llm.types import Reply, Request
 from tests.call.calls import MODEL, REQUEST, assert_all_is_free, call, limited, unavailable
 from tests.call.scripted import Clock, Drive, account, says
 
@@ -100,7 +101,7 @@ def test_the_wait_for_the_quota_ends_when_the_moment_comes_nearer() -> None:
     next(second)
     told = next(third)
     assert isinstance(told, Sleep)
-    assert (120.0, "quota", False) == (told.seconds, told.why, told.wake and told.wake.done())
+    assert (120.0, "quota", False) == (told.seconds, told.reason, told.wake and told.wake.done())
     clock.now += 10
     second.close()
     assert told.wake is not None

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.llm.account.account import Account
 from services.llm.call import lifecycle, retry
 from services.llm.call.call import CallPolicy
+from services.llm.effects import Effect, Flow, Send, Sleep
 from services.llm.errors import (
     InvalidRequestError,
     LLMError,
@@ -17,7 +18,7 @@ from services.llm.errors import (
     RateLimitError,
     Verdict,
 )
-from services.llm.types import Effect, Flow, Reply, Request, Send, Sleep
+from services.llm.types import Reply, Request
 from tests.call.scripted import Clock, account, says
 
 REQUEST = Request("m", ({"role": "user", "content": "hi"},), 0.7, 100)

@@ -17,6 +17,7 @@ from services.llm.account.single_flight import Follower, SingleFlight, StillInFl
 from services.llm.account.token_estimate import input_estimate
 from services.llm.call import lifecycle, retry
 from services.llm.call.call import CallPolicy
+from services.llm.effects import Flow, Join, Overdue, RunBlocking, Send, Sleep
 from services.llm.errors import (
     AuthenticationError,
     InvalidRequestError,
@@ -24,7 +25,7 @@ from services.llm.errors import (
     LLMTimeoutError,
     RateLimitError,
 )
-from services.llm.types import Flow, Join, Overdue, Reply, Request, RunBlocking, Send, Sleep, Usage
+from services.llm.types import Reply, Request, Usage
 from tests.call.scripted import Clock, Drive, account, says
 
 HANG = 5.0
@@ -216,8 +217,8 @@ def test_the_budget_is_booked_by_estimate_and_trued_up_by_the_answer(clock: Cloc
     running = call(to)
     asked = next(running)
     assert isinstance(asked, RunBlocking)
-    assert ("budget", 120.0) == (asked.what, asked.timeout)
-    running.send(asked.call())
+    assert ("budget", 120.0) == (asked.pool, asked.timeout)
+    running.send(asked.function())
     assert day.tokens > 100
     writing = running.send(says("Yes."))
     assert isinstance(writing, Sleep)
@@ -272,7 +273,7 @@ def test_a_call_that_is_cancelled_while_its_tokens_are_booked_owes_none(clock: C
     assert isinstance(booking, RunBlocking)
     with pytest.raises(asyncio.CancelledError):
         running.throw(asyncio.CancelledError())
-    booking.call()  # in its thread it comes to its end all the same
+    booking.function()  # in its thread it comes to its end all the same
     assert 0 == day.tokens
 
 
@@ -283,8 +284,8 @@ def test_a_call_whose_tokens_are_not_booked_in_time_ends_at_its_deadline(clock: 
     booking = next(running)
     assert isinstance(booking, RunBlocking)
     with pytest.raises(LLMTimeoutError, match="No answer within 120 seconds"):
-        running.throw(Overdue(had_its_time=True))
-    booking.call()
+        running.throw(Overdue(is_slow=True))
+    booking.function()
     assert 0 == day.tokens
 
 
@@ -296,7 +297,7 @@ def test_a_call_that_is_cancelled_as_its_tokens_are_corrected_owes_what_it_spent
     running = call(to)
     booking = next(running)
     assert isinstance(booking, RunBlocking)
-    running.send(booking.call())
+    running.send(booking.function())
     writing = running.send(says("Yes."))
     assert isinstance(writing, Sleep)
     assert writing.wake is not None

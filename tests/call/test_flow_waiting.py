@@ -9,9 +9,9 @@ from concurrent.futures import Future
 import pytest
 
 from services.llm.account.account import Account
+from services.llm.effects import Send, Sleep
 from services.llm.errors import LLMTimeoutError, ProviderUnavailableError
 from services.llm.quota import Quota, SlidingWindow
-from services.llm.types import Send, Sleep
 from tests.call.calls import MODEL, REQUEST, assert_all_is_free, call
 from tests.call.scripted import Clock, Drive, account, says
 
@@ -73,7 +73,7 @@ def test_a_place_on_the_wire_is_waited_for_without_a_booking_being_lost() -> Non
     waiting = call(to, timeout=9.0)
     first = next(waiting)
     assert isinstance(first, Sleep)
-    assert (9.0, "concurrency") == (first.seconds, first.why)
+    assert (9.0, "concurrency") == (first.seconds, first.reason)
     clock.now += 2
     to.concurrency.release(places.pop())
     assert Send(REQUEST, 7.0) == waiting.send(None)
@@ -104,7 +104,7 @@ def test_a_pause_that_begins_while_a_place_is_waited_for_gives_the_place_up() ->
     to.concurrency.release(places.pop())
     again = waiting.send(None)
     assert isinstance(again, Sleep)
-    assert (4.0, "quota") == (again.seconds, again.why)
+    assert (4.0, "quota") == (again.seconds, again.reason)
     assert to.concurrency.acquire().done()
 
 

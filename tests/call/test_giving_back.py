@@ -22,8 +22,9 @@ from services.llm.account.outages import Outages
 from services.llm.account.single_flight import SingleFlight
 from services.llm.call import lifecycle, retry
 from services.llm.call.call import Call, CallPolicy
+from services.llm.effects import Effect, Flow, Overdue, RunBlocking, Send, Sleep
 from services.llm.errors import LLMError, ProviderUnavailableError, RateLimitError
-from services.llm.types import Effect, Flow, Overdue, Reply, Request, RunBlocking, Send, Sleep
+from services.llm.types import Reply, Request
 from tests.call.scripted import Clock, account, says
 
 MODEL = "openai/gpt-oss-120b"
@@ -44,7 +45,7 @@ ENDS: list[BaseException] = [
     SoftTimeLimit(),
     OverflowError("cannot convert float infinity to integer"),
     LLMError("none of the provider's"),
-    Overdue(had_its_time=True),
+    Overdue(is_slow=True),
 ]
 
 
@@ -104,13 +105,13 @@ class Scene:
             case Send():
                 return next(outcomes)
             case Sleep(seconds, wake=wake):
-                if effect.why == "budget" and wake is not None:
+                if effect.reason == "budget" and wake is not None:
                     return wake.result(HANG)
-                self.clock.now += 1.0 if effect.why == "concurrency" else seconds
+                self.clock.now += 1.0 if effect.reason == "concurrency" else seconds
                 self.others_leave()
                 return None
             case RunBlocking():
-                return effect.call()
+                return effect.function()
         raise AssertionError(f"one call alone joins nobody: {effect}")
 
     def others_leave(self) -> None:
@@ -213,8 +214,8 @@ def test_a_call_that_nothing_interrupts_passes_every_kind_of_step(
 ) -> None:
     scene = scene_of()
     effects = drive(scene, -1, None)
-    sleeps = {effect.why for effect in effects if isinstance(effect, Sleep)}
-    asked = {effect.what for effect in effects if isinstance(effect, RunBlocking)}
+    sleeps = {effect.reason for effect in effects if isinstance(effect, Sleep)}
+    asked = {effect.pool for effect in effects if isinstance(effect, RunBlocking)}
     expected = {
         plain: {"quota", "retry"},
         ring: {"quota", "retry"},
@@ -239,9 +240,9 @@ def test_whatever_ends_any_effect_of_a_call_everything_is_given_back(
             drive(scene, at, end)
         for late in scene.begun:
             # A thread that was left alone comes to its end all the same, after its call has.
-            if late.what == "budget":
+            if late.pool == "budget":
                 with suppress(LLMError):
-                    late.call()
+                    late.function()
         scene.assert_nothing_is_held(spent=(0, 10, 20))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from services.llm.account.outages import Outages
+from services.llm.effects import Send, Sleep
 from services.llm.errors import InvalidRequestError, LLMError, LLMTimeoutError
-from services.llm.types import Send, Sleep
 from tests.call.calls import MODEL, assert_all_is_free, call, limited, unavailable
 from tests.call.scripted import Clock, Drive, account, says
 

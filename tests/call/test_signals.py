@@ -14,13 +14,14 @@ from typing import Any, NoReturn
 import pytest
 
 from services.llm.call.drivers import arun, run
+from services.llm.effects import send
 from services.llm.errors import LLMError, ProviderUnavailableError
 from services.llm.runtime.fork import ForkLock
 from services.llm.runtime.sdk_client import SdkClient
 from services.llm.runtime.signals import find_signal_error
 from services.llm.runtime.workers import Workers
 from services.llm.stores.memory import MemoryStore
-from services.llm.types import Reply, Request, send
+from services.llm.types import Reply, Request
 from tests.call.scripted import says
 
 REQUEST = Request("m", ({"role": "user", "content": "hi"},))

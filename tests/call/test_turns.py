@@ -11,6 +11,7 @@ import pytest
 
 from services.llm.call import lifecycle, retry, structured
 from services.llm.call.call import CallPolicy
+from services.llm.effects import RunBlocking
 from services.llm.errors import (
     InvalidRequestError,
     LLMError,
@@ -19,7 +20,7 @@ from services.llm.errors import (
     TruncatedError,
 )
 from services.llm.settings.knobs import Knobs
-from services.llm.types import Reply, RunBlocking
+from services.llm.types import Reply
 
 from .asking import GOOD, HS_CODE, STRICT, WORDS, Asking, refusal
 from .scripted import Clock, Drive, account, says

@@ -18,6 +18,7 @@ BACKEND = Path(__file__).parents[2] / "backend"
 ROWS: tuple[frozenset[str], ...] = (
     frozenset({"services", "services.llm", "services.llm.providers"}),
     frozenset({"services.llm.types"}),
+    frozenset({"services.llm.effects"}),
     frozenset({"services.llm.models", "services.llm.redaction", "services.llm.runtime"}),
     frozenset(
         {

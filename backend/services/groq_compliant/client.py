@@ -20,13 +20,14 @@ from ..llm.account.multi_key import MINUTE, MultiKeyAccount
 from ..llm.call import drivers, lifecycle, retry, structured
 from ..llm.call.call import Call, CallPolicy
 from ..llm.client.arguments import count, seconds, timeout_of
+from ..llm.effects import Flow
 from ..llm.http.client import check_environment
 from ..llm.providers import groq
 from ..llm.runtime.event_loops import PerEventLoop
 from ..llm.runtime.fork import pickling_error, reset_in_child
 from ..llm.settings import host
 from ..llm.settings.endpoints import endpoint
-from ..llm.types import Flow, Message, Reply, Request, StructuredReply
+from ..llm.types import Message, Reply, Request, StructuredReply
 from .constructor import (
     DEFAULT_TEMPERATURE,
     keys_in,

@@ -1,14 +1,12 @@
-"""The nouns: what goes in, what comes out, and the only things that take time."""
+"""The nouns: what goes into a call, and what comes out."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Mapping
-from concurrent.futures import Future
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -24,13 +22,6 @@ UNSET: Any = _Unset()
 #: One chat message: a `role` and a `content` (a string, or a list of typed parts).
 Message: TypeAlias = Mapping[str, Any]
 Provider: TypeAlias = Literal["groq", "bedrock"]
-
-#: What a wait is for: the quota's room, a place on the wire, the next attempt, or that the day's
-#: budget is written.
-WaitReason: TypeAlias = Literal["quota", "concurrency", "retry", "budget"]
-
-#: What is asked beside the provider. Each has threads of its own: one that hangs delays no other.
-Asked: TypeAlias = Literal["cache", "budget", "judgement"]
 
 #: How an answer's form is enforced, strongest first: the provider decodes under the schema, is
 #: guided by it, fills in one forced tool, promises some JSON object, or is only told so in words.
@@ -190,88 +181,3 @@ class StructuredReply(Reply, Generic[T]):
         known = [cost for cost in costs if cost is not None]
         cost = math.fsum(known) if len(known) == len(costs) else None
         return cls(**{**own, "usage": usage, "cost": cost}, value=value)
-
-
-@dataclass(frozen=True)
-class Send:
-    """Put *request* on the wire; resumes with a `Reply`, within *timeout* seconds."""
-
-    request: Request
-    timeout: float
-
-
-@dataclass(frozen=True)
-class Sleep:
-    """Let *seconds* pass, or fewer: until *wake* is done."""
-
-    seconds: float
-    why: WaitReason
-    wake: Future[None] | None = None
-
-
-class Joinable(Protocol):
-    """Something another call will bring about, in this thread or in another."""
-
-    def join(self, timeout: float | None = None) -> Any:
-        """Wait in this thread, at most *timeout* seconds."""
-
-    async def ajoin(self, timeout: float | None = None) -> Any:
-        """Wait in this task, at most *timeout* seconds."""
-
-
-@dataclass(frozen=True)
-class Join:
-    """Wait, at most *timeout* seconds, for a twin request that is already in flight."""
-
-    follower: Joinable
-    timeout: float | None = None
-
-
-class Overdue(Exception):  # noqa: N818  a verdict on the waiting, not on what was asked
-    """What was asked has not ended in time; `had_its_time` unless it had just begun, or not at all.
-
-    It may go on in its thread all the same.
-    """
-
-    def __init__(self, had_its_time: bool) -> None:
-        super().__init__("not ended in time")
-        self.had_its_time = had_its_time
-
-
-@dataclass(frozen=True)
-class RunBlocking:
-    """Call something slow that is not a provider, such as a store on disk.
-
-    Raises `Overdue` where it has not ended after *timeout* seconds.
-    """
-
-    call: Callable[[], Any]
-    timeout: float
-    what: Asked = "cache"
-
-
-Effect: TypeAlias = Send | Sleep | Join | RunBlocking
-Flow: TypeAlias = Generator[Effect, Any, R]
-
-
-def send(request: Request, timeout: float) -> Flow[Reply]:
-    """Yield a `Send` and resume with its reply."""
-    return cast("Reply", (yield Send(request, timeout)))
-
-
-def sleep(seconds: float, why: WaitReason, wake: Future[None] | None = None) -> Flow[None]:
-    """Yield a `Sleep`, unless there is nothing to wait for."""
-    if seconds > 0 and not (wake and wake.done()):
-        yield Sleep(seconds, why, wake)
-
-
-def join(follower: Joinable, timeout: float | None = None) -> Flow[Any]:
-    """Yield a `Join` and resume with what the twin's flight ended in."""
-    return (yield Join(follower, timeout))
-
-
-def ask(
-    call: Callable[[], R], timeout: float, what: Asked = "cache", *, blocking: bool = True
-) -> Flow[R]:
-    """Yield a `RunBlocking` and resume with what the call returned; a quick call runs at once."""
-    return cast("R", (yield RunBlocking(call, timeout, what))) if blocking else call()

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from typing import Any, TypeVar
 
+from ..effects import Flow, Overdue, run_blocking
 from ..errors import ConfigurationError
 from ..stores import FaultTolerantStore, Store
-from ..types import Flow, Overdue, Reply, Request, ToolCall, Usage, ask
+from ..types import Reply, Request, ToolCall, Usage
 
 R = TypeVar("R")
 
@@ -57,12 +58,12 @@ class Cache:
             return None
         try:
             return (
-                yield from ask(
-                    operation, min(self.timeout, time_left), blocking=self.store.blocking
+                yield from run_blocking(
+                    operation, min(self.timeout, time_left), blocks=self.store.blocking
                 )
             )
         except Overdue as late:
-            if forgiving is not None and late.had_its_time and time_left > self.timeout:
+            if forgiving is not None and late.is_slow and time_left > self.timeout:
                 reason = f"{forgiving!r} has not answered within {self.timeout:g} s"
                 forgiving.leave_out(TimeoutError(reason))
             return None

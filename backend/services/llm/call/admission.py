@@ -14,9 +14,10 @@ from functools import partial
 
 from ..account.account import Account
 from ..account.daily_budget import BudgetReservation
+from ..effects import Flow, Overdue, run_blocking
 from ..errors import LLMError
 from ..quota import Demand, Refusal, Reservation
-from ..types import Flow, Overdue, Reply, Request, ask
+from ..types import Reply, Request
 from .call import Call
 from .demand import budget_spent, demand_spent, received_by
 
@@ -123,7 +124,7 @@ def admit(admission: Admission, request: Request, call: Call) -> Flow[None]:
         reserve = partial(budget.reserve, admission.budget_reservation, call.account.wall())
         try:
             # The budget may be shared with other processes, through a file or a server.
-            yield from ask(reserve, call.time_left(), "budget", blocking=budget.blocking)
+            yield from run_blocking(reserve, call.time_left(), "budget", blocks=budget.blocking)
         except Overdue:
             raise call.deadline_error() from None
     while True:

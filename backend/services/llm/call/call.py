@@ -10,6 +10,7 @@ from tenacity import Retrying
 
 from .. import models
 from ..account.account import Account
+from ..effects import Flow, WaitReason, sleep
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -23,7 +24,7 @@ from ..errors import (
     Verdict,
 )
 from ..quota import NEVER, Demand, Refusal
-from ..types import Attempt, Flow, Reply, Usage, WaitReason, sleep
+from ..types import Attempt, Reply, Usage
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,13 @@ from threading import TIMEOUT_MAX
 from types import CoroutineType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
+from typing_extensions import assert_never
+
+from ..effects import Effect, Flow, Join, RunBlocking, Send, Sleep
 from ..runtime.blocking import BlockingCall
 from ..runtime.running_loop import blocking_thread
 from ..runtime.signals import find_signal_error
-from ..types import Effect, Flow, Join, Reply, Request, Send, Sleep
+from ..types import Reply, Request
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,7 +49,7 @@ class Transport(AsyncTransport, Protocol):
         ...
 
 
-def run(flow: Flow[R], wire: Transport) -> R:
+def run(flow: Flow[R], transport: Transport) -> R:
     """Drive *flow* to its end in this thread; raises what ends it."""
     step: Callable[[], Effect] = partial(next, flow)
     handled = sys.exc_info()[1]
@@ -57,13 +60,13 @@ def run(flow: Flow[R], wire: Transport) -> R:
             except StopIteration as done:
                 return cast("R", done.value)
             try:
-                step = partial(flow.send, _perform(effect, wire))
+                step = partial(flow.send, _perform(effect, transport))
             # An interruption too: the flow gives back what it holds.
             except BaseException as error:
                 step = partial(flow.throw, find_signal_error(error, handled))
 
 
-async def arun(flow: Flow[R], wire: AsyncTransport) -> R:
+async def arun(flow: Flow[R], transport: AsyncTransport) -> R:
     """Drive *flow* to its end in this task; raises what ends it."""
     step: Callable[[], Effect] = partial(next, flow)
     handled = sys.exc_info()[1]
@@ -73,7 +76,7 @@ async def arun(flow: Flow[R], wire: AsyncTransport) -> R:
         except StopIteration as done:
             return cast("R", done.value)
         try:
-            step = partial(flow.send, await _aperform(effect, wire))
+            step = partial(flow.send, await _aperform(effect, transport))
         # A cancellation too: the flow gives back what it holds.
         except BaseException as error:
             step = partial(flow.throw, find_signal_error(error, handled))
@@ -91,16 +94,16 @@ def blocking(flow_of: Callable[Concatenate[W, P], Flow[R]]) -> Callable[Concaten
 def awaiting(
     method: Callable[Concatenate[W, P], R],
 ) -> Callable[Concatenate[W, P], CoroutineType[Any, Any, R]]:
-    """Make the awaiting twin of a `blocking` method: it drives the same flow in its task."""
+    """Make the async counterpart of a `blocking` method: it drives the same flow in its task."""
     flow_of: Callable[Concatenate[W, P], Flow[R]] = method.__wrapped__  # type: ignore[attr-defined] # `blocking` set it
 
-    async def twin(self: W, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def counterpart(self: W, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await arun(flow_of(self, *args, **kwargs), self)
 
-    twin = _named(twin, flow_of)
-    twin.__name__, twin.__qualname__ = f"a{twin.__name__}", f"a{twin.__name__}"
+    counterpart = _named(counterpart, flow_of)
+    counterpart.__name__ = counterpart.__qualname__ = f"a{counterpart.__name__}"
     # What an `async def` is of; the checkers differ in what they call it.
-    return cast("Callable[Concatenate[W, P], CoroutineType[Any, Any, R]]", twin)
+    return cast("Callable[Concatenate[W, P], CoroutineType[Any, Any, R]]", counterpart)
 
 
 def _named(method: M, flow_of: Callable[..., Any]) -> M:
@@ -113,29 +116,31 @@ def _named(method: M, flow_of: Callable[..., Any]) -> M:
     return method
 
 
-def _perform(effect: Effect, wire: Transport) -> Any:
+def _perform(effect: Effect, transport: Transport) -> Any:
     match effect:
         case Send(request, timeout):
-            return wire.send(request, timeout)
+            return transport.send(request, timeout)
         case Sleep(seconds, wake=Future() as wake):
             return wait([wake], min(seconds, TIMEOUT_MAX))
         case Sleep(seconds):
-            return wire.sleep(seconds)
+            return transport.sleep(seconds)
         case Join(follower, timeout):
             return follower.join(timeout)
-    return BlockingCall(
-        effect
-    ).result()  # mypy knows that it is an `RunBlocking`: there is no other effect
+        case RunBlocking():
+            return BlockingCall(effect).result()
+    assert_never(effect)
 
 
-async def _aperform(effect: Effect, wire: AsyncTransport) -> Any:
+async def _aperform(effect: Effect, transport: AsyncTransport) -> Any:
     match effect:
         case Send(request, timeout):
-            return await wire.asend(request, timeout)
+            return await transport.asend(request, timeout)
         case Sleep(seconds, wake=Future() as wake):
             return await asyncio.wait({asyncio.wrap_future(wake)}, timeout=seconds)
         case Sleep(seconds):
             return await asyncio.sleep(seconds)
         case Join(follower, timeout):
             return await follower.ajoin(timeout)
-    return await BlockingCall(effect).aresult()
+        case RunBlocking():
+            return await BlockingCall(effect).aresult()
+    assert_never(effect)

@@ -20,8 +20,9 @@ from .. import models
 from ..account.account import Account
 from ..account.cache import Cache
 from ..account.single_flight import Follower, Leader, StillInFlight, WouldDeadlock
+from ..effects import Flow, join, send, sleep
 from ..errors import AuthenticationError, LLMError, RateLimitError
-from ..types import Flow, Reply, Request, join, send, sleep
+from ..types import Reply, Request
 from .admission import Admission, admit
 from .call import Call, CallPolicy
 from .demand import max_demand

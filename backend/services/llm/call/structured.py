@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from .. import models
+from ..effects import Flow, Overdue, run_blocking
 from ..errors import (
     ConfigurationError,
     ContextLengthError,
@@ -39,7 +40,7 @@ from ..structured import (
     repair_message,
     rewrite,
 )
-from ..types import Flow, Mode, Output, Overdue, Reply, Request, ask
+from ..types import Mode, Output, Reply, Request
 from . import lifecycle
 from .call import Call
 
@@ -109,8 +110,8 @@ def structured_by(
     """
     compiling = partial(StructuredSpec.of, spec, knobs, plain=plain)
     try:
-        spec = yield from ask(
-            compiling, call.time_left(), "judgement", blocking=not Schema.is_small(spec)
+        spec = yield from run_blocking(
+            compiling, call.time_left(), "judgement", blocks=not Schema.is_small(spec)
         )
     except Overdue:
         raise call.deadline_error() from None
@@ -170,7 +171,7 @@ def _turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judgement
     )
     much = _is_much(reply.text, spec.schema.text)
     try:
-        verdict = yield from ask(judging, call.time_left(), "judgement", blocking=much)
+        verdict = yield from run_blocking(judging, call.time_left(), "judgement", blocks=much)
     except (OutOfTimeError, Overdue):
         raise call.deadline_error() from None
     if isinstance(verdict, Faulty) and (cache := call.account.cache):

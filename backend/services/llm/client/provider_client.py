@@ -17,12 +17,13 @@ from ..account.registry import account_of, shared
 from ..call import lifecycle, retry
 from ..call.call import CallPolicy
 from ..call.drivers import awaiting, blocking
+from ..effects import Flow
 from ..errors import ConfigurationError
 from ..runtime.fork import ForkLock, pickling_error
 from ..runtime.sdk_client import SdkClient
 from ..settings.knobs import Knobs
 from ..stores import open_store
-from ..types import UNSET, Flow, Message, Provider, Reply, Request
+from ..types import UNSET, Message, Provider, Reply, Request
 from .arguments import conversation, count, model_id, timeout_of
 from .arguments import options as plain_options
 from .arguments import temperature as finite

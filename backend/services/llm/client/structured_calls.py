@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from ..call import lifecycle, structured
 from ..call.call import Call
 from ..call.drivers import awaiting, blocking
+from ..effects import Flow
 from ..errors import ConfigurationError
-from ..types import UNSET, Flow, Message, Reply, StructuredReply
+from ..types import UNSET, Message, Reply, StructuredReply
 from .provider_client import ProviderClient
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from concurrent.futures import Future, wait
 from threading import TIMEOUT_MAX
 from typing import Any, TypeVar
 
-from ..types import Asked, Overdue, RunBlocking
+from ..effects import Overdue, Pool, RunBlocking
 from .workers import Workers
 
 T = TypeVar("T")
 
 #: By what is asked, so that a store that hangs delays no judgement. More threads than this gain
 #: nothing: stores take turns by a lock, judgements by the interpreter's.
-_THREADS: Mapping[Asked, Workers] = {
+_THREADS: Mapping[Pool, Workers] = {
     "cache": Workers(16, "llm-cache"),
     "budget": Workers(8, "llm-budget"),
     "judgement": Workers(4, "llm-judgement"),
@@ -38,15 +38,15 @@ async def run_in_thread(call: Callable[[], T]) -> T:
 class BlockingCall:
     """One thing that is asked; it is waited for once."""
 
-    def __init__(self, ask: RunBlocking) -> None:
-        self._ask = ask
-        self._timeout = min(max(0.0, ask.timeout), TIMEOUT_MAX)
+    def __init__(self, effect: RunBlocking) -> None:
+        self._effect = effect
+        self._timeout = min(max(0.0, effect.timeout), TIMEOUT_MAX)
         self._begun: float | None = None
         try:
-            self._future: Future[Any] = _THREADS[ask.what].submit(self._run)
+            self._future: Future[Any] = _THREADS[effect.pool].submit(self._run)
         except RuntimeError:
             # There are no threads any more as the interpreter exits.
-            self._future = _run_here(ask)
+            self._future = _run_here(effect)
 
     def result(self) -> Any:
         """Wait in this thread; raises what it raises, and `Overdue`."""
@@ -73,7 +73,7 @@ class BlockingCall:
 
     def _run(self) -> Any:
         self._begun = time.monotonic()
-        return self._ask.call()
+        return self._effect.function()
 
     def _outcome(self) -> Any:
         if not self._future.cancelled() and self._future.done():
@@ -84,10 +84,10 @@ class BlockingCall:
         raise Overdue(had >= _BLAME_SHARE * self._timeout)
 
 
-def _run_here(ask: RunBlocking) -> Future[Any]:
+def _run_here(effect: RunBlocking) -> Future[Any]:
     future: Future[Any] = Future()
     try:
-        future.set_result(ask.call())
+        future.set_result(effect.function())
     except Exception as error:
         future.set_exception(error)
     return future

@@ -1,0 +1,108 @@
+"""All that takes time in a call: a flow yields one of these effects, and a driver performs it.
+
+`Effect` is the closed union of them. A driver performs each kind, and resumes the flow with what
+came of it, or throws into it what was raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
+
+from .types import Reply, Request
+
+R = TypeVar("R")
+
+#: What a call sleeps for: room in a limit, a permit, the next attempt, or that the day's budget is
+#: written.
+WaitReason: TypeAlias = Literal["quota", "concurrency", "retry", "budget"]
+
+#: The threads that a blocking function runs in: one pool that hangs delays no other.
+Pool: TypeAlias = Literal["cache", "budget", "judgement"]
+
+
+@dataclass(frozen=True)
+class Send:
+    """Send *request* to the provider once, within *timeout* seconds; resumes with a `Reply`."""
+
+    request: Request
+    timeout: float
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """Let *seconds* pass, or fewer: until *wake* is done."""
+
+    seconds: float
+    reason: WaitReason
+    wake: Future[None] | None = None
+
+
+class Joinable(Protocol):
+    """Something that another call brings about, in this thread or in another."""
+
+    def join(self, timeout: float | None = None) -> Any:
+        """Wait in this thread, at most *timeout* seconds."""
+
+    async def ajoin(self, timeout: float | None = None) -> Any:
+        """Wait in this task, at most *timeout* seconds."""
+
+
+@dataclass(frozen=True)
+class Join:
+    """Wait, at most *timeout* seconds, for an identical call that is in flight."""
+
+    follower: Joinable
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class RunBlocking:
+    """Run a function that may block, such as a store's, in a thread of *pool*.
+
+    Raises `Overdue` where it has not ended after *timeout* seconds.
+    """
+
+    function: Callable[[], Any]
+    timeout: float
+    pool: Pool = "cache"
+
+
+class Overdue(Exception):  # noqa: N818  it is about the waiting, not about what was waited for
+    """A blocking function has not ended in time; its thread may go on all the same.
+
+    `is_slow` says that the function had most of its time, rather than waited for a thread.
+    """
+
+    def __init__(self, is_slow: bool) -> None:
+        super().__init__("not ended in time")
+        self.is_slow = is_slow
+
+
+Effect: TypeAlias = Send | Sleep | Join | RunBlocking
+Flow: TypeAlias = Generator[Effect, Any, R]
+
+
+def send(request: Request, timeout: float) -> Flow[Reply]:
+    """Yield a `Send` and resume with its reply."""
+    return cast("Reply", (yield Send(request, timeout)))
+
+
+def sleep(seconds: float, reason: WaitReason, wake: Future[None] | None = None) -> Flow[None]:
+    """Yield a `Sleep`, unless there is nothing to wait for."""
+    if seconds > 0 and not (wake and wake.done()):
+        yield Sleep(seconds, reason, wake)
+
+
+def join(follower: Joinable, timeout: float | None = None) -> Flow[Any]:
+    """Yield a `Join` and resume with what the identical call ended in."""
+    return (yield Join(follower, timeout))
+
+
+def run_blocking(
+    function: Callable[[], R], timeout: float, pool: Pool = "cache", *, blocks: bool = True
+) -> Flow[R]:
+    """Yield a `RunBlocking` and resume with what it returned; run at once what never blocks."""
+    return cast("R", (yield RunBlocking(function, timeout, pool))) if blocks else function()
