@@ -43,10 +43,12 @@ def slowly_reading(every: float) -> Iterator[str]:
         sated = threading.Event()
         thread = threading.Thread(target=_sip, args=(listener, every, sated))
         thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        sated.set()
-        listener.shutdown(socket.SHUT_RDWR)
-    thread.join()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            sated.set()
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def _sip(listener: socket.socket, every: float, sated: threading.Event) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 
 from ..types import Request
 
@@ -78,18 +79,30 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 def _runs(text: str, sent: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Where words of *text* stand as they do in one of the texts that were *sent*."""
+    runs = list(_telling_runs(text))
+    if not runs:
+        return  # it is too short to quote anything, however much was sent
+    for one in sent:
+        lowered = _plain(one).lower()
+        # Far faster than to divide a prompt of megabytes into words, and most often enough: one
+        # of a run's words, the longest first, is not in it.
+        is_in = cache(lowered.__contains__)
+        if left := [each for each in runs if all(map(is_in, sorted(each[0], key=len)[::-1]))]:
+            # With a space at both ends, a word is found as a word alone.
+            spaced = f" {' '.join(_words_of(lowered))} "
+            yield from (span for run, span in left if f" {' '.join(run)} " in spaced)
+
+
+def _telling_runs(text: str) -> Iterator[tuple[list[str], tuple[int, int]]]:
+    """What of *text* would be a quotation: its words in lower case, and where it stands."""
     words = list(_WORD.finditer(text))
     lowered = [word[0].lower() for word in words]
-    if len(words) < _WORDS and not any(map(_is_own, lowered)):
-        return  # it is too short to quote anything, however much was sent
-    # With a space at both ends, a word is found as a word alone.
-    known = [f" {' '.join(_words_of(_plain(one).lower()))} " for one in sent]
     for at, word in enumerate(words):
+        if _is_own(lowered[at]):
+            yield [lowered[at]], word.span()
         run = lowered[at : at + _WORDS]
-        if _is_own(lowered[at]) and _is_in(lowered[at], known):
-            yield word.span()
-        if len(run) == _WORDS and _size(run) >= _SIZE and _is_in(" ".join(run), known):
-            yield word.start(), words[at + _WORDS - 1].end()
+        if len(run) == _WORDS and _size(run) >= _SIZE:
+            yield run, (word.start(), words[at + _WORDS - 1].end())
 
 
 def _words_of(text: str) -> list[str]:
@@ -102,10 +115,6 @@ def _is_own(word: str) -> bool:
     return numbered or len(word) >= _LONG
 
 
-def _is_in(run: str, known: Iterable[str]) -> bool:
-    return any(f" {run} " in one for one in known)
-
-
 def _size(words: Iterable[str]) -> int:
     """Characters; one that is a word by itself says as much as three."""
     return sum(len(word) if word.isascii() else 3 * len(word) for word in words)
@@ -113,14 +122,14 @@ def _size(words: Iterable[str]) -> int:
 
 def _wholes(text: str, sent: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Where *text* has a whole text that was *sent*, or a part of one in quotation marks."""
-    for one in {each.strip() for each in sent}:
-        if _WHOLE <= len(one) <= len(text):
-            pattern = re.compile(rf"(?<!\w){re.escape(one)}(?!\w)", re.I)
-            yield from (found.span() for found in pattern.finditer(text))
+    stripped = [one.strip() for one in sent]
+    for one in {each for each in stripped if _WHOLE <= len(each) <= len(text)}:
+        pattern = re.compile(rf"(?<!\w){re.escape(one)}(?!\w)", re.I)
+        yield from (found.span() for found in pattern.finditer(text))
     for quoted in _MARKED.finditer(text):
         said = quoted[2].strip()
         telling = len(said) >= _WHOLE and not said.isidentifier()
-        if said and any(said == one.strip() or (telling and said in one) for one in sent):
+        if said and any(said == one or (telling and said in one) for one in stripped):
             yield quoted.span(2)
 
 

@@ -19,21 +19,19 @@ def web_address(name: str, url: object, example: str) -> str:
     Raises `ConfigurationError`, which names *name*, for what is no web address. One that is plain
     `http://` to another machine is warned about, once.
     """
-    text = url.strip() if isinstance(url, str) else None
-    if text is None or (text and not _is_web_address(text)):
-        shown = redacted(url) if isinstance(url, str) else url
-        raise ConfigurationError(f"{name} is {shown!r}: give a URL such as {example}")
+    text = _checked(name, url, example)
     warn_of_plain_http(name, text)
     return text
 
 
 def endpoint(name: str, url: object) -> str:
     """Return *url* if Groq's SDK can add its path to it; errors are those of `web_address`."""
-    text = web_address(name, url, "https://api.groq.com")
+    text = _checked(name, url, "https://api.groq.com")
     if text.rstrip("/").endswith("/openai/v1"):
         raise ConfigurationError(
             f"{name} is {redacted(text)!r}: leave out /openai/v1, the SDK adds it"
         )
+    warn_of_plain_http(name, text)
     return text
 
 
@@ -56,6 +54,14 @@ def warn_of_plain_http(name: str, url: str) -> None:
     """Warn, once for each address, where keys and prompts would go in the clear."""
     if urlsplit(url).scheme == "http" and not is_loopback(url):
         _warn_once(name, without_credentials(url))
+
+
+def _checked(name: str, url: object, example: str) -> str:
+    text = url.strip() if isinstance(url, str) else None
+    if text is None or (text and not _is_web_address(text)):
+        shown = redacted(url) if isinstance(url, str) else url
+        raise ConfigurationError(f"{name} is {shown!r}: give a URL such as {example}")
+    return text
 
 
 @lru_cache(maxsize=256)
