@@ -202,12 +202,39 @@ def test_a_code_that_is_none_breaks_nothing(code: str) -> None:
         ("The temperature of the sun", None),
         ("Tools are not supported. The temperature is fine.", None),
         ("thinking.type: Input should be 'enabled'", None),
+        ("messages.1: 'my temperature must be 30' is not valid", None),
+        ("tool \"a max_tokens that exceeds\" isn't known, and can't be", None),
+        ("It isn't known, and temperature isn't supported: not supported", "temperature"),
     ],
 )
 def test_a_refusal_names_the_parameter_that_is_not_taken(words: str, option: str | None) -> None:
     error = from_bedrock("ValidationException", words, 400)
     assert isinstance(error, InvalidRequestError)
     assert option == error.refused_option
+
+
+@pytest.mark.parametrize("code", ["tool_use_failed", "json_validate_failed"])
+def test_what_a_model_wrote_refuses_no_parameter(code: str) -> None:
+    words = "attempted to call tool temperature is not supported which was not in request.tools"
+    error = from_groq(400, {"message": words, "code": code})
+    assert isinstance(error, InvalidRequestError)
+    assert error.refused_option is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "messages.0: 'The provided model identifier is invalid.' is bad",
+        'tools.0.name: "the input is too long" does not match',
+    ],
+)
+def test_what_bedrock_quotes_is_no_word_of_its_own(words: str) -> None:
+    assert InvalidRequestError is type(from_bedrock("ValidationException", words, 400))
+
+
+def test_a_quoted_wait_is_no_limits_word() -> None:
+    words = f"{LIMIT}Requested 7. User 'try again in 22h' said. Please try again in 7.5s."
+    assert 7.5 == from_groq(429, {"message": words}).retry_after
 
 
 def test_groqs_own_field_names_the_parameter_before_its_words() -> None:

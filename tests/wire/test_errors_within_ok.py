@@ -7,7 +7,12 @@ import json
 import pytest
 
 from sandbox import Fault, Sandbox
-from services.llm_client import InvalidRequestError, LLMError, ProviderUnavailableError
+from services.llm_client import (
+    InvalidRequestError,
+    LLMError,
+    ProviderUnavailableError,
+    RateLimitError,
+)
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
 
@@ -50,3 +55,35 @@ def test_a_gateways_error_is_shown(face: Face, sandbox: Sandbox) -> None:
     sandbox.script(fault)
     with pytest.raises(LLMError, match="Upstream is sad"):
         face.generate("hi", max_retries=0)
+
+
+#: JSON in which botocore looks for members that are not there, or of another type.
+ODD = ["[1]", "null", '"x"', "7", '{"__type": 5}', '{"code": [1]}', "\udcff"]
+
+
+@pytest.mark.parametrize("body", ODD)
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, InvalidRequestError), (429, RateLimitError), (503, ProviderUnavailableError)],
+)
+def test_bedrocks_status_counts_where_its_body_is_no_error_of_the_api(
+    open_client: OpenFace, sandbox: Sandbox, status: int, kind: type[LLMError], body: str
+) -> None:
+    raw = body.encode("utf-8", "surrogateescape")
+    sandbox.script(Fault(status=status, body=raw, headers={"content-type": "application/json"}))
+    with pytest.raises(kind) as caught:
+        open_client("bedrock").generate("hi", model=CONVERSE, max_retries=0)
+    assert status == caught.value.status
+
+
+@pytest.mark.parametrize(
+    "body", ["[1]", "null", '{"output": {"message": 7}}', '{"output": 1, "trace": "x"}']
+)
+def test_a_converse_answer_of_other_types_is_told_from_a_bug(
+    open_client: OpenFace, sandbox: Sandbox, body: str
+) -> None:
+    json_kind = {"content-type": "application/json"}
+    sandbox.script(Fault(status=200, body=body.encode(), headers=json_kind))
+    with pytest.raises(LLMError, match="no answer of the runtime's API") as caught:
+        open_client("bedrock").generate("hi", model=CONVERSE, max_retries=0)
+    assert (200, 1) == (caught.value.status, len(caught.value.attempts))

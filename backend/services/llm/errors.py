@@ -101,6 +101,9 @@ class ConfigurationError(LLMError, ValueError):
 class AuthenticationError(LLMError, ValueError):
     """The provider does not accept the credentials, or they lack a right."""
 
+    #: A proxy before the provider refused the call, which says nothing of the key.
+    of_proxy: bool = False
+
 
 class RateLimitError(LLMError):
     """A limit is used up, the local window's or the provider's."""

@@ -153,7 +153,8 @@ class MultiKeyAccount(Account):
             return
         if error.partial is None:
             self._crowd.fail()
-        if isinstance(error, AuthenticationError) and error.status in (401, 403):
+        refused = isinstance(error, AuthenticationError) and not error.of_proxy
+        if refused and error.status in (401, 403):
             self._take_out(error, scope, model)
         super().learn(error, scope, model, quota_wait_left)
         if isinstance(error, ProviderUnavailableError) and error.verdict is Verdict.UNKNOWN:

@@ -31,6 +31,37 @@ _REFUSALS = (
 )
 
 
+# A mark that can open a quotation, or close one; an apostrophe within a word can do neither.
+_MARKS = re.compile(r"(?P<opens>(?<!\w)['\"`])|['\"`](?!\w)")
+
+
+def unquoted(words: str) -> str:
+    """*words* without what they quote, which the model or its user may have written.
+
+    A single word stays, since it may be the name of what is refused.
+    """
+    marks = list(_MARKS.finditer(words))
+    closing = {each[0]: each.start() for each in marks if _closes(each)}
+    kept: list[str] = []
+    end, opened = 0, None
+    for each in marks:
+        if opened is None:
+            # One that nothing closes opens nothing.
+            is_open = each["opens"] and closing.get(each[0], 0) > each.start()
+            opened = each if is_open else None
+        elif each[0] == opened[0] and _closes(each):
+            if len(words[opened.end() : each.start()].split()) > 1:
+                kept.append(words[end : opened.end()])
+                end = each.start()
+            opened = None
+    return "".join([*kept, words[end:]])
+
+
+def _closes(mark: re.Match[str]) -> bool:
+    after = mark.string[mark.end() : mark.end() + 1]
+    return not (after.isalnum() or after == "_")
+
+
 def refused_option(words: str, param: str | None = None) -> str | None:
     """The parameter that a refusal's *words* say is not taken, by its name in a `Request`.
 
@@ -38,7 +69,8 @@ def refused_option(words: str, param: str | None = None) -> str | None:
     """
     if param is not None:
         return _OPTIONS.get(_plain(param))
-    found = next(filter(None, (pattern.search(words) for pattern in _REFUSALS)), None)
+    own = unquoted(words)
+    found = next(filter(None, (pattern.search(own) for pattern in _REFUSALS)), None)
     return _OPTIONS.get(_plain(found[1])) if found else None
 
 

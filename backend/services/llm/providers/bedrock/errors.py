@@ -26,7 +26,7 @@ from ..foreign_errors import (
     from_bare_exception,
     from_network_error,
 )
-from ..refusals import refused_option
+from ..refusals import refused_option, unquoted
 
 #: The exceptions of the runtime's model, then the credentials' of every AWS service.
 _BY_CODE: dict[str, type[LLMError]] = {
@@ -211,16 +211,17 @@ def _from_code(named: str, said: str, model: str, known: int | None) -> LLMError
         name = _CODE_OF_STATUS.get(number or 0, name)
         if name == "ResourceNotFoundException" and not is_models:
             name = "ValidationException"
-    kind, verdict = _kind_and_verdict(name, words.lower(), number or 0)
+    own = unquoted(words).lower()
+    kind, verdict = _kind_and_verdict(name, own, number or 0)
     if kind is InvalidRequestError and _NEEDS_PROFILE in words:
         words += f' (put the prefix of a profile before the id, such as "us.{model}")'
     meant = _error(kind, words, verdict)
     meant.status, meant.code = known, named or None
     if isinstance(meant, ModelNotFoundError):
         meant.end_of_life = name == "ResourceNotFoundException" and any(
-            sign in words.lower() for sign in _END_OF_LIFE
+            sign in own for sign in _END_OF_LIFE
         )
-        meant.unknown_id = _NO_MODEL in words.lower()
+        meant.unknown_id = _NO_MODEL in own
     if isinstance(meant, InvalidRequestError):
         meant.refused_option = refused_option(words)
     return meant

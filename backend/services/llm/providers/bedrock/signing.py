@@ -14,8 +14,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
+from ...errors import LLMError, Verdict
+
 if TYPE_CHECKING:
     from ...http.h11_exchange import Answer
+
+
+#: So much is shown of an error's body that is none of the API's, in bytes.
+_SHOWN = 1000
 
 
 class _SignedError(BaseException):
@@ -95,6 +101,8 @@ def read(client: Any, signed: Signed, answer: Answer) -> dict[str, Any]:
         success, failure = client._endpoint._get_response(
             signed.request, signed.operation, signed.context
         )
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise _unreadable(signed, answer, headers) from error
     finally:
         _current.reset(token)
     if failure is not None:
@@ -103,6 +111,29 @@ def read(client: Any, signed: Signed, answer: Answer) -> dict[str, Any]:
     if answer.status >= 300:
         _refuse(client, signed, parsed)
     return parsed
+
+
+def _unreadable(signed: Signed, answer: Answer, headers: Mapping[str, str]) -> Exception:
+    """What an answer means on which botocore breaks: it takes each member's type for granted."""
+    if answer.status < 300:
+        return LLMError(
+            "Bedrock API error: the reply is no answer of the runtime's API, though it is JSON;"
+            " check the endpoint and what stands between",
+            provider="bedrock",
+            status=answer.status,
+            verdict=Verdict.UNKNOWN,
+        )
+    lowered = {name.lower(): text for name, text in headers.items()}
+    named = lowered.get("x-amzn-errortype", "").partition(":")[0]
+    words = answer.body[:_SHOWN].decode("utf-8", "replace")
+    response: Any = {
+        "Error": {"Code": named or str(answer.status), "Message": words},
+        "ResponseMetadata": {"HTTPStatusCode": answer.status, "HTTPHeaders": lowered},
+    }
+    made: Exception = import_module("botocore.exceptions").ClientError(
+        response, signed.operation.name
+    )
+    return made
 
 
 def _refuse(client: Any, signed: Signed, parsed: dict[str, Any]) -> NoReturn:

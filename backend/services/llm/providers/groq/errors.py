@@ -29,7 +29,7 @@ from ..foreign_errors import (
     from_bare_exception,
     from_network_error,
 )
-from ..refusals import refused_option
+from ..refusals import refused_option, unquoted
 
 #: Codes that say more than their status, or come with several.
 _BY_CODE: dict[str, type[LLMError]] = {
@@ -112,6 +112,8 @@ class _Failure:
     param: str | None
     #: The response had no body, as tests build the SDK's exceptions.
     bare: bool
+    #: A page of something before Groq, which is no word of Groq's.
+    from_proxy: bool
 
 
 def classify(error: Exception, model: str, *, wall: float) -> LLMError:
@@ -158,7 +160,7 @@ def amount_of(message: str) -> int | None:
 
 
 def _without_quotes(message: str) -> str:
-    return _QUOTED.sub("``", message)
+    return unquoted(_QUOTED.sub("``", message))
 
 
 def error_in_ok_body(body: object, model: str) -> LLMError | None:
@@ -167,8 +169,9 @@ def error_in_ok_body(body: object, model: str) -> LLMError | None:
     words = text(inner, "message") or text(body, "error") or text(body, "detail")
     if not words:
         return None
+    page = describe_proxy_page(words, 200, "Groq")
     failure = _Failure(
-        words=describe_proxy_page(words, 200, "Groq") or redacted(words),
+        words=page or redacted(words),
         status=_implied(inner),
         code=code(inner, "code"),
         request_id=None,
@@ -176,6 +179,7 @@ def error_in_ok_body(body: object, model: str) -> LLMError | None:
         failed_generation=text(inner, "failed_generation"),
         param=text(inner, "param"),
         bare=False,
+        from_proxy=page is not None,
     )
     error = _from_failure(failure, model, wall=0.0)
     # It came over the wire, so that the provider has seen the request.
@@ -201,8 +205,9 @@ def _failure_in(error: Exception, kinds: frozenset[str]) -> _Failure:
     headers = member(member(error, "response"), "headers")
     by_class = next((_STATUS_OF_CLASS[kind] for kind in kinds if kind in _STATUS_OF_CLASS), None)
     known = status(error, "status_code") or by_class or _implied(inner)
+    page = describe_proxy_page(body, known, "Groq") if isinstance(body, str) else None
     return _Failure(
-        words=_message_in(error, body, inner, known),
+        words=_redirect(error, known) or page or _message_in(error, body, inner),
         status=known,
         code=code(inner, "code"),
         request_id=text(headers, "x-request-id"),
@@ -210,17 +215,20 @@ def _failure_in(error: Exception, kinds: frozenset[str]) -> _Failure:
         failed_generation=text(inner, "failed_generation"),
         param=text(inner, "param"),
         bare=body is None,
+        from_proxy=page is not None,
     )
 
 
-def _message_in(error: Exception, body: object, inner: object, status: int | None) -> str:
+def _redirect(error: Exception, status: int | None) -> str | None:
+    if status is None or not 300 <= status < 400:
+        return None
+    location = text(member(member(error, "response"), "headers"), "location") or "another place"
+    where = redacted(location)
+    return f"HTTP {status}: it redirects to {where}, where no key is sent; correct the base URL"
+
+
+def _message_in(error: Exception, body: object, inner: object) -> str:
     page = body if isinstance(body, str) else ""
-    if status is not None and 300 <= status < 400:
-        location = text(member(member(error, "response"), "headers"), "location") or "another place"
-        where = redacted(location)
-        return f"HTTP {status}: it redirects to {where}, where no key is sent; correct the base URL"
-    if from_proxy := describe_proxy_page(page, status, "Groq"):
-        return from_proxy
     return redacted(text(inner, "message") or page or str(error)) or type(error).__name__
 
 
@@ -238,12 +246,15 @@ def _from_failure(failure: _Failure, model: str, wall: float) -> LLMError:
         retry_after=_retry_after(failure, kind, wall),
         verdict=_verdict(kind, failure.status),
     )
+    if isinstance(error, AuthenticationError):
+        error.of_proxy = failure.from_proxy
     if isinstance(error, ModelNotFoundError):
         error.end_of_life = failure.code == "model_decommissioned"
         # What Groq says since 2026 of models that it has shut down, too.
         error.unknown_id = failure.code == "model_not_found"
     if isinstance(error, InvalidRequestError):
-        error.refused_option = refused_option(words, failure.param)
+        if failure.code not in _OF_GENERATION:
+            error.refused_option = refused_option(words, failure.param)
         nothing = "" if failure.code in _OF_GENERATION else None
         error.failed_generation = failure.failed_generation or nothing
     return error
