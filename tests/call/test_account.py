@@ -15,7 +15,7 @@ from services.llm.errors import (
     ModelNotFoundError,
     ProviderUnavailableError,
     RateLimitError,
-    Verdict,
+    Retry,
 )
 from services.llm.types import Request
 
@@ -51,7 +51,7 @@ def test_a_model_that_was_shut_down_is_answered_for_by_its_successor_for_a_day()
     ours = account(clock)
     error = not_found(OLD, ended=True)
     ours.adapt(error, asking(OLD), asking(OLD))
-    assert (HEIR, Verdict.AGAIN) == (error.successor, error.verdict)
+    assert (HEIR, Retry.AT_ONCE) == (error.successor, error.retry)
     assert HEIR == ours.resolve(asking(OLD))
     clock.now += 86_399.0
     assert HEIR == ours.resolve(asking(OLD))
@@ -81,7 +81,7 @@ def test_an_id_that_the_provider_does_not_know_is_gone_where_the_table_says_so_t
 def test_a_404_that_is_no_end_of_life_moves_nobody(error: ModelNotFoundError) -> None:
     ours = account(Clock())
     ours.adapt(error, asking(OLD), asking(OLD))
-    assert (None, Verdict.FATAL) == (error.successor, error.verdict)
+    assert (None, Retry.NEVER) == (error.successor, error.retry)
     assert OLD == ours.resolve(asking(OLD))
 
 
@@ -119,7 +119,7 @@ def test_a_successor_that_was_shut_down_itself_hands_over() -> None:
     assert next_leader == ours.resolve(asking(old))
     error = not_found(next_leader, ended=True)
     ours.adapt(error, asking(old), asking(next_leader))
-    assert (None, Verdict.FATAL) == (error.successor, error.verdict)
+    assert (None, Retry.NEVER) == (error.successor, error.retry)
     assert old == ours.resolve(asking(old))
 
 
@@ -128,7 +128,7 @@ def test_a_model_that_sees_is_not_replaced_by_one_that_does_not() -> None:
     shown = replace(asking("llama-3.3-70b-versatile"), messages=SHOWN)
     error = not_found(shown.model, ended=True)
     ours.adapt(error, shown, shown)
-    assert (None, Verdict.FATAL) == (error.successor, error.verdict)
+    assert (None, Retry.NEVER) == (error.successor, error.retry)
     assert "choose a model that sees images, such as qwen/qwen3.8-27b" in str(error)
     assert HEIR == ours.resolve(asking(shown.model))
 
@@ -145,7 +145,7 @@ def test_a_model_of_the_other_provider_is_not_looked_up_there() -> None:
     ours = account(Clock(), "bedrock")
     error = not_found("llama-3.1-8b-instant", ended=True)
     ours.adapt(error, asking("llama-3.1-8b-instant"), asking("llama-3.1-8b-instant"))
-    assert (None, Verdict.FATAL) == (error.successor, error.verdict)
+    assert (None, Retry.NEVER) == (error.successor, error.retry)
     assert "it is a model of Groq's; choose a model, such as us.anthropic" in str(error)
 
 
@@ -170,7 +170,7 @@ def test_a_default_that_a_model_refuses_is_left_out_for_a_day(
     with caplog.at_level(logging.WARNING):
         ours.adapt(error, asking(arn), ours.fit(asking(arn)))
         ours.adapt(refused(), asking(arn), asking(arn))
-    assert Verdict.AGAIN is error.verdict
+    assert Retry.AT_ONCE is error.retry
     assert 1 == len(caplog.records)
     assert (None, 4096) == (ours.fit(asking(arn)).temperature, ours.fit(asking(arn)).max_tokens)
     assert 0.7 == ours.fit(asking(ALIVE)).temperature
@@ -203,7 +203,7 @@ def test_what_the_caller_gave_stays_and_fails(
 ) -> None:
     ours = account(Clock(), "bedrock")
     ours.adapt(error, request_, request_)
-    assert Verdict.FATAL is error.verdict
+    assert Retry.NEVER is error.retry
     assert request_.temperature == ours.fit(request_).temperature
 
 

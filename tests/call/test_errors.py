@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pickle
 
-from services.llm.errors import RateLimitError, StructuredOutputError, Verdict
+from services.llm.errors import RateLimitError, Retry, StructuredOutputError
 from services.llm.types import Attempt, Usage
 
 
 def test_an_error_survives_its_way_to_another_process() -> None:
     error = RateLimitError(
-        "Rate limit exceeded", provider="groq", status=429, retry_after=7.5, verdict=Verdict.AGAIN
+        "Rate limit exceeded", provider="groq", status=429, retry_after=7.5, retry=Retry.AT_ONCE
     )
     error.attempts = (Attempt(1, "m", usage=Usage(1, 2, 3, reported=True)),)
     copy = pickle.loads(pickle.dumps(error))

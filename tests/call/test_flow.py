@@ -17,8 +17,8 @@ from services.llm.errors import (
     ProviderUnavailableError,
     RateLimitError,
     RetriesExhaustedError,
+    Retry,
     TruncatedError,
-    Verdict,
 )
 from services.llm.quota import Quota, SlidingWindow, TokenBucketLimit
 from services.llm.types import Reply, Request
@@ -152,7 +152,7 @@ def test_two_429s_share_one_patience() -> None:
 
 def test_a_throttle_that_would_be_retried_is_not_where_its_time_is_known_and_too_long() -> None:
     clock = Clock()
-    throttled = RateLimitError("Slow down", status=429, retry_after=7.0, verdict=Verdict.TRANSIENT)
+    throttled = RateLimitError("Slow down", status=429, retry_after=7.0, retry=Retry.AFTER_BACKOFF)
     with pytest.raises(RateLimitError):
         Drive(clock, [throttled]).run(call(account(clock)))
 

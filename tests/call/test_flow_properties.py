@@ -16,7 +16,7 @@ from services.llm.errors import (
     LLMError,
     ProviderUnavailableError,
     RateLimitError,
-    Verdict,
+    Retry,
 )
 from services.llm.types import Reply, Request
 from tests.call.scripted import Clock, account, says
@@ -30,17 +30,17 @@ def failures() -> st.SearchStrategy[LLMError]:
     """Any failure of the provider's, with or without its own idea of when to come back."""
     kinds = [ProviderUnavailableError, RateLimitError, InvalidRequestError, LLMError]
     return st.builds(
-        lambda kind, status, after, verdict: kind(
+        lambda kind, status, after, retry: kind(
             "no",
             # Without one, it was refused before it was sent.
             status=status or (400 if kind is InvalidRequestError else None),
             retry_after=after,
-            verdict=verdict,
+            retry=retry,
         ),
         st.sampled_from(kinds),
         st.sampled_from([None, 400, 429, 503]),
         st.none() | st.floats(0, 90),
-        st.sampled_from([Verdict.FATAL, Verdict.TRANSIENT, Verdict.UNKNOWN]),
+        st.sampled_from([Retry.NEVER, Retry.AFTER_BACKOFF, Retry.IF_REQUESTED]),
     )
 
 

@@ -233,7 +233,7 @@ def test_the_budget_is_booked_by_estimate_and_trued_up_by_the_answer(clock: Cloc
     ("outcome", "owed"),
     [
         (InvalidRequestError("No", status=400), 0),
-        (LLMTimeoutError("late", verdict=None), 0),
+        (LLMTimeoutError("late", retry=None), 0),
         (Reply("Yes.", "m", "groq", "stop", Usage()), input_estimate(REQUEST) + 100),
     ],
 )

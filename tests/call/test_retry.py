@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tenacity import Retrying
 
 from services.llm.call import retry
-from services.llm.errors import LLMError, Verdict
+from services.llm.errors import LLMError, Retry
 
 
 def waits(policy: Retrying, failures: list[Exception]) -> list[float]:
@@ -28,26 +28,26 @@ def waits(policy: Retrying, failures: list[Exception]) -> list[float]:
     return slept
 
 
-def failure(verdict: Verdict = Verdict.TRANSIENT, retry_after: float | None = None) -> LLMError:
-    return LLMError("no", verdict=verdict, retry_after=retry_after)
+def failure(kind: Retry = Retry.AFTER_BACKOFF, retry_after: float | None = None) -> LLMError:
+    return LLMError("no", retry=kind, retry_after=retry_after)
 
 
 @pytest.mark.parametrize(
-    ("verdict", "ridden_out", "retried_as_told"),
+    ("kind", "ridden_out", "retried_as_told"),
     [
-        (Verdict.FATAL, False, False),
-        (Verdict.TRANSIENT, True, True),
-        (Verdict.AGAIN, True, True),
-        (Verdict.UNKNOWN, False, True),
+        (Retry.NEVER, False, False),
+        (Retry.AFTER_BACKOFF, True, True),
+        (Retry.AT_ONCE, True, True),
+        (Retry.IF_REQUESTED, False, True),
     ],
 )
-def test_the_verdict_decides(verdict: Verdict, ridden_out: bool, retried_as_told: bool) -> None:
+def test_the_kind_of_error_decides(kind: Retry, ridden_out: bool, retried_as_told: bool) -> None:
     for make, expected in (
         (retry.transient_errors, ridden_out),
         (retry.decorrelated_jitter, ridden_out),
         (retry.exact_attempts, retried_as_told),
     ):
-        assert expected == bool(waits(make(2), [failure(verdict)] * 2))
+        assert expected == bool(waits(make(2), [failure(kind)] * 2))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_decorrelated_waits_grow_by_three_at_most(
 
 
 def test_where_the_way_is_clear_again_no_wait_is_due() -> None:
-    clear = failure(Verdict.AGAIN, retry_after=9.0)
+    clear = failure(Retry.AT_ONCE, retry_after=9.0)
     for make in (retry.transient_errors, retry.exact_attempts, retry.decorrelated_jitter):
         assert [0.0] == waits(make(2), [clear] * 2)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tenacity import RetryCallState, Retrying
 
 from services.llm.call.retry import wait_decorrelated
-from services.llm.errors import LLMError, ProviderUnavailableError, Verdict
+from services.llm.errors import LLMError, ProviderUnavailableError, Retry
 
 
 def state_after(error: LLMError) -> RetryCallState:
@@ -51,5 +51,5 @@ def test_a_retry_after_is_never_undercut_and_does_not_count_as_a_wait_before(
 
 
 def test_no_wait_is_due_where_the_way_is_clear() -> None:
-    error = LLMError("a key was taken out", verdict=Verdict.AGAIN)
+    error = LLMError("a key was taken out", retry=Retry.AT_ONCE)
     assert 0.0 == wait_decorrelated(0.5, 30.0)(state_after(error))

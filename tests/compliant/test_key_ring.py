@@ -17,8 +17,8 @@ from services.llm.errors import (
     LLMError,
     ModelNotFoundError,
     ProviderUnavailableError,
+    Retry,
     TruncatedError,
-    Verdict,
 )
 from services.llm.quota import Refusal, Reservation
 from services.llm.types import Reply, Request
@@ -73,10 +73,10 @@ def test_no_minute_holds_more_than_a_key_may_send(pauses: list[float], rpm: int)
     (scope,) = ring.scopes(MODEL)
     for pause in pauses:
         clock.now += pause
-        while isinstance(verdict := ring.reserve(scope, ONE, clock.now), Refusal):
-            clock.now += verdict.wait
-        ring.quota.start(verdict, clock.now)
-        ring.quota.settle(verdict, {}, clock.now, clock.now)
+        while isinstance(result := ring.reserve(scope, ONE, clock.now), Refusal):
+            clock.now += result.wait
+        ring.quota.start(result, clock.now)
+        ring.quota.settle(result, {}, clock.now, clock.now)
         sent.append(clock.now)
     assert all(sent[n + rpm] - sent[n] > 60.0 - 1e-6 for n in range(len(sent) - rpm))
 
@@ -100,9 +100,9 @@ def test_an_organisations_limit_binds_over_all_keys(clock: Clock) -> None:
 
 
 def test_any_5xx_may_pass(ring: MultiKeyAccount) -> None:
-    error = ProviderUnavailableError("520", status=520, verdict=Verdict.UNKNOWN)
+    error = ProviderUnavailableError("520", status=520, retry=Retry.IF_REQUESTED)
     ring.learn(error, FIRST, MODEL, 60.0)
-    assert Verdict.TRANSIENT is error.verdict
+    assert Retry.AFTER_BACKOFF is error.retry
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -116,7 +116,7 @@ def test_a_refused_key_is_taken_out_with_one_warning(
     assert [f"{SECOND} is not accepted: Groq authentication error: no"] == caplog.messages
     assert [FIRST, THIRD] == list(ring.scopes(MODEL))
     assert not ring.is_usable(SECOND, clock.now)
-    assert [Verdict.AGAIN] * 2 == [error.verdict for error in errors]
+    assert [Retry.AT_ONCE] * 2 == [error.retry for error in errors]
     assert 1 == ring.taken_out
 
 
@@ -124,7 +124,7 @@ def test_when_no_key_is_left_the_error_says_so(ring: MultiKeyAccount) -> None:
     for scope in (FIRST, SECOND, THIRD):
         error = refused_key()
         ring.learn(error, scope, MODEL, 60.0)
-    assert Verdict.FATAL is error.verdict
+    assert Retry.NEVER is error.retry
     assert "none of the 3 keys is accepted" in str(error)
     with pytest.raises(AuthenticationError, match="none of the 3 keys is accepted"):
         ring.scopes(MODEL)
@@ -177,7 +177,7 @@ def test_a_retired_model_is_learnt_as_by_any_client(ring: MultiKeyAccount) -> No
     error.end_of_life = True
     asked = Request("mixtral-8x7b-32768", ())
     ring.adapt(error, asked, asked)
-    assert Verdict.AGAIN is error.verdict
+    assert Retry.AT_ONCE is error.retry
     assert "openai/gpt-oss-120b" == ring.resolve(asked)
 
 

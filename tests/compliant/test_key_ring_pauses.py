@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from services.llm.account.multi_key import MultiKeyAccount
-from services.llm.errors import ProviderUnavailableError, RateLimitError, Verdict
+from services.llm.errors import ProviderUnavailableError, RateLimitError, Retry
 from services.llm.quota import Reservation
 from tests.compliant.ring import FIRST, ONE, SECOND, THIRD, make, refusal, send
 from tests.compliant.support import MODEL, Clock
@@ -61,15 +61,13 @@ def test_while_all_pause_each_keeps_what_is_booked_on_it(
     assert [True] * 3 == [ring.is_usable(scope, clock.now) for scope in (FIRST, SECOND, THIRD)]
 
 
-@pytest.mark.parametrize(
-    ("quota_wait_left", "verdict"), [(60.0, Verdict.AGAIN), (4.0, Verdict.FATAL)]
-)
+@pytest.mark.parametrize(("quota_wait_left", "retry"), [(60.0, Retry.AT_ONCE), (4.0, Retry.NEVER)])
 def test_a_pause_is_waited_out_as_far_as_patience_goes(
-    ring: MultiKeyAccount, quota_wait_left: float, verdict: Verdict
+    ring: MultiKeyAccount, quota_wait_left: float, retry: Retry
 ) -> None:
     error = refusal("org_a")
     ring.learn(error, FIRST, MODEL, quota_wait_left)
-    assert verdict is error.verdict
+    assert retry is error.retry
 
 
 def test_a_refusal_without_a_time_pauses_until_one_request_is_refilled(
@@ -77,14 +75,14 @@ def test_a_refusal_without_a_time_pauses_until_one_request_is_refilled(
 ) -> None:
     error = refusal(retry_after=None)
     ring.learn(error, FIRST, MODEL, 60.0)
-    assert Verdict.TRANSIENT is error.verdict
+    assert Retry.AFTER_BACKOFF is error.retry
     assert pytest.approx(2.0) == ring.quota.paused_for(FIRST, clock.now)
 
 
 def test_a_limit_of_our_own_teaches_nothing(ring: MultiKeyAccount, clock: Clock) -> None:
     error = RateLimitError("Rate limit exceeded. Please wait 2.0 seconds")
     ring.learn(error, FIRST, MODEL, 60.0)
-    assert ([], Verdict.FATAL) == (pausing(ring, clock.now), error.verdict)
+    assert ([], Retry.NEVER) == (pausing(ring, clock.now), error.retry)
 
 
 def test_a_busy_provider_is_left_alone_with_every_key(ring: MultiKeyAccount) -> None:
@@ -92,7 +90,7 @@ def test_a_busy_provider_is_left_alone_with_every_key(ring: MultiKeyAccount) -> 
     ring.learn(error, SECOND, MODEL, 60.0)
     scopes = [ring.outage_scope(scope) for scope in (FIRST, SECOND, THIRD)]
     assert [7.0] * 3 == [ring.outages.wait(scope, ring.now()) for scope in scopes]
-    assert Verdict.TRANSIENT is error.verdict
+    assert Retry.AFTER_BACKOFF is error.retry
 
 
 def test_a_refusal_that_is_no_sdk_error_names_nobody(ring: MultiKeyAccount, clock: Clock) -> None:

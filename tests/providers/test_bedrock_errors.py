@@ -21,11 +21,11 @@ from services.llm.errors import (
     ModelNotFoundError,
     ProviderUnavailableError,
     RateLimitError,
-    Verdict,
+    Retry,
 )
 from services.llm.providers.bedrock import classify
 
-FATAL, TRANSIENT, UNKNOWN = Verdict.FATAL, Verdict.TRANSIENT, Verdict.UNKNOWN
+FATAL, TRANSIENT, UNKNOWN = Retry.NEVER, Retry.AFTER_BACKOFF, Retry.IF_REQUESTED
 
 
 def _meant(error: Exception, model: str = "m") -> LLMError:
@@ -39,7 +39,7 @@ def _client_error(code: str, message: str = "No.", status: int | None = None) ->
     return aws.ClientError(response, "Converse")
 
 
-BY_CODE: list[tuple[str, int, type[LLMError], Verdict]] = [
+BY_CODE: list[tuple[str, int, type[LLMError], Retry]] = [
     ("ThrottlingException", 429, RateLimitError, TRANSIENT),
     ("ModelNotReadyException", 429, ProviderUnavailableError, TRANSIENT),
     ("ServiceUnavailableException", 503, ProviderUnavailableError, TRANSIENT),
@@ -63,14 +63,14 @@ BY_CODE: list[tuple[str, int, type[LLMError], Verdict]] = [
 ]
 
 
-@pytest.mark.parametrize(("code", "status", "kind", "verdict"), BY_CODE)
+@pytest.mark.parametrize(("code", "status", "kind", "retry"), BY_CODE)
 def test_an_exceptions_name_has_one_meaning(
-    code: str, status: int, kind: type[LLMError], verdict: Verdict
+    code: str, status: int, kind: type[LLMError], retry: Retry
 ) -> None:
     error = _meant(_client_error(code, status=status))
 
     assert type(error) is kind
-    assert error.verdict is verdict
+    assert error.retry is retry
     assert str(error) == "Bedrock API error: No."
     assert (error.provider, error.code, error.status) == ("bedrock", code, status)
     assert (error.request_id, error.retry_after) == ("r-1", None)
@@ -92,7 +92,7 @@ def test_a_wait_is_read_where_waiting_can_help(code: str, wait: float | None) ->
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "verdict"),
+    ("status", "kind", "retry"),
     [
         (400, InvalidRequestError, FATAL),
         (401, AuthenticationError, FATAL),
@@ -107,16 +107,14 @@ def test_a_wait_is_read_where_waiting_can_help(code: str, wait: float | None) ->
         (504, ProviderUnavailableError, TRANSIENT),
     ],
 )
-def test_without_a_name_the_status_decides(
-    status: int, kind: type[LLMError], verdict: Verdict
-) -> None:
+def test_without_a_name_the_status_decides(status: int, kind: type[LLMError], retry: Retry) -> None:
     for error in (
         _meant(_client_error(str(status), status=status)),
         _meant(_client_error("", status=status)),
         _meant(_client_error(str(status))),
     ):
         assert type(error) is kind
-        assert error.verdict is verdict
+        assert error.retry is retry
 
 
 def test_an_error_that_a_test_made_needs_no_metadata() -> None:
@@ -153,7 +151,7 @@ def test_a_days_quota_is_not_waited_for() -> None:
     error = _meant(_client_error("ThrottlingException", words, 429))
 
     assert type(error) is RateLimitError
-    assert error.verdict is FATAL
+    assert error.retry is FATAL
 
 
 @pytest.mark.parametrize(
@@ -185,7 +183,7 @@ def test_a_model_that_needs_a_profile_is_shown_one() -> None:
     assert 'such as "us.anthropic.claude-sonnet-4-6"' in str(error)
 
 
-BOTO: list[tuple[Exception, type[LLMError], Verdict]] = [
+BOTO: list[tuple[Exception, type[LLMError], Retry]] = [
     (aws.EndpointConnectionError(endpoint_url="http://x"), ProviderUnavailableError, TRANSIENT),
     (aws.ConnectionClosedError(endpoint_url="http://x"), ProviderUnavailableError, TRANSIENT),
     (aws.ProxyConnectionError(proxy_url="http://x"), ProviderUnavailableError, TRANSIENT),
@@ -215,15 +213,15 @@ BOTO: list[tuple[Exception, type[LLMError], Verdict]] = [
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "verdict"), BOTO, ids=[type(one[0]).__name__ for one in BOTO]
+    ("error", "kind", "retry"), BOTO, ids=[type(one[0]).__name__ for one in BOTO]
 )
 def test_a_failure_of_botocores_own_has_one_meaning(
-    error: Exception, kind: type[LLMError], verdict: Verdict
+    error: Exception, kind: type[LLMError], retry: Retry
 ) -> None:
     meant = _meant(error)
 
     assert type(meant) is kind
-    assert meant.verdict is verdict
+    assert meant.retry is retry
     assert str(meant).startswith("Bedrock connection error: ")
 
 
@@ -236,7 +234,7 @@ def test_a_parameter_that_botocore_refuses_does_not_show_the_prompt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "verdict"),
+    ("error", "kind", "retry"),
     [
         (ResponseParserError("not JSON"), ProviderUnavailableError, TRANSIENT),
         (ParserError("checksum"), ProviderUnavailableError, TRANSIENT),
@@ -253,12 +251,12 @@ def test_a_parameter_that_botocore_refuses_does_not_show_the_prompt() -> None:
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
 def test_what_is_not_botocores_has_one_meaning(
-    error: Exception, kind: type[LLMError], verdict: Verdict
+    error: Exception, kind: type[LLMError], retry: Retry
 ) -> None:
     meant = _meant(error)
 
     assert type(meant) is kind
-    assert meant.verdict is verdict
+    assert meant.retry is retry
     assert str(meant).startswith("Bedrock API error: ")
     assert meant.provider == "bedrock"
 

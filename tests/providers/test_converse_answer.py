@@ -8,8 +8,8 @@ from services.llm.errors import (
     ContentFilteredError,
     LLMError,
     ProviderUnavailableError,
+    Retry,
     TruncatedError,
-    Verdict,
 )
 from services.llm.providers.bedrock import from_converse
 from services.llm.types import Output, Reply, Request, ToolCall, Usage
@@ -115,7 +115,7 @@ def test_an_answer_that_is_malformed_may_be_asked_for_again(reason: str) -> None
         from_converse(_response(stopReason=reason), _request())
 
     assert type(caught.value) is LLMError
-    assert caught.value.verdict is Verdict.UNKNOWN
+    assert caught.value.retry is Retry.IF_REQUESTED
 
 
 def test_a_response_without_a_message_is_no_answer() -> None:
@@ -125,11 +125,11 @@ def test_a_response_without_a_message_is_no_answer() -> None:
         from_converse({"ResponseMetadata": about, "stopReason": "end_turn"}, _request())
 
     error = caught.value
-    assert (error.status, error.request_id, error.verdict) == (200, "r-1", Verdict.UNKNOWN)
+    assert (error.status, error.request_id, error.retry) == (200, "r-1", Retry.IF_REQUESTED)
 
 
 def test_a_response_without_anything_was_cut_off_on_its_way() -> None:
     with pytest.raises(ProviderUnavailableError) as caught:
         from_converse({"ResponseMetadata": {"HTTPStatusCode": 200}}, _request())
 
-    assert (200, Verdict.TRANSIENT) == (caught.value.status, caught.value.verdict)
+    assert (200, Retry.AFTER_BACKOFF) == (caught.value.status, caught.value.retry)

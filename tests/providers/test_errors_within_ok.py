@@ -16,7 +16,7 @@ from services.llm.errors import (
     LLMError,
     ProviderUnavailableError,
     RateLimitError,
-    Verdict,
+    Retry,
 )
 from services.llm.providers.bedrock import RAW_BODY, from_converse, from_invoke
 from services.llm.providers.groq import from_chat_completion
@@ -26,19 +26,19 @@ from services.llm.types import Request
 ASKED = Request("anthropic.claude-3-sonnet-20240229-v1:0", ({"role": "user", "content": "Hi"},))
 LIMIT = "Rate limit reached ... (TPM): Limit 6000, Used 1, Requested 2. Please try again in 7s."
 
-ERRORS: list[tuple[dict[str, Any], type[LLMError], Verdict]] = [
-    ({"message": "Upstream is sad"}, LLMError, Verdict.UNKNOWN),
-    ({"message": LIMIT, "code": "rate_limit_exceeded"}, RateLimitError, Verdict.FATAL),
-    ({"message": "No.", "code": "invalid_api_key"}, AuthenticationError, Verdict.FATAL),
-    ({"message": "No.", "code": 502}, ProviderUnavailableError, Verdict.TRANSIENT),
-    ({"message": "No.", "code": "503"}, ProviderUnavailableError, Verdict.TRANSIENT),
+ERRORS: list[tuple[dict[str, Any], type[LLMError], Retry]] = [
+    ({"message": "Upstream is sad"}, LLMError, Retry.IF_REQUESTED),
+    ({"message": LIMIT, "code": "rate_limit_exceeded"}, RateLimitError, Retry.NEVER),
+    ({"message": "No.", "code": "invalid_api_key"}, AuthenticationError, Retry.NEVER),
+    ({"message": "No.", "code": 502}, ProviderUnavailableError, Retry.AFTER_BACKOFF),
+    ({"message": "No.", "code": "503"}, ProviderUnavailableError, Retry.AFTER_BACKOFF),
     (
         {"message": "No.", "type": "internal_server_error"},
         ProviderUnavailableError,
-        Verdict.TRANSIENT,
+        Retry.AFTER_BACKOFF,
     ),
-    ({"message": "No.", "type": "invalid_request_error"}, InvalidRequestError, Verdict.FATAL),
-    ({"message": "No.", "type": [1], "code": {}}, LLMError, Verdict.UNKNOWN),
+    ({"message": "No.", "type": "invalid_request_error"}, InvalidRequestError, Retry.NEVER),
+    ({"message": "No.", "type": [1], "code": {}}, LLMError, Retry.IF_REQUESTED),
 ]
 
 
@@ -55,9 +55,9 @@ def from_sdk(body: object) -> object:
         )
 
 
-@pytest.mark.parametrize(("error", "kind", "verdict"), ERRORS)
+@pytest.mark.parametrize(("error", "kind", "retry"), ERRORS)
 def test_groqs_error_is_read_as_such(
-    error: dict[str, Any], kind: type[LLMError], verdict: Verdict
+    error: dict[str, Any], kind: type[LLMError], retry: Retry
 ) -> None:
     readers: list[Callable[[], object]] = [
         lambda: from_chat_completion(from_sdk({"error": error}), ASKED),
@@ -67,7 +67,7 @@ def test_groqs_error_is_read_as_such(
     for read in readers:
         with pytest.raises(LLMError) as caught:
             read()
-        assert (kind, verdict) == (type(caught.value), caught.value.verdict)
+        assert (kind, retry) == (type(caught.value), caught.value.retry)
         assert error["message"] in str(caught.value)
         assert caught.value.status
 

@@ -7,7 +7,7 @@ from unittest.mock import MagicMock, Mock
 import pytest
 from groq.types.chat import ChatCompletion
 
-from services.llm.errors import ContentFilteredError, LLMError, TruncatedError, Verdict
+from services.llm.errors import ContentFilteredError, LLMError, Retry, TruncatedError
 from services.llm.providers.groq import from_chat_completion
 from services.llm.types import Output, Reply, Request, ToolCall, Usage
 
@@ -213,4 +213,4 @@ def test_what_is_no_completion_is_no_answer(response: object, words: str) -> Non
     with pytest.raises(LLMError, match=words) as caught:
         from_chat_completion(response, _request())
 
-    assert caught.value.verdict is Verdict.UNKNOWN
+    assert caught.value.retry is Retry.IF_REQUESTED

@@ -23,7 +23,7 @@ from services.llm.errors import (
     ModelNotFoundError,
     ProviderUnavailableError,
     RateLimitError,
-    Verdict,
+    Retry,
 )
 from services.llm.providers.groq import classify, organization_of
 
@@ -93,32 +93,32 @@ CERTIFICATE = _from(ssl.SSLCertVerificationError("self-signed"), httpx.ConnectEr
 
 
 @pytest.mark.parametrize(
-    ("failure", "kind", "verdict"),
+    ("failure", "kind", "retry"),
     [
-        (httpx.ConnectError("refused"), ProviderUnavailableError, Verdict.TRANSIENT),
-        (httpx.ReadError("reset"), ProviderUnavailableError, Verdict.TRANSIENT),
-        (httpx.RemoteProtocolError("cut"), ProviderUnavailableError, Verdict.TRANSIENT),
-        (httpx.DecodingError("gzip"), ProviderUnavailableError, Verdict.TRANSIENT),
-        (httpx.ReadTimeout("slow"), LLMTimeoutError, Verdict.TRANSIENT),
-        (httpx.PoolTimeout("full"), LLMTimeoutError, Verdict.TRANSIENT),
-        (ConnectionResetError("reset"), ProviderUnavailableError, Verdict.TRANSIENT),
-        (TimeoutError("slow"), LLMTimeoutError, Verdict.TRANSIENT),
-        (asyncio.TimeoutError("slow"), LLMTimeoutError, Verdict.TRANSIENT),
-        (concurrent.futures.TimeoutError("slow"), LLMTimeoutError, Verdict.TRANSIENT),
-        (CERTIFICATE, ProviderUnavailableError, Verdict.FATAL),
-        (httpx.UnsupportedProtocol("ftp"), LLMError, Verdict.FATAL),
-        (httpx.LocalProtocolError("header"), LLMError, Verdict.FATAL),
-        (httpx.TooManyRedirects("round"), LLMError, Verdict.FATAL),
-        (TypeError("a bug in a hook"), LLMError, Verdict.FATAL),
+        (httpx.ConnectError("refused"), ProviderUnavailableError, Retry.AFTER_BACKOFF),
+        (httpx.ReadError("reset"), ProviderUnavailableError, Retry.AFTER_BACKOFF),
+        (httpx.RemoteProtocolError("cut"), ProviderUnavailableError, Retry.AFTER_BACKOFF),
+        (httpx.DecodingError("gzip"), ProviderUnavailableError, Retry.AFTER_BACKOFF),
+        (httpx.ReadTimeout("slow"), LLMTimeoutError, Retry.AFTER_BACKOFF),
+        (httpx.PoolTimeout("full"), LLMTimeoutError, Retry.AFTER_BACKOFF),
+        (ConnectionResetError("reset"), ProviderUnavailableError, Retry.AFTER_BACKOFF),
+        (TimeoutError("slow"), LLMTimeoutError, Retry.AFTER_BACKOFF),
+        (asyncio.TimeoutError("slow"), LLMTimeoutError, Retry.AFTER_BACKOFF),
+        (concurrent.futures.TimeoutError("slow"), LLMTimeoutError, Retry.AFTER_BACKOFF),
+        (CERTIFICATE, ProviderUnavailableError, Retry.NEVER),
+        (httpx.UnsupportedProtocol("ftp"), LLMError, Retry.NEVER),
+        (httpx.LocalProtocolError("header"), LLMError, Retry.NEVER),
+        (httpx.TooManyRedirects("round"), LLMError, Retry.NEVER),
+        (TypeError("a bug in a hook"), LLMError, Retry.NEVER),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
 def test_a_failure_on_the_way_means_the_same_bare_or_wrapped(
-    failure: Exception, kind: type[LLMError], verdict: Verdict
+    failure: Exception, kind: type[LLMError], retry: Retry
 ) -> None:
     for error in (_meant(failure), _meant(_raised(_transport(failure)))):
         assert type(error) is kind
-        assert error.verdict is verdict
+        assert error.retry is retry
         assert str(error).startswith("Groq API error: ")
         assert error.provider == "groq"
 
@@ -134,7 +134,7 @@ def test_a_connection_error_without_a_cause_is_taken_at_its_word() -> None:
     error = _meant(groq.APIConnectionError(request=httpx.Request("POST", "http://loopback")))
 
     assert type(error) is ProviderUnavailableError
-    assert error.verdict is Verdict.TRANSIENT
+    assert error.retry is Retry.AFTER_BACKOFF
 
 
 def test_a_body_that_is_not_whole_json_was_cut_off() -> None:
@@ -145,42 +145,42 @@ def test_a_body_that_is_not_whole_json_was_cut_off() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "kind", "message", "verdict"),
+    ("words", "kind", "message", "retry"),
     [
         (
             *("Rate limit reached", RateLimitError),
-            *("Groq rate limit exceeded: Rate limit reached", Verdict.FATAL),
+            *("Groq rate limit exceeded: Rate limit reached", Retry.NEVER),
         ),
         (
             *("rate_limit_exceeded", RateLimitError),
-            *("Groq rate limit exceeded: rate_limit_exceeded", Verdict.FATAL),
+            *("Groq rate limit exceeded: rate_limit_exceeded", Retry.NEVER),
         ),
         (
             *("Authentication failed", AuthenticationError),
-            *("Groq authentication error: Authentication failed", Verdict.FATAL),
+            *("Groq authentication error: Authentication failed", Retry.NEVER),
         ),
         (
             *("Invalid API Key", AuthenticationError),
-            *("Groq authentication error: Invalid API Key", Verdict.FATAL),
+            *("Groq authentication error: Invalid API Key", Retry.NEVER),
         ),
         (
             *("Model not found", ModelNotFoundError),
-            *("Groq model not found: m", Verdict.FATAL),
+            *("Groq model not found: m", Retry.NEVER),
         ),
         (
             *("Temporary error", LLMError),
-            *("Groq API error: Temporary error", Verdict.UNKNOWN),
+            *("Groq API error: Temporary error", Retry.IF_REQUESTED),
         ),
     ],
 )
 def test_a_bare_exception_is_judged_by_its_words(
-    words: str, kind: type[LLMError], message: str, verdict: Verdict
+    words: str, kind: type[LLMError], message: str, retry: Retry
 ) -> None:
     error = _meant(Exception(words))
 
     assert type(error) is kind
     assert str(error) == message
-    assert error.verdict is verdict
+    assert error.retry is retry
 
 
 @pytest.mark.parametrize("error", [RuntimeError("rate limit"), TypeError("x"), KeyError()])
@@ -188,7 +188,7 @@ def test_any_other_exception_is_a_bug_and_is_not_retried(error: Exception) -> No
     meant = _meant(error)
 
     assert type(meant) is LLMError
-    assert meant.verdict is Verdict.FATAL
+    assert meant.retry is Retry.NEVER
     assert str(meant).startswith(f"Groq API error: {type(error).__name__}")
 
 

@@ -18,7 +18,7 @@ from services.llm.errors import (
     ModelNotFoundError,
     ProviderUnavailableError,
     RateLimitError,
-    Verdict,
+    Retry,
 )
 from services.llm.providers.groq import classify
 from services.llm.providers.groq.errors import limit_of
@@ -57,37 +57,37 @@ def _raised(answer: Callable[[httpx.Request], httpx.Response]) -> Exception:
     return caught.value
 
 
-BY_STATUS: list[tuple[int, type[LLMError], Verdict]] = [
-    (400, InvalidRequestError, Verdict.FATAL),
-    (401, AuthenticationError, Verdict.FATAL),
-    (403, AuthenticationError, Verdict.FATAL),
-    (404, InvalidRequestError, Verdict.FATAL),
-    (405, InvalidRequestError, Verdict.FATAL),
-    (408, LLMTimeoutError, Verdict.TRANSIENT),
-    (409, LLMError, Verdict.FATAL),
-    (413, ContextLengthError, Verdict.FATAL),
-    (422, InvalidRequestError, Verdict.FATAL),
-    (424, LLMError, Verdict.FATAL),
-    (429, RateLimitError, Verdict.FATAL),
-    (498, ProviderUnavailableError, Verdict.TRANSIENT),
-    (499, LLMError, Verdict.FATAL),
-    (500, ProviderUnavailableError, Verdict.TRANSIENT),
-    (501, ProviderUnavailableError, Verdict.UNKNOWN),
-    (502, ProviderUnavailableError, Verdict.TRANSIENT),
-    (503, ProviderUnavailableError, Verdict.TRANSIENT),
-    (504, LLMTimeoutError, Verdict.TRANSIENT),
-    (522, ProviderUnavailableError, Verdict.UNKNOWN),
+BY_STATUS: list[tuple[int, type[LLMError], Retry]] = [
+    (400, InvalidRequestError, Retry.NEVER),
+    (401, AuthenticationError, Retry.NEVER),
+    (403, AuthenticationError, Retry.NEVER),
+    (404, InvalidRequestError, Retry.NEVER),
+    (405, InvalidRequestError, Retry.NEVER),
+    (408, LLMTimeoutError, Retry.AFTER_BACKOFF),
+    (409, LLMError, Retry.NEVER),
+    (413, ContextLengthError, Retry.NEVER),
+    (422, InvalidRequestError, Retry.NEVER),
+    (424, LLMError, Retry.NEVER),
+    (429, RateLimitError, Retry.NEVER),
+    (498, ProviderUnavailableError, Retry.AFTER_BACKOFF),
+    (499, LLMError, Retry.NEVER),
+    (500, ProviderUnavailableError, Retry.AFTER_BACKOFF),
+    (501, ProviderUnavailableError, Retry.IF_REQUESTED),
+    (502, ProviderUnavailableError, Retry.AFTER_BACKOFF),
+    (503, ProviderUnavailableError, Retry.AFTER_BACKOFF),
+    (504, LLMTimeoutError, Retry.AFTER_BACKOFF),
+    (522, ProviderUnavailableError, Retry.IF_REQUESTED),
 ]
 
 
-@pytest.mark.parametrize(("status", "kind", "verdict"), BY_STATUS)
+@pytest.mark.parametrize(("status", "kind", "retry"), BY_STATUS)
 def test_a_status_without_a_code_has_one_meaning(
-    status: int, kind: type[LLMError], verdict: Verdict
+    status: int, kind: type[LLMError], retry: Retry
 ) -> None:
     error = _refused(status, headers={"x-request-id": "req_1"})
 
     assert type(error) is kind
-    assert error.verdict is verdict
+    assert error.retry is retry
     assert (error.provider, error.status, error.request_id) == ("groq", status, "req_1")
 
 
@@ -177,7 +177,7 @@ def test_a_request_that_no_wait_can_fit_is_never_a_rate_limit(words: str) -> Non
 
     assert type(error) is ContextLengthError
     assert error.retry_after is None
-    assert error.verdict is Verdict.FATAL
+    assert error.retry is Retry.NEVER
 
 
 def test_a_wrong_address_is_not_a_missing_model() -> None:
@@ -228,4 +228,4 @@ def test_an_error_event_of_which_nothing_is_known_is_unknown() -> None:
     error = _meant(groq.APIError("Lost.", request, body={"message": "Lost."}))
 
     assert type(error) is LLMError
-    assert error.verdict is Verdict.UNKNOWN
+    assert error.retry is Retry.IF_REQUESTED

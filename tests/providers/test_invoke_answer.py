@@ -10,8 +10,8 @@ from services.llm.errors import (
     ContentFilteredError,
     LLMError,
     ProviderUnavailableError,
+    Retry,
     TruncatedError,
-    Verdict,
 )
 from services.llm.providers.bedrock import INVOKE_MODELS, from_invoke, parse_response
 from services.llm.types import Output, Reply, Request, ToolCall, Usage
@@ -138,7 +138,7 @@ def test_a_body_that_is_not_whole_json_was_cut_off() -> None:
     with pytest.raises(ProviderUnavailableError, match="the reply is not whole JSON") as caught:
         from_invoke(b'{"content": [{"te', _request())
 
-    assert caught.value.verdict is Verdict.TRANSIENT
+    assert caught.value.retry is Retry.AFTER_BACKOFF
 
 
 @pytest.mark.parametrize("model", MOCKED)
@@ -147,4 +147,4 @@ def test_a_body_of_another_form_is_no_answer(model: str, body: str) -> None:
     with pytest.raises(LLMError, match="is not of its family's form") as caught:
         from_invoke(body, _request(model))
 
-    assert caught.value.verdict is Verdict.UNKNOWN
+    assert caught.value.retry is Retry.IF_REQUESTED

@@ -17,7 +17,7 @@ from services.llm.errors import (
     ModelNotFoundError,
     ProviderUnavailableError,
     RateLimitError,
-    Verdict,
+    Retry,
 )
 from services.llm.types import Reply
 from tests.recordings.bedrock_bytes import (
@@ -118,7 +118,7 @@ def test_every_error_is_classified(bedrock_error: Record, bedrock_client: Any) -
     assert type(outcome) is expected
     assert outcome.code == code
     assert outcome.status == (response["status"] if response["status"] != 200 else None)
-    assert outcome.verdict is (Verdict.TRANSIENT if code in _TRANSIENT else Verdict.FATAL)
+    assert outcome.retry is (Retry.AFTER_BACKOFF if code in _TRANSIENT else Retry.NEVER)
     assert str(outcome).startswith(f"Bedrock API error: {message}")
 
 

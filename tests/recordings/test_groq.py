@@ -15,8 +15,8 @@ from services.llm.errors import (
     ModelNotFoundError,
     ProviderUnavailableError,
     RateLimitError,
+    Retry,
     TruncatedError,
-    Verdict,
 )
 from services.llm.models.catalogue import GROQ
 from services.llm.providers.groq import (
@@ -176,7 +176,7 @@ def test_every_error_is_classified(groq_error: Record, groq_client: groq.Groq) -
     assert outcome.request_id == (None if in_stream else response["headers"].get("x-request-id"))
     waits = response["headers"].get("retry-after")
     assert outcome.retry_after == (float(waits) if waits else None)
-    assert outcome.verdict is (Verdict.TRANSIENT if status == 500 else Verdict.FATAL)
+    assert outcome.retry is (Retry.AFTER_BACKOFF if status == 500 else Retry.NEVER)
     assert getattr(outcome, "failed_generation", None) == error.get("failed_generation")
     assert "org_0" not in str(outcome)
     if not isinstance(outcome, ModelNotFoundError):

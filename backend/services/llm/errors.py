@@ -27,15 +27,15 @@ from .redaction.printable import printable
 from .types import Attempt, Provider, Reply, Usage
 
 
-class Verdict(Enum):
-    """What is known of an error: whether the same request may succeed later."""
+class Retry(Enum):
+    """Whether another attempt may succeed where one has failed with an error, and when."""
 
-    FATAL = "fatal"
-    TRANSIENT = "transient"
-    #: What stood in the way is known and dealt with: another attempt needs no backoff.
-    AGAIN = "again"
-    #: Nothing is known: another attempt is made only where the caller asked for attempts.
-    UNKNOWN = "unknown"
+    NEVER = "never"
+    AFTER_BACKOFF = "after backoff"
+    #: The cause is known and dealt with: another attempt needs no backoff.
+    AT_ONCE = "at once"
+    #: Nothing is known of it: only where the caller has asked for a number of attempts.
+    IF_REQUESTED = "if requested"
 
 
 class LLMError(Exception):
@@ -46,7 +46,7 @@ class LLMError(Exception):
     `partial` the reply as far as it came. The SDK's own exception, if any, is the `__cause__`.
     """
 
-    verdict: Verdict = Verdict.FATAL
+    retry: Retry = Retry.NEVER
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class LLMError(Exception):
         code: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
-        verdict: Verdict | None = None,
+        retry: Retry | None = None,
     ) -> None:
         # It may hold words of a provider, and is shown on terminals wherever errors are.
         super().__init__(printable(message))
@@ -68,8 +68,8 @@ class LLMError(Exception):
         self.retry_after = retry_after
         self.attempts: tuple[Attempt, ...] = ()
         self.partial: Reply | None = None
-        if verdict is not None:
-            self.verdict = verdict
+        if retry is not None:
+            self.retry = retry
 
     @property
     def usage(self) -> Usage:
@@ -156,7 +156,7 @@ class StructuredOutputError(LLMError):
 class ProviderUnavailableError(LLMError):
     """The provider could not be reached or could not serve; the next attempt may succeed."""
 
-    verdict = Verdict.TRANSIENT
+    retry = Retry.AFTER_BACKOFF
 
 
 class LLMTimeoutError(ProviderUnavailableError):

@@ -14,7 +14,7 @@ from ..errors import (
     ModelNotFoundError,
     ProviderUnavailableError,
     RateLimitError,
-    Verdict,
+    Retry,
 )
 from ..quota import Demand, Quota, Refusal, Reservation, SlidingWindow
 from ..runtime.retry_after import LONGEST as LONGEST_WAIT
@@ -140,7 +140,7 @@ class Account:
             error.retry_after = min(error.retry_after, LONGEST_WAIT)
             self.pause(error, scope, now + error.retry_after)
             patient = error.retry_after <= quota_wait_left
-            error.verdict = Verdict.AGAIN if patient else Verdict.FATAL
+            error.retry = Retry.AT_ONCE if patient else Retry.NEVER
 
     def end_outage(self, scope: str) -> None:
         """End the outage of *scope*, if there is one: the provider has answered."""
@@ -157,7 +157,7 @@ class Account:
                 self._look_elsewhere(error, asked, sent)
             elif isinstance(error, InvalidRequestError):
                 self._leave_out(error, sent)
-        if asked.model != sent.model and error.verdict is not Verdict.AGAIN:
+        if asked.model != sent.model and error.retry is not Retry.AT_ONCE:
             where = f" in {self.region}" if self.region else ""
             words = str(error).replace(f"not found: {sent.model}", f"not found: {asked.model}")
             error.args = (
@@ -218,7 +218,7 @@ class Account:
         elif not self.switch:
             error.args = (f"{error} (replaced by {candidate})",)
         else:
-            error.verdict = Verdict.AGAIN
+            error.retry = Retry.AT_ONCE
             if news:
                 log.warning(
                     "%s no longer has the model %s: using %s",
@@ -232,7 +232,7 @@ class Account:
         option = error.refused_option
         if option in sent.defaulted and getattr(sent, option) is not None:
             news = self.refused_options.put((sent.model, option), True, self.now(), A_DAY)
-            error.verdict = Verdict.AGAIN
+            error.retry = Retry.AT_ONCE
             if news:
                 log.warning("%s takes no %s: its default is left out", sent.model, option)
 

@@ -15,7 +15,7 @@ from ..errors import (
     LLMError,
     ProviderUnavailableError,
     RateLimitError,
-    Verdict,
+    Retry,
 )
 from ..providers import groq
 from ..quota import Demand, Quota, Refusal, Reservation, SlidingWindow, TokenBucketLimit
@@ -157,8 +157,8 @@ class MultiKeyAccount(Account):
         if refused and error.status in (401, 403):
             self._take_out(error, scope, model)
         super().learn(error, scope, model, quota_wait_left)
-        if isinstance(error, ProviderUnavailableError) and error.verdict is Verdict.UNKNOWN:
-            error.verdict = Verdict.TRANSIENT
+        if isinstance(error, ProviderUnavailableError) and error.retry is Retry.IF_REQUESTED:
+            error.retry = Retry.AFTER_BACKOFF
 
     def pause(self, error: LLMError, scope: str, until: float) -> None:
         """Let nobody send before *until* with a key of this organisation, or of an unknown one."""
@@ -208,7 +208,7 @@ class MultiKeyAccount(Account):
             self._crowd.fail()
         if error.retry_after is None and error.status == 429:
             # It does not say until when: until its key's bucket has refilled by one request.
-            error.verdict = Verdict.TRANSIENT
+            error.retry = Retry.AFTER_BACKOFF
             self.pause(error, scope, self.now() + self._pace)
 
     def _take_out(self, error: LLMError, scope: str, model: str) -> None:
@@ -230,7 +230,7 @@ class MultiKeyAccount(Account):
         if is_last:
             error.args = (none_left,)
         else:
-            error.verdict = Verdict.AGAIN
+            error.retry = Retry.AT_ONCE
 
     def _is_out(self, scope: str, model: str | None) -> bool:
         now = self.now()

@@ -45,11 +45,11 @@ _MAX_SILENCE = 1.0
 _MAX_SILENCE_PART = 0.25
 
 
-class StillInFlight(Exception):  # noqa: N818  a verdict on the waiting, not on the request
+class StillInFlight(Exception):  # noqa: N818  it is about the waiting, not about the request
     """The follower's own time is over; the call goes on without it."""
 
 
-class WouldDeadlock(RuntimeError):  # noqa: N818  a verdict on the waiting, not on the request
+class WouldDeadlock(RuntimeError):  # noqa: N818  it is about the waiting, not about the request
     """The leader runs in this very thread, and waiting would stop it: make the call alone."""
 
 

@@ -21,7 +21,7 @@ from ..errors import (
     ProviderUnavailableError,
     RateLimitError,
     RetriesExhaustedError,
-    Verdict,
+    Retry,
 )
 from ..quota import NEVER, Demand, Refusal
 from ..types import Attempt, Reply, Usage
@@ -129,7 +129,7 @@ class Call:
             f"The provider asked not to be called for another {wait:.1f} seconds",
             provider=self.account.provider,
             retry_after=wait,
-            verdict=Verdict.FATAL,
+            retry=Retry.NEVER,
         )
 
     def deadline_error(self) -> LLMTimeoutError:
@@ -137,7 +137,7 @@ class Call:
         return LLMTimeoutError(
             f"No answer within {self.policy.timeout:g} seconds",
             provider=self.account.provider,
-            verdict=Verdict.FATAL,
+            retry=Retry.NEVER,
         )
 
     def last_error(self, error: LLMError) -> LLMError:

@@ -14,13 +14,13 @@ from tenacity import (
 )
 from tenacity.wait import wait_base
 
-from ..errors import LLMError, Verdict
+from ..errors import LLMError, Retry
 
 #: Backoff of `transient_errors` in seconds: doubled from the first to the last, less a quarter.
 FIRST_BACKOFF, LAST_BACKOFF, JITTER = 0.5, 8.0, 0.25
 
-_TRANSIENT = frozenset({Verdict.TRANSIENT, Verdict.AGAIN})
-_UNKNOWN_TOO = _TRANSIENT | {Verdict.UNKNOWN}
+_TRANSIENT = frozenset({Retry.AFTER_BACKOFF, Retry.AT_ONCE})
+_TRANSIENT_OR_UNKNOWN = _TRANSIENT | {Retry.IF_REQUESTED}
 
 
 class CallRetryState(RetryCallState):
@@ -66,7 +66,7 @@ class wait_backoff(wait_base):  # noqa: N801 - tenacity's strategies are named l
     def __call__(self, retry_state: RetryCallState) -> float:
         """Seconds to wait before the next attempt."""
         error = _error(retry_state)
-        if error.verdict is Verdict.AGAIN:
+        if error.retry is Retry.AT_ONCE:
             return 0.0
         # The exponent is bounded: 2 ** 1024 is no float.
         doubled = self.first * 2.0 ** min(retry_state.attempt_number - 1, 64)
@@ -87,7 +87,7 @@ class wait_decorrelated(wait_base):  # noqa: N801 - tenacity's strategies are na
     def __call__(self, retry_state: RetryCallState) -> float:
         """Seconds to wait before the next attempt."""
         error = _error(retry_state)
-        if error.verdict is Verdict.AGAIN:
+        if error.retry is Retry.AT_ONCE:
             return 0.0
         assert isinstance(retry_state, CallRetryState), "it remembers the last backoff"
         previous = retry_state.last_backoff or self.base
@@ -103,7 +103,7 @@ def transient_errors(attempts: int) -> Retrying:
 
 def exact_attempts(attempts: int) -> Retrying:
     """Retry what is not known to be permanent, after 1 s, 2 s, 4 s, up to a minute."""
-    return _policy(attempts, _UNKNOWN_TOO, wait_backoff(1.0, 60.0))
+    return _policy(attempts, _TRANSIENT_OR_UNKNOWN, wait_backoff(1.0, 60.0))
 
 
 def decorrelated_jitter(attempts: int, base: float = 0.5, cap: float = 30.0) -> Retrying:
@@ -111,11 +111,13 @@ def decorrelated_jitter(attempts: int, base: float = 0.5, cap: float = 30.0) -> 
     return _policy(attempts, _TRANSIENT, wait_decorrelated(base, cap))
 
 
-def _policy(attempts: int, verdicts: frozenset[Verdict], wait: wait_base) -> Retrying:
-    def again(error: BaseException) -> bool:
-        return isinstance(error, LLMError) and error.verdict in verdicts
+def _policy(attempts: int, retryable: frozenset[Retry], wait: wait_base) -> Retrying:
+    def is_retryable(error: BaseException) -> bool:
+        return isinstance(error, LLMError) and error.retry in retryable
 
-    return Retrying(stop=stop_after_attempt(attempts), retry=retry_if_exception(again), wait=wait)
+    return Retrying(
+        stop=stop_after_attempt(attempts), retry=retry_if_exception(is_retryable), wait=wait
+    )
 
 
 def _error(retry_state: RetryCallState) -> LLMError:

@@ -12,8 +12,8 @@ from ..errors import (
     ContentFilteredError,
     LLMError,
     ProviderUnavailableError,
+    Retry,
     TruncatedError,
-    Verdict,
 )
 from ..types import Output, Provider, Reply
 from .foreign_errors import describe
@@ -56,7 +56,7 @@ def raises_llm_error(provider: Provider) -> Callable[[Callable[_P, _R]], Callabl
                     f" ({describe(error)})",
                     provider=provider,
                     status=200,
-                    verdict=Verdict.TRANSIENT if broken else Verdict.UNKNOWN,
+                    retry=Retry.AFTER_BACKOFF if broken else Retry.IF_REQUESTED,
                 ) from error
 
         return reading
@@ -88,7 +88,7 @@ def check_complete(reply: Reply, *, real: bool) -> Reply:
         raise _reported(ContentFilteredError, reply, f"the answer was withheld ({reason})")
     if reason in MALFORMED:
         problem = f"the model's answer was malformed ({reason})"
-        raise _reported(LLMError, reply, problem, Verdict.UNKNOWN)
+        raise _reported(LLMError, reply, problem, Retry.IF_REQUESTED)
     if reason in CUT:
         raise _truncated(reply, f"the answer was cut off after {_size(reply)} ({reason})")
     # A body or a stream that ends early looks like a whole one, but for this.
@@ -119,14 +119,14 @@ def _truncated(reply: Reply, problem: str) -> TruncatedError:
     return error
 
 
-def _reported(kind: type[_E], reply: Reply, problem: str, verdict: Verdict | None = None) -> _E:
+def _reported(kind: type[_E], reply: Reply, problem: str, retry: Retry | None = None) -> _E:
     error = kind(
         f"{reply.provider.capitalize()} API error: {problem}",
         provider=reply.provider,
         status=200,
         code=reply.finish_reason,
         request_id=reply.request_id,
-        verdict=verdict,
+        retry=retry,
     )
     error.partial = reply
     return error

@@ -14,7 +14,7 @@ from ..errors import (
     ModelNotFoundError,
     ProviderUnavailableError,
     RateLimitError,
-    Verdict,
+    Retry,
 )
 from ..redaction.quotation import without_quotations
 from ..redaction.secrets import redacted
@@ -48,7 +48,7 @@ def from_network_error(error: BaseException) -> LLMError | None:
     if kind is None:
         return None
     if any("SSLCertVerificationError" in class_names(cause, "ssl") for cause in _causes(error)):
-        return ProviderUnavailableError(describe(error), verdict=Verdict.FATAL)
+        return ProviderUnavailableError(describe(error), retry=Retry.NEVER)
     return kind(describe(error))
 
 
@@ -75,16 +75,16 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         step = step.__cause__ or step.__context__
 
 
-def from_bare_exception(error: Exception) -> tuple[type[LLMError], Verdict]:
+def from_bare_exception(error: Exception) -> tuple[type[LLMError], Retry]:
     """What a bare `Exception` means, as tests raise it from a mocked SDK: its words decide."""
     words = str(error).lower()
     if "rate limit" in words or "rate_limit_exceeded" in words:
-        return RateLimitError, Verdict.FATAL
+        return RateLimitError, Retry.NEVER
     if "authentication" in words or "invalid api key" in words:
-        return AuthenticationError, Verdict.FATAL
+        return AuthenticationError, Retry.NEVER
     if "model not found" in words:
-        return ModelNotFoundError, Verdict.FATAL
-    return LLMError, Verdict.UNKNOWN
+        return ModelNotFoundError, Retry.NEVER
+    return LLMError, Retry.IF_REQUESTED
 
 
 def describe_proxy_page(words: str, status: int | None, provider: str) -> str | None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...errors import LLMError, ProviderUnavailableError, Verdict
+from ...errors import LLMError, ProviderUnavailableError, Retry
 from ...types import Output, Reply, Request, ToolCall, Usage
 from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
 from ..fields import count, member, rows, seconds, status, text
@@ -173,13 +173,13 @@ def from_converse(response: Mapping[str, Any], request: Request) -> Reply:
             raise error
         # boto3 turns a body that was cut off into an empty response, without a word.
         empty = response.keys() <= {"ResponseMetadata", RAW_BODY}
-        kind, verdict = (ProviderUnavailableError, None) if empty else (LLMError, Verdict.UNKNOWN)
+        kind, retry = (ProviderUnavailableError, None) if empty else (LLMError, Retry.IF_REQUESTED)
         raise kind(
             "Bedrock API error: the reply holds no message; its body may have been cut off",
             provider="bedrock",
             status=status(about, "HTTPStatusCode"),
             request_id=text(about, "RequestId"),
-            verdict=verdict,
+            retry=retry,
         )
     reply = Reply(
         text="".join(_texts(message)),

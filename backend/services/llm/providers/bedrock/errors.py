@@ -14,7 +14,7 @@ from ...errors import (
     ModelNotFoundError,
     ProviderUnavailableError,
     RateLimitError,
-    Verdict,
+    Retry,
 )
 from ...redaction.secrets import redacted
 from ...runtime.retry_after import seconds_until_retry
@@ -95,11 +95,11 @@ _END_OF_LIFE = ("end of its life", "marked by provider as legacy")
 _NO_RIGHT = "use case details have not been submitted"
 
 # In this order, as a class is found by its ancestors too: the particular before the general.
-_BY_CLASS: tuple[tuple[str, type[LLMError], Verdict | None], ...] = (
+_BY_CLASS: tuple[tuple[str, type[LLMError], Retry | None], ...] = (
     ("ReadTimeoutError", LLMTimeoutError, None),
     ("ConnectTimeoutError", LLMTimeoutError, None),
     # May be a certificate that will never verify, or a handshake that was cut off.
-    ("SSLError", ProviderUnavailableError, Verdict.UNKNOWN),
+    ("SSLError", ProviderUnavailableError, Retry.IF_REQUESTED),
     ("ConnectionError", ProviderUnavailableError, None),
     ("HTTPClientError", ProviderUnavailableError, None),
     ("IncompleteReadError", ProviderUnavailableError, None),
@@ -140,8 +140,8 @@ def classify(error: Exception, model: str, *, wall: float) -> LLMError:
     if "BotoCoreError" in kinds:
         return _from_connection_error(error, kinds)
     if type(error) is Exception:
-        kind, verdict = from_bare_exception(error)
-        return _error(kind, redacted(str(error)), verdict)
+        kind, retry = from_bare_exception(error)
+        return _error(kind, redacted(str(error)), retry)
     return _with_prefix(
         from_network_error(error) or _from_parser_error(error, kinds) or LLMError(describe(error))
     )
@@ -153,8 +153,8 @@ def _from_parser_error(error: Exception, kinds: frozenset[str]) -> LLMError | No
     return ProviderUnavailableError(describe(error)) if broken else None
 
 
-def _error(kind: type[LLMError], words: str, verdict: Verdict | None = None) -> LLMError:
-    return kind(f"Bedrock API error: {words}", provider="bedrock", verdict=verdict)
+def _error(kind: type[LLMError], words: str, retry: Retry | None = None) -> LLMError:
+    return kind(f"Bedrock API error: {words}", provider="bedrock", retry=retry)
 
 
 def _with_prefix(error: LLMError) -> LLMError:
@@ -194,7 +194,7 @@ def error_in_ok_body(body: object, model: str) -> LLMError | None:
     named = kind.rpartition("#")[2] or code(inner, "code") or ""
     error = _from_code(named, words, model, status(inner, "code") or 200)
     if type(error) is LLMError:
-        error.verdict = Verdict.UNKNOWN
+        error.retry = Retry.IF_REQUESTED
     return error
 
 
@@ -212,10 +212,10 @@ def _from_code(named: str, said: str, model: str, known: int | None) -> LLMError
         if name == "ResourceNotFoundException" and not is_models:
             name = "ValidationException"
     own = unquoted(words).lower()
-    kind, verdict = _kind_and_verdict(name, own, number or 0)
+    kind, retry = _kind_and_retry(name, own, number or 0)
     if kind is InvalidRequestError and _NEEDS_PROFILE in words:
         words += f' (put the prefix of a profile before the id, such as "us.{model}")'
-    meant = _error(kind, words, verdict)
+    meant = _error(kind, words, retry)
     meant.status, meant.code = known, named or None
     if isinstance(meant, ModelNotFoundError):
         meant.end_of_life = name == "ResourceNotFoundException" and any(
@@ -227,12 +227,12 @@ def _from_code(named: str, said: str, model: str, known: int | None) -> LLMError
     return meant
 
 
-def _kind_and_verdict(name: str, words: str, status: int) -> tuple[type[LLMError], Verdict | None]:
+def _kind_and_retry(name: str, words: str, status: int) -> tuple[type[LLMError], Retry | None]:
     kind = _BY_CODE.get(name, LLMError)
     if status == _TOO_LARGE:
         return ContextLengthError, None
     if name not in _BY_CODE and status >= 500:
-        return ProviderUnavailableError, Verdict.UNKNOWN
+        return ProviderUnavailableError, Retry.IF_REQUESTED
     if kind is InvalidRequestError:
         if _NO_MODEL in words:
             return ModelNotFoundError, None
@@ -241,7 +241,7 @@ def _kind_and_verdict(name: str, words: str, status: int) -> tuple[type[LLMError
         return _missing_resource(words), None
     if name == "ThrottlingException":
         # A day's quota does not come back within any wait that is worth having.
-        return kind, Verdict.FATAL if "per day" in words else Verdict.TRANSIENT
+        return kind, Retry.NEVER if "per day" in words else Retry.AFTER_BACKOFF
     return kind, None
 
 
@@ -254,7 +254,7 @@ def _missing_resource(words: str) -> type[LLMError]:
 
 def _from_connection_error(error: Exception, kinds: frozenset[str]) -> LLMError:
     words = f"Bedrock connection error: {redacted(str(error))}"
-    for name, kind, verdict in _BY_CLASS:
+    for name, kind, retry in _BY_CLASS:
         if name in kinds:
-            return kind(words, provider="bedrock", verdict=verdict)
-    return LLMError(words, provider="bedrock", verdict=Verdict.UNKNOWN)
+            return kind(words, provider="bedrock", retry=retry)
+    return LLMError(words, provider="bedrock", retry=Retry.IF_REQUESTED)

@@ -12,7 +12,7 @@ from ...errors import (
     InvalidRequestError,
     LLMError,
     ProviderUnavailableError,
-    Verdict,
+    Retry,
 )
 from ...types import Message, Output, Reply, Request, ToolCall, Usage
 from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
@@ -194,7 +194,7 @@ def parse_response(body: Mapping[str, Any], model_id: str) -> str:
         raise LLMError(
             f"Bedrock API error: the reply of {model_id} is not of its family's form",
             provider="bedrock",
-            verdict=Verdict.UNKNOWN,
+            retry=Retry.IF_REQUESTED,
         )
     return answer
 

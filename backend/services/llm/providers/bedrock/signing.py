@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
-from ...errors import LLMError, Verdict
+from ...errors import LLMError, Retry
 
 if TYPE_CHECKING:
     from ...http.h11_exchange import Answer
@@ -121,7 +121,7 @@ def _unreadable(signed: Signed, answer: Answer, headers: Mapping[str, str]) -> E
             " check the endpoint and what stands between",
             provider="bedrock",
             status=answer.status,
-            verdict=Verdict.UNKNOWN,
+            retry=Retry.IF_REQUESTED,
         )
     lowered = {name.lower(): text for name, text in headers.items()}
     named = lowered.get("x-amzn-errortype", "").partition(":")[0]

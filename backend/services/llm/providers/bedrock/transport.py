@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import anyio
 
-from ...errors import LLMError, LLMTimeoutError, ResponseTooLargeError, Verdict
+from ...errors import LLMError, LLMTimeoutError, ResponseTooLargeError, Retry
 from ...http.dial import left_until
 from ...runtime import watchdog
 from ...runtime.workers import Work, Workers
@@ -155,7 +155,7 @@ class Transport:
             raise LLMError(
                 f"Bedrock: no thread can be started for the call: {error}",
                 provider="bedrock",
-                verdict=Verdict.TRANSIENT,
+                retry=Retry.AFTER_BACKOFF,
             ) from error
 
     def _blocking(self, until: float) -> BlockingCall:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...errors import LLMError, Verdict
+from ...errors import LLMError, Retry
 from ...types import Reply, Request, ToolCall, Usage
 from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
 from ..fields import count, first, member, rows, seconds, text
@@ -83,5 +83,5 @@ def _no_completion(response: object) -> LLMError:
         " check the base URL and what stands between",
         provider="groq",
         status=200,
-        verdict=Verdict.UNKNOWN,
+        retry=Retry.IF_REQUESTED,
     )

@@ -17,7 +17,7 @@ from ...errors import (
     ModelNotFoundError,
     ProviderUnavailableError,
     RateLimitError,
-    Verdict,
+    Retry,
 )
 from ...redaction.secrets import redacted
 from ...runtime.retry_after import seconds_in_text, seconds_until_retry
@@ -130,10 +130,8 @@ def classify(error: Exception, model: str, *, wall: float) -> LLMError:
     if "APIError" in kinds:
         return _from_failure(_failure_in(error, kinds), model, wall)
     if type(error) is Exception:
-        kind, verdict = from_bare_exception(error)
-        return kind(
-            _full_message(kind, redacted(str(error)), model), provider="groq", verdict=verdict
-        )
+        kind, retry = from_bare_exception(error)
+        return kind(_full_message(kind, redacted(str(error)), model), provider="groq", retry=retry)
     return _with_prefix(from_network_error(error) or LLMError(describe(error)))
 
 
@@ -244,7 +242,7 @@ def _from_failure(failure: _Failure, model: str, wall: float) -> LLMError:
         code=failure.code,
         request_id=failure.request_id,
         retry_after=_retry_after(failure, kind, wall),
-        verdict=_verdict(kind, failure.status),
+        retry=_retry_of(kind, failure.status),
     )
     if isinstance(error, AuthenticationError):
         error.of_proxy = failure.from_proxy
@@ -292,11 +290,11 @@ def _exceeds_limit_alone(words: str) -> bool:
     )
 
 
-def _verdict(kind: type[LLMError], status: int | None) -> Verdict:
+def _retry_of(kind: type[LLMError], status: int | None) -> Retry:
     if issubclass(kind, ProviderUnavailableError):
-        return Verdict.TRANSIENT if status in _TRANSIENT else Verdict.UNKNOWN
+        return Retry.AFTER_BACKOFF if status in _TRANSIENT else Retry.IF_REQUESTED
     # An error event in a stream has no status of its own: nothing is known of it.
-    return Verdict.UNKNOWN if status is None and kind is LLMError else Verdict.FATAL
+    return Retry.IF_REQUESTED if status is None and kind is LLMError else Retry.NEVER
 
 
 def _retry_after(failure: _Failure, kind: type[LLMError], wall: float) -> float | None:
