@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import h11
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from services.llm.errors import ResponseTooLargeError
-from services.llm.http.h11_exchange import Answer, Http1
+from services.llm.http.http1 import Answer, Http1, _Rare
 
 SENT = ("POST", "/a?b=c", [("Host", "here"), ("Content-Length", "2")], b"hi")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Two: a\r\nX-Two: b\r\n\r\nhello"
@@ -101,3 +103,73 @@ def test_an_answer_at_the_limit_is_read() -> None:
     answer = asked(limit=5).receive(OK)
     assert answer is not None
     assert b"hello" == answer.body
+
+
+LINES = [
+    *(b"Content-Length: 5", b"content-length:5 ", b"Content-Length: 7", b"Content-Length: x"),
+    *(b"Connection: Keep-Alive", b"Connection: close", b"Transfer-Encoding: chunked"),
+    *(
+        b"X-One: a b\tc",
+        b"X-Latin: \xe9",
+        b"X-Empty:",
+        b"X Two: a",
+        b"X-Nul: \x00",
+        b" folded",
+        b"no",
+    ),
+]
+STARTS = [
+    *(b"HTTP/1.1 200 OK", b"HTTP/1.1 200", b"HTTP/1.1 503 Not now", b"HTTP/1.0 200 OK"),
+    *(b"HTTP/1.1 204 Empty", b"HTTP/1.1 304 As before", b"HTTP/1.1 2000 OK", b"HTTP/2 200 OK"),
+]
+
+
+def outcome(http: Http1 | _Rare, pieces: list[bytes]) -> object:
+    try:
+        for piece in pieces:
+            if (answer := http.receive(piece)) is not None:
+                return answer, http.is_reusable
+    except h11.RemoteProtocolError:
+        return "no answer"
+    return "not yet"
+
+
+@given(
+    st.sampled_from(STARTS),
+    st.lists(st.sampled_from(LINES), max_size=4),
+    st.sampled_from([b"\r\n", b"\n"]),
+    st.sampled_from([b"", b"hello", b"5\r\nhello\r\n0\r\n\r\n", b"hello and more"]),
+    st.integers(0, 40),
+)
+@example(STARTS[0], [LINES[0]], b"\r\n", b"hello", 0)
+@example(STARTS[0], [LINES[0], LINES[1]], b"\r\n", b"hello", 0)
+def test_a_plain_answer_is_read_as_h11_reads_it(
+    start: bytes, lines: list[bytes], end: bytes, body: bytes, cut: int
+) -> None:
+    said = end.join((start, *lines, b"", b"")) + body
+    pieces = [piece for piece in (said[: len(said) - cut], said[len(said) - cut :]) if piece]
+    assert outcome(_Rare(99), pieces) == outcome(asked(), pieces)
+
+
+@pytest.mark.parametrize(
+    "unsendable",
+    [
+        ("POST", "/a b", [("Host", "here")], b""),
+        ("POST", "/", [("Host", "here\r\nX-Two: b")], b""),
+        ("POST", "/", [("Ho st", "here")], b""),
+        ("POST", "/", [("Host", "\u20ac")], b""),
+        ("POST", "/", [], b""),
+    ],
+)
+def test_what_is_no_request_is_not_sent(
+    unsendable: tuple[str, str, list[tuple[str, str]], bytes],
+) -> None:
+    with pytest.raises(h11.LocalProtocolError, match="cannot be sent"):
+        Http1(10).request(*unsendable)
+
+
+def test_an_answer_that_is_cut_off_in_its_body_is_no_answer() -> None:
+    http = asked()
+    assert http.receive(OK[:-1]) is None
+    with pytest.raises(h11.RemoteProtocolError, match="before the answer was whole"):
+        http.receive(b"")

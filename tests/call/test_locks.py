@@ -20,7 +20,6 @@ from services.llm.account.outages import Outages
 from services.llm.account.single_flight import Leader, SingleFlight
 from services.llm.errors import AuthenticationError, RateLimitError
 from services.llm.http.addresses import Names
-from services.llm.http.h11_connections import Idle
 from services.llm.providers.bedrock import abort
 from services.llm.quota import NEVER, Quota, Reservation, SlidingWindow, TokenBucketLimit
 from services.llm.runtime import fork
@@ -258,16 +257,6 @@ def an_aborted_call() -> Touches:
     return touches
 
 
-def idle_connections() -> Touches:
-    idle = Idle[Any](1)
-    touches = watch(idle, lambda: idle._lock, "_kept")
-    for _ in range(2):
-        idle.keep(SimpleNamespace(close=lambda: None))
-    assert idle.take(lambda _: False) is None
-    idle.close()
-    return touches
-
-
 #: Who has a lock, with the test below that is about it.
 LOCKS = {
     "llm/account/daily_budget.py": "days_sum, days_bookings",
@@ -280,7 +269,6 @@ LOCKS = {
     "llm/account/outages.py": "outages",
     "llm/quota/quota.py": "quota",
     "llm/providers/bedrock/abort.py": "an_aborted_call",
-    "llm/http/h11_connections.py": "idle_connections",
     "llm/runtime/watchdog.py": "deadlines, a_deadline",
     "llm/runtime/sdk_client.py": "an_sdks_client",
     "llm/stores/fault_tolerant.py": "a_forgiving_store",
@@ -312,7 +300,6 @@ ALONE = [
     a_forgiving_store,
     a_memory_store,
     an_aborted_call,
-    idle_connections,
 ]
 IN_A_FOLDER = [a_json_store, an_sqlite_store, a_locked_path]
 

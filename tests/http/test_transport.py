@@ -23,7 +23,7 @@ import trustme
 from services.llm.errors import ResponseTooLargeError
 from services.llm.http import addresses
 from services.llm.http.connections import Kept
-from services.llm.http.network import was_reset
+from services.llm.http.refused import was_reset
 from tests.http.faces import KINDS, Face
 from tests.http.servers import Server, answer, forever, serving
 

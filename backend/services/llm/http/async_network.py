@@ -13,7 +13,8 @@ import httpcore
 
 from .addresses import attempts, names
 from .deadline import TimeLeft, seconds_left
-from .network import TOGETHER, is_broken_pipe, of_look_up, was_reset
+from .network import TOGETHER, of_look_up
+from .refused import is_broken_pipe, was_reset
 
 #: Bytes that wait to be read until the transport is told to read no more.
 _FULL = 256 * 1024

@@ -40,8 +40,12 @@ class IdleStack(Generic[T]):
 
     def put(self, thing: T) -> list[T]:
         """Keep *thing*, and return those that are now to be closed."""
+        self._idle.append((self._clock(), thing))
+        return self.surplus()
+
+    def surplus(self) -> list[T]:
+        """Return those that are too many, or have waited too long, and are now to be closed."""
         now = self._clock()
-        self._idle.append((now, thing))
         surplus = []
         while (oldest := self._oldest()) is not None and (
             len(self._idle) > self._size or oldest <= now - self._expiry

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable
 from contextlib import suppress
-from errno import EPIPE
 from ssl import SSLContext
 from typing import Any
 
@@ -13,6 +11,7 @@ import httpcore
 
 from .addresses import attempts, names
 from .deadline import TimeLeft, seconds_left
+from .refused import is_broken_pipe, was_reset
 
 #: Bytes that are kept until they can be sent with what follows: a request's head with its body,
 #: since every call of the system costs as much as all of the parsing.
@@ -125,19 +124,3 @@ def of_look_up(error: OSError) -> Exception:
     """What httpcore calls the failure of a look-up."""
     late = isinstance(error, TimeoutError)
     return (httpcore.ConnectTimeout if late else httpcore.ConnectError)(str(error))
-
-
-def was_reset(connection: Any) -> bool:
-    """Whether a connection that the other side has closed was reset after that.
-
-    Whoever closes, and gets more to read after, resets; it has read nothing of it. A server that
-    reads a request, and closes then, does not reset; nor is one that resets alone proof of it.
-    """
-    with suppress(OSError):  # it is closed on our side too, and says nothing any more
-        return bool(connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == EPIPE)
-    return False
-
-
-def is_broken_pipe(error: BaseException | None) -> bool:
-    """Whether *error*, of a write, says that the other side had closed before."""
-    return isinstance(error, BrokenPipeError)

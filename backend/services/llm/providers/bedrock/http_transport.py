@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 
 import h11
 
-from ...http.h11_connections import AsyncConnection, Connection, Idle, Origin
-from ...http.h11_exchange import Answer
+from ...http.exchange import aexchange, close, exchange
+from ...http.http1 import Answer
+from ...http.http1_connections import AsyncConnection, Connection, Origin, UnconnectedError
+from ...http.idle import IdleStack
 from ...runtime.event_loops import PerEventLoop
 from ...runtime.fork import reset_in_child
 from .signing import Signed
@@ -21,21 +23,27 @@ from .tls import context_of
 _PORTS = {"http": 80, "https": 443}
 
 
+#: Seconds for which a connection waits: whatever stands between forgets it some day.
+_KEPT_FOR = 30.0
+
+
 class OwnRoad:
     """Keeps up to *size* idle connections; an answer has at most *limit* bytes."""
 
     def __init__(self, size: int, limit: int) -> None:
         self._limit = limit
-        self._idle = Idle[Connection](size)
+        self._idle = IdleStack[Connection](size, _KEPT_FOR)
         # Hosts build a client per request and drop it without closing it.
-        weakref.finalize(self, self._idle.close)
-        self._idle_of_loops = PerEventLoop[Idle[AsyncConnection]](partial(Idle, size), _aclose)
+        weakref.finalize(self, _close, self._idle)
+        self._idle_of_loops = PerEventLoop[IdleStack[AsyncConnection]](
+            partial(IdleStack, size, _KEPT_FOR), _aclose
+        )
         self._contexts: dict[Any, ssl.SSLContext] = {}
-        self.after_fork()
         reset_in_child(self)
 
     def after_fork(self) -> None:
-        """In a child, leave the parent's event loops alone."""
+        """In a child, leave the parent's connections and event loops alone."""
+        self._idle.drain()
         self._idle_of_loops.forget()
 
     def exchange(self, client: Any, signed: Signed, until: float) -> Answer:
@@ -46,49 +54,27 @@ class OwnRoad:
         url = signed.request.url
         try:
             origin = self._origin(client, url)
-            connection = self._idle.take(lambda each: each.origin == origin)
-            if connection is None:
-                connection = Connection(origin, self._limit, until)
-        except OSError as error:
-            raise _from_connection_error(error, url) from error
-        try:
-            answer = connection.exchange(signed, until)
-        except (OSError, h11.ProtocolError) as error:
-            raise _broken(error, url) from error
-        self._keep(self._idle, connection)
-        return answer
+            return exchange(self._idle, origin, signed, until, self._limit)
+        except (UnconnectedError, OSError, h11.ProtocolError) as error:
+            raise _as_botocore(error, url) from error
 
     async def aexchange(self, client: Any, signed: Signed, until: float) -> Answer:
-        """Do as `exchange` does, on this event loop; its caller cancels it in time."""
+        """Do as `exchange` does, on this event loop."""
         url = signed.request.url
         async with await self._idle_of_loops.get() as idle:
             try:
                 origin = self._origin(client, url)
-                connection = idle.take(lambda each: each.origin == origin)
-                if connection is None:
-                    connection = await AsyncConnection.opened(origin, self._limit, until)
-            except OSError as error:
-                raise _from_connection_error(error, url) from error
-            try:
-                answer = await connection.exchange(signed)
-            except (OSError, h11.ProtocolError) as error:
-                raise _broken(error, url) from error
-            self._keep(idle, connection)
-            return answer
+                return await aexchange(idle, origin, signed, until, self._limit)
+            except (UnconnectedError, OSError, h11.ProtocolError) as error:
+                raise _as_botocore(error, url) from error
 
     def close(self) -> None:
         """Close the idle connections of all threads."""
-        self._idle.close()
+        _close(self._idle)
 
     async def aclose(self) -> None:
         """Close this event loop's idle connections, once its calls have ended."""
         await self._idle_of_loops.aclose()
-
-    def _keep(self, idle: Idle[Any], connection: Any) -> None:
-        if connection.is_alive():
-            idle.keep(connection)
-        else:
-            connection.close()
 
     def _origin(self, client: Any, url: str) -> Origin:
         parts = urlsplit(url)
@@ -98,29 +84,35 @@ class OwnRoad:
             context = self._contexts.get(verify)
             if context is None:
                 # Two threads may make one each at first; it is the same.
-                context = self._contexts.setdefault(verify, context_of(verify))
+                try:
+                    made = context_of(verify)
+                except OSError as error:
+                    raise UnconnectedError from error
+                context = self._contexts.setdefault(verify, made)
         return Origin(parts.hostname or "", parts.port or _PORTS[parts.scheme], context)
 
 
-async def _aclose(idle: Idle[AsyncConnection]) -> None:
-    idle.close()
+def _close(idle: IdleStack[Connection]) -> None:
+    close(idle.drain())
 
 
-def _from_connection_error(error: OSError, url: str) -> Exception:
-    if isinstance(error, TimeoutError):
-        return error
+async def _aclose(idle: IdleStack[AsyncConnection]) -> None:
+    close(idle.drain())
+
+
+def _as_botocore(error: Exception, url: str) -> Exception:
+    """botocore's exception for *error*; a timeout stays what it is."""
     errors: Any = import_module("botocore.exceptions")
-    kind = errors.SSLError if isinstance(error, ssl.SSLError) else errors.EndpointConnectionError
-    made: Exception = kind(endpoint_url=url, error=error)
+    cause = error.__cause__ if isinstance(error, UnconnectedError) else None
+    made: Exception
+    if isinstance(cause or error, TimeoutError):
+        made = TimeoutError("timed out")
+    elif isinstance(cause, ssl.SSLError):
+        made = errors.SSLError(endpoint_url=url, error=cause)
+    elif cause is not None:
+        made = errors.EndpointConnectionError(endpoint_url=url, error=cause)
+    elif isinstance(error, h11.LocalProtocolError):
+        made = errors.HTTPClientError(error=error)
+    else:
+        made = errors.ConnectionClosedError(endpoint_url=url, error=error)
     return made
-
-
-def _broken(error: Exception, url: str) -> Exception:
-    if isinstance(error, TimeoutError):
-        return error
-    errors: Any = import_module("botocore.exceptions")
-    if isinstance(error, h11.LocalProtocolError):
-        unsent: Exception = errors.HTTPClientError(error=error)
-        return unsent
-    closed: Exception = errors.ConnectionClosedError(endpoint_url=url, error=error)
-    return closed

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from ...errors import LLMError, Retry
 
 if TYPE_CHECKING:
-    from ...http.h11_exchange import Answer
+    from ...http.http1 import Answer
 
 
 #: So much is shown of an error's body that is none of the API's, in bytes.

@@ -1,22 +1,15 @@
-"""Connections to one origin, and the idle ones of them: blocking, and of an event loop."""
+"""Connections that carry one exchange after another: blocking, and of an event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import select
 import ssl
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from threading import Lock
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
-from ..runtime.fork import reset_in_child
 from .dial import adial, dial, left_until
-from .h11_exchange import Answer, Http1
-
-#: Seconds for which an idle connection is kept: whatever stands between forgets it some day.
-IDLE_FOR = 30.0
+from .http1 import Answer, Http1
+from .refused import is_broken_pipe, was_reset
 
 #: Bytes of one read.
 _READ = 65_536
@@ -40,60 +33,8 @@ class Sendable(Protocol):
         """The arguments of `Http1.request`."""
 
 
-class Poolable(Protocol):
-    """A connection that may be kept for another exchange."""
-
-    def is_alive(self) -> bool:
-        """Whether the other end still listens, as far as this one knows."""
-
-    def close(self) -> None:
-        """Close it, if it is not closed."""
-
-
-C = TypeVar("C", bound=Poolable)
-
-
-class Idle(Generic[C]):
-    """Idle connections, the last one used first; at most *size* of them."""
-
-    def __init__(self, size: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._size = size
-        self._clock = clock
-        self.after_fork()
-        reset_in_child(self)
-
-    def after_fork(self) -> None:
-        """Leave the parent's connections to the parent."""
-        self._lock = Lock()  # guards the list
-        self._kept: list[tuple[float, C]] = []
-
-    def take(self, is_wanted: Callable[[C], bool]) -> C | None:
-        """Return one that is alive and *is_wanted*, the caller's alone from now on."""
-        while True:
-            with self._lock:
-                if not self._kept:
-                    return None
-                since, connection = self._kept.pop()
-            fresh = self._clock() - since < IDLE_FOR
-            if fresh and is_wanted(connection) and connection.is_alive():
-                return connection
-            connection.close()
-
-    def keep(self, connection: C) -> None:
-        """Keep it for another; the one that was idle longest makes room for it."""
-        with self._lock:
-            self._kept.append((self._clock(), connection))
-            over = [each for _, each in self._kept[: -self._size]]
-            del self._kept[: -self._size]
-        for each in over:
-            each.close()
-
-    def close(self) -> None:
-        """Close all that are idle."""
-        with self._lock:
-            idle, self._kept = self._kept, []
-        for _, connection in idle:
-            connection.close()
+class UnconnectedError(Exception):
+    """No connection could be made, for the reason that is its cause."""
 
 
 class Connection:
@@ -101,6 +42,8 @@ class Connection:
 
     def __init__(self, origin: Origin, limit: int, until: float) -> None:
         self.origin = origin
+        #: The server had closed the connection before it could read the last request.
+        self.was_refused = False
         self._http = Http1(limit)
         self._socket = dial(origin.host, origin.port, until)
         if origin.context is not None:
@@ -119,20 +62,35 @@ class Connection:
         try:
             # What is sent holds credentials: no variable of a traceback is to show it.
             self._send(memoryview(self._http.request(*request.parts())), until)
-            while True:
-                self._socket.settimeout(left_until(until))
-                if (answer := self._http.receive(self._socket.recv(_READ))) is not None:
-                    return answer
+            return self._answer(until)
         except BaseException:
             self.close()
             raise
 
     def _send(self, data: memoryview, until: float) -> None:
         # A server may answer before it has read everything, and close: the answer is what counts.
-        with suppress(BrokenPipeError, ConnectionResetError):
+        try:
             for start in range(0, len(data), _WRITE):
                 self._socket.settimeout(left_until(until))
                 self._socket.sendall(data[start : start + _WRITE])
+        except (BrokenPipeError, ConnectionResetError) as error:
+            self.was_refused = is_broken_pipe(error)
+
+    def _answer(self, until: float) -> Answer:
+        is_first = True
+        while True:
+            self._socket.settimeout(left_until(until))
+            data = self._socket.recv(_READ)
+            if is_first and not data:
+                self.was_refused |= was_reset(self._socket)
+            is_first = False
+            if (answer := self._http.receive(data)) is not None:
+                return answer
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the last answer has come to its end, and leaves room for another."""
+        return self._http.is_reusable
 
     def is_alive(self) -> bool:
         """Whether nothing has come since the last answer, not even the connection's end."""
@@ -158,6 +116,8 @@ class AsyncConnection(asyncio.Protocol):
         self._transport: Any = None
         self._answer: asyncio.Future[Answer] | None = None
         self._is_open = False
+        #: The server had closed the connection before it could read the last request.
+        self.was_refused = False
 
     @classmethod
     async def opened(cls, origin: Origin, limit: int, until: float) -> AsyncConnection:
@@ -166,21 +126,36 @@ class AsyncConnection(asyncio.Protocol):
             lambda: cls(origin, limit), origin.host, origin.port, until, origin.context
         )
 
-    async def exchange(self, request: Sendable) -> Answer:
-        """Send and receive as `Connection.exchange` does, until it is cancelled."""
+    async def exchange(self, request: Sendable, until: float) -> Answer:
+        """Send and receive as `Connection.exchange` does, without blocking the event loop."""
+        loop = asyncio.get_running_loop()
+        timer = None
         try:
-            self._answer = asyncio.get_running_loop().create_future()
-            self._transport.write(self._http.request(*request.parts()))
+            sent = self._http.request(*request.parts())
+            self._answer = loop.create_future()
+            timer = loop.call_later(left_until(until), self._fail, TimeoutError("timed out"))
+            if self._is_open:
+                self._transport.write(sent)
+            else:
+                self.was_refused = True
+                self._fail(ConnectionResetError("the connection was lost"))
             return await self._answer
         except BaseException:
             self.close()
             raise
         finally:
             self._answer = None
+            if timer is not None:
+                timer.cancel()
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the last answer has come to its end, and leaves room for another."""
+        return self._is_open and self._http.is_reusable
 
     def is_alive(self) -> bool:
         """Whether the other end has neither closed nor said anything since the last answer."""
-        return self._is_open and self._http.is_reusable
+        return self.is_reusable
 
     def close(self) -> None:
         """Drop the connection and what is still to be sent."""
@@ -208,11 +183,13 @@ class AsyncConnection(asyncio.Protocol):
     def eof_received(self) -> None:
         """Take note of the server's end, which may be that of an answer without a length."""
         self._is_open = False
+        self.was_refused |= was_reset(self._transport.get_extra_info("socket"))
         self.data_received(b"")
 
     def connection_lost(self, error: Exception | None) -> None:
         """Take note of the connection's end, as asyncio asks."""
         self._is_open = False
+        self.was_refused |= is_broken_pipe(error)
         self._fail(error or ConnectionResetError("the connection was lost"))
 
     def _fail(self, error: Exception) -> None:

@@ -1,0 +1,84 @@
+"""One exchange over a connection that waits, or over a new one: blocking, and on an event loop."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from .http1 import Answer
+from .http1_connections import AsyncConnection, Connection, Origin, Sendable, UnconnectedError
+from .idle import IdleStack
+
+C = TypeVar("C", Connection, AsyncConnection)
+
+
+def exchange(
+    idle: IdleStack[Connection], origin: Origin, request: Sendable, until: float, limit: int
+) -> Answer:
+    """Send *request* and return the answer, of at most *limit* bytes, before *until*.
+
+    Raises UnconnectedError, TimeoutError, OSError, h11.ProtocolError and ResponseTooLargeError.
+    """
+    connection = _waiting(idle, origin)
+    if connection is not None:
+        try:
+            answer = connection.exchange(request, until)
+        except Exception:
+            if not connection.was_refused:
+                raise
+        else:
+            keep(idle, connection)
+            return answer
+    try:
+        connection = Connection(origin, limit, until)
+    except OSError as error:
+        raise UnconnectedError from error
+    answer = connection.exchange(request, until)
+    keep(idle, connection)
+    return answer
+
+
+async def aexchange(
+    idle: IdleStack[AsyncConnection], origin: Origin, request: Sendable, until: float, limit: int
+) -> Answer:
+    """Do as `exchange` does, without blocking the event loop."""
+    connection = _waiting(idle, origin)
+    if connection is not None:
+        try:
+            answer = await connection.exchange(request, until)
+        except Exception:
+            if not connection.was_refused:
+                raise
+        else:
+            keep(idle, connection)
+            return answer
+    try:
+        connection = await AsyncConnection.opened(origin, limit, until)
+    except OSError as error:
+        raise UnconnectedError from error
+    answer = await connection.exchange(request, until)
+    keep(idle, connection)
+    return answer
+
+
+def keep(idle: IdleStack[C], connection: C) -> None:
+    """Keep *connection* for another exchange, if it can carry one."""
+    if connection.is_reusable:
+        close(idle.put(connection))
+    else:
+        connection.close()
+
+
+def close(connections: list[C]) -> None:
+    """Close all of them."""
+    for each in connections:
+        each.close()
+
+
+def _waiting(idle: IdleStack[C], origin: Origin) -> C | None:
+    """A connection to *origin* that waits, and that the server has not closed meanwhile."""
+    close(idle.surplus())
+    while (connection := idle.take()) is not None:
+        if connection.origin == origin and connection.is_alive():
+            return connection
+        connection.close()
+    return None

@@ -1,0 +1,184 @@
+"""HTTP/1.1 as bytes in and bytes out: the sockets are the caller's.
+
+Nearly every answer is one head with a length, and its body: these are read here, which takes a
+tenth of the time. Whatever else HTTP/1.1 allows is h11's to read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import h11
+
+from ..errors import ResponseTooLargeError
+
+#: The longest head of an answer, in bytes.
+_LONGEST_HEAD = 128 * 1024
+
+# RFC 9110, 5.5 and 5.6.2: the characters of a header's name and of its value.
+_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_VALUE = rb"[\t\x20-\x7e\x80-\xff]*"
+_SENT = re.compile(
+    rb"[A-Z]+ [\x21-\x7e]+ HTTP/1\.1\r\n(?:" + _NAME + b": " + _VALUE + rb"\r\n)+\r\n"
+)
+_PLAIN = re.compile(
+    rb"HTTP/1\.1 ([2-5][0-9]{2})(?: " + _VALUE + rb")?\r\n"
+    rb"((?:" + _NAME + b":" + _VALUE + rb"\r\n)+)\r\n"
+)
+_LENGTH = re.compile(r"[0-9]{1,18}")
+#: No body follows these, whatever length they tell.
+_EMPTY = (204, 304)
+
+
+class Answer(NamedTuple):
+    """A whole answer; its headers in the order in which they came, their names in lower case."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Http1:
+    """One connection's protocol: one exchange after another.
+
+    *limit* is the longest body of an answer, in bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._received = bytearray()
+        self._head: tuple[int, list[tuple[str, str]]] | None = None
+        #: Where the answer's body begins and ends in what is received.
+        self._start = self._end = 0
+        self._rare: _Rare | None = None
+        #: Whether the connection may carry another exchange.
+        self.is_reusable = True
+
+    def request(
+        self, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes
+    ) -> bytes:
+        """Return what is to be sent; raises h11.LocalProtocolError for what cannot be."""
+        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {text}" for name, text in headers)]
+        try:
+            head = "\r\n".join((*lines, "", "")).encode("latin-1")
+        except UnicodeEncodeError:
+            raise _unsendable() from None  # the original shows the headers
+        # A line that is not ours would be another header.
+        if not _SENT.fullmatch(head) or head.count(b"\r\n") != len(lines) + 1:
+            raise _unsendable()
+        self.is_reusable = False
+        return head + body
+
+    def receive(self, data: bytes) -> Answer | None:
+        """Take what was received, nothing at the connection's end; return the answer once whole.
+
+        Raises ResponseTooLargeError, and h11.RemoteProtocolError for what is no HTTP or is cut
+        off.
+        """
+        if self._rare is None and self._head is None and not self._begin(data):
+            self._rare = _Rare(self._limit)
+        if self._rare is not None:
+            answer = self._rare.receive(data)
+            if answer is not None:
+                self.is_reusable, self._rare = self._rare.is_reusable, None
+            return answer
+        if not data:
+            raise h11.RemoteProtocolError("the server closed before the answer was whole")
+        self._received += data
+        return self._whole() if len(self._received) >= self._end else None
+
+    def _begin(self, data: bytes) -> bool:
+        """Read the head of an answer; whether it is there, and says how long the answer is."""
+        found = _PLAIN.match(data)
+        if found is None:
+            return False
+        headers = []
+        for line in found[2].decode("latin-1").split("\r\n")[:-1]:
+            name, _, text = line.partition(":")
+            headers.append((name.lower(), text.strip(" \t")))
+        length, status = _length_of(headers), int(found[1])
+        if length is None or status in _EMPTY:
+            return False
+        if length > self._limit:
+            raise ResponseTooLargeError.over(self._limit)
+        self._head = status, headers
+        self._start, self._end = found.end(), found.end() + length
+        return True
+
+    def _whole(self) -> Answer:
+        assert self._head is not None
+        answer = Answer(*self._head, bytes(self._received[self._start : self._end]))
+        # Nothing has followed the answer.
+        self.is_reusable = len(self._received) == self._end
+        self._head, self._received = None, bytearray()
+        return answer
+
+
+def _unsendable() -> h11.LocalProtocolError:
+    return h11.LocalProtocolError("the request has a header or a target that cannot be sent")
+
+
+def _length_of(headers: Sequence[tuple[str, str]]) -> int | None:
+    """How long the body is; None where that is told otherwise, or the connection does not stay."""
+    length = None
+    for name, text in headers:
+        if name == "content-length":
+            if length is not None or not _LENGTH.fullmatch(text):
+                return None
+            length = int(text)
+        elif name == "transfer-encoding" or (name == "connection" and text.lower() != "keep-alive"):
+            return None
+    return length
+
+
+class _Rare:
+    """One answer in any of the forms of HTTP/1.1, as h11 reads it."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
+        # What was sent is no matter, but that it was no HEAD.
+        self._h11.send(h11.Request(method="POST", target="/", headers=[("host", "")]))
+        self._h11.send(h11.EndOfMessage())
+        self._head: Any = None
+        self._body = bytearray()
+        self.is_reusable = False
+
+    def receive(self, data: bytes) -> Answer | None:
+        """Do as `Http1.receive` does."""
+        self._h11.receive_data(data)
+        while True:
+            event = self._h11.next_event()
+            match event:
+                case h11.Response():
+                    self._head = event
+                    self._allow(_announced(event))
+                case h11.Data():
+                    self._allow(len(self._body) + len(event.data))
+                    self._body += event.data
+                case h11.EndOfMessage():
+                    return self._answer()
+                case h11.NEED_DATA:
+                    return None
+                case h11.ConnectionClosed() | h11.PAUSED:
+                    raise h11.RemoteProtocolError("the server closed without an answer")
+
+    def _allow(self, size: int) -> None:
+        if size > self._limit:
+            raise ResponseTooLargeError.over(self._limit)
+
+    def _answer(self) -> Answer:
+        headers = [
+            (name.decode("ascii"), text.decode("latin-1")) for name, text in self._head.headers
+        ]
+        ended = self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
+        # Nothing has followed the answer, not even the end of the connection.
+        self.is_reusable = ended and self._h11.trailing_data == (b"", False)
+        return Answer(self._head.status_code, headers, bytes(self._body))
+
+
+def _announced(head: Any) -> int:
+    """The length of the body, where the head says it."""
+    return next((int(text) for name, text in head.headers if name == b"content-length"), 0)
