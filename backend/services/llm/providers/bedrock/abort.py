@@ -210,7 +210,7 @@ class _Counted(io.RawIOBase):
         self._call = call
         self._left = call.limit + _BESIDE
 
-    def raises_llm_error(self) -> bool:
+    def readable(self) -> bool:
         """Yes, as `io` asks."""
         return True
 
