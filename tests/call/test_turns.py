@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from services.llm.call import lifecycle, retry, structured
 from services.llm.call.call import CallPolicy
-from services.llm.effects import RunBlocking
+from services.llm.effects import Overdue, RunBlocking
 from services.llm.errors import (
     InvalidRequestError,
     LLMError,
@@ -182,6 +183,19 @@ def test_a_large_schema_is_compiled_where_no_event_loop_waits() -> None:
         drive = Drive(clock, [says(GOOD if asks == 0 else '{"p1": "x"}')])
         _compiled(spec, clock, drive)
         assert asks == len([effect for effect in drive.effects if isinstance(effect, RunBlocking)])
+
+
+def test_so_ends_the_compilation_of_a_large_one() -> None:
+    call = SimpleNamespace(
+        time_left=lambda: 7.0, deadline_error=lambda: LLMTimeoutError("it is late", provider="groq")
+    )
+    spec: dict[str, Any] = {"properties": {f"p{n}": {} for n in range(2_000)}}
+    running = structured.structured_by(Asking().request, spec, Knobs(), cast("Any", call))
+    compiling = next(running)
+    assert isinstance(compiling, RunBlocking)
+    assert 7.0 == compiling.timeout
+    with pytest.raises(LLMTimeoutError, match="it is late"):
+        running.throw(Overdue(is_slow=True))
 
 
 def test_judging_ends_with_the_deadline() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -83,6 +84,27 @@ def test_a_refused_call_takes_no_slot(client: Client, clock: Clock) -> None:
             client._check_rate_limit()
 
     clock.now += 60.1
+    client._check_rate_limit()
+
+
+def test_a_pause_that_comes_in_between_is_told_and_takes_no_slot(
+    client: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client._max_requests_per_window = 1
+    quota = client._account.quota
+    reserve = quota.reserve
+
+    def paused(scope: str, demand: Any, now: float) -> object:
+        reservation = reserve(scope, demand, now)
+        quota.pause(scope, now + 5)
+        return reservation
+
+    with monkeypatch.context() as patch:
+        patch.setattr(quota, "reserve", paused)
+        with pytest.raises(RateLimitError, match=r"Please wait 5\.0 seconds"):
+            client._check_rate_limit()
+
+    clock.now += 5
     client._check_rate_limit()
 
 

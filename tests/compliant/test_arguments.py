@@ -28,6 +28,10 @@ def test_numbers_are_read_as_numbers() -> None:
     )
 
 
+def test_a_model_may_be_left_to_its_own_temperature() -> None:
+    assert None is parse(["--temperature", "none"]).temperature
+
+
 def test_a_default_prompt_needs_no_text() -> None:
     assert DEFAULT_PROMPT == parse(["--default-prompt"]).default_prompt
     assert "this" == parse(["--default-prompt", "this"]).default_prompt

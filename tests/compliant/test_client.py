@@ -11,6 +11,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from groq.resources.chat.completions import AsyncCompletions
 
 import groq_client_compliant
 from groq_client_compliant import GroqClient
@@ -48,6 +49,21 @@ def test_what_is_asked_goes_out_as_it_is(sandbox: Sandbox) -> None:
     assert (chat, MODEL, 0.2, 99, 7) == tuple(
         body[name] for name in ("messages", "model", "temperature", "max_tokens", "seed")
     )
+
+
+def test_what_an_instrumentation_puts_into_the_sdk_is_called(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    own: Any = AsyncCompletions.create
+
+    async def noted(self: Any, **wire: Any) -> Any:
+        seen.append(wire["model"])
+        return await own(self, **wire)
+
+    monkeypatch.setattr(AsyncCompletions, "create", noted)
+    assert "Sandbox: hello" == ask(sandbox.url)
+    assert [MODEL] == seen
 
 
 def test_the_whole_reply_says_how_it_came_about(sandbox: Sandbox) -> None:

@@ -138,6 +138,19 @@ def test_self_tests_that_fail_exit_with_1(
     assert "FAILED: answers are kept for their time, in a private file" in done.stderr
 
 
+def test_what_is_not_installed_is_named(run: Run, tmp_path: Path) -> None:
+    program = (
+        "import runpy, sys, importlib.util as known;"
+        "found = known.find_spec;"
+        "known.find_spec = lambda name: None if name in ('anyio', 'tenacity') else found(name);"
+        f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+    )
+    done = run(started=["-c", program])
+    told = "error: not installed: anyio, tenacity (python -m pip install -r backend/requirements"
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith(told)
+
+
 def test_its_version_is_that_of_the_changelog(run: Run) -> None:
     assert f"groq_client_compliant {VERSION}\n" == run("--version").stdout
     assert VERSION in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -59,6 +59,12 @@ class Aliased(BaseModel):
     code: str = Field(alias="hsCode", serialization_alias="other")
 
 
+class Resembling(BaseModel):
+    code: dict[str, Any] = Field(
+        default={"fields": {"a": {"validation_alias": ["b", "c"]}, "d": 5}, "schema": "e"}
+    )
+
+
 class Computed(BaseModel):
     code: str
 
@@ -75,3 +81,7 @@ def test_a_name_that_is_shown_is_read(spec: Any, name: str) -> None:
     schema = Schema.of(spec)
     assert [name] == sorted(schema.names)
     assert "9401" == value(f'{{"{name}": "9401"}}', schema).code
+
+
+def test_a_default_that_looks_like_pydantics_own_schema_is_a_value() -> None:
+    assert {"code"} == Schema.of(Resembling).names

@@ -201,3 +201,15 @@ def test_an_excerpt_shows_both_ends_of_a_text() -> None:
     assert excerpt([1]) == "an array of 1 item"
     assert excerpt("\ud800") == '"\\ud800"'
     assert "digits" in excerpt(10**4299)
+
+
+def test_alternatives_that_are_met_twice_are_judged_once() -> None:
+    either = {"anyOf": [{"type": "integer", "minimum": 3}, {"type": "integer", "maximum": -3}]}
+    text = {"type": "string"}
+    schema = {"anyOf": [{"properties": {"a": either}}, {"properties": {"a": text}}]}
+    assert ["$.a: must be at least 3, not 1"] == listed(schema, {"a": 1})
+
+
+def test_a_loop_of_alternatives_has_an_end() -> None:
+    schema = {"anyOf": [{"$ref": "#"}, {"type": "string"}]}
+    assert ["$: does not satisfy the schema as a whole"] == listed(schema, 1)

@@ -15,7 +15,7 @@ from ..llm.client.options import check_names
 from ..llm.errors import ConfigurationError
 from ..llm.settings.credentials import secret
 from ..llm.settings.knobs import Knobs
-from ..llm.stores import LONGEST_TTL, BudgetFile, RedisBudget, Store, open_store
+from ..llm.stores import BudgetFile, RedisBudget, Store, open_store
 from ..llm.types import Request
 
 
@@ -75,11 +75,9 @@ def patience(value: object) -> float:
 def store_at(place: str | os.PathLike[str] | None, ttl: float) -> Store:
     """Return the store of answers at *place*, a path or URL; None keeps none.
 
-    *ttl* is in seconds. Raises ConfigurationError for a place or a time that cannot work, and
+    *ttl* is in seconds. Raises ConfigurationError for a place that cannot work, and
     ImportError for a Redis URL without the redis package.
     """
-    if ttl > LONGEST_TTL:
-        raise ConfigurationError(f"cache_ttl_sec is {ttl!r}: give at most {LONGEST_TTL:.0f}")
     if place is None:
         return Nowhere()
     if not isinstance(place, (str, os.PathLike)):

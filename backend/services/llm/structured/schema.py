@@ -185,10 +185,6 @@ def _children(location: Tokens, value: Any) -> Iterator[tuple[str | int, Any]]:
 @lru_cache(maxsize=_COMPILED)
 def _compiled(text: str) -> Schema:
     document = json.loads(text)
-    try:
-        json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise ValueError("schema holds half a surrogate pair, which cannot be sent") from None
     validator = checked(document, formats=True)
     return Schema(document, text, declared_names(document), MOST_STEPS, validator)
 
