@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import sys
+import threading
 import time
 
 import pytest
@@ -97,3 +100,22 @@ def test_without_the_package_the_error_says_what_to_install(
 
 def test_its_repr_tells_the_place_alone() -> None:
     assert "RedisStore('redis://host:1/2')" == repr(RedisStore("redis://me:hush@host:1/2", ttl=1))
+
+
+@pytest.mark.parametrize("answer", [b":5\r\n", b"*1\r\n" * 20_000, b"%-5\r\n", b"HTTP/1.1 400\r\n"])
+def test_what_is_no_redis_server_makes_the_store_unavailable(answer: bytes) -> None:
+    def serve(server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = server.accept()
+                with peer, contextlib.suppress(OSError):
+                    while peer.recv(65_536):
+                        peer.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        store = RedisStore(f"redis://127.0.0.1:{server.getsockname()[1]}/0", ttl=60.0)
+        with pytest.raises(StoreError):
+            store.get("0" * 64)
+        store.close()
+        server.shutdown(socket.SHUT_RDWR)

@@ -159,3 +159,15 @@ def test_the_wrapper_of_a_form_goes_with_a_form_alone() -> None:
 def test_where_anything_is_allowed_nothing_is_lost(extra: list[Any], losses: int) -> None:
     document = {"anyOf": [*extra, {"$ref": "#"}, {"properties": {"a": {}}}]}
     assert losses == len(ignored(document, {"x": 1}, 5, Watch()))
+
+
+@pytest.mark.parametrize("union", [Contact | dict[str, int], Row | dict[str, int], Point | Tree])
+def test_of_a_union_the_alternative_counts_that_leaves_nothing_out(union: Any) -> None:
+    whole = Tree(size=1) if union == Point | Tree else {"size": 1}
+    assert whole == Schema.of(union).instance({"size": 1})
+    assert {"in": [whole]} == Schema.of(dict[str, list[union]]).instance({"in": [{"size": 1}]})
+
+
+def test_a_member_that_no_alternative_has_is_left_out_as_ever() -> None:
+    found = Schema.of(list[Contact | Point]).instance([{"name": "Ann", "q": 1}, {"x": 2, "q": 1}])
+    assert [Contact(name="Ann"), Point(2)] == found

@@ -26,7 +26,6 @@ class RedisServer:
             raise ImportError(
                 "a redis:// cache needs the redis package: pip install redis"
             ) from error
-        self._failures: tuple[type[Exception], ...] = (redis.RedisError, OSError)
         self._refusal: type[Exception] = redis.ResponseError
         try:
             self.client: Any = redis.Redis.from_url(
@@ -63,5 +62,6 @@ class RedisServer:
         """Translate what the server or the way to it fails with to StoreError."""
         try:
             yield
-        except self._failures as error:
+        # What is no Redis server may answer anything, and its client fails on that in any way.
+        except Exception as error:
             raise StoreError(f"{self.where} cannot be used: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import operator
 import types
 import typing
@@ -44,6 +45,22 @@ def adapter_of(spec: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
     if misfit := unanswerable(adapter.core_schema):
         raise ValueError(f"schema: no answer to {shorten(repr(spec), 80)} would fit: {misfit}")
     return adapter, generated
+
+
+def losing_nothing(adapter: TypeAdapter[Any], text: str) -> tuple[Any] | None:
+    """Give the instance of JSON *text* that leaves out no member of it, or None without one.
+
+    Of a union pydantic takes a model that ignores what it does not know before a dict that would
+    keep it. Before its 2.12 it cannot be asked to do otherwise.
+    """
+    from pydantic import ValidationError
+
+    if "extra" not in inspect.signature(adapter.validate_json).parameters:
+        return None
+    try:
+        return (adapter.validate_json(text, extra="forbid"),)
+    except ValidationError:
+        return None  # no alternative holds all of it
 
 
 def modernised(annotation: Any, seen: dict[Any, Any]) -> Any:

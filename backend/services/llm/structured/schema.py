@@ -10,10 +10,10 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .annotations import adapter_of
+from .annotations import adapter_of, losing_nothing
 from .compile import MOST_STEPS, checked, compiled, steps_for
 from .explain import faults
 from .faults import Fault, excerpt, json_path, printable, shorten
@@ -104,7 +104,14 @@ class Schema:
         if self._adapter is None:
             return value
         # From JSON and not from Python, so that strict types take dates, enums and tuples as well.
-        return self._adapter.validate_json(json.dumps(value, allow_nan=False))
+        text = json.dumps(value, allow_nan=False)
+        if self._has_alternatives and (whole := losing_nothing(self._adapter, text)) is not None:
+            return whole[0]
+        return self._adapter.validate_json(text)
+
+    @cached_property
+    def _has_alternatives(self) -> bool:
+        return '"anyOf":' in self.text or '"oneOf":' in self.text
 
     def satisfied_by(self, value: Any, watch: Watch) -> bool:
         """Tell whether a JSON value satisfies the document and, for a type, gives an instance that
