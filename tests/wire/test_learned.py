@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -104,6 +105,27 @@ def test_what_the_caller_gave_stays_and_fails(face: Face, sandbox: Sandbox) -> N
     with pytest.raises(InvalidRequestError, match="temperature"):
         face.generate("hi", temperature=0.5)
     assert 1 == len(sandbox.exchanges)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        ("groq", {"extra_body": {"maxTokens": 9}}, "property 'maxTokens' is unsupported"),
+        (
+            "bedrock",
+            {"additionalModelRequestFields": {"max_tokens": 9}},
+            "max_tokens: Extra inputs are not permitted",
+        ),
+    ],
+)
+def test_a_refusal_of_what_the_caller_gave_by_another_name_teaches_nothing(
+    open_client: OpenFace, sandbox: Sandbox, kind: str, given: dict[str, Any], words: str
+) -> None:
+    face = open_client(kind)
+    sandbox.script(Fault.error(400, words))
+    with pytest.raises(InvalidRequestError, match=words):
+        face.generate("hi", **given)
+    assert (1, {}) == (len(sandbox.exchanges), face.client.learned().refused_options)
 
 
 def test_a_model_of_the_other_provider_is_sent_once(

@@ -126,6 +126,8 @@ class InvalidRequestError(LLMError):
     failed_generation: str | None = None
     #: The parameter that the model does not take, by its name in a `Request`.
     refused_option: str | None = None
+    #: The same as the provider wrote it, such as maxTokens.
+    refused_name: str | None = None
 
 
 class ContextLengthError(InvalidRequestError):
@@ -133,7 +135,7 @@ class ContextLengthError(InvalidRequestError):
 
 
 class UnsendableError(InvalidRequestError, ConfigurationError):
-    """An argument holds what cannot be put into JSON or UTF-8; nothing was sent."""
+    """An argument holds what cannot be put into JSON, UTF-8 or the provider's form; not sent."""
 
 
 class ContentFilteredError(LLMError):

@@ -62,16 +62,20 @@ def _closes(mark: re.Match[str]) -> bool:
     return not (after.isalnum() or after == "_")
 
 
-def refused_option(words: str, param: str | None = None) -> str | None:
-    """The parameter that a refusal's *words* say is not taken, by its name in a `Request`.
+def refused_name(words: str, param: str | None = None) -> str | None:
+    """The parameter that a refusal's *words* say is not taken, as the provider writes it.
 
     *param* is the provider's own field for it, where it has one. None for any other refusal.
     """
-    if param is not None:
-        return _OPTIONS.get(_plain(param))
     own = unquoted(words)
     found = next(filter(None, (pattern.search(own) for pattern in _REFUSALS)), None)
-    return _OPTIONS.get(_plain(found[1])) if found else None
+    name = param if param is not None else found[1] if found else None
+    return name if option_named(name) else None
+
+
+def option_named(name: str | None) -> str | None:
+    """The parameter that has this *name* at a provider, by its name in a `Request`."""
+    return None if name is None else _OPTIONS.get(_plain(name))
 
 
 def _plain(name: str) -> str:

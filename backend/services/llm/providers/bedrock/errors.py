@@ -26,7 +26,7 @@ from ..foreign_errors import (
     from_bare_exception,
     from_network_error,
 )
-from ..refusals import refused_option, unquoted
+from ..refusals import option_named, refused_name, unquoted
 
 #: The exceptions of the runtime's model, then the credentials' of every AWS service.
 _BY_CODE: dict[str, type[LLMError]] = {
@@ -223,7 +223,8 @@ def _from_code(named: str, said: str, model: str, known: int | None) -> LLMError
         )
         meant.unknown_id = _NO_MODEL in own
     if isinstance(meant, InvalidRequestError):
-        meant.refused_option = refused_option(words)
+        meant.refused_name = refused_name(words)
+        meant.refused_option = option_named(meant.refused_name)
     return meant
 
 

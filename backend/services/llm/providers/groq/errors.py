@@ -29,7 +29,7 @@ from ..foreign_errors import (
     from_bare_exception,
     from_network_error,
 )
-from ..refusals import refused_option, unquoted
+from ..refusals import option_named, refused_name, unquoted
 
 #: Codes that say more than their status, or come with several.
 _BY_CODE: dict[str, type[LLMError]] = {
@@ -252,7 +252,8 @@ def _from_failure(failure: _Failure, model: str, wall: float) -> LLMError:
         error.unknown_id = failure.code == "model_not_found"
     if isinstance(error, InvalidRequestError):
         if failure.code not in _OF_GENERATION:
-            error.refused_option = refused_option(words, failure.param)
+            error.refused_name = refused_name(words, failure.param)
+            error.refused_option = option_named(error.refused_name)
         nothing = "" if failure.code in _OF_GENERATION else None
         error.failed_generation = failure.failed_generation or nothing
     return error
