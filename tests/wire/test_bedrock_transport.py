@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from sandbox import Sandbox
+from sandbox import Answer, Sandbox
 from services.llm.providers.bedrock.instrumentation import why_the_sdks_own
+from services.llm_client import ResponseTooLargeError
 from tests.wire.conftest import OpenFace
 
 MANNERS = ("bedrock", "bedrock async")
@@ -82,3 +83,17 @@ def test_a_proxy_and_a_certificate_are_left_to_the_sdk(
 
 def test_a_client_of_another_kind_is_called_as_it_is() -> None:
     assert "the client is not botocore's" == why_the_sdks_own(Config(), "converse")
+
+
+@pytest.mark.parametrize("kind", MANNERS)
+@pytest.mark.parametrize("put", [_patched, None])
+def test_an_answer_that_is_too_large_is_named_as_bedrocks(
+    open_client: OpenFace, sandbox: Sandbox, kind: str, put: Callable[..., None] | None
+) -> None:
+    face = open_client(kind, LLM_MAX_RESPONSE_MB=1)
+    if put is not None:
+        put(face.client.client, [])
+    sandbox.script(Answer.says("x" * 2**20))
+    with pytest.raises(ResponseTooLargeError, match="larger than 1 MiB") as caught:
+        face.generate("hi")
+    assert "bedrock" == caught.value.provider

@@ -191,12 +191,14 @@ def _in_time(timeout: float, blocking: BlockingCall | None = None) -> Iterator[N
         if blocking is not None and blocking.last_error.done():
             # What was cut off may look whole: botocore does not count what it reads.
             raise TimeoutError("aborted")
-    except ResponseTooLargeError:
+    except ResponseTooLargeError as error:
+        error.provider = "bedrock"
         raise
     except (TimeoutError, asyncio.TimeoutError, FutureTimeoutError) as error:
         raise _unanswered(timeout) from error
     except Exception as error:
         if blocking is not None and blocking.too_large is not None:
+            blocking.too_large.provider = "bedrock"
             raise blocking.too_large from error
         if blocking is not None and blocking.last_error.done():
             raise _unanswered(timeout) from error
