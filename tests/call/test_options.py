@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.llm.client.options import check_names
+from services.llm.client.options import check_names, checked
 from services.llm.errors import ConfigurationError
+from services.llm.types import Provider
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ from services.llm.errors import ConfigurationError
 )
 def test_a_misspelt_keyword_is_an_error_that_names_the_likely_one(given: str, meant: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"^{given} is neither .* mean {meant}\?"):
-        check_names({"top_p": 1, given: 1})
+        check_names({"top_p": 1, given: 1}, "bedrock")
 
 
 @pytest.mark.parametrize(
@@ -45,10 +46,34 @@ def test_a_misspelt_keyword_is_an_error_that_names_the_likely_one(given: str, me
     ],
 )
 def test_what_is_known_and_what_is_new_goes_to_the_provider(given: str) -> None:
-    check_names([given])
+    check_names([given], "bedrock")
 
 
-@pytest.mark.parametrize("given", ["messages", "schema", "max_retries"])
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("maxTokens", "max_tokens"),
+        ("topP", "top_p"),
+        ("system", "system_prompt"),
+        ("num_retries", "max_retries"),
+        ("request_timeout", "timeout"),
+        ("api_key", "api_key of the client"),
+        ("response_model", "the schema of generate_structured"),
+    ],
+)
+def test_groq_is_not_sent_what_others_call_an_argument_of_ours(given: str, meant: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^{given} is neither .* mean {meant}\?"):
+        checked({given: 1}, "groq")
+
+
+@pytest.mark.parametrize("provider", ["groq", "bedrock"])
+def test_a_stream_is_refused_and_none_is_no_option(provider: Provider) -> None:
+    assert {"top_p": 1} == checked({"stream": False, "top_p": 1}, provider)
+    with pytest.raises(ConfigurationError, match=r"^stream cannot be given: an answer comes as a"):
+        checked({"stream": True}, provider)
+
+
+@pytest.mark.parametrize("given", ["schema", "max_retries"])
 def test_an_argument_of_another_call_is_no_option(given: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{given} is no argument of this call"):
-        check_names([given])
+        check_names([given], "bedrock")

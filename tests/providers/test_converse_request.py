@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.llm.errors import InvalidRequestError
+from services.llm.errors import ConfigurationError, InvalidRequestError
 from services.llm.providers.bedrock import to_converse
 from services.llm.types import Message, Output, Request
 
@@ -60,6 +60,24 @@ def test_options_of_converses_own_pass_as_they_are() -> None:
 def test_an_option_that_converse_lacks_is_named(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequestError, match=r"Converse has no option '(seed|inf.*)'.*top_p"):
         to_converse(_request(options=options))
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("system", "system_prompt"),
+        ("stop_sequences", "stop"),
+        ("response_format", "generate_structured"),
+    ],
+)
+def test_what_says_the_same_is_named_for_an_option_of_another_wire(name: str, instead: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"no option '{name}'; use {instead}"):
+        to_converse(_request(options={name: "x"}))
+
+
+def test_an_options_name_is_shown_though_it_sounds_like_a_secret() -> None:
+    with pytest.raises(InvalidRequestError, match="option 'api_key', only additional"):
+        to_converse(_request(options={"api_key": "x"}))
 
 
 def test_a_talk_is_merged_into_turns() -> None:
@@ -192,6 +210,7 @@ TOOL = {
         (None, None),
         ("auto", {"auto": {}}),
         ("required", {"any": {}}),
+        ("any", {"any": {}}),
         ({"type": "function", "function": {"name": "look"}}, {"tool": {"name": "look"}}),
     ],
 )
@@ -214,13 +233,27 @@ def test_a_tool_may_have_nothing_but_a_name() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"tools": [TOOL], "tool_choice": "none"}, "knows no tool_choice 'none'"),
+        ({"tools": [TOOL], "tool_choice": "all"}, "knows no tool_choice 'all', only auto, req"),
         ({"tools": ["look"]}, "each of tools must be a mapping with a function and its name"),
     ],
 )
 def test_tools_that_cannot_be_said_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidRequestError, match=words):
         to_converse(_request(options=options))
+
+
+def test_where_none_may_be_called_no_tool_is_shown() -> None:
+    options = {"tools": [TOOL], "tool_choice": "none"}
+    assert "toolConfig" not in to_converse(_request(options=options))
+
+    calls = [{"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
+    talk = (
+        {"role": "user", "content": "Look."},
+        {"role": "assistant", "content": "", "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "1", "content": "Seen."},
+    )
+    with pytest.raises(InvalidRequestError, match="no tool_choice 'none' after messages that hold"):
+        to_converse(_request(*talk, options=options))
 
 
 @pytest.mark.parametrize("mode", ["strict", "schema"])

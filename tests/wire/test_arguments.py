@@ -17,6 +17,7 @@ from services.llm_client import (
     ConfigurationError,
     ContextLengthError,
     InvalidRequestError,
+    LLMError,
     RateLimitError,
 )
 from tests.wire.clock import VirtualTime
@@ -36,6 +37,25 @@ def test_a_conversation_is_sent_in_its_order(face: Face, sandbox: Sandbox) -> No
 
 def test_messages_alone_are_enough(face: Face) -> None:
     assert "Sandbox: hi" == face.respond(messages=[{"role": "user", "content": "hi"}]).text
+
+
+def test_every_call_takes_messages(face: Face, sandbox: Sandbox) -> None:
+    said = [{"role": "user", "content": "hi"}]
+    assert "Sandbox: hi" == face.generate(messages=said)
+    assert "Sandbox: hi" == face.generate_with_retry(messages=said, max_retries=1)
+    assert {"a": "text"} == face.structured(messages=said, schema={"properties": {"a": {}}})
+
+
+TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+
+
+@pytest.mark.parametrize("method", ["generate", "generate_with_retry"])
+def test_a_call_of_a_tool_is_no_text(face: Face, sandbox: Sandbox, method: str) -> None:
+    with pytest.raises(LLMError, match="is no text, but a call of look: ask with respond") as told:
+        getattr(face, method)("Look.", tools=TOOLS, tool_choice="required")
+    assert told.value.partial is not None
+    assert ["look"] == [call.name for call in told.value.partial.tool_calls]
+    assert [200] == [attempt.status for attempt in told.value.attempts]
 
 
 @pytest.mark.parametrize("nothing", [{}, {"messages": []}, {"system_prompt": "Be brief."}])

@@ -23,6 +23,7 @@ from ..llm.client.arguments import count, seconds, timeout_of
 from ..llm.effects import Flow
 from ..llm.http.client import check_environment
 from ..llm.providers import groq
+from ..llm.providers.completeness import text_of
 from ..llm.runtime.event_loops import PerEventLoop
 from ..llm.runtime.fork import pickling_error, reset_in_child
 from ..llm.settings import host
@@ -117,9 +118,9 @@ class CompliantClient(ABC):
         **provider_options: Any,
     ) -> str:
         """Return the answer to a chat; arguments and errors are those of `respond`."""
-        return (
+        return text_of(
             await self.respond(messages, model, temperature, max_tokens, **provider_options)
-        ).text
+        )
 
     async def respond(
         self,

@@ -11,7 +11,7 @@ from ..llm.account.daily_budget import MemoryTally, Tally
 from ..llm.client.arguments import chat, count, model_id
 from ..llm.client.arguments import options as plain_options
 from ..llm.client.arguments import temperature as finite
-from ..llm.client.options import check_names
+from ..llm.client.options import checked
 from ..llm.errors import ConfigurationError
 from ..llm.settings.credentials import secret
 from ..llm.settings.knobs import Knobs
@@ -117,8 +117,7 @@ def request_of(
     said = chat(messages)
     if not isinstance(model, str) or not model.strip():
         raise ConfigurationError(f"model is {model!r}: give a model's id")
-    check_names(options)
-    further = plain_options(options)
+    further = plain_options(checked(options, "groq"))
     # Groq's newer name for the same.
     length = further.pop("max_completion_tokens", None) if max_tokens is None else max_tokens
     if length is not None:

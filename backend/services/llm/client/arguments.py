@@ -82,9 +82,8 @@ def _no_chat(shown: str) -> UnsendableError:
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise UnsendableError(
-            f"{name} is a {type(value).__name__}: give a str, or a chat list as messages"
-        )
+        kind = "class" if isinstance(value, type) else type(value).__name__
+        raise UnsendableError(f"{name} is a {kind}: give a str, or a chat list as messages")
     return sendable(name, value)
 
 

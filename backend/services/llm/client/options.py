@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher, get_close_matches
+from typing import Any
 
 from ..errors import ConfigurationError
+from ..types import Provider
 
 #: The arguments of the calls; those that a call does not have are none of the provider's either.
 _OWN = (
@@ -32,22 +34,44 @@ _BEDROCK = (
     *("promptVariables", "requestMetadata", "serviceTier", "stop_sequences", "stopSequences"),
     *("system", "thinking", "toolConfig", "topK", "topP", "trace"),
 )
-_KNOWN = frozenset((*_OWN, *_GROQ, *_BEDROCK))
+#: By provider. InvokeModel takes bodies of many families, those in the form of Groq's among them.
+_KNOWN: dict[Provider, frozenset[str]] = {
+    "groq": frozenset((*_OWN, *_GROQ)),
+    "bedrock": frozenset((*_OWN, *_GROQ, *_BEDROCK)),
+}
+#: Names that other libraries have for an argument of ours.
+_ELSEWHERE = {
+    "api_base": "base_url, or endpoint_url, of the client",
+    "api_key": "api_key of the client",
+    "base_url": "base_url, or endpoint_url, of the client",
+    "num_retries": "max_retries",
+    "request_timeout": "timeout",
+    "response_model": "the schema of generate_structured",
+}
 #: How alike two names are of which one is the other misspelt: temprature is 0.95, timout 0.92.
 _ALIKE = 0.77
 #: Letters from which on the beginning of a name is that name cut short, such as temp.
 _BEGINNING = 4
 
 
-def check_names(options: Iterable[str]) -> None:
-    """Raise `ConfigurationError` for a keyword that is an argument misspelt or out of place.
+def checked(options: Mapping[str, Any], provider: Provider) -> dict[str, Any]:
+    """Return *options* but for what asks for nothing, such as `stream=False`.
 
-    What resembles no known name is the provider's own, and newer than this list.
+    Raises `ConfigurationError` for a keyword that is an argument misspelt or out of place. What
+    resembles no known name is the *provider*'s own, and newer than this list.
     """
+    if options.get("stream"):
+        raise ConfigurationError("stream cannot be given: an answer comes as a whole")
+    check_names(options, provider)
+    return {name: value for name, value in options.items() if name != "stream"}
+
+
+def check_names(options: Iterable[str], provider: Provider) -> None:
+    """Raise `ConfigurationError` for a name that is an argument misspelt or out of place."""
     for name in options:
         if name in _OWN:
             raise ConfigurationError(f"{name} is no argument of this call{_PLACES.get(name, '')}")
-        if name not in _KNOWN and (meant := _meant(name)):
+        if name not in _KNOWN[provider] and (meant := _meant(name, _KNOWN[provider])):
             raise ConfigurationError(
                 f"{name} is neither an argument nor a known option of the provider: did you mean"
                 f" {meant}? What is new to this library goes into extra_body, or on Bedrock into"
@@ -56,14 +80,15 @@ def check_names(options: Iterable[str]) -> None:
 
 
 _PLACES = {
-    "messages": ": respond and generate_structured take it",
     "schema": ": generate_structured and respond_structured take it",
 }
 
 
-def _meant(name: str) -> str | None:
-    """Find the known name that this one most likely is, whatever its case and underscores."""
-    plain = {_plain(known): known for known in sorted(_KNOWN)}
+def _meant(name: str, names: frozenset[str]) -> str | None:
+    """Find which of *names* this one most likely is, whatever its case and underscores."""
+    if name in _ELSEWHERE:
+        return _ELSEWHERE[name]
+    plain = {_plain(known): known for known in sorted(names)}
     spelled = _plain(name)
     if near := get_close_matches(spelled, plain, 5, _ALIKE):
 

@@ -19,6 +19,7 @@ from ..call.call import CallPolicy
 from ..call.drivers import awaiting, blocking
 from ..effects import Flow
 from ..errors import ConfigurationError
+from ..providers.completeness import text_of
 from ..runtime.fork import ForkLock, pickling_error
 from ..runtime.sdk_client import SdkClient
 from ..settings.knobs import Knobs
@@ -27,7 +28,7 @@ from ..types import UNSET, Message, Provider, Reply, Request
 from .arguments import conversation, count, model_id, timeout_of
 from .arguments import options as plain_options
 from .arguments import temperature as finite
-from .options import check_names
+from .options import checked
 from .window import WindowClient
 
 
@@ -186,33 +187,35 @@ class ProviderClient(WindowClient):
     def generate(
         self,
         /,
-        prompt: str,
+        prompt: str | None = None,
         system_prompt: str | None = None,
         temperature: float | None = UNSET,
         model: str | None = None,
         max_tokens: int | None = None,
         *,
+        messages: Sequence[Message] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
         **options: Any,
     ) -> Flow[str]:
-        """Return the model's answer to *prompt*; arguments and errors are those of `respond`."""
+        """Return the text of the model's answer; arguments and errors are those of `respond`."""
         request = self._request(
-            prompt, system_prompt, temperature, model, max_tokens, None, options
+            prompt, system_prompt, temperature, model, max_tokens, messages, options
         )
-        return (yield from self._run(request, self._policy(timeout, max_retries))).text
+        return text_of((yield from self._run(request, self._policy(timeout, max_retries))))
 
     @blocking
     def generate_with_retry(
         self,
         /,
-        prompt: str,
+        prompt: str | None = None,
         max_retries: int = 3,
         system_prompt: str | None = None,
         temperature: float | None = UNSET,
         model: str | None = None,
         max_tokens: int | None = None,
         *,
+        messages: Sequence[Message] | None = None,
         timeout: float | None = None,
         **options: Any,
     ) -> Flow[str]:
@@ -222,11 +225,11 @@ class ProviderClient(WindowClient):
         minute. Raises `RetriesExhaustedError` when the attempts are used up.
         """
         request = self._request(
-            prompt, system_prompt, temperature, model, max_tokens, None, options
+            prompt, system_prompt, temperature, model, max_tokens, messages, options
         )
         attempts = count("max_retries", max_retries, least=1)
         policy = self._policy(timeout, None, retry.exact_attempts(attempts))
-        return (yield from self._run(request, policy)).text
+        return text_of((yield from self._run(request, policy)))
 
     agenerate, arespond = awaiting(generate), awaiting(respond)
     agenerate_with_retry = awaiting(generate_with_retry)
@@ -252,8 +255,7 @@ class ProviderClient(WindowClient):
         messages: Sequence[Message] | None,
         options: Mapping[str, Any],
     ) -> Request:
-        check_names(options)
-        further = plain_options(options)
+        further = plain_options(checked(options, self._account.provider))
         named = "max_tokens"
         if max_tokens is None and "max_completion_tokens" in further:
             # Groq's newer name for the same: it is to be trued up and enlarged as that is.

@@ -96,10 +96,13 @@ def _number(place: _Place, value: object) -> int | float:
     if isinstance(value, int):
         raise UnsendableError(f"{name} is an integer of {value.bit_length()} bits: give a smaller")
     kind = f"the class {value.__name__}" if isinstance(value, type) else f"a {_named(type(value))}"
-    raise UnsendableError(
-        f"{name} is {kind}, which JSON has no form for: give text, numbers, true, false, null,"
-        " lists or mappings of these"
+    # Other libraries take a class there.
+    instead = (
+        "give it to generate_structured, as its schema"
+        if name == "response_format" and isinstance(value, type)
+        else "give text, numbers, true, false, null, lists or mappings of these"
     )
+    raise UnsendableError(f"{name} is {kind}, which JSON has no form for: {instead}")
 
 
 def shown(value: object) -> str:

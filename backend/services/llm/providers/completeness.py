@@ -130,3 +130,17 @@ def _reported(kind: type[_E], reply: Reply, problem: str, retry: Retry | None = 
     )
     error.partial = reply
     return error
+
+
+def text_of(reply: Reply) -> str:
+    """Return the text; raises `LLMError` where the model has called tools and said nothing."""
+    if reply.tool_calls and not reply.text.strip():
+        called = ", ".join(call.name for call in reply.tool_calls)
+        error = _reported(
+            LLMError,
+            reply,
+            f"the answer is no text, but a call of {called}: ask with respond, which returns it",
+        )
+        error.attempts = reply.attempts
+        raise error
+    return reply.text

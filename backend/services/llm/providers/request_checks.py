@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ..errors import InvalidRequestError
+from ..errors import UnsendableError
 from ..types import Message, Provider, Request
 
 
-def invalid_request(provider: Provider, problem: str) -> InvalidRequestError:
+def invalid_request(provider: Provider, problem: str) -> UnsendableError:
     """An error for a request that cannot be put into the *provider*'s words; nothing was sent."""
-    return InvalidRequestError(f"{provider.capitalize()} API error: {problem}", provider=provider)
+    return UnsendableError(f"{provider.capitalize()} API error: {problem}", provider=provider)
 
 
 def sampling_settings(request: Request, provider: Provider) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import LLMError, ProviderUnavailableError, Retry
@@ -47,6 +47,13 @@ _INFERENCE = {
     "stop": "stopSequences",
 }
 
+#: What says the same, for options of other wires.
+_INSTEAD = {
+    "response_format": "generate_structured or respond_structured",
+    "stop_sequences": "stop",
+    "system": "system_prompt",
+}
+
 #: What a tool's function may hold. Converse decodes calls under their schema by the model's own
 #: rules, so that `strict` asks for nothing.
 _FUNCTION = frozenset({"name", "description", "parameters", "strict", "cache_control"})
@@ -76,16 +83,18 @@ def to_converse(request: Request) -> dict[str, Any]:
             call[name] = value
         # Those two are one member in Converse, written below.
         elif name not in ("tools", "tool_choice"):
-            raise invalid_request("bedrock", f"Converse has no option {name!r}: {_known_options()}")
+            raise invalid_request("bedrock", f"Converse has no option {name!r}{_instead(name)}")
     call["inferenceConfig"] = inference
-    if request.options.get("tools"):
+    if request.options.get("tools") and not _without_tools(request.options, said):
         call["toolConfig"] = _tools(request.options)
     return call | (_output_fields(request.output, call) if request.output else {})
 
 
-def _known_options() -> str:
+def _instead(name: str) -> str:
+    if name in _INSTEAD:
+        return f"; use {_INSTEAD[name]}"
     names = ", ".join(sorted({*_MEMBERS, *_INFERENCE, "inferenceConfig", "tools", "tool_choice"}))
-    return f"known are {names}; a model's own go into additionalModelRequestFields"
+    return f", only {names}; a model's own go into additionalModelRequestFields"
 
 
 def _inference(name: str, value: object) -> dict[str, object]:
@@ -101,13 +110,30 @@ def _tools(options: Mapping[str, Any]) -> dict[str, Any]:
     choice = options.get("tool_choice")
     if isinstance(choice, Mapping):
         return config | {"toolChoice": {"tool": {"name": text(choice.get("function"), "name")}}}
-    if choice in ("auto", "required"):
-        return config | {"toolChoice": {"any" if choice == "required" else "auto": {}}}
+    if choice in ("auto", "required", "any"):
+        return config | {"toolChoice": {"auto" if choice == "auto" else "any": {}}}
     if choice is not None:
         raise invalid_request(
-            "bedrock", f"Converse knows no tool_choice {choice!r}: auto, required or one"
+            "bedrock",
+            f"Converse knows no tool_choice {choice!r}, only auto, required, none or one tool",
         )
     return config
+
+
+def _without_tools(options: Mapping[str, Any], said: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether no tool may be called, for which Converse has no word: they are not shown then.
+
+    Raises InvalidRequestError where the messages hold calls, which Converse takes only with tools.
+    """
+    if options.get("tool_choice") != "none":
+        return False
+    if any({"toolUse", "toolResult"} & block.keys() for turn in said for block in turn["content"]):
+        raise invalid_request(
+            "bedrock",
+            "Converse has no tool_choice 'none' after messages that hold calls of tools: leave it"
+            " out, or leave these out",
+        )
+    return True
 
 
 def _tool(tool: object, where: str) -> Iterator[dict[str, Any]]:
