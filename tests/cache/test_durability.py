@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.llm.stores import json_log
-from services.llm.stores.files import replace
+from services.llm.stores.files import replace_file
 from services.llm.stores.json_log import JsonStore
 from services.llm.stores.sqlite import SqliteStore
 from tests.cache.support import Clock, key_of
@@ -41,12 +41,12 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 def test_a_durable_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, disk: Disk) -> None:
-    replace(tmp_path / "file", [b"one ", b"two"], durable=True)
+    replace_file(tmp_path / "file", [b"one ", b"two"], durable=True)
     assert [("sync", b"one two"), ("rename", b"one two")] == disk.calls
 
 
 def test_another_file_waits_for_no_disk(tmp_path: Path, disk: Disk) -> None:
-    replace(tmp_path / "file", [b"one"])
+    replace_file(tmp_path / "file", [b"one"])
     assert [("rename", b"one")] == disk.calls
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.llm.stores.files import set_aside
+from services.llm.stores.files import move_aside
 from tests.cache.support import BACKEND, key_of
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
@@ -39,7 +39,7 @@ def pipe(tmp_path: Path) -> Path:
 
 def test_a_device_is_left_where_it_is(pipe: Path) -> None:
     with pytest.raises(OSError, match="no regular file"):
-        set_aside(pipe, "is no cache")
+        move_aside(pipe, "is no cache")
     assert pipe.is_fifo()
     assert ["pipe"] == [each.name for each in pipe.parent.iterdir()]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.llm.stores import StoreError, json_log
-from services.llm.stores.entry import seal
+from services.llm.stores.entry import encode_entry
 from services.llm.stores.json_log import JsonStore
 from tests.cache.support import Clock, key_of
 
@@ -41,7 +41,7 @@ DAMAGED = {
     "zeros": b"\0" * 4096,
     "half a header": b'{"format":"llm-ans',
     "another version": b'{"format":"llm-answers","version":9,"log":"0123456789abcdef"}\n',
-    "a header of zeros": b"\0" * 61 + b"\n" + seal(key_of(1), {"n": 1}, 9e9) + b"\n",
+    "a header of zeros": b"\0" * 61 + b"\n" + encode_entry(key_of(1), {"n": 1}, 9e9) + b"\n",
 }
 
 
@@ -71,14 +71,14 @@ def test_a_log_spoilt_while_in_use_is_set_aside_too(path: Path, log: JsonStore) 
 def test_a_log_set_aside_by_another_meanwhile_stays(
     path: Path, log: JsonStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class TurnAfterAnother:
+    class LockAfterAnother:
         @contextmanager
         def held(self) -> Iterator[None]:
             JsonStore(path, ttl=60, clock=clock).put(key_of(1), {"n": 1})
             yield
 
     path.write_bytes(SPOILT)
-    monkeypatch.setattr(log, "_turn", TurnAfterAnother())
+    monkeypatch.setattr(log, "_file_lock", LockAfterAnother())
     assert log.get(key_of(1)) is None
     assert {"n": 1} == log.get(key_of(1))
     assert 1 == len(asides(path))

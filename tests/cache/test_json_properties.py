@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.llm.stores import StoreError, json_log
-from services.llm.stores.entry import head, seal, unseal
+from services.llm.stores.entry import decode_entry, encode_entry, peek
+from services.llm.stores.file_formats import is_log
 from services.llm.stores.json_log import JsonStore
 from services.llm.stores.log_index import HEADER_SIZE, LogIndex, new_header
-from services.llm.stores.recognition import is_log
 from tests.cache.support import Clock, key_of
 
 KEYS = [key_of(n) for n in range(4)]
@@ -49,9 +49,9 @@ def test_the_header_has_its_size() -> None:
 
 @given(NAMES, VALUES, st.integers(0, 10**14))
 def test_a_line_gives_back_what_was_sealed(key: str, value: dict[str, Any], expires: int) -> None:
-    line = seal(key, value, expires / 1000)
-    assert value == unseal(line, key)
-    assert (key, expires / 1000) == head(line)
+    line = encode_entry(key, value, expires / 1000)
+    assert value == decode_entry(line, key)
+    assert (key, expires / 1000) == peek(line)
     assert b"\n" not in line
 
 
@@ -120,21 +120,21 @@ def test_an_index_does_not_depend_on_how_its_log_is_cut_into_reads(
     lines: list[tuple[str, int, bool]], now: int, sizes: list[int]
 ) -> None:
     log = b"".join(
-        (seal(key, {"n": n}, expires)[: None if whole else -5]) + b"\n"
+        (encode_entry(key, {"n": n}, expires)[: None if whole else -5]) + b"\n"
         for n, (key, expires, whole) in enumerate(lines)
     )
     at_once, in_parts = LogIndex(), LogIndex()
-    at_once.absorb(log, now)
+    at_once.index_lines(log, now)
     end = 0
     for size in [*sizes, len(log)]:
         end = min(len(log), end + size)
-        in_parts.absorb(log[in_parts.position : end], now)
+        in_parts.index_lines(log[in_parts.position : end], now)
     assert vars(at_once) == vars(in_parts)
     slots = at_once.slots(now)
     assert at_once.live == sum(size + 1 for _, _, size, _ in slots)
     assert len(log) == at_once.live + at_once.garbage
     assert [(key, expires) for expires, _, _, key in slots] == [
-        head(log, offset) for _, offset, _, _ in slots
+        peek(log, offset) for _, offset, _, _ in slots
     ]
     at_once.expire(21, at_most=99)
     assert ([], 0, len(log)) == (at_once.slots(0), at_once.live, at_once.garbage)
@@ -177,7 +177,7 @@ class TwoProcesses(RuleBasedStateMachine):
     @precondition(lambda self: self.path.exists())
     @rule(key=NAMES, size=st.integers(1, 140))
     def die_amid_a_put(self, key: str, size: int) -> None:
-        line = seal(key, {"never": "acknowledged"}, self.clock.now + 60)
+        line = encode_entry(key, {"never": "acknowledged"}, self.clock.now + 60)
         with self.path.open("ab") as file:
             file.write(line[: min(size, len(line) - 1)])
 

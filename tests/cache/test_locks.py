@@ -46,7 +46,7 @@ def test_stores_on_one_path_share_a_lock_for_as_long_as_one_of_them_lives(tmp_pa
     assert one is locks.lock_on(tmp_path / "x")
     assert one is not locks.lock_on(tmp_path / "y")
     del one
-    assert tmp_path / "x" not in locks._answer_once
+    assert tmp_path / "x" not in locks._locks
 
 
 def test_one_holder_at_a_time(tmp_path: Path) -> None:

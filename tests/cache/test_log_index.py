@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from services.llm.stores.entry import seal
+from services.llm.stores.entry import encode_entry
 from services.llm.stores.log_index import HEADER_SIZE, LogIndex, is_header, new_header
 from tests.cache.support import key_of
 
 
 def line(key: int, expires: float, value: int = 1) -> bytes:
-    return seal(key_of(key), {"n": value}, expires) + b"\n"
+    return encode_entry(key_of(key), {"n": value}, expires) + b"\n"
 
 
 def read(*lines: bytes, now: float = 100.0) -> LogIndex:
     index = LogIndex(new_header())
-    assert sum(map(len, lines)) == index.absorb(b"".join(lines), now)
+    assert sum(map(len, lines)) == index.index_lines(b"".join(lines), now)
     return index
 
 
@@ -56,9 +56,9 @@ def test_a_damaged_line_is_counted_and_replaces_nothing() -> None:
 
 def test_a_last_line_without_an_end_is_left_for_later() -> None:
     whole, index = line(1, 200.0), LogIndex(new_header())
-    assert 0 == index.absorb(whole[:-1], 100.0)
+    assert 0 == index.index_lines(whole[:-1], 100.0)
     assert (HEADER_SIZE, None) == (index.position, index.find(key_of(1), 100.0))
-    assert len(whole) == index.absorb(whole + b"more", 100.0)
+    assert len(whole) == index.index_lines(whole + b"more", 100.0)
 
 
 def test_what_expires_is_forgotten_the_oldest_first_and_no_more_than_asked() -> None:

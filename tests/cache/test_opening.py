@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from services.llm.redaction.secrets import without_credentials
 from services.llm.stores import open_store
-from services.llm.stores.urls import without_secrets
 from tests.cache.support import BACKEND, Clock, key_of, unmeasured
 
 
@@ -35,7 +35,7 @@ def test_a_url_names_a_store(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     store = open_store(url, ttl=60)
-    assert f"Forgiving({expected.replace('{here}', str(tmp_path))})" == repr(store)
+    assert f"FaultTolerantStore({expected.replace('{here}', str(tmp_path))})" == repr(store)
     assert [] == list(tmp_path.iterdir())
     store.close()
 
@@ -77,7 +77,7 @@ def test_a_ttl_that_is_no_span_of_time_is_refused(url: str, ttl: float) -> None:
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
-    assert shown == without_secrets(url)
+    assert shown == without_credentials(url)
 
 
 def test_a_refused_url_is_shown_without_its_secrets() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from services.llm.account.cache import Cache
 from services.llm.stores import BudgetFile, RedisBudget, Store, StoreError
-from services.llm.stores.entry import seal, unseal
+from services.llm.stores.entry import decode_entry, encode_entry
 from services.llm.stores.json_log import JsonStore
 from services.llm.stores.memory import MemoryStore
 from services.llm.stores.redis_store import RedisStore
@@ -47,13 +47,13 @@ LINES = {
     "no text": sealed('{"\xff').replace("\xff".encode(), b"\xff"),
     "a huge number": sealed('{"text":' + "9" * 5000 + "}"),
     "nothing": b"",
-    "another key's": seal(key_of(2), {"text": "theirs"}, 9e12),
+    "another key's": encode_entry(key_of(2), {"text": "theirs"}, 9e12),
 }
 
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 def test_a_line_that_is_no_entry_is_a_miss(line: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    assert unseal(line, KEY) is None
+    assert decode_entry(line, KEY) is None
     assert "a cached answer is damaged" in caplog.text
 
 
@@ -234,7 +234,7 @@ def test_every_kind_of_store_takes_back_what_it_gave(any_store: Store) -> None:
 
 @pytest.mark.parametrize("line", [None, "a text", 7])
 def test_what_is_no_bytes_is_a_miss(line: object) -> None:
-    assert unseal(line, KEY) is None
+    assert decode_entry(line, KEY) is None
 
 
 def test_another_refusal_of_redis_makes_the_store_unavailable(

@@ -181,7 +181,7 @@ class Slow(MemoryStore):
 
 
 @pytest.mark.parametrize(
-    ("left", "is_slow", "rests"),
+    ("left", "is_slow", "is_suspended"),
     [
         (9.0, True, True),
         (9.0, False, False),  # it had not begun: others were before it
@@ -189,13 +189,13 @@ class Slow(MemoryStore):
     ],
 )
 def test_a_store_is_left_out_where_it_had_its_time_and_did_not_answer(
-    left: float, is_slow: bool, rests: bool
+    left: float, is_slow: bool, is_suspended: bool
 ) -> None:
     store = FaultTolerantStore(Slow(ttl=60.0))
     cache = Cache(store, "groq", "https://example.test", timeout=0.25)
     assert min(left, 0.25) == late(cache, left, is_slow).timeout
-    assert rests == store.rests
-    if rests:
+    assert is_suspended == store.is_suspended
+    if is_suspended:
         with pytest.raises(StopIteration):  # nothing is asked of it
             next(cache.run(lambda: cache.get("0" * 64), 9.0))
 

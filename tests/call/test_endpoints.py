@@ -70,4 +70,4 @@ def test_plain_http_to_another_machine_is_warned_about_once(
             warn_of_plain_http("GROQ_BASE_URL", "https://once.example")
 
     (told,) = [record.getMessage() for record in caplog.records]
-    assert told.startswith("GROQ_BASE_URL is http://***@once.example?***: keys and prompts")
+    assert told.startswith("GROQ_BASE_URL is http://once.example: keys and prompts")

@@ -207,7 +207,7 @@ def a_forgiving_store() -> Touches:
             raise StoreError("no")
 
     store = FaultTolerantStore(Broken(ttl=60.0))
-    touches = watch(store, lambda: store._mutex, "_rests_until", "_warned")
+    touches = watch(store, lambda: store._mutex, "_suspended_until", "_warned")
     assert None is store.get(KEY)
     assert None is store.get(KEY)
     return touches

@@ -11,7 +11,7 @@ _FLOW = (
 )
 _BEDROCK = ("tests/providers/test_converse_request.py", "tests/providers/test_converse_answer.py")
 _INVOKE = ("tests/providers/test_invoke_request.py", "tests/providers/test_invoke_answer.py")
-_JUDGE = ("tests/structured/test_judge.py", "tests/structured/test_hostile.py")
+_JUDGE = ("tests/structured/test_parse.py", "tests/structured/test_hostile.py")
 _REWRITE = (
     "tests/structured/test_rewrite.py",
     "tests/structured/test_rewrite_properties.py",
@@ -88,8 +88,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/cache/test_json_store.py",
         "tests/cache/test_json_damage.py",
     ),
-    "services/llm/stores/recognition.py": (
-        "tests/cache/test_recognition.py",
+    "services/llm/stores/file_formats.py": (
+        "tests/cache/test_file_formats.py",
         "tests/cache/test_foreign_files.py",
         "tests/cache/test_json_damage.py",
     ),
@@ -100,12 +100,12 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/structured/test_work.py",
         *_JUDGE,
     ),
-    "services/llm/structured/ignored.py": ("tests/structured/test_losses.py", *_JUDGE),
-    "services/llm/structured/watch.py": ("tests/structured/test_work.py",),
+    "services/llm/structured/losses.py": ("tests/structured/test_losses.py", *_JUDGE),
+    "services/llm/structured/deadline.py": ("tests/structured/test_work.py",),
     "services/llm/structured/coerce.py": ("tests/structured/test_coerce.py", *_JUDGE),
     "services/llm/structured/explain.py": ("tests/structured/test_explain.py",),
     "services/llm/structured/extract.py": ("tests/structured/test_tolerant.py", *_JUDGE),
-    "services/llm/structured/judge.py": _JUDGE,
+    "services/llm/structured/parse.py": _JUDGE,
     "services/llm/structured/merge.py": ("tests/structured/test_merge.py", *_REWRITE),
     "services/llm/structured/restore.py": _REWRITE,
     "services/llm/structured/rewrite.py": _REWRITE,

@@ -9,7 +9,7 @@ from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, comp
 from typing_extensions import TypedDict
 
 from services.llm.structured import Schema
-from tests.structured.judging import value
+from tests.structured.parsing import value
 
 
 class Inside(BaseModel):

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from services.llm.structured import Schema
-from services.llm.structured.explain import faults
-from services.llm.structured.faults import excerpt, json_path, shorten
+from services.llm.structured.explain import violations
+from services.llm.structured.violations import excerpt, json_path, shorten
 
 
 def listed(schema: dict[str, Any], value: Any, limit: int = 20) -> list[str]:
     assert not Schema.of(schema).accepts(value)
-    return [str(fault) for fault in faults(schema, value, limit)]
+    return [str(fault) for fault in violations(schema, value, limit)]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.llm.structured import Answered, Faulty, Schema, judge
-from services.llm.structured.tolerant import UnreadableError, strict, tolerant
+from services.llm.structured import InvalidAnswer, Schema, ValidAnswer, parse_answer
+from services.llm.structured.tolerant import UnreadableError, parse_strict, parse_tolerant
 from tests.structured.strategies import JSON_VALUES, asked
 
 SCHEMAS = [
@@ -39,8 +39,8 @@ MARKS = [
 def check(text: str) -> None:
     for schema in SCHEMAS:
         for cut in (False, True):
-            verdict = judge(text, cut, schema)
-            if isinstance(verdict, Answered):
+            verdict = parse_answer(text, cut, schema)
+            if isinstance(verdict, ValidAnswer):
                 assert schema.accepts(verdict.value)
                 json.dumps(verdict.value, allow_nan=False, ensure_ascii=False).encode()
             else:
@@ -84,15 +84,17 @@ def test_any_valid_answer_is_found_in_its_disguise(
         }
     )
     text = disguise.replace("{}", json.dumps({"answer": value}))
-    verdict = judge(text, False, schema, coerce=False)
-    assert verdict == Answered({"answer": value})
+    verdict = parse_answer(text, False, schema, coerce=False)
+    assert verdict == ValidAnswer({"answer": value})
 
 
 @settings(max_examples=200, deadline=None)
 @given(JSON_VALUES)
 def test_the_tolerant_reader_reads_every_json_as_it_is(value: Any) -> None:
     for text in (json.dumps(value), json.dumps(value, indent=1, ensure_ascii=False)):
-        assert json.dumps(tolerant(text)) == json.dumps(strict(text)) == json.dumps(value)
+        assert (
+            json.dumps(parse_tolerant(text)) == json.dumps(parse_strict(text)) == json.dumps(value)
+        )
 
 
 @settings(max_examples=200, deadline=None)
@@ -101,14 +103,14 @@ def test_the_tolerant_reader_reads_no_beginning_of_a_value(value: Any, data: st.
     text = json.dumps({"a": value})
     end = data.draw(st.integers(0, len(text) - 1))
     with pytest.raises(UnreadableError):
-        tolerant(text[:end])
+        parse_tolerant(text[:end])
 
 
 @settings(max_examples=200, deadline=None)
 @given(JSON_VALUES)
 def test_the_tolerant_reader_reads_python_or_refuses_it(value: Any) -> None:
     try:
-        assert tolerant(repr(value)) == value
+        assert parse_tolerant(repr(value)) == value
     except UnreadableError:  # a string whose quotes or escapes could be read in two ways
         assert "'" in repr(value) or '"' in repr(value)
 
@@ -117,6 +119,6 @@ def test_the_tolerant_reader_reads_python_or_refuses_it(value: Any) -> None:
 @given(st.dictionaries(st.text("ab", min_size=1), st.text("xy\"',:{}[]\\ \n"), max_size=4))
 def test_mending_never_changes_what_a_string_says(value: dict[str, str]) -> None:
     text = json.dumps(value)[:-1] + ",}"
-    assert tolerant(text) == value if value else True
-    verdict = judge(text, False, Schema.of({"type": "object"}))
-    assert isinstance(verdict, Faulty if not value else Answered)
+    assert parse_tolerant(text) == value if value else True
+    verdict = parse_answer(text, False, Schema.of({"type": "object"}))
+    assert isinstance(verdict, InvalidAnswer if not value else ValidAnswer)

@@ -10,9 +10,9 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
-from services.llm.structured import Rewritten, Schema, Target, Watch, rewrite
-from services.llm.structured.ignored import ignored
-from tests.structured.judging import errors, value
+from services.llm.structured import Rewritten, Schema, StepDeadline, Target, rewrite
+from services.llm.structured.losses import lost_members
+from tests.structured.parsing import errors, value
 
 
 class Contact(BaseModel):
@@ -127,7 +127,7 @@ def test_the_model_is_told_which_properties_there_are() -> None:
 
 def test_no_more_losses_are_listed_than_asked_for() -> None:
     schema = Schema.of(list[Contact])
-    assert 2 == len(schema.faults([{"x": ANN}] * 5, 2))
+    assert 2 == len(schema.violations([{"x": ANN}] * 5, 2))
 
 
 def test_an_answer_in_several_parts_is_asked_for_in_one() -> None:
@@ -158,7 +158,7 @@ def test_the_wrapper_of_a_form_goes_with_a_form_alone() -> None:
 @pytest.mark.parametrize(("extra", "losses"), [([True], 0), ([], 1)])
 def test_where_anything_is_allowed_nothing_is_lost(extra: list[Any], losses: int) -> None:
     document = {"anyOf": [*extra, {"$ref": "#"}, {"properties": {"a": {}}}]}
-    assert losses == len(ignored(document, {"x": 1}, 5, Watch()))
+    assert losses == len(lost_members(document, {"x": 1}, 5, StepDeadline()))
 
 
 @pytest.mark.parametrize("union", [Contact | dict[str, int], Row | dict[str, int], Point | Tree])

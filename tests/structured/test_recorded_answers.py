@@ -11,7 +11,15 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from services.llm.structured import Answered, Faulty, Rewritten, Schema, Target, judge, rewrite
+from services.llm.structured import (
+    InvalidAnswer,
+    Rewritten,
+    Schema,
+    Target,
+    ValidAnswer,
+    parse_answer,
+    rewrite,
+)
 
 FOLDER = os.environ.get("LLM_RECORDINGS", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="LLM_RECORDINGS names no folder of recordings")
@@ -52,7 +60,7 @@ def test_recorded_tool_arguments_are_read_as_they_are() -> None:
     for text, document in tool_arguments():
         if jsonschema_rs.validator_for(document).is_valid(json.loads(text)):
             seen += 1
-            assert judge(text, False, Schema.of(document), coerce=False) == Answered(
+            assert parse_answer(text, False, Schema.of(document), coerce=False) == ValidAnswer(
                 json.loads(text)
             )
     assert seen >= 20
@@ -69,14 +77,14 @@ def test_recorded_tool_schemas_are_rewritten() -> None:
 
 
 def test_a_recorded_failed_generation_is_saved_exactly_where_it_satisfies_the_schema() -> None:
-    outcomes = {"Answered": 0, "Faulty": 0}
+    outcomes = {"ValidAnswer": 0, "InvalidAnswer": 0}
     for text, documents in failed_generations():
         for document in documents:
-            verdict = judge(text, False, Schema.of(document))
+            verdict = parse_answer(text, False, Schema.of(document))
             outcomes[type(verdict).__name__] += 1
-            if isinstance(verdict, Faulty):
+            if isinstance(verdict, InvalidAnswer):
                 assert verdict.errors
             else:
                 assert jsonschema_rs.validator_for(document).is_valid(verdict.value)
-    assert outcomes["Answered"] >= 1
-    assert outcomes["Faulty"] >= 3
+    assert outcomes["ValidAnswer"] >= 1
+    assert outcomes["InvalidAnswer"] >= 3

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from sandbox.schema.rules import bedrock_fault, groq_strict_fault
-from services.llm.structured import Answered, Rewritten, Schema, Target, judge, rewrite
+from services.llm.structured import Rewritten, Schema, Target, ValidAnswer, parse_answer, rewrite
 from tests.structured.strategies import asked, to_provider
 
 STRICT = [Target.GROQ_STRICT, Target.BEDROCK_TEXT_FORMAT]
@@ -39,8 +39,8 @@ def test_a_value_survives_the_way_to_a_provider_and_back(
 
     assert jsonschema_rs.validator_for(rewritten.schema).is_valid(sent)
     assert same(value, rewritten.restore(sent))
-    answer = judge(json.dumps(sent), False, schema, restore=rewritten.restore)
-    assert isinstance(answer, Answered)
+    answer = parse_answer(json.dumps(sent), False, schema, restore=rewritten.restore)
+    assert isinstance(answer, ValidAnswer)
     assert schema.accepts(answer.value)
 
 

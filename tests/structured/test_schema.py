@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Optional, TypedDict
 import pytest
 from pydantic import BaseModel, Field, field_validator
 
-from services.llm.structured import Answered, Faulty, Schema, judge
+from services.llm.structured import InvalidAnswer, Schema, ValidAnswer, parse_answer
 
 
 class Colour(Enum):
@@ -89,15 +89,17 @@ class Looped(TypedDict):
 def test_a_dict_gives_a_plain_value_and_a_type_gives_an_instance(
     spec: Any, text: str, instance: Any
 ) -> None:
-    assert judge(text, False, Schema.of(spec)) == Answered(instance)
+    assert parse_answer(text, False, Schema.of(spec)) == ValidAnswer(instance)
 
 
 def test_what_the_types_own_validators_refuse_is_a_fault_with_its_path() -> None:
-    verdict = judge('{"code": "9401", "built": "2024-02-29T10:00:00Z"}', False, Schema.of(Machine))
-    assert isinstance(verdict, Faulty)
+    verdict = parse_answer(
+        '{"code": "9401", "built": "2024-02-29T10:00:00Z"}', False, Schema.of(Machine)
+    )
+    assert isinstance(verdict, InvalidAnswer)
     assert ["$.code: Value error, is of another chapter"] == [str(e) for e in verdict.errors]
-    verdict = judge('{"code": "9401", "built": "soon"}', False, Schema.of(Machine))
-    assert isinstance(verdict, Faulty)
+    verdict = parse_answer('{"code": "9401", "built": "soon"}', False, Schema.of(Machine))
+    assert isinstance(verdict, InvalidAnswer)
     assert ["$.code", "$.built"] == [error.path for error in verdict.errors]
 
 
@@ -256,8 +258,8 @@ def test_a_union_is_told_from_one_in_another_order() -> None:
     class Export:
         code: str
 
-    for kinds, first in ((Import | Export, Import), (Export | Import, Export)):
-        assert Schema.of(list[kinds]).instance([{"code": "1"}]) == [first("1")]  # type: ignore[valid-type] # made here
+    for types, first in ((Import | Export, Import), (Export | Import, Export)):
+        assert Schema.of(list[types]).instance([{"code": "1"}]) == [first("1")]  # type: ignore[valid-type] # made here
 
 
 @pytest.mark.parametrize(

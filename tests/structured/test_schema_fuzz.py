@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.schema.rules import bedrock_fault, groq_strict_fault
-from services.llm.structured import Answered, Rewritten, Schema, Target, judge, rewrite
+from services.llm.structured import Rewritten, Schema, Target, ValidAnswer, parse_answer, rewrite
 from tests.structured.strategies import JSON_VALUES
 
 NAMES = st.sampled_from(["a", "b", "$ref", "properties"])
@@ -80,8 +80,8 @@ def test_any_schema_is_refused_at_once_or_judges_any_answer(
     except ValueError:  # refused before any call, which is the other right outcome
         return
     for value in values:
-        verdict = judge(json.dumps(value), False, schema)
-        if isinstance(verdict, Answered):
+        verdict = parse_answer(json.dumps(value), False, schema)
+        if isinstance(verdict, ValidAnswer):
             assert schema.accepts(verdict.value)
         else:
             assert verdict.errors
@@ -116,4 +116,4 @@ def test_any_json_is_a_schema_or_a_value_error(document: Any) -> None:
     except ValueError as refused:
         assert "schema" in str(refused)  # noqa: PT017  # either outcome is right
     else:
-        judge("{}", False, schema)
+        parse_answer("{}", False, schema)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.llm.structured.tolerant import UnreadableError, strict, tolerant
+from services.llm.structured.tolerant import UnreadableError, parse_strict, parse_tolerant
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ from services.llm.structured.tolerant import UnreadableError, strict, tolerant
     ],
 )
 def test_a_misspelling_with_one_meaning_is_read(text: str, value: Any) -> None:
-    assert tolerant(text) == value
+    assert parse_tolerant(text) == value
 
 
 @pytest.mark.parametrize(
@@ -93,38 +93,38 @@ def test_a_misspelling_with_one_meaning_is_read(text: str, value: Any) -> None:
 )
 def test_what_has_two_meanings_or_no_end_is_refused(text: str) -> None:
     with pytest.raises(UnreadableError):
-        tolerant(text)
+        parse_tolerant(text)
 
 
 def test_a_refusal_says_what_was_expected_where_and_what_stood_there() -> None:
     with pytest.raises(
         UnreadableError, match=r"expected ':' after a key at character 5, found '1}'"
     ):
-        tolerant('{"a" 1}')
+        parse_tolerant('{"a" 1}')
 
 
 def test_the_strict_reader_takes_rfc_8259_alone() -> None:
-    assert strict('{"a": [1, -2.5e3, "\\ud83d\\ude00", null, true]}') == {
+    assert parse_strict('{"a": [1, -2.5e3, "\\ud83d\\ude00", null, true]}') == {
         "a": [1, -2500.0, "😀", None, True]
     }
     for text in ("{'a': 1}", '{"a": 1,}', "[1] x", '["\t"]'):
         with pytest.raises(UnreadableError):
-            strict(text)
+            parse_strict(text)
 
 
 def test_numbers_beyond_bounds_are_refused_by_both_readers() -> None:
-    assert strict("[" + "9" * 4300 + "]") == tolerant("[" + "9" * 4300 + "]")
-    for read in (strict, tolerant):
+    assert parse_strict("[" + "9" * 4300 + "]") == parse_tolerant("[" + "9" * 4300 + "]")
+    for read in (parse_strict, parse_tolerant):
         with pytest.raises(UnreadableError, match="5000 digits; at most 4300"):
             read("[" + "9" * 5000 + "]")
         with pytest.raises(UnreadableError, match="beyond any float"):
             read("[1e999]")
     with pytest.raises(UnreadableError, match="-Infinity, which is beyond any float"):
-        strict("[-Infinity]")
+        parse_strict("[-Infinity]")
 
 
 def test_nesting_of_a_hundred_levels_is_read_and_one_more_is_not() -> None:
-    for read in (strict, tolerant):
+    for read in (parse_strict, parse_tolerant):
         assert read("[" * 100 + "]" * 100)
         for depth in (101, 5000, 100_000):
             with pytest.raises(UnreadableError, match=r"100 levels|too deeply"):
@@ -133,7 +133,7 @@ def test_nesting_of_a_hundred_levels_is_read_and_one_more_is_not() -> None:
 
 def test_a_reader_without_stack_refuses_instead_of_crashing() -> None:
     def descend(frames: int) -> Any:
-        return tolerant("[" * 90 + "]" * 90) if frames == 0 else descend(frames - 1)
+        return parse_tolerant("[" * 90 + "]" * 90) if frames == 0 else descend(frames - 1)
 
     with pytest.raises(UnreadableError, match="nested too deeply"):
         descend(sys.getrecursionlimit() - len(inspect.stack(0)) - 60)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from services.llm.structured import Schema
-from tests.structured.judging import GOOD, LOOSE, errors, value
+from tests.structured.parsing import GOOD, LOOSE, errors, value
 
 
 @pytest.mark.parametrize(

@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 
 from services.llm.structured import (
-    Answered,
-    Faulty,
+    InvalidAnswer,
     OutOfTimeError,
     Rewritten,
     Schema,
+    StepDeadline,
     Target,
-    Watch,
-    judge,
+    ValidAnswer,
+    parse_answer,
     rewrite,
 )
+from services.llm.structured.accepted_types import AcceptedTypes
 from services.llm.structured.alternatives import Alternatives
-from services.llm.structured.kinds import Kinds
-from tests.structured.judging import CODE
+from tests.structured.parsing import CODE
 
 Spec = dict[str, Any]
 
@@ -55,9 +55,9 @@ def _list_of(keyword: str, branches: list[Spec]) -> Schema:
 
 
 def _steps(text: str, schema: Schema, **options: Any) -> int:
-    watch = Watch()
-    judge(text, False, schema, watch=watch, **options)
-    return watch.steps
+    deadline = StepDeadline()
+    parse_answer(text, False, schema, deadline=deadline, **options)
+    return deadline.steps
 
 
 @pytest.mark.parametrize("keyword", ["oneOf", "anyOf"])
@@ -94,7 +94,7 @@ def test_an_answer_that_the_validator_accepts_is_not_converted(
         raise AssertionError("converted")
 
     # The package's own name for the module is that of the function in it.
-    module = sys.modules["services.llm.structured.judge"]
+    module = sys.modules["services.llm.structured.parse"]
     monkeypatch.setattr(module, "coerced", coerced)
     schema = Schema.of(
         {
@@ -106,13 +106,15 @@ def test_an_answer_that_the_validator_accepts_is_not_converted(
     form = rewrite(schema, target)
     assert isinstance(form, Rewritten)
     answer = {"code": "c7", "n": 4}
-    assert Answered(answer) == judge(json.dumps(answer), False, schema, restore=form.restore)
+    assert ValidAnswer(answer) == parse_answer(
+        json.dumps(answer), False, schema, restore=form.restore
+    )
 
 
 @pytest.mark.parametrize("text", ['{"code": "8471.30"}', '{"code": 1}', '{"result": {"code": 1}}'])
 def test_judging_ends_with_the_deadline(text: str) -> None:
     with pytest.raises(OutOfTimeError, match="deadline"):
-        judge(text, False, CODE, watch=Watch(lambda: 0.0))
+        parse_answer(text, False, CODE, deadline=StepDeadline(lambda: 0.0))
 
 
 def test_the_clock_is_read_every_thousand_steps() -> None:
@@ -122,9 +124,9 @@ def test_the_clock_is_read_every_thousand_steps() -> None:
         read.append(1.0)
         return 1.0
 
-    watch = Watch(left)
+    deadline = StepDeadline(left)
     for _ in range(2_500):
-        watch.step()
+        deadline.step()
     assert 3 == len(read)
 
 
@@ -135,10 +137,10 @@ def test_a_deadline_that_passes_on_the_way_ends_each_part_of_judging() -> None:
     ended = []
     for last in range(1, whole // 1_000):
         looks = iter([1.0] * last)
-        watch = Watch(lambda looks=looks: next(looks, 0.0))  # type: ignore[misc] # mypy infers no type for a default of a lambda
+        deadline = StepDeadline(lambda looks=looks: next(looks, 0.0))  # type: ignore[misc] # mypy infers no type for a default of a lambda
         with pytest.raises(OutOfTimeError):
-            judge(text, False, schema, watch=watch)
-        ended.append(watch.steps)
+            parse_answer(text, False, schema, deadline=deadline)
+        ended.append(deadline.steps)
     assert len(ended) > 3
     assert ended == sorted(ended)
 
@@ -165,7 +167,7 @@ def test_only_alternatives_that_a_value_may_fit_are_looked_at(
     branches: list[Any], value: Any, possible: list[int]
 ) -> None:
     document = {"anyOf": branches, "$defs": {"a": {"required": ["kind"]}}}
-    found = Alternatives(document, Kinds(document)).possible(branches, value)
+    found = Alternatives(document, AcceptedTypes(document)).possible(branches, value)
     assert [branches[n] for n in possible] == found
 
 
@@ -173,6 +175,6 @@ def test_one_wrong_item_among_a_thousand_constants_is_found() -> None:
     schema = _list_of("oneOf", _constants(1_000))
     answer = [f"c{n}" for n in range(1_000)]
     answer[7] = "wrong"
-    verdict = judge(json.dumps(answer), False, schema)
-    assert isinstance(verdict, Faulty)
+    verdict = parse_answer(json.dumps(answer), False, schema)
+    assert isinstance(verdict, InvalidAnswer)
     assert ["$[7]"] == [fault.path for fault in verdict.errors]

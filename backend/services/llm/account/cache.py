@@ -54,7 +54,7 @@ class Cache:
         `timeout` is not used for a while.
         """
         forgiving = self.store if isinstance(self.store, FaultTolerantStore) else None
-        if forgiving is not None and forgiving.rests:
+        if forgiving is not None and forgiving.is_suspended:
             return None
         try:
             return (
@@ -65,7 +65,7 @@ class Cache:
         except Overdue as late:
             if forgiving is not None and late.is_slow and time_left > self.timeout:
                 reason = f"{forgiving!r} has not answered within {self.timeout:g} s"
-                forgiving.leave_out(TimeoutError(reason))
+                forgiving.suspend(TimeoutError(reason))
             return None
 
     def key_of(self, request: Request) -> str:

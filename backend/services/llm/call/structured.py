@@ -28,15 +28,15 @@ from ..errors import (
 )
 from ..settings.knobs import Knobs
 from ..structured import (
-    Answered,
-    Faulty,
+    InvalidAnswer,
     OutOfTimeError,
     Rewritten,
     Schema,
+    StepDeadline,
     Target,
-    Watch,
+    ValidAnswer,
     instructions,
-    judge,
+    parse_answer,
     repair_message,
     rewrite,
 )
@@ -91,13 +91,13 @@ class _Judgement:
     """An answer, the verdict on it, and the failure that it came with."""
 
     reply: Reply
-    verdict: Answered | Faulty
+    verdict: ValidAnswer | InvalidAnswer
     cause: LLMError | None
 
     @property
-    def faulty(self) -> Faulty:
+    def faulty(self) -> InvalidAnswer:
         """The verdict where it is no answer."""
-        assert isinstance(self.verdict, Faulty)
+        assert isinstance(self.verdict, InvalidAnswer)
         return self.verdict
 
 
@@ -135,7 +135,7 @@ def structured(request: Request, spec: StructuredSpec, call: Call) -> Flow[tuple
             if judged is None:
                 raise
             raise _failed(judged, call) from refused
-        if isinstance(judged.verdict, Answered):
+        if isinstance(judged.verdict, ValidAnswer):
             return judged.verdict.value, judged.reply
         turn = _next(request, turn, judged)
     assert judged is not None, "there is always a first turn"
@@ -161,20 +161,20 @@ def _turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judgement
         call.account.remember_output_mode(_form_key(request, spec, call), mode)
     cut = isinstance(cause, TruncatedError)
     judging = partial(
-        judge,
+        parse_answer,
         reply.text,
         cut,
         spec.schema,
         coerce=spec.coerce,
         restore=form.restore,
-        watch=Watch(call.time_left),
+        deadline=StepDeadline(call.time_left),
     )
     much = _is_much(reply.text, spec.schema.text)
     try:
         verdict = yield from run_blocking(judging, call.time_left(), "judgement", blocks=much)
     except (OutOfTimeError, Overdue):
         raise call.deadline_error() from None
-    if isinstance(verdict, Faulty) and (cache := call.account.cache):
+    if isinstance(verdict, InvalidAnswer) and (cache := call.account.cache):
         # Else the next call would fail for as long as answers are kept.
         yield from cache.run(partial(cache.forget, asked), call.time_left())
     return _Judgement(reply, verdict, cause)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 #: The longest text shown, in characters.
 SHOWN = 500
 
 # What is read of a text at all: a bound for hostile ones, far above what is shown.
 _READ_LIMIT = 8 * SHOWN
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
 _Replacement: TypeAlias = "str | Callable[[re.Match[str]], str]"
 
@@ -68,17 +71,24 @@ def redacted(text: str) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """The *text* whole, but for what a URL has to log in with: all before its @, and its query.
+    """Return *text*; if it is a URL, without its user, password, query and fragment.
 
-    A password may hold any character, so all up to the last @ is left out.
+    If these cannot be told apart, return only the scheme: a password that holds a stray "/", "?"
+    or "#" is cut in two by any parser.
     """
     scheme, colon, rest = text.partition(":")
-    if not colon or not scheme.isalnum():
+    if not colon or not _SCHEME.fullmatch(scheme):
         return text
-    slashes = "//" * rest.startswith("//")
-    login, at, place = rest.removeprefix("//").rpartition("@")
-    place, asks, _ = place.partition("?")
-    return f"{scheme}:{slashes}{'***@' if login else at}{place}{'?***' if asks else ''}"
+    if not rest.startswith("//"):
+        return f"{scheme}:..." if "@" in rest else text
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # read for its ValueError: a password may stand in its place
+    except ValueError:
+        return f"{scheme}://..."
+    if "@" in parts.path + parts.query + parts.fragment:
+        return f"{scheme}://..."
+    return f"{scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _whole_words(text: str, limit: int) -> str:

@@ -1,8 +1,7 @@
-"""Where answers, and the tokens spent on them, are kept between calls.
+"""Stores that keep answers, and the tokens that a day has used, between calls.
 
-`open_store` turns a URL into a store of answers; `BudgetFile` and `RedisBudget` hold one day's
-spending. What they fail with is `StoreError`, which `open_store`'s own stores have already turned
-into a miss.
+`open_store` turns a URL into a store of answers; `BudgetFile` and `RedisBudget` count one day's
+tokens. They fail with `StoreError`; a store of `open_store` turns it into a miss.
 """
 
 from .budget import BudgetFile, utc_day

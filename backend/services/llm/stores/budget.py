@@ -1,4 +1,4 @@
-"""How many tokens a UTC day has used, kept in a small file so that a restart does not forget it."""
+"""The tokens that a UTC day has used, kept in a small file over restarts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ import os
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
-from .files import absolute, file_errors, not_ours, replace, set_aside, waiting_for_nobody
+from .file_formats import is_budget
+from .files import (
+    absolute_path,
+    file_errors,
+    foreign_file_error,
+    move_aside,
+    open_nonblocking,
+    replace_file,
+)
 from .locks import lock_on
-from .recognition import is_budget
 
-#: Bytes of a file that are looked at: a tally has fewer.
+#: Bytes that are read of the file; a tally has fewer.
 _LONGEST = 256
-#: Tokens of a day that are plausible; a file that says more was not written by counting.
+#: The most tokens that one day can plausibly use.
 MOST = 10**15
 
 
@@ -39,7 +46,7 @@ class Tally:
         return self if today <= self.day <= latest.isoformat() else Tally(today, 0)
 
     def plus(self, tokens: int, day: str) -> Tally:
-        """Return the tally after *tokens* booked on *day*; another day's change nothing."""
+        """Return the tally with *tokens* added on *day*; those of another day change nothing."""
         return Tally(self.day, max(0, self.used + tokens)) if day == self.day else self
 
     def to_json(self) -> bytes:
@@ -63,17 +70,17 @@ class Tally:
 class BudgetFile:
     """The day's `Tally` in a file that all threads and processes on this machine add to.
 
-    Each change replaces the file in one step: a kill at any instant leaves the tally before or
-    after it, and so may a machine that dies leave the one before. A damaged file is set aside with
-    a warning, and the day begins anew; a file that was never a budget is refused. Every method may
-    wait for a lock, up to 5 s, and raises StoreError if file or lock refuse.
+    Each change replaces the file in one step, so that a kill leaves the tally before or after it; a
+    power cut may undo the latest change. A damaged file is moved aside with a warning, and the day
+    starts from 0; a file that was never a budget is refused. Every method may wait up to 5 s for a
+    lock, and raises StoreError if the file or the lock fails.
     """
 
     blocking = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = absolute(path)
-        self._turn = lock_on(self.path)
+        self.path = absolute_path(path)
+        self._file_lock = lock_on(self.path)
 
     def __repr__(self) -> str:
         return f"BudgetFile({str(self.path)!r})"
@@ -83,33 +90,33 @@ class BudgetFile:
         return self.add(0, now)
 
     def add(self, tokens: int, now: float, *, day: str | None = None) -> int:
-        """Book *tokens*, fewer than 0 to give some back, and return what the day has used now.
+        """Add *tokens*, which may be negative, and return the tokens used today.
 
-        *day* is the day (`utc_day`) of the booking that is being corrected: when it is over,
-        nothing changes. Without it, the tokens belong to the day of *now*. TypeError for tokens
+        *day* is the `utc_day` of an earlier addition that this one corrects: once that day is over,
+        nothing changes. Without it, the tokens count for the day of *now*. TypeError for tokens
         that are no whole number.
         """
         if type(tokens) is not int:
             raise TypeError(f"tokens must be a whole number, not {tokens!r}")
         today = utc_day(now)
-        with file_errors(self.path), self._turn.held():
+        with file_errors(self.path), self._file_lock.held():
             kept = self._read() or Tally(today, 0)
             current = kept.on(today)
             changed = current.plus(tokens, day or current.day)
             if changed != kept:
-                replace(self.path, [changed.to_json()])
+                replace_file(self.path, [changed.to_json()])
             return changed.used
 
     def _read(self) -> Tally | None:
         data = b""
         try:
-            with open(self.path, "rb", opener=waiting_for_nobody) as file:
+            with open(self.path, "rb", opener=open_nonblocking) as file:
                 data = file.read(_LONGEST)
             return Tally.from_json(data)
         except FileNotFoundError:
             return None
         except (ValueError, RecursionError) as error:
             if not is_budget(data):
-                raise not_ours(self.path, "the file of a token budget") from error
-            set_aside(self.path, f"is a damaged token budget ({error})")
+                raise foreign_file_error(self.path, "the file of a token budget") from error
+            move_aside(self.path, f"is a damaged token budget ({error})")
             return None

@@ -3,7 +3,7 @@
     {"sum":"<16 hex>","key":"<64 hex>","expires":1795305600.000,"value":{...}}
 
 The sum is the BLAKE2b hash (RFC 7693), 8 bytes long, of all that follows its comma, so damage is
-told from data without trusting a byte of it. The text is pure ASCII and holds no newline.
+recognised without trusting any byte of the line. The text is pure ASCII and holds no newline.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def checked_key(key: object) -> str:
     return key
 
 
-def seal(key: str, value: Mapping[str, Any], expires: float) -> bytes:
+def encode_entry(key: str, value: Mapping[str, Any], expires: float) -> bytes:
     """Return the line, without newline, that holds *value* until *expires* (Unix seconds).
 
     TypeError or ValueError for a value that JSON cannot hold, NaN included, or a bad key.
@@ -40,29 +40,29 @@ def seal(key: str, value: Mapping[str, Any], expires: float) -> bytes:
     return b'{"sum":"%s",%s' % (_sum(body), body)
 
 
-def head(data: bytes, start: int = 0) -> tuple[str, float] | None:
-    """Return the key and expiry that a line at *start* claims, or None if none starts there.
+def peek(data: bytes, start: int = 0) -> tuple[str, float] | None:
+    """Return the key and expiry (Unix seconds) that a line at *start* states, or None.
 
-    Only `intact` proves them: the look is a quick one, for a log's every line at its opening.
+    The checksum is not verified here, see `has_valid_checksum`: opening a log peeks at each line.
     """
     found = _HEAD.match(data, start)
     return (found[1].decode("latin-1"), float(found[2])) if found else None
 
 
-def intact(line: bytes) -> bool:
-    """Tell whether the line that `head` found is as it was sealed, from first byte to last."""
+def has_valid_checksum(line: bytes) -> bool:
+    """Whether the line that `peek` found is as it was written, from first byte to last."""
     return line[_SUM] == _sum(line[_SUMMED:])
 
 
-def unseal(line: object, key: str) -> dict[str, Any] | None:
+def decode_entry(line: object, key: str) -> dict[str, Any] | None:
     """Return the value in *line*; if the line is damaged or another key's, warn and return None.
 
-    The checksum is no secret: whoever can write the store can seal anything, so that the value may
-    be any JSON object.
+    The checksum only finds accidental damage: whoever can write to the store can compute one, so
+    the value may be any JSON object.
     """
     if isinstance(line, bytes):
-        claimed = head(line)
-        if claimed is not None and claimed[0] == key and intact(line):
+        stated = peek(line)
+        if stated is not None and stated[0] == key and has_valid_checksum(line):
             value = _value_in(line)
             if isinstance(value, dict):
                 return value

@@ -1,4 +1,4 @@
-"""A cache must never fail a call: whatever a store does, the worst is a miss and a warning."""
+"""A store that never fails a call: its errors become misses, and a warning."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ R = TypeVar("R")
 
 _log = logging.getLogger(__name__)
 
-#: Seconds for which a store that failed is left alone, so that calls stay fast.
-REST = 10.0
-#: Seconds until the same kind of failure is worth another warning.
-QUIET = 300.0
+#: Seconds for which a store that failed is not used, so that calls stay fast.
+SUSPENSION = 10.0
+#: Seconds between two warnings of the same kind of failure.
+WARNING_INTERVAL = 300.0
 
 
 class FaultTolerantStore:
@@ -27,11 +27,11 @@ class FaultTolerantStore:
         self._store = store
         self._clock = clock
         self._mutex = ForkLock()  # guards the two below
-        self._rests_until = float("-inf")
+        self._suspended_until = float("-inf")
         self._warned: dict[str, float] = {}
 
     def __repr__(self) -> str:
-        return f"Forgiving({self._store!r})"
+        return f"FaultTolerantStore({self._store!r})"
 
     @property
     def blocking(self) -> bool:
@@ -39,11 +39,11 @@ class FaultTolerantStore:
         return self._store.blocking
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """Return the object last put under *key*, or None, also when the store fails or rests."""
+        """Return the object last put under *key*; None while the store fails or is suspended."""
         return self._attempt(lambda: self._store.get(key))
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
-        """Keep *value* if the store can."""
+        """Keep *value*, unless the store fails or is suspended."""
         self._attempt(lambda: self._store.put(key, value))
 
     def close(self) -> None:
@@ -51,30 +51,33 @@ class FaultTolerantStore:
         self._store.close()
 
     @property
-    def rests(self) -> bool:
-        """Whether it is left alone for now: all is a miss, and nothing is waited for."""
+    def is_suspended(self) -> bool:
+        """Whether the store is not used for now: each get is a miss, and no call waits for it."""
         with self._mutex:
-            return self._clock() < self._rests_until
+            return self._clock() < self._suspended_until
 
-    def leave_out(self, error: Exception) -> None:
-        """Leave the store alone for `REST` seconds, with one warning in `QUIET` seconds."""
+    def suspend(self, error: Exception) -> None:
+        """Do not use the store for `SUSPENSION` s; warn at most once in `WARNING_INTERVAL` s."""
         now = self._clock()
         kind = type(error.__cause__ or error).__name__
-        # By kind, so that a full disk is not kept quiet by an earlier refused connection.
+        # By kind, so that an earlier refused connection does not silence a full disk.
         with self._mutex:
-            # What was asked before may fail later, of the same cause in other words.
-            rests, self._rests_until = now < self._rests_until, now + REST
-            due = not rests and now >= self._warned.get(kind, float("-inf")) + QUIET
+            # A call that began before the suspension may fail later, for the same cause.
+            was_suspended, self._suspended_until = now < self._suspended_until, now + SUSPENSION
+            due = (
+                not was_suspended
+                and now >= self._warned.get(kind, float("-inf")) + WARNING_INTERVAL
+            )
             if due:
                 self._warned[kind] = now
         if due:
             _log.warning("the cache is left out for now, calls go on without it: %s", error)
 
     def _attempt(self, action: Callable[[], R]) -> R | None:
-        if self.rests:
+        if self.is_suspended:
             return None
         try:
             return action()
         except StoreError as error:
-            self.leave_out(error)
+            self.suspend(error)
             return None

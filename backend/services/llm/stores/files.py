@@ -1,4 +1,4 @@
-"""Private files that are replaced whole, and damaged ones moved out of the way."""
+"""Private files that are replaced as a whole, and damaged files that are moved aside."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from .protocol import StoreError
 _log = logging.getLogger(__name__)
 
 
-#: Who may write beside our files must not choose, by a link, which file we write to.
+#: Whoever can create files beside ours must not redirect our writes by a symbolic link.
 _NO_LINK: int = getattr(os, "O_NOFOLLOW", 0)
 
 
-def private(path: str, flags: int) -> int:
-    """Open *path*, no link, as `open(opener=...)` asks; a file that this creates has mode 0600."""
+def open_private(path: str, flags: int) -> int:
+    """An opener for `open`: refuse a symbolic link, create a file with mode 0600."""
     return os.open(path, flags | _NO_LINK, 0o600)
 
 
-def waiting_for_nobody(path: str, flags: int) -> int:
-    """Open *path*, no link, as `open(opener=...)` asks; a pipe without a writer to it too."""
+def open_nonblocking(path: str, flags: int) -> int:
+    """An opener for `open`: refuse a symbolic link, and do not wait for the writer of a pipe."""
     return os.open(path, flags | _NO_LINK | getattr(os, "O_NONBLOCK", 0))
 
 
-def absolute(path: str | os.PathLike[str]) -> Path:
-    """Return *path* below the real, absolute form of its folder, so that no chdir moves it later.
+def absolute_path(path: str | os.PathLike[str]) -> Path:
+    """Return *path* with its folder made absolute and resolved, so that a later chdir is no matter.
 
-    Its own name stays as it is: a link of that name is refused when it is opened.
+    The last name is not resolved: if it is a link, opening it is refused.
     """
     given = Path(path).expanduser()
     return given.parent.resolve() / given.name
 
 
-def beside(path: Path, suffix: str) -> Path:
+def sibling(path: Path, suffix: str) -> Path:
     """Return the path next to *path* whose name is longer by *suffix*."""
     return path.with_name(path.name + suffix)
 
 
-def replace(path: Path, pieces: Iterable[bytes], *, durable: bool = False) -> None:
-    """Make *pieces* the content of *path* in one step, mode 0600; hold the path's lock.
+def replace_file(path: Path, pieces: Iterable[bytes], *, durable: bool = False) -> None:
+    """Replace the content of *path* by *pieces* in one step, mode 0600; hold the path's lock.
 
     A reader, or a kill at any instant, finds the old content or the new. `durable` also waits
     for the disk, so that a power cut does not leave the new name on an empty file.
     """
-    draft = beside(path, ".tmp")
-    draft.unlink(missing_ok=True)  # a writer was killed here
+    draft = sibling(path, ".tmp")
+    draft.unlink(missing_ok=True)  # of a writer that was killed
     try:
-        with open(draft, "xb", opener=private) as file:
+        with open(draft, "xb", opener=open_private) as file:
             file.writelines(pieces)
             file.flush()
             if durable:
@@ -63,21 +63,20 @@ def replace(path: Path, pieces: Iterable[bytes], *, durable: bool = False) -> No
         raise
 
 
-def set_aside(
+def move_aside(
     path: Path, reason: str, *, mark: str = "damaged", companions: Iterable[str] = ()
 ) -> None:
     """Rename *path* to `<name>.<mark>-<UTC time>`, and warn; hold the path's lock.
 
-    Files beside it whose names are longer by one of *companions* go first, so that a kill in
-    between leaves none of them to a new file. OSError for a link or a device, which are not ours
-    to rename.
+    Files next to it whose names end in one of *companions* are renamed first, so that a kill in
+    between leaves none of them to a new file. OSError for a symbolic link or a device.
     """
     if path.is_symlink() or not path.is_file():
         raise OSError(errno.EINVAL, "no regular file", str(path))
-    aside = beside(path, f".{mark}-{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}")
+    aside = sibling(path, f".{mark}-{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}")
     for suffix in companions:
-        if beside(path, suffix).exists():
-            beside(path, suffix).rename(beside(aside, suffix))
+        if sibling(path, suffix).exists():
+            sibling(path, suffix).rename(sibling(aside, suffix))
     path.rename(aside)
     _log.warning("%s %s; it is now %s and a new file takes its place", path, reason, aside.name)
 
@@ -89,14 +88,14 @@ def refuse_links(*paths: Path) -> None:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
 
 
-def not_ours(path: Path, what: str) -> OSError:
-    """The error for a file at *path* that does not begin as *what*, and is left as it is."""
+def foreign_file_error(path: Path, what: str) -> OSError:
+    """Return the error for a file at *path* that is not *what*, and is left unchanged."""
     reason = f"it is not {what}, and stays as it is: name another path"
     return FileExistsError(errno.EEXIST, reason, str(path))
 
 
-def described(error: BaseException) -> str:
-    """What went wrong with a file, in words; a link is called one."""
+def describe_os_error(error: BaseException) -> str:
+    """Return the reason of a file error as a text that names a symbolic link as one."""
     if not isinstance(error, OSError) or error.strerror is None:
         return str(error)
     if error.errno == errno.ELOOP:
@@ -110,4 +109,4 @@ def file_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{path} cannot be used: {described(error)}") from error
+        raise StoreError(f"{path} cannot be used: {describe_os_error(error)}") from error

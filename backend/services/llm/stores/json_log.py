@@ -1,9 +1,10 @@
-"""The JSON store: one file of JSON lines that only ever grows at its end, or is replaced whole.
+"""The JSON store: a log of JSON lines, which is appended to or replaced as a whole.
 
-A put appends one line, whatever the file's size. Once dead lines outweigh living ones, the living
-are copied to a new file that takes the old one's name. Writers take turns by a lock; readers need
-none, since a line counts from its newline on. An answered put is in the kernel's page cache: it
-survives `kill -9` at any instant, and a power cut only as far as the kernel had written it back.
+A put appends one line, whatever the file's size. Once replaced and expired lines take more bytes
+than live ones, the live lines are copied to a new file that replaces the old one. Writers hold a
+lock; readers need none, because a line counts only with its newline. An answered put is in the
+kernel's page cache: it survives `kill -9` at any instant, and a power cut only as far as the kernel
+had written it back.
 """
 
 from __future__ import annotations
@@ -17,17 +18,24 @@ from io import FileIO
 from typing import Any
 
 from ..runtime.fork import reset_in_child
-from .entry import checked_key, seal, unseal
-from .files import absolute, file_errors, not_ours, replace, set_aside, waiting_for_nobody
+from .entry import checked_key, decode_entry, encode_entry
+from .file_formats import OLDER_CACHE_BYTES, START_BYTES, is_log, is_older_cache
+from .files import (
+    absolute_path,
+    file_errors,
+    foreign_file_error,
+    move_aside,
+    open_nonblocking,
+    replace_file,
+)
 from .locks import lock_on
 from .log_index import HEADER_SIZE, LogIndex, Slot, is_header, new_header
 from .protocol import checked_ttl
-from .recognition import LONGEST_OLDER, START, is_log, is_older_cache
 
 _log = logging.getLogger(__name__)
 
 _CHUNK = 1 << 20
-_LEAST_GARBAGE = 1 << 16  # below it, rewriting the file gains less than its fsync costs
+_LEAST_GARBAGE = 1 << 16  # below it, compacting gains less than its fsync costs
 _EXPIRE_PER_PUT = 16
 
 
@@ -47,14 +55,14 @@ class JsonStore:
         ttl: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.path = absolute(path)
+        self.path = absolute_path(path)
         self._ttl = checked_ttl(ttl)
         self._clock = clock
-        self._turn = lock_on(self.path)  # guards the file; taken before the mutex
+        self._file_lock = lock_on(self.path)  # guards the file; taken before the mutex
         self._mutex = threading.Lock()  # guards the index
         self._index = LogIndex()
-        self._compact_above = 0  # more, where rewriting the file has failed
-        self._is_opening = True  # until what expired before has left the file
+        self._compact_above = 0  # raised after a compaction has failed
+        self._is_opening = True  # until expired lines were compacted once
         reset_in_child(self)
 
     def __repr__(self) -> str:
@@ -68,22 +76,22 @@ class JsonStore:
                 value = self._read(key)
                 self._prune_at_opening()
                 return value
-            except FileNotFoundError:  # nothing was ever put, or the file was removed
+            except FileNotFoundError:  # nothing was put yet, or the file was removed
                 self.close()
             except _ForeignFileError:
-                with self._turn.held():
-                    self._clear_the_path()
+                with self._file_lock.held():
+                    self._ensure_log()
             return None
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
         """Append *value* to the log; StoreError if the disk or the lock refuses."""
         now = self._clock()
-        line = seal(key, value, now + self._ttl) + b"\n"
-        with file_errors(self.path), self._turn.held(), self._mutex:
+        line = encode_entry(key, value, now + self._ttl) + b"\n"
+        with file_errors(self.path), self._file_lock.held(), self._mutex:
             try:
                 self._append(line, now)
             except (FileNotFoundError, _ForeignFileError):
-                self._clear_the_path()
+                self._ensure_log()
                 self._append(line, now)
             self._index.expire(now, at_most=_EXPIRE_PER_PUT)
             self._compact_if_worth(now)
@@ -100,14 +108,14 @@ class JsonStore:
         self._index = LogIndex()
 
     def _read(self, key: str) -> dict[str, Any] | None:
-        # Opened anew each time: a held handle would stay with a log that was since replaced.
-        with self._mutex, FileIO(self.path, "rb", opener=waiting_for_nobody) as log:
+        # Opened for each read: an open handle would stay on a log that was replaced meanwhile.
+        with self._mutex, FileIO(self.path, "rb", opener=open_nonblocking) as log:
             now = self._clock()
             self._catch_up(log, now)
             slot = self._index.find(key, now)
             if slot is None:
                 return None
-            value = unseal(_line(log, slot), key)
+            value = decode_entry(_line(log, slot), key)
             if value is None:
                 self._index.drop(slot)
             return value
@@ -115,13 +123,13 @@ class JsonStore:
     def _append(self, line: bytes, now: float) -> None:
         with FileIO(self.path, "rb+", opener=_appending) as log:
             size = self._catch_up(log, now)
-            # Nobody else writes now, so what has no newline yet is of a writer that was killed.
-            torn = size > self._index.position
-            _write_all(log, b"\n" + line if torn else line)
+            # We hold the lock, so a last line without newline is of a writer that was killed.
+            is_torn = size > self._index.position
+            _write_all(log, b"\n" + line if is_torn else line)
             self._catch_up(log, now)
 
     def _catch_up(self, log: FileIO, now: float) -> int:
-        """Index what is new since the last look, or all of another log; return its size."""
+        """Index the new lines, or all if the log was replaced; return its size in bytes."""
         log.seek(0)
         header = log.read(HEADER_SIZE)
         if not is_header(header):
@@ -130,54 +138,54 @@ class JsonStore:
         index = self._index
         if header != index.header or size < index.position:
             index = self._index = LogIndex(header)
-        wanted, damaged = _CHUNK, index.damaged
+        chunk, damaged = _CHUNK, index.damaged
         while index.position < size:
             log.seek(index.position)
-            data = log.read(min(wanted, size - index.position))
-            if index.absorb(data, now):
-                wanted = _CHUNK
-            elif len(data) < wanted:  # the end, amid a line
+            data = log.read(min(chunk, size - index.position))
+            if index.index_lines(data, now):
+                chunk = _CHUNK
+            elif len(data) < chunk:  # the last line is incomplete
                 break
             else:
-                wanted *= 2
+                chunk *= 2
         if index.damaged > damaged:
             _log.warning("%s: damaged lines skipped: %d", self.path, index.damaged - damaged)
         return size
 
-    def _clear_the_path(self) -> None:
-        """Make sure that *path* is a log: new if there is none, or in place of one that was ours.
+    def _ensure_log(self) -> None:
+        """Create the log if there is none; move aside a damaged one, or a cache of an older form.
 
-        OSError for any other file, which stays.
+        OSError for any other file, which is left unchanged.
         """
         try:
-            with FileIO(self.path, "rb", opener=waiting_for_nobody) as file:
-                start = file.read(START)
+            with FileIO(self.path, "rb", opener=open_nonblocking) as file:
+                start = file.read(START_BYTES)
                 if is_header(start[:HEADER_SIZE]):
                     return
-                older = start + file.read(LONGEST_OLDER)
+                older = start + file.read(OLDER_CACHE_BYTES)
             if is_log(start):
-                set_aside(self.path, "is a damaged cache of answers, or another version's")
+                move_aside(self.path, "is a damaged cache of answers, or another version's")
             elif is_older_cache(older):
-                set_aside(self.path, "is a cache of an older form", mark="older")
+                move_aside(self.path, "is a cache of an older form", mark="older")
             else:
-                raise not_ours(self.path, "a cache of answers")
+                raise foreign_file_error(self.path, "a cache of answers")
         except FileNotFoundError:
             pass  # the usual start
-        replace(self.path, [new_header()])
+        replace_file(self.path, [new_header()])
 
     def _prune_at_opening(self) -> None:
-        """Let what had expired when the log was first read leave the file."""
+        """Compact once, if lines had expired when the log was first read."""
         if not self._is_opening:
             return
         if not self._index.has_expired:
             self._is_opening = False
             return
         try:
-            # Not waited for: who holds it writes, and a put of ours prunes as well.
-            with self._turn.held(timeout=0.0), self._mutex:
+            # Not waited for: whoever holds the lock is putting, and a put compacts too.
+            with self._file_lock.held(timeout=0.0), self._mutex:
                 self._compact_if_worth(self._clock())
         except OSError as error:
-            _log.info("%s is pruned later: %s", self.path, error)
+            _log.info("%s is compacted later: %s", self.path, error)
 
     def _compact_if_worth(self, now: float) -> None:
         garbage = self._index.garbage
@@ -186,26 +194,26 @@ class JsonStore:
         if not is_due and not (is_opening and self._index.has_expired):
             return
         try:
-            with FileIO(self.path, "rb", opener=waiting_for_nobody) as log:
-                replace(self.path, self._living_lines(log, now), durable=True)
+            with FileIO(self.path, "rb", opener=open_nonblocking) as log:
+                replace_file(self.path, self._live_lines(log, now), durable=True)
         except OSError as error:
-            # The log still holds all, so only its size is at stake, and the next try can wait.
+            # Nothing is lost but disk space, so the next attempt can wait.
             self._compact_above = 2 * garbage
             _log.warning("%s could not be compacted: %s", self.path, error)
         else:
             self._compact_above = 0
             self._index = LogIndex()
 
-    def _living_lines(self, log: FileIO, now: float) -> Iterator[bytes]:
+    def _live_lines(self, log: FileIO, now: float) -> Iterator[bytes]:
         yield new_header()
         for slot in self._index.slots(now):
             line = _line(log, slot)
-            if unseal(line, slot[3]) is not None:
+            if decode_entry(line, slot[3]) is not None:
                 yield line + b"\n"
 
 
 def _appending(path: str, flags: int) -> int:
-    return waiting_for_nobody(path, flags | os.O_APPEND)
+    return open_nonblocking(path, flags | os.O_APPEND)
 
 
 def _line(log: FileIO, slot: Slot) -> bytes:

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from ..runtime.fork import reset_in_child
-from .files import beside, private
+from .files import open_private, sibling
 
 fcntl: ModuleType | None
 try:
@@ -34,10 +34,10 @@ LOCK_TIMEOUT = 5.0
 
 
 class PathLock:
-    """The exclusive right to change one path, among all who ask through a PathLock."""
+    """An exclusive lock on one path, among all users of PathLock on this machine."""
 
     def __init__(self, path: Path, *, timeout: float = LOCK_TIMEOUT) -> None:
-        self._path = beside(path, ".lock")
+        self._path = sibling(path, ".lock")
         self._timeout = timeout
         self._threads = threading.Lock()
         self._handle: int | None = None
@@ -47,16 +47,16 @@ class PathLock:
     def held(self, timeout: float | None = None) -> Iterator[None]:
         """Hold the lock inside; TimeoutError, an OSError, if it is not free in *timeout* seconds.
 
-        None stands for the lock's own.
+        None stands for the timeout that the lock was made with.
         """
-        patience = self._timeout if timeout is None else timeout
-        deadline = time.monotonic() + patience
-        if not self._threads.acquire(timeout=patience):
-            raise self._too_late(patience)
+        seconds = self._timeout if timeout is None else timeout
+        deadline = time.monotonic() + seconds
+        if not self._threads.acquire(timeout=seconds):
+            raise self._timeout_error(seconds)
         try:
-            self._handle = private(str(self._path), os.O_RDWR | os.O_CREAT)
+            self._handle = open_private(str(self._path), os.O_RDWR | os.O_CREAT)
             try:
-                self._wait(self._handle, deadline, patience)
+                self._wait(self._handle, deadline, seconds)
                 try:
                     yield
                 finally:
@@ -74,29 +74,29 @@ class PathLock:
             self._handle = None
         self._threads = threading.Lock()
 
-    def _wait(self, handle: int, deadline: float, patience: float) -> None:
-        # Asked again and again, for a wait inside `flock` could not be given up in time.
+    def _wait(self, handle: int, deadline: float, seconds: float) -> None:
+        # Polled, because a wait inside `flock` cannot be ended at the deadline.
         pause = 0.0005
         while not _try_lock(handle):
             left = deadline - time.monotonic()
             if left <= 0:
-                raise self._too_late(patience)
+                raise self._timeout_error(seconds)
             time.sleep(min(left, pause * random.random()))
             pause = min(2 * pause, 0.01)
 
-    def _too_late(self, patience: float) -> TimeoutError:
-        return TimeoutError(f"{self._path} was held by others for {patience:g} s")
+    def _timeout_error(self, seconds: float) -> TimeoutError:
+        return TimeoutError(f"{self._path} was held by others for {seconds:g} s")
 
 
-_answer_once: weakref.WeakValueDictionary[Path, PathLock] = weakref.WeakValueDictionary()
+_locks: weakref.WeakValueDictionary[Path, PathLock] = weakref.WeakValueDictionary()
 
 
 def lock_on(path: Path) -> PathLock:
-    """Return the one PathLock that all of this process uses for *path*, so that threads queue.
+    """Return the PathLock that this process shares for *path*, so that its threads queue.
 
-    Two that were made at the same instant still exclude each other, by the lock file.
+    Two that two threads make at the same instant still exclude each other, by the lock file.
     """
-    return _answer_once.setdefault(path, PathLock(path))
+    return _locks.setdefault(path, PathLock(path))
 
 
 def _try_lock(handle: int) -> bool:
@@ -114,7 +114,7 @@ def _try_lock(handle: int) -> bool:
 
 
 def _unlock(handle: int) -> None:
-    # Said outright, for closing alone leaves the lock with any child that was forked meanwhile.
+    # Explicitly: after a mere close, a child that was forked meanwhile would still hold it.
     if fcntl is not None:
         fcntl.flock(handle, fcntl.LOCK_UN)
     else:

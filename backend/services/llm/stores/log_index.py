@@ -1,7 +1,7 @@
-"""What a log of entries holds, known from its lines alone; pure, with no file and no clock.
+"""An index of a log of entries, built from its lines; pure, without a file or a clock.
 
 A log is one header line, then one line per put, in the order of the puts; a later line for a key
-replaces the earlier ones. The header's random half tells one log from the log that replaced it,
+replaces the earlier ones. The random part of the header tells a log from the one that replaced it,
 even where the file system gives both the same inode number.
 """
 
@@ -11,7 +11,7 @@ import heapq
 import os
 import re
 
-from .entry import head, intact
+from .entry import has_valid_checksum, peek
 
 _HEADER = re.compile(rb'\{"format":"llm-answers","version":1,"log":"[0-9a-f]{16}"\}\n')
 #: Bytes of the header line, newline included.
@@ -19,52 +19,52 @@ HEADER_SIZE = 62
 
 
 def new_header() -> bytes:
-    """Return the first line of a log that never existed before."""
+    """Return the first line of a new log."""
     return b'{"format":"llm-answers","version":1,"log":"%s"}\n' % os.urandom(8).hex().encode()
 
 
 def is_header(line: bytes) -> bool:
-    """Tell whether *line* starts a log of this format and version."""
+    """Whether *line* is the header of a log of this format and version."""
     return _HEADER.fullmatch(line) is not None
 
 
 #: An entry's expiry, its line's offset in the log and its size without newline, and its key.
-#: A plain tuple, which the garbage collector lets go of: a hundred thousand others would slow it.
+#: A plain tuple, which the garbage collector stops tracking: 100,000 objects would slow it.
 Slot = tuple[float, int, int, str]
 
 
 class LogIndex:
-    """The newest line of each key; `position` is where the first line not yet read begins."""
+    """The newest line of each key; `position` is the offset of the first line not yet indexed."""
 
     def __init__(self, header: bytes = b"") -> None:
         self.header = header
         self.position = len(header)
         self.live = 0
         self.damaged = 0
-        #: Whether a line had expired before it was read.
+        #: Whether a line had already expired when it was indexed.
         self.has_expired = False
         self._slots: dict[str, Slot] = {}
         self._by_expiry: list[Slot] = []
 
     @property
     def garbage(self) -> int:
-        """Bytes of the log that hold no living entry: replaced, expired and damaged lines."""
+        """Bytes of the log that hold no live entry: replaced, expired and damaged lines."""
         return self.position - len(self.header) - self.live
 
-    def absorb(self, data: bytes, now: float) -> int:
-        """Read the whole lines of *data*, which lies at `position`; return how many bytes they had.
+    def index_lines(self, data: bytes, now: float) -> int:
+        """Index the complete lines of *data*, which begins at `position`; return their bytes.
 
-        A last line without newline is left for later: its writer may still be at it.
+        A last line without newline is left for later: it may still be being written.
         """
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
-            self._take(data, start, end, now)
+            self._index_line(data, start, end, now)
             start = end + 1
         self.position += start
         return start
 
     def find(self, key: str, now: float) -> Slot | None:
-        """Return where the living entry of *key* lies, if there is one."""
+        """Return the slot of the live entry of *key*, or None."""
         slot = self._slots.get(key)
         return slot if slot is not None and slot[0] > now else None
 
@@ -76,28 +76,28 @@ class LogIndex:
             self.live -= size + 1
 
     def expire(self, now: float, *, at_most: int) -> None:
-        """Forget up to *at_most* entries whose time is over at *now*, the oldest first."""
+        """Forget up to *at_most* entries that have expired at *now*, the oldest first."""
         for _ in range(at_most):
             if not self._by_expiry or self._by_expiry[0][0] > now:
                 return
             self.drop(heapq.heappop(self._by_expiry))
 
     def slots(self, now: float) -> list[Slot]:
-        """Return the living entries in the order of the log."""
+        """Return the slots of the live entries in the order of the log."""
         return sorted(
             (slot for slot in self._slots.values() if slot[0] > now), key=lambda slot: slot[1]
         )
 
-    def _take(self, data: bytes, start: int, end: int, now: float) -> None:
-        found = head(data, start)
+    def _index_line(self, data: bytes, start: int, end: int, now: float) -> None:
+        found = peek(data, start)
         if found is None:
             self.damaged += 1
             return
         key, expires = found
         replaced = self._slots.get(key)
         if replaced is not None:
-            # A first line is proven when it is read, but no torn one may cost us the one before.
-            if not intact(data[start:end]):
+            # A lone line is verified when it is read; here a torn one must not replace a good one.
+            if not has_valid_checksum(data[start:end]):
                 self.damaged += 1
                 return
             self.drop(replaced)

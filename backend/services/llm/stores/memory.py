@@ -14,7 +14,7 @@ from ..runtime.fork import reset_in_child
 from .entry import checked_key
 from .protocol import checked_ttl
 
-#: Entries kept at most; the one put longest ago makes room.
+#: Entries kept at most; the oldest is dropped for a new one.
 CAPACITY = 10_000
 
 
@@ -67,7 +67,7 @@ class MemoryStore:
         self._entries = OrderedDict()
 
     def _prune(self, now: float) -> None:
-        # One ttl makes the order of puts the order of expiry; two per put outrun one per put.
+        # With one ttl the oldest entry expires first. Dropping two per put outruns one put each.
         for _ in range(2):
             expires, _text = next(iter(self._entries.values()), (math.inf, ""))
             if expires > now and len(self._entries) <= self._capacity:

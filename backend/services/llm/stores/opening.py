@@ -1,4 +1,4 @@
-"""From a URL to a store; a store's module is imported when a URL first asks for it."""
+"""Opens the store that a URL names, and imports its module only then."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 import time
 from collections.abc import Callable
 
+from ..redaction.secrets import without_credentials
 from .fault_tolerant import FaultTolerantStore
 from .protocol import Store
-from .urls import without_secrets
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)  # not C:\, a drive
 _FORMS = "a path, json:path, sqlite:path, redis://host:port/db, rediss://host:port/db or memory:"
@@ -18,7 +18,7 @@ _FORMS = "a path, json:path, sqlite:path, redis://host:port/db, rediss://host:po
 def open_store(
     url: str | os.PathLike[str], *, ttl: float, clock: Callable[[], float] = time.time
 ) -> Store:
-    """Return the store that *url* names, forgiving and not yet opened.
+    """Return the store that *url* names, fault tolerant and not yet opened.
 
     Entries live for *ttl* seconds by *clock*, Unix time; on Redis, by the server's own clock.
     ValueError for a URL of no known form, or a ttl that is no finite number above zero;
@@ -45,7 +45,7 @@ def _named(url: str | os.PathLike[str], ttl: float, clock: Callable[[], float]) 
         from .memory import MemoryStore
 
         return MemoryStore(ttl=ttl, clock=clock)
-    raise ValueError(f"cache URL must be {_FORMS}, not {without_secrets(os.fspath(url))!r}")
+    raise ValueError(f"cache URL must be {_FORMS}, not {without_credentials(os.fspath(url))!r}")
 
 
 def _split(url: str | os.PathLike[str]) -> tuple[str, str]:

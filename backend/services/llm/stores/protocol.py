@@ -1,4 +1,4 @@
-"""What every store of answers promises, and the one way in which it fails."""
+"""The protocol of a store of answers, and its one error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Store(Protocol):
         """Keep *value* for the store's ttl; TypeError or ValueError if JSON cannot hold it."""
 
     def close(self) -> None:
-        """Let go of files, connections and memory; what was put stays."""
+        """Release files, connections and memory; what was put stays."""
 
 
 def checked_ttl(ttl: object) -> float:

@@ -1,4 +1,4 @@
-"""How many tokens a UTC day has used, kept on a Redis server for all hosts that share it."""
+"""The tokens that a UTC day has used, kept on a Redis server for all hosts that share it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from .budget import utc_day
 from .redis_server import RedisServer
 
 _PREFIX = "llm-tokens:"
-#: Seconds after its last change until the server forgets a day.
+#: Seconds for which the server keeps a day after its last change.
 _KEPT = 2 * 86_400
 
-# One step, so that no other host comes between the sum and its being kept. What stands there and
-# is no plausible number of tokens, of whatever type, is begun anew.
+# One script, so that no other host's addition comes between reading and writing. A value of
+# another type, or that is no plausible number of tokens, counts as 0.
 _ADD = """
 local kept, used = redis.pcall('GET', KEYS[1]), 0
 if type(kept) == 'string' and #kept <= 15 and string.match(kept, '^%d+$') then
@@ -25,7 +25,7 @@ return used
 class RedisBudget:
     """The day's tokens on the server at *url*, as `BudgetFile` keeps them in a file.
 
-    Hosts tell the day by their own clocks. Every method raises StoreError if the server refuses.
+    Each host takes the day from its own clock. Every method raises StoreError if the server fails.
     """
 
     blocking = True
@@ -41,7 +41,7 @@ class RedisBudget:
         return self.add(0, now)
 
     def add(self, tokens: int, now: float, *, day: str | None = None) -> int:
-        """Book *tokens*, as `BudgetFile.add` does, and return what the day has used now."""
+        """Add *tokens*, as `BudgetFile.add` does, and return the tokens used today."""
         today = utc_day(now)
         changed = tokens if day in (None, today) else 0
         with self._server.errors():

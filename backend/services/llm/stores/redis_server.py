@@ -1,4 +1,4 @@
-"""A Redis server, as its URL names it: who talks to it, and what may be said of it."""
+"""A client of a Redis server, and its URL without credentials."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from ..redaction.secrets import without_credentials
 from .protocol import StoreError
-from .urls import without_secrets
 
 _TIMEOUT = 2.0  # seconds to connect, and for each answer: a cache slower than that helps nobody
 
@@ -36,16 +36,16 @@ class RedisServer:
                 retry=retry.Retry(backoff.NoBackoff(), 1),
             )
         except (ValueError, TypeError):
-            # Not chained: the original's words may hold part of the password.
+            # Not chained: the original message may hold part of the password.
             raise ValueError(
-                f"{without_secrets(url)} is not a Redis URL: redis://host:port/db"
+                f"{without_credentials(url)} is not a Redis URL: redis://host:port/db"
             ) from None
-        # Whatever the URL says: what others have put there need be no text.
+        # Whatever the URL says: values of other programs need not be text.
         self.client.connection_pool.connection_kwargs["decode_responses"] = False
-        self.where = without_secrets(url)
+        self.where = without_credentials(url)
 
-    def text_at(self, name: str) -> Any:
-        """Return the bytes kept under *name*; None where there is nothing, or no text."""
+    def get_bytes(self, name: str) -> Any:
+        """Return the bytes kept under *name*; None for no value, or one of another type."""
         try:
             return self.client.get(name)
         except self._refusal as error:
@@ -59,7 +59,7 @@ class RedisServer:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Translate what the server or the way to it fails with to StoreError."""
+        """Translate the errors of the server and the network to StoreError."""
         try:
             yield
         # What is no Redis server may answer anything, and its client fails on that in any way.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .entry import checked_key, seal, unseal
+from .entry import checked_key, decode_entry, encode_entry
 from .protocol import checked_ttl
 from .redis_server import RedisServer
 
@@ -30,13 +30,13 @@ class RedisStore:
         """Return the object last put under *key*, by whichever host, or None."""
         checked_key(key)
         with self._server.errors():
-            line = self._server.text_at(_PREFIX + key)
-        return None if line is None else unseal(line, key)
+            line = self._server.get_bytes(_PREFIX + key)
+        return None if line is None else decode_entry(line, key)
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
-        """Have the server keep *value* for the ttl; StoreError if it does not answer."""
-        # The server's clock decides, so that hosts whose clocks differ agree on what has expired.
-        line = seal(key, value, 0)
+        """Keep *value* on the server for the ttl; StoreError if it does not answer."""
+        # The entry itself never expires: the server's clock decides, on which all hosts agree.
+        line = encode_entry(key, value, 0)
         with self._server.errors():
             self._server.client.set(_PREFIX + key, line, px=math.ceil(self._ttl * 1000))
 

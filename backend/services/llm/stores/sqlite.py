@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..runtime.fork import pause_for_fork
-from .entry import checked_key, seal, unseal
+from .entry import checked_key, decode_entry, encode_entry
+from .file_formats import OLDER_CACHE_BYTES, is_database
 from .files import (
-    absolute,
-    beside,
-    described,
-    not_ours,
-    private,
+    absolute_path,
+    describe_os_error,
+    foreign_file_error,
+    move_aside,
+    open_nonblocking,
+    open_private,
     refuse_links,
-    set_aside,
-    waiting_for_nobody,
+    sibling,
 )
 from .locks import LOCK_TIMEOUT, lock_on
 from .protocol import StoreError, checked_ttl
-from .recognition import LONGEST_OLDER, is_database
 
 R = TypeVar("R")
 
@@ -40,7 +40,7 @@ _SCHEMA = (
     " (key TEXT PRIMARY KEY, expires REAL NOT NULL, line BLOB NOT NULL)",
     "CREATE INDEX IF NOT EXISTS llm_answers_by_expiry ON llm_answers (expires)",
 )
-# Of whatever type a cell was made: a text would be above any time, and may be no UTF-8.
+# A cell may hold any type, whatever its column says: a text compares above any number.
 _READ = (
     "SELECT CAST(line AS BLOB) FROM llm_answers"
     " WHERE key = ? AND typeof(expires) = 'real' AND expires > ?"
@@ -51,10 +51,10 @@ _PRUNE = (
     " (SELECT rowid FROM llm_answers WHERE expires <= ? ORDER BY expires LIMIT ?)"
 )
 _PRUNE_AT_START, _PRUNE_PER_PUT = 1000, 16
-#: What the names of SQLite's own files beside a database are longer by.
+#: Suffixes of the files that SQLite keeps beside a database.
 _COMPANIONS = ("-wal", "-shm")
 
-#: Connections copied by a fork that told nobody (in C), which a child may neither use nor close.
+#: Connections of the parent that a fork from C code has copied: neither used nor closed here.
 #: Source: sqlite.org/howtocorrupt.html, 2.6.
 _inherited: list[sqlite3.Connection] = []
 
@@ -71,10 +71,10 @@ class SqliteStore:
         ttl: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.path = absolute(path)
+        self.path = absolute_path(path)
         self._ttl = checked_ttl(ttl)
         self._clock = clock
-        self._turn = lock_on(self.path)  # guards the making and the setting aside of the file
+        self._file_lock = lock_on(self.path)  # guards creating the file and moving it aside
         self._mutex = threading.Lock()  # guards the connection
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
@@ -85,15 +85,15 @@ class SqliteStore:
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return the object last put under *key*, by whichever process, or None."""
-        at = (checked_key(key), self._clock())
-        row = self._perform(lambda database: database.execute(_READ, at).fetchone())
-        return unseal(row[0], key) if row else None
+        parameters = (checked_key(key), self._clock())
+        row = self._perform(lambda database: database.execute(_READ, parameters).fetchone())
+        return decode_entry(row[0], key) if row else None
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
         """Keep *value*; StoreError if the database cannot be written within 5 s."""
         now = self._clock()
         expires = now + self._ttl
-        line = seal(key, value, expires)
+        line = encode_entry(key, value, expires)
 
         def write(database: sqlite3.Connection) -> None:
             with database:
@@ -108,7 +108,7 @@ class SqliteStore:
             self._disconnect()
 
     def before_fork(self) -> None:
-        """Close the connection: the table of locks copied with it would deceive the child."""
+        """Close the connection and let nobody connect: SQLite forbids to carry one over a fork."""
         self._mutex.acquire()
         self._disconnect()
 
@@ -124,24 +124,29 @@ class SqliteStore:
             self._connection = None
 
     def _perform(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        """Do *work*, in a new database if this one is found to be none."""
+        """Run *work*; if the database is damaged, move it aside and run *work* on a new one.
+
+        Raises StoreError for any other error of SQLite or of the file system.
+        """
         with self._mutex:
             try:
                 try:
-                    return work(self._connected())
+                    return work(self._open_connection())
                 except sqlite3.DatabaseError as error:
                     if not _means_damage(error):
                         raise
-                    self._set_aside()
-                    return work(self._connected())
+                    self._replace_damaged()
+                    return work(self._open_connection())
             except (sqlite3.Error, OSError) as error:
                 self._disconnect()
-                raise StoreError(f"{self.path} cannot be used: {described(error)}") from error
+                raise StoreError(
+                    f"{self.path} cannot be used: {describe_os_error(error)}"
+                ) from error
 
-    def _connected(self) -> sqlite3.Connection:
+    def _open_connection(self) -> sqlite3.Connection:
         if self._connection is None:
-            with self._turn.held():
-                self._make()
+            with self._file_lock.held():
+                self._create_file()
                 self._inode = self.path.stat().st_ino
                 self._connection = sqlite3.connect(
                     self.path, timeout=LOCK_TIMEOUT, check_same_thread=False
@@ -152,43 +157,42 @@ class SqliteStore:
                     database.execute(_PRUNE, (self._clock(), _PRUNE_AT_START))
         return self._connection
 
-    def _make(self) -> None:
-        """Make the file if there is none; SQLite's -wal and -shm files take its mode, 0600.
+    def _create_file(self) -> None:
+        """Create the file if there is none; SQLite gives its -wal and -shm files its mode, 0600.
 
-        One that exists is not opened: closing it would drop the locks that another connection of
-        this process has on it (sqlite.org/howtocorrupt.html, 2.2).
+        An existing file is not opened: closing it would drop the locks that other connections of
+        this process have on it (sqlite.org/howtocorrupt.html, 2.2).
         """
-        refuse_links(self.path, *(beside(self.path, suffix) for suffix in _COMPANIONS))
+        refuse_links(self.path, *(sibling(self.path, suffix) for suffix in _COMPANIONS))
         if not self.path.exists():
-            os.close(private(str(self.path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+            os.close(open_private(str(self.path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
 
     def _disconnect(self) -> None:
         if self._connection is not None:
             with closing(self._connection):
                 self._connection = None
 
-    def _set_aside(self) -> None:
+    def _replace_damaged(self) -> None:
         self._disconnect()
-        with self._turn.held():
+        with self._file_lock.held():
             if self.path.stat().st_ino != self._inode:
-                return  # another process was first
-            if not is_database(_start_of(self.path), _start_of(beside(self.path, "-wal"))):
-                raise not_ours(self.path, "an SQLite database with a table of answers")
-            set_aside(self.path, "is a damaged SQLite database", companions=_COMPANIONS)
+                return  # another process has moved it aside
+            if not is_database(_first_bytes(self.path), _first_bytes(sibling(self.path, "-wal"))):
+                raise foreign_file_error(self.path, "an SQLite database with a table of answers")
+            move_aside(self.path, "is a damaged SQLite database", companions=_COMPANIONS)
 
 
-def _start_of(path: Path) -> bytes:
+def _first_bytes(path: Path) -> bytes:
     try:
-        # Closing it drops the locks that other connections of this process have on it: of a file
-        # that is damaged there is nothing to guard.
-        with open(path, "rb", opener=waiting_for_nobody) as file:
-            return file.read(LONGEST_OLDER)
+        # Closing it drops this process's locks on it; those of a damaged file are of no use.
+        with open(path, "rb", opener=open_nonblocking) as file:
+            return file.read(OLDER_CACHE_BYTES)
     except FileNotFoundError:
         return b""
 
 
 def _means_damage(error: sqlite3.DatabaseError) -> bool:
-    # SQLITE_CORRUPT and SQLITE_NOTADB. A refusal (SQLITE_AUTH) is of the same class, and the code,
-    # which would tell them apart, is there only from Python 3.11 on.
-    words = str(error)
-    return "malformed" in words or "not a database" in words
+    # SQLITE_CORRUPT and SQLITE_NOTADB, told by their messages: `sqlite_errorcode` came with
+    # Python 3.11, and a refusal (SQLITE_AUTH) is of the same class.
+    message = str(error)
+    return "malformed" in message or "not a database" in message

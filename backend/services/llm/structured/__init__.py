@@ -1,32 +1,33 @@
 """Structured answers: a schema in, an object that satisfies it out, decided without any I/O.
 
-`Schema.of` checks and compiles what the caller asked for; `rewrite` gives the form of it that a
-provider accepts; `instructions` and `repair_message` are the words to the model; `judge` turns the
-model's text into `Answered` or `Faulty`. The files read in that order: schema, compile; rewrite,
-strict, merge, restore; words; judge, extract, tolerant, unwrap, coerce, ignored, explain.
+`Schema.of` checks and compiles the schema that the caller gives; `rewrite` expresses it as a
+provider accepts it; `instructions` and `repair_message` make the text for the model; `parse_answer`
+turns the model's text into a `ValidAnswer` or an `InvalidAnswer`. Read the files in that order:
+schema, compile; rewrite, strict, merge, restore; prompts; parse, extract, tolerant, unwrap, coerce,
+losses, explain, violations.
 """
 
 from __future__ import annotations
 
-from .faults import Fault
-from .judge import Answered, Faulty, judge
+from .deadline import OutOfTimeError, StepDeadline
+from .parse import InvalidAnswer, ValidAnswer, parse_answer
+from .prompts import instructions, repair_message
 from .rewrite import Rewritten, Target, Unrewritable, rewrite
 from .schema import Schema
-from .watch import OutOfTimeError, Watch
-from .words import instructions, repair_message
+from .violations import Violation
 
 __all__ = [
-    "Answered",
-    "Fault",
-    "Faulty",
+    "InvalidAnswer",
     "OutOfTimeError",
     "Rewritten",
     "Schema",
+    "StepDeadline",
     "Target",
     "Unrewritable",
-    "Watch",
+    "ValidAnswer",
+    "Violation",
     "instructions",
-    "judge",
+    "parse_answer",
     "repair_message",
     "rewrite",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 _FIELDS = {"model-field", "typed-dict-field", "dataclass-field"}
 
 
-def unanswerable(core_schema: Any) -> str | None:
+def unfillable_field(core_schema: Any) -> str | None:
     """Name a field that no answer to its JSON Schema can fill, and why; None if there is none.
 
     *core_schema* is that of a pydantic adapter; the JSON Schema shows fields by their alias.

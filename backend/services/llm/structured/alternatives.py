@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .kinds import Kinds, type_of
-from .walk import JsonSchema, resolved
+from .accepted_types import AcceptedTypes, json_type
+from .walk import JsonSchema, resolve
 
 _SCALARS = (str, int, float, bool, type(None))
 _Tags = tuple[tuple[str, Any], ...]
@@ -19,16 +19,16 @@ _Tags = tuple[tuple[str, Any], ...]
 class Alternatives:
     """The indexes of one document's lists of alternatives, each made when it is first asked."""
 
-    def __init__(self, document: JsonSchema, kinds: Kinds) -> None:
+    def __init__(self, document: JsonSchema, types: AcceptedTypes) -> None:
         self._document = document
-        self._kinds = kinds
+        self._kinds = types
         self._indexes: dict[int, _Index] = {}
 
     def possible(self, branches: Sequence[Any], value: Any) -> list[Any]:
         """List the alternatives that a value may fit, in their order."""
         index = self._indexes.get(id(branches))
         if index is None:
-            shapes = [_Shape(resolved(self._document, b), self._kinds.of(b)) for b in branches]
+            shapes = [_Shape(resolve(self._document, b), self._kinds.of(b)) for b in branches]
             index = self._indexes[id(branches)] = _Index(branches, shapes)
         return index.possible(value)
 
@@ -36,9 +36,9 @@ class Alternatives:
 class _Shape:
     """What can be seen of an alternative at once."""
 
-    def __init__(self, node: Any, kinds: frozenset[str]) -> None:
+    def __init__(self, node: Any, types: frozenset[str]) -> None:
         node = node if isinstance(node, dict) else {}
-        self.kinds = kinds
+        self.types = types
         self.required: Sequence[str] = node.get("required", ())
         self.constants = _constants(node)
         declared = node.get("properties", {})
@@ -68,11 +68,11 @@ class _Index:
         self.by_tags: dict[tuple[str, ...], dict[tuple[Any, ...], list[int]]] = {}
         self.by_name: dict[str, list[int]] = {}
         for place, shape in enumerate(shapes):
-            for kind in shape.kinds - {"object"} if shape.constants is None else ():
+            for kind in shape.types - {"object"} if shape.constants is None else ():
                 self.by_kind.setdefault(kind, []).append(place)
             for constant in shape.constants or ():
                 self.by_constant.setdefault(constant, []).append(place)
-            if "object" in shape.kinds:
+            if "object" in shape.types:
                 self._enter_object(place, shape)
 
     def _enter_object(self, place: int, shape: _Shape) -> None:
@@ -102,14 +102,14 @@ class _Index:
                 yield from known.get(tags, ())
 
     def _of_other(self, value: Any) -> list[int]:
-        kinds = {type_of(value)}
+        types = {json_type(value)}
         # To JSON Schema a whole float is an integer (from draft 6 on), and to some models.
         if isinstance(value, float) and value.is_integer():
-            kinds.add("integer")
-        places = [place for kind in kinds for place in self.by_kind.get(kind, ())]
+            types.add("integer")
+        places = [place for kind in types for place in self.by_kind.get(kind, ())]
         if isinstance(value, _SCALARS):
             same = self.by_constant.get(value, ())
-            places += [place for place in same if kinds & self.shapes[place].kinds]
+            places += [place for place in same if types & self.shapes[place].types]
         return places
 
 

@@ -9,8 +9,8 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any
 
-from .aliases import unanswerable
-from .faults import shorten
+from .aliases import unfillable_field
+from .violations import shorten
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -42,7 +42,7 @@ def adapter_of(spec: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
         raise ValueError(
             f"schema: {shorten(repr(spec), 80)} has no JSON Schema: {reason}"
         ) from unusable
-    if misfit := unanswerable(adapter.core_schema):
+    if misfit := unfillable_field(adapter.core_schema):
         raise ValueError(f"schema: no answer to {shorten(repr(spec), 80)} would fit: {misfit}")
     return adapter, generated
 

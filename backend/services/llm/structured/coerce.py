@@ -15,11 +15,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from .accepted_types import AcceptedTypes, json_type
 from .alternatives import Alternatives
-from .kinds import Kinds, type_of
-from .tolerant import UnreadableError, floating, integer, strict
-from .walk import JsonSchema, declared_names, item_schemas, member_schemas, resolved
-from .watch import Watch
+from .deadline import StepDeadline
+from .tolerant import UnreadableError, floating, integer, parse_strict
+from .walk import JsonSchema, declared_names, item_schemas, member_schemas, resolve
 
 # As JSON spells numbers: 036 is a code and 1,000 may be two values, so that neither is converted.
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d*)\Z", re.ASCII)
@@ -30,20 +30,20 @@ _EXACT = 2**53
 _LONGEST = 40
 
 
-def coerced(document: JsonSchema, value: Any, watch: Watch | None = None) -> Any:
+def coerced(document: JsonSchema, value: Any, deadline: StepDeadline | None = None) -> Any:
     """Convert a JSON value to the types of its schema; parts that leave doubt stay as they are.
 
-    Raises OutOfTimeError when the time of the *watch* is up.
+    Raises OutOfTimeError when the time of the *deadline* is up.
     """
-    return _Coercion(document, watch or Watch()).at([document], value)
+    return _Coercion(document, deadline or StepDeadline()).at([document], value)
 
 
 class _Coercion:
-    def __init__(self, document: JsonSchema, watch: Watch) -> None:
+    def __init__(self, document: JsonSchema, deadline: StepDeadline) -> None:
         self.document = document
-        self.watch = watch
-        self.kinds = Kinds(document)
-        self.alternatives = Alternatives(document, self.kinds)
+        self.deadline = deadline
+        self.types = AcceptedTypes(document)
+        self.alternatives = Alternatives(document, self.types)
         self.names: dict[int, frozenset[str]] = {}
 
     def at(self, schemas: Iterable[Any], value: Any) -> Any:
@@ -67,7 +67,7 @@ class _Coercion:
         for node in applied if nulls else ():
             declared = node.get("properties", {})
             absent.update(
-                n for n in declared.keys() & nulls if "null" not in self.kinds.of(declared[n])
+                n for n in declared.keys() & nulls if "null" not in self.types.of(declared[n])
             )
         for node in applied if absent else ():
             absent.difference_update(node.get("required", ()))
@@ -78,13 +78,13 @@ class _Coercion:
         applied: dict[int, JsonSchema] = {}
         pending = deque(schemas)
         while pending:
-            self.watch.step()
-            node = resolved(self.document, pending.popleft())
+            self.deadline.step()
+            node = resolve(self.document, pending.popleft())
             if not isinstance(node, dict) or id(node) in applied:
                 continue
             applied[id(node)] = node
-            allowed = self.kinds.of(node)
-            if type_of(value) not in allowed:
+            allowed = self.types.of(node)
+            if json_type(value) not in allowed:
                 value = self.converted(node, allowed, value)
             pending += self.branches(node, value)
         return value, list(applied.values())
@@ -95,15 +95,15 @@ class _Coercion:
         for keyword in ("anyOf", "oneOf"):
             if keyword in node:
                 possible = self.alternatives.possible(node[keyword], value)
-                self.watch.step(len(possible))
+                self.deadline.step(len(possible))
                 chosen += possible if len(possible) == 1 else ()
         return chosen
 
     def converted(self, node: JsonSchema, allowed: frozenset[str], value: Any) -> Any:
         if isinstance(value, str):
-            readings = _readings(value, allowed)
-            if len(readings) == 1:
-                return readings[0]
+            find_values = _readings(value, allowed)
+            if len(find_values) == 1:
+                return find_values[0]
         elif isinstance(value, float) and value.is_integer() and "integer" in allowed:
             return int(value) if abs(value) < _EXACT else value
         elif isinstance(value, int) and not isinstance(value, bool) and "string" in allowed:
@@ -117,8 +117,8 @@ class _Coercion:
         # A comma in a text may part several items.
         if value is None or (isinstance(value, str) and re.search(r"[,;\n]", value)):
             return False
-        items = resolved(self.document, node.get("items"))
-        if not (isinstance(items, dict) and items and type_of(value) in self.kinds.of(items)):
+        items = resolve(self.document, node.get("items"))
+        if not (isinstance(items, dict) and items and json_type(value) in self.types.of(items)):
             return False
         return not isinstance(value, dict) or self.is_item(items, value)
 
@@ -143,14 +143,14 @@ def _readings(text: str, allowed: frozenset[str]) -> list[Any]:
             read.append(integer(stripped))
         elif "number" in allowed and _NUMBER.match(stripped):
             read += _fraction(stripped)
-        elif stripped.lower() in words and type_of(words[stripped.lower()]) in allowed:
+        elif stripped.lower() in words and json_type(words[stripped.lower()]) in allowed:
             read.append(words[stripped.lower()])
         elif stripped[:1] in ("{", "["):
-            read.append(strict(stripped))
+            read.append(parse_strict(stripped))
     except UnreadableError:
         # No number and no JSON after all; it stays the string it is.
         return []
-    return [value for value in read if type_of(value) in allowed]
+    return [value for value in read if json_type(value) in allowed]
 
 
 def _fraction(text: str) -> list[float]:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from .faults import excerpt, json_path, shorten
-from .walk import JsonSchema, branching, every, local_target
+from .violations import excerpt, json_path, shorten
+from .walk import JsonSchema, all_schemas, local_target, max_visits
 
 #: Steps that one pattern may take on one string of a short answer.
 MOST_STEPS = 100_000
@@ -35,7 +35,7 @@ _DRAFTS = (
 )
 
 
-def compiled(schema: JsonSchema, *, formats: bool, steps: int = MOST_STEPS) -> Any:
+def compile_validator(schema: JsonSchema, *, formats: bool, steps: int = MOST_STEPS) -> Any:
     """Compile a schema that is known to be valid, with formats asserted or ignored.
 
     A string on which a pattern takes more than so many *steps* does not match it.
@@ -51,18 +51,18 @@ def compiled(schema: JsonSchema, *, formats: bool, steps: int = MOST_STEPS) -> A
     )
 
 
-def checked(document: JsonSchema, *, formats: bool) -> Any:
+def compile_checked(document: JsonSchema, *, formats: bool) -> Any:
     """Compile a caller's schema; raises ValueError with the place of its first fault."""
     import jsonschema_rs
 
     _check_references(document)
     try:
-        validator = compiled(document, formats=formats)
+        validator = compile_validator(document, formats=formats)
     except jsonschema_rs.ValidationError as invalid:
         where = json_path(invalid.instance_path)
         raise ValueError(f"schema at {where}: {_reason(invalid)}") from invalid
     # The validator remembers recursive references only, and holds Python's lock while it runs.
-    widest = branching(document)
+    widest = max_visits(document)
     if widest > _MAX_BRANCHING:
         raise ValueError(
             f"schema: its alternatives multiply to {widest} for one value; at most "
@@ -82,7 +82,7 @@ def steps_for(document: JsonSchema, characters: int) -> int:
 
 
 def _patterns(document: JsonSchema) -> Iterator[str]:
-    for _, node in every(document):
+    for _, node in all_schemas(document):
         yield from (text for text in (node.get("pattern"),) if isinstance(text, str))
         yield from node.get("patternProperties", ())
 
@@ -108,7 +108,7 @@ def _check_references(document: JsonSchema) -> None:
         raise ValueError(
             f"schema at $['$schema']: {excerpt(dialect)} is no known dialect; use {_DRAFTS[0]}"
         )
-    nodes = list(every(document))
+    nodes = list(all_schemas(document))
     if any("$id" in node for _, node in nodes):
         # References are relative to the nearest $id then, which the validator resolves.
         return

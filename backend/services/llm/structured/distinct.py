@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Any
 
 from .merge import CannotExpressError
-from .walk import JsonSchema, every, resolved
+from .walk import JsonSchema, all_schemas, resolve
 
 _MAX_OBJECTS = 100
 
@@ -17,8 +17,8 @@ def check_distinct(root: JsonSchema) -> None:
     A tag is a property whose constants differ. Groq's strict mode refuses such an `anyOf` with
     "disambiguation failed", as public reports of its errors show.
     """
-    for location, node in every(root):
-        branches = [resolved(root, branch) for branch in node.get("anyOf", ())]
+    for location, node in all_schemas(root):
+        branches = [resolve(root, branch) for branch in node.get("anyOf", ())]
         objects = [b["properties"] for b in branches if b.get("type") == "object"]
         if len(objects) > _MAX_OBJECTS:
             raise CannotExpressError(f"it has {len(objects)} object alternatives", location)

@@ -11,12 +11,20 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+from .accepted_types import AcceptedTypes, json_type
 from .alternatives import Alternatives
-from .compile import MOST_STEPS, compiled
-from .faults import Fault, excerpt, json_path, shorten
-from .kinds import Kinds, type_of
-from .walk import JsonSchema, Tokens, every, item_schemas, local_target, member_schemas, resolved
-from .watch import Watch
+from .compile import MOST_STEPS, compile_validator
+from .deadline import StepDeadline
+from .violations import Violation, excerpt, json_path, shorten
+from .walk import (
+    JsonSchema,
+    Tokens,
+    all_schemas,
+    item_schemas,
+    local_target,
+    member_schemas,
+    resolve,
+)
 
 #: Characters of one message.
 _MESSAGE = 300
@@ -51,46 +59,46 @@ _SILENT = (
 )
 
 
-def faults(
+def violations(
     document: JsonSchema,
     value: Any,
     limit: int,
     *,
     formats: bool = True,
     steps: int = MOST_STEPS,
-    watch: Watch | None = None,
-) -> list[Fault]:
+    deadline: StepDeadline | None = None,
+) -> list[Violation]:
     """List at most `limit` faults of a value that its schema refuses; never an empty list.
 
-    Raises OutOfTimeError when the time of the *watch* is up.
+    Raises OutOfTimeError when the time of the *deadline* is up.
     """
-    search = _Search(document, limit, formats, steps, watch or Watch())
+    search = _Search(document, limit, formats, steps, deadline or StepDeadline())
     search.at([document], value, ())
     if search.found:
         return search.found
-    silent = sorted({key for _, node in every(document) for key in _SILENT if key in node})
+    silent = sorted({key for _, node in all_schemas(document) for key in _SILENT if key in node})
     hint = f"; look at {', '.join(silent)}" if silent else ""
-    return [Fault("$", f"does not satisfy the schema as a whole{hint}")]
+    return [Violation("$", f"does not satisfy the schema as a whole{hint}")]
 
 
 class _Search:
     def __init__(
-        self, document: JsonSchema, limit: int, formats: bool, steps: int, watch: Watch
+        self, document: JsonSchema, limit: int, formats: bool, steps: int, deadline: StepDeadline
     ) -> None:
         self.document = document
-        self.watch = watch
+        self.deadline = deadline
         self.limit = limit
         self.formats = formats
         self.steps = steps
-        self.found: list[Fault] = []
-        self.kinds = Kinds(document)
-        self.alternatives = Alternatives(document, self.kinds)
+        self.found: list[Violation] = []
+        self.types = AcceptedTypes(document)
+        self.alternatives = Alternatives(document, self.types)
         self.validators: dict[int, list[tuple[str, Any]]] = {}
         self.patterns: dict[str, Any] = {}
         self.verdicts: dict[tuple[int, int], bool] = {}
 
     def report(self, location: Tokens, message: str) -> None:
-        fault = Fault(json_path(location), shorten(message, _MESSAGE))
+        fault = Violation(json_path(location), shorten(message, _MESSAGE))
         if len(self.found) < self.limit and fault not in self.found:
             self.found.append(fault)
 
@@ -100,7 +108,7 @@ class _Search:
         seen: set[int] = set()
         pending = deque(schemas)
         while pending and len(self.found) < self.limit:
-            self.watch.step()
+            self.deadline.step()
             node = pending.popleft()
             if node is False:
                 self.report(location, "is not allowed here")
@@ -131,7 +139,7 @@ class _Search:
         """Report the keywords that concern the value itself; tells whether its type is right."""
         if id(node) not in self.validators:
             self.validators[id(node)] = [
-                (keyword, self.compiled(keyword, node[keyword]))
+                (keyword, self.compile_validator(keyword, node[keyword]))
                 for keyword in _WORDS
                 if keyword in node
             ]
@@ -143,11 +151,11 @@ class _Search:
                     return False
         return True
 
-    def compiled(self, keyword: str, argument: Any) -> Any:
+    def compile_validator(self, keyword: str, argument: Any) -> Any:
         # A keyword means what its dialect says: draft 4's exclusiveMinimum is a flag.
         dialect = self.document.get("$schema")
         schema = {keyword: argument} if dialect is None else {"$schema": dialect, keyword: argument}
-        return compiled(schema, formats=self.formats, steps=self.steps)
+        return compile_validator(schema, formats=self.formats, steps=self.steps)
 
     def likeliest(
         self, keyword: str, branches: list[Any], value: Any, location: Tokens
@@ -160,14 +168,14 @@ class _Search:
         if fitting:
             return []
         if self.fits(branches, value):
-            self.watch.step(len(branches))
+            self.deadline.step(len(branches))
             return [max(possible or branches, key=lambda branch: self.likeness(branch, value))]
-        kinds = sorted(frozenset().union(*(self.kinds.of(branch) for branch in branches)))
-        self.report(location, f"must be {' or '.join(kinds)}, not {excerpt(value)}")
+        types = sorted(frozenset().union(*(self.types.of(branch) for branch in branches)))
+        self.report(location, f"must be {' or '.join(types)}, not {excerpt(value)}")
         return []
 
     def fits(self, branches: list[Any], value: Any) -> bool:
-        return any(type_of(value) in self.kinds.of(branch) for branch in branches)
+        return any(json_type(value) in self.types.of(branch) for branch in branches)
 
     def accepted(self, branch: Any, value: Any) -> bool:
         """Tell whether an alternative has no fault for a value, as far as this search can see."""
@@ -184,9 +192,9 @@ class _Search:
 
     def likeness(self, branch: Any, value: Any) -> int:
         """Weigh how much a value looks like an alternative: type, properties, constant tags."""
-        if type_of(value) not in self.kinds.of(branch):
+        if json_type(value) not in self.types.of(branch):
             return _UNLIKE
-        branch = resolved(self.document, branch)
+        branch = resolve(self.document, branch)
         declared = branch.get("properties", {}) if isinstance(branch, dict) else {}
         if not isinstance(value, dict):
             return 0
@@ -227,7 +235,7 @@ class _Search:
         matching = []
         for pattern, child in node["patternProperties"].items():
             if pattern not in self.patterns:
-                self.patterns[pattern] = self.compiled("pattern", pattern)
+                self.patterns[pattern] = self.compile_validator("pattern", pattern)
             if self.patterns[pattern].is_valid(name):
                 matching.append(child)
         if matching or name in node.get("properties", ()):

@@ -1,9 +1,8 @@
-"""Where in a model's text the JSON is: fences, reasoning, prose around it, several values.
+"""Finds the JSON values in a model's text, between fences, reasoning and prose.
 
-The text is cut into the pieces that could be a JSON value, and each is read, strictly first and
-tolerantly second. Pieces never overlap, so that the work is linear in the text however many
-brackets it opens. A bracket that JSON opens and nothing closes ends the search: what stands inside
-a broken value is a fragment, no answer.
+The text is split into the pieces that could be a JSON value. Each is parsed strictly, else
+tolerantly. Pieces never overlap, so the time is linear in the text however many brackets it opens.
+A bracket that is never closed ends the search: a part of a broken value is no answer.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .tolerant import UnreadableError, strict, tolerant
+from .tolerant import UnreadableError, parse_strict, parse_tolerant
 
-#: Values kept of one text, the last ones; models correct themselves towards the end.
+#: Values kept of one text, the last ones: models correct themselves towards the end.
 MAX_READINGS = 64
 
 # Qwen3 and DeepSeek-R1 write the first; the others are what prompts often ask for.
@@ -41,46 +40,44 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 # A text that may be one value as a whole: an object, an array, or a call written as Python.
-_MISSPELT = re.compile(r"[{\[]|\w+\(")
+_WHOLE_VALUE = re.compile(r"[{\[]|\w+\(")
 #: What may follow the answer at the end of a text: the fence that closes it.
 _ENDING = "`~ \t\r\n"
 _ESCAPED = re.compile(r'\[?\s*\{\s*\\"')
 
 
 @dataclass
-class Readings:
-    """What one text holds: its values, later ones being likelier, and the reasons why other pieces
-    are none.
-    """
+class FoundValues:
+    """The values in one text, the likelier later, and the reasons why other pieces are none."""
 
     values: list[Any] = field(default_factory=list)
-    #: The first is always that the text is no JSON as a whole; any other tells of a piece.
+    #: The first says why the text as a whole is no JSON; the others are about pieces.
     reasons: list[str] = field(default_factory=list)
 
     #: The text is one JSON array or object and nothing else.
-    whole: bool = False
+    is_whole_text: bool = False
     #: The text ends inside a value.
-    breaks_off: bool = False
+    is_cut_off: bool = False
 
 
-def readings(text: str) -> Readings:
+def find_values(text: str) -> FoundValues:
     """Find the JSON values in a text: the whole text alone, else those in it, fenced ones last.
 
     Reasoning between think tags is no part of the answer; after a tag that nothing closes only a
     value that ends the text is one.
     """
     answer = text.strip("\ufeff \t\r\n")
-    found = Readings()
+    found = FoundValues()
     try:
-        value = strict(answer)
+        value = parse_strict(answer)
     except UnreadableError as unreadable:
         found.reasons.append(str(unreadable))
     else:
         found.values.append(value)
-        found.whole = isinstance(value, (dict, list))
+        found.is_whole_text = isinstance(value, (dict, list))
         return found
-    # Only now, since a text that is JSON may speak of such tags in its strings.
-    answer, thoughts = _parted(answer)
+    # Only now: the strings of a text that is JSON may contain such tags.
+    answer, thoughts = _split_reasoning(answer)
     _search(_unescaped(answer.strip()), found)
     if not found.values and thoughts.rstrip(_ENDING).endswith(("}", "]")):
         _search(thoughts.strip(), found)
@@ -88,24 +85,22 @@ def readings(text: str) -> Readings:
     return found
 
 
-def _search(answer: str, found: Readings) -> None:
+def _search(answer: str, found: FoundValues) -> None:
     if not _read_whole(answer, found):
-        found.breaks_off = _read_pieces(answer, found)
-        # Again, though the search above passed them: a broken value before them ends that.
+        found.is_cut_off = _read_pieces(answer, found)
+        # A broken value before a fence has ended the search above.
         for block in fenced(answer):
             _read_pieces(block, found)
         del found.values[:-MAX_READINGS]
 
 
-def without_thoughts(text: str) -> str:
-    """Drop a model's reasoning: think blocks, and whatever precedes a closing tag that nothing
-    opened.
-    """
-    return _parted(text)[0]
+def strip_reasoning(text: str) -> str:
+    """Drop a model's reasoning: think blocks, and all before a closing tag that has no opening."""
+    return _split_reasoning(text)[0]
 
 
-def _parted(text: str) -> tuple[str, str]:
-    """Part an answer from the reasoning at its end that no tag closes."""
+def _split_reasoning(text: str) -> tuple[str, str]:
+    """Return the answer without reasoning, and the reasoning at its end that no tag closes."""
     kept: list[str] = []
     start = 0
     # A block may hold others, and a thought may speak of a tag that it does not close.
@@ -135,7 +130,7 @@ def _parted(text: str) -> tuple[str, str]:
 
 
 def _from_open_tag(text: str) -> tuple[str, str, str]:
-    """Part a text at its first tag that opens reasoning; there are no others behind it."""
+    """Split a text at its first opening tag: the text before, the tag and the text after."""
     tag = _THINK_TAG.search(text)
     return (text, "", "") if tag is None else (text[: tag.start()], tag.group(), text[tag.end() :])
 
@@ -154,9 +149,7 @@ def fenced(text: str) -> Iterator[str]:
 
 
 def pieces(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield the outermost bracketed parts of a text that begin as JSON does, and whether each is
-    closed.
-    """
+    """Yield the outermost bracketed parts that begin as JSON does, and whether each is closed."""
     position = 0
     while bracket := _BRACKET.search(text, position):
         start = bracket.start()
@@ -185,25 +178,25 @@ def _unescaped(answer: str) -> str:
     if not _ESCAPED.match(answer):
         return answer
     try:
-        return str(strict('"' + answer.replace("\r", "").replace("\n", "\\n") + '"'))
+        return str(parse_strict('"' + answer.replace("\r", "").replace("\n", "\\n") + '"'))
     except UnreadableError:
-        # Not escaped throughout, so that it is no such text.
+        # Not escaped throughout: the text is no JSON string's content.
         return answer
 
 
-def _read_whole(answer: str, found: Readings) -> bool:
-    if not _MISSPELT.match(answer):
+def _read_whole(answer: str, found: FoundValues) -> bool:
+    if not _WHOLE_VALUE.match(answer):
         return False
     try:
-        found.values.append(tolerant(answer))
+        found.values.append(parse_tolerant(answer))
     except UnreadableError as unreadable:
         found.reasons.append(str(unreadable))
         return False
     return True
 
 
-def _read_pieces(text: str, found: Readings) -> bool:
-    """Read the pieces of a text; tells whether the last one breaks off."""
+def _read_pieces(text: str, found: FoundValues) -> bool:
+    """Read the pieces of a text; return whether the last one is cut off."""
     open_ended = False
     for piece, closed in pieces(text):
         try:
@@ -216,7 +209,7 @@ def _read_pieces(text: str, found: Readings) -> bool:
 
 def _read(piece: str) -> Any:
     try:
-        return strict(piece)
+        return parse_strict(piece)
     except UnreadableError:
-        # The tolerant reading says better what is wrong.
-        return tolerant(piece)
+        # The tolerant parser names the error better.
+        return parse_tolerant(piece)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .faults import json_path, shorten
+from .violations import json_path, shorten
 from .walk import JsonSchema, Tokens, local_target, references_stand_alone
 
 #: The key of what a flat schema's keywords can no longer say; no JSON Schema has it.

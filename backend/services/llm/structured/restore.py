@@ -7,16 +7,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .accepted_types import AcceptedTypes, json_type
 from .alternatives import Alternatives
-from .kinds import Kinds, type_of
 from .merge import types_of
-from .walk import JsonSchema, resolved
+from .walk import JsonSchema, resolve
 
 #: The property that holds an answer which is no object, as every provider wants one at the root.
 WRAPPER = "value"
 
 
-def unwrapped(value: Any) -> Any:
+def unwrap_root(value: Any) -> Any:
     """Take an answer out of its wrapper; a value that is not wrapped stays as it is."""
     if isinstance(value, dict) and value.keys() == {WRAPPER}:
         return value[WRAPPER]
@@ -41,18 +41,18 @@ class Restore:
         """Map one value back in time linear in its size."""
         walk = _Walk(self._schema, self._droppable)
         node = self._schema["properties"][WRAPPER] if self._wrapped else self._schema
-        return walk.restored(node, unwrapped(value) if self._wrapped else value)
+        return walk.restored(node, unwrap_root(value) if self._wrapped else value)
 
 
 class _Walk:
     def __init__(self, schema: JsonSchema, droppable: Mapping[int, frozenset[str]]) -> None:
         self.schema = schema
         self.droppable = droppable
-        self.alternatives = Alternatives(schema, Kinds(schema))
+        self.alternatives = Alternatives(schema, AcceptedTypes(schema))
         self.verdicts: dict[tuple[int, int], bool] = {}
 
     def restored(self, node: Any, value: Any) -> Any:
-        node = resolved(self.schema, node)
+        node = resolve(self.schema, node)
         if not isinstance(value, (dict, list)) or not isinstance(node, dict):
             return value
         if "anyOf" in node:
@@ -73,11 +73,11 @@ class _Walk:
     def fits(self, node: Any, value: Any) -> bool:
         """Tell whether a value is in the provider's form; each pair is looked at once."""
         if not isinstance(value, (dict, list)):
-            return self._fits(resolved(self.schema, node), value)
+            return self._fits(resolve(self.schema, node), value)
         key = (id(node), id(value))
         if key not in self.verdicts:
             self.verdicts[key] = False  # what a loop of references sees of itself
-            self.verdicts[key] = self._fits(resolved(self.schema, node), value)
+            self.verdicts[key] = self._fits(resolve(self.schema, node), value)
         return self.verdicts[key]
 
     def _fits(self, node: JsonSchema, value: Any) -> bool:
@@ -85,7 +85,7 @@ class _Walk:
             possible = self.alternatives.possible(node["anyOf"], value)
             return any(self.fits(branch, value) for branch in possible)
         types = types_of(node)
-        kind = type_of(value)
+        kind = json_type(value)
         # A whole float is an integer to JSON Schema (from draft 6 on), and to some models.
         if kind not in types and not (kind == "integer" and "number" in types):
             return kind == "number" and "integer" in types and value.is_integer()

@@ -15,14 +15,14 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
+from .accepted_types import AcceptedTypes
 from .distinct import check_distinct
-from .in_full import in_full
-from .kinds import Kinds
 from .merge import CannotExpressError
-from .restore import WRAPPER, Restore, unwrapped
+from .required import require_all_properties
+from .restore import WRAPPER, Restore, unwrap_root
 from .schema import Schema
 from .strict import Rewriting, Subset
-from .walk import JsonSchema, every
+from .walk import JsonSchema, all_schemas
 
 
 class Target(Enum):
@@ -118,18 +118,20 @@ def _strict(document: JsonSchema, subset: Subset) -> Rewritten:
 
 def _loose(document: JsonSchema, *, words_only: bool) -> Rewritten:
     """Keep a schema as it is, asked for in full, but give it an object for its root."""
-    if not words_only and any("$id" in node for location, node in every(document) if location):
+    if not words_only and any(
+        "$id" in node for location, node in all_schemas(document) if location
+    ):
         raise CannotExpressError("a part of it is a document of its own ($id)", ())
-    document = in_full(document)
-    is_object = Kinds(document).of(document) == {"object"}
+    document = require_all_properties(document)
+    is_object = AcceptedTypes(document).of(document) == {"object"}
     if is_object and words_only:
-        return Rewritten(document, _same)
+        return Rewritten(document, _identity)
     kept = {key: value for key, value in document.items() if key != "$id"}
     if is_object and not _ROOT_COMBINATIONS.intersection(kept):
-        return Rewritten({"type": "object", **kept}, _same)
+        return Rewritten({"type": "object", **kept}, _identity)
     moved = _moved(kept)
     hoisted = {keyword: moved.pop(keyword) for keyword in _HOISTED if keyword in moved}
-    return Rewritten({**_wrapper(moved), **hoisted}, unwrapped)
+    return Rewritten({**_wrapper(moved), **hoisted}, unwrap_root)
 
 
 def _wrapper(body: JsonSchema) -> JsonSchema:
@@ -144,7 +146,7 @@ def _wrapper(body: JsonSchema) -> JsonSchema:
 def _moved(document: JsonSchema) -> JsonSchema:
     """Copy a document that goes under the wrapper; references to its root follow it there."""
     copy: JsonSchema = json.loads(json.dumps(document))
-    for _, node in every(copy):
+    for _, node in all_schemas(copy):
         reference = node.get("$ref")
         if not isinstance(reference, str) or not reference.startswith("#"):
             continue
@@ -154,5 +156,5 @@ def _moved(document: JsonSchema) -> JsonSchema:
     return copy
 
 
-def _same(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value

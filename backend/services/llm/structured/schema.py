@@ -14,12 +14,12 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .annotations import adapter_of, losing_nothing
-from .compile import MOST_STEPS, checked, compiled, steps_for
-from .explain import faults
-from .faults import Fault, excerpt, json_path, printable, shorten
-from .ignored import ignored
+from .compile import MOST_STEPS, compile_checked, compile_validator, steps_for
+from .deadline import StepDeadline
+from .explain import violations
+from .losses import lost_members
+from .violations import Violation, excerpt, json_path, printable, shorten
 from .walk import MAX_DEPTH, MAX_NODES, JsonSchema, Tokens, declared_names
-from .watch import Watch
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -62,7 +62,7 @@ class Schema:
             # An Annotated with unhashable metadata cannot be remembered: it is compiled each time.
             return _of_type(spec)
         # Unions are equal in any order, but pydantic tries their members in the one they have.
-        return _remembered_type(spec, repr(spec))
+        return _cached_type(spec, repr(spec))
 
     @staticmethod
     def is_small(spec: Any) -> bool:
@@ -86,7 +86,7 @@ class Schema:
         In a longer answer a pattern may take fewer steps on one string, so that none can hang.
         """
         steps = steps_for(self.document, characters)
-        return self if steps == self.steps else _patient(self, steps)
+        return self if steps == self.steps else _with_steps(self, steps)
 
     def accepts(self, value: Any) -> bool:
         """Tell whether a JSON value satisfies the document, formats included.
@@ -113,23 +113,27 @@ class Schema:
     def _has_alternatives(self) -> bool:
         return '"anyOf":' in self.text or '"oneOf":' in self.text
 
-    def satisfied_by(self, value: Any, watch: Watch) -> bool:
+    def satisfied_by(self, value: Any, deadline: StepDeadline) -> bool:
         """Tell whether a JSON value satisfies the document and, for a type, gives an instance that
         loses nothing of it.
         """
-        watch.step()
-        return self.accepts(value) and not self._refusals(value, 1, watch)
+        deadline.step()
+        return self.accepts(value) and not self._violations_of_type(value, 1, deadline)
 
-    def faults(self, value: Any, limit: int, watch: Watch | None = None) -> list[Fault]:
+    def violations(
+        self, value: Any, limit: int, deadline: StepDeadline | None = None
+    ) -> list[Violation]:
         """List at most `limit` faults of a value, by path; empty if it satisfies the schema.
 
-        Raises OutOfTimeError when the time of the *watch* is up.
+        Raises OutOfTimeError when the time of the *deadline* is up.
         """
-        watch = watch or Watch()
+        deadline = deadline or StepDeadline()
         if self.accepts(value):
-            return self._refusals(value, limit, watch)
+            return self._violations_of_type(value, limit, deadline)
         formats = self._adapter is None
-        return faults(self.document, value, limit, formats=formats, steps=self.steps, watch=watch)
+        return violations(
+            self.document, value, limit, formats=formats, steps=self.steps, deadline=deadline
+        )
 
     def is_echo(self, value: Any) -> bool:
         """Tell whether a value is the schema, which models repeat before, or for, their answer."""
@@ -139,7 +143,9 @@ class Schema:
             or bool(properties and value.get("properties") == properties)
         )
 
-    def _refusals(self, value: Any, limit: int, watch: Watch) -> list[Fault]:
+    def _violations_of_type(
+        self, value: Any, limit: int, deadline: StepDeadline
+    ) -> list[Violation]:
         if self._adapter is None:
             return []
         from pydantic import ValidationError
@@ -148,8 +154,8 @@ class Schema:
             self.instance(value)
         except ValidationError as refused:
             errors = refused.errors(include_url=False, include_context=False)
-            return [Fault(json_path(e["loc"]), shorten(e["msg"], 300)) for e in errors[:limit]]
-        return ignored(self.document, value, limit, watch)
+            return [Violation(json_path(e["loc"]), shorten(e["msg"], 300)) for e in errors[:limit]]
+        return lost_members(self.document, value, limit, deadline)
 
 
 def _canonical(spec: Mapping[Any, Any]) -> str:
@@ -192,20 +198,20 @@ def _children(location: Tokens, value: Any) -> Iterator[tuple[str | int, Any]]:
 @lru_cache(maxsize=_COMPILED)
 def _compiled(text: str) -> Schema:
     document = json.loads(text)
-    validator = checked(document, formats=True)
+    validator = compile_checked(document, formats=True)
     return Schema(document, text, declared_names(document), MOST_STEPS, validator)
 
 
 @lru_cache(maxsize=_COMPILED)
-def _patient(schema: Schema, steps: int) -> Schema:
+def _with_steps(schema: Schema, steps: int) -> Schema:
     formats = schema._adapter is None
-    validator = compiled(schema.document, formats=formats, steps=steps)
+    validator = compile_validator(schema.document, formats=formats, steps=steps)
     return replace(schema, steps=steps, _validator=validator)
 
 
 # The order of a union's members is in the repr alone.
 @lru_cache(maxsize=_COMPILED)
-def _remembered_type(spec: Any, _order: str) -> Schema:
+def _cached_type(spec: Any, _order: str) -> Schema:
     return _of_type(spec)
 
 
@@ -213,5 +219,5 @@ def _of_type(spec: Any) -> Schema:
     adapter, generated = adapter_of(spec)
     text = _canonical(generated)
     document = json.loads(text)
-    validator = checked(document, formats=False)
+    validator = compile_checked(document, formats=False)
     return Schema(document, text, declared_names(document), MOST_STEPS, validator, adapter)

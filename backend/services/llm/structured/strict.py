@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .kinds import Kinds, type_of
+from .accepted_types import AcceptedTypes, json_type
 from .merge import (
     NOTES,
     AcceptsNothingError,
@@ -17,7 +17,7 @@ from .merge import (
     note,
     types_of,
 )
-from .walk import JsonSchema, Tokens, array_parts, declared_names, local_target, resolved
+from .walk import JsonSchema, Tokens, array_parts, declared_names, local_target, resolve
 
 #: Schemas in one result; a reference with constraints is copied, and copies of copies multiply.
 _MAX_NODES = 20_000
@@ -62,7 +62,7 @@ class Rewriting:
     def __init__(self, document: JsonSchema, subset: Subset) -> None:
         self.document = document
         self.subset = subset
-        self.kinds = Kinds(document)
+        self.types = AcceptedTypes(document)
         self.flattening = Flattening(document)
         self.definitions: dict[str, JsonSchema] = {}
         self.droppable: dict[int, frozenset[str]] = {}
@@ -97,7 +97,7 @@ class Rewriting:
 
     def _reference(self, pointer: str, location: Tokens) -> JsonSchema:
         target = local_target(self.document, pointer)
-        if not isinstance(target, dict) or resolved(self.document, target) is True:
+        if not isinstance(target, dict) or resolve(self.document, target) is True:
             raise CannotExpressError(f"the reference {pointer} leads to no schema here", location)
         if id(target) in self.active and not self.subset.recursion:
             raise CannotExpressError("it is recursive", location)
@@ -163,7 +163,7 @@ class Rewriting:
         declared = {k: v for k, v in flat.get("properties", {}).items() if v is not False}
         _check_closable(flat, declared, location)
         required = set(flat.get("required", ()))
-        # An object without any `required` is asked for in full, as `in_full` says.
+        # An object without any `required` is asked for in full, as `require_all_properties` says.
         may_lack = self.subset.optional_properties and "required" in flat
         droppable = set()
         properties: dict[str, JsonSchema] = {}
@@ -172,7 +172,7 @@ class Rewriting:
             if name in required or may_lack:
                 continue
             # A null that the caller allows must come back as null, so that it cannot mean absence.
-            if "null" not in self.kinds.of(schema):
+            if "null" not in self.types.of(schema):
                 properties[name] = _nullable(properties[name])
                 droppable.add(name)
         listed = [name for name in properties if name in required or not may_lack]
@@ -192,10 +192,10 @@ class Rewriting:
         # A subset has no word for "anything".
         if rest is True and not (head and flat.get("maxItems", len(head) + 1) <= len(head)):
             raise CannotExpressError("its items may be anything", location)
-        kinds = [*head, *([rest] if isinstance(rest, dict) else [])]
-        if not kinds:
+        types = [*head, *([rest] if isinstance(rest, dict) else [])]
+        if not types:
             raise CannotExpressError("its items can be nothing", location)
-        items = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+        items = types[0] if len(types) == 1 else {"anyOf": types}
         result: JsonSchema = {"type": "array", "items": self.node(items, (*location, "items"))}
         if head:
             flat[NOTES] = [*flat.get(NOTES, ()), note("items in this order", head)]
@@ -220,14 +220,14 @@ def _enumeration(flat: JsonSchema, location: Tokens) -> JsonSchema:
         members = [m for m in members if m == flat["const"]]
     if not members:
         raise AcceptsNothingError("its values are of none of its types", location)
-    types = list(dict.fromkeys(type_of(member) for member in members))
+    types = list(dict.fromkeys(json_type(member) for member in members))
     if "object" in types or "array" in types:
         raise CannotExpressError("its values are objects or arrays", location)
     return {"type": types[0] if len(types) == 1 else types, "enum": members}
 
 
 def _is_one_of(named: Iterable[str], member: Any) -> bool:
-    kind = type_of(member)
+    kind = json_type(member)
     return kind in named or (kind == "integer" and "number" in named)
 
 

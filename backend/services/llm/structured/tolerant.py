@@ -46,7 +46,7 @@ class UnreadableError(ValueError):
     """The text is no JSON that can be read in one way only."""
 
 
-def strict(text: str) -> Any:
+def parse_strict(text: str) -> Any:
     """Read RFC 8259 JSON, the last of equal keys winning, NaN as null.
 
     Raises UnreadableError for anything else, nesting beyond 100 levels, a number of more than
@@ -68,7 +68,7 @@ def strict(text: str) -> Any:
     return value
 
 
-def tolerant(text: str) -> Any:
+def parse_tolerant(text: str) -> Any:
     """Read one misspelt JSON value that fills the text.
 
     Raises UnreadableError, which says where reading ended and what was expected there.

@@ -1,24 +1,22 @@
-"""What a model may have wrapped around its answer: a tool call, a lone key, a list of one, a string
-of JSON.
-"""
+"""Takes an answer out of its wrapper: a tool call, a lone key, a list of one, a JSON string."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from .tolerant import UnreadableError, strict, tolerant
+from .tolerant import UnreadableError, parse_strict, parse_tolerant
 
-#: Ways to look at one value; wrappers go three or four deep at most.
+#: Views of one value at most; wrappers are three or four deep.
 MAX_VIEWS = 16
 
-# What OpenAI's, Llama's, LangChain's and Anthropic's forms of a tool call name it.
+# The keys of a tool call's arguments in the formats of OpenAI, Llama, LangChain and Anthropic.
 _PAYLOADS = ("arguments", "parameters", "args", "input", "tool_input", "kwargs")
 _CALLERS = frozenset(("name", "function", "tool", "tool_name", "type", "id"))
 _CALLS = ("tool_calls", "function", "function_call", "tool_call", "tool_use")
 _OPENING = ('"', "{", "[")
 _CALL_KEYS = _CALLERS.union(_PAYLOADS, _CALLS)
-#: What stands beside `properties` in a schema that a model has filled in as a form.
+#: The other keys of a schema whose `properties` a model has filled in as if it were a form.
 _FORM_KEYS = frozenset(
     (
         *("properties", "type", "required", "title", "description", "additionalProperties"),
@@ -28,7 +26,7 @@ _FORM_KEYS = frozenset(
 
 
 def views(value: Any, names: frozenset[str]) -> Iterator[Any]:
-    """Yield a value and what it may be wrapped around, the outermost first.
+    """Yield a value and what it may wrap, the outermost first.
 
     `names` are the properties that the answer is expected to have; they are never taken for a
     wrapper. A tool call is not yielded itself: its `name` is the tool's, whatever the answer's is.
@@ -55,13 +53,13 @@ def _inside(value: Any, names: frozenset[str]) -> Iterator[Any]:
         yield from _from_call(value, names)
         if len(value) == 1 and not names.intersection(value):
             yield from value.values()
-        # A model that takes the schema for a form fills it in where the properties are declared.
+        # Some models return the schema with the values in place of the property schemas.
         elif isinstance(value.get("properties"), dict) and not names.intersection(value):
             yield from [value["properties"]] if value.keys() <= _FORM_KEYS else ()
 
 
 def _from_call(value: dict[str, Any], names: frozenset[str]) -> Iterator[Any]:
-    """Yield the one payload of a tool call that holds nothing else which an answer could."""
+    """Yield the payload of a tool call, if nothing else in it could be the answer."""
     others = value.keys() - _CALL_KEYS
     if names.intersection(others) or any(_is_filled(value[key]) for key in others):
         return
@@ -79,7 +77,7 @@ def _is_filled(value: Any) -> bool:
 
 
 def _is_call(value: Any, names: frozenset[str]) -> bool:
-    """Tell a tool call: nothing but a caller and a payload, and a payload not declared."""
+    """Tell whether a value is a tool call: nothing but a tool's name and a payload."""
     return (
         isinstance(value, dict)
         and bool(_CALLERS.intersection(value))
@@ -96,7 +94,7 @@ def _decoded(text: str) -> Iterator[Any]:
     stripped = text.strip()
     if stripped[:1] not in _OPENING:
         return
-    for read in (strict, tolerant):
+    for read in (parse_strict, parse_tolerant):
         try:
             yield read(stripped)
         except UnreadableError:  # an ordinary string, which is its own view

@@ -50,7 +50,7 @@ def subschemas(node: Mapping[str, Any]) -> Iterator[tuple[Tokens, Any]]:
             yield (keyword,), value
 
 
-def every(document: JsonSchema) -> Iterator[tuple[Tokens, JsonSchema]]:
+def all_schemas(document: JsonSchema) -> Iterator[tuple[Tokens, JsonSchema]]:
     """Yield every schema in a document with its location, the document itself first."""
     pending: list[tuple[Tokens, JsonSchema]] = [((), document)]
     while pending:
@@ -88,7 +88,7 @@ def references_stand_alone(document: JsonSchema) -> bool:
     return any(draft in str(document.get("$schema")) for draft in _LEGACY)
 
 
-def resolved(document: JsonSchema, node: Any) -> Any:
+def resolve(document: JsonSchema, node: Any) -> Any:
     """Follow local references to what they name; a loop of bare references accepts anything."""
     seen = set()
     while isinstance(node, dict) and "$ref" in node:
@@ -160,7 +160,7 @@ def declared_names(node: JsonSchema, document: JsonSchema | None = None) -> froz
     return frozenset(names)
 
 
-def branching(document: JsonSchema) -> int:
+def max_visits(document: JsonSchema) -> int:
     """Bound from above how often a validator may visit one place of an answer.
 
     Alternatives that hold each other without recursion multiply: forty definitions of two branches
@@ -177,14 +177,14 @@ def branching(document: JsonSchema) -> int:
         elif id(node) not in known:
             known[id(node)] = 0
             pending.append((node, True))
-            pending.extend((child, False) for _, child in _entered(document, node))
+            pending.extend((child, False) for _, child in _entered_subschemas(document, node))
     return known[id(document)]
 
 
 def _visits(document: JsonSchema, node: JsonSchema, known: Mapping[int, int]) -> int:
     in_place = 0
     inner = 1
-    for keyword, child in _entered(document, node):
+    for keyword, child in _entered_subschemas(document, node):
         if keyword in IN_PLACE:
             in_place += known[id(child)]
         else:
@@ -194,7 +194,9 @@ def _visits(document: JsonSchema, node: JsonSchema, known: Mapping[int, int]) ->
     return inner + in_place
 
 
-def _entered(document: JsonSchema, node: JsonSchema) -> Iterator[tuple[str | int, JsonSchema]]:
+def _entered_subschemas(
+    document: JsonSchema, node: JsonSchema
+) -> Iterator[tuple[str | int, JsonSchema]]:
     """Yield the subschemas that a validator enters from a schema, with their keywords."""
     for location, child in subschemas(node):
         if location[0] not in ("$defs", "definitions"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.llm.stores.recognition import is_database
+from services.llm.stores.file_formats import is_database
 
 SQLITE, TABLE = b"SQLite format 3\0", b"CREATE TABLE llm_answers"
 

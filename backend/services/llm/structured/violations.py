@@ -1,6 +1,4 @@
-"""What is wrong with an answer: where, as a JSONPath, and in words that a model and a developer
-understand.
-"""
+"""Violations of a schema: a JSONPath, and a sentence for the model and the developer."""
 
 from __future__ import annotations
 
@@ -14,10 +12,8 @@ _NAME_LENGTH = 60
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong with an answer: its JSONPath (`$` is the whole answer) and a
-    sentence.
-    """
+class Violation:
+    """One violation of the schema: its JSONPath (`$` is the whole answer) and a sentence."""
 
     path: str
     message: str
@@ -43,7 +39,7 @@ def json_path(tokens: Iterable[str | int]) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Cut the middle out of a text longer than `limit` characters; its ends say most."""
+    """Cut the middle out of a text longer than `limit` characters; its ends tell most."""
     if len(text) <= limit:
         return text
     tail = limit // 3
@@ -51,9 +47,7 @@ def shorten(text: str, limit: int) -> str:
 
 
 def excerpt(value: object, limit: int = 80) -> str:
-    """Show a JSON value in at most `limit` characters, without ever writing the whole of a large
-    one.
-    """
+    """Show a JSON value in at most `limit` characters; a large one is never written out."""
     if isinstance(value, str):
         return printable(json.dumps(shorten(value, limit - 2), ensure_ascii=False))
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""What a type would leave out of an answer without a word: pydantic drops what it does not know.
+"""What pydantic would drop of an answer silently, because the type does not declare it.
 
-A member that no type of the caller's could hold is no loss. An object of which nothing would be
-left is one, and so is a declared property that the model has put one level too deep.
+An undeclared member is no loss. An object of which nothing would be left is one, and so is a
+declared property that the model has put one level too deep.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .faults import Fault, json_path, shorten
+from .deadline import StepDeadline
+from .violations import Violation, json_path, shorten
 from .walk import JsonSchema, Tokens, array_parts, local_target
-from .watch import Watch
 
 
-def ignored(document: JsonSchema, value: Any, limit: int, watch: Watch) -> list[Fault]:
-    """List at most *limit* places where a type of this schema would lose what the answer says."""
+def lost_members(
+    document: JsonSchema, value: Any, limit: int, deadline: StepDeadline
+) -> list[Violation]:
+    """Return at most *limit* places at which a type of this schema would lose data."""
     shapes: dict[tuple[int, ...], _Shape] = {}
-    found: list[Fault] = []
+    found: list[Violation] = []
     pending: list[tuple[list[Any], Any, Tokens]] = [([document], value, ())]
     while pending and len(found) < limit:
-        watch.step()
+        deadline.step()
         schemas, part, location = pending.pop()
         if not isinstance(part, (dict, list)) or not schemas:
             continue
@@ -40,16 +42,16 @@ def ignored(document: JsonSchema, value: Any, limit: int, watch: Watch) -> list[
     return found[:limit]
 
 
-def _lost(shape: _Shape, part: dict[str, Any], location: Tokens) -> list[Fault]:
+def _lost(shape: _Shape, part: dict[str, Any], location: Tokens) -> list[Violation]:
     names = shape.members.keys()
     if shape.open or not names or not part:
         return []
     listed = shorten(", ".join(names), 120)
     if names.isdisjoint(part):
-        return [Fault(json_path(location), f"has none of the properties: {listed}")]
+        return [Violation(json_path(location), f"has none of the properties: {listed}")]
     missing = names - part.keys()
     return [
-        Fault(json_path((*location, name)), f"is no property of the schema; use: {listed}")
+        Violation(json_path((*location, name)), f"is no property of the schema; use: {listed}")
         for name in part.keys() - names
         if isinstance(part[name], dict) and not missing.isdisjoint(part[name])
     ]
@@ -57,7 +59,7 @@ def _lost(shape: _Shape, part: dict[str, Any], location: Tokens) -> list[Fault]:
 
 @dataclass
 class _Shape:
-    """What all schemas of one place, and all their alternatives, say of what is inside it."""
+    """The members and items that the schemas of one place, and their alternatives, declare."""
 
     members: dict[str, list[Any]] = field(default_factory=dict)
     items: list[Any] = field(default_factory=list)

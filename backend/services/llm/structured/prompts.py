@@ -1,23 +1,21 @@
-"""What the model is told: the schema to answer in, and what was wrong with its answer."""
+"""The texts for the model: instructions with the schema, and the repair message."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 
-from .faults import Fault, printable
+from .violations import Violation, printable
 from .walk import JsonSchema
 
-#: Characters of a repair message: some 1,500 tokens, which any model that answers can spare.
+#: Characters of a repair message: some 1,500 tokens, which fit into the context of any model.
 _LONGEST = 6_000
 #: Of these, what the sentences around the list may take.
 _FRAME = 600
 
 
 def instructions(document: JsonSchema) -> str:
-    """Ask for JSON in the words that every provider's JSON mode wants to see, with the schema in
-    full.
-    """
+    """Return a text that asks for JSON, as every provider's JSON mode demands, with the schema."""
     schema = printable(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
     return (
         "Answer with one JSON value that satisfies the JSON Schema below, and with nothing else: "
@@ -26,10 +24,10 @@ def instructions(document: JsonSchema) -> str:
     )
 
 
-def repair_message(errors: Iterable[Fault]) -> str:
-    """Ask for the answer again, with every error by its JSONPath, in at most 6,000 characters.
+def repair_message(errors: Iterable[Violation]) -> str:
+    """Return a text of at most 6,000 characters that lists the errors by JSONPath.
 
-    The model sees its answer as the turn before; errors that no longer fit are counted.
+    Errors that do not fit are counted. The model sees its own answer in the message before.
     """
     lines = [f"- {error}" for error in errors]
     shown: list[str] = []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.llm.stores import FaultTolerantStore, StoreError
-from services.llm.stores.fault_tolerant import QUIET, REST
+from services.llm.stores.fault_tolerant import SUSPENSION, WARNING_INTERVAL
 from tests.cache.support import Clock, key_of
 
 
@@ -63,7 +63,7 @@ def test_a_store_that_works_is_passed_through(store: FaultTolerantStore, moody: 
     assert {"n": 1} == store.get(key_of(1))
     store.close()
     assert ["put", "get", "close"] == moody.calls
-    assert (True, "Forgiving(Moody())") == (store.blocking, repr(store))
+    assert (True, "FaultTolerantStore(Moody())") == (store.blocking, repr(store))
 
 
 def test_a_failure_is_a_miss_and_a_warning(
@@ -80,7 +80,7 @@ def test_a_store_that_failed_rests(store: FaultTolerantStore, moody: Moody, cloc
     moody.error = failure(ConnectionError("refused"))
     store.put(key_of(1), {})
     moody.error = None
-    clock.now += REST - 0.1
+    clock.now += SUSPENSION - 0.1
     assert store.get(key_of(1)) is None
     assert ["put"] == moody.calls
     clock.now += 0.1
@@ -92,13 +92,13 @@ def test_each_kind_of_failure_is_warned_of_once_in_a_while(
 ) -> None:
     def fail(error: Exception) -> int:
         moody.error, before = error, len(caplog.records)
-        clock.now += REST
+        clock.now += SUSPENSION
         store.get(key_of(1))
         return len(caplog.records) - before
 
     refused, full = failure(ConnectionError("refused")), failure(OSError("full"))
     assert [1, 0, 1, 0, 0] == [fail(error) for error in (refused, refused, full, full, refused)]
-    clock.now += QUIET
+    clock.now += WARNING_INTERVAL
     assert [1, 1] == [fail(refused), fail(full)]
     assert [1, 0] == [fail(StoreError("no cause")), fail(StoreError("no cause"))]
 
@@ -113,7 +113,7 @@ def test_what_fails_after_the_store_was_left_out_is_worth_no_other_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     store = FaultTolerantStore(Moody(), clock=Clock())
-    store.leave_out(TimeoutError("slow"))
-    assert store.rests
-    store.leave_out(failure(ConnectionRefusedError("gone at last")))
+    store.suspend(TimeoutError("slow"))
+    assert store.is_suspended
+    store.suspend(failure(ConnectionRefusedError("gone at last")))
     assert ["the cache is left out for now, calls go on without it: slow"] == caplog.messages

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from services.llm.structured import Rewritten, Schema, Target, rewrite
-from services.llm.structured.in_full import in_full
-from tests.structured.judging import value
+from services.llm.structured.required import require_all_properties
+from tests.structured.parsing import value
 
 TEXT = {"type": "string"}
 PAIR = {"type": "object", "properties": {"a": TEXT, "b": {"type": "integer"}}}
@@ -57,7 +57,7 @@ def test_only_objects_that_declare_nothing_required_are_asked_for_in_full(
     document: dict[str, Any], asked: list[list[str]]
 ) -> None:
     before = str(document)
-    written = str(in_full(document))
+    written = str(require_all_properties(document))
     assert asked == [
         names
         for names in (["a", "b"], ["a"])

@@ -1,7 +1,7 @@
-"""Whether a file at a store's path was ever ours, told by what it begins with; pure.
+"""Recognise by its first bytes whether a file at a store's path is one of ours; pure.
 
-What begins as ours and is damaged may be moved out of the way; any other file is left as it is.
-A file that is empty, or zeros alone, is what a crash can leave of a new one.
+A damaged file of ours may be moved aside; any other file is left as it is. A crash can leave a new
+file empty or full of zeros, so such a file counts as ours.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-#: Bytes of a file's start that are looked at, but for an older cache, which is read whole.
-START = 1 << 16
+#: Bytes that are read of a file; an older cache is read as a whole.
+START_BYTES = 1 << 16
 #: Bytes of the largest older cache that is recognised.
-LONGEST_OLDER = 1 << 26
+OLDER_CACHE_BYTES = 1 << 26
 
 _LOG, _ENTRY = b'{"format":"llm-answers"', b'\n{"sum":"'
 _BUDGET = b'{"day": '
@@ -22,40 +22,40 @@ _DATABASE, _TABLE = b"SQLite format 3\0", b"llm_answers"
 
 #: A key of an older cache: a hash in hexadecimal, of 64 bits or more.
 _HASH = re.compile(r"[0-9a-fA-F]{16,128}")
-#: What an older cache may keep its entries under, and what such an entry says of its age.
-_FOLDS = ("entries", "cache", "answers", "responses", "data", "items")
-_AGES = re.compile(
+#: Under which names an older cache may keep its entries, and an entry its times.
+_CONTAINERS = ("entries", "cache", "answers", "responses", "data", "items")
+_TIME_FIELDS = re.compile(
     r"(?i)ts|time|.*timestamp|(created|cached|stored|saved|expires?)(_?(at|on))?|expiry|ttl"
 )
 
 
 def is_log(start: bytes) -> bool:
     """Tell whether *start* begins a log of answers, of any version, whole or torn."""
-    return _is_nothing(start) or _begins(start, _LOG) or _ENTRY in start
+    return _is_blank(start) or _is_prefix_or_longer(start, _LOG) or _ENTRY in start
 
 
 def is_budget(start: bytes) -> bool:
     """Tell whether *start* begins the file of a day's tokens, whole or torn."""
-    return _is_nothing(start) or _begins(start, _BUDGET)
+    return _is_blank(start) or _is_prefix_or_longer(start, _BUDGET)
 
 
 def is_database(start: bytes, log: bytes) -> bool:
     """Tell whether *start*, and the *log* beside it, are of an SQLite database with our table."""
     named = _TABLE in start or _TABLE in log
-    return _is_nothing(start) or (start.startswith(_DATABASE) and named)
+    return _is_blank(start) or (start.startswith(_DATABASE) and named)
 
 
 def is_older_cache(data: bytes) -> bool:
-    """Tell whether *data* is a whole JSON document that maps hashes, or dated entries, to answers.
+    """Tell whether *data* is a JSON document that maps hashes to entries, or names to dated ones.
 
-    That is how a cache was kept which was rewritten at each put.
+    Older caches were kept so, and rewritten at each put.
     """
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):
         return False
     return isinstance(document, dict) and (
-        _holds_entries(document) or any(_holds_entries(document.get(fold)) for fold in _FOLDS)
+        _holds_entries(document) or any(_holds_entries(document.get(fold)) for fold in _CONTAINERS)
     )
 
 
@@ -68,12 +68,12 @@ def _holds_entries(entries: Any) -> bool:
 
 
 def _is_dated(value: Any) -> bool:
-    return isinstance(value, Mapping) and any(_AGES.fullmatch(name) for name in value)
+    return isinstance(value, Mapping) and any(_TIME_FIELDS.fullmatch(name) for name in value)
 
 
-def _is_nothing(start: bytes) -> bool:
+def _is_blank(start: bytes) -> bool:
     return not start.strip(b"\0")
 
 
-def _begins(start: bytes, form: bytes) -> bool:
+def _is_prefix_or_longer(start: bytes, form: bytes) -> bool:
     return start.startswith(form) or form.startswith(start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.llm.structured import Answered, Faulty, Schema, judge
+from services.llm.structured import InvalidAnswer, Schema, ValidAnswer, parse_answer
 
 CODE = Schema.of(
     {
@@ -26,13 +26,13 @@ GOOD = {"code": "8471.30"}
 
 def value(text: str, schema: Schema = CODE, **options: Any) -> Any:
     """The value that an answer holds."""
-    verdict = judge(text, False, schema, **options)
-    assert isinstance(verdict, Answered), verdict
+    verdict = parse_answer(text, False, schema, **options)
+    assert isinstance(verdict, ValidAnswer), verdict
     return verdict.value
 
 
 def errors(text: str, schema: Schema = CODE, **options: Any) -> list[str]:
     """The faults of an answer that holds none."""
-    verdict = judge(text, False, schema, **options)
-    assert isinstance(verdict, Faulty), verdict
+    verdict = parse_answer(text, False, schema, **options)
+    assert isinstance(verdict, InvalidAnswer), verdict
     return [str(error) for error in verdict.errors]

@@ -1,20 +1,20 @@
-"""The time that judging one answer may take, looked at every thousand steps."""
+"""The deadline for parsing one answer, checked every thousand steps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
 
-#: Steps between two looks at the clock; so many take some milliseconds.
+#: Steps between two reads of the clock; they take some milliseconds.
 _STRIDE = 1_000
 
 
 class OutOfTimeError(Exception):
-    """The deadline passed while an answer was judged."""
+    """The deadline passed while an answer was parsed."""
 
 
-class Watch:
-    """Counts the steps of judging one answer; *left* gives the seconds until the deadline."""
+class StepDeadline:
+    """Counts the steps of parsing one answer; *left* returns the seconds until the deadline."""
 
     def __init__(self, left: Callable[[], float] = lambda: inf) -> None:
         self._left = left
@@ -22,7 +22,7 @@ class Watch:
         self.steps = 0
 
     def step(self, steps: int = 1) -> None:
-        """Count so many steps; raises OutOfTimeError when the deadline has passed."""
+        """Count *steps*; raises OutOfTimeError when the deadline has passed."""
         self.steps += steps
         if self.steps >= self._next:
             self._next = self.steps + _STRIDE

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.llm.structured import Answered, Fault, Faulty, Schema, judge
-from tests.structured.judging import CODE, GOOD, LOOSE, errors, value
+from services.llm.structured import InvalidAnswer, Schema, ValidAnswer, Violation, parse_answer
+from tests.structured.parsing import CODE, GOOD, LOOSE, errors, value
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ def test_a_null_character_is_kept() -> None:
 def test_no_beginning_of_an_answer_is_an_answer(end: int) -> None:
     cut = '{"code": "8471.30", "note": "a {b} [c]"}'[:end]
     for text in (cut, f"Sure: {cut}", f"```json\n{cut}", cut.replace('"', "'")):
-        verdict = judge(text, False, LOOSE)
-        assert isinstance(verdict, Faulty)
+        verdict = parse_answer(text, False, LOOSE)
+        assert isinstance(verdict, InvalidAnswer)
         assert verdict.truncated == (end > 0)
 
 
@@ -161,22 +161,22 @@ def test_a_fragment_inside_a_broken_answer_is_no_answer() -> None:
 def test_an_answer_that_was_cut_off_counts_only_if_it_is_one_closed_value(
     text: str, answered: bool
 ) -> None:
-    verdict = judge(text, True, CODE)
-    assert answered == isinstance(verdict, Answered)
-    assert answered or (isinstance(verdict, Faulty) and verdict.truncated)
+    verdict = parse_answer(text, True, CODE)
+    assert answered == isinstance(verdict, ValidAnswer)
+    assert answered or (isinstance(verdict, InvalidAnswer) and verdict.truncated)
 
 
 def test_a_number_that_was_cut_off_is_no_number() -> None:
     schema = Schema.of({"type": "integer"})
-    assert judge("360", False, schema) == Answered(360)
-    cut = Fault("$", "the answer was cut off before its end")
-    assert judge("36", True, schema) == Faulty("36", (cut,), True)
+    assert parse_answer("360", False, schema) == ValidAnswer(360)
+    cut = Violation("$", "the answer was cut off before its end")
+    assert parse_answer("36", True, schema) == InvalidAnswer("36", (cut,), True)
 
 
 def test_a_faulty_answer_lists_every_fault_with_its_path_and_keeps_the_text() -> None:
     text = '{"code": "x", "count": "many", "note": 1.5}'
-    verdict = judge(text, False, CODE)
-    assert isinstance(verdict, Faulty)
+    verdict = parse_answer(text, False, CODE)
+    assert isinstance(verdict, InvalidAnswer)
     assert (text, False) == (verdict.raw, verdict.truncated)
     assert ["$.code", "$.count", "$.note"] == [error.path for error in verdict.errors]
 
@@ -225,13 +225,13 @@ def test_a_caller_with_no_stack_left_gets_a_verdict() -> None:
     wrong = Schema.of({"type": "object", "additionalProperties": {"$ref": "#"}})
 
     def descend(frames: int, of: Schema = schema) -> Any:
-        return judge(text, False, of) if frames == 0 else descend(frames - 1, of)
+        return parse_answer(text, False, of) if frames == 0 else descend(frames - 1, of)
 
     room = sys.getrecursionlimit() - len(inspect.stack(0))
-    assert isinstance(descend(room - 400), Answered)
+    assert isinstance(descend(room - 400), ValidAnswer)
     assert "nested too deeply" in str(descend(room - 60).errors[0])
     for left in range(80, 240, 10):  # runs out of stack in every step of the way
         verdict = descend(room - left)
-        assert isinstance(verdict, Answered) or "nested too deeply" in str(verdict.errors[0])
+        assert isinstance(verdict, ValidAnswer) or "nested too deeply" in str(verdict.errors[0])
         # What is wrong is converted and explained, which goes as deep.
-        assert isinstance(descend(room - left, wrong), Faulty)
+        assert isinstance(descend(room - left, wrong), InvalidAnswer)
