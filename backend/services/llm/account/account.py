@@ -117,8 +117,10 @@ class Account:
 
     def fit(self, request: Request) -> Request:
         """Return *request* as it is sent: to the model that answers, without refused defaults."""
-        request = models.fit_to_model(replace(request, model=self.resolve(request)))
-        now, model = self.now(), request.model
+        model = self.resolve(request)
+        if model != request.model:
+            request = replace(request, model=model)
+        request, now = models.fit_to_model(request), self.now()
         refused = [one for one in request.defaulted if self.refused_options.get((model, one), now)]
         return request.omitting(refused) if refused else request
 

@@ -18,10 +18,8 @@ TOKENS_PER_IMAGE = 2048
 
 def input_estimate(request: Request) -> int:
     """A cautious estimate of the prompt's tokens, in whole tokens; trued up by the reply."""
-    size = images = 0
-    for text, is_image in _texts(request):
-        size += 0 if is_image else len(text.encode(errors="replace"))
-        images += is_image
+    further = (request.options.get("tools"), request.output and request.output.schema)
+    size, images = _measured([*request.messages, *(each for each in further if each)])
     return (
         math.ceil(size / BYTES_PER_TOKEN)
         + images * TOKENS_PER_IMAGE
@@ -29,22 +27,19 @@ def input_estimate(request: Request) -> int:
     )
 
 
-def _texts(request: Request) -> Iterable[tuple[str, bool]]:
-    for message in request.messages:
-        yield from _within(message, in_image=False)
-    for said in (request.options.get("tools"), request.output and request.output.schema):
-        yield from _within(said, in_image=False)
-
-
-def _within(value: Any, *, in_image: bool) -> Iterable[tuple[str, bool]]:
-    """Every string inside *value*, and whether it is an image's data."""
-    pending: list[tuple[Any, bool]] = [(value, in_image)]
+def _measured(values: Iterable[Any]) -> tuple[int, int]:
+    """The bytes of all text inside *values*, and how many images there are."""
+    size = images = 0
+    pending = [(value, False) for value in values]
     while pending:
         item, in_image = pending.pop()
         if isinstance(item, str):
-            yield item, in_image
-        elif isinstance(item, Mapping):
+            images += in_image
+            if not in_image:
+                size += len(item if item.isascii() else item.encode(errors="replace"))
+        elif type(item) is dict or isinstance(item, Mapping):
             for key, inner in item.items():
                 pending.append((inner, in_image or key == "url"))
         elif isinstance(item, (list, tuple)):
             pending += ((inner, in_image) for inner in item)
+    return size, images

@@ -71,6 +71,8 @@ class Call:
         self, seconds: float, reason: WaitReason, wake: Future[None] | None = None
     ) -> Flow[None]:
         """Sleep until *wake* is done, *seconds* at most, and add up how long that took."""
+        if seconds <= 0:
+            return
         begun = self.account.now()
         yield from sleep(seconds, reason, wake)
         passed = self.account.now() - begun

@@ -49,7 +49,7 @@ def answer(request: Request, call: Call) -> Flow[Reply]:
     else:
         reply = yield from _answer_with_cache(request, call, cache)
     latency = call.account.now() - call.started_at
-    return replace(reply, attempts=tuple(call.attempts), latency=latency)
+    return reply.having(attempts=tuple(call.attempts), latency=latency)
 
 
 def _answer_with_cache(request: Request, call: Call, cache: Cache) -> Flow[Reply]:
@@ -68,7 +68,7 @@ def _answer_with_cache(request: Request, call: Call, cache: Cache) -> Flow[Reply
             # The leader is a task in this very thread, which must not wait for it.
             return (yield from _send_with_retries(request, call))
         if isinstance(outcome, Reply):
-            return replace(outcome, cost=0.0, cached=True)
+            return outcome.having(cost=0.0, cached=True)
         role = outcome
     return (yield from _answer_as_leader(role, key, request, call, cache))
 
@@ -130,13 +130,14 @@ def _attempt(request: Request, call: Call) -> Flow[Reply]:
         yield from sleep(call.time_left(), "budget", budget_settled)
     if isinstance(outcome, LLMError):
         raise outcome
-    return replace(outcome, cost=models.cost(outcome.model, outcome.usage))
+    return outcome.having(cost=models.cost(outcome.model, outcome.usage))
 
 
 def _send(admission: Admission, fitted: Request, request: Request, call: Call) -> Flow[Reply]:
     """Send the *fitted* request once, record the attempt, and learn from its failure."""
     account, model, scope = call.account, fitted.model, admission.scope
-    keyed = replace(fitted, key=account.key_of(scope))
+    # No variable of ours is the key itself: tracebacks show them.
+    keyed = replace(fitted, key=account.key_of(scope)) if account.key_of(scope) else fitted
     sent_at = admission.mark_sent(model)
     try:
         reply = yield from send(keyed, min(call.time_left(), call.policy.attempt_timeout))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cached_property, lru_cache
 
 from tenacity import (
     DoSleep,
@@ -33,9 +34,14 @@ class Retries:
     """What follows each failure of one call, by tenacity's own state machine."""
 
     def __init__(self, policy: Retrying) -> None:
-        # A copy, as tenacity keeps statistics of a call in it.
-        self._state = CallRetryState(policy.copy(), None, (), {})
-        self._state.retry_object.begin()
+        self._policy = policy
+
+    @cached_property
+    def _state(self) -> CallRetryState:
+        # A copy, as tenacity keeps statistics of a call in it; most calls never need one.
+        state = CallRetryState(self._policy.copy(), None, (), {})
+        state.retry_object.begin()
+        return state
 
     def wait_after(self, error: Exception) -> float | None:
         """Seconds to wait before the next attempt; None when the attempts are used up.
@@ -96,11 +102,13 @@ class wait_decorrelated(wait_base):  # noqa: N801 - tenacity's strategies are na
         return max(backoff, error.retry_after or 0.0)
 
 
+@lru_cache(maxsize=64)  # a policy keeps nothing: each call that fails takes a copy
 def transient_errors(attempts: int) -> Retrying:
     """Retry what is known to be transient, as the SDKs' own retries do."""
     return _policy(attempts, _TRANSIENT, wait_backoff(FIRST_BACKOFF, LAST_BACKOFF, JITTER))
 
 
+@lru_cache(maxsize=64)
 def exact_attempts(attempts: int) -> Retrying:
     """Retry what is not known to be permanent, after 1 s, 2 s, 4 s, up to a minute."""
     return _policy(attempts, _TRANSIENT_OR_UNKNOWN, wait_backoff(1.0, 60.0))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 
 
 class _ThreadState(threading.local):
@@ -18,13 +16,13 @@ class _ThreadState(threading.local):
 _thread_state = _ThreadState()
 
 
-@contextmanager
-def blocking_thread() -> Iterator[None]:
+class blocking_thread:  # noqa: N801 - read as a part of its `with`
     """Say that what runs inside blocks its thread, be it inside a task of an event loop."""
-    _thread_state.blocking += 1
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        _thread_state.blocking += 1
+
+    def __exit__(self, *_: object) -> None:
         _thread_state.blocking -= 1
 
 

@@ -62,10 +62,10 @@ def read_answer(response: Any) -> Any:
 
     Raises ValueError for what is called JSON and is none.
     """
-    kind = response.headers.get("content-type", "").partition(";")[0].strip()
     try:
         answer = json.loads(response.content)
     except ValueError:
+        kind = response.headers.get("content-type", "").partition(";")[0].strip()
         if kind.endswith("json"):
             raise
         return response.text  # a page
