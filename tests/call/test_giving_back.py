@@ -286,7 +286,7 @@ CALLS = [
     (Call, "record_attempt"),
     (Call, "quota_wait_left"),
     (Call, "time_left"),
-    (models, "fitted"),
+    (models, "fit_to_model"),
     (models, "cost"),
     (lifecycle, "max_demand"),
 ]
