@@ -116,7 +116,8 @@ class Call:
         if refusal.wait == NEVER:
             return ContextLengthError(
                 f"{demand.get(unit, 0):.0f} {unit} in one call are more than the whole limit of"
-                f" {unit}: shorten the prompt, lower max_tokens or raise the limit",
+                f" {unit}: shorten the prompt, lower max_tokens, or raise"
+                f" {self.account.provider.upper()}_TOKENS_PER_MINUTE or _PER_DAY",
                 provider=self.account.provider,
             )
         return RateLimitError(

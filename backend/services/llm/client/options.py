@@ -44,8 +44,9 @@ _ELSEWHERE = {
     "api_base": "base_url, or endpoint_url, of the client",
     "api_key": "api_key of the client",
     "base_url": "base_url, or endpoint_url, of the client",
+    "max_quota_wait": "LLM_MAX_QUOTA_WAIT, or max_quota_wait where the client is made",
     "num_retries": "max_retries",
-    "request_timeout": "timeout",
+    "request_timeout": "timeout, or request_timeout where the client is made",
     "response_model": "the schema of generate_structured",
 }
 #: How alike two names are of which one is the other misspelt: temprature is 0.95, timout 0.92.
