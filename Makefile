@@ -6,6 +6,7 @@
 #   make bench   speed beside other clients; writes the README's table. BENCH=--help tells of rows
 #   make mutants small changes of the pure modules, each of which some test must notice
 #   make knobs   the README's table of settings, from the settings themselves
+#   make rooms   the drawing in docs/architecture.md, from the imports
 #   make lock    the lock files, from requirements/*.in; LOCK_FLAGS=--upgrade for the newest releases
 #   make clean   away with the environments and every cache
 #
@@ -40,7 +41,7 @@ STAMP_2024 := $(VENV_2024)/.installed-$(VERSION_2024)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-today test-2024 check bench mutants knobs lock clean
+.PHONY: help demo test test-today test-2024 check bench mutants knobs rooms lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -72,6 +73,9 @@ mutants: $(STAMP) $(REDIS)
 
 knobs: $(STAMP)
 	@PYTHONPATH=backend $(VENV)/bin/python -m tests.house.knob_table
+
+rooms: $(STAMP)
+	@$(VENV)/bin/python docs/draw_rooms.py
 
 lock: $(STAMP)
 	for lock in requirements/dev requirements/2024 bench/requirements bench/langchain; do \
