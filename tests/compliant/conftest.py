@@ -15,7 +15,7 @@ import config
 from sandbox import Sandbox
 from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.settings.knobs import Knobs
-from tests.compliant.ring import make
+from tests.compliant.multi_key import make
 from tests.compliant.shell import SCRIPT, Run
 from tests.compliant.support import KEYS, Clock
 

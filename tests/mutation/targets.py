@@ -4,10 +4,10 @@ from __future__ import annotations
 
 _QUOTA = ("tests/quota/test_quota.py", "tests/quota/test_quota_waking.py")
 _FLOW = (
-    "tests/call/test_flow.py",
-    "tests/call/test_flow_waiting.py",
-    "tests/call/test_flow_shared.py",
-    "tests/call/test_flow_properties.py",
+    "tests/call/test_lifecycle.py",
+    "tests/call/test_lifecycle_waiting.py",
+    "tests/call/test_lifecycle_shared.py",
+    "tests/call/test_lifecycle_properties.py",
 )
 _BEDROCK = ("tests/providers/test_converse_request.py", "tests/providers/test_converse_answer.py")
 _INVOKE = ("tests/providers/test_invoke_request.py", "tests/providers/test_invoke_answer.py")
@@ -31,27 +31,32 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "services/llm/runtime/retry_after.py": ("tests/quota/test_retry_after.py",),
     "services/llm/call/retry.py": ("tests/call/test_retry.py", "tests/compliant/test_backoff.py"),
     "services/llm/call/demand.py": ("tests/call/test_demand.py",),
-    "services/llm/account/token_estimate.py": ("tests/call/test_tokens.py",),
+    "services/llm/account/token_estimate.py": ("tests/call/test_token_estimate.py",),
     "services/llm/account/daily_budget.py": ("tests/call/test_budget.py",),
-    "services/llm/account/concurrency.py": ("tests/call/test_gate.py",),
+    "services/llm/account/concurrency.py": ("tests/call/test_concurrency.py",),
     "services/llm/account/single_flight.py": (
-        "tests/cache/test_flights.py",
-        "tests/cache/test_flights_errors.py",
-        "tests/cache/test_flights_in_loops.py",
+        "tests/cache/test_single_flight.py",
+        "tests/cache/test_single_flight_errors.py",
+        "tests/cache/test_single_flight_in_loops.py",
     ),
     "services/llm/account/cache.py": ("tests/call/test_cache.py",),
     "services/llm/call/admission.py": (
         "tests/call/test_admission.py",
-        "tests/call/test_giving_back.py",
+        "tests/call/test_release.py",
         *_FLOW,
     ),
     "services/llm/call/call.py": _FLOW,
     "services/llm/call/lifecycle.py": _FLOW,
-    "services/llm/call/structured.py": ("tests/call/test_turns.py", "tests/call/test_forms.py"),
-    "services/llm/account/unknown_organizations.py": ("tests/compliant/test_crowd.py",),
+    "services/llm/call/structured.py": (
+        "tests/call/test_structured_attempts.py",
+        "tests/call/test_output_modes.py",
+    ),
+    "services/llm/account/unknown_organizations.py": (
+        "tests/compliant/test_unknown_organizations.py",
+    ),
     "services/llm/account/multi_key.py": (
-        "tests/compliant/test_key_ring.py",
-        "tests/compliant/test_key_ring_pauses.py",
+        "tests/compliant/test_multi_key.py",
+        "tests/compliant/test_multi_key_pauses.py",
     ),
     "services/llm/models/capabilities.py": ("tests/providers/test_models.py",),
     "services/llm/redaction/secrets.py": ("tests/providers/test_redact.py",),

@@ -9,7 +9,7 @@ import pytest
 from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.errors import ProviderUnavailableError, RateLimitError, Retry
 from services.llm.quota import Reservation
-from tests.compliant.ring import FIRST, ONE, SECOND, THIRD, make, refusal, send
+from tests.compliant.multi_key import FIRST, ONE, SECOND, THIRD, make, refusal, send
 from tests.compliant.support import MODEL, Clock
 
 

@@ -22,7 +22,7 @@ from services.llm.errors import (
 )
 from services.llm.quota import Refusal, Reservation
 from services.llm.types import Reply, Request
-from tests.compliant.ring import FIRST, ONE, SECOND, THIRD, answered, make, refusal, send
+from tests.compliant.multi_key import FIRST, ONE, SECOND, THIRD, answered, make, refusal, send
 from tests.compliant.support import KEYS, MODEL, Clock
 
 
