@@ -52,10 +52,11 @@ def test_another_package_named_services_is_left_alone(tmp_path: Path) -> None:
     assert run_python(code, tmp_path, ROOT) == "host"
 
 
-def test_an_import_loads_neither_sdk_nor_http_stack() -> None:
+def test_an_import_loads_neither_sdk_nor_http_stack_nor_what_only_schemas_need() -> None:
     code = (
         "import json, sys, services.llm_client;"
-        "heavy = {'groq', 'boto3', 'botocore', 'httpx', 'urllib3', 'redis'};"
+        "heavy = {'groq', 'boto3', 'botocore', 'httpx', 'urllib3', 'redis', 'difflib'};"
+        "heavy |= {'services.llm.structured', 'jsonschema_rs'};"
         "print(json.dumps(sorted(heavy & set(sys.modules))))"
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import SequenceMatcher, get_close_matches
 from typing import Any
 
 from ..errors import ConfigurationError
@@ -89,6 +88,8 @@ def _meant(name: str, names: frozenset[str]) -> str | None:
     """Find which of *names* this one most likely is, whatever its case and underscores."""
     if name in _ELSEWHERE:
         return _ELSEWHERE[name]
+    from difflib import SequenceMatcher, get_close_matches  # slow to import, and rarely needed
+
     plain = {_plain(known): known for known in sorted(names)}
     spelled = _plain(name)
     if near := get_close_matches(spelled, plain, 5, _ALIKE):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ..call import lifecycle, structured
+from ..call import lifecycle
 from ..call.call import Call
 from ..call.drivers import awaiting, blocking
 from ..effects import Flow
@@ -51,6 +51,8 @@ def respond_structured(
     if temperature is UNSET and request.temperature is not None:
         request = replace(request, temperature=STRUCTURED_TEMPERATURE)
     policy = self._policy(timeout, max_retries)
+
+    from ..call import structured  # pays for schemas only where there is one
 
     def steps(call: Call) -> Flow[tuple[Any, Reply]]:
         return structured.structured_by(request, schema, self._knobs, call, plain=not self._is_real)
