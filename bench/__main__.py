@@ -24,7 +24,7 @@ from .chart import chart
 from .loopback import allow_many_files, server
 from .rounds import Machine, Rounds, middle, run
 from .rows import LATENCY, Row, rows, sweep
-from .table import table
+from .table import of_row, table
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- bench -->\n", "<!-- /bench -->"
@@ -58,9 +58,9 @@ def _arguments() -> argparse.Namespace:
         prog="make bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("rows", nargs="*", help="names of rows; without any, all")
-    parser.add_argument("--rounds", type=int, default=5, help="how often all take turns")
-    parser.add_argument("--seconds", type=float, default=2.0, help="a crowd's round lasts")
-    parser.add_argument("--calls", type=int, default=300, help="a single caller's round has")
+    parser.add_argument("--rounds", type=int, default=3, help="how often all take turns")
+    parser.add_argument("--seconds", type=float, default=1.5, help="a crowd's round lasts")
+    parser.add_argument("--calls", type=int, default=200, help="a single caller's round has")
     parser.add_argument("--soak", action="store_true", help="200,000 calls where 20,000 are made")
     parser.add_argument("--langchain", help="the interpreter of langchain-groq's environment")
     return parser.parse_args()
@@ -69,9 +69,9 @@ def _arguments() -> argparse.Namespace:
 def _run(machine: Machine, wanted: Iterable[Row], rounds: int) -> dict[Row, Rounds]:
     found = {}
     for row in wanted:
-        print(f"{row.name} {row.title}", flush=True)
         # What is left behind shows in one long round.
         found[row] = run(machine, row, 1 if row.order["measure"] == "soak" else rounds)
+        print(*of_row(row, found[row]), sep="\n", flush=True)
     return found
 
 

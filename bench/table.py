@@ -21,11 +21,17 @@ def table(found: Mapping[Row, Rounds]) -> str:
     """Return the table of all rows that were run."""
     heads = ("what, and its name", *COLUMNS)
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    for row, rounds in found.items():
-        for title, cells in _lines(row, rounds):
-            shown = (cells.get(column, "") for column in COLUMNS)
-            lines.append(f"| {title} | " + " | ".join(shown) + " |")
-    return "\n".join(lines)
+    return "\n".join(
+        [*lines, *(line for row, rounds in found.items() for line in of_row(row, rounds))]
+    )
+
+
+def of_row(row: Row, rounds: Rounds) -> list[str]:
+    """Return the table's lines of one row."""
+    return [
+        f"| {title} | " + " | ".join(cells.get(column, "") for column in COLUMNS) + " |"
+        for title, cells in _lines(row, rounds)
+    ]
 
 
 def _lines(row: Row, rounds: Rounds) -> Iterator[tuple[str, Line]]:
