@@ -5,10 +5,15 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.exceptions import ConnectTimeoutError, HTTPClientError
 
 from services.llm.providers.bedrock.abort import BlockingCall, track
 
@@ -105,6 +110,18 @@ def test_a_call_that_was_cut_before_it_began_is_not_made() -> None:
         blocking.run(lambda: pytest.fail("it was made"))
 
 
+def test_a_call_may_be_cut_off_more_than_once(kept: Kept) -> None:
+    blocking, connection = a_call(), kept.connection()
+
+    def call() -> None:
+        connection.request("POST")
+        blocking.abort()
+        blocking.abort()
+
+    blocking.run(call)
+    assert not is_open(connection)
+
+
 def test_a_call_that_has_ended_leaves_its_connection_to_others(kept: Kept) -> None:
     blocking, connection = a_call(), kept.connection()
     blocking.run(lambda: connection.request("POST"))
@@ -148,3 +165,36 @@ def test_connections_of_others_are_not_noted(kept: Kept) -> None:
 )
 def test_a_client_without_pools_is_returned_as_it_is(client: Any) -> None:
     assert client is track(client)
+
+
+@pytest.fixture
+def sdk() -> Iterator[Any]:
+    """A client of boto3's own that is tracked, and would connect to this machine."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        made = boto3.client(
+            "bedrock-runtime",
+            region_name="us-east-1",
+            endpoint_url=f"http://127.0.0.1:{listener.getsockname()[1]}",
+            aws_access_key_id="AKIA",
+            aws_secret_access_key="secret",
+            config=Config(retries={"total_max_attempts": 1}, proxies={}),
+        )
+        yield track(made)
+        made.close()
+
+
+def test_a_call_whose_time_is_over_does_not_connect(sdk: Any) -> None:
+    late = BlockingCall(time.monotonic() - 1, 1024)
+    with pytest.raises(ConnectTimeoutError):
+        late.run(lambda: sdk.converse(modelId="m", messages=[]))
+
+
+def test_a_call_that_is_cut_off_before_it_connects_sends_nothing(sdk: Any) -> None:
+    blocking = a_call()
+
+    def call() -> None:
+        blocking.abort()
+        sdk.converse(modelId="m", messages=[])
+
+    with pytest.raises((HTTPClientError, BotoConnectionError)):
+        blocking.run(call)

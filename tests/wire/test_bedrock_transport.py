@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.config import Config
+from urllib3.connection import HTTPConnection
 
 from sandbox import Answer, Sandbox
 from services.llm.providers.bedrock.instrumentation import why_the_sdks_own
@@ -97,3 +99,33 @@ def test_an_answer_that_is_too_large_is_named_as_bedrocks(
     with pytest.raises(ResponseTooLargeError, match="larger than 1 MiB") as caught:
         face.generate("hi")
     assert "bedrock" == caught.value.provider
+
+
+def _its_own_connection(client: Any) -> None:
+    pools = client._endpoint.http_session._pool_classes_by_scheme
+    pools["http"] = type("Pool", (pools["http"],), {"ConnectionCls": HTTPConnection})
+
+
+def _patched_pool(client: Any) -> None:
+    pools = client._endpoint.http_session._pool_classes_by_scheme
+    pools["http"] = type("Pool", (pools["http"],), {"urlopen": lambda *_, **__: None})
+
+
+def _another_botocore(client: Any) -> None:
+    del client._endpoint.http_session._proxy_config
+
+
+@pytest.mark.parametrize(
+    ("put", "expected"),
+    [
+        (_its_own_connection, "the connection's class is not botocore's own"),
+        (_patched_pool, "urlopen is not botocore's own"),
+        (_another_botocore, "botocore or h11 is not as it is known: .*_proxy_config"),
+    ],
+)
+def test_what_stands_in_the_place_of_urllib3s_parts_is_seen(
+    open_client: OpenFace, put: Callable[[Any], None], expected: str
+) -> None:
+    face = open_client("bedrock")
+    put(face.client.client)
+    assert re.match(expected, reason(face.client) or "")

@@ -207,6 +207,8 @@ class Sandbox:
         # Not uvicorn's own Server: it polls ten times a second and waits for requests to end.
         await self._stopping.wait()
         server.close()
+        for _ in range(3):
+            await asyncio.sleep(0)  # asyncio tells of a connection some steps after it took it
         # Whoever is pausing for a fault wakes up by the loss of its connection.
         for protocol in list(state.connections):
             protocol.transport.abort()

@@ -131,11 +131,11 @@ class AsyncConnection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         timer = None
         try:
-            sent = self._http.request(*request.parts())
             self._answer = loop.create_future()
             timer = loop.call_later(left_until(until), self._fail, TimeoutError("timed out"))
             if self._is_open:
-                self._transport.write(sent)
+                # What is sent holds credentials: no variable of a traceback is to show it.
+                self._transport.write(self._http.request(*request.parts()))
             else:
                 self.was_refused = True
                 self._fail(ConnectionResetError("the connection was lost"))

@@ -2,7 +2,7 @@
 
 Two roads lead there. On ours botocore makes the request ready and reads the answer, and what lies
 between is a connection that knows the call's deadline, blocking or of an event loop. The SDK's own
-is taken where something else stands in its place (`roads.why_the_sdks_own`).
+is taken where something else stands in its place (`instrumentation.why_the_sdks_own`).
 """
 
 from __future__ import annotations
@@ -159,13 +159,13 @@ class Transport:
             ) from error
 
     def _blocking(self, until: float) -> BlockingCall:
-        from .abort import BlockingCall  # pays for http.client check_known_keys where it is used
+        from .abort import BlockingCall  # pays for http.client only where it is used
 
         return BlockingCall(until, self._limit)
 
     @cached_property
     def _road(self) -> OwnRoad:
-        from .http_transport import OwnRoad  # pays for h11 check_known_keys where it is used
+        from .http_transport import OwnRoad  # pays for h11 only where it is used
 
         return OwnRoad(self._size, self._limit)
 
