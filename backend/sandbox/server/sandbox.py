@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, MutableMapping
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import date
 from types import TracebackType
 from typing import Any
@@ -206,9 +207,13 @@ class Sandbox:
         ready.set_result(None)
         # Not uvicorn's own Server: it polls ten times a second and waits for requests to end.
         await self._stopping.wait()
-        server.close()
+        # asyncio makes a connection some steps after it took it, and drops it unclosed where the
+        # server was closed meanwhile: so no more are taken before that.
+        with suppress(NotImplementedError):  # the event loop of Windows
+            self._loop.remove_reader(listener.fileno())
         for _ in range(3):
-            await asyncio.sleep(0)  # asyncio tells of a connection some steps after it took it
+            await asyncio.sleep(0)
+        server.close()
         # Whoever is pausing for a fault wakes up by the loss of its connection.
         for protocol in list(state.connections):
             protocol.transport.abort()
