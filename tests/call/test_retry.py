@@ -121,3 +121,12 @@ def test_backoff_loses_a_quarter_at_most(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [0.375, 0.75, 1.5, 3.0, 6.0, 6.0] == waits(retry.transient_errors(7), [failure()] * 7)
     monkeypatch.setattr(random, "random", lambda: 0.0)
     assert [0.5, 1.0, 2.0] == waits(retry.transient_errors(4), [failure()] * 4)
+
+
+def test_a_policy_that_is_kept_is_that_of_the_jitter_it_was_made_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = retry.transient_errors(3)
+    assert kept is retry.transient_errors(3)
+    monkeypatch.setattr(retry, "JITTER", 0.0)
+    assert kept is not retry.transient_errors(3)

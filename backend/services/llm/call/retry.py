@@ -102,10 +102,14 @@ class wait_decorrelated(wait_base):  # noqa: N801 - tenacity's strategies are na
         return max(backoff, error.retry_after or 0.0)
 
 
-@lru_cache(maxsize=64)  # a policy keeps nothing: each call that fails takes a copy
 def transient_errors(attempts: int) -> Retrying:
     """Retry what is known to be transient, as the SDKs' own retries do."""
-    return _policy(attempts, _TRANSIENT, wait_backoff(FIRST_BACKOFF, LAST_BACKOFF, JITTER))
+    return _transient_errors(attempts, JITTER)
+
+
+@lru_cache(maxsize=64)  # a policy keeps nothing: each call that fails takes a copy
+def _transient_errors(attempts: int, jitter: float) -> Retrying:
+    return _policy(attempts, _TRANSIENT, wait_backoff(FIRST_BACKOFF, LAST_BACKOFF, jitter))
 
 
 @lru_cache(maxsize=64)
