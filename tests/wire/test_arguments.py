@@ -73,6 +73,8 @@ def test_groqs_newer_name_of_the_length_is_understood(face: Face, sandbox: Sandb
     assert 77 == body.get("max_tokens", body.get("inferenceConfig", {}).get("maxTokens"))
     with pytest.raises(ConfigurationError, match="max_completion_tokens is 0"):
         face.generate("hi", max_completion_tokens=0)
+    with pytest.raises(ConfigurationError, match="max_completion_tokens are one: give either"):
+        face.generate("hi", max_tokens=9, max_completion_tokens=9)
 
 
 @pytest.mark.parametrize(

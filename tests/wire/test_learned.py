@@ -137,6 +137,23 @@ def test_a_model_of_the_other_provider_is_sent_once(
     assert (None, 1) == (caught.value.successor, len(sandbox.exchanges))
 
 
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [
+        ("groq", "openai/gpt-oss-120b"),
+        ("bedrock", "us.anthropic.claude-sonnet-4-6"),
+        ("bedrock", "openai.gpt-oss-120b-1:0"),
+    ],
+)
+def test_a_prefix_of_another_library_is_named(
+    open_client: OpenFace, sandbox: Sandbox, kind: str, model: str
+) -> None:
+    face = open_client(kind)
+    with pytest.raises(ModelNotFoundError) as caught:
+        face.respond("hi", model=f"{kind}/{model}")
+    assert str(caught.value).endswith(f" (here its id is {model}, without {kind}/)")
+
+
 def test_after_an_outage_one_goes_first_and_the_others_wait_for_it(
     open_client: OpenFace, sandbox: Sandbox
 ) -> None:

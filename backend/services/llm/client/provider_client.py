@@ -257,7 +257,9 @@ class ProviderClient(WindowClient):
     ) -> Request:
         further = plain_options(checked(options, self._account.provider))
         named = "max_tokens"
-        if max_tokens is None and "max_completion_tokens" in further:
+        if max_tokens is not None and "max_completion_tokens" in further:
+            raise ConfigurationError("max_tokens and max_completion_tokens are one: give either")
+        if "max_completion_tokens" in further:
             # Groq's newer name for the same: it is to be trued up and enlarged as that is.
             named = "max_completion_tokens"
             max_tokens = further.pop(named)

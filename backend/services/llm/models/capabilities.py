@@ -172,6 +172,9 @@ def advice(request: Request, provider: Provider, region: str | None = None) -> s
 
     Nothing is said where just this id is unknown: the caller knows best what was meant.
     """
+    prefix, _, rest = request.model.partition("/")
+    if prefix == provider and (rest in GROQ or split_profile(rest)[0] in BEDROCK):
+        return f" (here its id is {rest}, without {prefix}/)"  # LiteLLM has it before each id
     name, _ = split_profile(request.model)
     foreign = provider_of(request.model) != provider and (name in GROQ or name in BEDROCK)
     if not foreign and is_alive(request.model):
