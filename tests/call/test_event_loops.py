@@ -44,7 +44,7 @@ def test_a_thing_is_closed_with_its_loop() -> None:
     for _ in range(3):
         asyncio.run(things.used())
     assert [(1, True), (2, True), (3, True)] == things.closed
-    assert {} == things.kept._things
+    assert {} == things.kept._resources
 
 
 def test_a_thing_that_was_closed_by_hand_is_made_anew() -> None:
@@ -106,10 +106,10 @@ def test_loops_that_were_closed_without_ending_their_generators_are_let_go() -> 
         loop.run_until_complete(things.used())
         loop.close()
     gc.collect()
-    assert ([], 1) == (things.closed, len(things.kept._things))
+    assert ([], 1) == (things.closed, len(things.kept._resources))
     assert 5 == asyncio.run(things.used())
     assert [(5, True)] == things.closed
-    assert {} == things.kept._things
+    assert {} == things.kept._resources
 
 
 @pytest.mark.parametrize("is_closed", [True, False])

@@ -374,7 +374,7 @@ def test_what_a_fork_changes_is_registered_while_none_is_under_way(
         def add(self, thing: object) -> None:
             held.append(is_held(fork._forking))
 
-    for name in ("_alive", "_pausing"):
+    for name in ("_resettable", "_pausable"):
         monkeypatch.setattr(fork, name, Registry())
     ForkLock(leaf=leaf)
     assert {True} == set(held)

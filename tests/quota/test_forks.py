@@ -63,12 +63,12 @@ def test_a_child_resets_what_lives_and_the_parent_does_not() -> None:
 
 def test_what_no_longer_lives_is_not_kept_for_a_child() -> None:
     gc.collect()  # what earlier tests left is not to go meanwhile
-    before = len(fork._alive)
+    before = len(fork._resettable)
     thing = Thing()
-    assert len(fork._alive) == before + 1
+    assert len(fork._resettable) == before + 1
     del thing
     gc.collect()
-    assert len(fork._alive) == before
+    assert len(fork._resettable) == before
 
 
 @needs_fork
@@ -220,7 +220,7 @@ def test_a_child_of_busy_threads_has_a_quota_that_works() -> None:
         assert isinstance(reservation, Reservation)
         return quota.start(reservation, 100.0)
 
-    assert quota._lock in fork._pausing  # or the race below would be won most of the time
+    assert quota._lock in fork._pausable  # or the race below would be won most of the time
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()

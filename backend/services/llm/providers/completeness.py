@@ -1,4 +1,4 @@
-"""Whether an answer is whole: promised is that one which is not is never a success."""
+"""Whether an answer is complete: an incomplete one is always an error."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _E = TypeVar("_E", bound=LLMError)
 # What Python raises where a value is of another type, size or depth than the reader takes it for.
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
-#: Either provider's words for an answer that a limit ended.
-CUT = frozenset({"length", "max_tokens", "model_context_window_exceeded"})
+#: Finish reasons of an answer that a limit ended, of either provider.
+CUT_OFF = frozenset({"length", "max_tokens", "model_context_window_exceeded"})
 
-#: ... that a filter or a guardrail withheld or altered, or that the model refused to give.
+#: Finish reasons of an answer that a filter or guardrail changed, or that the model refused.
 WITHHELD = frozenset({"content_filter", "content_filtered", "guardrail_intervened", "refusal"})
 
-#: ... that the provider itself found to be malformed.
+#: Finish reasons of an answer that the provider found to be malformed.
 MALFORMED = frozenset({"malformed_model_output", "malformed_tool_use"})
 
 
@@ -65,7 +65,7 @@ def raises_llm_error(provider: Provider) -> Callable[[Callable[_P, _R]], Callabl
 
 
 def unwrap_forced_tool(reply: Reply, output: Output | None) -> Reply:
-    """Where one tool was forced, its arguments are the answer."""
+    """Return *reply* with a forced tool's arguments as its text."""
     if output is None or output.mode != "tool":
         return reply
     for call in reply.tool_calls:
@@ -75,9 +75,9 @@ def unwrap_forced_tool(reply: Reply, output: Output | None) -> Reply:
 
 
 def check_complete(reply: Reply, *, real: bool) -> Reply:
-    """Return *reply* if it is whole; a finish reason that is not known counts as an end.
+    """Return *reply* if it is complete; a finish reason that is not known counts as an end.
 
-    Only a *real* reply must have one: a test's mock tells nothing but its text.
+    Only a *real* reply must have one: a test's mock may hold nothing but its text.
 
     Raises TruncatedError, with the text that came, for one that was cut off, never ended or is
     empty; ContentFilteredError for one that was withheld; LLMError, worth another attempt at
@@ -89,9 +89,9 @@ def check_complete(reply: Reply, *, real: bool) -> Reply:
     if reason in MALFORMED:
         problem = f"the model's answer was malformed ({reason})"
         raise _reported(LLMError, reply, problem, Retry.IF_REQUESTED)
-    if reason in CUT:
+    if reason in CUT_OFF:
         raise _truncated(reply, f"the answer was cut off after {_size(reply)} ({reason})")
-    # A body or a stream that ends early looks like a whole one, but for this.
+    # This alone shows that a body or a stream has ended early.
     if reason is None and real:
         raise _truncated(reply, "the answer ended without a finish reason")
     # Reasoning counts towards the limit too, and may leave nothing of it.
@@ -110,7 +110,7 @@ def _size(reply: Reply) -> str:
 def _truncated(reply: Reply, problem: str) -> TruncatedError:
     if reply.finish_reason == "model_context_window_exceeded":
         advice = "shorten the conversation"
-    elif reply.finish_reason in CUT or reply.reasoning:
+    elif reply.finish_reason in CUT_OFF or reply.reasoning:
         advice = "raise max_tokens" + (" or ask for less reasoning" if reply.reasoning else "")
     else:
         advice = "ask again"

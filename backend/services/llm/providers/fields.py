@@ -1,4 +1,4 @@
-"""What a provider's answer says, believed only where it has the right type.
+"""Reads fields of a provider's answer; a value of another type than expected counts as absent.
 
 An answer may be an SDK's object, a dict, or a test's mock, on which every attribute exists.
 """

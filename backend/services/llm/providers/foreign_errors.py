@@ -1,4 +1,4 @@
-"""Exceptions that come from no provider's SDK: the network's, a test's, a bug's."""
+"""Exceptions that no provider's SDK defines: of the network, of a test, of a bug."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MISTAKES = frozenset({"UnsupportedProtocol", "LocalProtocolError"})
 
 
 def class_names(error: BaseException, *roots: str) -> frozenset[str]:
-    """The names of those of an error's classes that the packages *roots* define.
+    """Return the names of an error's classes, as far as the packages *roots* define them.
 
     An SDK's exceptions are known by their names, so that it need not be imported, or be there.
     """
@@ -40,7 +40,7 @@ def class_names(error: BaseException, *roots: str) -> frozenset[str]:
 
 
 def from_network_error(error: BaseException) -> LLMError | None:
-    """The error's meaning where the network or the body's transfer failed, else None.
+    """Return the meaning of an error of the network or of the transfer; None for others.
 
     The message lacks its provider's prefix. Certificates that do not verify are fatal.
     """
@@ -76,23 +76,23 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def from_bare_exception(error: Exception) -> tuple[type[LLMError], Retry]:
-    """What a bare `Exception` means, as tests raise it from a mocked SDK: its words decide."""
-    words = str(error).lower()
-    if "rate limit" in words or "rate_limit_exceeded" in words:
+    """Return what a bare `Exception` of a mocked SDK means, by its message."""
+    message = str(error).lower()
+    if "rate limit" in message or "rate_limit_exceeded" in message:
         return RateLimitError, Retry.NEVER
-    if "authentication" in words or "invalid api key" in words:
+    if "authentication" in message or "invalid api key" in message:
         return AuthenticationError, Retry.NEVER
-    if "model not found" in words:
+    if "model not found" in message:
         return ModelNotFoundError, Retry.NEVER
     return LLMError, Retry.IF_REQUESTED
 
 
-def describe_proxy_page(words: str, status: int | None, provider: str) -> str | None:
-    """What an error page says of where it comes from; None for what is no page.
+def describe_proxy_page(message: str, status: int | None, provider: str) -> str | None:
+    """Return a description of a proxy's error page; None for a text that is no page.
 
-    Both providers answer in JSON; what stands before them, with a page or `error code: 1010`.
+    Both providers answer in JSON; a proxy before them, in HTML or with `error code: 1010`.
     """
-    head = words[:2000].lower()
+    head = message[:2000].lower()
     if not any(sign in head for sign in ("<html", "<!doctype", "error code: 10")):
         return None
     named = re.search(r"error code: (\d{4})", head, re.ASCII)
@@ -104,16 +104,16 @@ def describe_proxy_page(words: str, status: int | None, provider: str) -> str | 
 
 
 def describe(error: BaseException) -> str:
-    """An unexpected error's class and words, without secrets."""
-    words = redacted(str(error))
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+    """Return an unexpected error's class and message, without secrets."""
+    message = redacted(str(error))
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def redact_error(error: _E, *secrets: str, sent: Request | None = None) -> _E:
-    """*error* itself, once its own text and those of its causes have lost their secrets.
+    """Remove the secrets from the texts of *error* and its causes, and return *error*.
 
-    What they quote of the request that was *sent* is cut out too. They are printed with every
-    traceback. What they hold as data, such as a body, stays.
+    Also remove what they quote of the request that was *sent*: a traceback prints these texts.
+    Other data, such as a body, stays.
     """
     for each in _causes(error):
         each.args = tuple(

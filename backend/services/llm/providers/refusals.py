@@ -1,4 +1,4 @@
-"""Which parameter a provider refuses, where its words name one that the model does not take."""
+"""Which parameter a refusal is about, by its message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both dialects check of a request before it is put into a provider's words."""
+"""Checks of a request that are common to all providers."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from ..types import Message, Provider, Request
 
 
 def invalid_request(provider: Provider, problem: str) -> UnsendableError:
-    """An error for a request that cannot be put into the *provider*'s words; nothing was sent."""
+    """Return the error for a request that the *provider* cannot express; nothing was sent."""
     return UnsendableError(f"{provider.capitalize()} API error: {problem}", provider=provider)
 
 
 def sampling_settings(request: Request, provider: Provider) -> dict[str, Any]:
-    """The request's temperature and max_tokens, where given.
+    """Return the request's temperature and max_tokens, as far as they are set.
 
     Raises InvalidRequestError for a value of a type that no provider could read; whether a number
     is in range is the provider's to say.
     """
-    given: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     if request.temperature is not None:
-        given["temperature"] = _number(request.temperature, provider)
+        settings["temperature"] = _number(request.temperature, provider)
     if request.max_tokens is not None:
         # True is an int to Python, and 1 token to a provider.
         if isinstance(request.max_tokens, bool) or not isinstance(request.max_tokens, int):
             raise invalid_request(
                 provider, f"max_tokens must be an integer, not {request.max_tokens!r}"
             )
-        given["max_tokens"] = request.max_tokens
-    return given
+        settings["max_tokens"] = request.max_tokens
+    return settings
 
 
 def _number(value: object, provider: Provider) -> float:
@@ -41,10 +41,10 @@ def _number(value: object, provider: Provider) -> float:
 
 
 def checked_messages(request: Request, provider: Provider) -> list[Message]:
-    """The request's messages; raises InvalidRequestError for none, or one without a role."""
+    """Return the request's messages; raises InvalidRequestError for none, or one without a role."""
     if not request.messages:
         raise invalid_request(provider, "messages must hold at least one message")
-    # What a caller gave, whatever its annotation says.
+    # A caller may pass anything, whatever the annotation says.
     for place, message in enumerate(cast("tuple[object, ...]", request.messages)):
         if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
             kind = type(message).__name__

@@ -1,1 +1,1 @@
-"""What the engine runs on: threads and timers of its own."""
+"""What the engine runs on: forks, event loops, threads, deadlines and signals."""

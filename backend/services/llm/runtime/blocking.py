@@ -1,4 +1,4 @@
-"""Ask what blocks, in threads of the library's own, and wait for it until its time is over."""
+"""Run blocking calls in the library's own threads, and wait for them up to a timeout."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from .workers import Workers
 
 T = TypeVar("T")
 
-#: By what is asked, so that a store that hangs delays no judgement. More threads than this gain
-#: nothing: stores take turns by a lock, judgements by the interpreter's.
+#: Separate pools, so that a store that hangs delays nothing else. More threads gain nothing: stores
+#: wait for a lock, and parsing for the interpreter's.
 _THREADS: Mapping[Pool, Workers] = {
     "cache": Workers(16, "llm-cache"),
     "budget": Workers(8, "llm-budget"),
     "judgement": Workers(4, "llm-judgement"),
 }
 
-#: For a host's own stand-ins, which may take as long as a call.
+#: For a host's own fake clients, whose calls may take long.
 _whole_calls = Workers(64, "llm-call")
 
-#: The part of its time that it must have had to be blamed for being late: the rest may have gone
-#: by in the queue, or in an event loop that was busy.
+#: The share of its timeout that a call must have run to count as slow: the rest it may have waited
+#: in the queue, or for a busy event loop.
 _BLAME_SHARE = 0.5
 
 
 async def run_in_thread(call: Callable[[], T]) -> T:
-    """Make *call* in a thread, as `asyncio.to_thread` does in the host's own threads."""
+    """Run *call* in a thread of ours, as `asyncio.to_thread` does in one of the host's."""
     return await asyncio.wrap_future(_whole_calls.submit(call))
 
 
 class BlockingCall:
-    """One thing that is asked; it is waited for once."""
+    """One blocking call in a thread; its result is waited for once."""
 
     def __init__(self, effect: RunBlocking) -> None:
         self._effect = effect
         self._timeout = min(max(0.0, effect.timeout), TIMEOUT_MAX)
-        self._begun: float | None = None
+        self._started_at: float | None = None
         try:
             self._future: Future[Any] = _THREADS[effect.pool].submit(self._run)
         except RuntimeError:
-            # There are no threads any more as the interpreter exits.
+            # The interpreter exits and starts no thread any more.
             self._future = _run_here(effect)
 
     def result(self) -> Any:
-        """Wait in this thread; raises what it raises, and `Overdue`."""
+        """Wait in this thread and return the result; raises what the call raises, and `Overdue`."""
         try:
             wait([self._future], self._timeout)
         except BaseException:
@@ -58,7 +58,7 @@ class BlockingCall:
         return self._outcome()
 
     async def aresult(self) -> Any:
-        """Wait as `answer` does, without blocking the event loop."""
+        """Wait as `result` does, without blocking the event loop."""
         waiting = asyncio.wrap_future(self._future)
         waiting.add_done_callback(_retrieve_exception)
         try:
@@ -66,21 +66,21 @@ class BlockingCall:
         except BaseException:
             waiting.cancel()
             raise
-        # The thread's own word: it may be done, and a loop that is busy not know yet.
+        # The thread's future: a busy event loop may not have seen yet that it is done.
         if not self._future.done():
             waiting.cancel()
         return self._outcome()
 
     def _run(self) -> Any:
-        self._begun = time.monotonic()
+        self._started_at = time.monotonic()
         return self._effect.function()
 
     def _outcome(self) -> Any:
         if not self._future.cancelled() and self._future.done():
             return self._future.result()
-        self._future.cancel()  # one that has not begun never will
-        begun = self._begun
-        had = 0.0 if begun is None else time.monotonic() - begun
+        self._future.cancel()  # one that has not started_at never will
+        started_at = self._started_at
+        had = 0.0 if started_at is None else time.monotonic() - started_at
         raise Overdue(had >= _BLAME_SHARE * self._timeout)
 
 
@@ -94,6 +94,6 @@ def _run_here(effect: RunBlocking) -> Future[Any]:
 
 
 def _retrieve_exception(waiting: asyncio.Future[Any]) -> None:
-    # asyncio complains of an exception that nobody has looked at.
+    # asyncio logs an exception that nobody has retrieved.
     if not waiting.cancelled():
         waiting.exception()

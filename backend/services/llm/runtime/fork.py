@@ -1,4 +1,4 @@
-"""What a child process must drop of its parent's: locks, sockets, calls in flight."""
+"""Hooks around a fork: what a child must reset, and what must be at rest meanwhile."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from weakref import WeakSet
 
 
 class Forkable(Protocol):
-    """Something with a state that only its own process may use."""
+    """An object with state that only its own process may use."""
 
     def after_fork(self) -> None:
-        """Start anew; called in the child, where no other thread runs."""
+        """Reset the state; called in the child, where no other thread runs."""
 
 
 class Pausable(Forkable, Protocol):
-    """Something that must be at rest while the process forks."""
+    """An object that must be at rest while the process forks."""
 
     def before_fork(self) -> None:
-        """Wait for the work under way, and let no more begin; called in the parent."""
+        """Wait for work in progress, and let none begin; called in the parent."""
 
     def after_fork_in_parent(self) -> None:
         """Let work go on."""
@@ -27,22 +27,22 @@ class Pausable(Forkable, Protocol):
 
 # Guards the registries, and is held from before a fork until after it.
 _forking = RLock()
-_alive: WeakSet[Forkable] = WeakSet()
-_pausing: WeakSet[Pausable] = WeakSet()
+_resettable: WeakSet[Forkable] = WeakSet()
+_pausable: WeakSet[Pausable] = WeakSet()
 _paused: list[Pausable] = []
 
 
-def reset_in_child(thing: Forkable) -> None:
-    """Call *thing*'s `after_fork` in every child process, as long as *thing* lives."""
+def reset_in_child(target: Forkable) -> None:
+    """Call *target*'s `after_fork` in every child process, as long as *target* lives."""
     with _forking:
-        _alive.add(thing)
+        _resettable.add(target)
 
 
-def pause_for_fork(thing: Pausable) -> None:
-    """Call all three of *thing*'s methods around every fork, as long as *thing* lives."""
+def pause_for_fork(target: Pausable) -> None:
+    """Call all three of *target*'s methods around every fork, as long as *target* lives."""
     with _forking:
-        _alive.add(thing)
-        _pausing.add(thing)
+        _resettable.add(target)
+        _pausable.add(target)
 
 
 class ForkLock:
@@ -66,28 +66,28 @@ class ForkLock:
         self._lock.release()
 
     def before_fork(self) -> None:
-        """Take a leaf, once nobody else has it."""
+        """Acquire a leaf."""
         self._lock.acquire()
 
     def after_fork_in_parent(self) -> None:
-        """Give it back."""
+        """Release it."""
         self._lock.release()
 
     def after_fork(self) -> None:
-        """Start with a lock that is free."""
+        """Start with a free lock."""
         self._lock = RLock()
 
 
-def _is_leaf(thing: Pausable) -> bool:
-    return isinstance(thing, ForkLock)
+def _is_leaf(target: Pausable) -> bool:
+    return isinstance(target, ForkLock)
 
 
 def _before_fork() -> None:
     _forking.acquire()
-    # Leaves come last: work that is waited for may need one to end.
-    for thing in sorted(_pausing, key=_is_leaf):
-        thing.before_fork()
-        _paused.append(thing)
+    # Leaves come last: work that is waited for may need one of them.
+    for target in sorted(_pausable, key=_is_leaf):
+        target.before_fork()
+        _paused.append(target)
 
 
 def _after_fork_in_parent() -> None:
@@ -100,8 +100,8 @@ def _after_fork_in_child() -> None:
     global _forking
     _forking = RLock()
     _paused.clear()
-    for thing in list(_alive):
-        thing.after_fork()
+    for target in list(_resettable):
+        target.after_fork()
 
 
 # Windows has neither fork nor the hook.
@@ -112,9 +112,9 @@ getattr(os, "register_at_fork", lambda **_: None)(
 )
 
 
-def pickling_error(thing: object) -> TypeError:
-    """The error for a client that is pickled, as `multiprocessing` does where it spawns."""
-    kind = type(thing).__name__
+def pickling_error(target: object) -> TypeError:
+    """Return the error for pickling a client, as `multiprocessing` with spawn does."""
+    kind = type(target).__name__
     return TypeError(
         f"a {kind} cannot be copied or sent to another process: it holds connections, threads and"
         " locks. Make one in that process instead, of the same settings; or have it forked"

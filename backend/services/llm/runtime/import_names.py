@@ -1,4 +1,4 @@
-"""One copy of each module, whether it is imported as `services.x` or as `backend.services.x`."""
+"""Makes `services.x` and `backend.services.x` one module, whichever is imported."""
 
 from __future__ import annotations
 

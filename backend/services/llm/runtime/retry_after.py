@@ -1,4 +1,4 @@
-"""When a provider asks to be called again, in every form it is written in."""
+"""Reads the seconds to wait from a Retry-After header or an error message."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 #: The longest wait in seconds: no window of either provider is longer than a day.
 LONGEST = 86_400.0
 
-# What asks for more seconds than a week has is no wait, but a mistake: a date as a number, say.
+# More than a week is a mistake, such as a date as a number.
 _PLAUSIBLE = 7 * LONGEST
 
 # Go writes the micro sign, and reads the Greek letter too (its manual, time.ParseDuration).
@@ -33,7 +33,7 @@ _IN_TEXT = re.compile(rf"(?i:try again in) ({_DURATION.pattern})(?!\w)")
 
 
 def seconds_until_retry(value: object, *, wall: float) -> float | None:
-    """Seconds to wait that a Retry-After *value* asks for, or None where it asks for none.
+    """Return the seconds that a Retry-After *value* asks to wait, or None.
 
     *value* is delay-seconds, a float, an HTTP-date (RFC 9110, 10.2.3; compared with *wall*, Unix
     seconds) or a Go duration such as `2m59.56s`. It is a day at most. What is negative, not
@@ -50,14 +50,14 @@ def seconds_until_retry(value: object, *, wall: float) -> float | None:
     if not text.isascii():
         return None
     try:
-        moment = _unix(parsedate_to_datetime(text))
+        date = _unix(parsedate_to_datetime(text))
     except (ValueError, TypeError, OverflowError):
         return None  # no date, or none that the calendar has
-    return _plausible(max(0.0, moment - wall))
+    return _plausible(max(0.0, date - wall))
 
 
 def seconds_in_text(message: str) -> float | None:
-    """The wait that a sentence such as "Please try again in 7.66s" names, or None."""
+    """Return the seconds that a text such as "Please try again in 7.66s" names, or None."""
     found = _IN_TEXT.search(message)
     return _plausible(_duration(found.group(1))) if found else None
 

@@ -1,4 +1,4 @@
-"""Which event loop a call is a task of, and whether that runs at all."""
+"""The event loop that a call runs in, and whether that loop still iterates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import Future
 
 
 class _ThreadState(threading.local):
-    """How many calls block this thread: an event loop in it runs none of them."""
+    """How many calls block this thread, and with it an event loop that runs in it."""
 
     blocking = 0
 
@@ -17,7 +17,7 @@ _thread_state = _ThreadState()
 
 
 class blocking_thread:  # noqa: N801 - read as a part of its `with`
-    """Say that what runs inside blocks its thread, be it inside a task of an event loop."""
+    """Mark the block as blocking its thread, even inside a task of an event loop."""
 
     def __enter__(self) -> None:
         _thread_state.blocking += 1
@@ -27,7 +27,7 @@ class blocking_thread:  # noqa: N801 - read as a part of its `with`
 
 
 def current_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop without which the running call does not go on, if there is one."""
+    """Return the event loop that the running call needs to proceed, or None."""
     if _thread_state.blocking:
         return None
     try:
@@ -37,13 +37,13 @@ def current_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def next_iteration(loop: asyncio.AbstractEventLoop | None) -> Future[None]:
-    """Return what is done once *loop* has run; at once for none, and for the one that runs here."""
-    sign: Future[None] = Future()
+    """Return a future that is done once *loop* has iterated; at once for None or this loop."""
+    iterated: Future[None] = Future()
     try:
         if loop is None or loop is current_loop():
-            sign.set_result(None)
+            iterated.set_result(None)
         else:
-            loop.call_soon_threadsafe(sign.set_result, None)
+            loop.call_soon_threadsafe(iterated.set_result, None)
     except RuntimeError:
-        pass  # it is closed, and never runs again
-    return sign
+        pass  # the loop is closed, and never iterates again
+    return iterated

@@ -1,4 +1,4 @@
-"""An SDK's client that calls try_borrow, and that is closed after the last of them."""
+"""An SDK's client that calls share, and that is closed after the last of them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from .fork import ForkLock, reset_in_child
 
 
 class SdkClient:
-    """A real SDK client: once it is let go it is lent no more, and closed when nobody uses it.
+    """A real SDK client: once it is retired, it is closed when nobody uses it any more.
 
-    So a call that is on its way comes to its end, whoever closes meanwhile: another thread, or
-    the interpreter as it exits. A child process neither uses nor closes its parent's: a
+    So a call in flight completes, whoever closes the client meanwhile: another thread, or the
+    interpreter as it exits. A child process neither uses nor closes its parent's: a
     connection has one owner.
     """
 
@@ -24,42 +24,42 @@ class SdkClient:
         reset_in_child(self)
 
     def try_borrow(self) -> bool:
-        """Whether it may be used, which is then to be done inside one `with` block."""
+        """Return whether the client may be used; if so, use it inside one `with` block."""
         with self._lock:
-            # In this order: a signal handler may let it go in between.
+            # In this order: a signal handler may retire it in between.
             self._users += 1
             if not self._is_retired:
                 return True
-        self._give_back()
+        self._release()
         return False
 
     def __enter__(self) -> Any:
         return self.sdk
 
     def __exit__(self, *_: object) -> None:
-        self._give_back()
+        self._release()
 
     def retire(self) -> None:
         """Close it as soon as nobody uses it any more."""
         with self._lock:
             self._is_retired = True
-            is_due = self._is_due()
-        if is_due:
+            must_close = self._must_close()
+        if must_close:
             self.sdk.close()
 
     def after_fork(self) -> None:
-        """In a child, count as let go, and as closed."""
+        """In a child, count as retired and closed."""
         self._is_retired = self._is_closed = True
 
-    def _give_back(self) -> None:
+    def _release(self) -> None:
         with self._lock:
             self._users -= 1
-            is_due = self._is_due()
-        if is_due:
+            must_close = self._must_close()
+        if must_close:
             self.sdk.close()
 
-    def _is_due(self) -> bool:
-        """Whether it is to be closed now, which is said once."""
+    def _must_close(self) -> bool:
+        """Return True once: when the client must be closed now."""
         if self._is_closed or not self._is_retired or self._users:
             return False
         self._is_closed = True

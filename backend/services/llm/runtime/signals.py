@@ -1,4 +1,4 @@
-"""Tell what a signal handler has raised from what the code that it interrupted has."""
+"""Finds the exception of a signal handler behind the error that it caused."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 def find_signal_error(error: BaseException, handled: BaseException | None) -> BaseException:
-    """Return what a signal handler raised if that is what *error* comes from, else *error*.
+    """Return the exception of a signal handler that caused *error*, else *error* itself.
 
-    *handled* is what the caller was already handling, which has nothing to do with it. A soft time
-    limit (celery's, an alarm's) is an exception like any other, and an SDK that it interrupts
+    *handled* is the exception that the caller was already handling; it is not the cause. A soft
+    time limit (celery's, an alarm's) is an exception like any other, and an SDK that it interrupts
     takes it for a failure of the network.
     """
     found = (each for each in _causes(error, handled) if handler_traceback(each) is not None)

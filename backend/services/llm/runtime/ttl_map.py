@@ -1,4 +1,4 @@
-"""What was learnt from a provider: at most so many things, each for a time of its own."""
+"""A bounded map whose entries expire."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ V = TypeVar("V")
 
 
 class TTLMap(Generic[K, V]):
-    """A map of at most *size* entries, each of which expires at a moment of its own.
+    """A map of at most *size* entries, each with its own expiry.
 
-    Where there is no room, the entry that expires first is dropped. Every method is told the time
+    If it is full, the entry that expires first is dropped. Every method is given the time
     *now* in seconds; nothing here reads a clock.
     """
 
@@ -23,13 +23,13 @@ class TTLMap(Generic[K, V]):
         self._entries: dict[K, tuple[float, V]] = {}
 
     def get(self, key: K, now: float) -> V | None:
-        """Return what is known of *key*, or None."""
+        """Return the value of *key*, or None."""
         with self._lock:
             until, value = self._entries.get(key, (now, None))
             return value if until > now else None
 
     def put(self, key: K, value: V, now: float, ttl: float) -> bool:
-        """Know *value* of *key* for *ttl* seconds; whether that is news."""
+        """Keep *value* under *key* for *ttl* seconds; return whether it is new there."""
         with self._lock:
             until, known = self._entries.pop(key, (now, None))
             if len(self._entries) >= self._size:
@@ -38,12 +38,12 @@ class TTLMap(Generic[K, V]):
             return until <= now or known != value
 
     def drop(self, key: K) -> None:
-        """Forget what is known of *key*, if anything is."""
+        """Forget *key*, if it is there."""
         with self._lock:
             self._entries.pop(key, None)
 
     def items(self, now: float) -> dict[K, V]:
-        """Return all that is known now."""
+        """Return all entries that have not expired."""
         with self._lock:
             return {key: value for key, (until, value) in self._entries.items() if until > now}
 

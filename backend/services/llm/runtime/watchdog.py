@@ -1,4 +1,4 @@
-"""One thread for the process that aborts what is still running at its deadline.
+"""A thread that aborts calls which are still running at their deadlines.
 
 A blocking call cannot be ended from outside, but its socket can be shut down, and the call ends
 with it. One thread watches all of them, so that no call needs a thread of its own.

@@ -1,4 +1,4 @@
-"""Threads of the library's own for what blocks: never the host's, and no more than there may be."""
+"""A bounded pool of the library's own threads, for calls that block."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Work(Future[T], Generic[T]):
     """A call that one of the threads makes."""
 
     call: Callable[[], T]
-    #: Nobody waits for it any more: its thread does not count until it has ended.
+    #: Nobody waits for it any more: until it ends, its thread does not count as one of the pool.
     is_abandoned = False
     #: Its thread has gone on to other work.
     is_over = False
 
-    def carry_out(self) -> Callable[[], None]:
-        """Make the call, unless it was cancelled, and return how to tell its caller of it."""
+    def make_call(self) -> Callable[[], None]:
+        """Make the call, unless it was cancelled; return a function that completes the future."""
         call = self.call
         del self.call  # and what it holds, as long as the future is kept
         if not self.set_running_or_notify_cancel():
@@ -63,12 +63,12 @@ class Workers:
         return work
 
     def abandon(self, work: Work[Any]) -> None:
-        """Cancel *work*, or have its thread replaced as long as it is at it."""
+        """Cancel *work*; if it runs already, replace its thread until it has ended."""
         if not work.done() and not work.cancel():
             self._pool.abandon(work)
 
     def close(self) -> None:
-        """Let the threads end as soon as their calls have; the next call starts new ones."""
+        """End each thread after its call; the next call starts new threads."""
         pool = self._pool
         self.after_fork()
         pool.end()
@@ -96,7 +96,7 @@ class _Pool:
         self._is_over = False
 
     def put(self, job: Work[Any]) -> None:
-        """Have *job* carried out by a thread that is idle, by a new one, or in its turn."""
+        """Give *job* to an idle thread, to a new one, or to the next that becomes idle."""
         with self._lock:
             # First the thread: an interrupt in between leaves one too many, not one too few.
             if len(self._threads) <= self._unfinished and self._may_grow():
@@ -145,12 +145,12 @@ class _Pool:
     def _work(self) -> None:
         """Carry out one job after another, until there is an end of them."""
         while (job := self._jobs.get()) is not None:
-            tell = job.carry_out()
+            complete = job.make_call()
             with self._lock:
                 self._unfinished -= 1
                 is_one_too_many = self._is_one_too_many_after(job)
-            tell()
-            del job, tell  # what it answered is the caller's alone while this thread waits
+            complete()
+            del job, complete  # so that this thread keeps no result alive while it waits
             if is_one_too_many:
                 return
 
@@ -166,4 +166,4 @@ class _Pool:
 
 
 def _nothing() -> None:
-    """Nobody is to be told of a call that was cancelled."""
+    """Do nothing: a cancelled call has no result."""

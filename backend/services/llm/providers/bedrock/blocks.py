@@ -1,4 +1,4 @@
-"""A chat list as turns of typed blocks, from which each of Bedrock's wires is written."""
+"""A chat list as turns of typed blocks, from which Converse and InvokeModel requests are made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..request_checks import invalid_request
 
 @dataclass(frozen=True)
 class Text:
-    """What someone said."""
+    """A text of either side."""
 
     text: str
 
@@ -41,7 +41,7 @@ class ToolUse:
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What a call gave."""
+    """The result of a call."""
 
     id: str
     text: str
@@ -62,15 +62,15 @@ Role: TypeAlias = Literal["user", "assistant"]
 
 @dataclass(frozen=True)
 class Turn:
-    """All that one side said before the other spoke."""
+    """Consecutive messages of one side."""
 
     role: Role
     blocks: tuple[Block, ...]
 
 
 _DATA_URL = re.compile(r"data:image/(png|jpe?g|gif|webp);base64,", re.I)
-#: What a message, a call and the function in it may hold. The second half are parts of other
-#: providers' answers, which a history brings along and no model needs to read again.
+#: The keys of a message, a call and its function. The second half comes from other providers'
+#: answers in a history, and is not sent.
 _MESSAGE = frozenset({"role", "content", "tool_calls", "tool_call_id", "cache_control"}) | {
     *("name", "refusal", "annotations", "reasoning", "reasoning_content")
 }
@@ -84,7 +84,7 @@ def split_turns(messages: Sequence[Message]) -> tuple[list[SystemBlock], list[Tu
 
     Neighbours of one side become one turn, since Bedrock wants the sides to alternate; a tool's
     result belongs to the user's side. Raises InvalidRequestError that names the part that
-    Bedrock has no word for.
+    Bedrock cannot express.
     """
     system: list[SystemBlock] = []
     turns: list[Turn] = []
@@ -103,7 +103,7 @@ def split_turns(messages: Sequence[Message]) -> tuple[list[SystemBlock], list[Tu
 
 
 def cache_point(control: object, where: str) -> CachePoint:
-    """Anthropic's `cache_control` at *where* in Converse's words; InvalidRequestError for others.
+    """Return Converse's form of Anthropic's `cache_control`; InvalidRequestError for another.
 
     Source: docs.anthropic.com, "Prompt caching"; botocore 1.44.5, CachePointBlock.
     """
@@ -116,10 +116,10 @@ def cache_point(control: object, where: str) -> CachePoint:
     return CachePoint({"type": "default", **({} if lasting is None else {"ttl": lasting})})
 
 
-def check_known_keys(given: object, known: Set[str], where: str) -> None:
-    """Raise InvalidRequestError that names what *given* holds beside *known*; None is nothing."""
-    for name, value in given.items() if isinstance(given, Mapping) else ():
-        if name not in known and value is not None:
+def check_known_keys(value: object, known: Set[str], where: str) -> None:
+    """Raise InvalidRequestError for a key of *value* that is not *known* and not None."""
+    for name, member_value in value.items() if isinstance(value, Mapping) else ():
+        if name not in known and member_value is not None:
             raise invalid_request(
                 "bedrock", f"{where}.{name} is not understood: known are {', '.join(sorted(known))}"
             )
@@ -142,18 +142,18 @@ def _blocks(message: Message, where: str) -> Iterator[Block]:
 
 
 def _texts(message: Message, where: str) -> Iterator[Block]:
-    said = list(_content(message.get("content"), f"{where}.content"))
+    blocks = list(_content(message.get("content"), f"{where}.content"))
     if message["role"] == "tool":
         # A result holds no cache point: it comes after.
-        points = [block for block in said if isinstance(block, CachePoint)]
-        yield _result(message, [block for block in said if block not in points], where)
+        points = [block for block in blocks if isinstance(block, CachePoint)]
+        yield _result(message, [block for block in blocks if block not in points], where)
         yield from points
         return
     calls = message.get("tool_calls") or ()
-    if not said and not calls:
+    if not blocks and not calls:
         raise invalid_request("bedrock", f"{where}.content must be a string or a list of parts")
     # An empty text beside a call is refused by Bedrock, though OpenAI-style histories hold it.
-    yield from (block for block in said if not calls or block != Text(""))
+    yield from (block for block in blocks if not calls or block != Text(""))
     for place, call in enumerate(calls):
         yield _call(call, f"{where}.tool_calls[{place}]")
 
@@ -169,16 +169,16 @@ def _content(content: object, where: str) -> Iterator[Block]:
 
 
 def _part(part: object, where: str) -> Iterator[Block]:
-    kind, words = text(part, "type"), text(part, "text")
+    kind, content = text(part, "type"), text(part, "text")
     if not isinstance(part, Mapping):
         raise invalid_request("bedrock", f"{where} must be a mapping, not a {type(part).__name__}")
     if isinstance(point := part.get("cachePoint"), Mapping):
         check_known_keys(part, {"type", "cachePoint"}, where)
         yield CachePoint(point)
         return
-    if kind == "text" and words is not None:
+    if kind == "text" and content is not None:
         check_known_keys(part, {"type", "text", "cache_control"}, where)
-        yield Text(words)
+        yield Text(content)
     elif kind == "image_url":
         check_known_keys(part, {"type", "image_url", "cache_control"}, where)
         yield _image(part.get("image_url"), where)
@@ -189,8 +189,8 @@ def _part(part: object, where: str) -> Iterator[Block]:
     yield from _cache_point_in(part, where)
 
 
-def _cache_point_in(given: Mapping[str, Any], where: str) -> Iterator[CachePoint]:
-    control = given.get("cache_control")
+def _cache_point_in(part: Mapping[str, Any], where: str) -> Iterator[CachePoint]:
+    control = part.get("cache_control")
     if control is not None:
         yield cache_point(control, f"{where}.cache_control")
 
@@ -219,18 +219,18 @@ def _call(call: object, where: str) -> ToolUse:
     check_known_keys(call, _CALL, where)
     check_known_keys(function, _FUNCTION, f"{where}.function")
     try:
-        given = json.loads(arguments or "{}")
+        parsed = json.loads(arguments or "{}")
     except ValueError as error:
         raise invalid_request(
             "bedrock", f"{where}.function.arguments is not JSON: {error}"
         ) from error
-    if not isinstance(given, dict):
+    if not isinstance(parsed, dict):
         raise invalid_request("bedrock", f"{where}.function.arguments must be a JSON object")
-    return ToolUse(text(call, "id") or name, name, given)
+    return ToolUse(text(call, "id") or name, name, parsed)
 
 
-def _result(message: Message, said: list[Block], where: str) -> ToolResult:
+def _result(message: Message, blocks: list[Block], where: str) -> ToolResult:
     call = text(message, "tool_call_id")
     if call is None:
         raise invalid_request("bedrock", f"{where}.tool_call_id must name the call that it answers")
-    return ToolResult(call, "\n".join(_only_text(block, where) for block in said))
+    return ToolResult(call, "\n".join(_only_text(block, where) for block in blocks))

@@ -1,4 +1,4 @@
-"""Converse: one form of request and answer for all of Bedrock's models."""
+"""Converse: requests to, and answers of, all models of Bedrock in one format."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .blocks import (
 from .errors import error_in_ok_body
 from .invoke import MAX_TOKENS
 
-#: Under this name stands the body of a reply of which botocore knows no member.
+#: The key of the raw body, in a response in which botocore has recognised no member.
 RAW_BODY = "unread"
 
 #: Members of a Converse request that an option of the same name sets (botocore 1.44.5).
@@ -47,7 +47,7 @@ _INFERENCE = {
     "stop": "stopSequences",
 }
 
-#: What says the same, for options of other wires.
+#: What to use instead of options of other APIs.
 _INSTEAD = {
     "response_format": "generate_structured or respond_structured",
     "stop_sequences": "stop",
@@ -60,20 +60,22 @@ _FUNCTION = frozenset({"name", "description", "parameters", "strict", "cache_con
 
 
 def to_converse(request: Request) -> dict[str, Any]:
-    """Keyword arguments for `client.converse`.
+    """Return the keyword arguments of `client.converse`.
 
     `maxTokens` is sent unless the model takes none: unset, Bedrock reserves the model's whole
-    output from the account's quota. Raises InvalidRequestError that names what Converse has no word
-    for.
+    output from the account's quota. Raises InvalidRequestError that names what Converse cannot
+    express.
     """
     system, turns = split_turns(checked_messages(request, "bedrock"))
-    said = [{"role": turn.role, "content": [_block(one) for one in turn.blocks]} for turn in turns]
-    call: dict[str, Any] = {"modelId": request.model, "messages": said}
+    messages = [
+        {"role": turn.role, "content": [_block(one) for one in turn.blocks]} for turn in turns
+    ]
+    call: dict[str, Any] = {"modelId": request.model, "messages": messages}
     if system:
         call["system"] = [_block(one) for one in system]
-    given = sampling_settings(request, "bedrock")
-    length = given.pop("max_tokens", None if "max_tokens" in request.omitted else MAX_TOKENS)
-    inference = given if length is None else {"maxTokens": length, **given}
+    settings = sampling_settings(request, "bedrock")
+    length = settings.pop("max_tokens", None if "max_tokens" in request.omitted else MAX_TOKENS)
+    inference = settings if length is None else {"maxTokens": length, **settings}
     for name, value in request.options.items():
         if name in _INFERENCE:
             inference |= _inference(name, value)
@@ -85,7 +87,7 @@ def to_converse(request: Request) -> dict[str, Any]:
         elif name not in ("tools", "tool_choice"):
             raise invalid_request("bedrock", f"Converse has no option {name!r}{_instead(name)}")
     call["inferenceConfig"] = inference
-    if request.options.get("tools") and not _without_tools(request.options, said):
+    if request.options.get("tools") and not _without_tools(request.options, messages):
         call["toolConfig"] = _tools(request.options)
     return call | (_output_fields(request.output, call) if request.output else {})
 
@@ -103,7 +105,7 @@ def _inference(name: str, value: object) -> dict[str, object]:
 
 
 def _tools(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Tools in the form of a chat completion's, in Converse's."""
+    """Return Converse's tool configuration for the tools of a chat completion."""
     named = enumerate(options["tools"])
     tools = [one for place, tool in named for one in _tool(tool, f"tools[{place}]")]
     config: dict[str, Any] = {"tools": tools}
@@ -120,14 +122,16 @@ def _tools(options: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _without_tools(options: Mapping[str, Any], said: Sequence[Mapping[str, Any]]) -> bool:
+def _without_tools(options: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> bool:
     """Whether no tool may be called, for which Converse has no word: they are not shown then.
 
     Raises InvalidRequestError where the messages hold calls, which Converse takes only with tools.
     """
     if options.get("tool_choice") != "none":
         return False
-    if any({"toolUse", "toolResult"} & block.keys() for turn in said for block in turn["content"]):
+    if any(
+        {"toolUse", "toolResult"} & block.keys() for turn in messages for block in turn["content"]
+    ):
         raise invalid_request(
             "bedrock",
             "Converse has no tool_choice 'none' after messages that hold calls of tools: leave it"
@@ -137,7 +141,7 @@ def _without_tools(options: Mapping[str, Any], said: Sequence[Mapping[str, Any]]
 
 
 def _tool(tool: object, where: str) -> Iterator[dict[str, Any]]:
-    """The tool, and the cache point after it that its `cache_control` asks for."""
+    """Yield the tool, and after it the cache point that its `cache_control` stands for."""
     if isinstance(point := member(tool, "cachePoint"), Mapping):
         yield {"cachePoint": dict(point)}
         return
@@ -152,16 +156,16 @@ def _tool(tool: object, where: str) -> Iterator[dict[str, Any]]:
     yield {"toolSpec": spec | ({"description": described} if described else {})}
     check_known_keys(tool, {"type", "function", "cache_control"}, where)
     check_known_keys(function, _FUNCTION, f"{where}.function")
-    for given, place in ((tool, where), (function, f"{where}.function")):
-        if (control := member(given, "cache_control")) is not None:
+    for holder, place in ((tool, where), (function, f"{where}.function")):
+        if (control := member(holder, "cache_control")) is not None:
             yield {"cachePoint": cache_point(control, f"{place}.cache_control").settings}
 
 
 def _output_fields(output: Output, call: Mapping[str, Any]) -> dict[str, Any]:
     if output.mode in ("strict", "schema"):
-        form = {"schema": json.dumps(dict(output.schema)), "name": output.name}
-        text_format = {"type": "json_schema", "structure": {"jsonSchema": form}}
-        # Beside it may stand the effort that the caller asked for.
+        json_schema = {"schema": json.dumps(dict(output.schema)), "name": output.name}
+        text_format = {"type": "json_schema", "structure": {"jsonSchema": json_schema}}
+        # The caller may have set the effort in the same member.
         return {"outputConfig": {**call.get("outputConfig", {}), "textFormat": text_format}}
     if output.mode == "tool":
         spec = {"name": output.name, "inputSchema": {"json": dict(output.schema)}}
@@ -227,18 +231,18 @@ def _error_in(body: str, model: str) -> LLMError | None:
     except ValueError:
         from_proxy = describe_proxy_page(body, 200, "Bedrock")
         if from_proxy is None:
-            return None  # what was cut off is nothing that was said
-        words = f"Bedrock API error: the reply is not whole JSON: {from_proxy}"
-        return ProviderUnavailableError(words, provider="bedrock", status=200)
+            return None  # a body that was cut off holds no error
+        problem = f"Bedrock API error: the reply is not whole JSON: {from_proxy}"
+        return ProviderUnavailableError(problem, provider="bedrock", status=200)
 
 
 def _texts(message: Mapping[str, Any]) -> list[str]:
-    """The texts, those that come with their citations included."""
-    words = []
+    """Return all texts, including those with citations."""
+    texts = []
     for block in rows(message, "content"):
         cited = rows(member(block, "citationsContent"), "content")
-        words += [text(part, "text") or "" for part in (block, *cited)]
-    return words
+        texts += [text(part, "text") or "" for part in (block, *cited)]
+    return texts
 
 
 def _thoughts(message: Mapping[str, Any]) -> list[str]:
@@ -262,17 +266,17 @@ def _input_json(used: Mapping[str, Any]) -> str:
 
 def _usage(usage: object) -> Usage:
     """Converse's count; its inputTokens leave out what the cache was read and written for."""
-    given, written = count(usage, "inputTokens"), count(usage, "outputTokens")
-    if given is None or written is None:
+    input_tokens, output_tokens = count(usage, "inputTokens"), count(usage, "outputTokens")
+    if input_tokens is None or output_tokens is None:
         return Usage()
     read = count(usage, "cacheReadInputTokens") or 0
-    stored = count(usage, "cacheWriteInputTokens") or 0
-    given += read + stored
+    written = count(usage, "cacheWriteInputTokens") or 0
+    input_tokens += read + written
     return Usage(
-        input_tokens=given,
-        output_tokens=written,
-        total_tokens=given + written,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        total_tokens=input_tokens + output_tokens,
         cached_input_tokens=read,
         reported=True,
-        cache_write_input_tokens=stored,
+        cache_write_input_tokens=written,
     )

@@ -1,4 +1,4 @@
-"""What went wrong between us and Bedrock, from botocore's exceptions to ours."""
+"""Translates botocore's exceptions, and errors in Bedrock's answers, to `LLMError`."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ _CODE_OF_STATUS = {
 # By its status alone, whatever name a gateway gives it.
 _TOO_LARGE = 413
 
-# A ValidationException has no finer code: its words alone tell these from a bad parameter.
+# A ValidationException has no finer code: only its message distinguishes these from bad parameters.
 _TOO_LONG = (
     "input is too long",
     "too many total text bytes",
@@ -89,9 +89,9 @@ _TOO_LONG = (
 # Cut before its apostrophe, which Bedrock writes both straight and curly.
 _NEEDS_PROFILE = "on-demand throughput isn"
 _NO_MODEL = "provided model identifier is invalid"
-# Of all that a 404 may say, this alone is said of a model that was shut down.
+# Only these messages of a 404 mean that a model was shut down.
 _END_OF_LIFE = ("end of its life", "marked by provider as legacy")
-# The account has not told its use case yet, which Anthropic's models ask for.
+# Anthropic's models require that the account has described its use case.
 _NO_RIGHT = "use case details have not been submitted"
 
 # In this order, as a class is found by its ancestors too: the particular before the general.
@@ -126,7 +126,7 @@ _BY_CLASS: tuple[tuple[str, type[LLMError], Retry | None], ...] = (
 
 
 def classify(error: Exception, model: str, *, wall: float) -> LLMError:
-    """What *error*, raised while *model* was asked, means.
+    """Return the meaning of *error*, which a request to *model* raised.
 
     *wall* is the time in Unix seconds, for a Retry-After that is a date: Bedrock sends none, but
     a gateway before it may. Only what is known to pass is TRANSIENT. A botocore error of a kind
@@ -153,8 +153,8 @@ def _from_parser_error(error: Exception, kinds: frozenset[str]) -> LLMError | No
     return ProviderUnavailableError(describe(error)) if broken else None
 
 
-def _error(kind: type[LLMError], words: str, retry: Retry | None = None) -> LLMError:
-    return kind(f"Bedrock API error: {words}", provider="bedrock", retry=retry)
+def _error(kind: type[LLMError], message: str, retry: Retry | None = None) -> LLMError:
+    return kind(f"Bedrock API error: {message}", provider="bedrock", retry=retry)
 
 
 def _with_prefix(error: LLMError) -> LLMError:
@@ -166,17 +166,17 @@ def _with_prefix(error: LLMError) -> LLMError:
 def _from_response(error: Exception, model: str, wall: float) -> LLMError:
     response = member(error, "response")
     inner, about = member(response, "Error"), member(response, "ResponseMetadata")
-    meant = _from_code(
+    translated = _from_code(
         code(inner, "Code") or "",
         text(inner, "Message") or str(error),
         model,
         status(about, "HTTPStatusCode"),
     )
-    meant.request_id = text(about, "RequestId")
-    if isinstance(meant, (RateLimitError, ProviderUnavailableError)):
-        asked = text(member(about, "HTTPHeaders"), "retry-after")
-        meant.retry_after = seconds_until_retry(asked, wall=wall)
-    return meant
+    translated.request_id = text(about, "RequestId")
+    if isinstance(translated, (RateLimitError, ProviderUnavailableError)):
+        header = text(member(about, "HTTPHeaders"), "retry-after")
+        translated.retry_after = seconds_until_retry(header, wall=wall)
+    return translated
 
 
 def error_in_ok_body(body: object, model: str) -> LLMError | None:
@@ -187,21 +187,21 @@ def error_in_ok_body(body: object, model: str) -> LLMError | None:
     coral = member(body, "Output")
     inner = next((one for one in (member(body, "error"), coral) if isinstance(one, Mapping)), body)
     kind = text(inner, "__type") or ""
-    said = (text(inner, name) for name in ("message", "Message", "error", "detail"))
-    words = next(filter(None, said), kind)
-    if not words:
+    messages = (text(inner, name) for name in ("message", "Message", "error", "detail"))
+    message = next(filter(None, messages), kind)
+    if not message:
         return None
     named = kind.rpartition("#")[2] or code(inner, "code") or ""
-    error = _from_code(named, words, model, status(inner, "code") or 200)
+    error = _from_code(named, message, model, status(inner, "code") or 200)
     if type(error) is LLMError:
         error.retry = Retry.IF_REQUESTED
     return error
 
 
-def _from_code(named: str, said: str, model: str, known: int | None) -> LLMError:
-    """What is meant by an exception's name, its words and its status, as far as they are known."""
-    from_proxy = describe_proxy_page(said, known, "Bedrock")
-    words = from_proxy or redacted(said)
+def _from_code(named: str, raw_message: str, model: str, known: int | None) -> LLMError:
+    """Return the error that an exception's name, its message and its status mean, if known."""
+    from_proxy = describe_proxy_page(raw_message, known, "Bedrock")
+    message = from_proxy or redacted(raw_message)
     # An event stream names its exceptions in lower camel case.
     name = named[:1].upper() + named[1:]
     number = (parse_count(named) if len(named) == 3 else None) or known
@@ -211,51 +211,51 @@ def _from_code(named: str, said: str, model: str, known: int | None) -> LLMError
         name = _CODE_OF_STATUS.get(number or 0, name)
         if name == "ResourceNotFoundException" and not is_models:
             name = "ValidationException"
-    own = unquoted(words).lower()
+    own = unquoted(message).lower()
     kind, retry = _kind_and_retry(name, own, number or 0)
-    if kind is InvalidRequestError and _NEEDS_PROFILE in words:
-        words += f' (put the prefix of a profile before the id, such as "us.{model}")'
-    meant = _error(kind, words, retry)
-    meant.status, meant.code = known, named or None
-    if isinstance(meant, ModelNotFoundError):
-        meant.end_of_life = name == "ResourceNotFoundException" and any(
+    if kind is InvalidRequestError and _NEEDS_PROFILE in message:
+        message += f' (put the prefix of a profile before the id, such as "us.{model}")'
+    translated = _error(kind, message, retry)
+    translated.status, translated.code = known, named or None
+    if isinstance(translated, ModelNotFoundError):
+        translated.end_of_life = name == "ResourceNotFoundException" and any(
             sign in own for sign in _END_OF_LIFE
         )
-        meant.unknown_id = _NO_MODEL in own
-    if isinstance(meant, InvalidRequestError):
-        meant.refused_name = refused_name(words)
-        meant.refused_option = option_named(meant.refused_name)
-    return meant
+        translated.unknown_id = _NO_MODEL in own
+    if isinstance(translated, InvalidRequestError):
+        translated.refused_name = refused_name(message)
+        translated.refused_option = option_named(translated.refused_name)
+    return translated
 
 
-def _kind_and_retry(name: str, words: str, status: int) -> tuple[type[LLMError], Retry | None]:
+def _kind_and_retry(name: str, message: str, status: int) -> tuple[type[LLMError], Retry | None]:
     kind = _BY_CODE.get(name, LLMError)
     if status == _TOO_LARGE:
         return ContextLengthError, None
     if name not in _BY_CODE and status >= 500:
         return ProviderUnavailableError, Retry.IF_REQUESTED
     if kind is InvalidRequestError:
-        if _NO_MODEL in words:
+        if _NO_MODEL in message:
             return ModelNotFoundError, None
-        return (ContextLengthError if any(sign in words for sign in _TOO_LONG) else kind), None
+        return (ContextLengthError if any(sign in message for sign in _TOO_LONG) else kind), None
     if kind is ModelNotFoundError:
-        return _missing_resource(words), None
+        return _missing_resource(message), None
     if name == "ThrottlingException":
         # A day's quota does not come back within any wait that is worth having.
-        return kind, Retry.NEVER if "per day" in words else Retry.AFTER_BACKOFF
+        return kind, Retry.NEVER if "per day" in message else Retry.AFTER_BACKOFF
     return kind, None
 
 
-def _missing_resource(words: str) -> type[LLMError]:
+def _missing_resource(message: str) -> type[LLMError]:
     # The guardrail that a request names is a resource too.
-    if "guardrail" in words:
+    if "guardrail" in message:
         return InvalidRequestError
-    return AuthenticationError if _NO_RIGHT in words else ModelNotFoundError
+    return AuthenticationError if _NO_RIGHT in message else ModelNotFoundError
 
 
 def _from_connection_error(error: Exception, kinds: frozenset[str]) -> LLMError:
-    words = f"Bedrock connection error: {redacted(str(error))}"
+    message = f"Bedrock connection error: {redacted(str(error))}"
     for name, kind, retry in _BY_CLASS:
         if name in kinds:
-            return kind(words, provider="bedrock", retry=retry)
-    return LLMError(words, provider="bedrock", retry=Retry.IF_REQUESTED)
+            return kind(message, provider="bedrock", retry=retry)
+    return LLMError(message, provider="bedrock", retry=Retry.IF_REQUESTED)

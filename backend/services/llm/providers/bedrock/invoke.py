@@ -1,4 +1,4 @@
-"""The bodies of `invoke_model`, which each family of models has in its own form."""
+"""InvokeModel: each family of models has its own format of request and answer."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from .errors import error_in_ok_body
 
 Family: TypeAlias = Literal["claude", "llama", "mistral"]
 
-#: Sent where nobody said how long an answer may be: unset, Claude refuses and others reserve their
-#: whole output from the account's quota.
+#: Sent where the caller gives no max_tokens: without one Claude refuses, and other models reserve
+#: their longest output from the account's quota.
 MAX_TOKENS = 4096
 
 _VERSION = "bedrock-2023-05-31"
@@ -36,7 +36,7 @@ _KEYWORDS = frozenset(
     {"guardrailIdentifier", "guardrailVersion", "trace", "performanceConfigLatency", "serviceTier"}
 )
 
-#: What each family's body takes besides, by its own name or a common one (AWS, "Inference request
+#: Further options of each family, by their own name or a common one (AWS, "Inference request
 #: parameters and response fields for foundation models"); Bedrock refuses any other key.
 _FIELDS: dict[Family, dict[str, str]] = {
     "claude": {name: name for name in ("top_p", "top_k", "stop_sequences", "metadata", "system")}
@@ -45,7 +45,7 @@ _FIELDS: dict[Family, dict[str, str]] = {
     "llama": {"top_p": "top_p"},
     "mistral": {"top_p": "top_p", "top_k": "top_k", "stop": "stop"},
 }
-#: Where the families put their answers.
+#: The keys of the families' answers.
 _ANSWERS = ("content", "generation", "outputs")
 
 _LENGTH: dict[Family, str] = {
@@ -56,7 +56,7 @@ _LENGTH: dict[Family, str] = {
 
 
 def family(model: str) -> Family:
-    """The family whose body *model* speaks.
+    """Return the family whose format *model* uses.
 
     Raises ConfigurationError, which is a ValueError, for a model of none.
     """
@@ -78,26 +78,28 @@ def format_prompt(
     temperature: float | None = None,
     max_tokens: int | None = None,
 ) -> dict[str, Any]:
-    """The body that asks *model_id* one *prompt*.
+    """Return the body of a request to *model_id* with one *prompt*.
 
     Raises ConfigurationError ("Unsupported model: ...") for a model of no known family.
     """
-    said: list[Message] = [{"role": "system", "content": system_prompt}] if system_prompt else []
-    said.append({"role": "user", "content": prompt})
-    return body_of(Request(model_id, tuple(said), temperature, max_tokens))
+    messages: list[Message] = (
+        [{"role": "system", "content": system_prompt}] if system_prompt else []
+    )
+    messages.append({"role": "user", "content": prompt})
+    return body_of(Request(model_id, tuple(messages), temperature, max_tokens))
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The family's body for *request*, without its options and its form."""
+    """Return the body for *request*, without its options and its output mode."""
     kind = family(request.model)
     prompt, turns = split_turns(checked_messages(request, "bedrock"))
     system = [_system_text(block) for block in prompt]
-    given = sampling_settings(request, "bedrock")
+    settings = sampling_settings(request, "bedrock")
     body: dict[str, Any] = {}
     if "max_tokens" not in request.omitted:
-        body[_LENGTH[kind]] = given.get("max_tokens", MAX_TOKENS)
-    if "temperature" in given:
-        body["temperature"] = given["temperature"]
+        body[_LENGTH[kind]] = settings.get("max_tokens", MAX_TOKENS)
+    if "temperature" in settings:
+        body["temperature"] = settings["temperature"]
     if kind == "claude":
         return body | {"anthropic_version": _VERSION} | _claude(system, turns)
     template = templates.llama if kind == "llama" else templates.mistral
@@ -105,8 +107,8 @@ def body_of(request: Request) -> dict[str, Any]:
 
 
 def _claude(system: Sequence[str], turns: Sequence[Turn]) -> dict[str, Any]:
-    said = [{"role": turn.role, "content": _claude_content(turn)} for turn in turns]
-    return {"messages": said} | ({"system": "\n\n".join(system)} if system else {})
+    messages = [{"role": turn.role, "content": _claude_content(turn)} for turn in turns]
+    return {"messages": messages} | ({"system": "\n\n".join(system)} if system else {})
 
 
 def _claude_content(turn: Turn) -> str | list[dict[str, Any]]:
@@ -143,10 +145,10 @@ def _no_cache() -> InvalidRequestError:
 
 
 def to_invoke(request: Request) -> dict[str, Any]:
-    """Keyword arguments for `client.invoke_model`.
+    """Return the keyword arguments of `client.invoke_model`.
 
     Raises ConfigurationError for a model of no known family and InvalidRequestError for what its
-    family cannot be asked.
+    family does not support.
     """
     kind = family(request.model)
     body = body_of(request)
@@ -178,7 +180,7 @@ def _output_fields(output: Output, kind: Family) -> dict[str, Any]:
 
 
 def parse_response(body: Mapping[str, Any], model_id: str) -> str:
-    """The answer's text in a family's *body*, whole or not.
+    """Return the answer's text in *body*, even if the answer is incomplete.
 
     Raises ConfigurationError ("Unsupported model: ...") for a model of no known family, LLMError
     for a body that is not of the model's.
@@ -186,13 +188,13 @@ def parse_response(body: Mapping[str, Any], model_id: str) -> str:
     kind = family(model_id)
     if kind == "claude":
         blocks = member(body, "content")
-        words = [text(block, "text") or "" for block in rows(body, "content")]
-        answer = "".join(words) if isinstance(blocks, list) else None
+        texts = [text(block, "text") or "" for block in rows(body, "content")]
+        answer = "".join(texts) if isinstance(blocks, list) else None
     else:
         answer = text(body, "generation") if kind == "llama" else _mistral_text(body)
     if answer is None:
         raise LLMError(
-            f"Bedrock API error: the reply of {model_id} is not of its family's form",
+            f"Bedrock API error: the reply of {model_id} has not the format of its family",
             provider="bedrock",
             retry=Retry.IF_REQUESTED,
         )
@@ -246,7 +248,7 @@ def read_body(body: Mapping[str, Any], request: Request, headers: object = None)
         tool_calls=_claude_calls(body),
         processing=seconds({"": latency}, "", 1e-3),
     )
-    # A mock has no headers, and seldom more than a text: only what tells of more must have ended.
+    # A mock has no headers and mostly only a text: anything more must have a stop reason too.
     over_http = isinstance(headers, Mapping) and bool(headers)
     ended = isinstance(where, Mapping) and "stop_reason" in where
     real = over_http or ended or reply.usage.reported
@@ -274,28 +276,28 @@ def _header(headers: object, name: str) -> int | None:
 
 def _usage(body: Mapping[str, Any], headers: object) -> Usage:
     counted = member(body, "usage") or {}
-    given = _first(count(counted, "input_tokens"), count(body, "prompt_token_count"))
-    written = _first(count(counted, "output_tokens"), count(body, "generation_token_count"))
-    given = _first(given, _header(headers, "input-token-count"))
-    written = _first(written, _header(headers, "output-token-count"))
-    if given is None or written is None:
+    input_tokens = _first(count(counted, "input_tokens"), count(body, "prompt_token_count"))
+    output_tokens = _first(count(counted, "output_tokens"), count(body, "generation_token_count"))
+    input_tokens = _first(input_tokens, _header(headers, "input-token-count"))
+    output_tokens = _first(output_tokens, _header(headers, "output-token-count"))
+    if input_tokens is None or output_tokens is None:
         return Usage()
     read = _first(
         count(counted, "cache_read_input_tokens"), _header(headers, "cache-read-input-token-count")
     )
-    stored = _first(
+    written = _first(
         count(counted, "cache_creation_input_tokens"),
         _header(headers, "cache-write-input-token-count"),
     )
     # Anthropic's count of the input leaves out what the cache was read and written for.
-    given += (read or 0) + (stored or 0)
+    input_tokens += (read or 0) + (written or 0)
     return Usage(
-        input_tokens=given,
-        output_tokens=written,
-        total_tokens=given + written,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        total_tokens=input_tokens + output_tokens,
         cached_input_tokens=read or 0,
         reported=True,
-        cache_write_input_tokens=stored or 0,
+        cache_write_input_tokens=written or 0,
     )
 
 

@@ -1,8 +1,8 @@
-"""Bedrock's words: which of its two wires a model is asked over, and both of them."""
+"""Which models are called by InvokeModel, and which by Converse."""
 
 from __future__ import annotations
 
-#: The models that hosts' suites expect to be asked through `invoke_model`.
+#: The models that hosts' tests expect to be called by `invoke_model`.
 INVOKE_MODELS = (
     "anthropic.claude-3-sonnet-20240229-v1:0",
     "anthropic.claude-3-haiku-20240307-v1:0",
@@ -14,5 +14,5 @@ INVOKE_MODELS = (
 
 
 def uses_invoke(model: str) -> bool:
-    """Whether *model* is asked through `invoke_model`; every other one is through Converse."""
+    """Whether *model* is called by `invoke_model`; all others are by Converse."""
     return model in INVOKE_MODELS

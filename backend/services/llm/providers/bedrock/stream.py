@@ -1,4 +1,4 @@
-"""Bedrock's event streams, folded into the answers that they spell."""
+"""Streams of Bedrock: their events, joined into one reply."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Json = Mapping[str, Any]
 
 @raises_llm_error("bedrock")
 def fold_converse(events: Iterable[_Json], request: Request, about: _Json | None = None) -> Reply:
-    """The whole reply that a ConverseStream's *events* add up to.
+    """Return the reply that a ConverseStream's *events* add up to.
 
     *about* is the response's `ResponseMetadata`. A stream without a `messageStop` ends with no
     error of botocore's: it raises TruncatedError with the text that came.
@@ -45,8 +45,8 @@ def _block_index(event: object) -> int:
 
 
 def _add(block: dict[str, Any], delta: object) -> None:
-    if (words := text(delta, "text")) is not None:
-        block["text"] = block.get("text", "") + words
+    if (piece := text(delta, "text")) is not None:
+        block["text"] = block.get("text", "") + piece
     if (thought := text(member(delta, "reasoningContent"), "text")) is not None:
         before = member(member(block.get("reasoningContent"), "reasoningText"), "text") or ""
         block["reasoningContent"] = {"reasoningText": {"text": before + thought}}
@@ -56,7 +56,7 @@ def _add(block: dict[str, Any], delta: object) -> None:
 
 
 def _finished_block(block: dict[str, Any]) -> dict[str, Any]:
-    """A tool's input comes as pieces of JSON; Converse gives it parsed."""
+    """Parse a tool's input, which a stream sends as pieces of JSON."""
     tool = block.get("toolUse")
     if not tool:
         return block
@@ -67,19 +67,19 @@ def _parsed(pieces: str) -> Any:
     try:
         return json.loads(pieces or "{}")
     except ValueError:
-        return pieces  # cut off, which the stop reason says
+        return pieces  # cut off, as the stop reason says
 
 
 @raises_llm_error("bedrock")
 def fold_invoke(events: Iterable[_Json], request: Request, headers: _Json | None = None) -> Reply:
-    """The whole reply that an InvokeModelWithResponseStream's *events* add up to.
+    """Return the reply that an InvokeModelWithResponseStream's *events* add up to.
 
     Raises ConfigurationError for a model of no known family, else as `fold_converse`.
     """
     add = {"claude": _add_claude, "llama": _add_llama, "mistral": _add_mistral}
     body: dict[str, Any] = {"content": [], "generation": "", "outputs": [{"text": ""}]}
     body |= {"stop_reason": None, "usage": {}}
-    # In the form of a plain reply's headers, which is what the reader of bodies knows.
+    # As the headers of a reply without a stream, which `read_body` reads.
     counts: dict[str, str] = dict(headers or {})
     for event in events:
         piece = json.loads(member(member(event, "chunk"), "bytes") or "{}")

@@ -20,29 +20,31 @@ _MISTRAL_TOKEN = re.compile(r"\[(?=/?INST\])|<(?=/?s>|unk>)", re.I)
 
 def llama(system: Sequence[str], turns: Sequence[Turn]) -> str:
     """Llama 3's template (Meta, "Llama 3 model cards and prompt formats")."""
-    said = [("system", "\n\n".join(system))] if system else []
-    said += [(turn.role, joined_text(turn)) for turn in turns]
-    told = "".join(f"{_header(role)}{_escape_for_llama(words)}<|eot_id|>" for role, words in said)
-    return f"<|begin_of_text|>{told}{_header('assistant')}"
+    messages = [("system", "\n\n".join(system))] if system else []
+    messages += [(turn.role, joined_text(turn)) for turn in turns]
+    prompt = "".join(
+        f"{_header(role)}{_escape_for_llama(words)}<|eot_id|>" for role, words in messages
+    )
+    return f"<|begin_of_text|>{prompt}{_header('assistant')}"
 
 
 def mistral(system: Sequence[str], turns: Sequence[Turn]) -> str:
-    """Mistral's and Mixtral's instruction template, which knows no system: its text opens the
-    first turn.
+    """Mistral's and Mixtral's instruction template, which has no system role: the system
+    prompt is put before the first text.
     """
-    said: list[tuple[str, str]] = [(turn.role, joined_text(turn)) for turn in turns]
+    messages: list[tuple[str, str]] = [(turn.role, joined_text(turn)) for turn in turns]
     if system:
-        first_words = [said.pop(0)[1]] if said and said[0][0] == "user" else []
-        said.insert(0, ("user", "\n\n".join([*system, *first_words])))
-    told = "<s>"
-    for role, words in said:
+        first_words = [messages.pop(0)[1]] if messages and messages[0][0] == "user" else []
+        messages.insert(0, ("user", "\n\n".join([*system, *first_words])))
+    prompt = "<s>"
+    for role, words in messages:
         plain = _escape_for_mistral(words)
-        told += f"[INST] {plain} [/INST]" if role == "user" else f" {plain}</s>"
-    return told
+        prompt += f"[INST] {plain} [/INST]" if role == "user" else f" {plain}</s>"
+    return prompt
 
 
 def joined_text(turn: Turn) -> str:
-    """A turn's texts as one; raises InvalidRequestError for a block that is none."""
+    """Return a turn's texts as one; raises InvalidRequestError for a block that is none."""
     words = []
     for block in turn.blocks:
         if not isinstance(block, Text):

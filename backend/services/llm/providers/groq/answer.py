@@ -18,7 +18,7 @@ def from_chat_completion(response: object, request: Request) -> Reply:
     `processing` is Groq's `total_time` in seconds: the sum of its `prompt_time` and
     `completion_time`, without its `queue_time` (so in all 292 recorded answers).
 
-    Raises TruncatedError where the answer is not whole, ContentFilteredError where it was
+    Raises TruncatedError where the answer is incomplete, ContentFilteredError where it was
     withheld, each with the reply as its `partial`; LLMError where it is no chat completion, and
     the one that fits where it is an error under a status of 200.
     """
@@ -47,13 +47,13 @@ def from_chat_completion(response: object, request: Request) -> Reply:
 
 def usage_of(usage: object) -> Usage:
     """Groq's own count of tokens."""
-    given, written = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
-    if given is None or written is None:
+    input_tokens, output_tokens = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
+    if input_tokens is None or output_tokens is None:
         return Usage()
     return Usage(
-        input_tokens=given,
-        output_tokens=written,
-        total_tokens=count(usage, "total_tokens") or given + written,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        total_tokens=count(usage, "total_tokens") or input_tokens + output_tokens,
         cached_input_tokens=count(member(usage, "prompt_tokens_details"), "cached_tokens") or 0,
         reasoning_tokens=count(member(usage, "completion_tokens_details"), "reasoning_tokens") or 0,
         reported=True,
@@ -71,7 +71,7 @@ def _tool_calls(message: object) -> tuple[ToolCall, ...]:
 
 
 def _is_real(response: object) -> bool:
-    """Whether it came over the wire, so that a finish reason must be there; a mock has none."""
+    """Whether the SDK made the response, so that it must have a finish reason; a mock has none."""
     return isinstance(response, Mapping) or type(response).__module__.partition(".")[0] == "groq"
 
 

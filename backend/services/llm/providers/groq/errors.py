@@ -1,4 +1,4 @@
-"""What went wrong between us and Groq, from the SDK's exceptions to ours."""
+"""Translates the SDK's exceptions, and errors in Groq's answers, to `LLMError`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _BY_STATUS: dict[int, type[LLMError]] = {
 }
 
 #: Known to pass: a timeout, no flex capacity (498), and what a gateway says of a busy or broken
-#: server. Any other 5xx may, so it is tried again only where attempts were asked for.
+#: server. Any other 5xx may, so it is retried only if the caller asked for retries.
 _TRANSIENT = frozenset({408, 498, 500, 502, 503, 504})
 
 #: The status that an error stands for which comes without one: in a stream, or under a 200.
@@ -85,7 +85,7 @@ _STATUS_OF_CLASS = {
     "InternalServerError": 500,
 }
 
-# As Groq words its 429s and 413s; bounded, since any server may write the text.
+# The messages of Groq's 429s and 413s; bounded, since any server may write the text.
 _ORGANIZATION = re.compile(r"\borg_[A-Za-z0-9]+")
 _LIMIT = re.compile(r"\((RPM|RPD|TPM|TPD|ITPM|OTPM|ASH|ASD)\)")
 _AMOUNTS = re.compile(r"\bLimit (\d{1,9})\b.{0,60}?\bRequested (\d{1,9})\b", re.S)
@@ -102,7 +102,7 @@ _TOO_LONG = re.compile(
 class _Failure:
     """What the SDK's exception says, each part of its right type."""
 
-    words: str
+    message: str
     status: int | None
     code: str | None
     request_id: str | None
@@ -117,10 +117,10 @@ class _Failure:
 
 
 def classify(error: Exception, model: str, *, wall: float) -> LLMError:
-    """What *error*, raised while *model* was asked, means.
+    """Return the meaning of *error*, which a request to *model* raised.
 
     *wall* is the time in Unix seconds, for a Retry-After that is a date. Only what is known to
-    pass is TRANSIENT; a bare `Exception`, as mocks raise it, is judged by its words.
+    pass is TRANSIENT; a bare `Exception`, as mocks raise it, is read by its message.
     """
     if isinstance(error, LLMError):
         return error
@@ -164,12 +164,12 @@ def _without_quotes(message: str) -> str:
 def error_in_ok_body(body: object, model: str) -> LLMError | None:
     """The error that a *body* holds though its status is 200, as gateways send it, or None."""
     inner = member(body, "error")
-    words = text(inner, "message") or text(body, "error") or text(body, "detail")
-    if not words:
+    message = text(inner, "message") or text(body, "error") or text(body, "detail")
+    if not message:
         return None
-    page = describe_proxy_page(words, 200, "Groq")
+    page = describe_proxy_page(message, 200, "Groq")
     failure = _Failure(
-        words=page or redacted(words),
+        message=page or redacted(message),
         status=_implied(inner),
         code=code(inner, "code"),
         request_id=None,
@@ -180,7 +180,7 @@ def error_in_ok_body(body: object, model: str) -> LLMError | None:
         from_proxy=page is not None,
     )
     error = _from_failure(failure, model, wall=0.0)
-    # It came over the wire, so that the provider has seen the request.
+    # The provider has answered, so it has received the request.
     error.status = error.status or 200
     return error
 
@@ -205,7 +205,7 @@ def _failure_in(error: Exception, kinds: frozenset[str]) -> _Failure:
     known = status(error, "status_code") or by_class or _implied(inner)
     page = describe_proxy_page(body, known, "Groq") if isinstance(body, str) else None
     return _Failure(
-        words=_redirect(error, known) or page or _message_in(error, body, inner),
+        message=_redirect(error, known) or page or _message_in(error, body, inner),
         status=known,
         code=code(inner, "code"),
         request_id=text(headers, "x-request-id"),
@@ -232,11 +232,11 @@ def _message_in(error: Exception, body: object, inner: object) -> str:
 
 def _from_failure(failure: _Failure, model: str, wall: float) -> LLMError:
     kind = _kind(failure)
-    words = failure.words
+    message = failure.message
     if failure.status == 404 and kind is InvalidRequestError:
-        words += " (HTTP 404, but not for the model: the base URL must not contain /openai/v1)"
+        message += " (HTTP 404, but not for the model: the base URL must not contain /openai/v1)"
     error = kind(
-        _full_message(kind, words, model, failure.code),
+        _full_message(kind, message, model, failure.code),
         provider="groq",
         status=failure.status,
         code=failure.code,
@@ -252,7 +252,7 @@ def _from_failure(failure: _Failure, model: str, wall: float) -> LLMError:
         error.unknown_id = failure.code == "model_not_found"
     if isinstance(error, InvalidRequestError):
         if failure.code not in _OF_GENERATION:
-            error.refused_name = refused_name(words, failure.param)
+            error.refused_name = refused_name(message, failure.param)
             error.refused_option = option_named(error.refused_name)
         nothing = "" if failure.code in _OF_GENERATION else None
         error.failed_generation = failure.failed_generation or nothing
@@ -260,12 +260,12 @@ def _from_failure(failure: _Failure, model: str, wall: float) -> LLMError:
 
 
 def _kind(failure: _Failure) -> type[LLMError]:
-    if _is_of_limit(failure) and _exceeds_limit_alone(_without_quotes(failure.words)):
+    if _is_of_limit(failure) and _exceeds_limit_alone(_without_quotes(failure.message)):
         return ContextLengthError
     # Of a server that fails, a code says nothing.
     if failure.code in _BY_CODE and (failure.status or 0) < 500:
         return _BY_CODE[failure.code]
-    if failure.status == 400 and failure.param == "messages" and _TOO_LONG.match(failure.words):
+    if failure.status == 400 and failure.param == "messages" and _TOO_LONG.match(failure.message):
         return ContextLengthError
     # Tests build the SDK's NotFoundError with no body, and mean the model.
     if failure.status == 404 and failure.bare:
@@ -276,17 +276,17 @@ def _kind(failure: _Failure) -> type[LLMError]:
 
 
 def _is_of_limit(failure: _Failure) -> bool:
-    """Whether status and code say that it is a limit's, so that its words are about that limit.
+    """Whether status and code are those of a limit, so that the message is about that limit.
 
     Those of any other refusal may quote what the model or its user wrote.
     """
     return failure.status == 429 and failure.code in (None, "rate_limit_exceeded")
 
 
-def _exceeds_limit_alone(words: str) -> bool:
+def _exceeds_limit_alone(message: str) -> bool:
     """Whether the request alone exceeds the limit, so that no wait can help."""
-    amounts = _AMOUNTS.search(words)
-    return "request too large" in words.lower() or bool(
+    amounts = _AMOUNTS.search(message)
+    return "request too large" in message.lower() or bool(
         amounts and int(amounts[2]) > int(amounts[1])
     )
 
@@ -304,18 +304,18 @@ def _retry_after(failure: _Failure, kind: type[LLMError], wall: float) -> float 
         return None
     stated = seconds_until_retry(failure.header, wall=wall)
     if stated is None and _is_of_limit(failure):
-        return seconds_in_text(_without_quotes(failure.words))
+        return seconds_in_text(_without_quotes(failure.message))
     return stated
 
 
-def _full_message(kind: type[LLMError], words: str, model: str, code: str | None = None) -> str:
+def _full_message(kind: type[LLMError], message: str, model: str, code: str | None = None) -> str:
     if kind is RateLimitError:
-        return f"Groq rate limit exceeded: {words}"
+        return f"Groq rate limit exceeded: {message}"
     if kind is AuthenticationError:
-        return f"Groq authentication error: {words}"
+        return f"Groq authentication error: {message}"
     if kind is ModelNotFoundError:
         return f"Groq model not found: {model}" + (f" ({code})" if code else "")
-    return f"Groq API error: {words}"
+    return f"Groq API error: {message}"
 
 
 def _from_connection_error(error: Exception, kinds: frozenset[str]) -> LLMError:

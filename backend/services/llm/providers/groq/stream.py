@@ -1,4 +1,4 @@
-"""A Groq stream's chunks, folded into the answer that they spell."""
+"""Streams of Groq: their chunks, joined into one reply."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from .errors import error_in_ok_body
 
 @raises_llm_error("groq")
 def fold(chunks: Iterable[object], request: Request) -> Reply:
-    """The whole reply that a stream's *chunks*, the SDK's objects or dicts, add up to.
+    """Return the reply that a stream's *chunks*, the SDK's objects or dicts, add up to.
 
     A stream that ends before a finish reason came ends with no error of the SDK's: it raises
-    TruncatedError with the text that came. Usage is the last chunk's, asked for or not.
+    TruncatedError with the text that came. The usage is that of the last chunk.
     """
-    whole = _CompletionBuilder(request.model)
+    builder = _CompletionBuilder(request.model)
     for chunk in chunks:
-        whole.add(chunk)
-    return from_chat_completion(whole.completion(), request)
+        builder.add(chunk)
+    return from_chat_completion(builder.completion(), request)
 
 
 class _CompletionBuilder:
-    """A completion in the making."""
+    """Builds a completion out of chunks."""
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -64,7 +64,7 @@ class _CompletionBuilder:
             made["arguments"] += text(function, "arguments") or ""
 
     def completion(self) -> dict[str, Any]:
-        said = {name: "".join(parts) or None for name, parts in self._parts.items()}
+        texts = {name: "".join(parts) or None for name, parts in self._parts.items()}
         calls = [{"id": call["id"], "function": call} for _, call in sorted(self._calls.items())]
-        message = {**said, "tool_calls": calls}
+        message = {**texts, "tool_calls": calls}
         return {"choices": [{"message": message, "finish_reason": self._reason}], **self._top}
