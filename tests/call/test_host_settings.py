@@ -216,3 +216,45 @@ def test_settings_that_cannot_work_are_not_configured() -> None:
     with pytest.raises(ConfigurationError, match="no field"):
         llm_client.configure(object())
     assert before is llm_client.settings
+
+
+def _raising(error: Exception) -> property:
+    def read(_: object) -> object:
+        raise error
+
+    return property(read)
+
+
+class _Vault:
+    USE_GROQ = True
+    GROQ_API_KEY = _raising(ConnectionError("the vault is down"))
+
+
+class _Unset:
+    USE_GROQ = True
+    LLM_TIMEOUT = _raising(AttributeError("not configured"))
+
+
+class _Lazy:
+    def __getattr__(self, name: str) -> object:
+        # What pytest asks is none of it.
+        raise RuntimeError("not configured") if name.isupper() else AttributeError(name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (_Vault(), "GROQ_API_KEY raises ConnectionError: the vault is down"),
+        (SimpleNamespace(**{"USE_GROQ": True, "GROQ_API_KEY": 10**5000}), "GROQ_API_KEY is a int"),
+        (SimpleNamespace(**{"USE_GROQ": True, "LLM_TIMEOUT": 10**5000}), "LLM_TIMEOUT is a int"),
+        (_Unset(), "LLM_TIMEOUT raises AttributeError: not configured"),
+        (_Lazy(), "USE_GROQ raises RuntimeError: not configured"),
+        (lambda: 1 // 0, "their function raises ZeroDivisionError"),
+        (lambda: host.read({}), "have no field such as USE_GROQ"),
+    ],
+)
+def test_settings_that_fail_when_they_are_read_are_an_error_that_says_so(
+    settings: object, words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        host.read(settings)

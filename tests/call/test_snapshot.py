@@ -228,3 +228,16 @@ def test_as_many_values_as_there_may_be_are_copied(monkeypatch: pytest.MonkeyPat
     assert [1, 2, 3] == snapshot("seed", [1, 2, 3])
     with pytest.raises(UnsendableError, match="holds more than 4 values"):
         snapshot("seed", [1, 2, 3, 4])
+
+
+class Mute:
+    """A value that cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+def test_a_value_that_cannot_be_shown_is_told_by_its_kind() -> None:
+    for check in (temperature, model_id, lambda value: count("max_tokens", value, least=1)):
+        with pytest.raises(ConfigurationError, match="a Mute that cannot be shown"):
+            check(Mute())

@@ -73,6 +73,12 @@ def test_an_empty_pipe_is_wrong_usage_and_no_self_test(
     assert [] == sandbox.exchanges
 
 
+def test_an_empty_pipe_is_no_batch(run: Run, sandbox: Sandbox) -> None:
+    done = run("--batch", "-", input=b"")
+    told = "error: there is nothing to ask: standard input is empty\n"
+    assert (2, "", told) == (done.returncode, done.stdout, done.stderr)
+
+
 def test_a_dash_is_standard_input(run: Run, tmp_path: Path) -> None:
     asked = run("-", input=b"from a pipe")
     assert asked.stdout == run("--prompt-file", "-", input=b"from a pipe").stdout

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import sys
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -276,3 +277,19 @@ def test_a_union_is_told_from_one_in_another_order() -> None:
 )
 def test_a_large_schema_is_known_before_it_is_compiled(spec: Any, small: bool) -> None:
     assert small is Schema.is_small(spec)
+
+
+@dataclasses.dataclass
+class Instance:
+    size: int = 0
+
+
+class Mute:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+@pytest.mark.parametrize("spec", [Instance(), Mute(), object()])
+def test_an_object_is_no_type(spec: object) -> None:
+    with pytest.raises(ValueError, match="has no JSON Schema"):
+        Schema.of(spec)

@@ -90,10 +90,15 @@ async def answer_all(
 def opened(file: Path) -> Iterator[BufferedReader]:
     """Open *file*, `-` for standard input, which stays open afterwards.
 
-    Raises UsageError where it cannot be read, and InputError where it is no UTF-8 as a whole.
+    Raises UsageError where it cannot be read or standard input is empty, and InputError where it
+    is no UTF-8 as a whole.
     """
     with _binary(file) as lines:
-        if problem := other_than_utf_8(lines.peek(1)[:_LOOK]):
+        head = lines.peek(1)[:_LOOK]
+        if file == STDIN and not head:
+            # What a failed producer pipes, which must not look like success.
+            raise UsageError("there is nothing to ask: standard input is empty")
+        if problem := other_than_utf_8(head):
             raise InputError(f"{file}: {problem}")
         yield lines
 

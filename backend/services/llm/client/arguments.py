@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ConfigurationError, UnsendableError
+from ..redaction.printable import shown
 from ..settings.knobs import LONGEST_WAIT
 from ..types import Message
-from .snapshot import sendable, shown, snapshot
+from .snapshot import sendable, snapshot
 
 #: The largest number that every reader of JSON takes for the one that it is.
 _MOST = 2**53

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from ..errors import UnsendableError
+from ..redaction.printable import shown
 
 #: Levels of lists and objects within one another; no schema or chat comes near.
 MOST_LEVELS = 200
@@ -103,14 +104,6 @@ def _number(place: _Place, value: object) -> int | float:
         else "give text, numbers, true, false, null, lists or mappings of these"
     )
     raise UnsendableError(f"{name} is {kind}, which JSON has no form for: {instead}")
-
-
-def shown(value: object) -> str:
-    """Return *value* as an error shows it, cut short; an integer may be too long to be written."""
-    try:
-        return f"{value!r:.60}"
-    except ValueError:
-        return f"a {type(value).__name__} of many digits"
 
 
 def _named(kind: type) -> str:

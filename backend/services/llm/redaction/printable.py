@@ -12,3 +12,13 @@ _OBEYED = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 def printable(text: str) -> str:
     r"""Return *text* with each control character written out, as \u001b is in JSON."""
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def shown(value: object) -> str:
+    """Return *value* as an error shows it, cut short, whatever its own repr does."""
+    try:
+        return f"{value!r:.60}"
+    except ValueError:  # an integer may be too long to be written
+        return f"a {type(value).__name__} of many digits"
+    except Exception:
+        return f"a {type(value).__name__} that cannot be shown"

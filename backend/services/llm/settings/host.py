@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from importlib.util import resolve_name
 from inspect import ismodule
@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from ..errors import ConfigurationError
+from ..redaction.secrets import redacted
 from .knobs import Knobs, refusal
 from .plain_values import is_mock
 
@@ -57,7 +58,7 @@ def read(settings: Any) -> Knobs:
     """
     known = _known(settings)
     if not known and callable(settings) and not isinstance(settings, type):
-        return read(settings())
+        return read(_returned(settings))
     if not is_mock(settings):
         _refuse_other_names(settings, known)
     values = {name: _at(settings, name) for name in known if not _is_default(settings, name)}
@@ -96,10 +97,33 @@ def _known(settings: Any) -> list[str]:
     return [name for name in Knobs.model_fields if _at(settings, name) is not _NOTHING]
 
 
+def _returned(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"The settings cannot be read: their function raises {_said(error)}"
+        ) from error
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {redacted(str(error))}"
+
+
 def _at(settings: Any, name: str) -> Any:
-    if isinstance(settings, Mapping):
-        return settings.get(name, _NOTHING)
-    return getattr(settings, name, _NOTHING)
+    try:
+        if isinstance(settings, Mapping):
+            return settings.get(name, _NOTHING)
+        return getattr(settings, name)
+    except Exception as error:
+        # A property that fails is no field that is missing.
+        if isinstance(error, AttributeError) and not hasattr(type(settings), name):
+            return _NOTHING
+        raise ConfigurationError(
+            f"The settings cannot be read: {name} raises {_said(error)}"
+        ) from error
 
 
 def _is_default(settings: object, name: str) -> bool:

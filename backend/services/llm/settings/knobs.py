@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_settings import SettingsConfigDict
 
 from ..errors import ConfigurationError
+from ..redaction.printable import shown
 from ..redaction.secrets import without_credentials
 from ..stores import LONGEST_TTL
 from .plain_values import plain
@@ -211,7 +212,7 @@ def _shown(name: str, value: object) -> str:
     if hidden:
         return f"a {type(value).__name__}, not shown here"
     said = plain(value)
-    return repr(without_credentials(said) if isinstance(said, str) else value)
+    return repr(without_credentials(said)) if isinstance(said, str) else shown(value)
 
 
 def _fitting(name: str, value: object) -> Any:

@@ -9,6 +9,7 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any
 
+from ..redaction.printable import shown
 from .aliases import unfillable_field
 from .violations import shorten
 
@@ -27,23 +28,23 @@ def adapter_of(spec: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
     one than it is validated by.
     """
     from pydantic import TypeAdapter
-    from pydantic.errors import PydanticUserError
 
     if spec is None or isinstance(spec, _NEVER_TYPES):
         raise ValueError(
-            f"schema must be a JSON Schema dict or a type, not {shorten(repr(spec), 80)}"
+            f"schema must be a JSON Schema dict or a type, not {shorten(shown(spec), 80)}"
         )
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(modernised(spec, {}))
         # By alias, unless the type's own configuration says that it is read by name.
         generated = adapter.json_schema()
-    except (PydanticUserError, NameError, TypeError) as unusable:
+    # A type may bring code of its own, and what is no type at all fails anywhere.
+    except Exception as unusable:
         reason = shorten(str(unusable), 300)
         raise ValueError(
-            f"schema: {shorten(repr(spec), 80)} has no JSON Schema: {reason}"
+            f"schema: {shorten(shown(spec), 80)} has no JSON Schema: {reason}"
         ) from unusable
     if misfit := unfillable_field(adapter.core_schema):
-        raise ValueError(f"schema: no answer to {shorten(repr(spec), 80)} would fit: {misfit}")
+        raise ValueError(f"schema: no answer to {shorten(shown(spec), 80)} would fit: {misfit}")
     return adapter, generated
 
 

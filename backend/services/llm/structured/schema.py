@@ -57,12 +57,12 @@ class Schema:
         if isinstance(spec, Mapping):
             return _compiled(_canonical(spec))
         try:
-            hash(spec)
-        except TypeError:
+            # Unions are equal in any order, but pydantic tries their members in the one they have.
+            _, order = hash(spec), repr(spec)
+        except Exception:
             # An Annotated with unhashable metadata cannot be remembered: it is compiled each time.
             return _of_type(spec)
-        # Unions are equal in any order, but pydantic tries their members in the one they have.
-        return _cached_type(spec, repr(spec))
+        return _cached_type(spec, order)
 
     @staticmethod
     def is_small(spec: Any) -> bool:
