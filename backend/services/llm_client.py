@@ -15,15 +15,14 @@ from __future__ import annotations
 
 import sys
 import time
-from enum import Enum
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from .llm.account.learned import Learned
 from .llm.client.base import LLMClient
-from .llm.client.bedrock import BedrockWire
-from .llm.client.groq import GroqWire
+from .llm.client.provider_client import ProviderClient
 from .llm.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -40,26 +39,26 @@ from .llm.errors import (
     StructuredOutputError,
     TruncatedError,
 )
-from .llm.http.client import http_client
+from .llm.providers import bedrock
 from .llm.providers.bedrock import configuration
-from .llm.providers.bedrock.transport import Transport, adopted
-from .llm.runtime.fork import ForkLock
+from .llm.providers.bedrock.client_transport import BedrockTransport
+from .llm.providers.bedrock.connect import BedrockConnection, connecting
+from .llm.providers.groq.client_transport import GroqTransport
+from .llm.providers.groq.connect import GroqConnection
 from .llm.runtime.import_names import SharedModules
+from .llm.runtime.real_sdk import is_real_sdk
 from .llm.settings import host
 from .llm.settings.credentials import aws_credentials, secret
 from .llm.settings.endpoints import aws_endpoint, endpoint
-from .llm.types import Attempt, Reply, StructuredReply, ToolCall, Usage
+from .llm.types import Attempt, ModelType, Reply, Request, StructuredReply, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from groq import AsyncGroq, Groq
+    from groq import Groq
 
     boto3: Any  # without stubs, its import is an error to a host's type checker
 
 #: The host's settings: what `configure` was given, else those of its `config`.
 settings: Any = host.current()
-
-#: Held while boto3 makes a client, which it cannot do in two threads at once.
-_connecting = ForkLock()
 
 # Where a test reloads this module, the SDKs are looked up anew.
 for _name in ("Groq", "boto3"):
@@ -91,18 +90,7 @@ def _sdk(name: str) -> Any:
     return globals()[name] if name in globals() else __getattr__(name)
 
 
-class ModelType(str, Enum):
-    """The Bedrock models that are called through InvokeModel."""
-
-    CLAUDE_3_SONNET = "anthropic.claude-3-sonnet-20240229-v1:0"
-    CLAUDE_3_HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
-    CLAUDE_3_OPUS = "anthropic.claude-3-opus-20240229-v1:0"
-    LLAMA_3_70B = "meta.llama3-70b-instruct-v1:0"
-    LLAMA_3_8B = "meta.llama3-8b-instruct-v1:0"
-    MIXTRAL_8X7B = "mistral.mixtral-8x7b-instruct-v0:1"
-
-
-class GroqClient(GroqWire):
+class GroqClient(ProviderClient):
     """A client of Groq's chat completions, on the groq SDK.
 
     *api_key* and *model* are those of the settings by default, *base_url* too (without
@@ -126,7 +114,7 @@ class GroqClient(GroqWire):
         known = host.read(settings)
         super().__init__("groq", known, timeout, max_retries)
         self.api_key = secret("api_key", api_key) or secret(
-            "GROQ_API_KEY", known.GROQ_API_KEY, is_set=self._finds_the_sdk()
+            "GROQ_API_KEY", known.GROQ_API_KEY, is_set=is_real_sdk(_sdk("Groq"), "groq")
         )
         if not self.api_key:
             raise ConfigurationError(
@@ -136,40 +124,30 @@ class GroqClient(GroqWire):
         self.default_temperature = temperature
         self.default_max_tokens = max_tokens
         self._base_url = endpoint("GROQ_BASE_URL", base_url or known.GROQ_BASE_URL)
-        self.client = self._adopted(self._connect())
-        if self._is_real:
-            self._keep_answers(str(self.client.base_url))
+        connection = GroqConnection(
+            partial(_sdk, "Groq"),
+            self.api_key,
+            self._base_url,
+            self.timeout,
+            known.LLM_MAX_CONCURRENCY,
+            known.LLM_MAX_RESPONSE_MB,
+        )
+        self._transport = GroqTransport(connection, _sleep, self._account.wall)
+        self._open_cache()
 
-    def sleep(self, seconds: float) -> None:
-        """Sleep, as this module's `time` does at this moment."""
-        time.sleep(seconds)
+    @property
+    def _model(self) -> str:
+        return self.default_model
 
-    def _connect(self) -> Any:
-        sdk = _sdk("Groq")
-        if not self._finds_the_sdk():
-            return sdk(**self._options())
-        return sdk(**self._options(), http_client=self._http_client("Client"))
+    @property
+    def _endpoint(self) -> str:
+        return str(self.client.base_url)
 
-    def _finds_the_sdk(self) -> bool:
-        """Whether what stands in the SDK's place here is the SDK."""
-        return getattr(_sdk("Groq"), "__module__", "").partition(".")[0] == self._sdk_package
-
-    def _connect_async(self) -> AsyncGroq:
-        client = self._http_client("AsyncClient")
-        sdk: AsyncGroq = import_module("groq").AsyncGroq(**self._options(), http_client=client)
-        return sdk
-
-    def _http_client(self, kind: Literal["Client", "AsyncClient"]) -> Any:
-        size, limit = self._knobs.LLM_MAX_CONCURRENCY, self._knobs.LLM_MAX_RESPONSE_MB
-        return http_client(kind, size, self.timeout, limit, self._base_url)
-
-    def _options(self) -> dict[str, Any]:
-        # Retries have one owner, and it is not the SDK.
-        options = {"api_key": self.api_key, "timeout": self.timeout, "max_retries": 0}
-        return {**options, "base_url": self._base_url} if self._base_url else options
+    def _identity(self) -> tuple[str, ...]:
+        return self.api_key, self._endpoint
 
 
-class BedrockClient(BedrockWire):
+class BedrockClient(ProviderClient):
     """A client of AWS Bedrock, on boto3.
 
     *region_name* and *model_id* are those of the settings by default, *endpoint_url* too; where
@@ -189,46 +167,64 @@ class BedrockClient(BedrockWire):
         max_retries: int | None = None,
     ) -> None:
         known = host.read(settings)
-        with _connecting, configuration.configured():
+        with connecting():
             self.region_name = configuration.region_of(region_name, known.AWS_REGION, _sdk("boto3"))
         super().__init__("bedrock", known, timeout, max_retries, self.region_name)
         self.default_model_id = model_id or known.BEDROCK_MODEL_ID
         configuration.check_arn(self.default_model_id, self.region_name)
         self.default_temperature = temperature
         self.default_max_tokens = max_tokens
-        is_real = getattr(_sdk("boto3").client, "__module__", "") == "boto3"
+        is_real = is_real_sdk(_sdk("boto3").client, "boto3")
         self._credentials = aws_credentials(known, is_real=is_real)
         named = endpoint_url or known.AWS_ENDPOINT_URL_BEDROCK_RUNTIME
-        self._endpoint_url = aws_endpoint(named) or None
-        self._transport = Transport(
-            known.LLM_MAX_CONCURRENCY, int(known.LLM_MAX_RESPONSE_MB * 1024 * 1024)
+        connection = BedrockConnection(
+            partial(_sdk, "boto3"),
+            self.region_name,
+            aws_endpoint(named) or None,
+            self._credentials,
+            self.timeout,
+            known.LLM_MAX_CONCURRENCY,
+            int(known.LLM_MAX_RESPONSE_MB * 1024 * 1024),
         )
-        self.client = self._adopted(self._connect())
-        if self._is_real:
-            self._keep_answers(self.client.meta.endpoint_url)
+        self._transport = BedrockTransport(connection, _sleep, self._account.wall)
+        self._open_cache()
 
-    def sleep(self, seconds: float) -> None:
-        """Sleep, as this module's `time` does at this moment."""
-        time.sleep(seconds)
+    @property
+    def _model(self) -> str:
+        return self.default_model_id
 
-    def _connect(self) -> Any:
-        config = import_module("botocore.config").Config(
-            # Retries have one owner, and it is not the SDK.
-            retries={"total_max_attempts": 1},
-            connect_timeout=self.timeout,
-            read_timeout=self.timeout,
-            max_pool_connections=self._knobs.LLM_MAX_CONCURRENCY,
-            tcp_keepalive=True,
+    @property
+    def _endpoint(self) -> str:
+        return str(self.client.meta.endpoint_url)
+
+    def _identity(self) -> tuple[str, ...]:
+        return self._credentials.get("aws_access_key_id", ""), self.region_name, self._endpoint
+
+    def _request(self, *args: Any, **kwargs: Any) -> Request:
+        request = super()._request(*args, **kwargs)
+        configuration.check_arn(request.model, self.region_name)
+        return request
+
+    def _format_prompt_for_model(
+        self, prompt: str, system_prompt: str | None, model_id: str
+    ) -> dict[str, Any]:
+        """Return the InvokeModel body that asks *model_id*; raises ValueError for no family."""
+        return bedrock.format_prompt(
+            prompt,
+            system_prompt,
+            model_id,
+            temperature=self.default_temperature,
+            max_tokens=self.default_max_tokens,
         )
-        with _connecting, configuration.configured():
-            made = _sdk("boto3").client(
-                "bedrock-runtime",
-                region_name=self.region_name,
-                endpoint_url=self._endpoint_url,
-                config=config,
-                **self._credentials,
-            )
-            return adopted(made) if self._is_of_the_sdk(made) else made
+
+    def _parse_response(self, body: Any, model_id: str) -> str:
+        """Return the text in *model_id*'s answer; raises ValueError for no family."""
+        return bedrock.parse_response(body, model_id)
+
+
+def _sleep(seconds: float) -> None:
+    """Sleep, as this module's `time` does at this moment."""
+    time.sleep(seconds)
 
 
 def configure(settings: object) -> None:
@@ -256,7 +252,7 @@ def create_llm_client() -> GroqClient | BedrockClient:
         )
     )
     # A test may have put a stand-in in the class's place.
-    if isinstance(client, (GroqWire, BedrockWire)):
+    if isinstance(client, ProviderClient):
         client.share_account()
     return client
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from services.llm.call.drivers import arun, awaiting, blocking, run
+from services.llm.call.drivers import arun, async_method, blocking_method, run
 from services.llm.effects import Flow, join, run_blocking, send, sleep
 from services.llm.types import Reply, Request
 from tests.call.scripted import says
@@ -144,17 +144,19 @@ def test_a_slow_question_is_asked_in_a_thread_of_the_librarys_own(drive: Driver)
     assert ("llm-cache", True) == (thread.name.rpartition("-")[0], thread.daemon)
 
 
-class Asker(Tape):
+class Asker:
     """Something whose methods are flows."""
 
-    @blocking
+    _transport = Tape()
+
+    @blocking_method
     def yes(self, number: int, *, twice: bool = False) -> Flow[int]:
         """Return *number*."""
         reply = yield from send(REQUEST, float(number))
         assert "Yes." == reply.text
         return 2 * number if twice else number
 
-    ayes = awaiting(yes)
+    ayes = async_method(yes)
 
 
 def test_a_method_made_of_a_flow_keeps_its_arguments_and_its_words() -> None:

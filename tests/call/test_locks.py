@@ -21,6 +21,7 @@ from services.llm.account.single_flight import Leader, SingleFlight
 from services.llm.errors import AuthenticationError, RateLimitError
 from services.llm.http.addresses import Names
 from services.llm.providers.bedrock import abort
+from services.llm.providers.bedrock import connect as bedrock_connect
 from services.llm.quota import NEVER, Quota, Reservation, SlidingWindow, TokenBucketLimit
 from services.llm.runtime import fork
 from services.llm.runtime.fork import ForkLock
@@ -260,7 +261,7 @@ def an_aborted_call() -> Touches:
 #: Who has a lock, with the test below that is about it.
 LOCKS = {
     "llm/account/daily_budget.py": "days_sum, days_bookings",
-    "llm/client/provider_client.py": "test_a_client_is_built_anew_by_one_thread_at_a_time",
+    "llm/runtime/sdk_lender.py": "test_a_client_is_built_anew_by_one_thread_at_a_time",
     "llm/account/single_flight.py": "single_flight",
     "llm/runtime/fork.py": "test_what_a_fork_changes_is_registered_while_none_is_under_way",
     "llm/account/concurrency.py": "concurrency_limiter",
@@ -278,7 +279,7 @@ LOCKS = {
     "llm/stores/sqlite.py": "an_sqlite_store",
     "llm/runtime/ttl_map.py": "what_an_account_learns",
     "llm/runtime/workers.py": "workers",
-    "llm_client.py": "test_boto3_makes_one_client_at_a_time",
+    "llm/providers/bedrock/connect.py": "test_boto3_makes_one_client_at_a_time",
 }
 _MAKES_A_LOCK = re.compile(r"\b(ForkLock|R?Lock|Condition|Semaphore)\(")
 
@@ -336,15 +337,16 @@ def test_a_client_is_built_anew_by_one_thread_at_a_time(monkeypatch: pytest.Monk
     monkeypatch.setattr(llm_client, "settings", settings("http://127.0.0.1:9"))
     client = llm_client.GroqClient()
     held: list[bool] = []
-    connect = client._connect
+    lender = client._transport.lender
+    connect = lender._connect
 
     def noting() -> Any:
-        held.append(is_held(client._lending))
+        held.append(is_held(lender._lock))
         return connect()
 
-    monkeypatch.setattr(client, "_connect", noting)
+    monkeypatch.setattr(lender, "_connect", noting)
     client.close()
-    with client._borrowed():
+    with lender.lend():
         pass
     client.close()
     assert [True] == held
@@ -356,7 +358,7 @@ def test_boto3_makes_one_client_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
     real = llm_client._sdk("boto3")
 
     def noting(*arguments: Any, **named: Any) -> Any:
-        held.append(is_held(llm_client._connecting))
+        held.append(is_held(bedrock_connect._connecting))
         return real.client(*arguments, **named)
 
     monkeypatch.setattr(llm_client, "boto3", SimpleNamespace(client=noting))

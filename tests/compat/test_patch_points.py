@@ -105,3 +105,12 @@ def test_the_whole_time_module_may_be_a_mock(groq_client: GroqClient, create: Mo
 
     patched.sleep.assert_called_once_with(1.0)
     assert llm_client.time is time
+
+
+def test_the_sdks_client_can_be_patched_on_a_client_and_comes_back(
+    client: GroqClient | BedrockClient,
+) -> None:
+    before = client.client
+    with patch.object(client, "client", Mock()) as replaced:
+        assert client.client is replaced
+    assert client.client is before

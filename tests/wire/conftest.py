@@ -64,6 +64,7 @@ def open_client(
                 virtual: VirtualTime = request.getfixturevalue("virtual")
                 face.client._account.now = virtual.now
                 face.client._account.wall = virtual.wall
+                face.client._transport._wall = virtual.wall
             return face
 
         yield opened

@@ -121,7 +121,7 @@ def test_what_cannot_be_encoded_is_named_before_a_slot_is_taken(
 
 def _meanwhile(face: Face, change: Callable[[], None]) -> None:
     """Have *change* happen just before each request of *face* is sent."""
-    send, asend = face.client.send, face.client.asend
+    send, asend = face.client._transport.send, face.client._transport.asend
 
     def changed(request: Request, timeout: float) -> Reply:
         change()
@@ -133,7 +133,7 @@ def _meanwhile(face: Face, change: Callable[[], None]) -> None:
         reply: Reply = await asend(request, timeout)
         return reply
 
-    face.client.send, face.client.asend = changed, achanged
+    face.client._transport.send, face.client._transport.asend = changed, achanged
 
 
 def test_what_its_owner_changes_while_a_call_waits_changes_nothing(

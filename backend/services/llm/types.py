@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from enum import Enum
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -27,6 +28,17 @@ Provider: TypeAlias = Literal["groq", "bedrock"]
 #: How an answer's form is enforced, strongest first: the provider decodes under the schema, is
 #: guided by it, fills in one forced tool, promises some JSON object, or is only told so in words.
 Mode: TypeAlias = Literal["strict", "schema", "tool", "object", "prompt"]
+
+
+class ModelType(str, Enum):
+    """The Bedrock models that are called through InvokeModel."""
+
+    CLAUDE_3_SONNET = "anthropic.claude-3-sonnet-20240229-v1:0"
+    CLAUDE_3_HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
+    CLAUDE_3_OPUS = "anthropic.claude-3-opus-20240229-v1:0"
+    LLAMA_3_70B = "meta.llama3-70b-instruct-v1:0"
+    LLAMA_3_8B = "meta.llama3-8b-instruct-v1:0"
+    MIXTRAL_8X7B = "mistral.mixtral-8x7b-instruct-v0:1"
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,13 @@ import weakref
 from hashlib import sha256
 from typing import Any
 
+from ..errors import ConfigurationError
 from ..quota import Limit, Quota, SlidingWindow, TokenBucketLimit, Unit
 from ..settings.knobs import Knobs
+from ..stores import open_store
 from ..types import Provider
 from .account import Account
+from .cache import Cache
 from .concurrency import ConcurrencyLimiter
 
 #: Shared accounts, by a hash of their credentials.
@@ -69,3 +72,19 @@ def account_of(provider: Provider, knobs: Knobs, region: str | None) -> Account:
         switch=knobs.LLM_RETIRED_MODELS == "switch",
         region=region,
     )
+
+
+def open_cache(knobs: Knobs, provider: Provider, endpoint: str) -> Cache | None:
+    """Return the cache of *endpoint*'s answers, or None where the knobs name no place for it.
+
+    Raises ConfigurationError where there can be none.
+    """
+    url = knobs.LLM_CACHE_URL
+    if not url:
+        return None
+    try:
+        store = open_store(url, ttl=knobs.LLM_CACHE_TTL)
+    except ValueError as error:
+        raise ConfigurationError(f"LLM_CACHE_URL: {error}") from error
+    base_url = endpoint.rstrip("/")
+    return Cache(store, provider, base_url, knobs.LLM_CACHE_NAMESPACE, knobs.LLM_CACHE_TIMEOUT)

@@ -24,14 +24,14 @@ from ..types import Reply, Request
 P = ParamSpec("P")
 R = TypeVar("R")
 M = TypeVar("M", bound=Callable[..., Any])
-W = TypeVar("W", bound="Transport")
+C = TypeVar("C", bound="HasTransport")
 
 # An annotation is its text here.
 _FLOW_OF = re.compile(r"Flow\[(.*)\]\Z")
 
 
 class AsyncTransport(Protocol):
-    """One provider's async SDK: sends a request once, or raises an `LLMError`."""
+    """What an async client sends with: one request to one provider, or an `LLMError`."""
 
     async def asend(self, request: Request, timeout: float) -> Reply:
         """Send and await the whole reply, at most *timeout* seconds."""
@@ -39,7 +39,7 @@ class AsyncTransport(Protocol):
 
 
 class Transport(AsyncTransport, Protocol):
-    """The same, and what threads need beside it."""
+    """What a client sends with, in its caller's thread or in its event loop."""
 
     def sleep(self, seconds: float) -> None:
         """Let *seconds* pass in this thread."""
@@ -47,6 +47,13 @@ class Transport(AsyncTransport, Protocol):
     def send(self, request: Request, timeout: float) -> Reply:
         """Send and wait for the whole reply in this thread."""
         ...
+
+
+class HasTransport(Protocol):
+    """A client whose methods are flows."""
+
+    @property
+    def _transport(self) -> Transport: ...
 
 
 def run(flow: Flow[R], transport: Transport) -> R:
@@ -82,28 +89,30 @@ async def arun(flow: Flow[R], transport: AsyncTransport) -> R:
             step = partial(flow.throw, find_signal_error(error, handled))
 
 
-def blocking(flow_of: Callable[Concatenate[W, P], Flow[R]]) -> Callable[Concatenate[W, P], R]:
+def blocking_method(
+    flow_of: Callable[Concatenate[C, P], Flow[R]],
+) -> Callable[Concatenate[C, P], R]:
     """Make the method that drives this flow in the caller's thread."""
 
-    def method(self: W, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return run(flow_of(self, *args, **kwargs), self)
+    def method(self: C, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return run(flow_of(self, *args, **kwargs), self._transport)
 
     return _named(method, flow_of)
 
 
-def awaiting(
-    method: Callable[Concatenate[W, P], R],
-) -> Callable[Concatenate[W, P], CoroutineType[Any, Any, R]]:
-    """Make the async counterpart of a `blocking` method: it drives the same flow in its task."""
-    flow_of: Callable[Concatenate[W, P], Flow[R]] = method.__wrapped__  # type: ignore[attr-defined] # `blocking` set it
+def async_method(
+    method: Callable[Concatenate[C, P], R],
+) -> Callable[Concatenate[C, P], CoroutineType[Any, Any, R]]:
+    """Make the async counterpart of a `blocking_method`: it drives the same flow in its task."""
+    flow_of: Callable[Concatenate[C, P], Flow[R]] = method.__wrapped__  # type: ignore[attr-defined] # it set it
 
-    async def counterpart(self: W, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await arun(flow_of(self, *args, **kwargs), self)
+    async def counterpart(self: C, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await arun(flow_of(self, *args, **kwargs), self._transport)
 
     counterpart = _named(counterpart, flow_of)
     counterpart.__name__ = counterpart.__qualname__ = f"a{counterpart.__name__}"
     # What an `async def` is of; the checkers differ in what they call it.
-    return cast("Callable[Concatenate[W, P], CoroutineType[Any, Any, R]]", counterpart)
+    return cast("Callable[Concatenate[C, P], CoroutineType[Any, Any, R]]", counterpart)
 
 
 def _named(method: M, flow_of: Callable[..., Any]) -> M:

@@ -1,49 +1,63 @@
-"""A client that answers by running the flow: what both providers' clients have in common."""
+"""A client of one provider: arguments become a request, which its account and transport answer."""
 
 from __future__ import annotations
 
-import weakref
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from tenacity import Retrying
 
-from ..account.cache import Cache
 from ..account.learned import Learned
-from ..account.registry import account_of, shared
+from ..account.registry import account_of, open_cache, shared
 from ..call import lifecycle, retry
 from ..call.call import CallPolicy
-from ..call.drivers import awaiting, blocking
+from ..call.drivers import Transport, async_method, blocking_method
 from ..effects import Flow
 from ..errors import ConfigurationError
 from ..providers.completeness import text_of
-from ..runtime.fork import ForkLock, pickling_error
-from ..runtime.sdk_client import SdkClient
+from ..runtime.fork import pickling_error
+from ..runtime.sdk_lender import SdkLender
 from ..settings.knobs import Knobs
-from ..stores import open_store
 from ..types import UNSET, Message, Provider, Reply, Request
+from . import structured_calls
 from .arguments import conversation, count, model_id, timeout_of
 from .arguments import options as plain_options
 from .arguments import temperature as finite
+from .base import LLMClient
 from .options import checked
-from .window import WindowClient
+from .window import WindowAttribute, WindowTimes, check_rate_limit
 
 
-class ProviderClient(WindowClient):
-    """Turns arguments into a request and its policy, and runs the flow on its account.
+class SdkTransport(Transport, Protocol):
+    """A transport that sends through an SDK's client, which it lends to its calls."""
 
-    *timeout* is in seconds for a whole call with its waits and retries.
+    lender: SdkLender
+
+    def close(self) -> None:
+        """Close connections and threads, each after its last call."""
+
+    async def aclose(self) -> None:
+        """Close what this event loop holds, then the same as `close`."""
+
+
+class ProviderClient(LLMClient):
+    """Makes requests of arguments, and runs calls of them on its account and its transport.
+
+    *timeout* is in seconds for a whole call with its waits and retries. A subclass makes the
+    transport.
     """
 
-    #: The SDK's client; a host's test may put anything in its place.
-    client: Any
     default_temperature: float | None
     default_max_tokens: int
-    #: The package whose client is the real one.
-    _sdk_package: str
+    _transport: SdkTransport
+
+    # What hosts' tests look at and assign to, of the window of requests.
+    _request_times = WindowTimes()
+    _rate_limit_window = WindowAttribute("window")
+    _max_requests_per_window = WindowAttribute("amount")
+    _check_rate_limit = check_rate_limit
 
     def __init__(
         self,
@@ -60,104 +74,71 @@ class ProviderClient(WindowClient):
         )
         self._account = account_of(provider, knobs, region)
         self._owns_account = True
-        #: The SDK's client where it is a real one, and one that we have built.
-        self._held: SdkClient | None = None
-        self._lending = ForkLock()  # guards the replacement of one that is let go
-        self._finalizer = weakref.finalize(self, int)  # of `_held`; until there is one, nothing
 
     def __reduce__(self) -> NoReturn:
         """Raise TypeError: threads, sockets and locks stay in the process that made them."""
         raise pickling_error(self)
+
+    @property
+    def client(self) -> Any:
+        """The SDK's client; a host's test may assign anything in its place, and delete that."""
+        return self._transport.lender.sdk
+
+    @client.setter
+    def client(self, sdk: Any) -> None:
+        self._transport.lender.sdk = sdk
+
+    @client.deleter
+    def client(self) -> None:
+        del self._transport.lender.sdk
+
+    @property
+    @abstractmethod
+    def _model(self) -> str:
+        """The model that answers where the caller names none."""
+
+    @property
+    @abstractmethod
+    def _endpoint(self) -> str:
+        """The URL that a real SDK's client calls."""
+
+    @abstractmethod
+    def _identity(self) -> tuple[str, ...]:
+        """What tells one account at the provider from another."""
 
     def share_account(self) -> None:
         """Share quota, pauses and what is known of models with all clients of the same account.
 
         A client whose SDK is a test's stand-in shares nothing.
         """
-        if self._is_real:
+        if self._transport.lender.is_real:
             self._account = shared(self._account, *self._identity())
             self._owns_account = False
 
-    @property
-    def _is_real(self) -> bool:
-        return self._is_of_the_sdk(self.client)
-
-    def _is_of_the_sdk(self, thing: Any) -> bool:
-        return type(thing).__module__.partition(".")[0] == self._sdk_package
-
-    def _borrowed(self) -> AbstractContextManager[Any]:
-        """Lend the SDK's client for one call; it is built anew after `close`, and in a child."""
-        with self._lending:
-            while (held := self._held) is not None and held.sdk is self.client:
-                if held.try_borrow():
-                    return held
-                self.client = self._adopted(self._connect())
-        return nullcontext(self.client)
-
-    def _let_go(self) -> None:
-        """Close the SDK's client that we have built, once the calls on their way have ended."""
-        if self._held is not None:
-            self._held.retire()
-
-    def _disconnect(self) -> None:
-        """Close all that this client holds but threads and event loops.
+    def close(self) -> None:
+        """Close connections, threads and the cache, each after the calls that use it.
 
         The cache of an account that is shared stays open for others, until the process ends.
         """
-        self._let_go()
+        self._transport.close()
+        self._close_cache()
+
+    async def aclose(self) -> None:
+        """Close what this event loop holds, then the same as `close`."""
+        await self._transport.aclose()
+        self._close_cache()
+
+    def _open_cache(self) -> None:
+        # The answers of a test's stand-in are not kept: another test would find them.
+        if self._transport.lender.is_real:
+            provider = self._account.provider
+            self._account.cache = open_cache(self._knobs, provider, self._endpoint)
+
+    def _close_cache(self) -> None:
         if self._account.cache is not None and self._owns_account:
             self._account.cache.store.close()
 
-    def _keep_answers(self, endpoint: str) -> None:
-        """Give the account a cache of *endpoint*'s answers, if the knobs name a place for it.
-
-        The answers of a test's stand-in are not kept: another test would find them.
-        """
-        url = self._knobs.LLM_CACHE_URL
-        if url:
-            try:
-                store = open_store(url, ttl=self._knobs.LLM_CACHE_TTL)
-            except ValueError as error:
-                raise ConfigurationError(f"LLM_CACHE_URL: {error}") from error
-            self._account.cache = Cache(
-                store,
-                self._account.provider,
-                endpoint.rstrip("/"),
-                self._knobs.LLM_CACHE_NAMESPACE,
-                self._knobs.LLM_CACHE_TIMEOUT,
-            )
-
-    def _adopted(self, sdk: Any) -> Any:
-        """Have a real SDK client closed when nobody uses this one any more, or at exit."""
-        self._held = None
-        # That of the one before would keep it as long as this client lives.
-        self._finalizer.detach()
-        if self._is_of_the_sdk(sdk):
-            self._held = SdkClient(sdk)
-            self._finalizer = weakref.finalize(self, self._held.retire)
-        return sdk
-
-    @abstractmethod
-    def _connect(self) -> Any:
-        """Build the SDK's client, or what a test has put in its place."""
-
-    @abstractmethod
-    def _identity(self) -> tuple[str, ...]:
-        """What tells one account at the provider from another."""
-
-    @abstractmethod
-    def sleep(self, seconds: float) -> None:
-        """Let *seconds* pass in this thread, as `drive.Wire` asks."""
-
-    @abstractmethod
-    def send(self, request: Request, timeout: float) -> Reply:
-        """Send once through the SDK; what `drive.Wire` blocks on."""
-
-    @abstractmethod
-    async def asend(self, request: Request, timeout: float) -> Reply:
-        """Send once through the SDK; what `drive.Wire` awaits."""
-
-    @blocking
+    @blocking_method
     def respond(
         self,
         /,
@@ -183,7 +164,7 @@ class ProviderClient(WindowClient):
         )
         return (yield from self._run(request, self._policy(timeout, max_retries)))
 
-    @blocking
+    @blocking_method
     def generate(
         self,
         /,
@@ -204,7 +185,7 @@ class ProviderClient(WindowClient):
         )
         return text_of((yield from self._run(request, self._policy(timeout, max_retries))))
 
-    @blocking
+    @blocking_method
     def generate_with_retry(
         self,
         /,
@@ -231,8 +212,19 @@ class ProviderClient(WindowClient):
         policy = self._policy(timeout, None, retry.exact_attempts(attempts))
         return text_of((yield from self._run(request, policy)))
 
-    agenerate, arespond = awaiting(generate), awaiting(respond)
-    agenerate_with_retry = awaiting(generate_with_retry)
+    agenerate, arespond = async_method(generate), async_method(respond)
+    agenerate_with_retry = async_method(generate_with_retry)
+
+    if TYPE_CHECKING:
+        generate_structured: structured_calls.GenerateStructured
+        agenerate_structured: structured_calls.AGenerateStructured
+        respond_structured: structured_calls.RespondStructured
+        arespond_structured: structured_calls.ARespondStructured
+    else:
+        generate_structured = blocking_method(structured_calls.generate_structured)
+        agenerate_structured = async_method(generate_structured)
+        respond_structured = blocking_method(structured_calls.respond_structured)
+        arespond_structured = async_method(respond_structured)
 
     def learned(self) -> Learned:
         """Return what this client's account has learnt from the provider's answers, until when."""

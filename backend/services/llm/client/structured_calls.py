@@ -1,21 +1,24 @@
-"""The calls whose answer satisfies a schema: their arguments, and the types of what they return."""
+"""The calls whose answer satisfies a schema: their arguments, and the types of what they return.
+
+A checker knows each by a Protocol: the type of the answer is that of the schema.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from ..call import lifecycle
 from ..call.call import Call
-from ..call.drivers import awaiting, blocking
 from ..effects import Flow
 from ..errors import ConfigurationError
 from ..types import UNSET, Message, Reply, StructuredReply
-from .provider_client import ProviderClient
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
+
+    from .provider_client import ProviderClient
 
 T = TypeVar("T")
 
@@ -25,7 +28,7 @@ _MISSING: Any = object()
 
 
 def respond_structured(
-    self: StructuredClient,
+    self: ProviderClient,
     /,
     prompt: str | None = None,
     schema: Any = _MISSING,
@@ -55,14 +58,16 @@ def respond_structured(
     from ..call import structured  # pays for schemas only where there is one
 
     def steps(call: Call) -> Flow[tuple[Any, Reply]]:
-        return structured.structured_by(request, schema, self._knobs, call, plain=not self._is_real)
+        return structured.structured_by(
+            request, schema, self._knobs, call, plain=not self._transport.lender.is_real
+        )
 
     value, reply = yield from lifecycle.run_call(policy, self._account, steps)
     return StructuredReply.of(value, reply)
 
 
 def generate_structured(
-    self: StructuredClient,
+    self: ProviderClient,
     /,
     prompt: str | None = None,
     schema: Any = _MISSING,
@@ -98,160 +103,153 @@ def generate_structured(
     return (yield from asked).value
 
 
-class StructuredClient(ProviderClient):
-    """A client whose structured calls are typed by the schema that they are given."""
+class GenerateStructured(Protocol):
+    """The value itself: a dict for a JSON Schema, else an instance."""
 
-    if TYPE_CHECKING:
+    @overload
+    def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: Mapping[str, Any] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> dict[str, Any]: ...
 
-        @overload
-        def generate_structured(
-            self,
-            /,
-            prompt: str | None = None,
-            schema: Mapping[str, Any] = ...,
-            system_prompt: str | None = None,
-            model: str | None = None,
-            temperature: float | None = UNSET,
-            max_tokens: int | None = None,
-            *,
-            messages: Sequence[Message] | None = None,
-            timeout: float | None = None,
-            max_retries: int | None = None,
-            **options: Any,
-        ) -> dict[str, Any]: ...
+    @overload
+    def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: TypeForm[T] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> T: ...
 
-        @overload
-        def generate_structured(
-            self,
-            /,
-            prompt: str | None = None,
-            schema: TypeForm[T] = ...,
-            system_prompt: str | None = None,
-            model: str | None = None,
-            temperature: float | None = UNSET,
-            max_tokens: int | None = None,
-            *,
-            messages: Sequence[Message] | None = None,
-            timeout: float | None = None,
-            max_retries: int | None = None,
-            **options: Any,
-        ) -> T: ...
 
-        def generate_structured(self, /, *args: Any, **kwargs: Any) -> Any:
-            """Return an object that satisfies *schema*; see `respond_structured`."""
+class AGenerateStructured(Protocol):
+    """The same, awaited."""
 
-        @overload
-        async def agenerate_structured(
-            self,
-            /,
-            prompt: str | None = None,
-            schema: Mapping[str, Any] = ...,
-            system_prompt: str | None = None,
-            model: str | None = None,
-            temperature: float | None = UNSET,
-            max_tokens: int | None = None,
-            *,
-            messages: Sequence[Message] | None = None,
-            timeout: float | None = None,
-            max_retries: int | None = None,
-            **options: Any,
-        ) -> dict[str, Any]: ...
+    @overload
+    async def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: Mapping[str, Any] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> dict[str, Any]: ...
 
-        @overload
-        async def agenerate_structured(
-            self,
-            /,
-            prompt: str | None = None,
-            schema: TypeForm[T] = ...,
-            system_prompt: str | None = None,
-            model: str | None = None,
-            temperature: float | None = UNSET,
-            max_tokens: int | None = None,
-            *,
-            messages: Sequence[Message] | None = None,
-            timeout: float | None = None,
-            max_retries: int | None = None,
-            **options: Any,
-        ) -> T: ...
+    @overload
+    async def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: TypeForm[T] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> T: ...
 
-        async def agenerate_structured(self, /, *args: Any, **kwargs: Any) -> Any:
-            """Do as `generate_structured` does, without blocking the event loop."""
 
-        @overload
-        def respond_structured(
-            self,
-            /,
-            prompt: str | None = None,
-            schema: Mapping[str, Any] = ...,
-            system_prompt: str | None = None,
-            model: str | None = None,
-            temperature: float | None = UNSET,
-            max_tokens: int | None = None,
-            *,
-            messages: Sequence[Message] | None = None,
-            timeout: float | None = None,
-            max_retries: int | None = None,
-            **options: Any,
-        ) -> StructuredReply[dict[str, Any]]: ...
+class RespondStructured(Protocol):
+    """The value with the reply that held it."""
 
-        @overload
-        def respond_structured(
-            self,
-            /,
-            prompt: str | None = None,
-            schema: TypeForm[T] = ...,
-            system_prompt: str | None = None,
-            model: str | None = None,
-            temperature: float | None = UNSET,
-            max_tokens: int | None = None,
-            *,
-            messages: Sequence[Message] | None = None,
-            timeout: float | None = None,
-            max_retries: int | None = None,
-            **options: Any,
-        ) -> StructuredReply[T]: ...
+    @overload
+    def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: Mapping[str, Any] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> StructuredReply[dict[str, Any]]: ...
 
-        def respond_structured(self, /, *args: Any, **kwargs: Any) -> Any:
-            """Return such an object as `.value`, with the usage and cost of all turns."""
+    @overload
+    def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: TypeForm[T] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> StructuredReply[T]: ...
 
-        @overload
-        async def arespond_structured(
-            self,
-            /,
-            prompt: str | None = None,
-            schema: Mapping[str, Any] = ...,
-            system_prompt: str | None = None,
-            model: str | None = None,
-            temperature: float | None = UNSET,
-            max_tokens: int | None = None,
-            *,
-            messages: Sequence[Message] | None = None,
-            timeout: float | None = None,
-            max_retries: int | None = None,
-            **options: Any,
-        ) -> StructuredReply[dict[str, Any]]: ...
 
-        @overload
-        async def arespond_structured(
-            self,
-            /,
-            prompt: str | None = None,
-            schema: TypeForm[T] = ...,
-            system_prompt: str | None = None,
-            model: str | None = None,
-            temperature: float | None = UNSET,
-            max_tokens: int | None = None,
-            *,
-            messages: Sequence[Message] | None = None,
-            timeout: float | None = None,
-            max_retries: int | None = None,
-            **options: Any,
-        ) -> StructuredReply[T]: ...
+class ARespondStructured(Protocol):
+    """The same, awaited."""
 
-        async def arespond_structured(self, /, *args: Any, **kwargs: Any) -> Any:
-            """Do as `respond_structured` does, without blocking the event loop."""
-    else:
-        respond_structured = blocking(respond_structured)
-        arespond_structured = awaiting(respond_structured)
-        generate_structured = blocking(generate_structured)
-        agenerate_structured = awaiting(generate_structured)
+    @overload
+    async def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: Mapping[str, Any] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> StructuredReply[dict[str, Any]]: ...
+
+    @overload
+    async def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: TypeForm[T] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> StructuredReply[T]: ...

@@ -2,67 +2,54 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from ..account.account import Account
 from ..account.registry import steady_now
 from ..errors import RateLimitError
 from ..quota import Refusal, Reservation
-from .base import LLMClient
+
+if TYPE_CHECKING:
+    from .provider_client import ProviderClient
 
 
-class WindowClient(LLMClient):
-    """A client that shows its account's window under the names that hosts use."""
+class WindowAttribute:
+    """An attribute of the window of a client's account, under another name on the client."""
 
-    _account: Account
+    def __init__(self, name: str) -> None:
+        self._name = name
 
-    @property
-    @abstractmethod
-    def _model(self) -> str:
-        """The model that answers where the caller names none."""
+    def __get__(self, client: ProviderClient | None, owner: type[ProviderClient]) -> Any:
+        return self if client is None else getattr(client._account.window, self._name)
 
-    @property
-    def _request_times(self) -> list[float]:
-        """The times of use that the window still counts, as Unix seconds; a live list."""
-        return self._account.window.times
+    def __set__(self, client: ProviderClient, value: Any) -> None:
+        setattr(client._account.window, self._name, value)
 
-    @_request_times.setter
-    def _request_times(self, times: Sequence[float]) -> None:
-        self._account.window.times[:] = times
 
-    @property
-    def _rate_limit_window(self) -> float:
-        return self._account.window.window
+class WindowTimes:
+    """The times of use that the window still counts, as Unix seconds: a live list."""
 
-    @_rate_limit_window.setter
-    def _rate_limit_window(self, seconds: float) -> None:
-        self._account.window.window = seconds
+    def __get__(self, client: ProviderClient | None, owner: type[ProviderClient]) -> Any:
+        return self if client is None else client._account.window.times
 
-    @property
-    def _max_requests_per_window(self) -> float:
-        return self._account.window.amount
+    def __set__(self, client: ProviderClient, times: Sequence[float]) -> None:
+        client._account.window.times[:] = times
 
-    @_max_requests_per_window.setter
-    def _max_requests_per_window(self, requests: float) -> None:
-        self._account.window.amount = requests
 
-    def _check_rate_limit(self) -> None:
-        """Use one request of the window, or raise `RateLimitError` with the seconds to wait."""
-        quota, now = self._account.quota, steady_now()
-        reservation = quota.reserve(self._model, {"requests": 1.0}, now)
-        wait = (
-            reservation.wait if isinstance(reservation, Refusal) else quota.start(reservation, now)
-        )
-        if isinstance(reservation, Reservation):
-            # Between the two calls another may have come first.
-            if wait > 0:
-                quota.cancel(reservation, now)
-            else:
-                quota.settle(reservation, {}, now, now)
+def check_rate_limit(client: ProviderClient) -> None:
+    """Use one request of the window, or raise `RateLimitError` with the seconds to wait."""
+    quota, now = client._account.quota, steady_now()
+    result = quota.reserve(client._model, {"requests": 1.0}, now)
+    wait = result.wait if isinstance(result, Refusal) else quota.start(result, now)
+    if isinstance(result, Reservation):
+        # Between the two calls another may have come first.
         if wait > 0:
-            raise RateLimitError(
-                f"Rate limit exceeded. Please wait {wait:.1f} seconds",
-                provider=self._account.provider,
-                retry_after=wait,
-            )
+            quota.cancel(result, now)
+        else:
+            quota.settle(result, {}, now, now)
+    if wait > 0:
+        raise RateLimitError(
+            f"Rate limit exceeded. Please wait {wait:.1f} seconds",
+            provider=client._account.provider,
+            retry_after=wait,
+        )

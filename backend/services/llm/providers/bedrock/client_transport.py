@@ -1,0 +1,103 @@
+"""What a Bedrock client sends with: the boto3 client, asked for what is to be sent and read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+from ...errors import ConfigurationError, LLMError
+from ...runtime.sdk_lender import SdkLender
+from ...types import Reply, Request
+from ..foreign_errors import redact_error
+from .connect import BedrockConnection
+from .converse import from_converse, to_converse
+from .errors import classify
+from .invoke import from_invoke, to_invoke
+from .routes import uses_invoke
+from .transport import Answered, Call, Transport
+
+E = TypeVar("E", bound=BaseException)
+
+
+class BedrockTransport:
+    """Sends on the client that a connection builds, in threads of its own where boto3 blocks.
+
+    *sleep* and *wall* are the clocks that the client's module looks up.
+    """
+
+    def __init__(
+        self,
+        connection: BedrockConnection,
+        sleep: Callable[[float], None],
+        wall: Callable[[], float],
+    ) -> None:
+        self.lender = SdkLender(connection.connect, "botocore")
+        self._calls = Transport(connection.max_connections, connection.limit)
+        self._secrets = tuple(connection.credentials.values())
+        self._sleep = sleep
+        self._wall = wall
+
+    def sleep(self, seconds: float) -> None:
+        """Let *seconds* pass in this thread."""
+        self._sleep(seconds)
+
+    def send(self, request: Request, timeout: float) -> Reply:
+        """Send *request* once, in this thread; raises LLMError, also after *timeout* seconds."""
+        try:
+            with self.lender.lend() as sdk:
+                call = _call_of(sdk, request)
+                return _reply(self._calls.send(sdk, call, timeout), request)
+        except LLMError as error:
+            self._redact(error, request)
+            raise
+        except Exception as error:
+            raise self._classify(error, request) from self._redact(error, request)
+
+    async def asend(self, request: Request, timeout: float) -> Reply:
+        """Send *request* once, as `send` does, without blocking the event loop."""
+        try:
+            with self.lender.lend() as sdk:
+                call = _call_of(sdk, request)
+                return _reply(await self._calls.asend(sdk, call, timeout), request)
+        except LLMError as error:
+            self._redact(error, request)
+            raise
+        except Exception as error:
+            raise self._classify(error, request) from self._redact(error, request)
+
+    def close(self) -> None:
+        """Close the connections, and let the threads end with their calls."""
+        self._calls.close()
+        self.lender.close()
+
+    async def aclose(self) -> None:
+        """Close this event loop's connections too."""
+        await self._calls.aclose()
+        self.lender.close()
+
+    def _classify(self, error: Exception, request: Request) -> LLMError:
+        return self._redact(classify(error, request.model, wall=self._wall()), request)
+
+    def _redact(self, error: E, request: Request) -> E:
+        return redact_error(error, *self._secrets, sent=request)
+
+
+def _call_of(sdk: Any, request: Request) -> Call:
+    if uses_invoke(request.model):
+        return Call("invoke_model", to_invoke(request))
+    if not hasattr(sdk, "converse"):
+        raise ConfigurationError(
+            f"The model {request.model} is asked through Converse, which boto3 has from"
+            f" 1.34.116 on: this is boto3 {version('boto3')}",
+            provider="bedrock",
+        )
+    return Call("converse", to_converse(request))
+
+
+def _reply(answered: Answered, request: Request) -> Reply:
+    response, body = answered
+    if not uses_invoke(request.model):
+        return from_converse(response, request)
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return from_invoke(body, request, headers)

@@ -1,0 +1,82 @@
+"""How boto3's client of the runtime's API is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from ...runtime.fork import ForkLock
+from ...runtime.real_sdk import is_real_sdk
+from .configuration import configured
+from .converse import RAW_BODY
+from .transport import adopted
+
+#: So much is kept of a body that is no answer, in bytes.
+_KEPT = 64 * 1024
+
+# Held while boto3 makes a client, which it cannot do in two threads at once.
+_connecting = ForkLock()
+
+
+@contextmanager
+def connecting() -> Iterator[None]:
+    """Let boto3 read its configuration, in one thread at a time.
+
+    Raises ConfigurationError for a configuration that boto3 cannot use.
+    """
+    with _connecting, configured():
+        yield
+
+
+@dataclass(frozen=True)
+class BedrockConnection:
+    """Where and how Bedrock is called; *find_boto3* looks up what stands for that module now.
+
+    *timeout* is in seconds, *limit* the largest answer in bytes; None as *endpoint_url* is AWS's.
+    """
+
+    find_boto3: Callable[[], Any]
+    region_name: str
+    endpoint_url: str | None
+    credentials: Mapping[str, str] = field(repr=False)
+    timeout: float
+    max_connections: int
+    limit: int
+
+    def connect(self) -> Any:
+        """Build the SDK's client, or what a test has put in its place."""
+        config = import_module("botocore.config").Config(
+            # Retries have one owner, and it is not the SDK.
+            retries={"total_max_attempts": 1},
+            connect_timeout=self.timeout,
+            read_timeout=self.timeout,
+            max_pool_connections=self.max_connections,
+            tcp_keepalive=True,
+        )
+        with connecting():
+            sdk = self.find_boto3().client(
+                "bedrock-runtime",
+                region_name=self.region_name,
+                endpoint_url=self.endpoint_url,
+                config=config,
+                **self.credentials,
+            )
+            return _prepared(sdk) if is_real_sdk(sdk, "botocore") else sdk
+
+
+def _prepared(sdk: Any) -> Any:
+    prepared = adopted(sdk)
+    prepared.meta.events.register("response-received.bedrock-runtime.Converse", _keep_raw_body)
+    return prepared
+
+
+def _keep_raw_body(
+    response_dict: dict[str, Any] | None, parsed_response: dict[str, Any] | None, **_: Any
+) -> None:
+    """Keep the body of a reply of which botocore knows no member, and which it would drop."""
+    if response_dict and parsed_response and parsed_response.keys() <= {"ResponseMetadata"}:
+        head = response_dict["body"][:_KEPT]
+        parsed_response[RAW_BODY] = head.decode("utf-8", "replace")

@@ -1,0 +1,105 @@
+"""What a Groq client sends with: the groq SDK's clients, blocking and async."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import anyio
+
+from ...errors import LLMError
+from ...runtime.blocking import run_in_thread
+from ...runtime.event_loops import PerEventLoop
+from ...runtime.fork import reset_in_child
+from ...runtime.sdk_lender import SdkLender
+from ...types import Reply, Request
+from ..foreign_errors import redact_error
+from .answer import from_chat_completion
+from .connect import GroqConnection
+from .errors import classify
+from .request import to_chat_completion
+from .transport import has_the_sdks_own_create, post_arguments, read_answer
+
+E = TypeVar("E", bound=BaseException)
+
+
+class GroqTransport:
+    """Sends on the SDK's blocking client, or on its async one, of which each event loop has one.
+
+    *sleep* and *wall* are the clocks that the client's module looks up.
+    """
+
+    def __init__(
+        self, connection: GroqConnection, sleep: Callable[[float], None], wall: Callable[[], float]
+    ) -> None:
+        self.lender = SdkLender(connection.connect, "groq")
+        self._async_clients = PerEventLoop[Any](connection.connect_async, lambda sdk: sdk.close())
+        self._api_key = connection.api_key
+        self._sleep = sleep
+        self._wall = wall
+        reset_in_child(self)
+
+    def sleep(self, seconds: float) -> None:
+        """Let *seconds* pass in this thread."""
+        self._sleep(seconds)
+
+    def send(self, request: Request, timeout: float) -> Reply:
+        """Send *request* once, in this thread; raises LLMError, also after *timeout* seconds."""
+        wire = to_chat_completion(request)
+        try:
+            with self.lender.lend() as sdk:
+                if has_the_sdks_own_create(sdk):
+                    response = read_answer(sdk.post(**post_arguments(wire, timeout)))
+                elif self.lender.is_real:
+                    response = sdk.chat.completions.create(**wire, timeout=timeout)
+                else:
+                    response = sdk.chat.completions.create(**wire)
+            return from_chat_completion(response, request)
+        except LLMError as error:
+            self._redact(error, request)
+            raise
+        except Exception as error:
+            raise self._classify(error, request) from self._redact(error, request)
+
+    async def asend(self, request: Request, timeout: float) -> Reply:
+        """Send *request* once, as `send` does, on this event loop.
+
+        What a test has put in the SDK's place is called in a thread.
+        """
+        if not self.lender.is_real:
+            return await run_in_thread(partial(self.send, request, timeout))
+        wire = to_chat_completion(request)
+        held = await self._async_clients.get()
+        try:
+            async with held as sdk:
+                with anyio.fail_after(timeout):
+                    if has_the_sdks_own_create(sdk):
+                        response = read_answer(await sdk.post(**post_arguments(wire, timeout)))
+                    else:
+                        response = await sdk.chat.completions.create(**wire, timeout=timeout)
+            return from_chat_completion(response, request)
+        except LLMError as error:
+            self._redact(error, request)
+            raise
+        except Exception as error:
+            raise self._classify(error, request) from self._redact(error, request)
+
+    def close(self) -> None:
+        """Close the connections; an event loop's own are closed by `aclose`, or as it ends."""
+        self.lender.close()
+
+    async def aclose(self) -> None:
+        """Close this loop's connections and those of all threads, each after its last call."""
+        await self._async_clients.aclose()
+        self.close()
+
+    def after_fork(self) -> None:
+        """In a child, leave the parent's event loops alone."""
+        self._async_clients.forget()
+
+    def _classify(self, error: Exception, request: Request) -> LLMError:
+        return self._redact(classify(error, request.model, wall=self._wall()), request)
+
+    def _redact(self, error: E, request: Request) -> E:
+        return redact_error(error, self._api_key, sent=request)
