@@ -73,7 +73,7 @@ class Abilities:
 
 
 def split_profile(model: str) -> tuple[str, str | None]:
-    """A model's own id and its profile's prefix (`us`, `eu`, `global`...), ARNs opened.
+    """Return a model's own id and its profile's prefix (`us`, `eu`, `global`...), ARNs opened.
 
     An application profile's ARN hides its model: what remains is the profile's id.
     """
@@ -84,7 +84,7 @@ def split_profile(model: str) -> tuple[str, str | None]:
 
 @lru_cache(maxsize=1024)
 def abilities(model: str) -> Abilities:
-    """What is known of *model*, or else of its family; ids, profiles and ARNs are understood."""
+    """Return what is known of *model* (id, profile or ARN), or else of its family."""
     name, _ = split_profile(model)
     if _BEDROCK.match(name) or model.startswith("arn:"):
         return _on_bedrock(name)
@@ -130,7 +130,7 @@ def _claude_version(name: str) -> tuple[int, int] | None:
 
 
 def fit_to_model(request: Request) -> Request:
-    """*request* without what its model refuses, as far as nobody asked for it.
+    """Return *request* without the defaults that its model refuses.
 
     A temperature that is a default is dropped where the model takes none, or takes none beside
     top_p; a length that is a default is lowered to the longest that the model can write.
@@ -146,12 +146,12 @@ def fit_to_model(request: Request) -> Request:
 
 
 def successor(model: str, region: str | None = None) -> str | None:
-    """The living model that took *model*'s place, or None where none is known."""
+    """Return the model that replaced *model* and is in service, or None."""
     return next(successors(Request(model, ()), provider_of(model), region), None)
 
 
 def successors(request: Request, provider: Provider, region: str | None = None) -> Iterator[str]:
-    """The living models of *provider* that may answer in the place of the request's, in order.
+    """Yield the models of *provider* that can replace the request's, the nearest first.
 
     Each can do what the request needs. On Bedrock it is named as it is called from *region*:
     through the geography's profile where the model needs one; the caller's own profile is kept.
@@ -168,9 +168,9 @@ def successors(request: Request, provider: Provider, region: str | None = None) 
 
 
 def advice(request: Request, provider: Provider, region: str | None = None) -> str:
-    """What to choose where a model is not there, to be added to the error, or nothing.
+    """Return a hint at models to choose for an error about a missing model, or "".
 
-    Nothing is said where just this id is unknown: the caller knows best what was meant.
+    An empty text if only this id is unknown: the caller knows best which model was meant.
     """
     prefix, _, rest = request.model.partition("/")
     if prefix == provider and (rest in GROQ or split_profile(rest)[0] in BEDROCK):
@@ -188,7 +188,7 @@ def advice(request: Request, provider: Provider, region: str | None = None) -> s
 
 
 def provider_of(model: str) -> Provider:
-    """The provider whose id *model* has the form of."""
+    """Return the provider that has ids such as *model*."""
     return (
         "bedrock" if model.startswith("arn:") or _BEDROCK.match(split_profile(model)[0]) else "groq"
     )
@@ -201,15 +201,15 @@ def _replacements(name: str, *, sees: bool) -> Iterator[str]:
 
 
 def _is_suitable(name: str, request: Request) -> bool:
-    """Whether the model can do what *request* needs, as far as its caller said so."""
+    """Whether the model can do what *request* needs, as far as the caller has set it."""
     able = abilities(name)
     if _has_images(request) and not _accepts_images(name):
         return False
-    given = {"temperature", "max_tokens"} - request.defaulted
-    if "temperature" in given and request.temperature is not None and not able.temperature:
+    requested = {"temperature", "max_tokens"} - request.defaulted
+    if "temperature" in requested and request.temperature is not None and not able.temperature:
         return False
-    length = request.max_tokens or 0 if "max_tokens" in given else 1
-    # What writes no more than a label is no model to talk to.
+    length = request.max_tokens or 0 if "max_tokens" in requested else 1
+    # A classifier writes only a label, and answers no prompt.
     return (able.max_output or length) >= length and able.context != _CLASSIFIER_CONTEXT
 
 
@@ -222,7 +222,7 @@ def _accepts_images(name: str) -> bool:
 
 def _has_images(request: Request) -> bool:
     contents = [message.get("content") for message in request.messages]
-    parts = [part for said in contents if isinstance(said, (list, tuple)) for part in said]
+    parts = [part for content in contents if isinstance(content, (list, tuple)) for part in content]
     return any(isinstance(part, Mapping) and _is_image(part) for part in parts)
 
 
@@ -280,6 +280,6 @@ def cost(model: str, usage: Usage) -> float | None:
         + written * (price.input if price.cache_write is None else price.cache_write)
         + usage.output_tokens * price.output
     ) / 1e6
-    whole = dollars if split_profile(model)[1] == "global" else dollars * (1 + price.surcharge)
-    # Prices have few digits: what stands behind a million-millionth is the noise of floats.
-    return round(whole, 12)
+    total = dollars if split_profile(model)[1] == "global" else dollars * (1 + price.surcharge)
+    # Prices have few digits: anything below 1e-12 is a rounding error.
+    return round(total, 12)

@@ -1,7 +1,7 @@
-"""What is known of each model, one row each, and of what replaced those that went.
+"""One row of facts for each model, and the replacements of those that were shut down.
 
-Providers change all of it without notice: `AS_OF` is the day of this knowledge, and what a
-provider answers wins over it. None stands for what could not be established.
+Providers change all of it without notice: `AS_OF` is the day of this knowledge, and a provider's
+answer wins over it. None stands for unknown.
 """
 
 from __future__ import annotations
@@ -102,18 +102,20 @@ GROQ: dict[str, GroqRow] = {
 BedrockRow: TypeAlias = "tuple[int | None, int | None, Price | None, int]"
 
 
-def _claude(given: float, written: float, read: float = 0.1, *, since_haiku_4_5: bool) -> Price:
+def _claude(
+    input_price: float, output_price: float, read: float = 0.1, *, since_haiku_4_5: bool
+) -> Price:
     """Anthropic's multiples of the input price: *read* from the cache, 1.25 to write it."""
     more = 0.1 if since_haiku_4_5 else 0.0
-    return Price(given, written, given * read, given * 1.25, surcharge=more)
+    return Price(input_price, output_price, input_price * read, input_price * 1.25, surcharge=more)
 
 
-def _old(given: float, written: float) -> Price:
-    return _claude(given, written, since_haiku_4_5=False)
+def _old(input_price: float, output_price: float) -> Price:
+    return _claude(input_price, output_price, since_haiku_4_5=False)
 
 
-def _new(given: float, written: float, read: float = 0.1) -> Price:
-    return _claude(given, written, read, since_haiku_4_5=True)
+def _new(input_price: float, output_price: float, read: float = 0.1) -> Price:
+    return _claude(input_price, output_price, read, since_haiku_4_5=True)
 
 
 # AWS's price list (Price List API, publication of 2026-09-30), model cards and quota pages, August
@@ -200,7 +202,7 @@ REPLACEMENTS: dict[str, tuple[str | None, str]] = {
     "llama-3.1-8b-instant": ("2026-08-16", "openai/gpt-oss-20b"),
     "llama-3.3-70b-versatile": ("2026-08-16", "openai/gpt-oss-120b"),
     "qwen/qwen3.6-27b": ("2026-09-14", "qwen/qwen3.8-27b"),
-    # Bedrock names no replacements: the living model of the same tier that takes the same
+    # Bedrock names no replacements: the model in service of the same tier that takes the same
     # parameters. AWS's model lifecycle page, August to October 2026; for Claude 2 and Instant, the
     # day on which their refusal was first recorded.
     "anthropic.claude-instant-v1": ("2025-10-28", "anthropic.claude-haiku-4-5-20251001-v1:0"),

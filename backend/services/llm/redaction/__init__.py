@@ -1,1 +1,1 @@
-"""What may be shown of a text that others wrote."""
+"""Removes secrets, quotations and control characters from texts that others wrote."""

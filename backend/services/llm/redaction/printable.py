@@ -1,4 +1,4 @@
-"""Text that a terminal shows and does not obey."""
+"""Escapes control characters, so that a terminal only shows a text."""
 
 from __future__ import annotations
 

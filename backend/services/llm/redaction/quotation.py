@@ -1,4 +1,4 @@
-"""What a provider's text quotes of a request, to be cut out of what is shown of it."""
+"""Cuts out of a provider's text what it quotes of the request."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|(.))", re.S)
 _BLANKS = frozenset("nrtbf")
 _MARKED = re.compile(r"([\"'])(.*?)\1", re.S)
 
-#: Values of a message that say of what kind it is, and nothing of what was said.
-_KINDS = frozenset({"role", "type", "detail", "name", "id", "tool_call_id"})
+#: Keys of a message whose values are no content.
+_NO_CONTENT = frozenset({"role", "type", "detail", "name", "id", "tool_call_id"})
 
 
 def without_quotations(text: str, request: Request | None) -> str:
@@ -39,7 +39,7 @@ def without_quotations(text: str, request: Request | None) -> str:
     if request is None or not text:
         return text
     sent = [one for one in _texts(request.messages) if one.strip()]
-    # Most options are words of the provider's own.
+    # Short option values are mostly the provider's own keywords.
     sent += [one for one in _texts(request.options) if len(one) >= _LONG]
     plain = _plain(text)
     found = [*_runs(plain, sent), *_wholes(plain, sent)]
@@ -52,7 +52,7 @@ def _texts(thing: object) -> Iterator[str]:
         yield thing
     elif isinstance(thing, Mapping):
         for name, value in thing.items():
-            if name not in _KINDS:
+            if name not in _NO_CONTENT:
                 yield from _texts(value)
     elif isinstance(thing, Sequence) and not isinstance(thing, (bytes, bytearray)):
         for value in thing:
@@ -79,7 +79,7 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 def _runs(text: str, sent: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Where words of *text* stand as they do in one of the texts that were *sent*."""
-    runs = list(_telling_runs(text))
+    runs = list(_is_specific_runs(text))
     if not runs:
         return  # it is too short to quote anything, however much was sent
     for one in sent:
@@ -93,7 +93,7 @@ def _runs(text: str, sent: Sequence[str]) -> Iterator[tuple[int, int]]:
             yield from (span for run, span in left if f" {' '.join(run)} " in spaced)
 
 
-def _telling_runs(text: str) -> Iterator[tuple[list[str], tuple[int, int]]]:
+def _is_specific_runs(text: str) -> Iterator[tuple[list[str], tuple[int, int]]]:
     """What of *text* would be a quotation: its words in lower case, and where it stands."""
     words = list(_WORD.finditer(text))
     lowered = [word[0].lower() for word in words]
@@ -127,9 +127,11 @@ def _wholes(text: str, sent: Sequence[str]) -> Iterator[tuple[int, int]]:
         pattern = re.compile(rf"(?<!\w){re.escape(one)}(?!\w)", re.I)
         yield from (found.span() for found in pattern.finditer(text))
     for quoted in _MARKED.finditer(text):
-        said = quoted[2].strip()
-        telling = len(said) >= _WHOLE and not said.isidentifier()
-        if said and any(said == one or (telling and said in one) for one in stripped):
+        quotation = quoted[2].strip()
+        is_specific = len(quotation) >= _WHOLE and not quotation.isidentifier()
+        if quotation and any(
+            quotation == one or (is_specific and quotation in one) for one in stripped
+        ):
             yield quoted.span(2)
 
 

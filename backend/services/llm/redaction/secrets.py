@@ -1,4 +1,4 @@
-"""What may be shown of a text that a provider or an SDK wrote: everything but its secrets."""
+"""Removes secrets from the texts of providers and SDKs."""
 
 from __future__ import annotations
 

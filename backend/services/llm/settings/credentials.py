@@ -1,4 +1,4 @@
-"""Keys as they are given: each is used as it is, or named in an error that does not show it."""
+"""Checks of API keys; an error names the variable and never shows the key."""
 
 from __future__ import annotations
 

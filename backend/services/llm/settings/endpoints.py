@@ -1,4 +1,4 @@
-"""Addresses of providers: which can be one, and which hear a key in the clear."""
+"""Checks of providers' addresses, and a warning of plain http."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def is_loopback(url: str) -> bool:
 
 
 def warn_of_plain_http(name: str, url: str) -> None:
-    """Warn, once for each address, where keys and prompts would go in the clear."""
+    """Warn, once for each address, if keys and prompts would be sent unencrypted."""
     if urlsplit(url).scheme == "http" and not is_loopback(url):
         _warn_once(name, without_credentials(url))
 

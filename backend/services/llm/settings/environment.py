@@ -1,4 +1,4 @@
-"""The environment, and below it each `.env` that may be trusted: what is set there, and where.
+"""Variables of the environment, then of each `.env` file that may be trusted.
 
 A `.env` counts in the working directory and beside `config.py`, nowhere above them: these two are
 the application's own. One that another user (but root) owns or may write to does not count.

@@ -1,4 +1,4 @@
-"""The host's settings: where they are found, and the knobs that are read off them."""
+"""Finds the host's settings object, and reads the knobs from it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _CONFIG = "config" if __package__ == "services.llm.settings" else "....config"
 _NAMING = "name them as the README's table does, or write class Settings(BaseSettings, Knobs)"
 
 #: The value of a field that is not there.
-_NOTHING = object()
+_ABSENT = object()
 
-#: What `configure` was given.
+#: The argument of the last `configure`.
 _configured: Any = None
 
 
@@ -33,9 +33,9 @@ def configure(settings: object) -> None:
 
 
 def current() -> Any:
-    """Return what `configure` was given, else `config.settings`, else `config.get_settings`.
+    """Return the settings of `configure`, else `config.settings`, else `config.get_settings`.
 
-    Where there is none of them it is a function that raises ConfigurationError.
+    If there is none of them, return a function that raises ConfigurationError.
     """
     if _configured is not None:
         return _configured
@@ -44,13 +44,16 @@ def current() -> Any:
         return _missing
     if hasattr(config, "__path__"):
         _module(f"{config.__name__}.settings")
-    roads = [road for road in _roads(config) if road is not None]
-    # A part of a package that is named `settings` may hold them, or only their class.
-    return next((road for road in roads if not ismodule(road) or _known(road)), _missing)
+    candidates = [candidate for candidate in _candidates(config) if candidate is not None]
+    # A submodule `settings` of a package may hold the object, or only its class.
+    return next(
+        (candidate for candidate in candidates if not ismodule(candidate) or _known(candidate)),
+        _missing,
+    )
 
 
 def read(settings: Any) -> Knobs:
-    """Read the knobs off *settings*: an object, a module, a mapping, or a function for one.
+    """Read the knobs from *settings*: an object, a module, a mapping, or a function for one.
 
     A knob that is missing there, None, blank or a test's mock has its default, and is not in
     `model_fields_set`. Text, numbers, URLs and paths are converted. Raises `ConfigurationError`
@@ -78,7 +81,7 @@ def _module(name: str) -> Any:
         return None
 
 
-def _roads(config: object) -> Iterator[Any]:
+def _candidates(config: object) -> Iterator[Any]:
     settings = getattr(config, "settings", None)
     yield settings
     yield getattr(config, "get_settings", None)
@@ -94,7 +97,7 @@ def _missing() -> NoReturn:
 
 
 def _known(settings: Any) -> list[str]:
-    return [name for name in Knobs.model_fields if _at(settings, name) is not _NOTHING]
+    return [name for name in Knobs.model_fields if _at(settings, name) is not _ABSENT]
 
 
 def _returned(function: Callable[[], Any]) -> Any:
@@ -104,25 +107,25 @@ def _returned(function: Callable[[], Any]) -> Any:
         raise
     except Exception as error:
         raise ConfigurationError(
-            f"The settings cannot be read: their function raises {_said(error)}"
+            f"The settings cannot be read: their function raises {_described(error)}"
         ) from error
 
 
-def _said(error: Exception) -> str:
+def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {redacted(str(error))}"
 
 
 def _at(settings: Any, name: str) -> Any:
     try:
         if isinstance(settings, Mapping):
-            return settings.get(name, _NOTHING)
+            return settings.get(name, _ABSENT)
         return getattr(settings, name)
     except Exception as error:
         # A property that fails is no field that is missing.
         if isinstance(error, AttributeError) and not hasattr(type(settings), name):
-            return _NOTHING
+            return _ABSENT
         raise ConfigurationError(
-            f"The settings cannot be read: {name} raises {_said(error)}"
+            f"The settings cannot be read: {name} raises {_described(error)}"
         ) from error
 
 
@@ -134,7 +137,7 @@ def _is_default(settings: object, name: str) -> bool:
 
 
 def _refuse_other_names(settings: Any, known: list[str]) -> None:
-    """Raise ConfigurationError where *settings* mean knobs that nobody would read."""
+    """Raise ConfigurationError for misspelt knobs, and for settings that hold no knob."""
     if not known and isinstance(settings, type):
         raise ConfigurationError(f"settings is the class {settings.__name__}: give an instance")
     names = settings if isinstance(settings, Mapping) else dir(settings)

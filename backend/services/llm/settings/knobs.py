@@ -21,7 +21,7 @@ from ..redaction.secrets import without_credentials
 from ..stores import LONGEST_TTL
 from .plain_values import plain
 
-#: A text that `model_dump` shows without what stands in it to log in with.
+#: A URL that `model_dump` shows without its credentials.
 Url: TypeAlias = Annotated[str, PlainSerializer(without_credentials, return_type=str)]
 
 #: Seconds, twenty days: a socket waits for 2**31 milliseconds at most.
@@ -36,7 +36,7 @@ class Knobs(BaseModel):
     text and a test's mock count as not set, and are not in `model_fields_set`.
     """
 
-    # Of the settings' own kind, as BaseSettings has it, so that a class can have both as bases.
+    # Of the type that BaseSettings has, so that a class can have both as bases.
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
     )
@@ -84,7 +84,7 @@ class Knobs(BaseModel):
         int,
         Field(
             ge=1,
-            description="Calls on the wire at once: of a client, or of all that share its account.",
+            description="Calls in flight at once: of a client, or of all that share its account.",
         ),
     ] = 64
 
@@ -176,13 +176,13 @@ class Knobs(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _plainly(cls, given: Any) -> Any:
-        """Drop each knob that is not set, and turn the others into plain Python."""
-        if not isinstance(given, dict):
-            return given
+    def _to_plain_values(cls, values: Any) -> Any:
+        """Drop each knob that is not set, and convert the others to plain Python values."""
+        if not isinstance(values, dict):
+            return values
         # A host's own fields, in a class of its own, are left alone.
-        knobs = {name: _fitting(name, given[name]) for name in given.keys() & Knobs.model_fields}
-        others = {name: value for name, value in given.items() if name not in knobs}
+        knobs = {name: _to_plain(name, values[name]) for name in values.keys() & Knobs.model_fields}
+        others = {name: value for name, value in values.items() if name not in knobs}
         return others | {name: value for name, value in knobs.items() if value is not None}
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
@@ -191,18 +191,18 @@ class Knobs(BaseModel):
 
 
 def refusal(
-    error: ValidationError, given: Mapping[str, object] | None = None
+    error: ValidationError, originals: Mapping[str, object] | None = None
 ) -> ConfigurationError:
-    """Return what *error* says of settings: names, and values but those of secrets.
+    """Return *error* as a ConfigurationError that names knobs and shows values, but no secrets.
 
-    *given* are the values before they were plain, where there are any.
+    *originals* are the values before `plain` converted them.
     """
-    said = []
+    problems = []
     for each in error.errors(include_url=False):
         name = str(each["loc"][0])
-        value = (given or {}).get(name, each["input"])
-        said.append(f"{name} is {_shown(name, value)}: {each['msg']}")
-    return ConfigurationError("; ".join(said))
+        value = (originals or {}).get(name, each["input"])
+        problems.append(f"{name} is {_shown(name, value)}: {each['msg']}")
+    return ConfigurationError("; ".join(problems))
 
 
 def _shown(name: str, value: object) -> str:
@@ -211,18 +211,22 @@ def _shown(name: str, value: object) -> str:
     hidden = field is None or field.annotation is SecretStr or hasattr(value, "get_secret_value")
     if hidden:
         return f"a {type(value).__name__}, not shown here"
-    said = plain(value)
-    return repr(without_credentials(said)) if isinstance(said, str) else shown(value)
+    plain_value = plain(value)
+    return repr(without_credentials(plain_value)) if isinstance(plain_value, str) else shown(value)
 
 
-def _fitting(name: str, value: object) -> Any:
-    """Return what pydantic's own conversions can be left to turn into the type of knob *name*."""
-    said = plain(value)
+def _to_plain(name: str, value: object) -> Any:
+    """Return *value* as a plain value that pydantic can convert to the type of knob *name*."""
+    plain_value = plain(value)
     field = Knobs.model_fields[name]
     if field.annotation is SecretStr:
-        several = name == "GROQ_API_KEYS" and isinstance(said, (list, tuple))
-        return ",".join(map(str, map(plain, said))) if several else said
-    if isinstance(said, str):
-        return said.strip()
+        several = name == "GROQ_API_KEYS" and isinstance(plain_value, (list, tuple))
+        return ",".join(map(str, map(plain, plain_value))) if several else plain_value
+    if isinstance(plain_value, str):
+        return plain_value.strip()
     # To pydantic True is a 1.
-    return str(said) if isinstance(said, bool) and field.annotation not in (bool, str) else said
+    return (
+        str(plain_value)
+        if isinstance(plain_value, bool) and field.annotation not in (bool, str)
+        else plain_value
+    )

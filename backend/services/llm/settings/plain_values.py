@@ -1,4 +1,4 @@
-"""What a value says, whatever type carries it: plain Python, or nothing at all."""
+"""Converts a settings value of any type to plain Python, or to None."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _PLAIN = (bool, int, float, list, tuple, set, frozenset, Mapping)
 
 
 def plain(value: Any) -> Any:
-    """Return *value* as text, number or container; None where it is no value at all.
+    """Return *value* as text, number or container; None if it holds no value.
 
     That is None, blank text, a test's mock, and an object that has no text of its own. URLs,
     paths, decimals and secrets give their text, an Enum's member its value, a timedelta seconds.
     """
-    kind = type(value)  # `isinstance` would believe what a mock says of itself
+    kind = type(value)  # not `isinstance`, which believes a mock's `__class__`
     if value is None or is_mock(value):
         return None
     if issubclass(kind, str):

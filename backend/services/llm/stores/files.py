@@ -34,8 +34,8 @@ def absolute_path(path: str | os.PathLike[str]) -> Path:
 
     The last name is not resolved: if it is a link, opening it is refused.
     """
-    given = Path(path).expanduser()
-    return given.parent.resolve() / given.name
+    expanded = Path(path).expanduser()
+    return expanded.parent.resolve() / expanded.name
 
 
 def sibling(path: Path, suffix: str) -> Path:

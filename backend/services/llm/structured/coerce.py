@@ -50,9 +50,9 @@ class _Coercion:
         """Convert the value at one place of the answer, by all the schemas that apply there."""
         value, applied = self.settled(schemas, value)
         if isinstance(value, dict):
-            said, absent = member_schemas(applied, value), self.absent(applied, value)
+            schemas, absent = member_schemas(applied, value), self.absent(applied, value)
             return {
-                name: self.at(said[name], member)
+                name: self.at(schemas[name], member)
                 for name, member in value.items()
                 if name not in absent
             }
@@ -136,15 +136,15 @@ class _Coercion:
 
 def _readings(text: str, allowed: frozenset[str]) -> list[Any]:
     stripped = text.strip()
-    words = {"true": True, "false": False, "null": None}
+    constants = {"true": True, "false": False, "null": None}
     read: list[Any] = []
     try:
         if "integer" in allowed and _INTEGER.match(stripped):
             read.append(integer(stripped))
         elif "number" in allowed and _NUMBER.match(stripped):
             read += _fraction(stripped)
-        elif stripped.lower() in words and json_type(words[stripped.lower()]) in allowed:
-            read.append(words[stripped.lower()])
+        elif stripped.lower() in constants and json_type(constants[stripped.lower()]) in allowed:
+            read.append(constants[stripped.lower()])
         elif stripped[:1] in ("{", "["):
             read.append(parse_strict(stripped))
     except UnreadableError:

@@ -32,7 +32,7 @@ _MESSAGE = 300
 _UNLIKE = -1_000_000
 #: What a constant tag counts beside a property that is merely there.
 _TAG = 10
-_WORDS = {
+_SENTENCES = {
     "type": "must be {0}",
     "enum": "must be one of {0}",
     "const": "must be {0}",
@@ -140,7 +140,7 @@ class _Search:
         if id(node) not in self.validators:
             self.validators[id(node)] = [
                 (keyword, self.compile_validator(keyword, node[keyword]))
-                for keyword in _WORDS
+                for keyword in _SENTENCES
                 if keyword in node
             ]
         for keyword, validator in self.validators[id(node)]:
@@ -212,7 +212,7 @@ class _Search:
             for name in node.get("required", ()):
                 if name not in value:
                     self.report((*location, name), "is required, but missing")
-        said = member_schemas(applied, value)
+        schemas = member_schemas(applied, value)
         patterned = [node for node in applied if "patternProperties" in node]
         closed = [
             node
@@ -228,7 +228,7 @@ class _Search:
                 if name not in node.get("properties", ()):
                     self.report(place, _unlisted(node))
             by_pattern = [child for node in patterned for child in self.by_pattern(node, name)]
-            self.at([*said[name], *by_pattern], member, place)
+            self.at([*schemas[name], *by_pattern], member, place)
 
     def by_pattern(self, node: JsonSchema, name: str) -> list[Any]:
         """List what the patterns of an object schema say of one property, or else its remainder."""
@@ -257,5 +257,5 @@ def _demand(keyword: str, argument: Any) -> str:
         return "must be " + (argument if isinstance(argument, str) else " or ".join(argument))
     if keyword in ("pattern", "format"):
         # Without the quotes and doubled backslashes of JSON, which a model would repeat.
-        return _WORDS[keyword].format(shorten(argument, 200))
-    return _WORDS[keyword].format(excerpt(argument, 200))
+        return _SENTENCES[keyword].format(shorten(argument, 200))
+    return _SENTENCES[keyword].format(excerpt(argument, 200))

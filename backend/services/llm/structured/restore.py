@@ -1,6 +1,4 @@
-"""From a provider's form of an answer back to the caller's: nulls that stand for absence, a wrapped
-root.
-"""
+"""Maps an answer to a rewritten schema back to the caller's: absent properties, a wrapped root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each way of asking gets for a schema, and how its answer is mapped back.
+"""Rewrites a schema for each target, and maps the answer back.
 
 Sources of the subsets. Groq's page on structured outputs (October 2026): strict mode wants every
 property required and every object closed, and takes anyOf, references and recursion. AWS's page on
@@ -91,7 +91,7 @@ def rewrite(schema: Schema, target: Target) -> Rewritten | Unrewritable:
     try:
         if target in _SUBSETS:
             return _strict(schema.document, _SUBSETS[target])
-        return _loose(schema.document, words_only=target is Target.PROMPT)
+        return _loose(schema.document, is_prompt=target is Target.PROMPT)
     except CannotExpressError as cannot:
         return Unrewritable(cannot.reason, cannot.path)
     except RecursionError:
@@ -116,15 +116,13 @@ def _strict(document: JsonSchema, subset: Subset) -> Rewritten:
     return Rewritten(root, Restore(root, droppable, wrapped=wrapped))
 
 
-def _loose(document: JsonSchema, *, words_only: bool) -> Rewritten:
+def _loose(document: JsonSchema, *, is_prompt: bool) -> Rewritten:
     """Keep a schema as it is, asked for in full, but give it an object for its root."""
-    if not words_only and any(
-        "$id" in node for location, node in all_schemas(document) if location
-    ):
+    if not is_prompt and any("$id" in node for location, node in all_schemas(document) if location):
         raise CannotExpressError("a part of it is a document of its own ($id)", ())
     document = require_all_properties(document)
     is_object = AcceptedTypes(document).of(document) == {"object"}
-    if is_object and words_only:
+    if is_object and is_prompt:
         return Rewritten(document, _identity)
     kept = {key: value for key, value in document.items() if key != "$id"}
     if is_object and not _ROOT_COMBINATIONS.intersection(kept):

@@ -1,4 +1,4 @@
-"""What the caller asked for: a JSON Schema or a Python type, checked at once and compiled once.
+"""The schema of an answer: a JSON Schema or a Python type, checked and compiled once.
 
 A dict asks for a plain value; any annotation that pydantic's TypeAdapter takes asks for an instance
 of it.
@@ -97,7 +97,7 @@ class Schema:
         return bool(self._validator.is_valid(value))
 
     def instance(self, value: Any) -> Any:
-        """Turn an accepted value into what the caller asked for: itself, or an instance.
+        """Return an accepted value as the caller wants it: itself, or an instance of the type.
 
         Raises pydantic's ValidationError for what the type's own validators refuse.
         """

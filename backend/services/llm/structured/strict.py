@@ -1,4 +1,4 @@
-"""A schema in the subset that a provider enforces as it decodes; what that lacks becomes words."""
+"""Rewrites a schema into a provider's strict subset; other keywords go into descriptions."""
 
 from __future__ import annotations
 
@@ -259,18 +259,18 @@ def _check_closable(flat: JsonSchema, declared: JsonSchema, location: Tokens) ->
 
 def _described(node: JsonSchema, flat: JsonSchema) -> JsonSchema:
     """Give a rewritten schema its description, with the keywords it lost."""
-    words = [flat["description"]] if flat.get("description") else []
+    sentences = [flat["description"]] if flat.get("description") else []
     lost = [*flat.get(NOTES, ()), *_lost(node, flat)]
     if lost:
-        words.append(f"({'; '.join(lost)})")
-    if not words:
+        sentences.append(f"({'; '.join(lost)})")
+    if not sentences:
         return node
     if "$ref" in node:
         # Strict modes refuse anything beside a reference.
-        return {"anyOf": [node], "description": " ".join(words)}
+        return {"anyOf": [node], "description": " ".join(sentences)}
     if "description" in node:
-        words.append(node["description"])
-    node["description"] = " ".join(words)
+        sentences.append(node["description"])
+    node["description"] = " ".join(sentences)
     return node
 
 
@@ -278,6 +278,6 @@ def _lost(node: JsonSchema, flat: JsonSchema) -> Iterator[str]:
     for keyword, argument in flat.items():
         kept = keyword in _SHAPE or keyword in node or keyword == NOTES
         closed = keyword in ("additionalProperties", "patternProperties")
-        told = keyword in ("default", "examples")
-        if told or (keyword in constraints(flat) and not kept and not closed):
+        is_annotation = keyword in ("default", "examples")
+        if is_annotation or (keyword in constraints(flat) and not kept and not closed):
             yield note(keyword, argument)

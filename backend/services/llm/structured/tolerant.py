@@ -1,4 +1,4 @@
-"""A reader for JSON as models misspell it, which mends spelling and never meaning.
+"""A parser for the JSON that models misspell: it corrects spelling, and guesses no value.
 
 Beyond RFC 8259 it reads comments, trailing commas, single and typographic quotes, bare keys, raw
 newlines in strings, Python's True, False and None, a comma left out at a line's end, and a quote

@@ -103,7 +103,7 @@ def resolve(document: JsonSchema, node: Any) -> Any:
 
 
 def array_parts(node: Mapping[str, Any]) -> tuple[list[Any], Any]:
-    """Give the schemas of an array's first items and of all others, in either draft's words."""
+    """Give the schemas of an array's first items and of all others, as either draft writes them."""
     if "prefixItems" in node:
         return node["prefixItems"], node.get("items", True)
     items = node.get("items", True)
@@ -111,31 +111,31 @@ def array_parts(node: Mapping[str, Any]) -> tuple[list[Any], Any]:
 
 
 def member_schemas(applied: Iterable[JsonSchema], value: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """List what schemas of an object say of each property of a value, apart from their patterns.
+    """Return the schemas of each property of a value, without those of patterns.
 
-    That a property is not listed at all is left out: it is a fault of the object.
+    A property that is not declared has none: that is a violation of the object.
     """
-    said: dict[str, list[Any]] = {name: [] for name in value}
+    schemas: dict[str, list[Any]] = {name: [] for name in value}
     for node in applied:
         declared = node.get("properties", {})
         # An intersection takes the time of its smaller side: two thousand schemas of one property
         # each, or one of two thousand for many small objects, cost no more than what they share.
         for name in declared.keys() & value.keys():
-            said[name].append(declared[name])
+            schemas[name].append(declared[name])
         others = None if "patternProperties" in node else node.get("additionalProperties")
         if isinstance(others, dict):
             for name in value.keys() - declared.keys():
-                said[name].append(others)
-    return said
+                schemas[name].append(others)
+    return schemas
 
 
 def item_schemas(applied: Iterable[JsonSchema], index: int) -> list[Any]:
     """List what schemas of an array say of one item."""
-    said: list[Any] = []
+    schemas: list[Any] = []
     for node in applied:
         head, rest = array_parts(node)
-        said.append(head[index] if index < len(head) else rest)
-    return said
+        schemas.append(head[index] if index < len(head) else rest)
+    return schemas
 
 
 def declared_names(node: JsonSchema, document: JsonSchema | None = None) -> frozenset[str]:

@@ -194,7 +194,7 @@ def parse_response(body: Mapping[str, Any], model_id: str) -> str:
         answer = text(body, "generation") if kind == "llama" else _mistral_text(body)
     if answer is None:
         raise LLMError(
-            f"Bedrock API error: the reply of {model_id} has not the format of its family",
+            f"Bedrock API error: the reply of {model_id} is not of its family's form",
             provider="bedrock",
             retry=Retry.IF_REQUESTED,
         )
