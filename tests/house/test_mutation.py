@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +141,15 @@ def test_every_row_names_files_that_are_there() -> None:
     missing = [path for path in TARGETS if not (tool.ROOT / "backend" / path).exists()]
     missing += [path for row in TARGETS.values() for path in row if not (tool.ROOT / path).exists()]
     assert [] == missing
+
+
+def test_what_is_still_being_tried_ends_with_the_run() -> None:
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        signal.pause()
+        os._exit(0)
+    tool._children.add(pid)
+    tool.kill_children()
+    assert -signal.SIGKILL == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert not tool._children

@@ -9,8 +9,10 @@ module's mutants are tried, evenly spread, and each is the same in every run.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -28,6 +30,10 @@ GOAL = 0.95
 PER_MODULE = int(os.environ.get("MUTANTS_PER_MODULE", "40"))
 #: Seconds after which a child counts as hanging, which a test would notice.
 PATIENCE = 120.0
+
+
+#: Those that have not been waited for.
+_children: set[int] = set()
 
 
 @dataclass
@@ -74,7 +80,10 @@ def try_in_child(path: Path, mutant: Mutant | None, tests: tuple[str, ...]) -> i
     """Fork a child that runs *tests* on the mutant, or on the module as it is; return its pid."""
     pid = os.fork()
     if pid:
+        _children.add(pid)
         return pid
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _children.clear()
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
@@ -92,12 +101,22 @@ def finished(running: dict[int, Running]) -> tuple[Running, bool]:
     """Wait for one child; return what it tried, and whether a test noticed."""
     while True:
         pid, status = os.waitpid(-1, os.WNOHANG)
+        _children.discard(pid)
         if pid in running:
             return running.pop(pid), os.waitstatus_to_exitcode(status) != 0
         for each, what in running.items():
             if time.monotonic() - what.started > PATIENCE:
                 os.killpg(each, 9)
         time.sleep(0.01)
+
+
+def kill_children() -> None:
+    """End what is still being tried: in sessions of their own, children hear of no interrupt."""
+    while _children:
+        pid = _children.pop()
+        for kill in (os.kill, os.killpg):  # the group is there once the child has made it
+            with suppress(ProcessLookupError):
+                kill(pid, signal.SIGKILL)
 
 
 def main(words: list[str]) -> int:
@@ -123,7 +142,9 @@ def main(words: list[str]) -> int:
     for module, tests in chosen.items():
         path = ROOT / "backend" / module
         pid = try_in_child(path, None, tests)
-        if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0:
+        status = os.waitpid(pid, 0)[1]
+        _children.discard(pid)
+        if os.waitstatus_to_exitcode(status) != 0:
             print(f"{module}: its tests fail as it is: {' '.join(tests)}")
             return 2
         every = sampled(list(mutants(path.read_text(encoding="utf-8"))))
@@ -144,4 +165,8 @@ def main(words: list[str]) -> int:
 
 if __name__ == "__main__":
     sys.path[:0] = [str(ROOT / "backend"), str(ROOT)]
-    sys.exit(main(sys.argv[1:]))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    finally:
+        kill_children()
