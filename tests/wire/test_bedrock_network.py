@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
@@ -40,6 +41,8 @@ WHOLE = json.dumps(SAID).encode()
 
 #: Makes a client that asks at a URL.
 Open = Callable[[str], Face]
+
+Talk = Callable[[Server, socket.socket], None]
 
 
 @pytest.fixture(params=["bedrock", "bedrock async"])
@@ -99,6 +102,55 @@ def test_a_connection_that_breaks_makes_it_unavailable(open_at: Open) -> None:
         face = open_at(server.url)
         with pytest.raises(ProviderUnavailableError, match="Bedrock"):
             asked(face)
+
+
+def ending(*, saying: bytes = b"", headers: tuple[str, ...] = ()) -> Talk:
+    """Answer once, say something more, and close."""
+
+    def talk(server: Server, connection: socket.socket) -> None:
+        if server.read_request(connection):
+            told = answer(WHOLE, "content-type: application/json", *headers)
+            connection.sendall(told + saying)
+
+    return talk
+
+
+def wait_until(it_is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + HANG
+    while not it_is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        ending(),
+        ending(saying=b"HTTP/1.1 408 Timeout\r\n\r\n"),
+        ending(headers=("connection: close",)),
+    ],
+    ids=["closed", "more is said", "closed as was said"],
+)
+def test_a_connection_of_ours_that_cannot_be_used_again_is_replaced_unseen(
+    open_client: OpenFace, manner: str, talk: Talk
+) -> None:
+    with serving(talk) as server:
+        face = open_client(manner, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=server.url)
+        for _ in range(3):
+            assert "hello" == asked(face)
+            wait_until(lambda: server.taken[-1].fileno() == -1)  # else it may have been read
+        assert (3, 3) == (len(server.taken), len(server.requests))
+
+
+def test_an_answer_without_a_length_ends_with_its_connection(open_at: Open) -> None:
+    def talk(server: Server, connection: socket.socket) -> None:
+        if server.read_request(connection):
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n" + WHOLE)
+
+    with serving(talk) as server:
+        face = open_at(server.url)
+        assert ["hello", "hello"] == [asked(face), asked(face)]
+        assert 2 == len(server.taken)
 
 
 @pytest.fixture
