@@ -60,6 +60,7 @@ def test_what_is_known_and_what_is_new_goes_to_the_provider(given: str) -> None:
         ("max_quota_wait", "LLM_MAX_QUOTA_WAIT, or max_quota_wait where the client is made"),
         ("api_key", "api_key of the client"),
         ("response_model", "the schema of generate_structured"),
+        ("stop_sequences", "stop"),
     ],
 )
 def test_groq_is_not_sent_what_others_call_an_argument_of_ours(given: str, meant: str) -> None:

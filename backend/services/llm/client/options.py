@@ -47,6 +47,11 @@ _ELSEWHERE = {
     "num_retries": "max_retries",
     "request_timeout": "timeout, or request_timeout where the client is made",
     "response_model": "the schema of generate_structured",
+    "stop_sequences": "stop",
+}
+_FOR_NEW_ONES: dict[Provider, str] = {
+    "groq": "extra_body",
+    "bedrock": "additionalModelRequestFields",
 }
 #: How alike two names are of which one is the other misspelt: temprature is 0.95, timout 0.92.
 _ALIKE = 0.77
@@ -74,8 +79,7 @@ def check_names(options: Iterable[str], provider: Provider) -> None:
         if name not in _KNOWN[provider] and (meant := _meant(name, _KNOWN[provider])):
             raise ConfigurationError(
                 f"{name} is neither an argument nor a known option of the provider: did you mean"
-                f" {meant}? What is new to this library goes into extra_body, or on Bedrock into"
-                " additionalModelRequestFields"
+                f" {meant}? What is new to this library goes into {_FOR_NEW_ONES[provider]}"
             )
 
 
