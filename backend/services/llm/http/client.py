@@ -29,10 +29,12 @@ def http_client(
 
     pool = Pool(kind, size, int(limit * 2**20), url)
     transport: Any = Transport(pool) if kind == "Client" else AsyncTransport(pool)
-    return getattr(cookieless, kind)(
+    client = getattr(cookieless, kind)(
         transport=transport,
         timeout=timeout,
         headers={"accept-encoding": ACCEPTED},
         # A key goes to the host that it was given for, and nowhere else.
         follow_redirects=False,
     )
+    client.own_transport = transport
+    return client

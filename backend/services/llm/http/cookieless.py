@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 
 
@@ -15,6 +17,9 @@ class NoCookies(httpx.Cookies):
 class Client(httpx.Client):
     """For threads."""
 
+    #: The transport of ours that it was made with; a host may put another in its place.
+    own_transport: Any = None
+
     @property  # type: ignore[misc] # a jar that stays empty needs no setter
     def cookies(self) -> httpx.Cookies:
         """None."""
@@ -23,6 +28,9 @@ class Client(httpx.Client):
 
 class AsyncClient(httpx.AsyncClient):
     """For asyncio."""
+
+    #: The transport of ours that it was made with; a host may put another in its place.
+    own_transport: Any = None
 
     @property  # type: ignore[misc] # a jar that stays empty needs no setter
     def cookies(self) -> httpx.Cookies:

@@ -40,6 +40,24 @@ class Answer(NamedTuple):
     body: bytes
 
 
+def encoded(
+    method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes
+) -> memoryview | None:
+    """Return a request as it is sent, in a form that no traceback shows; None if it cannot be.
+
+    It raises nothing: the variables here are secrets.
+    """
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {text}" for name, text in headers)]
+    try:
+        head = "\r\n".join((*lines, "", "")).encode("latin-1")
+    except UnicodeEncodeError:
+        return None
+    # A line that is not ours would be another header.
+    if not _SENT.fullmatch(head) or head.count(b"\r\n") != len(lines) + 1:
+        return None
+    return memoryview(head + body)
+
+
 class Http1:
     """One connection's protocol: one exchange after another.
 
@@ -56,20 +74,9 @@ class Http1:
         #: Whether the connection may carry another exchange.
         self.is_reusable = True
 
-    def request(
-        self, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes
-    ) -> bytes:
-        """Return what is to be sent; raises h11.LocalProtocolError for what cannot be."""
-        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {text}" for name, text in headers)]
-        try:
-            head = "\r\n".join((*lines, "", "")).encode("latin-1")
-        except UnicodeEncodeError:
-            raise _unsendable() from None  # the original shows the headers
-        # A line that is not ours would be another header.
-        if not _SENT.fullmatch(head) or head.count(b"\r\n") != len(lines) + 1:
-            raise _unsendable()
+    def begin(self) -> None:
+        """Take note that a request is being sent: the next that is received is its answer."""
         self.is_reusable = False
-        return head + body
 
     def receive(self, data: bytes) -> Answer | None:
         """Take what was received, nothing at the connection's end; return the answer once whole.
@@ -114,10 +121,6 @@ class Http1:
         self.is_reusable = len(self._received) == self._end
         self._head, self._received = None, bytearray()
         return answer
-
-
-def _unsendable() -> h11.LocalProtocolError:
-    return h11.LocalProtocolError("the request has a header or a target that cannot be sent")
 
 
 def _length_of(headers: Sequence[tuple[str, str]]) -> int | None:

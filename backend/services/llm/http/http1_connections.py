@@ -7,6 +7,8 @@ import select
 import ssl
 from typing import Any, NamedTuple, Protocol
 
+import h11
+
 from .dial import adial, dial, left_until
 from .http1 import Answer, Http1
 from .refused import is_broken_pipe, was_reset
@@ -29,8 +31,14 @@ class Origin(NamedTuple):
 class Sendable(Protocol):
     """A request, which shows nothing of itself."""
 
-    def parts(self) -> tuple[str, str, list[tuple[str, str]], bytes]:
-        """The arguments of `Http1.request`."""
+    def encoded(self) -> memoryview | None:
+        """What is to be sent, as `http1.encoded` returns it."""
+
+
+def _sendable(request: Sendable) -> memoryview:
+    if (sent := request.encoded()) is None:
+        raise h11.LocalProtocolError("the request has a header or a target that cannot be sent")
+    return sent
 
 
 class UnconnectedError(Exception):
@@ -60,8 +68,8 @@ class Connection:
         Raises TimeoutError, OSError and what `Http1` raises; then the connection is closed.
         """
         try:
-            # What is sent holds credentials: no variable of a traceback is to show it.
-            self._send(memoryview(self._http.request(*request.parts())), until)
+            self._http.begin()
+            self._send(_sendable(request), until)
             return self._answer(until)
         except BaseException:
             self.close()
@@ -131,11 +139,12 @@ class AsyncConnection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         timer = None
         try:
+            sent = _sendable(request)
+            self._http.begin()
             self._answer = loop.create_future()
             timer = loop.call_later(left_until(until), self._fail, TimeoutError("timed out"))
             if self._is_open:
-                # What is sent holds credentials: no variable of a traceback is to show it.
-                self._transport.write(self._http.request(*request.parts()))
+                self._transport.write(sent)
             else:
                 self.was_refused = True
                 self._fail(ConnectionResetError("the connection was lost"))

@@ -10,9 +10,11 @@ import httpcore
 import httpx
 
 from ..runtime.fork import reset_in_child
+from . import http1_connections
 from .connections import Kept, Mode, connector
 from .deadline import TimeLeft
 from .environment import Proxies, checked, trusted
+from .exchange import close
 from .failures import RAISED
 from .idle import IdleStack
 from .untouched import is_untouched
@@ -43,6 +45,8 @@ class Pool:
         self._size = size
         self._proxies: Proxies = checked(url)
         self._origins: dict[tuple[bytes, bytes, int | None], Origin] = {}
+        #: The connections that carry whole exchanges.
+        self.idle: IdleStack[Any] = IdleStack(size)
         self._usual: Any = None
         self.is_closed = False
         reset_in_child(self)
@@ -50,6 +54,10 @@ class Pool:
     def after_fork(self) -> None:
         """In a child, leave the parent's connections alone."""
         self._origins = {}
+        waiting = self.idle.drain()
+        if self.mode == "Client":
+            # An event loop's must not be touched: its selector is the parent's too.
+            close(waiting)
         self._usual = None
 
     def origin_of(self, url: httpx.URL) -> Origin:
@@ -63,21 +71,34 @@ class Pool:
             found = self._origins.setdefault(key, Origin(url, connect, self._size))
         return found
 
+    def direct_origin(self, url: httpx.URL) -> http1_connections.Origin | None:
+        """The origin of *url* where no proxy lies between, else None."""
+        if self._proxies.proxy_for(url) is not None:
+            return None
+        port = url.port or {"http": 80, "https": 443}[url.scheme]
+        context = trusted() if url.scheme == "https" else None
+        return http1_connections.Origin(url.raw_host.decode("ascii"), port, context)
+
+    def is_replaced(self) -> bool:
+        """Whether something was put into httpx's or httpcore's own transport."""
+        prefix = "Async" if self.mode == "AsyncClient" else ""
+        method = "handle_async_request" if prefix else "handle_request"
+        return not (
+            is_untouched(getattr(httpx, f"{prefix}HTTPTransport"), method, httpx)
+            and is_untouched(getattr(httpcore, f"{prefix}ConnectionPool"), method, httpcore)
+        )
+
     def usual_transport(self, url: httpx.URL) -> Any:
         """httpx's own transport, where a test or an instrumentation has put something into it.
 
         Else None. What stands there is called, as if there were no transport of ours.
         """
-        prefix = "Async" if self.mode == "AsyncClient" else ""
-        method = "handle_async_request" if prefix else "handle_request"
-        owners = (
-            (getattr(httpx, f"{prefix}HTTPTransport"), httpx),
-            (getattr(httpcore, f"{prefix}ConnectionPool"), httpcore),
-        )
-        if all(is_untouched(owner, method, package) for owner, package in owners):
+        if not self.is_replaced():
             return None
         if self._usual is None:
-            self._usual = owners[0][0](verify=trusted(), proxy=self._proxies.proxy_for(url))
+            prefix = "Async" if self.mode == "AsyncClient" else ""
+            kind: Any = getattr(httpx, f"{prefix}HTTPTransport")
+            self._usual = kind(verify=trusted(), proxy=self._proxies.proxy_for(url))
         return self._usual
 
     def idle_ones(self) -> list[Kept]:

@@ -11,10 +11,16 @@ from typing import Any
 
 import httpx
 
+from ..errors import ResponseTooLargeError
+from . import http1_connections
 from .body import AsyncBody, Body, answer_of, is_short, short_answer
 from .connections import Kept
+from .exchange import aexchange, close, exchange
 from .failures import RAISED, as_httpx, without_frames
+from .http1 import Answer
+from .http1_connections import Sendable
 from .pool import Origin, Pool, may_repeat, sent
+from .whole import OfHttpx, is_read_whole
 
 
 class Transport(httpx.BaseTransport):
@@ -23,12 +29,27 @@ class Transport(httpx.BaseTransport):
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
+    @property
+    def pool(self) -> Pool:
+        """What it has in common with the other kind."""
+        return self._pool
+
+    def exchange(self, origin: http1_connections.Origin, request: Sendable, until: float) -> Answer:
+        """Send *request* without httpx; as `exchange.exchange`."""
+        pool = self._pool
+        answer = exchange(pool.idle, origin, request, until, pool.limit)
+        if pool.is_closed:
+            close(pool.idle.drain())
+        return answer
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*, and return the answer as soon as its headers are here."""
         usual = self._pool.usual_transport(request.url)
         if usual is not None:
             response: httpx.Response = usual.handle_request(request)
             return response
+        if is_read_whole.get() and (direct := self._pool.direct_origin(request.url)) is not None:
+            return self._handle_whole(direct, OfHttpx(request))
         origin, began = self._pool.origin_of(request.url), time.monotonic()
         kept, answer = self._exchange(request, origin)
         body = Body(answer, self._pool.limit, request, lambda: self._give_back(origin, kept))
@@ -38,6 +59,16 @@ class Transport(httpx.BaseTransport):
             return short_answer(answer, list(body), began)
         finally:
             body.close()
+
+    def _handle_whole(self, direct: http1_connections.Origin, request: OfHttpx) -> httpx.Response:
+        try:
+            answer = self.exchange(direct, request, request.until)
+            return request.answered(answer, self._pool.limit)
+        except ResponseTooLargeError:
+            raise
+        except Exception as error:
+            failure = request.failed(error)
+        raise failure
 
     def _exchange(self, request: httpx.Request, origin: Origin) -> tuple[Kept, Any]:
         to_send = sent(request)
@@ -69,6 +100,7 @@ class Transport(httpx.BaseTransport):
     def close(self) -> None:
         """Close the connections; one that carries a call is closed after it."""
         self._pool.is_closed = True
+        close(self._pool.idle.drain())
         for kept in self._pool.idle_ones():
             kept.connection.close()
 
@@ -79,12 +111,29 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
+    @property
+    def pool(self) -> Pool:
+        """What it has in common with the other kind."""
+        return self._pool
+
+    async def exchange(
+        self, origin: http1_connections.Origin, request: Sendable, until: float
+    ) -> Answer:
+        """Send *request* without httpx; as `exchange.aexchange`."""
+        pool = self._pool
+        answer = await aexchange(pool.idle, origin, request, until, pool.limit)
+        if pool.is_closed:
+            close(pool.idle.drain())
+        return answer
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*, and return the answer as soon as its headers are here."""
         usual = self._pool.usual_transport(request.url)
         if usual is not None:
             response: httpx.Response = await usual.handle_async_request(request)
             return response
+        if is_read_whole.get() and (direct := self._pool.direct_origin(request.url)) is not None:
+            return await self._handle_whole(direct, OfHttpx(request))
         origin, began = self._pool.origin_of(request.url), time.monotonic()
         kept, answer = await self._exchange(request, origin)
         body = AsyncBody(answer, self._pool.limit, request, lambda: self._give_back(origin, kept))
@@ -94,6 +143,18 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             return short_answer(answer, [piece async for piece in body], began)
         finally:
             await body.aclose()
+
+    async def _handle_whole(
+        self, direct: http1_connections.Origin, request: OfHttpx
+    ) -> httpx.Response:
+        try:
+            answer = await self.exchange(direct, request, request.until)
+            return request.answered(answer, self._pool.limit)
+        except ResponseTooLargeError:
+            raise
+        except Exception as error:
+            failure = request.failed(error)
+        raise failure
 
     async def _exchange(self, request: httpx.Request, origin: Origin) -> tuple[Kept, Any]:
         to_send = sent(request)
@@ -125,5 +186,6 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the connections; one that carries a call is closed after it."""
         self._pool.is_closed = True
+        close(self._pool.idle.drain())
         for kept in self._pool.idle_ones():
             await kept.connection.aclose()

@@ -43,7 +43,7 @@ class OwnRoad:
 
     def after_fork(self) -> None:
         """In a child, leave the parent's connections and event loops alone."""
-        self._idle.drain()
+        _close(self._idle)
         self._idle_of_loops.forget()
 
     def exchange(self, client: Any, signed: Signed, until: float) -> Answer:

@@ -19,7 +19,6 @@ from ...errors import LLMError, Retry
 if TYPE_CHECKING:
     from ...http.http1 import Answer
 
-
 #: So much is shown of an error's body that is none of the API's, in bytes.
 _SHOWN = 1000
 
@@ -40,13 +39,15 @@ class Signed:
         #: botocore's own answer where nothing is to be sent, as with its Stubber.
         self.response: Any = None
 
-    def parts(self) -> tuple[str, str, list[tuple[str, str]], bytes]:
-        """The arguments of `Http1.request`."""
+    def encoded(self) -> memoryview | None:
+        """What is to be sent, as `http1.encoded` returns it."""
+        from ...http.http1 import encoded  # pays for h11 only where it is used
+
         url = urlsplit(self.request.url)
         target = (url.path or "/") + (f"?{url.query}" if url.query else "")
         headers = [("Host", _host(self.request.url)), ("Accept-Encoding", "identity")]
         headers += [(name, _text(value)) for name, value in self.request.headers.items()]
-        return self.request.method, target, headers, self.request.body or b""
+        return encoded(self.request.method, target, headers, self.request.body or b"")
 
 
 #: The call whose request this thread or task has botocore make ready, or whose answer it reads.

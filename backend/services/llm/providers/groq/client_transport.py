@@ -15,11 +15,12 @@ from ...runtime.fork import reset_in_child
 from ...runtime.sdk_lender import SdkLender
 from ...types import Reply, Request
 from ..foreign_errors import redact_error
+from . import transport
 from .answer import from_chat_completion
 from .connect import GroqConnection
 from .errors import classify
 from .request import to_chat_completion
-from .transport import has_the_sdks_own_create, post_arguments, read_answer
+from .transport import has_the_sdks_own_create
 
 E = TypeVar("E", bound=BaseException)
 
@@ -50,7 +51,7 @@ class GroqTransport:
         try:
             with self.lender.lend() as sdk:
                 if has_the_sdks_own_create(sdk):
-                    response = read_answer(sdk.post(**post_arguments(wire, timeout)))
+                    response = transport.send(sdk, wire, timeout)
                 elif self.lender.is_real:
                     response = sdk.chat.completions.create(**wire, timeout=timeout)
                 else:
@@ -73,10 +74,10 @@ class GroqTransport:
         held = await self._async_clients.get()
         try:
             async with held as sdk:
-                with anyio.fail_after(timeout):
-                    if has_the_sdks_own_create(sdk):
-                        response = read_answer(await sdk.post(**post_arguments(wire, timeout)))
-                    else:
+                if has_the_sdks_own_create(sdk):
+                    response = await transport.asend(sdk, wire, timeout)
+                else:
+                    with anyio.fail_after(timeout):
                         response = await sdk.chat.completions.create(**wire, timeout=timeout)
             return from_chat_completion(response, request)
         except LLMError as error:

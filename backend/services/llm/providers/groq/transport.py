@@ -7,13 +7,15 @@ key, the base URL, the headers, the response hooks and the classes of its errors
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+import anyio
+
 from ...http.untouched import is_untouched
+from .json_answer import read_json
 
 _PATH = "/openai/v1/chat/completions"
 
@@ -62,13 +64,37 @@ def read_answer(response: Any) -> Any:
 
     Raises ValueError for what is called JSON and is none.
     """
-    try:
-        answer = json.loads(response.content)
-    except ValueError:
-        kind = response.headers.get("content-type", "").partition(";")[0].strip()
-        if kind.endswith("json"):
-            raise
-        return response.text  # a page
-    if isinstance(answer, dict):
-        answer["_request_id"] = response.headers.get("x-request-id")
-    return answer
+    return read_json(response.content, response.headers)
+
+
+def send(sdk: Any, wire: Mapping[str, Any], timeout: float) -> Any:
+    """Ask *sdk*, whose `create` is its own, for what *wire* says; return the answer as JSON.
+
+    Raises the SDK's errors, also after *timeout* seconds.
+    """
+    from ...http.whole import read_whole
+    from . import prepared  # with httpx, which the SDK brings
+
+    body = prepared.body_of(wire)
+    if body is not None and (known := prepared.prepared_for(sdk)) is not None:
+        return prepared.send(sdk, known, body, timeout)
+    with read_whole():
+        response = sdk.post(**post_arguments(wire, timeout))
+    if body is not None:
+        prepared.learn(sdk, response.request)
+    return read_answer(response)
+
+
+async def asend(sdk: Any, wire: Mapping[str, Any], timeout: float) -> Any:
+    """Do as `send` does with the SDK's awaiting client, on this event loop."""
+    from ...http.whole import read_whole
+    from . import prepared  # with httpx, which the SDK brings
+
+    body = prepared.body_of(wire)
+    if body is not None and (known := prepared.prepared_for(sdk)) is not None:
+        return await prepared.asend(sdk, known, body, timeout)
+    with read_whole(), anyio.fail_after(timeout):
+        response = await sdk.post(**post_arguments(wire, timeout))
+    if body is not None:
+        prepared.learn(sdk, response.request)
+    return read_answer(response)

@@ -1,0 +1,183 @@
+"""Requests made after the one that the SDK has sent: all but the body, its length and the time.
+
+The SDK and httpx spend more on building a request than everything else of a call costs. What they
+put around the first body of a client they put around every other. So that is kept, and sent over
+our own connections, as long as nothing else is to see the call on its way: a hook, a log, a mock,
+an instrumentation.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import httpx
+
+from ...http.http1 import Answer, encoded
+from ...http.http1_connections import Origin
+from ...http.untouched import is_untouched
+from ...http.whole import decoded, httpx_error, raw
+from .json_answer import read_json
+
+#: What of the SDK, and of httpx, is on the way that is left out.
+_OF_SDK = ("request", "_build_request", "_prepare_options", "_prepare_request", "_process_response")
+_OF_HTTP = ("send", "build_request")
+#: The arguments of `create` that are not members of the body.
+_OPTIONS = ("extra_headers", "extra_query", "extra_body")
+#: The headers that differ from one request to the next.
+_VARYING = ("content-length", "x-stainless-read-timeout")
+#: Those that are no longer true of a body that has been decoded.
+_OF_THE_CODING = ("content-encoding", "content-length")
+
+_sdk_log, _http_log = logging.getLogger("groq"), logging.getLogger("httpx")
+
+
+class Prepared:
+    """A client's request without its body; it shows nothing of itself, since a key is in it."""
+
+    def __init__(self, sdk: Any, origin: Origin, sent: httpx.Request) -> None:
+        known = [(name.decode("ascii"), text.decode("latin-1")) for name, text in sent.headers.raw]
+        self.origin = origin
+        self.url = sent.url
+        self.target = sent.url.raw_path.decode("ascii")
+        self.headers = [pair for pair in known if pair[0].lower() not in _VARYING]
+        self.has_timeout = any(name.lower() == _VARYING[1] for name, _ in known)
+        #: What a host can change about the SDK's client, as it was.
+        self.settings = _settings_of(sdk)
+
+
+class Outgoing:
+    """One request, which shows nothing of itself."""
+
+    def __init__(self, prepared: Prepared, body: Mapping[str, Any], timeout: float) -> None:
+        self._prepared = prepared
+        self._body = body
+        self._timeout = timeout
+
+    def encoded(self) -> memoryview | None:
+        """What is to be sent, as `http1.encoded` returns it."""
+        prepared, body = self._prepared, self.content
+        headers = [*prepared.headers, ("Content-Length", str(len(body)))]
+        if prepared.has_timeout:
+            headers.append(("X-Stainless-Read-Timeout", str(self._timeout)))
+        return encoded("POST", prepared.target, headers, body)
+
+    @property
+    def content(self) -> bytes:
+        """The body, as the SDK writes it."""
+        return json.dumps(
+            self._body, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        ).encode()
+
+    def as_httpx(self) -> httpx.Request:
+        """The same for an error of the SDK's."""
+        prepared = self._prepared
+        return httpx.Request(
+            "POST", prepared.url, headers=raw(prepared.headers), content=self.content
+        )
+
+
+def body_of(arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The body of `create`'s *arguments*; None where they say more than a body."""
+    if arguments.get("extra_headers") or arguments.get("extra_query"):
+        return None
+    body = {name: value for name, value in arguments.items() if name not in _OPTIONS}
+    return {**body, **(arguments.get("extra_body") or {})}
+
+
+#: The requests of each of the SDK's clients.
+_prepared: WeakKeyDictionary[Any, Prepared] = WeakKeyDictionary()
+
+
+def learn(sdk: Any, sent: httpx.Request) -> None:
+    """Keep what *sdk* has put around the body of *sent*, a request without extra headers."""
+    transport = getattr(sdk._client, "own_transport", None)
+    if transport is None or (origin := transport.pool.direct_origin(sent.url)) is None:
+        return
+    _prepared[sdk] = Prepared(sdk, origin, sent)
+
+
+def prepared_for(sdk: Any) -> Prepared | None:
+    """What is known of *sdk*'s requests; None where they have to go through the SDK."""
+    known = _prepared.get(sdk)
+    if known is None or not _is_unseen(sdk) or _settings_of(sdk) != known.settings:
+        return None
+    return known
+
+
+def _settings_of(sdk: Any) -> tuple[object, ...]:
+    # A URL is compared by its identity: a host can but put another in its place.
+    http = sdk._client
+    return id(sdk.base_url), sdk.default_headers, sdk.default_query, http.headers.raw, http.params
+
+
+def _is_unseen(sdk: Any) -> bool:
+    """Whether nobody is to see a request of *sdk* on its way."""
+    http = sdk._client
+    return not (
+        http._transport is not http.own_transport
+        or _http_log.isEnabledFor(logging.INFO)
+        or _sdk_log.isEnabledFor(logging.DEBUG)
+        or any(http.event_hooks.values())
+        or http.own_transport.pool.is_replaced()
+        or not all(is_untouched(sdk, name, sys.modules["groq"]) for name in _OF_SDK)
+        or not all(is_untouched(http, name, httpx) for name in _OF_HTTP)
+    )
+
+
+def send(sdk: Any, prepared: Prepared, body: Mapping[str, Any], timeout: float) -> Any:
+    """Send *body* in at most *timeout* seconds; return the answer, or raise the SDK's errors."""
+    until, own = time.monotonic() + timeout, sdk._client.own_transport
+    outgoing = Outgoing(prepared, body, timeout)
+    try:
+        answer = decoded(own.exchange(prepared.origin, outgoing, until), own.pool.limit)
+    except Exception as error:
+        failure = error
+    else:
+        return _read(sdk, outgoing, answer)
+    raise _as_groq(failure, outgoing)
+
+
+async def asend(sdk: Any, prepared: Prepared, body: Mapping[str, Any], timeout: float) -> Any:
+    """Do as `send` does, on this event loop."""
+    until, own = time.monotonic() + timeout, sdk._client.own_transport
+    outgoing = Outgoing(prepared, body, timeout)
+    try:
+        answer = decoded(await own.exchange(prepared.origin, outgoing, until), own.pool.limit)
+    except Exception as error:
+        failure = error
+    else:
+        return _read(sdk, outgoing, answer)
+    raise _as_groq(failure, outgoing)
+
+
+def _read(sdk: Any, outgoing: Outgoing, answer: Answer) -> Any:
+    """The answer's JSON; raises the SDK's error of its status."""
+    if 200 <= answer.status < 300:
+        return read_json(answer.body, dict(answer.headers))
+    response = httpx.Response(
+        answer.status,
+        headers=raw(answer.headers),
+        content=answer.body,
+        request=outgoing.as_httpx(),
+    )
+    raise sdk._make_status_error_from_response(response)
+
+
+def _as_groq(failure: Exception, outgoing: Outgoing) -> Exception:
+    """The SDK's error of a connection for *failure*, by way of httpx's, as it comes from there."""
+    groq = sys.modules["groq"]
+    request, cause = outgoing.as_httpx(), httpx_error(failure)
+    kind = (
+        groq.APITimeoutError
+        if isinstance(cause, httpx.TimeoutException)
+        else groq.APIConnectionError
+    )
+    made: Exception = kind(request=request)
+    made.__cause__ = cause
+    return made
