@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -45,11 +46,12 @@ def main() -> None:
     with server() as url:
         about = _about(ceiling(url))
     print(about, flush=True)
-    found = _run(machine, (row for row in all_rows if row.name in wanted), asked.rounds)
+    chosen = [_with(row, asked.clients) for row in all_rows if row.name in wanted]
+    found = _run(machine, chosen, asked.rounds)
     curves = _run(machine, (row for row in swept if row.name in wanted), min(3, asked.rounds))
     text = f"{about}\n\n{table(found)}\n\n{_rising(curves)}\n"
     print(text)
-    if not asked.rows:
+    if not asked.rows and not asked.clients:
         _write(text, chart(_panels(curves)))
 
 
@@ -61,9 +63,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="how often all take turns")
     parser.add_argument("--seconds", type=float, default=1.5, help="a crowd's round lasts")
     parser.add_argument("--calls", type=int, default=200, help="a single caller's round has")
+    parser.add_argument("--clients", help="those to measure, as SDK,ours; the picture has its own")
     parser.add_argument("--soak", action="store_true", help="200,000 calls where 20,000 are made")
     parser.add_argument("--langchain", help="the interpreter of langchain-groq's environment")
     return parser.parse_args()
+
+
+def _with(row: Row, clients: str | None) -> Row:
+    """Return *row* with just those of its clients that are named."""
+    named = clients.split(",") if clients else row.clients
+    return replace(row, clients=tuple(client for client in row.clients if client in named))
 
 
 def _run(machine: Machine, wanted: Iterable[Row], rounds: int) -> dict[Row, Rounds]:

@@ -14,7 +14,7 @@ from bench.table import table
 
 
 def crowd(rate: float, p99: float = 60.0, failed: float = 0.0) -> dict[str, float]:
-    return {"rps": rate, "p50": 50.0, "p99": p99, "failed": failed}
+    return {"rps": rate, "p50": 50.0, "p99": p99, "failed": failed, "us": 400.0}
 
 
 def row(name: str) -> Row:
@@ -32,17 +32,18 @@ def test_a_ratio_is_of_the_rounds_in_which_both_took_turns() -> None:
 
 def test_a_line_shows_the_sdk_as_it_is_and_all_others_as_ratios_to_it() -> None:
     found: Rounds = {"SDK": [crowd(100)], "ours": [crowd(300)], "LiteLLM": [crowd(80, 90, 2)]}
-    _, _, compared, waits = cells({row("groq-async-64"): found})
+    _, _, compared, waits, cpu = cells({row("groq-async-64"): found})
     title = "async Groq, 64 in flight, calls/s (`groq-async-64`)"
     assert compared == [
         *(title, "100", "**3.00 ×** (3.00-3.00)", "≥ 2.5", "", "", "0.80 ×", "", "", ""),
     ]
     assert waits[1:4] == ["50 / 60", "50 / 60", "p99 < 3 p50"]
+    assert cpu[:4] == ["its CPU of a call, µs", "400", "400", ""]
     assert waits[6] == "50 / 90, 2 failed"
 
 
 def test_a_client_that_could_not_be_measured_is_left_blank() -> None:
-    _, _, compared, _ = cells({row("bedrock-async-512"): {"SDK": [crowd(100)]}})
+    _, _, compared, _, _ = cells({row("bedrock-async-512"): {"SDK": [crowd(100)]}})
     assert compared[1:] == ["100", "", "≥ 1.2", "", "", "", "", "", ""]
 
 
