@@ -154,6 +154,9 @@ RECORDS = [
     _changed(tool_calls=[{"id": "a", "name": "b", "arguments": {}}]),
     _changed(tool_calls=[{"id": "a", "name": "b"}]),
     _changed(cost=0.0),
+    _changed(finish_reason="length"),
+    _changed(finish_reason="content_filter"),
+    _changed(text=" ", tool_calls=[]),
     {name: value for name, value in _kept().items() if name != "reasoning"},
 ]
 

@@ -52,6 +52,21 @@ def test_a_repair_turn_shows_the_answer_and_every_error_by_path(
     assert form(sandbox.exchanges[0]) == form(sandbox.exchanges[1]) != "prompt"
 
 
+@pytest.mark.parametrize("kind", ["groq", "groq async"])
+@pytest.mark.parametrize("half", ["\ud83d", '{"hs_code": "\udc00"}'])
+def test_half_of_a_surrogate_pair_can_be_repaired(
+    open_client: OpenFace, sandbox: Sandbox, kind: str, half: str
+) -> None:
+    body = json.dumps(
+        {"choices": [{"finish_reason": "stop", "message": {"role": "assistant", "content": half}}]}
+    )
+    json_kind = {"content-type": "application/json"}
+    sandbox.script(Fault(status=200, body=body.encode(), headers=json_kind))
+    sandbox.script(Answer.says(GOOD_TEXT))
+    assert GOOD == classify(open_client(kind))
+    assert "\ufffd" in dict(said(sandbox.exchanges[1]))["assistant"]
+
+
 def test_the_whole_reply_tells_of_all_turns(face: Face, sandbox: Sandbox) -> None:
     sandbox.script(Answer.says(WRONG), Answer.says(GOOD_TEXT))
     reply = face.respond_structured("Classify.", CLASSIFICATION, model=TODAY[face.provider])

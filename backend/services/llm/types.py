@@ -81,10 +81,17 @@ class Request:
     def followed_by(self, answer: str, remark: str) -> Request:
         """Continue the conversation with the model's *answer* and our *remark* on it."""
         said: tuple[Message, ...] = (
-            {"role": "assistant", "content": answer},
-            {"role": "user", "content": remark},
+            {"role": "assistant", "content": _encodable(answer)},
+            {"role": "user", "content": _encodable(remark)},
         )
         return replace(self, messages=(*self.messages, *said))
+
+
+def _encodable(text: str) -> str:
+    """Return *text* with U+FFFD for each half of a surrogate pair, as JSON may hold one."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 from ..effects import Flow, Overdue, run_blocking
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, LLMError
+from ..providers.completeness import check_complete
 from ..stores import FaultTolerantStore, Store
 from ..types import Reply, Request, ToolCall, Usage
 
@@ -138,7 +139,11 @@ def _restored(record: Mapping[str, Any], provider: str) -> Reply | None:
         return None
     known = {**record, "usage": Usage(**usage)}
     known["tool_calls"] = tuple(ToolCall(**call) for call in calls)
-    return Reply(**known, cost=0.0, cached=True)
+    reply = Reply(**known, cost=0.0, cached=True)
+    try:
+        return check_complete(reply, real=False)
+    except LLMError:
+        return None  # no answer that is not whole was ever kept
 
 
 def _is_counted(name: str, value: Any) -> bool:
