@@ -82,6 +82,7 @@ reveal_type(client.respond_structured("hi", Answer).cost)
 
 async def ask(groq: GroqClient, bedrock: BedrockClient, keys: CompliantClient) -> None:
     reveal_type(await groq.agenerate("hi"))
+    reveal_type(await groq.agenerate(messages=chat))
     reveal_type(await groq.agenerate_structured("hi", Answer))
     reveal_type(await bedrock.agenerate_structured("hi", {}))
     reveal_type(await bedrock.arespond_structured("hi", list[Answer]))
@@ -90,7 +91,7 @@ async def ask(groq: GroqClient, bedrock: BedrockClient, keys: CompliantClient) -
 REVEALED = [
     *("str", "int", "Answer", "Point", "str", "list[int]", "int", "Answer | None"),
     *("Literal['a']", "dict[str, Any]", "Answer", "Answer", "dict[str, Any]", "float | None"),
-    *("str", "Answer", "dict[str, Any]", "StructuredReply[list[Answer]]", "Answer"),
+    *("str", "str", "Answer", "dict[str, Any]", "StructuredReply[list[Answer]]", "Answer"),
 ]
 
 
@@ -117,6 +118,14 @@ def test_mypy_without_plugins_sees_right_types_and_no_error_in_our_files(tmp_pat
     (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = True\nexplicit_package_bases = True\n")
     printed = _checked(["mypy", "--cache-dir", str(tmp_path / "cache"), "host.py"], tmp_path)
     assert REVEALED == [_plain(each) for each in re.findall(r'type is "(.*)"', printed)]
+
+
+def test_mypy_sees_no_error_in_the_readmes_examples(tmp_path: Path) -> None:
+    readme = (BACKEND.parent / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = True\nexplicit_package_bases = True\n")
+    for number, example in enumerate(re.findall(r"^```python\n(.*?)^```$", readme, re.M | re.S)):
+        (tmp_path / f"example_{number}.py").write_text(example)
+    _checked(["mypy", "--cache-dir", str(tmp_path / "cache"), "."], tmp_path)
 
 
 def test_pyright_sees_right_types_and_no_error_in_our_files(tmp_path: Path) -> None:

@@ -66,9 +66,9 @@ class LLMClient(ABC):
             f"{type(self).__name__} knows an answer's value alone: use generate_structured"
         )
 
-    async def agenerate(self, /, prompt: str, *args: Any, **kwargs: Any) -> str:
+    async def agenerate(self, /, *args: Any, **kwargs: Any) -> str:
         """Do as `generate` does, without blocking the event loop."""
-        return await run_in_thread(partial(self.generate, prompt, *args, **kwargs))
+        return await run_in_thread(partial(self.generate, *args, **kwargs))
 
     async def agenerate_structured(
         self, /, prompt: str, schema: Any, *args: Any, **kwargs: Any
@@ -78,9 +78,9 @@ class LLMClient(ABC):
             partial(self.generate_structured, prompt, schema, *args, **kwargs)
         )
 
-    async def agenerate_with_retry(self, /, prompt: str, *args: Any, **kwargs: Any) -> str:
+    async def agenerate_with_retry(self, /, *args: Any, **kwargs: Any) -> str:
         """Do as `generate_with_retry` does, without blocking the event loop."""
-        return await run_in_thread(partial(self.generate_with_retry, prompt, *args, **kwargs))
+        return await run_in_thread(partial(self.generate_with_retry, *args, **kwargs))
 
     async def arespond(self, /, prompt: str | None = None, *args: Any, **kwargs: Any) -> Reply:
         """Do as `respond` does, without blocking the event loop."""
