@@ -102,6 +102,17 @@ def test_a_limit_that_was_overestimated_is_learnt() -> None:
     assert 1 == len(world.refused_at)
 
 
+def test_what_was_learnt_can_be_forgotten() -> None:
+    def room(world: World) -> int:
+        return sum(1 for _ in iter(world.send, None))
+
+    world = World([0, 1], one=5)
+    world.drive(120)
+    world.pass_by(600)
+    world.crowd.forget()
+    assert room(World([0, 1])) == room(world)
+
+
 def test_a_failure_proves_no_second_organisation() -> None:
     world = World([1, 2])
     for _ in range(10):

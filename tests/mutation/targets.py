@@ -10,7 +10,11 @@ _FLOW = (
     "tests/call/test_lifecycle_properties.py",
 )
 _BEDROCK = ("tests/providers/test_converse_request.py", "tests/providers/test_converse_answer.py")
-_INVOKE = ("tests/providers/test_invoke_request.py", "tests/providers/test_invoke_answer.py")
+_INVOKE = (
+    "tests/providers/test_invoke_request.py",
+    "tests/providers/test_invoke_answer.py",
+    "tests/providers/test_cache_points.py",
+)
 _JUDGE = ("tests/structured/test_parse.py", "tests/structured/test_hostile.py")
 _REWRITE = (
     "tests/structured/test_rewrite.py",
@@ -59,7 +63,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/compliant/test_multi_key_pauses.py",
     ),
     "services/llm/models/capabilities.py": ("tests/providers/test_models.py",),
-    "services/llm/redaction/secrets.py": ("tests/providers/test_redact.py",),
+    "services/llm/redaction/secrets.py": (
+        "tests/providers/test_redact.py",
+        "tests/cache/test_opening.py",
+    ),
     "services/llm/account/outages.py": ("tests/call/test_outages.py",),
     "services/llm/runtime/ttl_map.py": ("tests/call/test_ttl_map.py",),
     "services/llm/redaction/quotation.py": ("tests/providers/test_quotation.py",),

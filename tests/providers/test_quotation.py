@@ -89,6 +89,13 @@ def test_the_providers_own_words_for_an_option_are_shown() -> None:
     assert text == without_quotations(text, request("Hello there", tool_choice="maybe"))
 
 
+def test_an_option_of_sixteen_characters_is_nobody_elses() -> None:
+    text = "no such user: abcdefghijklmnop, abcdefghijklmno"
+    shown = "no such user: ***, abcdefghijklmno"
+    asked = request("hi", user="abcdefghijklmnop", other="abcdefghijklmno")
+    assert shown == without_quotations(text, asked)
+
+
 @pytest.mark.parametrize("text", ["", "Anything at all"])
 def test_without_a_request_nothing_is_cut(text: str) -> None:
     assert text == without_quotations(text, None)

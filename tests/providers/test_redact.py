@@ -112,6 +112,11 @@ def test_a_text_that_is_cut_ends_with_a_whole_word() -> None:
     assert redacted("-" * (SHOWN - 1) + " more") == "-" * (SHOWN - 1) + "…"
 
 
+def test_a_text_as_long_as_may_be_is_not_cut() -> None:
+    whole = "word " * 99 + "words"
+    assert (SHOWN, whole) == (len(whole), redacted(whole))
+
+
 @pytest.mark.parametrize(
     "piece",
     [

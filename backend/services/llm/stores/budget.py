@@ -108,13 +108,13 @@ class BudgetFile:
             return changed.used
 
     def _read(self) -> Tally | None:
-        data = b""
         try:
             with open(self.path, "rb", opener=open_nonblocking) as file:
                 data = file.read(_LONGEST)
-            return Tally.from_json(data)
         except FileNotFoundError:
             return None
+        try:
+            return Tally.from_json(data)
         except (ValueError, RecursionError) as error:
             if not is_budget(data):
                 raise foreign_file_error(self.path, "the file of a token budget") from error
