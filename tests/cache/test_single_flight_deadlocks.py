@@ -14,7 +14,7 @@ from services.llm.account.single_flight import Follower, Leader, SingleFlight, S
 from services.llm.runtime.running_loop import blocking_thread, current_loop, next_iteration
 from tests.cache.support import elsewhere, follow, lead
 
-HANG = 10.0
+HANG = 30.0
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from services.llm.runtime import blocking
 from services.llm.runtime.blocking import BlockingCall, run_in_thread
 from services.llm.runtime.workers import Workers
 
-HANG = 5.0
+HANG = 30.0
 
 
 def _awaited(ask: RunBlocking) -> Any:

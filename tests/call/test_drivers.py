@@ -18,7 +18,7 @@ from services.llm.types import Reply, Request
 from tests.call.scripted import says
 
 REQUEST = Request("m", ({"role": "user", "content": "hi"},))
-HANG = 5.0
+HANG = 30.0
 
 
 class Tape:

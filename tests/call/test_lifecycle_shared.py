@@ -28,7 +28,7 @@ from services.llm.errors import (
 from services.llm.types import Reply, Request, Usage
 from tests.call.scripted import Clock, Drive, account, says
 
-HANG = 5.0
+HANG = 30.0
 REQUEST = Request("openai/gpt-oss-120b", ({"role": "user", "content": "hi"},), 0.7, 100)
 
 

@@ -41,7 +41,7 @@ from tests.wire.faces import settings
 MODEL = "openai/gpt-oss-120b"
 NOON = 1_800_014_400.0
 KEY = "0" * 64
-HANG = 5.0
+HANG = 30.0
 
 
 def quota() -> Touches:

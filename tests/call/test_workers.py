@@ -10,7 +10,7 @@ import pytest
 
 from services.llm.runtime.workers import Workers
 
-HANG = 5.0
+HANG = 30.0
 
 
 def threads(name: str) -> list[threading.Thread]:

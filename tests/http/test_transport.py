@@ -29,7 +29,7 @@ from tests.http.servers import Server, answer, forever, serving
 
 Open = Callable[..., Face]
 #: A hang ends here; what is expected is the deadline itself.
-HANG = 5.0
+HANG = 30.0
 
 
 @pytest.fixture(params=KINDS)

@@ -20,7 +20,7 @@ from tests.wire.faces import Face
 AWAITING = ["groq async", "bedrock async"]
 BLOCKING = ["groq", "bedrock"]
 PATIENT = {"LLM_MAX_QUOTA_WAIT": 100.0, "LLM_MAX_CONCURRENCY": 1}
-HANG = 5.0
+HANG = 30.0
 
 
 def cancelled(face: Face, when: Callable[[], Coroutine[Any, Any, object]]) -> None:

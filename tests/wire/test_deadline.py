@@ -17,7 +17,7 @@ from tests.wire.servers import dripping_headers, never_accepting, slowly_reading
 
 TIMEOUT = 0.15
 #: A hang ends here; what is expected is the deadline itself.
-HANG = 5.0
+HANG = 30.0
 
 LATE = {
     "silence": Fault.silent(60),
@@ -79,7 +79,7 @@ def test_a_server_that_takes_its_time_to_read_is_left_at_the_deadline(
         # More than the system's buffers hold; to send it all would take minutes.
         prompt = "a long story " * 1_200_000
         passed = seconds_until_timeout(lambda: face.generate(prompt, timeout=2 * TIMEOUT))
-        assert 2 * TIMEOUT <= passed < 6 * HANG
+        assert 2 * TIMEOUT <= passed < HANG
 
 
 def test_a_connection_that_is_never_made_is_given_up_at_the_deadline(open_face: OpenFace) -> None:

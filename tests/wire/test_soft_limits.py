@@ -15,7 +15,7 @@ from sandbox import Fault, Sandbox
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
 
-HANG = 10.0
+HANG = 30.0
 
 
 class SoftTimeLimit(Exception):  # noqa: N818  as task queues name it
