@@ -113,7 +113,9 @@ def prepared_for(sdk: Any) -> Prepared | None:
 def _settings_of(sdk: Any) -> tuple[object, ...]:
     # A URL is compared by its identity: a host can but put another in its place.
     http = sdk._client
-    return id(sdk.base_url), sdk.default_headers, sdk.default_query, http.headers.raw, http.params
+    # groq 0.4.2 names its query apart.
+    query = sdk.default_query if hasattr(sdk, "default_query") else sdk._custom_query
+    return id(sdk.base_url), sdk.default_headers, query, http.headers.raw, http.params
 
 
 def _is_unseen(sdk: Any) -> bool:
