@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from ...errors import LLMError, Retry
+from . import prepared
 
 if TYPE_CHECKING:
     from ...http.http1 import Answer
@@ -61,30 +62,21 @@ def listen(client: Any) -> None:
     events.register("before-send.bedrock-runtime", _on_send, unique_id="llm-on-send")
 
 
-def keep_user_agent(client: Any) -> None:
-    """Have *client* send the user agent that it was built with.
-
-    botocore makes it anew for each request, to add what the call makes use of: a quarter of the
-    processor time that a call costs.
-    """
-    events = client.meta.events
-    known = getattr(getattr(events, "_emitter", None), "_handlers", None)
-    for handler in known.prefix_search("request-created.bedrock-runtime") if known else ():
-        if getattr(handler, "__name__", "") == "rebuild_and_replace_user_agent_handler":
-            events.unregister("request-created.bedrock-runtime", handler)
-
-
 def sign(client: Any, method: str, arguments: Mapping[str, Any]) -> Signed:
     """Have *client* make the request of *method* ready, which may look for credentials.
 
     Raises what botocore raises for arguments, credentials and endpoints.
     """
     signed = Signed()
+    if (known := prepared.prepared_for(client, method)) is not None:
+        signed.operation = known.operation
+        signed.request, signed.context = known.made(client, arguments)
+        return signed
     token = _current.set(signed)
     try:
         signed.response = getattr(client, method)(**arguments)
     except _SignedError:
-        pass  # as it should be
+        prepared.learn(client, method, arguments, signed.request, signed.operation, signed.context)
     finally:
         _current.reset(token)
     return signed

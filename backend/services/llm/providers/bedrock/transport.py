@@ -179,7 +179,6 @@ def adopted(client: Any) -> Any:
 
     check_session(client)
     signing.listen(client)
-    signing.keep_user_agent(client)
     return track(client)
 
 

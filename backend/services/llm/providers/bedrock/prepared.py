@@ -1,0 +1,136 @@
+"""Requests made as botocore made the first one: by its serializer and its signer, without the rest.
+
+Between these two botocore emits a dozen events, resolves the endpoint and writes the user agent,
+for every call anew and with the same outcome. So the first request of a client's method goes all
+of that way, and is then made once more in the short one: where the two are alike, the next ones
+take that.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+_log = logging.getLogger("botocore")
+
+#: The headers that the signer adds, or that are another call's of their own; the length comes last.
+_VARYING = frozenset(
+    {"authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"}
+    | {"amz-sdk-invocation-id", "content-length"}
+)
+
+#: Parts of an operation's model that would let the request's address or its headers depend on what
+#: is asked. The runtime's operations have none of them; were that to change, botocore does it all.
+_VARIABLE = (
+    *("context_parameters", "static_context_parameters", "operation_context_parameters"),
+    *("idempotent_members", "http_checksum", "request_compression", "endpoint_operation"),
+)
+
+
+class Ready(NamedTuple):
+    """A request that is ready to be sent, with the members that botocore's own has."""
+
+    method: str
+    url: str
+    headers: Mapping[str, Any]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<a request to {self.url}>"
+
+
+class Prepared:
+    """What a client's requests of one operation have in common."""
+
+    def __init__(
+        self, client: Any, arguments: Any, request: Any, operation: Any, context: Any
+    ) -> None:
+        self.operation = operation
+        self._context = dict(context)
+        serialized = client._serializer.serialize_to_request(arguments, operation)
+        path = _target(serialized)
+        self._base = request.url[: -len(path)]
+        self._headers = {
+            name: _text(value)
+            for name, value in request.headers.items()
+            if name.lower() not in _VARYING and name not in serialized["headers"]
+        }
+
+    def made(self, client: Any, arguments: Any) -> tuple[Ready, dict[str, Any]]:
+        """Return the request of *arguments*, signed, and the context to read its answer in."""
+        known = client._serializer.serialize_to_request(arguments, self.operation)
+        body, context = known["body"], dict(self._context)
+        headers = {**known["headers"], **self._headers, "amz-sdk-invocation-id": str(uuid.uuid4())}
+        request = _request_class()(
+            method=known["method"], url=self._base + _target(known), headers=headers, data=body
+        )
+        request.context = context
+        client._request_signer.sign(self.operation.name, request)
+        pairs = {name: _text(value) for name, value in request.headers.items()}
+        pairs["Content-Length"] = str(len(body))
+        return Ready(request.method, request.url, pairs, body), context
+
+
+#: By client and method: how its requests are made; None: as botocore makes them.
+_known: WeakKeyDictionary[Any, dict[str, Prepared | None]] = WeakKeyDictionary()
+
+
+def prepared_for(client: Any, method: str) -> Prepared | None:
+    """How *client*'s requests of *method* are made, if that is known and nobody looks on."""
+    if _log.isEnabledFor(logging.DEBUG) or "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        return None  # there each invocation has a trace of its own
+    return _known.get(client, _NOTHING).get(method)
+
+
+def learn(
+    client: Any, method: str, arguments: Any, request: Any, operation: Any, context: Any
+) -> None:
+    """Keep how *request* was made, if the same is made in the short way."""
+    known = _known.setdefault(client, {})
+    if method in known:
+        return
+    known[method] = None
+    if any(getattr(operation, name, None) for name in _VARIABLE):
+        return
+    try:
+        prepared = Prepared(client, arguments, request, operation, context)
+        again, _ = prepared.made(client, arguments)
+    except (AttributeError, KeyError, TypeError):
+        return  # a botocore of other parts
+    if _said(again) == _said(request):
+        known[method] = prepared
+
+
+_NOTHING: Mapping[str, Prepared | None] = {}
+
+
+def _said(request: Any) -> tuple[Any, ...]:
+    """What a request says, but when and for which attempt."""
+    headers = {
+        name.lower(): None if name.lower() in _VARYING else _text(value)
+        for name, value in request.headers.items()
+    }
+    return request.method, request.url, request.body, headers
+
+
+def _target(serialized: Mapping[str, Any]) -> str:
+    if serialized["query_string"]:
+        raise KeyError("a request with a query is botocore's to make")
+    return str(serialized["url_path"])
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else value
+
+
+@lru_cache(maxsize=1)
+def _request_class() -> Any:
+    """botocore's request, whose body is what it was given: bytes."""
+    known: Any = import_module("botocore.awsrequest").AWSRequest
+    return type("Request", (known,), {"body": property(lambda self: self.data)})
