@@ -60,7 +60,7 @@ def test_a_connection_that_a_fork_copied_unannounced_is_neither_used_nor_closed(
 
 def test_a_store_that_is_gone_is_called_no_more(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "db", ttl=60)
-    assert store in fork._pausable
-    before = len(fork._pausable)
+    assert store in fork._pauses
+    before = len(fork._pauses)
     del store
-    assert before - 1 == len(fork._pausable)
+    assert before - 1 == len(fork._pauses)

@@ -109,6 +109,6 @@ def test_a_put_starts_the_ttl_anew(store: Store, clock: Clock) -> None:
 def test_a_child_process_takes_over_no_lock(store: Store) -> None:
     store.put(key_of(1), {"n": 1})
     getattr(store, "_mutex").acquire()  # noqa: B009  a thread of the parent held it at the fork
-    getattr(store, "after_fork")()  # noqa: B009  not part of the protocol
+    getattr(store, "_reset_in_child")()  # noqa: B009  not part of the protocol
     store.put(key_of(2), {"n": 2})
     assert {"n": 2} == store.get(key_of(2))

@@ -181,7 +181,7 @@ def wait_for(event: threading.Event) -> None:
 def test_a_child_process_waits_for_no_correction_of_its_parents() -> None:
     corrections, release = module._Corrections(), threading.Event()
     running = corrections.begin(partial(wait_for, release))
-    corrections.after_fork()
+    corrections._reset_in_child()
     corrections.finish()
     release.set()
     assert running is not None

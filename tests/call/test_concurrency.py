@@ -38,14 +38,14 @@ def test_a_place_that_nobody_waits_for_is_free_again() -> None:
 def test_nobody_is_inside_in_a_child() -> None:
     concurrency = ConcurrencyLimiter(1)
     concurrency.acquire()
-    concurrency.after_fork()
+    concurrency._reset_in_child()
     assert concurrency.acquire().done()
 
 
 def test_a_child_gives_up_a_place_of_its_parents_once() -> None:
     concurrency = ConcurrencyLimiter(1)
     parents = concurrency.acquire()
-    concurrency.after_fork()
+    concurrency._reset_in_child()
     concurrency.release(parents)
     with pytest.raises(RuntimeError, match="released twice"):
         concurrency.release(parents)
@@ -131,7 +131,7 @@ def test_a_place_that_is_given_up_twice_is_an_error(waits: bool) -> None:
 def test_a_place_of_the_parents_is_left_alone_in_a_child() -> None:
     concurrency = ConcurrencyLimiter(1)
     inside, waiting = concurrency.acquire(), concurrency.acquire()
-    concurrency.after_fork()
+    concurrency._reset_in_child()
     own = concurrency.acquire()
     for parents in (inside, waiting):
         concurrency.release(parents)

@@ -373,10 +373,10 @@ def test_what_a_fork_changes_is_registered_while_none_is_under_way(
     held: list[bool] = []
 
     class Registry:
-        def add(self, thing: object) -> None:
+        def __setitem__(self, thing: object, function: object) -> None:
             held.append(is_held(fork._forking))
 
-    for name in ("_resettable", "_pausable"):
+    for name in ("_resets", "_pauses"):
         monkeypatch.setattr(fork, name, Registry())
     ForkLock(leaf=leaf)
     assert {True} == set(held)

@@ -105,7 +105,7 @@ def test_a_child_does_not_wait_for_its_parents_probe() -> None:
     outages = Outages()
     outages.begin(HERE, 10.0)
     outages.acquire_probe(HERE, "the parent's", 10.0)
-    outages.after_fork()
+    outages._reset_in_child()
     assert (None, True) == (
         outages.probe_returned(HERE),
         outages.acquire_probe(HERE, "the child's", 10.0),

@@ -51,6 +51,6 @@ def test_what_was_let_go_is_lent_no_more() -> None:
 
 def test_a_child_neither_uses_nor_closes_its_parents() -> None:
     held = SdkClient(Sdk())
-    held.after_fork()
+    held._reset_in_child()
     held.retire()
     assert (False, 0) == (held.try_borrow(), held.sdk.closed)

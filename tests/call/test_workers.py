@@ -95,7 +95,7 @@ def test_closing_ends_the_threads_and_the_next_call_starts_new_ones() -> None:
 def test_a_child_process_starts_with_no_threads() -> None:
     workers, release = Workers(1, "forked"), threading.Event()
     parents = workers.submit(release.wait)
-    workers.after_fork()  # as in a child, where the one thread is not
+    workers._reset_in_child()  # as in a child, where the one thread is not
     assert "ours" == workers.submit(lambda: "ours").result(HANG)
     workers.close()
     release.set()

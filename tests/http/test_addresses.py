@@ -114,7 +114,7 @@ def test_a_child_forgets_the_look_ups_of_its_parent() -> None:
     answered = threading.Event()
     names = Names(lambda host, port: (str(answered.wait(20)),))
     first = names._look_up("a.test", 80)
-    names.after_fork()
+    names._reset_in_child()
     second = names._look_up("a.test", 80)
     answered.set()
     assert first is not second

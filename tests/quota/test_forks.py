@@ -13,7 +13,7 @@ from services.llm.account.concurrency import ConcurrencyLimiter
 from services.llm.account.single_flight import Leader, SingleFlight
 from services.llm.quota import NEVER, Quota, Refusal, Reservation, SlidingWindow, TokenBucketLimit
 from services.llm.runtime import fork
-from services.llm.runtime.fork import ForkLock, pause_for_fork, reset_in_child
+from services.llm.runtime.fork import ForkLock, around_fork, on_fork_in_child
 from services.llm.runtime.workers import Workers
 from tests.guarding import is_held
 
@@ -48,9 +48,9 @@ class Thing:
 
     def __init__(self) -> None:
         self.forks = 0
-        reset_in_child(self)
+        on_fork_in_child(self, Thing._reset_in_child)
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         self.forks += 1
 
 
@@ -62,13 +62,17 @@ def test_a_child_resets_what_lives_and_the_parent_does_not() -> None:
 
 
 def test_what_no_longer_lives_is_not_kept_for_a_child() -> None:
-    gc.collect()  # what earlier tests left is not to go meanwhile
-    before = len(fork._resettable)
+    def kept() -> int:
+        # Not all that is registered: what earlier tests left may go meanwhile.
+        return sum(isinstance(each, Thing) for each in fork._resets)
+
+    gc.collect()
+    before = kept()
     thing = Thing()
-    assert len(fork._resettable) == before + 1
+    assert kept() == before + 1
     del thing
     gc.collect()
-    assert len(fork._resettable) == before
+    assert kept() == before
 
 
 @needs_fork
@@ -128,7 +132,7 @@ def test_around_a_fork_every_leaf_is_held_and_then_free_again() -> None:
 def test_in_a_child_every_lock_is_new_and_free() -> None:
     leaf = ForkLock(leaf=True)
     fork._before_fork()
-    leaf.after_fork()
+    leaf._reset_in_child()
     with leaf:
         pass
     fork._after_fork_in_child()
@@ -141,15 +145,15 @@ class Worker:
     def __init__(self, leaf: ForkLock) -> None:
         self.leaf = leaf
         self.told: list[str] = []
-        pause_for_fork(self)
+        around_fork(self, pause=Worker._pause, resume=Worker._resume, reset=Worker._reset_in_child)
 
-    def before_fork(self) -> None:
+    def _pause(self) -> None:
         self.told.append("held" if is_held(self.leaf) else "free")
 
-    def after_fork_in_parent(self) -> None:
+    def _resume(self) -> None:
         self.told.append("after")
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         self.told.append("in the child")
 
 
@@ -182,7 +186,7 @@ def quota_amid_work() -> tuple[Quota, Reservation, Reservation]:
 
 def test_a_child_counts_what_was_in_flight_and_drops_who_waited() -> None:
     quota, in_flight, waiting = quota_amid_work()
-    quota.after_fork()
+    quota._reset_in_child()
     # Two of three requests, and 6 of 10 tokens, of which 2 are refilled at 102; the 4 were in
     # flight and count from the child's first look.
     assert quota.reserve("m", {"requests": 1, "tokens": 8}, 102.0) == Refusal(2.0, "tokens")
@@ -220,7 +224,7 @@ def test_a_child_of_busy_threads_has_a_quota_that_works() -> None:
         assert isinstance(reservation, Reservation)
         return quota.start(reservation, 100.0)
 
-    assert quota._lock in fork._pausable  # or the race below would be won most of the time
+    assert quota._lock in fork._pauses  # or the race below would be won most of the time
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()

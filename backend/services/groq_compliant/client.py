@@ -25,7 +25,7 @@ from ..llm.http.client import check_environment
 from ..llm.providers import groq
 from ..llm.providers.completeness import text_of
 from ..llm.runtime.event_loops import PerEventLoop
-from ..llm.runtime.fork import pickling_error, reset_in_child
+from ..llm.runtime.fork import on_fork_in_child, pickling_error
 from ..llm.settings import host
 from ..llm.settings.endpoints import endpoint
 from ..llm.types import Message, Reply, Request, StructuredReply
@@ -98,7 +98,7 @@ class CompliantClient(ABC):
         self._max_concurrency = max_concurrency
         #: An HTTP connection pool for each event loop, and the SDK's clients that use it.
         self._connections = PerEventLoop(self._connect, self._disconnect)
-        reset_in_child(self)
+        on_fork_in_child(self, CompliantClient._reset_in_child)
         self._store = store_at(cache_path, seconds("cache_ttl_sec", cache_ttl_sec))
         place, namespace = self._base_url.rstrip("/"), known.LLM_CACHE_NAMESPACE
         self._ring.cache = Cache(self._store, "groq", place, namespace, known.LLM_CACHE_TIMEOUT)
@@ -216,7 +216,7 @@ class CompliantClient(ABC):
         await self._connections.aclose()
         self._store.close()
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """In a child, leave the parent's connections alone."""
         self._connections.forget()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future
 
-from ..runtime.fork import ForkLock, reset_in_child
+from ..runtime.fork import ForkLock, on_fork_in_child
 
 
 class ConcurrencyLimiter:
@@ -20,7 +20,7 @@ class ConcurrencyLimiter:
         self._held: set[Future[None]] = set()
         self._waiting: deque[Future[None]] = deque()
         self._inherited: set[Future[None]] = set()
-        reset_in_child(self)
+        on_fork_in_child(self, ConcurrencyLimiter._reset_in_child)
 
     @property
     def free(self) -> int:
@@ -53,7 +53,7 @@ class ConcurrencyLimiter:
             elif permit.cancelled() or not permit.cancel():
                 raise RuntimeError("a permit was released twice")
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """In a child, no permit is held, and nobody waits."""
         self._inherited |= {*self._held, *self._waiting}
         self._held.clear()

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from ..errors import ConfigurationError, LLMError, RateLimitError
-from ..runtime.fork import ForkLock, reset_in_child
+from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Workers
 from ..stores import StoreError, utc_day
 
@@ -148,7 +148,7 @@ class _Corrections:
         self._threads = Workers(4, "llm-tokens")
         self._under_way: set[Future[None]] = set()
         atexit.register(self.finish)
-        reset_in_child(self)
+        on_fork_in_child(self, _Corrections._reset_in_child)
 
     def begin(self, correct: Callable[[], None]) -> Future[None] | None:
         """Have *correct* called; None where that is done, as there are no threads at the exit."""
@@ -165,7 +165,7 @@ class _Corrections:
         """Let none be lost to the end of the program, unless it takes too long."""
         wait(list(self._under_way), _LAST)
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """Leave the parent's to the parent."""
         self._under_way.clear()
 

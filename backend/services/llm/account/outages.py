@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from ..runtime.fork import ForkLock, reset_in_child
+from ..runtime.fork import ForkLock, on_fork_in_child
 
 #: The longest time without a probe, in seconds.
 LONGEST = 600.0
@@ -38,7 +38,7 @@ class Outages:
     def __init__(self) -> None:
         self._outages: dict[str, _Outage] = {}
         self._lock = ForkLock()  # guards the outages and all that is in them
-        reset_in_child(self)
+        on_fork_in_child(self, Outages._reset_in_child)
 
     def begin(self, scope: str, until: float) -> None:
         """Let nothing be sent before the moment *until*, or a later one that is known."""
@@ -108,7 +108,7 @@ class Outages:
             self._outages.clear()
         _wake(waiting)
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """In a child, drop the parent's probes, which return in the parent."""
         self._outages = {scope: _Outage(each.until) for scope, each in self._outages.items()}
 

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from ..runtime.fork import ForkLock, reset_in_child
+from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.running_loop import current_loop, next_iteration
 
 T = TypeVar("T")
@@ -187,7 +187,7 @@ class SingleFlight(Generic[T]):
     def __init__(self) -> None:
         self._lock = ForkLock(leaf=True)  # guards the leaders and their followers
         self._leaders: dict[str, Leader[T]] = {}
-        reset_in_child(self)
+        on_fork_in_child(self, SingleFlight._reset_in_child)
 
     def __len__(self) -> int:
         """Return how many calls are in flight."""
@@ -205,7 +205,7 @@ class SingleFlight(Generic[T]):
             leader._followers.append(follower)
             return follower
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """Begin with no calls in flight in a child: their leaders are threads of the parent."""
         self._leaders = {}
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 
-from ..runtime.fork import ForkLock, reset_in_child
+from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Workers
 
 #: Seconds in which an address is to answer while others are left to be tried; RFC 8305 proposes
@@ -36,7 +36,7 @@ class Names:
         self._workers = Workers(LOOK_UPS, "llm-names")
         self._lock = ForkLock()  # guards the look-ups under way
         self._asked: dict[tuple[str, int], Future[Addresses]] = {}
-        reset_in_child(self)
+        on_fork_in_child(self, Names._reset_in_child)
 
     def look_up(self, host: str, port: int, seconds: float | None) -> Addresses:
         """Return the addresses, in the resolver's order.
@@ -57,7 +57,7 @@ class Names:
         # Others may wait for the same look-up.
         return await asyncio.shield(asyncio.wrap_future(self._look_up(host, port)))
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """In a child, forget the look-ups of the parent's threads."""
         self._asked = {}
 

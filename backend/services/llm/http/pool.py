@@ -9,7 +9,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from ..runtime.fork import reset_in_child
+from ..runtime.fork import on_fork_in_child
 from . import http1_connections
 from .connections import Kept, Mode, connector
 from .deadline import TimeLeft
@@ -49,9 +49,9 @@ class Pool:
         self.idle: IdleStack[Any] = IdleStack(size)
         self._usual: Any = None
         self.is_closed = False
-        reset_in_child(self)
+        on_fork_in_child(self, Pool._reset_in_child)
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """In a child, leave the parent's connections alone."""
         self._origins = {}
         waiting = self.idle.drain()

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import count
 
-from ..runtime.fork import ForkLock, reset_in_child
+from ..runtime.fork import ForkLock, on_fork_in_child
 from .charges import Charge, Precedence
 from .limits import NEVER, Limit, Unit, float_tolerance, wait_until
 from .queue import Demand, Reservation, ScopeQueue
@@ -53,7 +53,7 @@ class Quota:
         self._sequence = count()
         self._inherited: list[tuple[Limit, Charge]] = []
         self._lock = ForkLock(leaf=True)
-        reset_in_child(self)
+        on_fork_in_child(self, Quota._reset_in_child)
 
     def reserve(
         self, scope: str, demand: Demand, now: float, max_wait: float = 0.0
@@ -168,7 +168,7 @@ class Quota:
             wakes = self._use_room(now)
         _complete(wakes)
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """In a child, cancel who waits, and keep the parent's charges in flight to settle them.
 
         The next time that is given counts as the time at which the provider received them.

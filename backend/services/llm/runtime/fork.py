@@ -1,48 +1,58 @@
-"""Hooks around a fork: what a child must reset, and what must be at rest meanwhile."""
+"""Functions to be called around a fork: what a child must reset, what must be at rest meanwhile.
+
+An object registers the functions when it is made, and they are called with it while it lives:
+
+    on_fork_in_child(self, Quota._reset_in_child)
+    around_fork(self, pause=Store._pause, resume=Store._resume, reset=Store._reset_in_child)
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from threading import RLock
-from typing import Protocol
-from weakref import WeakSet
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+T = TypeVar("T")
 
 
-class Forkable(Protocol):
-    """An object with state that only its own process may use."""
+@dataclass(frozen=True)
+class _Pause:
+    """How an object is brought to rest before a fork, and let go on after it."""
 
-    def after_fork(self) -> None:
-        """Reset the state; called in the child, where no other thread runs."""
-
-
-class Pausable(Forkable, Protocol):
-    """An object that must be at rest while the process forks."""
-
-    def before_fork(self) -> None:
-        """Wait for work in progress, and let none begin; called in the parent."""
-
-    def after_fork_in_parent(self) -> None:
-        """Let work go on."""
+    pause: Callable[[Any], None]
+    resume: Callable[[Any], None]
 
 
 # Guards the registries, and is held from before a fork until after it.
 _forking = RLock()
-_resettable: WeakSet[Forkable] = WeakSet()
-_pausable: WeakSet[Pausable] = WeakSet()
-_paused: list[Pausable] = []
+_resets: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
+_pauses: WeakKeyDictionary[Any, _Pause] = WeakKeyDictionary()
+_paused: list[tuple[Any, _Pause]] = []
 
 
-def reset_in_child(target: Forkable) -> None:
-    """Call *target*'s `after_fork` in every child process, as long as *target* lives."""
+def on_fork_in_child(target: T, reset: Callable[[T], None]) -> None:
+    """Call *reset* with *target* in every child process, where no other thread runs."""
     with _forking:
-        _resettable.add(target)
+        _resets[target] = reset
 
 
-def pause_for_fork(target: Pausable) -> None:
-    """Call all three of *target*'s methods around every fork, as long as *target* lives."""
+def around_fork(
+    target: T,
+    *,
+    pause: Callable[[T], None],
+    resume: Callable[[T], None],
+    reset: Callable[[T], None],
+) -> None:
+    """Call *pause* in the parent before every fork, then *resume* there and *reset* in the child.
+
+    *pause* waits for work in progress, and lets none begin.
+    """
     with _forking:
-        _resettable.add(target)
-        _pausable.add(target)
+        _resets[target] = reset
+        _pauses[target] = _Pause(pause, resume)
 
 
 class ForkLock:
@@ -57,7 +67,15 @@ class ForkLock:
 
     def __init__(self, *, leaf: bool = False) -> None:
         self._lock = RLock()
-        (pause_for_fork if leaf else reset_in_child)(self)
+        if leaf:
+            around_fork(
+                self,
+                pause=ForkLock._acquire,
+                resume=ForkLock._release,
+                reset=ForkLock._reset_in_child,
+            )
+        else:
+            on_fork_in_child(self, ForkLock._reset_in_child)
 
     def __enter__(self) -> None:
         self._lock.acquire()
@@ -65,34 +83,32 @@ class ForkLock:
     def __exit__(self, *_: object) -> None:
         self._lock.release()
 
-    def before_fork(self) -> None:
-        """Acquire a leaf."""
+    def _acquire(self) -> None:
         self._lock.acquire()
 
-    def after_fork_in_parent(self) -> None:
-        """Release it."""
+    def _release(self) -> None:
         self._lock.release()
 
-    def after_fork(self) -> None:
-        """Start with a free lock."""
+    def _reset_in_child(self) -> None:
         self._lock = RLock()
 
 
-def _is_leaf(target: Pausable) -> bool:
-    return isinstance(target, ForkLock)
+def _is_leaf(item: tuple[Any, _Pause]) -> bool:
+    return isinstance(item[0], ForkLock)
 
 
 def _before_fork() -> None:
     _forking.acquire()
     # Leaves come last: work that is waited for may need one of them.
-    for target in sorted(_pausable, key=_is_leaf):
-        target.before_fork()
-        _paused.append(target)
+    for target, each in sorted(_pauses.items(), key=_is_leaf):
+        each.pause(target)
+        _paused.append((target, each))
 
 
 def _after_fork_in_parent() -> None:
     while _paused:
-        _paused.pop().after_fork_in_parent()
+        target, each = _paused.pop()
+        each.resume(target)
     _forking.release()
 
 
@@ -100,8 +116,8 @@ def _after_fork_in_child() -> None:
     global _forking
     _forking = RLock()
     _paused.clear()
-    for target in list(_resettable):
-        target.after_fork()
+    for target, reset in list(_resets.items()):
+        reset(target)
 
 
 # Windows has neither fork nor the hook.

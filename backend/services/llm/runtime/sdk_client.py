@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .fork import ForkLock, reset_in_child
+from .fork import ForkLock, on_fork_in_child
 
 
 class SdkClient:
@@ -21,7 +21,7 @@ class SdkClient:
         self._users = 0
         self._is_retired = False
         self._is_closed = False
-        reset_in_child(self)
+        on_fork_in_child(self, SdkClient._reset_in_child)
 
     def try_borrow(self) -> bool:
         """Return whether the client may be used; if so, use it inside one `with` block."""
@@ -47,7 +47,7 @@ class SdkClient:
         if must_close:
             self.sdk.close()
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """In a child, count as retired and closed."""
         self._is_retired = self._is_closed = True
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Condition, Lock, Thread
 
-from .fork import reset_in_child
+from .fork import on_fork_in_child
 
 #: Entries that have ended are swept once they are this many, and more than those that run.
 _SWEEP = 64
@@ -52,15 +52,16 @@ class Watchdog:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._order = itertools.count()
-        self.after_fork()
-        reset_in_child(self)
-
-    def after_fork(self) -> None:
-        """Start with nothing to watch: neither the parent's thread nor its calls are here."""
         self._changed = Condition(Lock())  # guards the rest
         self._heap: list[tuple[float, int, Watched]] = []
         self._ended = 0
         self._thread: Thread | None = None
+        on_fork_in_child(self, Watchdog._reset_in_child)
+
+    def _reset_in_child(self) -> None:
+        """Watch nothing: neither the parent's thread nor its calls are here."""
+        self._changed = Condition(Lock())
+        self._heap, self._ended, self._thread = [], 0, None
 
     @contextmanager
     def abort_after(self, seconds: float, abort: Callable[[], None]) -> Iterator[Watched]:

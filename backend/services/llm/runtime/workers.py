@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from threading import Thread, current_thread
 from typing import Any, Generic, TypeVar
 
-from .fork import ForkLock, reset_in_child
+from .fork import ForkLock, on_fork_in_child
 
 T = TypeVar("T")
 
@@ -49,8 +49,8 @@ class Workers:
     def __init__(self, size: int, name: str) -> None:
         self._size = size
         self._name = name
-        self.after_fork()
-        reset_in_child(self)
+        self._pool = _Pool(size, name)
+        on_fork_in_child(self, Workers._reset_in_child)
 
     def submit(self, call: Callable[[], T]) -> Work[T]:
         """Run *call* in a thread, in a copy of the caller's context.
@@ -69,15 +69,14 @@ class Workers:
 
     def close(self) -> None:
         """End each thread after its call; the next call starts new threads."""
-        pool = self._pool
-        self.after_fork()
+        pool, self._pool = self._pool, _Pool(self._size, self._name)
         pool.end()
 
     def __del__(self) -> None:
         # Hosts build a client per request and drop it without closing it.
         self._pool.end()
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """Forget the parent's threads: none of them is here."""
         self._pool = _Pool(self._size, self._name)
 

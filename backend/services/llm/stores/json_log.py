@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from io import FileIO
 from typing import Any
 
-from ..runtime.fork import reset_in_child
+from ..runtime.fork import on_fork_in_child
 from .entry import checked_key, decode_entry, encode_entry
 from .file_formats import OLDER_CACHE_BYTES, START_BYTES, is_log, is_older_cache
 from .files import (
@@ -63,7 +63,7 @@ class JsonStore:
         self._index = LogIndex()
         self._compact_above = 0  # raised after a compaction has failed
         self._is_opening = True  # until expired lines were compacted once
-        reset_in_child(self)
+        on_fork_in_child(self, JsonStore._reset_in_child)
 
     def __repr__(self) -> str:
         return f"JsonStore({str(self.path)!r})"
@@ -102,7 +102,7 @@ class JsonStore:
             self._index = LogIndex()
             self._is_opening = True
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """Begin with a free lock and no index: the parent's may be half changed."""
         self._mutex = threading.Lock()
         self._index = LogIndex()

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..runtime.fork import reset_in_child
+from ..runtime.fork import on_fork_in_child
 from .files import open_private, sibling
 
 fcntl: ModuleType | None
@@ -41,7 +41,7 @@ class PathLock:
         self._timeout = timeout
         self._threads = threading.Lock()
         self._handle: int | None = None
-        reset_in_child(self)
+        on_fork_in_child(self, PathLock._reset_in_child)
 
     @contextmanager
     def held(self, timeout: float | None = None) -> Iterator[None]:
@@ -67,7 +67,7 @@ class PathLock:
         finally:
             self._threads.release()
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """Close the child's copy of a handle: a copy left open would hold the parent's lock."""
         if self._handle is not None:
             os.close(self._handle)

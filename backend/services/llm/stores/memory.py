@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..runtime.fork import reset_in_child
+from ..runtime.fork import on_fork_in_child
 from .entry import checked_key
 from .protocol import checked_ttl
 
@@ -33,7 +33,7 @@ class MemoryStore:
         self._capacity = capacity
         self._mutex = threading.RLock()  # guards the entries; a signal handler may close
         self._entries: OrderedDict[str, tuple[float, str]] = OrderedDict()  # in order of puts
-        reset_in_child(self)
+        on_fork_in_child(self, MemoryStore._reset_in_child)
 
     def __repr__(self) -> str:
         return f"MemoryStore(capacity={self._capacity})"
@@ -61,7 +61,7 @@ class MemoryStore:
         with self._mutex:
             self._entries.clear()
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """Begin with a free lock and no entries: the parent's may be half changed."""
         self._mutex = threading.RLock()
         self._entries = OrderedDict()

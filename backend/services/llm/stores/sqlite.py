@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..runtime.fork import pause_for_fork
+from ..runtime.fork import around_fork
 from .entry import checked_key, decode_entry, encode_entry
 from .file_formats import OLDER_CACHE_BYTES, is_database
 from .files import (
@@ -78,7 +78,12 @@ class SqliteStore:
         self._mutex = threading.Lock()  # guards the connection
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
-        pause_for_fork(self)
+        around_fork(
+            self,
+            pause=SqliteStore._pause,
+            resume=SqliteStore._resume,
+            reset=SqliteStore._reset_in_child,
+        )
 
     def __repr__(self) -> str:
         return f"SqliteStore({str(self.path)!r})"
@@ -107,16 +112,16 @@ class SqliteStore:
         with self._mutex:
             self._disconnect()
 
-    def before_fork(self) -> None:
+    def _pause(self) -> None:
         """Close the connection and let nobody connect: SQLite forbids to carry one over a fork."""
         self._mutex.acquire()
         self._disconnect()
 
-    def after_fork_in_parent(self) -> None:
+    def _resume(self) -> None:
         """Let threads connect again."""
         self._mutex.release()
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """Begin with a free lock and no connection."""
         self._mutex = threading.Lock()
         if self._connection is not None:

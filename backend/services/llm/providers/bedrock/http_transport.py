@@ -16,7 +16,7 @@ from ...http.http1 import Answer
 from ...http.http1_connections import AsyncConnection, Connection, Origin, UnconnectedError
 from ...http.idle import IdleStack
 from ...runtime.event_loops import PerEventLoop
-from ...runtime.fork import reset_in_child
+from ...runtime.fork import on_fork_in_child
 from .signing import Signed
 from .tls import context_of
 
@@ -39,9 +39,9 @@ class OwnRoad:
             partial(IdleStack, size, _KEPT_FOR), _aclose
         )
         self._contexts: dict[Any, ssl.SSLContext] = {}
-        reset_in_child(self)
+        on_fork_in_child(self, OwnRoad._reset_in_child)
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """In a child, leave the parent's connections and event loops alone."""
         _close(self._idle)
         self._idle_of_loops.forget()

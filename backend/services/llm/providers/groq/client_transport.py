@@ -11,7 +11,7 @@ import anyio
 from ...errors import LLMError
 from ...runtime.blocking import run_in_thread
 from ...runtime.event_loops import PerEventLoop
-from ...runtime.fork import reset_in_child
+from ...runtime.fork import on_fork_in_child
 from ...runtime.sdk_lender import SdkLender
 from ...types import Reply, Request
 from ..foreign_errors import redact_error
@@ -39,7 +39,7 @@ class GroqTransport:
         self._api_key = connection.api_key
         self._sleep = sleep
         self._wall = wall
-        reset_in_child(self)
+        on_fork_in_child(self, GroqTransport._reset_in_child)
 
     def sleep(self, seconds: float) -> None:
         """Let *seconds* pass in this thread."""
@@ -95,7 +95,7 @@ class GroqTransport:
         await self._async_clients.aclose()
         self.close()
 
-    def after_fork(self) -> None:
+    def _reset_in_child(self) -> None:
         """In a child, leave the parent's event loops alone."""
         self._async_clients.forget()
 
