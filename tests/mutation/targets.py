@@ -123,6 +123,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "services/llm/structured/rewrite.py": _REWRITE,
     "services/llm/structured/schema.py": (
         "tests/structured/test_schema.py",
+        "tests/structured/test_work.py",
         "tests/structured/test_references.py",
     ),
     "services/llm/structured/strict.py": _REWRITE,

@@ -219,3 +219,12 @@ def test_the_prompt_gets_an_object_schema_word_for_word() -> None:
 def test_each_pair_is_worked_out_once() -> None:
     schema = Schema.of({"type": "object", "properties": {"once": {"type": "null"}}})
     assert rewrite(schema, STRICT) is rewrite(schema, STRICT)
+
+
+def test_an_absent_property_is_absent_again_behind_a_reference_too() -> None:
+    links = {"x": {"type": "string"}, "y": {"type": "string"}, "next": {"$ref": "#/$defs/link"}}
+    link = {"type": "object", "properties": links, "required": ["y"]}
+    spec = {"$defs": {"link": link}, "properties": {"p": {"$ref": "#/$defs/link"}}}
+    inner = {"x": None, "y": "a", "next": None}
+    answer = {"p": {"x": "b", "y": "a", "next": inner}}
+    assert {"p": {"x": "b", "y": "a", "next": {"y": "a"}}} == rewritten(spec).restore(answer)

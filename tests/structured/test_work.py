@@ -178,3 +178,10 @@ def test_one_wrong_item_among_a_thousand_constants_is_found() -> None:
     verdict = parse_answer(json.dumps(answer), False, schema)
     assert isinstance(verdict, InvalidAnswer)
     assert ["$[7]"] == [fault.path for fault in verdict.errors]
+
+
+def test_a_search_for_violations_ends_with_its_deadline() -> None:
+    schema = Schema.of({"properties": {"a": {"type": "integer"}}})
+    assert 1 == len(schema.violations({"a": "x"}, 20, StepDeadline(lambda: 1.0)))
+    with pytest.raises(OutOfTimeError):
+        schema.violations({"a": "x"}, 20, StepDeadline(lambda: 0.0))
