@@ -84,13 +84,13 @@ class GroqClient(CompliantClient):
                         response = await sdk.chat.completions.create(**wire, timeout=timeout)
             return dialect.from_chat_completion(response, request)
         except LLMError as error:
-            redact_error(error, *self._ring.keys, sent=request)
+            redact_error(error, *self._account.keys, sent=request)
             raise
         except Exception as error:
-            meant = dialect.classify(error, request.model, wall=self._ring.wall())
+            meant = dialect.classify(error, request.model, wall=self._account.wall())
             # No variable here holds a key: reporters of errors show those of a traceback.
-            cause = redact_error(error, *self._ring.keys, sent=request)
-            raise redact_error(meant, *self._ring.keys, sent=request) from cause
+            cause = redact_error(error, *self._account.keys, sent=request)
+            raise redact_error(meant, *self._account.keys, sent=request) from cause
 
     def _connect(self) -> Any:
         """One pool of connections, and an SDK client for every key on it."""
@@ -100,7 +100,7 @@ class GroqClient(CompliantClient):
         # Retries have one owner, and it is not the SDK.
         options = {"base_url": self._base_url, "max_retries": 0, "http_client": pool}
         try:
-            by_key = {key: sdk.AsyncGroq(api_key=key, **options) for key in self._ring.keys}
+            by_key = {key: sdk.AsyncGroq(api_key=key, **options) for key in self._account.keys}
         except httpx.InvalidURL as error:
             shown = redacted(self._base_url)
             # Not chained: the SDK's frames hold a key.

@@ -93,7 +93,7 @@ def test_a_line_longer_than_a_read_is_found(
     assert [10, 5000, 50] == [len((fresh.get(key_of(n)) or {})["text"]) for n in range(3)]
 
 
-def test_dead_lines_never_outweigh_the_living_for_long(path: Path, log: JsonStore) -> None:
+def test_dead_lines_never_outweigh_the_live_ones_for_long(path: Path, log: JsonStore) -> None:
     for n in range(500):
         log.put(key_of(n % 5), {"n": n, "text": "x" * 2000})
         assert path.stat().st_size < 2 * 2500 * 5 + json_log._LEAST_GARBAGE + 2500

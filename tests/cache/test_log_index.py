@@ -23,7 +23,7 @@ def test_a_header_has_one_form_and_one_size() -> None:
     assert [False, False] == [is_header(each) for each in (header[:-1], header + b" ")]
 
 
-def test_what_is_no_living_entry_is_garbage() -> None:
+def test_what_is_no_live_entry_is_garbage() -> None:
     first, newer, other = line(1, 200.0), line(1, 200.0, 22), line(2, 200.0)
     assert (0, len(first)) == ((index := read(first)).garbage, index.live)
     assert (len(first), len(newer) + len(other)) == (

@@ -130,7 +130,7 @@ def test_waiting_for_a_leader_of_ones_own_thread_is_refused(
     assert "answer" == landed.join(5)
 
 
-def test_a_follower_interrupted_as_it_waits_gives_up_its_seat(
+def test_a_follower_interrupted_as_it_waits_gives_up_its_place(
     single_flight: SingleFlight[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object) -> None:
@@ -147,7 +147,7 @@ def test_a_follower_interrupted_as_it_waits_gives_up_its_seat(
     assert isinstance(other.join(0), Leader)
 
 
-def test_a_forked_child_begins_with_no_flights(single_flight: SingleFlight[str]) -> None:
+def test_a_forked_child_begins_with_no_calls_in_flight(single_flight: SingleFlight[str]) -> None:
     parents = lead(single_flight)
     single_flight._lock.__enter__()
     fork._after_fork_in_child()

@@ -60,7 +60,7 @@ def raised(error: Exception) -> Exception:
         return caught
 
 
-def test_a_twin_needs_no_constructor() -> None:
+def test_a_copy_needs_no_constructor() -> None:
     error = raised(OddError("no", status=401))
     copy = copied_error(error)
     assert isinstance(copy, OddError)
@@ -70,7 +70,7 @@ def test_a_twin_needs_no_constructor() -> None:
     assert error.__traceback__ is not None
 
 
-def test_a_note_on_a_twin_is_not_on_the_original() -> None:
+def test_a_note_on_a_copy_is_not_on_the_original() -> None:
     error = OddError("no", status=401)
     error.__notes__ = ["one"]  # type: ignore[attr-defined]  # add_note came with Python 3.11
     copy = copied_error(error)

@@ -95,7 +95,7 @@ def test_a_task_sees_the_error_of_its_leader_or_gets_the_lead(
     assert 0 == len(single_flight)
 
 
-def test_an_heir_that_is_cancelled_before_it_knows_passes_the_lead_on(
+def test_a_new_leader_that_is_cancelled_before_it_knows_passes_the_lead_on(
     single_flight: SingleFlight[str],
 ) -> None:
     async def main() -> str:

@@ -39,7 +39,7 @@ def book(budget: DailyBudget, tokens: int, now: float) -> BudgetReservation:
     return reservation
 
 
-def test_what_is_booked_is_not_there_for_others() -> None:
+def test_what_is_reserved_is_not_there_for_others() -> None:
     budget = DailyBudget(100, MemoryTally())
     book(budget, 60, NOON)
     with pytest.raises(RateLimitError, match="50 tokens are needed, 40 of 100 are left"):
@@ -104,14 +104,14 @@ def test_a_true_estimate_needs_no_correction(caplog: pytest.LogCaptureFixture) -
     assert [] == caplog.messages
 
 
-def test_what_is_booked_for_a_call_that_is_over_is_given_back_at_once() -> None:
+def test_what_is_reserved_for_a_call_that_is_over_is_given_back_at_once() -> None:
     budget, reservation = DailyBudget(100, MemoryTally()), BudgetReservation(60)
     budget.settle(reservation, 0, NOON)
     budget.reserve(reservation, NOON)
     book(budget, 100, NOON)
 
 
-def test_a_booking_is_settled_once() -> None:
+def test_a_reservation_is_settled_once() -> None:
     tally = MemoryTally()
     reservation = book(budget := DailyBudget(100, tally), 60, NOON)
     budget.settle(reservation, 20, NOON)

@@ -134,7 +134,7 @@ def test_a_sleep_that_nobody_ends_takes_its_seconds(drive: Driver) -> None:
 
 
 @pytest.mark.parametrize(("drive", "how"), [(run, "joined"), (_arun, "awaited")])
-def test_a_twin_is_joined_as_the_driver_can(drive: Driver, how: str) -> None:
+def test_a_copy_is_joined_as_the_driver_can(drive: Driver, how: str) -> None:
     assert f"{how} within 4.0" == drive(join(Twin(), 4.0), Tape())
 
 

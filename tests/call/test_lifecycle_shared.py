@@ -211,7 +211,7 @@ def budgeted(clock: Clock, tokens: int) -> tuple[Account, Sum]:
     return to, day
 
 
-def test_the_budget_is_booked_by_estimate_and_trued_up_by_the_answer(clock: Clock) -> None:
+def test_the_budget_is_reserved_by_estimate_and_settled_by_the_answer(clock: Clock) -> None:
     to, day = budgeted(clock, 1000)
     day.blocking = True
     running = call(to)
@@ -257,7 +257,7 @@ def test_over_the_budget_nothing_is_sent(clock: Clock) -> None:
     assert (0, 0) == (day.tokens, len(to.window.times))
 
 
-def test_a_booking_of_the_budget_is_given_back_where_the_window_is_full(clock: Clock) -> None:
+def test_a_reservation_of_the_budget_is_given_back_where_the_window_is_full(clock: Clock) -> None:
     to, day = budgeted(clock, 1000)
     to.window.amount = 0
     with pytest.raises(LLMError):
@@ -265,7 +265,7 @@ def test_a_booking_of_the_budget_is_given_back_where_the_window_is_full(clock: C
     assert 0 == day.tokens
 
 
-def test_a_call_that_is_cancelled_while_its_tokens_are_booked_owes_none(clock: Clock) -> None:
+def test_a_call_that_is_cancelled_while_its_tokens_are_reserved_owes_none(clock: Clock) -> None:
     to, day = budgeted(clock, 1000)
     day.blocking = True
     running = call(to)
@@ -277,7 +277,7 @@ def test_a_call_that_is_cancelled_while_its_tokens_are_booked_owes_none(clock: C
     assert 0 == day.tokens
 
 
-def test_a_call_whose_tokens_are_not_booked_in_time_ends_at_its_deadline(clock: Clock) -> None:
+def test_a_call_whose_tokens_are_not_reserved_in_time_ends_at_its_deadline(clock: Clock) -> None:
     to, day = budgeted(clock, 1000)
     day.blocking = True
     running = call(to)

@@ -16,7 +16,7 @@ from tests.call.calls import MODEL, REQUEST, assert_all_is_free, call
 from tests.call.scripted import Clock, Drive, account, says
 
 
-def test_an_outage_is_waited_for_before_anything_is_booked() -> None:
+def test_an_outage_is_waited_for_before_anything_is_reserved() -> None:
     clock = Clock()
     to = account(clock)
     to.outages.begin(MODEL, clock.now + 5)
@@ -66,7 +66,7 @@ def inside(to: Account) -> list[Future[None]]:
     return [to.concurrency.acquire() for _ in range(to.concurrency._size)]
 
 
-def test_a_place_on_the_wire_is_waited_for_without_a_booking_being_lost() -> None:
+def test_a_place_on_the_wire_is_waited_for_without_a_reservation_being_lost() -> None:
     clock = Clock()
     to = account(clock)
     places = inside(to)
@@ -149,7 +149,7 @@ def ring(clock: Clock) -> Ring:
     return Ring("groq", quota, clock, clock, plain.window, plain.concurrency)
 
 
-def test_the_lane_that_is_free_carries_the_request_with_its_own_key() -> None:
+def test_the_scope_that_is_free_carries_the_request_with_its_own_key() -> None:
     clock = Clock()
     to, drive = ring(clock), Drive(clock, [says("One."), says("Two."), says("Three.")])
     for wait in (0, 5, 0):
@@ -160,7 +160,7 @@ def test_the_lane_that_is_free_carries_the_request_with_its_own_key() -> None:
     assert [55.0] == drive.slept
 
 
-def test_a_lane_that_is_lost_while_it_is_waited_for_is_exchanged() -> None:
+def test_a_scope_that_is_lost_while_it_is_waited_for_is_exchanged() -> None:
     clock = Clock()
     to = ring(clock)
     for _ in range(2):

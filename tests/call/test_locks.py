@@ -155,7 +155,7 @@ def outages() -> Touches:
 
 def look_ups() -> Touches:
     names = Names(lambda host, port: ("192.0.2.1",))
-    touches = watch(names, lambda: names._lock, "_asked")
+    touches = watch(names, lambda: names._lock, "_resolving")
     assert ("192.0.2.1",) == names.look_up("provider.invalid", 443, HANG)
     return touches
 

@@ -110,7 +110,7 @@ def test_any_other_error_is_itself(handler: Any) -> None:
     assert error is find_signal_error(error, None)
 
 
-def test_a_ring_of_causes_has_an_end() -> None:
+def test_a_loop_of_causes_has_an_end() -> None:
     one, other = KeyError("one"), KeyError("other")
     one.__cause__, other.__cause__ = other, one
     assert one is find_signal_error(one, None)

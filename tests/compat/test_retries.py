@@ -176,7 +176,7 @@ def test_a_number_of_attempts_that_is_none_is_named(
     sdk_call.assert_not_called()
 
 
-def test_the_awaiting_twin_waits_the_same(client: Client, sdk_call: Mock) -> None:
+def test_the_async_counterpart_waits_the_same(client: Client, sdk_call: Mock) -> None:
     sdk_call.side_effect = Exception("Temporary error")
 
     with (

@@ -190,7 +190,7 @@ def test_a_consumer_that_falls_back_catches_everything(
     assert (kind, raised) == (type(caught.value), caught.value.__cause__)
 
 
-def test_the_awaiting_twin_returns_the_same(client: Client, sdk_call: Mock) -> None:
+def test_the_async_counterpart_returns_the_same(client: Client, sdk_call: Mock) -> None:
     schema, found = SCHEMAS["flat"]
     answer(client, sdk_call, f"```json\n{json.dumps(found)}\n```")
 

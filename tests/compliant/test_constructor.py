@@ -82,8 +82,8 @@ def test_a_limit_that_makes_no_sense_is_a_value_error_that_names_it(
 def test_the_settings_say_what_the_arguments_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     known = SimpleNamespace(GROQ_ORG_RPM=5, GROQ_BASE_URL="https://example.com")
     monkeypatch.setattr(config, "settings", known)
-    assert (5, "https://example.com") == (client()._ring.window.amount, client()._base_url)
-    assert 7 == client(organization_rpm=7)._ring.window.amount
+    assert (5, "https://example.com") == (client()._account.window.amount, client()._base_url)
+    assert 7 == client(organization_rpm=7)._account.window.amount
     assert "https://example.org" == client(base_url="https://example.org")._base_url
 
 

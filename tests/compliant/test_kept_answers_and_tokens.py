@@ -42,7 +42,7 @@ def test_a_day_without_tokens_sends_nothing(sandbox: Sandbox) -> None:
     assert [] == sandbox.exchanges
 
 
-def test_the_days_tokens_are_trued_up_and_survive_a_restart(
+def test_the_days_tokens_are_settled_and_survive_a_restart(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     cache = tmp_path / "cache.json"

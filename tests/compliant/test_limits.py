@@ -32,8 +32,8 @@ def queued(organizations: dict[str, str], **arguments: Any) -> tuple[list[Exchan
 
         async def all_of_them() -> None:
             async with GroqClient(list(organizations), **given) as client:
-                client._ring.now = clock
-                concurrency = client._ring.concurrency
+                client._account.now = clock
+                concurrency = client._account.concurrency
                 clock.is_busy = lambda: concurrency.free < concurrency._size
                 asking = [client.chat(said(str(n)), MODEL) for n in range(CALLS)]
                 answers = await asyncio.gather(*asking)

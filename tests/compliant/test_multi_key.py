@@ -38,12 +38,12 @@ def test_keys_are_taken_in_turn(ring: MultiKeyAccount, clock: Clock) -> None:
     assert [FIRST, SECOND, THIRD] * 2 == turns
 
 
-def test_a_lane_is_no_key_and_leads_to_one(ring: MultiKeyAccount) -> None:
+def test_a_scope_is_no_key_and_leads_to_one(ring: MultiKeyAccount) -> None:
     assert KEYS == [ring.key_of(scope) for scope in ring.scopes(MODEL)]
     assert not any(key in repr(ring) for key in KEYS)
 
 
-def test_what_was_booked_and_not_sent_is_no_turn(ring: MultiKeyAccount, clock: Clock) -> None:
+def test_what_was_reserved_and_not_sent_is_no_turn(ring: MultiKeyAccount, clock: Clock) -> None:
     reservation = ring.reserve(FIRST, ONE, clock.now)
     assert isinstance(reservation, Reservation)
     assert SECOND == ring.scopes(MODEL)[0]
@@ -218,12 +218,12 @@ def test_a_stated_limit_above_the_believed_one_changes_nothing(
 ) -> None:
     more = "requests per minute (RPM): Limit 1000, Used 1000, Requested 1"
     ring.learn(refusal("org_a", limit=more, retry_after=None), FIRST, MODEL, 60.0)
-    assert 30 == ring._crowd.amount
+    assert 30 == ring._unknown.amount
     less = "requests per minute (RPM): Limit 7, Used 7, Requested 1"
     ring.learn(refusal("org_a", limit=less, retry_after=None), FIRST, MODEL, 60.0)
-    assert 7 == ring._crowd.amount
+    assert 7 == ring._unknown.amount
     ring.forget()
-    assert 30 == ring._crowd.amount
+    assert 30 == ring._unknown.amount
 
 
 def test_organisations_share_the_turns_where_keys_are_known_to_belong_together(

@@ -54,7 +54,7 @@ def test_one_stated_organisation_pauses_together_whatever_a_refusal_says(clock: 
     assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now)
 
 
-def test_while_all_pause_each_keeps_what_is_booked_on_it(
+def test_while_all_pause_each_keeps_what_is_reserved_on_it(
     ring: MultiKeyAccount, clock: Clock
 ) -> None:
     ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)

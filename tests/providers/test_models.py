@@ -55,7 +55,9 @@ def test_following_successors_ends(model: str, region: str | None) -> None:
     assert is_alive(seen[-1]) or len(seen) == 1
 
 
-def test_every_model_that_was_shut_down_leads_to_a_living_one_or_is_known_to_lead_nowhere() -> None:
+def test_every_model_that_was_shut_down_leads_to_one_in_service_or_is_known_to_lead_nowhere() -> (
+    None
+):
     gone = {model for model in REPLACEMENTS if not is_alive(model)}
 
     assert {model for model in gone if successor(model, "us-east-1") is None} == set()

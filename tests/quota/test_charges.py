@@ -28,7 +28,7 @@ def booked(charges: list[Charge]) -> PendingCharges:
 
 
 @given(bookings(), moments, moments, st.integers(0, 500), moments)
-def test_a_range_of_the_bookings_is_in_order_and_complete(
+def test_a_range_of_the_reservations_is_in_order_and_complete(
     charges: list[Charge], beyond: float, until: float, sequence: int, due: float
 ) -> None:
     limit, ahead = booked(charges), Precedence(sequence, due)
@@ -41,7 +41,7 @@ def test_a_range_of_the_bookings_is_in_order_and_complete(
 
 
 @given(bookings(), moments)
-def test_what_is_booked_beyond_a_moment_comes_in_order(
+def test_what_is_reserved_beyond_a_moment_comes_in_order(
     charges: list[Charge], beyond: float
 ) -> None:
     expected = [

@@ -39,7 +39,7 @@ def test_a_wait_that_is_slept_out_exactly_is_long_enough(now: float, window: flo
         answered(quota, now, tokens(6.9))
 
 
-def test_a_wait_up_to_the_longest_allowed_is_booked() -> None:
+def test_a_wait_up_to_the_longest_allowed_is_reserved() -> None:
     quota = a_minute(1)
     answered(quota, 100.0)
     assert quota.reserve("m", ONE, 101.0, 58.9) == Refusal(59.0, "requests")
@@ -94,7 +94,7 @@ def test_a_limit_that_a_host_sets_to_nothing_refuses_everything() -> None:
 # Waiting.
 
 
-def test_those_who_wait_go_in_the_order_they_booked() -> None:
+def test_those_who_wait_go_in_the_order_they_reserved() -> None:
     quota = a_minute(1)
     answered(quota, 100.0)
     first, second = booked(quota, 101.0), booked(quota, 102.0)
@@ -131,7 +131,7 @@ def test_a_herd_that_wakes_too_soon_is_told_once_and_in_order() -> None:
     ] * 3
 
 
-def test_one_who_never_wakes_costs_the_others_only_what_it_booked() -> None:
+def test_one_who_never_wakes_costs_the_others_only_what_it_reserved() -> None:
     quota = a_minute(1)
     answered(quota, 100.0)
     asleep, second, third = (booked(quota, 100.0) for _ in range(3))
@@ -163,7 +163,7 @@ def test_one_who_wakes_late_pushes_the_next_by_no_more_than_that() -> None:
     assert quota.start(second, 221.0) == 0.0
 
 
-def test_a_booking_in_one_lane_keeps_its_room_from_the_others() -> None:
+def test_a_reservation_in_one_scope_keeps_its_room_from_the_others() -> None:
     quota = Quota((TokenBucketLimit(10, 10.0),))
     answered(quota, 100.0, tokens(10))
     large = booked(quota, 100.0, tokens(10), "a")
@@ -171,7 +171,7 @@ def test_a_booking_in_one_lane_keeps_its_room_from_the_others() -> None:
     assert quota.reserve("b", tokens(1), 105.0) == Refusal(6.0, "tokens")
 
 
-def test_a_paused_lane_holds_back_no_other() -> None:
+def test_a_paused_scope_holds_back_no_other() -> None:
     quota = Quota((TokenBucketLimit(10, 10.0), SlidingWindow(1, 60.0)))
     quota.pause("a", 4_000.0)
     assert booked(quota, 100.0, tokens(10), "a").at == 4_000.0
@@ -224,7 +224,7 @@ def test_a_wait_is_never_short_of_its_moment(moments: list[float]) -> None:
     assert wait - (moment - now) <= float_tolerance(moment)
 
 
-def test_a_ticket_is_started_once() -> None:
+def test_a_reservation_is_started_once() -> None:
     quota = a_minute(5)
     in_flight, refunded = sent(quota, 100.0), booked(quota, 100.0)
     quota.cancel(refunded, 100.0)
@@ -235,7 +235,7 @@ def test_a_ticket_is_started_once() -> None:
             quota.start(reservation, 100.0)
 
 
-def test_a_ticket_is_settled_once() -> None:
+def test_a_reservation_is_settled_once() -> None:
     quota = a_minute(1)
     in_flight = sent(quota, 100.0)
     quota.settle(in_flight, {}, 100.0, 100.0)

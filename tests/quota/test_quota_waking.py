@@ -50,7 +50,7 @@ def test_what_an_answer_did_not_spend_goes_to_the_first_and_then_to_the_next() -
     assert quota.start(third, 100.0) == 4.0
 
 
-def test_what_is_freed_in_one_lane_wakes_those_in_another() -> None:
+def test_what_is_freed_in_one_scope_wakes_those_in_another() -> None:
     quota = a_minute(1)
     waiting = booked(quota, 100.0, scope="a")
     other = booked(quota, 100.0, scope="b")
@@ -188,7 +188,7 @@ def test_who_needs_nothing_still_goes_behind_the_latest_of_those_ahead() -> None
     assert quota.start(third, 105.0) == second.at - 105.0
 
 
-def test_a_ticket_tells_whether_it_has_gone() -> None:
+def test_a_reservation_tells_whether_it_has_gone() -> None:
     quota = a_minute(1)
     reservation = booked(quota, 100.0)
     assert not reservation.is_started

@@ -183,7 +183,7 @@ def test_what_exceeds_the_estimate_counts_from_when_it_is_known() -> None:
     assert limit.earliest(10, 110.0, 110.0) == 112.0
 
 
-def test_who_booked_later_does_not_come_in_between() -> None:
+def test_who_reserved_later_does_not_come_in_between() -> None:
     limit = TokenBucketLimit(10, 10.0)
     limit.settle(sent(limit, 10, 100.0), 10, 100.0, 100.0)
     limit.pending.reserve(Charge(2, 103.0, 5))
@@ -191,7 +191,7 @@ def test_who_booked_later_does_not_come_in_between() -> None:
     assert limit.earliest(6, 100.0, 100.0, Precedence(6)) == 108.0
 
 
-def test_what_has_been_refilled_by_then_does_not_need_a_bookings_room() -> None:
+def test_what_has_been_refilled_by_then_does_not_need_a_reservations_room() -> None:
     limit = TokenBucketLimit(10, 10.0)
     limit.pending.reserve(Charge(10, 111.0))
     limit.amount = 5

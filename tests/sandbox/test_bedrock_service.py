@@ -83,7 +83,7 @@ def test_a_model_behind_profiles_needs_one(bedrock_client: Any, model: str) -> N
         "qwen.qwen3-32b-v1:0",
     ],
 )
-def test_living_models_and_profiles_answer(bedrock_client: Any, model: str) -> None:
+def test_models_in_service_and_profiles_answer(bedrock_client: Any, model: str) -> None:
     reply = bedrock_client.converse(modelId=model, messages=turn())
     assert [{"text": "Sandbox: hello"}] == reply["output"]["message"]["content"]
 

@@ -171,7 +171,7 @@ def test_on_an_earlier_day_a_retired_model_still_answers() -> None:
     } == reply.json()["choices"][0]["message"]
 
 
-def test_the_model_list_holds_the_living(groq_client: groq.Groq) -> None:
+def test_the_model_list_holds_those_in_service(groq_client: groq.Groq) -> None:
     listed = {model.id: model for model in groq_client.models.list().data}
     assert GPT in listed
     assert "mixtral-8x7b-32768" not in listed

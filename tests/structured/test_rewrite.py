@@ -77,7 +77,7 @@ def test_an_answer_out_of_form_is_left_as_it_is() -> None:
 
 @pytest.mark.parametrize("target", list(Target))
 @pytest.mark.parametrize("spec", [list[int], int, {"enum": ["a"]}, int | None])
-def test_a_root_that_is_no_object_travels_in_one(spec: Any, target: Target) -> None:
+def test_a_root_that_is_no_object_is_wrapped_in_one(spec: Any, target: Target) -> None:
     result = rewritten(spec, target)
     assert (result.schema["type"], result.schema["required"]) == ("object", ["value"])
     assert result.restore({"value": [1]}) == [1]

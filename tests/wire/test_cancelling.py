@@ -51,7 +51,7 @@ def assert_nothing_is_held(face: Face, used: int) -> None:
 
 
 @pytest.mark.parametrize("kind", AWAITING)
-def test_a_task_cancelled_in_the_queue_gives_its_booking_back(
+def test_a_task_cancelled_in_the_queue_gives_its_reservation_back(
     open_client: OpenFace, sandbox: Sandbox, kind: str
 ) -> None:
     face = open_client(kind, **PATIENT)
@@ -183,7 +183,7 @@ def test_an_interrupt_before_a_retry_makes_none(
 
 
 @pytest.mark.parametrize("kind", BLOCKING)
-def test_an_interrupt_in_the_queue_gives_the_booking_back(
+def test_an_interrupt_in_the_queue_gives_the_reservation_back(
     open_client: OpenFace, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     face = open_client(kind, **PATIENT)

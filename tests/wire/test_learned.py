@@ -75,7 +75,7 @@ def test_what_a_models_tool_is_called_makes_nobody_wait(
         Fault.error(400, "The provided model identifier is invalid."),
     ],
 )
-def test_no_404_but_an_end_of_life_moves_a_living_model(
+def test_no_404_but_an_end_of_life_moves_a_model_in_service(
     open_client: OpenFace, sandbox: Sandbox, fault: Fault
 ) -> None:
     face = open_client("bedrock")

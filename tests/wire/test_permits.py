@@ -79,7 +79,7 @@ def test_the_window_obeys_a_new_size_and_length_at_once(
     face.generate("hi")
 
 
-def test_tokens_are_reserved_by_estimate_and_trued_up_by_the_answer(
+def test_tokens_are_reserved_by_estimate_and_settled_by_the_answer(
     open_face: OpenFace, sandbox: Sandbox, virtual: VirtualTime
 ) -> None:
     limit = 5000

@@ -53,13 +53,13 @@ class Options(argparse.Namespace):
     @property
     def prompts(self) -> list[str]:
         """The flags given that say what to ask."""
-        given = {
+        values = {
             "a prompt": self.prompt,
             "--prompt-file": self.prompt_file,
             "--stdin": self.stdin or None,
             "--default-prompt": self.default_prompt,
         }
-        return [name for name, value in given.items() if value is not None]
+        return [name for name, value in values.items() if value is not None]
 
 
 def parse(arguments: Sequence[str] | None) -> Options:

@@ -1,4 +1,4 @@
-"""Many prompts, one a line: read as they are needed, answered side by side, told in order."""
+"""Many prompts, one a line: read as they are needed, answered side by side, reported in order."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ RunBlocking = Callable[[Line], Awaitable[dict[str, Any]]]
 
 @dataclass
 class Tally:
-    """How many lines of a batch have been told."""
+    """Counts the lines of a batch."""
 
     done: int = 0
     failed: int = 0
@@ -65,7 +65,7 @@ async def answer_all(
 ) -> Tally:
     """Answer every line of *file*, at most *window* of them under way, and *tell* in order.
 
-    A line that fails is told with its error, and the others go on.
+    A line that fails is reported with its error, and the others go on.
     """
     tally, under_way = Tally(), deque[asyncio.Task[tuple[str, bool]]]()
     lines = read(file)
@@ -132,26 +132,26 @@ def _line(number: int, data: bytes) -> Line:
         return Line(number, problem="not valid UTF-8 (it holds NUL bytes)")
     try:
         text = data.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        said = json.loads(text) if text.startswith(("{", '"')) else text
+        record = json.loads(text) if text.startswith(("{", '"')) else text
     except UnicodeDecodeError as error:
         return Line(number, problem=f"not valid UTF-8 ({error.reason})")
     except (ValueError, RecursionError) as error:
         return Line(number, problem=f"no JSON ({error})")
-    if isinstance(said, str):
-        said = {"prompt": said}
-    problem = _problem(said)
-    how = {name: value for name, value in said.items() if name not in ("prompt", "id")}
-    prompt = said.get("prompt")
-    return Line(number, "" if problem else str(prompt), said.get("id"), how, problem)
+    if isinstance(record, str):
+        record = {"prompt": record}
+    problem = _problem(record)
+    how = {name: value for name, value in record.items() if name not in ("prompt", "id")}
+    prompt = record.get("prompt")
+    return Line(number, "" if problem else str(prompt), record.get("id"), how, problem)
 
 
-def _problem(said: Mapping[str, Any]) -> str:
-    for name, value in said.items():
+def _problem(record: Mapping[str, Any]) -> str:
+    for name, value in record.items():
         if name not in _MAY_HOLD:
             return f"{name!r} is none of {', '.join(_MAY_HOLD)}"
         if not isinstance(value, _MAY_HOLD[name]) or (name != "id" and isinstance(value, bool)):
             return f"{name!r} is a {type(value).__name__}"
-    prompt = said.get("prompt")
+    prompt = record.get("prompt")
     return "" if isinstance(prompt, str) and prompt.strip() else "there is no prompt in it"
 
 
@@ -161,6 +161,6 @@ async def _outcome(line: Line, ask: RunBlocking) -> tuple[str, bool]:
     try:
         return line.record(**await ask(line)), False
     except LLMError as error:
-        told = {"type": type(error).__name__, "message": str(error)}
+        described = {"type": type(error).__name__, "message": str(error)}
         status = {} if error.status is None else {"status": error.status}
-        return line.record(error={**told, **status}), True
+        return line.record(error={**described, **status}), True

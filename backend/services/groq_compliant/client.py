@@ -85,7 +85,7 @@ class CompliantClient(ABC):
         self._request_timeout = timeout_of("request_timeout", request_timeout)
         self._max_retries = count("max_retries", max_retries, least=0)
         self._max_quota_wait = patience(max_quota_wait)
-        self._ring = MultiKeyAccount(
+        self._account = MultiKeyAccount(
             keys_in(keys),
             rpm_per_key=count("rpm_per_key", rpm_per_key, least=1),
             max_concurrency=count("max_concurrency", max_concurrency, least=1),
@@ -101,9 +101,9 @@ class CompliantClient(ABC):
         on_fork_in_child(self, CompliantClient._reset_in_child)
         self._store = store_at(cache_path, seconds("cache_ttl_sec", cache_ttl_sec))
         place, namespace = self._base_url.rstrip("/"), known.LLM_CACHE_NAMESPACE
-        self._ring.cache = Cache(self._store, "groq", place, namespace, known.LLM_CACHE_TIMEOUT)
+        self._account.cache = Cache(self._store, "groq", place, namespace, known.LLM_CACHE_TIMEOUT)
         if daily_token_budget is not None:
-            self._ring.budget = DailyBudget(daily_token_budget, tally_at(cache_path))
+            self._account.budget = DailyBudget(daily_token_budget, tally_at(cache_path))
 
     def __reduce__(self) -> NoReturn:
         """Raise TypeError: connections and locks stay in the process that made them."""
@@ -136,7 +136,9 @@ class CompliantClient(ABC):
         ConfigurationError before any call for what cannot work, else LLMError.
         """
         request = request_of(messages, model, temperature, max_tokens, provider_options)
-        steps = lifecycle.run_call(self._policy(), self._ring, partial(lifecycle.answer, request))
+        steps = lifecycle.run_call(
+            self._policy(), self._account, partial(lifecycle.answer, request)
+        )
         return await drivers.arun(steps, self)
 
     @overload
@@ -181,7 +183,7 @@ class CompliantClient(ABC):
         def steps(call: Call) -> Flow[tuple[Any, Reply]]:
             return structured.structured_by(request, schema, self._knobs, call)
 
-        found = await drivers.arun(lifecycle.run_call(self._policy(), self._ring, steps), self)
+        found = await drivers.arun(lifecycle.run_call(self._policy(), self._account, steps), self)
         return StructuredReply.of(*found)
 
     async def structured(
@@ -193,11 +195,11 @@ class CompliantClient(ABC):
 
     def learned(self) -> Learned:
         """Return what this client has learnt from the provider's answers, until it expires."""
-        return self._ring.learned()
+        return self._account.learned()
 
     def forget(self) -> None:
         """Drop what was learnt: pauses, outages, refused keys, models that are gone."""
-        self._ring.forget()
+        self._account.forget()
 
     @abstractmethod
     def _connect(self) -> Any:
@@ -233,10 +235,10 @@ class CompliantClient(ABC):
 
     def _policy(self) -> CallPolicy:
         """Attempts for passing faults; one that finds out that a key is refused is not counted."""
-        ring, before = self._ring, self._ring.taken_out
+        account, before = self._account, self._account.taken_out
 
         def stop(state: RetryCallState) -> bool:
-            return state.attempt_number > self._max_retries + ring.taken_out - before
+            return state.attempt_number > self._max_retries + account.taken_out - before
 
         spread: Retrying = retry.decorrelated_jitter(1).copy(stop=stop)
         return CallPolicy(spread, inf, self._max_quota_wait, self._request_timeout)

@@ -114,7 +114,7 @@ def request_of(
 
     Raises ConfigurationError, or UnsendableError which is one too, that names the argument.
     """
-    said = chat(messages)
+    message = chat(messages)
     if not isinstance(model, str) or not model.strip():
         raise ConfigurationError(f"model is {model!r}: give a model's id")
     further = plain_options(checked(options, "groq"))
@@ -123,4 +123,4 @@ def request_of(
     if length is not None:
         count("max_tokens", length, least=1)
     own = frozenset({"temperature"}) if temperature is DEFAULT_TEMPERATURE else frozenset()
-    return Request(model_id(model), said, finite(temperature), length, own, options=further)
+    return Request(model_id(model), message, finite(temperature), length, own, options=further)

@@ -21,9 +21,9 @@ from ..llm.errors import AuthenticationError, ConfigurationError, RateLimitError
 from ..llm.quota import Demand, Quota, Refusal, Reservation, TokenBucketLimit
 from .constructor import keys_in
 
-#: What is taken of a limit on requests, and the one lane of a bucket.
+#: The demand of one request, and the one scope of a bucket.
 _ONE: Demand = {"requests": 1.0}
-_LANE = ""
+_SCOPE = ""
 
 
 class TokenBucket:
@@ -44,12 +44,12 @@ class TokenBucket:
 
     def try_acquire(self, tokens: float = 1.0) -> bool:
         """Take *tokens* if they are there now and nobody waits before us."""
-        reservation = self._booked(tokens, 0.0)
+        reservation = self._charge(tokens, 0.0)
         return reservation is not None and self._wait_of(reservation) == 0
 
     async def acquire(self, tokens: float = 1.0) -> None:
         """Take *tokens*, waiting for them in the order of the calls."""
-        reservation = self._booked(tokens, inf)
+        reservation = self._charge(tokens, inf)
         if reservation is None:
             raise ConfigurationError(f"tokens is {tokens!r}: the capacity is {self.capacity:g}")
         try:
@@ -59,13 +59,13 @@ class TokenBucket:
             self._quota.cancel(reservation, self._now())
             raise
 
-    def _booked(self, tokens: float, patience: float) -> Reservation | None:
+    def _charge(self, tokens: float, patience: float) -> Reservation | None:
         demand: Demand = {"requests": _amount("tokens", tokens)}
-        reservation = self._quota.reserve(_LANE, demand, self._now(), patience)
+        reservation = self._quota.reserve(_SCOPE, demand, self._now(), patience)
         return None if isinstance(reservation, Refusal) else reservation
 
     def _wait_of(self, reservation: Reservation) -> float:
-        """Take what *reservation* has booked, or return the seconds until that can be."""
+        """Start *reservation* and settle it, or return the seconds until that can be."""
         wait = self._quota.start(reservation, now := self._now())
         if wait <= 0:
             self._quota.settle(reservation, {}, now, now)
@@ -89,7 +89,7 @@ class KeyManager:
     ) -> None:
         if organization_rpm is not None:
             count("organization_rpm", organization_rpm, least=1)
-        self._ring = MultiKeyAccount(
+        self._account = MultiKeyAccount(
             keys_in(keys),
             rpm_per_key=count("rpm_per_key", rpm_per_key, least=1),
             max_concurrency=1,
@@ -103,7 +103,7 @@ class KeyManager:
     @property
     def keys(self) -> Sequence[str]:
         """All keys that were given, secrets."""
-        return self._ring.keys
+        return self._account.keys
 
     def try_acquire(self) -> str | None:
         """Return the key whose turn it is, counted as used now; None where all have to wait.
@@ -120,34 +120,34 @@ class KeyManager:
         return found
 
     def pause(self, key: str, seconds: float) -> None:
-        """Let *key*, and all of its organisation, rest: a 429 asked for it."""
+        """Pause *key* and its whole organisation for *seconds*, as a 429 demands."""
         wait = _amount("seconds", seconds)
-        asked = RateLimitError("paused by the program", status=429, retry_after=wait)
-        self._ring.learn(asked, self._lane_of(key), "", 0.0)
+        refusal = RateLimitError("paused by the program", status=429, retry_after=wait)
+        self._account.learn(refusal, self._scope_of(key), "", 0.0)
 
     def remove(self, key: str) -> None:
         """Use *key* no more: it was not accepted."""
         refused = AuthenticationError("removed by the program", status=401)
-        self._ring.learn(refused, self._lane_of(key), "", 0.0)
+        self._account.learn(refused, self._scope_of(key), "", 0.0)
 
     def _next(self) -> str | float:
         """Use the first key that is free and return it, or else the seconds until one is."""
         waits = []
-        for lane in self._ring.scopes(""):
-            reservation = self._ring.reserve(lane, _ONE, now := self._ring.now())
+        for scope in self._account.scopes(""):
+            reservation = self._account.reserve(scope, _ONE, now := self._account.now())
             if isinstance(reservation, Refusal):
                 waits.append(reservation.wait)
                 continue
-            self._ring.quota.start(reservation, now)
-            self._ring.quota.settle(reservation, {}, now, now)
-            return self._ring.key_of(lane)
+            self._account.quota.start(reservation, now)
+            self._account.quota.settle(reservation, {}, now, now)
+            return self._account.key_of(scope)
         return min(waits)
 
-    def _lane_of(self, key: str) -> str:
-        lane = self._ring.lane_of(key)
-        if lane is None:
+    def _scope_of(self, key: str) -> str:
+        scope = self._account.scope_of(key)
+        if scope is None:
             raise ConfigurationError("key is none of those that were given")
-        return lane
+        return scope
 
 
 def _amount(name: str, value: object) -> float:

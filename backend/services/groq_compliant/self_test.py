@@ -98,17 +98,17 @@ def _budget() -> None:
 
 def _bucket() -> None:
     now, sent = 0.0, list[float]()
-    ring = MultiKeyAccount(
+    account = MultiKeyAccount(
         ["one"], rpm_per_key=30, max_concurrency=1, now=lambda: now, wall=lambda: now
     )
-    (lane,) = ring.scopes("any")
+    (scope,) = account.scopes("any")
     while now < 180.0:
-        reservation = ring.reserve(lane, {"requests": 1.0}, now)
+        reservation = account.reserve(scope, {"requests": 1.0}, now)
         if isinstance(reservation, Refusal):
             now += reservation.wait
             continue
-        ring.quota.start(reservation, now)
-        ring.quota.settle(reservation, {}, now, now)
+        account.quota.start(reservation, now)
+        account.quota.settle(reservation, {}, now, now)
         sent.append(now)
     busiest = max(sum(at <= other < at + 60.0 for other in sent) for at in sent)
     expect(30, busiest, "requests in the busiest minute at 30 a minute")

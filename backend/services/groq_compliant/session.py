@@ -141,8 +141,8 @@ class Asker:
 
 
 def _messages(prompt: str, system: str | None) -> list[Message]:
-    said: list[Message] = [{"role": "system", "content": system}] if system else []
-    return [*said, {"role": "user", "content": prompt}]
+    message: list[Message] = [{"role": "system", "content": system}] if system else []
+    return [*message, {"role": "user", "content": prompt}]
 
 
 def _note(reply: Reply) -> None:

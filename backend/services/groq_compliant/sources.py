@@ -1,4 +1,4 @@
-"""What is asked, with which keys: out of several places, the first that holds something."""
+"""Finds the prompt and the keys: in several places, the first that holds something."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ def prompt_of(
     InputError for what cannot be read or is no Unicode.
     """
     nothing_else = not (argument and argument.strip()) and file is None and default is None
-    asked = stdin or (nothing_else and _is_piped())
+    reads_stdin = stdin or (nothing_else and _is_piped())
     found = first_of(
         (
             lambda: argument,
             lambda: None if file is None else text_in(file),
-            lambda: text_in_stdin() if asked else None,
+            lambda: text_in_stdin() if reads_stdin else None,
             lambda: default,
         )
     )
     if found is not None and not is_unicode(found):
         raise InputError("the prompt is not valid UTF-8")
-    if found is None and (asked or not nothing_else or argument is not None):
+    if found is None and (reads_stdin or not nothing_else or argument is not None):
         raise UsageError("there is nothing to ask: what was given as the prompt is blank")
     return found
 

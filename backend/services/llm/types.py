@@ -80,11 +80,11 @@ class Request:
 
     def followed_by(self, answer: str, remark: str) -> Request:
         """Continue the conversation with the model's *answer* and our *remark* on it."""
-        said: tuple[Message, ...] = (
+        turn: tuple[Message, ...] = (
             {"role": "assistant", "content": _encodable(answer)},
             {"role": "user", "content": _encodable(remark)},
         )
-        return replace(self, messages=(*self.messages, *said))
+        return replace(self, messages=(*self.messages, *turn))
 
 
 def _encodable(text: str) -> str:

@@ -32,7 +32,7 @@ from .single_flight import SingleFlight
 
 log = logging.getLogger(__name__)
 
-#: All flights of the process: identical calls meet here, whichever client makes them.
+#: All calls in flight in the process: identical calls meet here, whichever client makes them.
 _single_flight: SingleFlight[Reply] = SingleFlight()
 
 #: For how long what was learnt holds, in seconds; less where our own tables say otherwise.
@@ -43,7 +43,7 @@ A_DAY, AN_HOUR = 86_400.0, 3_600.0
 class Account:
     """One account at a provider, and the limits that its calls keep together.
 
-    `now` counts seconds and never steps; `wall` is Unix time. A lane is what the provider limits
+    `now` counts seconds and never steps; `wall` is Unix time. A scope is what the provider limits
     apart: here a model, for a client of several keys a key.
     """
 
@@ -70,11 +70,11 @@ class Account:
     output_modes: TTLMap[tuple[str, int], Mode] = field(default_factory=TTLMap, repr=False)
 
     def scopes(self, model: str) -> Sequence[str]:
-        """Return the lanes that can carry a request for *model*, the one whose turn it is first."""
+        """Return the scopes that can carry a request for *model*, the next one first."""
         return (model,)
 
     def key_of(self, scope: str) -> str:
-        """Return the key that a lane's requests are sent with; "" stands for the client's own."""
+        """Return the key that a scope's requests are sent with; "" stands for the client's own."""
         return ""
 
     def outage_scope(self, scope: str) -> str:
@@ -149,22 +149,22 @@ class Account:
         """End the outage of *scope*, if there is one: the provider has answered."""
         self.outages.end(self.outage_scope(scope), self.now())
 
-    def adapt(self, error: LLMError, asked: Request, sent: Request) -> None:
+    def adapt(self, error: LLMError, original: Request, sent: Request) -> None:
         """Draw from a refusal of *sent* what holds for its model from now on.
 
-        Where *asked* can be asked otherwise, the error says that another attempt may be made.
+        If *original* can be sent in another way, the error says that another attempt may be made.
         """
         # Only a provider's own word counts, not that of a bare exception.
         if error.status is not None:
             if isinstance(error, ModelNotFoundError):
-                self._look_elsewhere(error, asked, sent)
+                self._look_elsewhere(error, original, sent)
             elif isinstance(error, InvalidRequestError):
                 self._leave_out(error, sent)
-        if asked.model != sent.model and error.retry is not Retry.AT_ONCE:
+        if original.model != sent.model and error.retry is not Retry.AT_ONCE:
             where = f" in {self.region}" if self.region else ""
-            words = str(error).replace(f"not found: {sent.model}", f"not found: {asked.model}")
+            words = str(error).replace(f"not found: {sent.model}", f"not found: {original.model}")
             error.args = (
-                f"{words} ({self.provider} no longer has {asked.model}, and its successor"
+                f"{words} ({self.provider} no longer has {original.model}, and its successor"
                 f" {sent.model} was asked{where})",
             )
 
@@ -193,31 +193,31 @@ class Account:
         """Let nobody send on *scope* before *until*."""
         self.quota.pause(scope, until)
 
-    def remember_output_mode(self, asked: tuple[str, int], mode: Mode) -> None:
+    def remember_output_mode(self, key: tuple[str, int], mode: Mode) -> None:
         """Ask this model for this schema in *mode* from now on."""
-        self.output_modes.put(asked, mode, self.now(), A_DAY)
+        self.output_modes.put(key, mode, self.now(), A_DAY)
 
     def _successor(self, request: Request, now: float) -> str | None:
         found = models.successors(request, self.provider, self.region)
         return next((model for model in found if not self.ended.get(model, now)), None)
 
-    def _look_elsewhere(self, error: ModelNotFoundError, asked: Request, sent: Request) -> None:
+    def _look_elsewhere(self, error: ModelNotFoundError, original: Request, sent: Request) -> None:
         """Let the successor of a model that was shut down answer, or say what to choose."""
         now = self.now()
         alive = models.is_alive(sent.model)
         if not (error.end_of_life or (error.unknown_id and not alive)):
             # This account may not use the successor: the model itself may be there again.
-            self.ended.drop(asked.model)
-            error.args = (str(error) + models.advice(asked, self.provider, self.region),)
+            self.ended.drop(original.model)
+            error.args = (str(error) + models.advice(original, self.provider, self.region),)
             return
         news = False
         if self.switch:
             # Of one that should be alive, the provider's word may have been a mistake.
             ttl = AN_HOUR if alive else A_DAY
             news = self.ended.put(sent.model, True, now, ttl)
-        candidate = error.successor = self._successor(asked, now)
+        candidate = error.successor = self._successor(original, now)
         if candidate in (None, sent.model):
-            error.args = (str(error) + models.advice(asked, self.provider, self.region),)
+            error.args = (str(error) + models.advice(original, self.provider, self.region),)
         elif not self.switch:
             error.args = (f"{error} (replaced by {candidate})",)
         else:

@@ -74,12 +74,12 @@ class Cache:
 
         Raises `ConfigurationError` for an option that is not JSON, which could not be sent either.
         """
-        asked = {name: getattr(request, name) for name in _ANSWER_CHANGING}
+        canonical = {name: getattr(request, name) for name in _ANSWER_CHANGING}
         if request.output is not None:
-            asked["output"] = asdict(request.output)
+            canonical["output"] = asdict(request.output)
         try:
             text = json.dumps(
-                [LAYOUT, self.provider, self.base_url, asked, *filter(None, [self.namespace])],
+                [LAYOUT, self.provider, self.base_url, canonical, *filter(None, [self.namespace])],
                 sort_keys=True,
                 ensure_ascii=True,
                 allow_nan=False,
@@ -99,7 +99,7 @@ class Cache:
         self.store.put(key, {name: value for name, value in asdict(reply).items() if name in _KEPT})
 
     def forget(self, request: Request) -> None:
-        """Let the answer to *request* be asked for again."""
+        """Let the answer to *request* be canonical for again."""
         # Stores keep what is put for its time, and an empty record is a miss.
         self.store.put(self.key_of(request), {})
 

@@ -34,7 +34,7 @@ MINUTE = 60.0
 
 
 class MultiKeyAccount(Account):
-    """Groq keys as lanes: the one that has carried least is next, and limits hold for all.
+    """Groq keys as scopes: the one that has carried least is next, and limits hold for all.
 
     A key may send *rpm_per_key* requests in any *window* seconds: half of them at once, the rest at
     the pace at which a bucket refills. All keys together keep to *organization_rpm* if it is given,
@@ -54,7 +54,7 @@ class MultiKeyAccount(Account):
         wall: Callable[[], float] = time.time,
     ) -> None:
         together = organization_rpm is not None
-        self._crowd = UnknownOrganizations(
+        self._unknown = UnknownOrganizations(
             organization_rpm or rpm_per_key, 1 if together else len(keys), window
         )
         # An account has a window in any case; an infinite one binds nothing.
@@ -68,15 +68,15 @@ class MultiKeyAccount(Account):
             )
             return bucket, SlidingWindow(rpm_per_key, window)
 
-        quota = Quota((self._crowd, whole) if together else (self._crowd,), of_one_key)
+        quota = Quota((self._unknown, whole) if together else (self._unknown,), of_one_key)
         super().__init__("groq", quota, now, wall, whole, ConcurrencyLimiter(max_concurrency))
         self._pace = window / rpm_per_key
         self._keys = {f"key {place} of {len(keys)}": key for place, key in enumerate(keys, 1)}
-        #: Hashes of the organisations, by lane ("": the one that was stated to be all keys'); those
-        #: that are not known are not there.
+        #: Hashes of the known organisations, by scope; "" is the one that the host states for all
+        #: keys.
         self._organizations: dict[str, str] = dict.fromkeys(self._keys, "") if together else {}
         self._carried: Counter[str] = Counter()
-        #: Lanes that are refused, for one model or (None) for all, with the refusal.
+        #: Scopes that are refused, for one model or (None) for all, with the refusal.
         self._refused = TTLMap[tuple[str, str | None], str]()
         self._taken_out = 0
         self._lock = ForkLock()  # guards the four above
@@ -106,11 +106,11 @@ class MultiKeyAccount(Account):
         return ""
 
     def key_of(self, scope: str) -> str:
-        """Return the lane's key."""
+        """Return the scope's key."""
         return self._keys[scope]
 
-    def lane_of(self, key: str) -> str | None:
-        """Return the lane of *key*, which must not be shown; None for one that was not given."""
+    def scope_of(self, key: str) -> str | None:
+        """Return the scope of *key*, which must not be shown; None for one that was not given."""
         return next((scope for scope, known in self._keys.items() if known == key), None)
 
     def reserve(
@@ -126,14 +126,14 @@ class MultiKeyAccount(Account):
     def cancel(self, reservation: Reservation, now: float) -> None:
         """Give back a reservation for which nothing was sent, which proves no room."""
         if reservation.is_started:
-            self._crowd.fail()
+            self._unknown.fail()
         super().cancel(reservation, now)
         with self._lock:
             self._carried[reservation.scope] -= 1
 
     def settle_unknown(self, reservation: Reservation, now: float) -> None:
         """Count all of a request that was cancelled on the wire, but not as answered."""
-        self._crowd.fail()
+        self._unknown.fail()
         super().settle_unknown(reservation, now)
 
     def is_usable(self, scope: str, now: float) -> bool:
@@ -152,7 +152,7 @@ class MultiKeyAccount(Account):
             super().learn(error, scope, model, quota_wait_left)
             return
         if error.partial is None:
-            self._crowd.fail()
+            self._unknown.fail()
         refused = isinstance(error, AuthenticationError) and not error.of_proxy
         if refused and error.status in (401, 403):
             self._take_out(error, scope, model)
@@ -190,7 +190,7 @@ class MultiKeyAccount(Account):
             self._organizations = {
                 scope: named for scope, named in self._organizations.items() if named == ""
             }
-        self._crowd.forget()
+        self._unknown.forget()
         super().forget()
 
     def _learn_limit(self, error: RateLimitError, scope: str) -> None:
@@ -203,9 +203,9 @@ class MultiKeyAccount(Account):
             is_all = len(self._organizations) == len(self._keys)
         if groq.limit_of(str(error)) == "RPM":
             limit = groq.amount_of(str(error))
-            self._crowd.refuse(limit, organizations, is_all=is_all, now=self.now())
+            self._unknown.refuse(limit, organizations, is_all=is_all, now=self.now())
         else:
-            self._crowd.fail()
+            self._unknown.fail()
         if error.retry_after is None and error.status == 429:
             # It does not say until when: until its key's bucket has refilled by one request.
             error.retry = Retry.AFTER_BACKOFF
@@ -258,7 +258,7 @@ class MultiKeyAccount(Account):
             self._carried[scope] = max(self._carried[scope], least)
 
     def _share(self, scope: str) -> tuple[int, int]:
-        """What the lane's organisation has carried so far, and the lane itself."""
+        """What the scope's organisation has carried so far, and the scope itself."""
         here = self._organizations.get(scope)
         mates = [each for each in self._keys if here and self._organizations.get(each) == here]
         return sum(self._carried[each] for each in mates or [scope]), self._carried[scope]

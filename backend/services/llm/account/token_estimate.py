@@ -17,7 +17,7 @@ TOKENS_PER_IMAGE = 2048
 
 
 def input_estimate(request: Request) -> int:
-    """A cautious estimate of the prompt's tokens, in whole tokens; trued up by the reply."""
+    """Return a high estimate of the prompt's tokens; the reply's own count replaces it later."""
     further = (request.options.get("tools"), request.output and request.output.schema)
     size, images = _measured([*request.messages, *(each for each in further if each)])
     return (

@@ -4,7 +4,7 @@ and asked for again with its faults shown.
     structured          turns until an answer satisfies the schema
       _turn             one answer in one form; what the provider refuses falls to the next form
         _forms          the forms that there are, strongest first
-        _asked          what came of asking, whole or not
+        _answer_or_partial          what came of asking, whole or not
       _next             what to ask after a faulty one: the same with more room, or a repair
 """
 
@@ -148,9 +148,9 @@ def _turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judgement
     output_modes = _forms(request, spec, call)
     mode, form = strongest, _ = next(output_modes)
     while True:
-        asked = _in_form(request, mode, form)
+        formed = _in_form(request, mode, form)
         try:
-            reply, cause = yield from _asked(asked, call)
+            reply, cause = yield from _answer_or_partial(formed, call)
             break
         except InvalidRequestError as error:
             weaker = next(output_modes, None) if _of_the_form(error) else None
@@ -176,7 +176,7 @@ def _turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judgement
         raise call.deadline_error() from None
     if isinstance(verdict, InvalidAnswer) and (cache := call.account.cache):
         # Else the next call would fail for as long as answers are kept.
-        yield from cache.run(partial(cache.forget, asked), call.time_left())
+        yield from cache.run(partial(cache.forget, formed), call.time_left())
     return _Judgement(reply, verdict, cause)
 
 
@@ -186,7 +186,7 @@ def _is_much(answer: str, schema: str) -> bool:
     return one + other > _QUICK or one * other > _QUICK_PRODUCT
 
 
-def _asked(request: Request, call: Call) -> Flow[tuple[Reply, LLMError | None]]:
+def _answer_or_partial(request: Request, call: Call) -> Flow[tuple[Reply, LLMError | None]]:
     """Ask, and take for a reply what a failed call had written."""
     try:
         return (yield from lifecycle.answer(request, call)), None
@@ -203,7 +203,7 @@ def _forms(request: Request, spec: StructuredSpec, call: Call) -> Iterator[tuple
 
     The last is always words in the prompt, which take any schema.
     """
-    able = models.abilities(_living(request, call))
+    able = models.abilities(_model_in_service(request, call))
     modes: tuple[Mode, ...] = ("prompt",) if spec.plain else able.modes
     if "tools" in request.options or "toolConfig" in request.options:
         # The caller's own tools exclude any other form.
@@ -231,11 +231,11 @@ def _in_form(request: Request, mode: Mode, form: Rewritten) -> Request:
         default=len(request.messages) - 1,
     )
     last = request.messages[at]
-    said = last.get("content")
-    if isinstance(said, str):
-        content: Any = f"{said}\n\n{words}"
+    text = last.get("content")
+    if isinstance(text, str):
+        content: Any = f"{text}\n\n{words}"
     else:
-        content = [*(said or ()), {"type": "text", "text": words}]
+        content = [*(text or ()), {"type": "text", "text": words}]
     messages = (*request.messages[:at], {**last, "content": content}, *request.messages[at + 1 :])
     return replace(request, messages=messages, output=Output(mode))
 
@@ -282,13 +282,13 @@ def _of_the_form(error: InvalidRequestError) -> bool:
 def _form_key(request: Request, spec: StructuredSpec, call: Call) -> tuple[str, int]:
     # By model and schema, as one may be refused for the other. The hash alone keeps no text alive;
     # two schemas of one hash would share a form, which is at worst a weaker one.
-    return _living(request, call), hash(spec.schema.text)
+    return _model_in_service(request, call), hash(spec.schema.text)
 
 
-def _living(request: Request, call: Call) -> str:
+def _model_in_service(request: Request, call: Call) -> str:
     return call.account.resolve(request)
 
 
 def _as_reply(text: str, request: Request, call: Call) -> Reply:
     """What a failed call had written, as if it were its answer."""
-    return Reply(text, _living(request, call), call.account.provider)
+    return Reply(text, _model_in_service(request, call), call.account.provider)

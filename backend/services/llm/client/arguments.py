@@ -28,32 +28,32 @@ def conversation(
     """
     if prompt is None and not messages:
         raise ConfigurationError("There is nothing to ask: give a prompt, or messages")
-    said = list(chat(messages)) if messages else []
+    chat_list = list(chat(messages)) if messages else []
     if system_prompt:
-        said.insert(0, {"role": "system", "content": _text("system_prompt", system_prompt)})
+        chat_list.insert(0, {"role": "system", "content": _text("system_prompt", system_prompt)})
     if prompt is not None:
-        said.append({"role": "user", "content": _text("prompt", prompt)})
-    return tuple(said)
+        chat_list.append({"role": "user", "content": _text("prompt", prompt)})
+    return tuple(chat_list)
 
 
 def chat(messages: object) -> tuple[Message, ...]:
     """Return a snapshot of a chat list; `UnsendableError`, which names the message, for another."""
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
         raise _no_chat(f"a {type(messages).__name__}")
-    said = list(messages)
-    if not said:
+    chat_list = list(messages)
+    if not chat_list:
         raise _no_chat("empty")
-    for place, message in enumerate(said):
+    for place, message in enumerate(chat_list):
         if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
             raise UnsendableError(
                 f"messages[{place}] is no mapping with a role, but a {type(message).__name__}"
             )
-    return tuple(snapshot(f"messages[{place}]", message) for place, message in enumerate(said))
+    return tuple(snapshot(f"messages[{place}]", message) for place, message in enumerate(chat_list))
 
 
-def options(given: Mapping[str, Any]) -> dict[str, Any]:
+def options(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a snapshot of the provider's own options; `UnsendableError` names the one at fault."""
-    taken = {name: snapshot(name, value) for name, value in given.items()}
+    taken = {name: snapshot(name, value) for name, value in values.items()}
     headers = taken.get("extra_headers")
     if isinstance(headers, dict):
         for name, value in headers.items():

@@ -16,7 +16,7 @@ Self = TypeVar("Self", bound="LLMClient")
 class LLMClient(ABC):
     """A language model that can be asked, blocking or awaiting.
 
-    A subclass with just the three abstract methods is a whole client: their awaiting twins run
+    A subclass with just the three abstract methods is a whole client: their async counterparts run
     them in a thread.
     """
 

@@ -252,7 +252,7 @@ class ProviderClient(LLMClient):
         if max_tokens is not None and "max_completion_tokens" in further:
             raise ConfigurationError("max_tokens and max_completion_tokens are one: give either")
         if "max_completion_tokens" in further:
-            # Groq's newer name for the same: it is to be trued up and enlarged as that is.
+            # Groq's newer name for the same: it is estimated and enlarged in the same way.
             named = "max_completion_tokens"
             max_tokens = further.pop(named)
         own = temperature is UNSET
@@ -272,12 +272,12 @@ class ProviderClient(LLMClient):
         return lifecycle.run_call(policy, self._account, partial(lifecycle.answer, request))
 
     def _policy(
-        self, timeout: float | None, max_retries: int | None, told: Retrying | None = None
+        self, timeout: float | None, max_retries: int | None, retrying: Retrying | None = None
     ) -> CallPolicy:
         further = self.max_retries if max_retries is None else max_retries
         return CallPolicy(
-            retrying=told or retry.transient_errors(count("max_retries", further, least=0) + 1),
+            retrying=retrying or retry.transient_errors(count("max_retries", further, least=0) + 1),
             timeout=timeout_of("timeout", self.timeout if timeout is None else timeout),
             max_quota_wait=self._knobs.LLM_MAX_QUOTA_WAIT,
-            exact_attempts=told is not None,
+            exact_attempts=retrying is not None,
         )

@@ -87,7 +87,7 @@ def generate_structured(
     *prompt*. Raises `ConfigurationError` before any call for an invalid schema, and
     `StructuredOutputError` when no answer satisfies it.
     """
-    asked = respond_structured(
+    flow = respond_structured(
         self,
         prompt,
         schema,
@@ -100,7 +100,7 @@ def generate_structured(
         max_retries=max_retries,
         **options,
     )
-    return (yield from asked).value
+    return (yield from flow).value
 
 
 class GenerateStructured(Protocol):

@@ -35,7 +35,7 @@ class Names:
         self._ask = ask
         self._workers = Workers(LOOK_UPS, "llm-names")
         self._lock = ForkLock()  # guards the look-ups under way
-        self._asked: dict[tuple[str, int], Future[Addresses]] = {}
+        self._resolving: dict[tuple[str, int], Future[Addresses]] = {}
         on_fork_in_child(self, Names._reset_in_child)
 
     def look_up(self, host: str, port: int, seconds: float | None) -> Addresses:
@@ -59,22 +59,22 @@ class Names:
 
     def _reset_in_child(self) -> None:
         """In a child, forget the look-ups of the parent's threads."""
-        self._asked = {}
+        self._resolving = {}
 
     def _look_up(self, host: str, port: int) -> Future[Addresses]:
         key = host, port
         with self._lock:
-            found = self._asked.get(key)
+            found = self._resolving.get(key)
             if found is None:
-                found = self._asked[key] = self._workers.submit(partial(self._ask, host, port))
+                found = self._resolving[key] = self._workers.submit(partial(self._ask, host, port))
         # At once, if it has ended: outside of the lock, which is not to be taken twice.
         found.add_done_callback(partial(self._forget, key))
         return found
 
     def _forget(self, key: tuple[str, int], ended: Future[Addresses]) -> None:
         with self._lock:
-            if self._asked.get(key) is ended:
-                del self._asked[key]
+            if self._resolving.get(key) is ended:
+                del self._resolving[key]
 
 
 def _literal(host: str, port: int) -> Addresses:

@@ -26,7 +26,7 @@ class Decoder:
     def __init__(self, encoding: str, limit: int) -> None:
         self._limit = limit
         self._taken = 0
-        self._given = 0
+        self._body = 0
         self._encoding = encoding.strip().lower()
         self._inflater = self._made()
 
@@ -39,7 +39,7 @@ class Decoder:
         while data:
             piece = self._inflated(data)
             data = self._inflater.unconsumed_tail
-            self._given = self._bounded(self._given + len(piece))
+            self._body = self._bounded(self._body + len(piece))
             if piece:
                 yield piece
 
@@ -62,7 +62,7 @@ class Decoder:
         try:
             return self._inflater.decompress(data, _PIECE)
         except zlib.error as error:
-            if self._encoding != "deflate" or self._given or self._taken != len(data):
+            if self._encoding != "deflate" or self._body or self._taken != len(data):
                 raise httpx.DecodingError(str(error)) from error
             # Some servers send it without the zlib header; known by its first bytes.
             self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
