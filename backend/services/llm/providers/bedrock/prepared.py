@@ -103,14 +103,14 @@ def learn(
         again, _ = prepared.made(client, arguments)
     except (AttributeError, KeyError, TypeError):
         return  # a botocore of other parts
-    if _said(again) == _said(request):
+    if _sent(again) == _sent(request):
         known[method] = prepared
 
 
 _NOTHING: Mapping[str, Prepared | None] = {}
 
 
-def _said(request: Any) -> tuple[Any, ...]:
+def _sent(request: Any) -> tuple[Any, ...]:
     """What a request says, but when and for which attempt."""
     headers = {
         name.lower(): None if name.lower() in _VARYING else _text(value)
