@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
@@ -160,4 +162,18 @@ def test_a_thread_whose_call_was_abandoned_is_replaced() -> None:
     release.set()
     assert hanging.result(HANG)
     assert "still there" == workers.submit(lambda: "still there").result(HANG)
+    workers.close()
+
+
+def test_a_stop_iteration_reaches_whoever_awaits_as_another_error() -> None:
+    # As a test's mock raises it that has no answer left.
+    exhausted: Iterator[None] = iter(())
+    workers = Workers(1, "stop")
+
+    async def ask() -> None:
+        await asyncio.wait_for(asyncio.wrap_future(workers.submit(lambda: next(exhausted))), HANG)
+
+    with pytest.raises(RuntimeError, match="the call raised StopIteration") as caught:
+        asyncio.run(ask())
+    assert isinstance(caught.value.__cause__, StopIteration)
     workers.close()

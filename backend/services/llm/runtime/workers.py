@@ -32,6 +32,11 @@ class Work(Future[T], Generic[T]):
             return _nothing
         try:
             result = call()
+        except StopIteration as error:
+            # asyncio's futures refuse it, and whoever awaits would never wake (PEP 479).
+            stopped = RuntimeError("the call raised StopIteration")
+            stopped.__cause__ = error
+            return partial(self.set_exception, stopped)
         except BaseException as error:
             return partial(self.set_exception, error)
         return partial(self.set_result, result)
