@@ -45,7 +45,7 @@ if TYPE_CHECKING or not __package__:
     from services.llm.http.client import http_client
     from services.llm.providers import groq as dialect
     from services.llm.providers.foreign_errors import redact_error
-    from services.llm.providers.groq.transport import asend, has_the_sdks_own_create
+    from services.llm.providers.groq.transport import asend, has_original_create
     from services.llm.redaction.secrets import redacted
     from services.llm.types import Reply, Request
 else:  # backend.groq_client_compliant, from the repository's root
@@ -57,7 +57,7 @@ else:  # backend.groq_client_compliant, from the repository's root
     from .services.llm.http.client import http_client
     from .services.llm.providers import groq as dialect
     from .services.llm.providers.foreign_errors import redact_error
-    from .services.llm.providers.groq.transport import asend, has_the_sdks_own_create
+    from .services.llm.providers.groq.transport import asend, has_original_create
     from .services.llm.redaction.secrets import redacted
     from .services.llm.types import Reply, Request
 
@@ -77,7 +77,7 @@ class GroqClient(CompliantClient):
         try:
             async with held as (_, sdk_of):
                 sdk = sdk_of(request.key)
-                if has_the_sdks_own_create(sdk):
+                if has_original_create(sdk):
                     response = await asend(sdk, wire, timeout)
                 else:
                     with anyio.fail_after(timeout):

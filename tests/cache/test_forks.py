@@ -50,11 +50,11 @@ def test_a_connection_that_a_fork_copied_unannounced_is_neither_used_nor_closed(
     copied = store._connection
     fork._after_fork_in_child()
     assert copied is not None
-    assert copied in sqlite._inherited
+    assert copied in sqlite._connections_of_parent
     assert {"n": 1} == store.get(key_of(1))
     assert store._connection is not copied
     store.close()
-    sqlite._inherited.remove(copied)
+    sqlite._connections_of_parent.remove(copied)
     copied.close()
 
 

@@ -13,7 +13,7 @@ import pytest
 from groq.resources.chat.completions import AsyncCompletions, Completions
 
 from services.llm.http.untouched import is_untouched
-from services.llm.providers.groq.transport import has_the_sdks_own_create
+from services.llm.providers.groq.transport import has_original_create
 
 
 @pytest.fixture(params=[groq.Groq, groq.AsyncGroq])
@@ -50,7 +50,7 @@ def wrapper(wrapped: Any) -> Any:
 
 
 def test_the_sdks_own_method_is_known(sdk: Any) -> None:
-    assert has_the_sdks_own_create(sdk)
+    assert has_original_create(sdk)
 
 
 @pytest.mark.parametrize("kind", [Completions, AsyncCompletions])
@@ -59,8 +59,8 @@ def test_what_is_put_into_the_class_is_seen(kind: type, made: Callable[..., Any]
     sdk: Any = groq.Groq if kind is Completions else groq.AsyncGroq
     client = sdk(api_key="none")
     with patch.object(kind, "create", made(kind.__dict__["create"])):
-        assert not has_the_sdks_own_create(client)
-    assert has_the_sdks_own_create(client)
+        assert not has_original_create(client)
+    assert has_original_create(client)
 
 
 @pytest.mark.parametrize("path", ["chat.completions", "chat", ""])
@@ -68,7 +68,7 @@ def test_what_is_put_into_the_object_is_seen(sdk: Any, path: str) -> None:
     owner = functools.reduce(getattr, filter(None, path.split(".")), sdk)
     name = {"chat.completions": "create", "chat": "completions", "": "chat"}[path]
     with patch.object(owner, name):
-        assert not has_the_sdks_own_create(sdk)
+        assert not has_original_create(sdk)
 
 
 @pytest.mark.parametrize("name", ["post", "chat.completions._post"])
@@ -76,24 +76,24 @@ def test_what_is_put_below_the_typed_call_is_seen(sdk: Any, name: str) -> None:
     owner, _, name = name.rpartition(".")
     target = functools.reduce(getattr, filter(None, owner.split(".")), sdk)
     with patch.object(target, name):
-        assert not has_the_sdks_own_create(sdk)
+        assert not has_original_create(sdk)
 
 
 def test_a_subclass_has_ideas_of_its_own() -> None:
     class Hosts(groq.Groq):
         """A host's own."""
 
-    assert not has_the_sdks_own_create(Hosts(api_key="none"))
+    assert not has_original_create(Hosts(api_key="none"))
 
 
 def test_a_mock_is_not_the_sdks_own() -> None:
-    assert not has_the_sdks_own_create(MagicMock())
-    assert not has_the_sdks_own_create(MagicMock(spec=groq.Groq))
+    assert not has_original_create(MagicMock())
+    assert not has_original_create(MagicMock(spec=groq.Groq))
 
 
 def test_without_the_package_nothing_is(monkeypatch: pytest.MonkeyPatch, sdk: Any) -> None:
     monkeypatch.setitem(__import__("sys").modules, "groq", None)
-    assert not has_the_sdks_own_create(sdk)
+    assert not has_original_create(sdk)
 
 
 def test_a_package_without_a_file_defines_nothing() -> None:

@@ -64,11 +64,11 @@ class Quota:
         nothing else happens; requests in flight count as answered now. Raises ValueError for an
         amount that is negative or no number.
         """
-        for unit_asked, amount in demand.items():
+        for asked_unit, amount in demand.items():
             if not amount >= 0:
-                raise ValueError(f"demand[{unit_asked!r}] = {amount!r}: must be 0 or more")
+                raise ValueError(f"demand[{asked_unit!r}] = {amount!r}: must be 0 or more")
         with self._lock:
-            now, queue = self._advance(now), self._queue(scope)
+            now, queue = self._advance_clock(now), self._queue(scope)
             at, unit = _earliest(queue, demand, max(now, queue.last_start()), now)
             wait = wait_until(at, now)
             if wait > max_wait or at == NEVER:
@@ -90,7 +90,7 @@ class Quota:
         reservation that does not wait: one that was started or cancelled, or made before a fork.
         """
         with self._lock:
-            now, queue = self._advance(now), self._queues[reservation.scope]
+            now, queue = self._advance_clock(now), self._queues[reservation.scope]
             _check_is_waiting(queue, reservation)
             at = reservation.at
             if at <= now:
@@ -100,8 +100,8 @@ class Quota:
                     reservation.is_waking, reservation.wake = False, Future()
                 return wait_until(at, now)
             queue.start(reservation, now)
-            wakes = self._use_room(now)
-        _complete(wakes)
+            to_wake = self._reschedule_next(now)
+        _complete(to_wake)
         return 0.0
 
     def settle(
@@ -115,7 +115,7 @@ class Quota:
         parent's is ignored.
         """
         with self._lock:
-            now, queue = self._advance(now), self._queues[reservation.scope]
+            now, queue = self._advance_clock(now), self._queues[reservation.scope]
             if reservation.is_inherited:
                 return
             if reservation not in queue.in_flight:
@@ -126,19 +126,19 @@ class Quota:
                 is_plausible = 0 <= amount < math.inf
                 received = max(charge.at, min(now, received_by))
                 limit.settle(charge, amount if is_plausible else charge.amount, received, now)
-            wakes = self._use_room(now)
-        _complete(wakes)
+            to_wake = self._reschedule_next(now)
+        _complete(to_wake)
 
     def cancel(self, reservation: Reservation, now: float) -> None:
         """Remove a reservation that was not started; RuntimeError for one that was, or is over."""
         with self._lock:
-            now, queue = self._advance(now), self._queues[reservation.scope]
+            now, queue = self._advance_clock(now), self._queues[reservation.scope]
             if reservation.is_inherited:
                 return
             _check_is_waiting(queue, reservation)
             queue.cancel(reservation)
-            wakes = self._use_room(now)
-        _complete(wakes)
+            to_wake = self._reschedule_next(now)
+        _complete(to_wake)
 
     def pause(self, scope: str, until: float) -> None:
         """Start nothing more in *scope* before the time *until*; a longer pause stays."""
@@ -149,24 +149,24 @@ class Quota:
     def paused_for(self, scope: str, now: float) -> float:
         """Return the seconds that the pause of *scope* still lasts, 0.0 without one."""
         with self._lock:
-            now = self._advance(now)
+            now = self._advance_clock(now)
             return max(0.0, wait_until(self._queue(scope).paused_until, now))
 
     def pauses(self, now: float) -> dict[str, float]:
         """Return the scopes that are paused, each with the seconds that are left."""
         with self._lock:
-            now = self._advance(now)
+            now = self._advance_clock(now)
             left = {scope: queue.paused_until - now for scope, queue in self._queues.items()}
         return {scope: seconds for scope, seconds in left.items() if seconds > 0}
 
     def resume(self, now: float) -> None:
         """End all pauses; who waits for one starts as soon as the limits allow."""
         with self._lock:
-            now = self._advance(now)
+            now = self._advance_clock(now)
             for queue in self._queues.values():
                 queue.paused_until = -math.inf
-            wakes = self._use_room(now)
-        _complete(wakes)
+            to_wake = self._reschedule_next(now)
+        _complete(to_wake)
 
     def _reset_in_child(self) -> None:
         """In a child, cancel who waits, and keep the parent's charges in flight to settle them.
@@ -182,7 +182,7 @@ class Quota:
                 reservation.is_inherited = True
             queue.in_flight.clear()
 
-    def _advance(self, now: float) -> float:
+    def _advance_clock(self, now: float) -> float:
         """Return *now*, or the latest time given if that is later; settle inherited charges."""
         self._latest = now = max(self._latest, now)
         while self._inherited:
@@ -195,9 +195,9 @@ class Quota:
             self._queues[scope] = ScopeQueue((*self._shared_limits, *self._per_scope()))
         return self._queues[scope]
 
-    def _use_room(self, now: float) -> list[Future[None]]:
+    def _reschedule_next(self, now: float) -> list[Future[None]]:
         """Reschedule the next of each scope if it can start earlier; return whom to wake."""
-        wakes = []
+        to_wake = []
         for queue in self._queues.values():
             reservation = queue.next_after(now)
             if (
@@ -206,8 +206,8 @@ class Quota:
                 and not reservation.is_waking
             ):
                 reservation.is_waking = True
-                wakes.append(reservation.wake)
-        return wakes
+                to_wake.append(reservation.wake)
+        return to_wake
 
 
 def _check_is_waiting(queue: ScopeQueue, reservation: Reservation) -> None:
@@ -245,7 +245,7 @@ def _start_time(queue: ScopeQueue, reservation: Reservation, now: float) -> floa
     if not now < at < NEVER:
         return at
     for limit, amount in queue.amount_by_limit(reservation.demand):
-        # Only an answer makes room here, and it wakes us. As a fallback, look again after a
+        # Only an answer makes room here, and it to_wake us. As a fallback, look again after a
         # quarter of the time that the oldest request has taken: that is a few looks in all.
         if (since := limit.blocked_since(amount)) is not None:
             at = max(at, now + (now - since) / 4)
@@ -263,9 +263,9 @@ def _reschedule_earlier(queue: ScopeQueue, reservation: Reservation, now: float)
     return is_earlier
 
 
-def _complete(wakes: list[Future[None]]) -> None:
+def _complete(to_wake: list[Future[None]]) -> None:
     # Outside the lock: whoever is woken takes it at once. A caller that has stopped waiting may
     # have cancelled its future.
-    for wake in wakes:
+    for wake in to_wake:
         if wake.set_running_or_notify_cancel():
             wake.set_result(None)

@@ -56,7 +56,7 @@ _COMPANIONS = ("-wal", "-shm")
 
 #: Connections of the parent that a fork from C code has copied: neither used nor closed here.
 #: Source: sqlite.org/howtocorrupt.html, 2.6.
-_inherited: list[sqlite3.Connection] = []
+_connections_of_parent: list[sqlite3.Connection] = []
 
 
 class SqliteStore:
@@ -91,7 +91,7 @@ class SqliteStore:
     def get(self, key: str) -> dict[str, Any] | None:
         """Return the object last put under *key*, by whichever process, or None."""
         parameters = (checked_key(key), self._clock())
-        row = self._perform(lambda database: database.execute(_READ, parameters).fetchone())
+        row = self._run(lambda database: database.execute(_READ, parameters).fetchone())
         return decode_entry(row[0], key) if row else None
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
@@ -105,7 +105,7 @@ class SqliteStore:
                 database.execute(_PRUNE, (now, _PRUNE_PER_PUT))
                 database.execute(_WRITE, (key, expires, line))
 
-        self._perform(write)
+        self._run(write)
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""
@@ -125,10 +125,10 @@ class SqliteStore:
         """Begin with a free lock and no connection."""
         self._mutex = threading.Lock()
         if self._connection is not None:
-            _inherited.append(self._connection)
+            _connections_of_parent.append(self._connection)
             self._connection = None
 
-    def _perform(self, work: Callable[[sqlite3.Connection], R]) -> R:
+    def _run(self, work: Callable[[sqlite3.Connection], R]) -> R:
         """Run *work*; if the database is damaged, move it aside and run *work* on a new one.
 
         Raises StoreError for any other error of SQLite or of the file system.
@@ -136,19 +136,19 @@ class SqliteStore:
         with self._mutex:
             try:
                 try:
-                    return work(self._open_connection())
+                    return work(self._connect())
                 except sqlite3.DatabaseError as error:
                     if not _means_damage(error):
                         raise
-                    self._replace_damaged()
-                    return work(self._open_connection())
+                    self._move_damaged_aside()
+                    return work(self._connect())
             except (sqlite3.Error, OSError) as error:
                 self._disconnect()
                 raise StoreError(
                     f"{self.path} cannot be used: {describe_os_error(error)}"
                 ) from error
 
-    def _open_connection(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
             with self._file_lock.held():
                 self._create_file()
@@ -177,7 +177,7 @@ class SqliteStore:
             with closing(self._connection):
                 self._connection = None
 
-    def _replace_damaged(self) -> None:
+    def _move_damaged_aside(self) -> None:
         self._disconnect()
         with self._file_lock.held():
             if self.path.stat().st_ino != self._inode:

@@ -20,7 +20,7 @@ from .answer import from_chat_completion
 from .connect import GroqConnection
 from .errors import classify
 from .request import to_chat_completion
-from .transport import has_the_sdks_own_create
+from .transport import has_original_create
 
 E = TypeVar("E", bound=BaseException)
 
@@ -50,7 +50,7 @@ class GroqTransport:
         wire = to_chat_completion(request)
         try:
             with self.lender.lend() as sdk:
-                if has_the_sdks_own_create(sdk):
+                if has_original_create(sdk):
                     response = transport.send(sdk, wire, timeout)
                 elif self.lender.is_real:
                     response = sdk.chat.completions.create(**wire, timeout=timeout)
@@ -74,7 +74,7 @@ class GroqTransport:
         held = await self._async_clients.get()
         try:
             async with held as sdk:
-                if has_the_sdks_own_create(sdk):
+                if has_original_create(sdk):
                     response = await transport.asend(sdk, wire, timeout)
                 else:
                     with anyio.fail_after(timeout):

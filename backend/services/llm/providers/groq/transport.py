@@ -1,4 +1,4 @@
-"""One request through a groq client: its typed `create`, or the plain post below that.
+"""Sends one request through a groq client by `post`, below its typed `create`.
 
 The typed call costs a third of the caller's processor time in transforming the request and
 building models of the answer, which is read as JSON here. `post` keeps what the SDK is for: the
@@ -23,78 +23,80 @@ _PATH = "/openai/v1/chat/completions"
 _OPTIONS = {"extra_headers": "headers", "extra_query": "params", "extra_body": "extra_json"}
 
 
-def has_the_sdks_own_create(sdk: Any) -> bool:
+def has_original_create(sdk: Any) -> bool:
     """Whether `sdk.chat.completions.create` is what the groq package defines, down to `post`.
 
-    Where a test has put a mock, or an instrumentation such as OpenTelemetry's or Langfuse's has
-    wrapped the method, on the object or on the class, that must be called: it was put there to
-    see the call. A client of the host's own class may have its own ideas too.
+    False for a mock of a test, for a method that an instrumentation such as OpenTelemetry's or
+    Langfuse's has wrapped, on the object or the class, and for a client of the host's own class:
+    these must see the call, so that their `create` is to be called.
     """
     package = sys.modules.get("groq")
-    if package is None or not _is_of(package, type(sdk)):
+    if package is None or not _is_defined_in(package, type(sdk)):
         return False
     completions = sdk.chat.completions
-    # What the typed call would post with.
-    is_posted_alike: bool = getattr(completions, "_post", None) == sdk.post
+    # `create` posts by this attribute.
+    has_same_post: bool = getattr(completions, "_post", None) == sdk.post
     return (
-        is_posted_alike
-        and _is_of(package, type(completions))
+        has_same_post
+        and _is_defined_in(package, type(completions))
         and is_untouched(completions, "create", package)
         and is_untouched(sdk, "post", package)
     )
 
 
-def _is_of(package: ModuleType, kind: type) -> bool:
+def _is_defined_in(package: ModuleType, kind: type) -> bool:
     return kind.__module__.partition(".")[0] == package.__name__
 
 
-def post_arguments(wire: Mapping[str, Any], timeout: float) -> dict[str, Any]:
-    """The arguments of the SDK's `post` for *wire*, those of its `create`."""
+def post_arguments(arguments: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+    """Return the arguments of the SDK's `post` for those of its `create`."""
     import httpx
 
-    options = {to: wire[name] for name, to in _OPTIONS.items() if wire.get(name) is not None}
-    body = {name: value for name, value in wire.items() if name not in _OPTIONS}
+    options = {
+        to: arguments[name] for name, to in _OPTIONS.items() if arguments.get(name) is not None
+    }
+    body = {name: value for name, value in arguments.items() if name not in _OPTIONS}
     # Retries have one owner, and it is not the SDK, whoever built it.
     options |= {"timeout": timeout, "max_retries": 0}
     return {"path": _PATH, "cast_to": httpx.Response, "body": body, "options": options}
 
 
 def read_answer(response: Any) -> Any:
-    """The answer in an httpx *response*, as JSON, with its request's id; else its text.
+    """Return the answer in an httpx *response* as JSON, with its request's id; else its text.
 
-    Raises ValueError for what is called JSON and is none.
+    Raises ValueError for a body that is labelled as JSON and is none.
     """
     return read_json(response.content, response.headers)
 
 
-def send(sdk: Any, wire: Mapping[str, Any], timeout: float) -> Any:
-    """Ask *sdk*, whose `create` is its own, for what *wire* says; return the answer as JSON.
+def send(sdk: Any, arguments: Mapping[str, Any], timeout: float) -> Any:
+    """Post the request of `create` with these *arguments*; return the answer as JSON.
 
     Raises the SDK's errors, also after *timeout* seconds.
     """
     from ...http.whole import read_whole
     from . import prepared  # with httpx, which the SDK brings
 
-    body = prepared.body_of(wire)
+    body = prepared.body_of(arguments)
     if body is not None and (known := prepared.prepared_for(sdk)) is not None:
         return prepared.send(sdk, known, body, timeout)
     with read_whole():
-        response = sdk.post(**post_arguments(wire, timeout))
+        response = sdk.post(**post_arguments(arguments, timeout))
     if body is not None:
         prepared.learn(sdk, response.request)
     return read_answer(response)
 
 
-async def asend(sdk: Any, wire: Mapping[str, Any], timeout: float) -> Any:
-    """Do as `send` does with the SDK's awaiting client, on this event loop."""
+async def asend(sdk: Any, arguments: Mapping[str, Any], timeout: float) -> Any:
+    """Do as `send` does, with the SDK's async client."""
     from ...http.whole import read_whole
     from . import prepared  # with httpx, which the SDK brings
 
-    body = prepared.body_of(wire)
+    body = prepared.body_of(arguments)
     if body is not None and (known := prepared.prepared_for(sdk)) is not None:
         return await prepared.asend(sdk, known, body, timeout)
     with read_whole(), anyio.fail_after(timeout):
-        response = await sdk.post(**post_arguments(wire, timeout))
+        response = await sdk.post(**post_arguments(arguments, timeout))
     if body is not None:
         prepared.learn(sdk, response.request)
     return read_answer(response)
