@@ -39,7 +39,7 @@ import anyio
 if TYPE_CHECKING or not __package__:
     from services.groq_compliant.client import CompliantClient
     from services.groq_compliant.command_line import run
-    from services.groq_compliant.interrupts import last_deed
+    from services.groq_compliant.interrupts import run_to_exit
     from services.groq_compliant.pacing import KeyManager, TokenBucket
     from services.llm.errors import ConfigurationError, LLMError
     from services.llm.http.client import http_client
@@ -51,7 +51,7 @@ if TYPE_CHECKING or not __package__:
 else:  # backend.groq_client_compliant, from the repository's root
     from .services.groq_compliant.client import CompliantClient
     from .services.groq_compliant.command_line import run
-    from .services.groq_compliant.interrupts import last_deed
+    from .services.groq_compliant.interrupts import run_to_exit
     from .services.groq_compliant.pacing import KeyManager, TokenBucket
     from .services.llm.errors import ConfigurationError, LLMError
     from .services.llm.http.client import http_client
@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(last_deed(main))
+    sys.exit(run_to_exit(main))
 
 # Under its other spelling this is the same module.
 _twin = __name__.removeprefix("backend.") if "backend." in __name__ else f"backend.{__name__}"

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.llm.stores import BudgetFile, StoreError, utc_day
-from services.llm.stores.budget import Tally
+from services.llm.stores.budget import TokensOfDay
 from tests.cache.support import mode_of
 
 NOON = 1_795_348_800.0  # 2026-11-22 12:00:00 UTC
@@ -124,17 +124,17 @@ def test_a_folder_that_is_missing_makes_the_budget_unavailable(tmp_path: Path) -
 
 @given(st.dates(), st.integers(0, 10**15))
 def test_a_tally_is_read_as_it_was_written(day: object, used: int) -> None:
-    tally = Tally(str(day), used)
-    assert tally == Tally.from_json(tally.to_json())
+    tally = TokensOfDay(str(day), used)
+    assert tally == TokensOfDay.from_json(tally.to_json())
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_tally_or_a_value_error(data: bytes) -> None:
     try:
-        tally = Tally.from_json(data)
+        tally = TokensOfDay.from_json(data)
     except ValueError:
         return
-    assert tally == Tally.from_json(tally.to_json())
+    assert tally == TokensOfDay.from_json(tally.to_json())
 
 
 @settings(max_examples=30, deadline=None)

@@ -14,7 +14,7 @@ import pytest
 
 from services import llm_client
 from services.llm.account.concurrency import ConcurrencyLimiter
-from services.llm.account.daily_budget import BudgetReservation, DailyBudget, MemoryTally
+from services.llm.account.daily_budget import BudgetReservation, DailyBudget, MemoryTokenCounter
 from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.account.outages import Outages
 from services.llm.account.single_flight import Leader, SingleFlight
@@ -103,15 +103,15 @@ def single_flight_followers() -> Touches:
 
 
 def days_sum() -> Touches:
-    tally = MemoryTally()
-    touches = watch(tally, lambda: tally._lock, "_day", "_used")
+    tally = MemoryTokenCounter()
+    touches = watch(tally, lambda: tally._lock, "_used")
     tally.add(5, NOON)
     tally.add(-5, NOON + 86_400.0)
     return touches
 
 
 def days_bookings() -> Touches:
-    budget, reservation = DailyBudget(100, MemoryTally()), BudgetReservation(10)
+    budget, reservation = DailyBudget(100, MemoryTokenCounter()), BudgetReservation(10)
     touches = watch(reservation, lambda: budget._lock, "day", "is_settled")
     budget.reserve(reservation, NOON)
     budget.settle(reservation, 5, NOON)
@@ -180,7 +180,7 @@ def a_deadline() -> Touches:
 def keys() -> Touches:
     clock = Clock()
     ring = MultiKeyAccount(["one", "two"], rpm_per_key=9, max_concurrency=1, now=clock, wall=clock)
-    touches = watch(ring, lambda: ring._lock, "_organizations", "_carried", "_taken_out")
+    touches = watch(ring, lambda: ring._lock, "_organizations", "_requests", "_refusals")
     scope, other = ring.scopes(MODEL)
     reservation = ring.reserve(scope, {"requests": 1.0}, clock.now)
     assert isinstance(reservation, Reservation)
@@ -188,7 +188,7 @@ def keys() -> Touches:
     assert ring.is_usable(scope, clock.now)
     ring.learn(RateLimitError("no", status=429, retry_after=1.0), scope, MODEL, 0.0)
     ring.learn(AuthenticationError("no", status=401), other, MODEL, 0.0)
-    assert 1 == ring.taken_out
+    assert 1 == ring.refusals
     return touches
 
 

@@ -373,4 +373,4 @@ def test_a_key_that_cannot_be_looked_up_takes_no_request_of_any_limit(
     scene.assert_nothing_is_held()
     assert [] == scene.to.window.times
     assert isinstance(scene.to, MultiKeyAccount)
-    assert {0} == set(scene.to._carried.values())
+    assert {0} == set(scene.to._requests.values())

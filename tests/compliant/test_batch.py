@@ -9,19 +9,21 @@ from typing import Any
 import pytest
 
 from services.groq_compliant import batch
-from services.groq_compliant.batch import Line, Tally, answer_all, read
+from services.groq_compliant.batch import BatchCounts, BatchLine, answer_all, read
 from services.llm.errors import LLMError, RateLimitError
 
 
-def lines(data: bytes) -> list[Line]:
+def lines(data: bytes) -> list[BatchLine]:
     return list(read(io.BytesIO(data)))
 
 
-async def echo(line: Line) -> dict[str, Any]:
+async def echo(line: BatchLine) -> dict[str, Any]:
     return {"text": line.prompt}
 
 
-def told(data: bytes, ask: batch.RunBlocking = echo, window: int = 4) -> tuple[list[Any], Tally]:
+def told(
+    data: bytes, ask: batch.AnswerLine = echo, window: int = 4
+) -> tuple[list[Any], BatchCounts]:
     records: list[Any] = []
     tally = asyncio.run(
         answer_all(
@@ -34,19 +36,21 @@ def told(data: bytes, ask: batch.RunBlocking = echo, window: int = 4) -> tuple[l
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"plain words\n", Line(1, "plain words")),
-        (b"42\n", Line(1, "42")),
-        (b"[INST] words", Line(1, "[INST] words")),
-        (b'"a\\nb"\n', Line(1, "a\nb")),
-        (b"\xef\xbb\xbfmarked", Line(1, "marked")),
-        (b'{"prompt": "a", "id": 7}', Line(1, "a", 7)),
+        (b"plain words\n", BatchLine(1, "plain words")),
+        (b"42\n", BatchLine(1, "42")),
+        (b"[INST] words", BatchLine(1, "[INST] words")),
+        (b'"a\\nb"\n', BatchLine(1, "a\nb")),
+        (b"\xef\xbb\xbfmarked", BatchLine(1, "marked")),
+        (b'{"prompt": "a", "id": 7}', BatchLine(1, "a", 7)),
         (
             b'{"prompt": "a", "model": "m", "temperature": 1, "max_tokens": 5, "system": "s"}',
-            Line(1, "a", None, {"model": "m", "temperature": 1, "max_tokens": 5, "system": "s"}),
+            BatchLine(
+                1, "a", None, {"model": "m", "temperature": 1, "max_tokens": 5, "system": "s"}
+            ),
         ),
     ],
 )
-def test_a_line_is_text_a_json_string_or_an_object(data: bytes, expected: Line) -> None:
+def test_a_line_is_text_a_json_string_or_an_object(data: bytes, expected: BatchLine) -> None:
     assert [expected] == lines(data)
 
 
@@ -82,18 +86,18 @@ def test_a_line_without_end_is_not_held_in_memory(monkeypatch: pytest.MonkeyPatc
 
 
 def test_answers_come_in_the_order_of_their_lines() -> None:
-    async def slow_first(line: Line) -> dict[str, Any]:
+    async def slow_first(line: BatchLine) -> dict[str, Any]:
         for _ in range(10 - line.number):
             await asyncio.sleep(0)
         return {"text": line.prompt}
 
     records, tally = told(b"a\nb\nc\n", slow_first)
     assert [{"line": n, "text": text} for n, text in ((1, "a"), (2, "b"), (3, "c"))] == records
-    assert Tally(3, 0) == tally
+    assert BatchCounts(3, 0) == tally
 
 
 def test_a_line_that_fails_is_told_with_its_error_and_the_others_go_on() -> None:
-    async def fail_at_two(line: Line) -> dict[str, Any]:
+    async def fail_at_two(line: BatchLine) -> dict[str, Any]:
         if line.number == 2:
             raise RateLimitError("no more", status=429)
         if line.number == 3:
@@ -111,11 +115,11 @@ def test_a_line_that_fails_is_told_with_its_error_and_the_others_go_on() -> None
         {"line": 3, "error": {"type": "LLMError", "message": "without a status"}},
     ] == records[:3]
     assert "InputError" == records[3]["error"]["type"]
-    assert ({"line": 5, "text": "d"}, Tally(5, 3)) == (records[4], tally)
+    assert ({"line": 5, "text": "d"}, BatchCounts(5, 3)) == (records[4], tally)
 
 
 def test_an_empty_file_has_no_answers() -> None:
-    assert ([], Tally(0, 0)) == told(b"")
+    assert ([], BatchCounts(0, 0)) == told(b"")
 
 
 def test_a_huge_file_is_read_as_it_is_answered() -> None:
@@ -127,7 +131,7 @@ def test_a_huge_file_is_read_as_it_is_answered() -> None:
             read_so_far += 1
             return b"" if read_so_far > 1000 else b"prompt\n"
 
-    def tell(record: str, tally: Tally) -> None:
+    def tell(record: str, tally: BatchCounts) -> None:
         nonlocal answered, most_ahead
         answered += 1
         most_ahead = max(most_ahead, read_so_far - answered)
@@ -139,7 +143,7 @@ def test_a_huge_file_is_read_as_it_is_answered() -> None:
 def test_when_nobody_listens_any_more_nothing_is_left_under_way() -> None:
     cancelled: list[int] = []
 
-    async def wait_after_one(line: Line) -> dict[str, Any]:
+    async def wait_after_one(line: BatchLine) -> dict[str, Any]:
         try:
             await asyncio.sleep(0 if line.number == 1 else 60)
         except asyncio.CancelledError:
@@ -147,7 +151,7 @@ def test_when_nobody_listens_any_more_nothing_is_left_under_way() -> None:
             raise
         return {}
 
-    def stop(record: str, tally: Tally) -> None:
+    def stop(record: str, tally: BatchCounts) -> None:
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
@@ -156,7 +160,7 @@ def test_when_nobody_listens_any_more_nothing_is_left_under_way() -> None:
 
 
 def test_what_is_not_expected_ends_the_batch() -> None:
-    async def bug(line: Line) -> dict[str, Any]:
+    async def bug(line: BatchLine) -> dict[str, Any]:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -164,7 +168,7 @@ def test_what_is_not_expected_ends_the_batch() -> None:
 
 
 def test_reading_is_lazy() -> None:
-    lazy: Iterator[Line] = read(io.BytesIO(b"a\nb\n"))
+    lazy: Iterator[BatchLine] = read(io.BytesIO(b"a\nb\n"))
     assert 1 == next(lazy).number
 
 

@@ -9,8 +9,8 @@ import pytest
 
 import config
 from groq_client_compliant import GroqClient
-from services.groq_compliant.constructor import keys_in, request_of, tally_at
-from services.llm.account.daily_budget import MemoryTally
+from services.groq_compliant.constructor import keys_in, request_of, token_counter_at
+from services.llm.account.daily_budget import MemoryTokenCounter
 from services.llm.errors import ConfigurationError
 from services.llm.stores import BudgetFile, RedisBudget
 from tests.compliant.support import KEYS, MODEL, said
@@ -130,16 +130,16 @@ def test_the_newer_name_of_the_length_is_understood() -> None:
     [("c.json", "c.json"), ("json:c", "c"), ("sqlite:c.db", "c.db"), ("SQLITE:c.db", "c.db")],
 )
 def test_the_budget_is_kept_beside_the_cache(place: str, file: str) -> None:
-    tally = tally_at(place)
+    tally = token_counter_at(place)
     assert isinstance(tally, BudgetFile)
     assert f"{file}.budget" == tally.path.name
 
 
 @pytest.mark.parametrize("place", ["redis://localhost", "rediss://localhost", "REDIS://localhost"])
 def test_the_budget_is_kept_on_the_caches_server(place: str) -> None:
-    assert isinstance(tally_at(place), RedisBudget)
+    assert isinstance(token_counter_at(place), RedisBudget)
 
 
 @pytest.mark.parametrize("place", [None, "memory:"])
 def test_without_a_cache_that_lasts_the_budget_is_this_processs(place: str | None) -> None:
-    assert isinstance(tally_at(place), MemoryTally)
+    assert isinstance(token_counter_at(place), MemoryTokenCounter)

@@ -41,7 +41,7 @@ async def answered() -> int:
 
 
 def test_a_deed_that_is_done_cannot_be_interrupted_any_more() -> None:
-    assert 7 == interrupts.last_deed(lambda: 7)
+    assert 7 == interrupts.run_to_exit(lambda: 7)
     assert signal.SIG_IGN == signal.getsignal(signal.SIGINT)
 
 
@@ -52,7 +52,7 @@ def test_an_interruption_that_is_ignored_stays_so() -> None:
         interrupt()
         return interrupts.run(answered())
 
-    assert 7 == interrupts.last_deed(deed)
+    assert 7 == interrupts.run_to_exit(deed)
 
 
 def test_a_deed_is_interrupted_once_and_then_the_process_ends() -> None:
@@ -63,12 +63,12 @@ def test_a_deed_is_interrupted_once_and_then_the_process_ends() -> None:
             interrupt()
         return 7
 
-    assert 7 == interrupts.last_deed(deed)
+    assert 7 == interrupts.run_to_exit(deed)
 
 
 def test_what_was_interrupted_ends_the_process_at_once() -> None:
     with pytest.raises(SystemExit, match="130"):
-        interrupts.last_deed(lambda: 130)
+        interrupts.run_to_exit(lambda: 130)
 
 
 def test_an_interruption_cancels_what_is_awaited_and_a_second_ends_the_process() -> None:
@@ -79,7 +79,7 @@ def test_an_interruption_cancels_what_is_awaited_and_a_second_ends_the_process()
             interrupt()
         return 7
 
-    assert 7 == interrupts.last_deed(deed)
+    assert 7 == interrupts.run_to_exit(deed)
 
 
 def test_it_is_an_interruption_whatever_the_cancelled_make_of_it() -> None:

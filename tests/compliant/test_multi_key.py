@@ -117,7 +117,7 @@ def test_a_refused_key_is_taken_out_with_one_warning(
     assert [FIRST, THIRD] == list(ring.scopes(MODEL))
     assert not ring.is_usable(SECOND, clock.now)
     assert [Retry.AT_ONCE] * 2 == [error.retry for error in errors]
-    assert 1 == ring.taken_out
+    assert 1 == ring.refusals
 
 
 def test_when_no_key_is_left_the_error_says_so(ring: MultiKeyAccount) -> None:
@@ -183,12 +183,12 @@ def test_a_retired_model_is_learnt_as_by_any_client(ring: MultiKeyAccount) -> No
 
 def test_a_refused_key_is_tried_again_after_an_hour(ring: MultiKeyAccount, clock: Clock) -> None:
     ring.learn(AuthenticationError("No.", status=401), FIRST, MODEL, 60.0)
-    assert (1, {FIRST: "No."}) == (ring.taken_out, dict(ring.learned().refused_keys))
+    assert (1, {FIRST: "No."}) == (ring.refusals, dict(ring.learned().refused_keys))
     assert FIRST not in ring.scopes(MODEL)
     clock.now += 3_600.0
     assert FIRST in ring.scopes(MODEL)
     ring.learn(AuthenticationError("No.", status=401), FIRST, MODEL, 60.0)
-    assert (2, False) == (ring.taken_out, FIRST in ring.scopes(MODEL))
+    assert (2, False) == (ring.refusals, FIRST in ring.scopes(MODEL))
 
 
 def test_what_was_learnt_can_be_looked_at_and_dropped(ring: MultiKeyAccount, clock: Clock) -> None:

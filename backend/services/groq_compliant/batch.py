@@ -32,7 +32,7 @@ _MAY_HOLD: dict[str, type | tuple[type, ...]] = {
 
 
 @dataclass(frozen=True)
-class Line:
+class BatchLine:
     """One line that is to be answered; `problem` says why it cannot be."""
 
     number: int
@@ -49,11 +49,11 @@ class Line:
 
 
 #: Asks what a line says, and returns the fields of its record; raises LLMError.
-RunBlocking = Callable[[Line], Awaitable[dict[str, Any]]]
+AnswerLine = Callable[[BatchLine], Awaitable[dict[str, Any]]]
 
 
 @dataclass
-class Tally:
+class BatchCounts:
     """Counts the lines of a batch."""
 
     done: int = 0
@@ -61,13 +61,13 @@ class Tally:
 
 
 async def answer_all(
-    file: BinaryIO, ask: RunBlocking, tell: Callable[[str, Tally], None], window: int
-) -> Tally:
+    file: BinaryIO, ask: AnswerLine, tell: Callable[[str, BatchCounts], None], window: int
+) -> BatchCounts:
     """Answer every line of *file*, at most *window* of them under way, and *tell* in order.
 
     A line that fails is reported with its error, and the others go on.
     """
-    tally, under_way = Tally(), deque[asyncio.Task[tuple[str, bool]]]()
+    tally, under_way = BatchCounts(), deque[asyncio.Task[tuple[str, bool]]]()
     lines = read(file)
     try:
         while True:
@@ -114,7 +114,7 @@ def _binary(file: Path) -> AbstractContextManager[BufferedReader]:
         raise unreadable(file, error) from error
 
 
-def read(file: BinaryIO) -> Iterator[Line]:
+def read(file: BinaryIO) -> Iterator[BatchLine]:
     """Yield the lines of *file* that are not blank, without ever holding more than one."""
     number = 0
     while data := file.readline(LONGEST_LINE):
@@ -122,27 +122,27 @@ def read(file: BinaryIO) -> Iterator[Line]:
         if len(data) == LONGEST_LINE and not data.endswith(b"\n"):
             while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
                 pass
-            yield Line(number, problem=f"longer than {LONGEST_LINE} bytes")
+            yield BatchLine(number, problem=f"longer than {LONGEST_LINE} bytes")
         elif data.strip():
             yield _line(number, data)
 
 
-def _line(number: int, data: bytes) -> Line:
+def _line(number: int, data: bytes) -> BatchLine:
     if b"\0" in data:
-        return Line(number, problem="not valid UTF-8 (it holds NUL bytes)")
+        return BatchLine(number, problem="not valid UTF-8 (it holds NUL bytes)")
     try:
         text = data.decode("utf-8-sig" if number == 1 else "utf-8").strip()
         record = json.loads(text) if text.startswith(("{", '"')) else text
     except UnicodeDecodeError as error:
-        return Line(number, problem=f"not valid UTF-8 ({error.reason})")
+        return BatchLine(number, problem=f"not valid UTF-8 ({error.reason})")
     except (ValueError, RecursionError) as error:
-        return Line(number, problem=f"no JSON ({error})")
+        return BatchLine(number, problem=f"no JSON ({error})")
     if isinstance(record, str):
         record = {"prompt": record}
     problem = _problem(record)
     how = {name: value for name, value in record.items() if name not in ("prompt", "id")}
     prompt = record.get("prompt")
-    return Line(number, "" if problem else str(prompt), record.get("id"), how, problem)
+    return BatchLine(number, "" if problem else str(prompt), record.get("id"), how, problem)
 
 
 def _problem(record: Mapping[str, Any]) -> str:
@@ -155,7 +155,7 @@ def _problem(record: Mapping[str, Any]) -> str:
     return "" if isinstance(prompt, str) and prompt.strip() else "there is no prompt in it"
 
 
-async def _outcome(line: Line, ask: RunBlocking) -> tuple[str, bool]:
+async def _outcome(line: BatchLine, ask: AnswerLine) -> tuple[str, bool]:
     if line.problem:
         return line.record(error={"type": "InputError", "message": line.problem}), True
     try:

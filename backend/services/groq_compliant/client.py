@@ -33,10 +33,10 @@ from .constructor import (
     DEFAULT_TEMPERATURE,
     keys_in,
     limit_of_all,
-    patience,
+    max_wait,
     request_of,
     store_at,
-    tally_at,
+    token_counter_at,
 )
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class CompliantClient(ABC):
         known = host.read(host.current())
         self._request_timeout = timeout_of("request_timeout", request_timeout)
         self._max_retries = count("max_retries", max_retries, least=0)
-        self._max_quota_wait = patience(max_quota_wait)
+        self._max_quota_wait = max_wait(max_quota_wait)
         self._account = MultiKeyAccount(
             keys_in(keys),
             rpm_per_key=count("rpm_per_key", rpm_per_key, least=1),
@@ -103,7 +103,7 @@ class CompliantClient(ABC):
         place, namespace = self._base_url.rstrip("/"), known.LLM_CACHE_NAMESPACE
         self._account.cache = Cache(self._store, "groq", place, namespace, known.LLM_CACHE_TIMEOUT)
         if daily_token_budget is not None:
-            self._account.budget = DailyBudget(daily_token_budget, tally_at(cache_path))
+            self._account.budget = DailyBudget(daily_token_budget, token_counter_at(cache_path))
 
     def __reduce__(self) -> NoReturn:
         """Raise TypeError: connections and locks stay in the process that made them."""
@@ -235,10 +235,10 @@ class CompliantClient(ABC):
 
     def _policy(self) -> CallPolicy:
         """Attempts for passing faults; one that finds out that a key is refused is not counted."""
-        account, before = self._account, self._account.taken_out
+        account, before = self._account, self._account.refusals
 
         def stop(state: RetryCallState) -> bool:
-            return state.attempt_number > self._max_retries + account.taken_out - before
+            return state.attempt_number > self._max_retries + account.refusals - before
 
         spread: Retrying = retry.decorrelated_jitter(1).copy(stop=stop)
         return CallPolicy(spread, inf, self._max_quota_wait, self._request_timeout)

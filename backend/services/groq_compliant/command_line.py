@@ -14,7 +14,7 @@ from ..llm.errors import LLMError
 from . import batch, interrupts, screen, sources
 from .arguments import Options, parse
 from .interrupts import INTERRUPTED
-from .session import Asker, Make, client_of, is_kept, model_of
+from .session import Make, Questioner, client_of, is_kept, model_of
 
 ANSWERED, FAILED, WRONG_USAGE = 0, 1, 2
 
@@ -84,7 +84,7 @@ def _carry_out(make: Make, options: Options, stderr: screen.Screen) -> int:
 async def _ask(make: Make, options: Options, schema: Any, prompt: str) -> int:
     """Ask once, and write the answer."""
     async with client_of(make, options) as client:
-        answer = await Asker(client, options, model_of(options), schema).ask(prompt, {})
+        answer = await Questioner(client, options, model_of(options), schema).ask(prompt, {})
     screen.answer(answer.shown(whole=options.json))
     return ANSWERED
 
@@ -93,11 +93,11 @@ async def _ask_all(
     make: Make, options: Options, schema: Any, file: Path, stderr: screen.Screen
 ) -> int:
     """Ask every line of *file*, and write the answers in their order."""
-    tally = batch.Tally()
+    tally = batch.BatchCounts()
     with batch.opened(file) as lines:
         size = max(1, os.fstat(lines.fileno()).st_size)
 
-        def tell(record: str, so_far: batch.Tally) -> None:
+        def tell(record: str, so_far: batch.BatchCounts) -> None:
             nonlocal tally
             tally = so_far
             stderr.wipe()
@@ -106,9 +106,9 @@ async def _ask_all(
             stderr.progress(f"{tally.done} answered, {tally.failed} failed{share}")
 
         async with client_of(make, options) as client:
-            asker = Asker(client, options, model_of(options), schema)
+            asker = Questioner(client, options, model_of(options), schema)
 
-            async def ask(line: batch.Line) -> dict[str, Any]:
+            async def ask(line: batch.BatchLine) -> dict[str, Any]:
                 return (await asker.ask(line.prompt, line.how)).fields(whole=options.json)
 
             try:
@@ -119,7 +119,7 @@ async def _ask_all(
     return FAILED if tally.failed else ANSWERED
 
 
-def _resumed(tally: batch.Tally, options: Options) -> str:
+def _resumed(tally: batch.BatchCounts, options: Options) -> str:
     """How far an interrupted batch has come, and what a second run will do."""
     answered = f"{tally.done - tally.failed} lines are answered, {tally.failed} have failed"
     if is_kept(options):

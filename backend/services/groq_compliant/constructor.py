@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..llm.account.cache import Nowhere
-from ..llm.account.daily_budget import MemoryTally, Tally
-from ..llm.client.arguments import chat, count, model_id
+from ..llm.account.daily_budget import MemoryTokenCounter, TokenCounter
+from ..llm.client.arguments import chat, count, model_id, take_max_tokens
 from ..llm.client.arguments import options as plain_options
 from ..llm.client.arguments import temperature as finite
 from ..llm.client.options import checked
@@ -60,7 +60,7 @@ def limit_of_all(organization_rpm: int | None, known: Knobs) -> int | None:
     return count("organization_rpm", organization_rpm, least=1)
 
 
-def patience(value: object) -> float:
+def max_wait(value: object) -> float:
     """Return *value* if it is a number of seconds from 0 on, endless ones included.
 
     Raises ConfigurationError, which names max_quota_wait, for anything else.
@@ -90,15 +90,15 @@ def store_at(place: str | os.PathLike[str] | None, ttl: float) -> Store:
         raise ConfigurationError(f"cache_path: {error}") from error
 
 
-def tally_at(place: str | os.PathLike[str] | None) -> Tally:
+def token_counter_at(place: str | os.PathLike[str] | None) -> TokenCounter:
     """Return the tally beside the cache: in a file, on its server, or in this process's memory."""
     if place is None:
-        return MemoryTally()
+        return MemoryTokenCounter()
     scheme, colon, path = os.fspath(place).partition(":")
     if colon and scheme.lower() in ("redis", "rediss"):
         return RedisBudget(f"{scheme.lower()}:{path}")
     if colon and scheme.lower() == "memory":
-        return MemoryTally()
+        return MemoryTokenCounter()
     file = path if colon and scheme.lower() in ("json", "sqlite") else os.fspath(place)
     return BudgetFile(f"{file}.budget")
 
@@ -118,9 +118,6 @@ def request_of(
     if not isinstance(model, str) or not model.strip():
         raise ConfigurationError(f"model is {model!r}: give a model's id")
     further = plain_options(checked(options, "groq"))
-    # Groq's newer name for the same.
-    length = further.pop("max_completion_tokens", None) if max_tokens is None else max_tokens
-    if length is not None:
-        count("max_tokens", length, least=1)
+    length = take_max_tokens(max_tokens, further)
     own = frozenset({"temperature"}) if temperature is DEFAULT_TEMPERATURE else frozenset()
     return Request(model_id(model), message, finite(temperature), length, own, options=further)

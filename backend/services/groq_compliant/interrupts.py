@@ -13,7 +13,7 @@ from typing import Any
 INTERRUPTED = 130
 
 
-def last_deed(do: Callable[[], int]) -> int:
+def run_to_exit(do: Callable[[], int]) -> int:
     """Return the code of *do*, the last deed of a process that may be interrupted repeatedly."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _interrupt)

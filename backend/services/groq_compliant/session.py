@@ -114,7 +114,7 @@ def rounded(reply: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Asker:
+class Questioner:
     """Asks a client what the command line says, in the way it says."""
 
     client: CompliantClient

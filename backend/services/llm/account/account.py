@@ -157,9 +157,9 @@ class Account:
         # Only a provider's own word counts, not that of a bare exception.
         if error.status is not None:
             if isinstance(error, ModelNotFoundError):
-                self._look_elsewhere(error, original, sent)
+                self._learn_retired(error, original, sent)
             elif isinstance(error, InvalidRequestError):
-                self._leave_out(error, sent)
+                self._learn_refused_option(error, sent)
         if original.model != sent.model and error.retry is not Retry.AT_ONCE:
             where = f" in {self.region}" if self.region else ""
             words = str(error).replace(f"not found: {sent.model}", f"not found: {original.model}")
@@ -201,7 +201,7 @@ class Account:
         found = models.successors(request, self.provider, self.region)
         return next((model for model in found if not self.ended.get(model, now)), None)
 
-    def _look_elsewhere(self, error: ModelNotFoundError, original: Request, sent: Request) -> None:
+    def _learn_retired(self, error: ModelNotFoundError, original: Request, sent: Request) -> None:
         """Let the successor of a model that was shut down answer, or say what to choose."""
         now = self.now()
         alive = models.is_alive(sent.model)
@@ -230,7 +230,7 @@ class Account:
                     candidate,
                 )
 
-    def _leave_out(self, error: InvalidRequestError, sent: Request) -> None:
+    def _learn_refused_option(self, error: InvalidRequestError, sent: Request) -> None:
         """Ask this model without a parameter that it refuses, where nobody asked for it."""
         option = error.refused_option
         if error.refused_name in _given_names(sent.options):

@@ -14,6 +14,7 @@ from ..errors import ConfigurationError, LLMError, RateLimitError
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Workers
 from ..stores import StoreError, utc_day
+from ..stores.budget import TokensOfDay
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ _DAY = 86_400
 _LAST = 2.0
 
 
-class Tally(Protocol):
+class TokenCounter(Protocol):
     """Where the day's sum is kept, as `stores.BudgetFile` keeps it."""
 
     @property
@@ -37,24 +38,22 @@ class Tally(Protocol):
         ...
 
 
-class MemoryTally:
+class MemoryTokenCounter:
     """The day's sum of this process alone, for a budget without a file."""
 
     blocking = False
 
     def __init__(self) -> None:
-        self._day = ""
-        self._used = 0
-        self._lock = ForkLock(leaf=True)  # guards the two above
+        self._used: TokensOfDay | None = None
+        self._lock = ForkLock(leaf=True)  # guards the one above
 
     def add(self, tokens: int, now: float, *, day: str | None = None) -> int:
         """Add *tokens* to the day of *now*; to correct a *day* that is over changes nothing."""
+        today = utc_day(now)
         with self._lock:
-            if self._day < (today := utc_day(now)):
-                self._day, self._used = today, 0
-            if day in (None, self._day):
-                self._used = max(0, self._used + tokens)
-            return self._used
+            current = (self._used or TokensOfDay(today, 0)).on(today)
+            self._used = current.plus(tokens, day or current.day)
+            return self._used.used
 
 
 @dataclass(eq=False)
@@ -76,19 +75,19 @@ class DailyBudget:
     The cap is soft: a call that takes more than its estimate may end above it.
     """
 
-    def __init__(self, tokens: int, tally: Tally) -> None:
+    def __init__(self, tokens: int, counter: TokenCounter) -> None:
         if type(tokens) is not int or tokens < 0:
             raise ConfigurationError(
                 f"daily_token_budget is {tokens!r}: give a whole number of tokens, 0 for none"
             )
         self.tokens = tokens
-        self._tally = tally
+        self._counter = counter
         self._lock = ForkLock(leaf=True)  # guards the day and the end of every reservation
 
     @property
     def blocking(self) -> bool:
         """Whether `reserve` may wait for a disk, a lock or a network."""
-        return self._tally.blocking
+        return self._counter.blocking
 
     def reserve(self, reservation: BudgetReservation, now: float) -> None:
         """Take the tokens from the day's, or raise `RateLimitError` saying what is left until when.
@@ -98,7 +97,7 @@ class DailyBudget:
         """
         tokens, day = reservation.tokens, utc_day(now)
         try:
-            used = self._tally.add(tokens, now)
+            used = self._counter.add(tokens, now)
         except StoreError as error:
             raise LLMError(f"The daily token budget cannot be kept: {error}") from error
         with self._lock:
@@ -132,7 +131,7 @@ class DailyBudget:
 
     def _correct(self, more: int, day: str, now: float) -> None:
         try:
-            self._tally.add(more, now, day=day)
+            self._counter.add(more, now, day=day)
         except StoreError as error:
             # An answer that is there must not be lost to this: the estimate stays counted.
             log.warning("the daily token budget keeps an estimate: %s", error)

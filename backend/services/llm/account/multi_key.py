@@ -75,10 +75,10 @@ class MultiKeyAccount(Account):
         #: Hashes of the known organisations, by scope; "" is the one that the host states for all
         #: keys.
         self._organizations: dict[str, str] = dict.fromkeys(self._keys, "") if together else {}
-        self._carried: Counter[str] = Counter()
+        self._requests: Counter[str] = Counter()
         #: Scopes that are refused, for one model or (None) for all, with the refusal.
         self._refused = TTLMap[tuple[str, str | None], str]()
-        self._taken_out = 0
+        self._refusals = 0
         self._lock = ForkLock()  # guards the four above
 
     @property
@@ -87,19 +87,19 @@ class MultiKeyAccount(Account):
         return tuple(self._keys.values())
 
     @property
-    def taken_out(self) -> int:
-        """How often a key has been taken out so far."""
+    def refusals(self) -> int:
+        """How many refusals have taken a key out of use so far."""
         with self._lock:
-            return self._taken_out
+            return self._refusals
 
     def scopes(self, model: str) -> Sequence[str]:
         """Return the keys that are in, whose turn it is first; AuthenticationError without any."""
         with self._lock:
-            usable = [scope for scope in self._keys if not self._is_out(scope, model)]
+            usable = [scope for scope in self._keys if not self._is_refused(scope, model)]
             if not usable:
-                raise AuthenticationError(self._none_left(model), provider="groq")
-            self._forgo(usable)
-            return sorted(usable, key=self._share)
+                raise AuthenticationError(self._all_refused_message(model), provider="groq")
+            self._level_paused(usable)
+            return sorted(usable, key=self._load_of)
 
     def outage_scope(self, scope: str) -> str:
         """Return what all keys have in common: a Retry-After that is no limit's holds for all."""
@@ -120,7 +120,7 @@ class MultiKeyAccount(Account):
         result = super().reserve(scope, demand, now, max_wait)
         if isinstance(result, Reservation):
             with self._lock:
-                self._carried[scope] += 1
+                self._requests[scope] += 1
         return result
 
     def cancel(self, reservation: Reservation, now: float) -> None:
@@ -129,7 +129,7 @@ class MultiKeyAccount(Account):
             self._unknown.fail()
         super().cancel(reservation, now)
         with self._lock:
-            self._carried[reservation.scope] -= 1
+            self._requests[reservation.scope] -= 1
 
     def settle_unknown(self, reservation: Reservation, now: float) -> None:
         """Count all of a request that was cancelled on the wire, but not as answered."""
@@ -139,7 +139,7 @@ class MultiKeyAccount(Account):
     def is_usable(self, scope: str, now: float) -> bool:
         """Whether the key is in, and does not pause while another goes on."""
         with self._lock:
-            usable = [each for each in self._keys if not self._is_out(each, None)]
+            usable = [each for each in self._keys if not self._is_refused(each, None)]
         if scope not in usable:
             return False
         paused = self.quota.paused_for
@@ -155,7 +155,7 @@ class MultiKeyAccount(Account):
             self._unknown.fail()
         refused = isinstance(error, AuthenticationError) and not error.of_proxy
         if refused and error.status in (401, 403):
-            self._take_out(error, scope, model)
+            self._stop_using(error, scope, model)
         super().learn(error, scope, model, quota_wait_left)
         if isinstance(error, ProviderUnavailableError) and error.retry is Retry.IF_REQUESTED:
             error.retry = Retry.AFTER_BACKOFF
@@ -211,15 +211,15 @@ class MultiKeyAccount(Account):
             error.retry = Retry.AFTER_BACKOFF
             self.pause(error, scope, self.now() + self._pace)
 
-    def _take_out(self, error: LLMError, scope: str, model: str) -> None:
+    def _stop_using(self, error: LLMError, scope: str, model: str) -> None:
         """Use the key no more, or not for this model where just that is refused."""
         refused_model = model if (error.code or "").startswith("model_") else None
         with self._lock:
             news = self._refused.get((scope, refused_model), self.now()) is None
             self._refused.put((scope, refused_model), str(error), self.now(), AN_HOUR)
-            self._taken_out += news
-            is_last = all(self._is_out(each, model) for each in self._keys)
-            none_left = self._none_left(model) if is_last else ""
+            self._refusals += news
+            is_last = all(self._is_refused(each, model) for each in self._keys)
+            none_left = self._all_refused_message(model) if is_last else ""
         if news:
             log.warning(
                 "%s is not accepted%s: %s",
@@ -232,14 +232,14 @@ class MultiKeyAccount(Account):
         else:
             error.retry = Retry.AT_ONCE
 
-    def _is_out(self, scope: str, model: str | None) -> bool:
+    def _is_refused(self, scope: str, model: str | None) -> bool:
         now = self.now()
         return any(
             self._refused.get((scope, refused_model), now) is not None
             for refused_model in (None, model)
         )
 
-    def _none_left(self, model: str) -> str:
+    def _all_refused_message(self, model: str) -> str:
         refused = self._refused.items(self.now())
         reasons = [
             why for (_, refused_model), why in refused.items() if refused_model in (None, model)
@@ -249,16 +249,16 @@ class MultiKeyAccount(Account):
         )
         return f"Groq authentication error: {count} accepted; the last answer was: {reasons[-1]}"
 
-    def _forgo(self, usable: Sequence[str]) -> None:
+    def _level_paused(self, usable: Sequence[str]) -> None:
         """Let a paused key not save up turns: it would be the only one used after its pause."""
         now = self.now()
         paused = {scope for scope in usable if self.quota.paused_for(scope, now)}
-        least = min((self._carried[scope] for scope in usable if scope not in paused), default=0)
+        least = min((self._requests[scope] for scope in usable if scope not in paused), default=0)
         for scope in paused:
-            self._carried[scope] = max(self._carried[scope], least)
+            self._requests[scope] = max(self._requests[scope], least)
 
-    def _share(self, scope: str) -> tuple[int, int]:
+    def _load_of(self, scope: str) -> tuple[int, int]:
         """What the scope's organisation has carried so far, and the scope itself."""
         here = self._organizations.get(scope)
         mates = [each for each in self._keys if here and self._organizations.get(each) == here]
-        return sum(self._carried[each] for each in mates or [scope]), self._carried[scope]
+        return sum(self._requests[each] for each in mates or [scope]), self._requests[scope]

@@ -99,6 +99,20 @@ def model_id(value: object) -> str:
     return sendable("model", value.strip())
 
 
+def take_max_tokens(max_tokens: int | None, options: dict[str, Any]) -> int | None:
+    """Return *max_tokens*, or Groq's newer name for it, which is taken out of *options*.
+
+    Raises `ConfigurationError` where both are given, or one that is no whole number above 0.
+    """
+    name = "max_tokens"
+    if "max_completion_tokens" in options:
+        if max_tokens is not None:
+            raise ConfigurationError("max_tokens and max_completion_tokens are one: give either")
+        name = "max_completion_tokens"
+        max_tokens = options.pop(name)
+    return None if max_tokens is None else count(name, max_tokens, least=1)
+
+
 def seconds(name: str, value: object, *, most: float = _CENTURY) -> float:
     """Return *value* if it is a number above 0, up to *most*, else raise `ConfigurationError`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -15,14 +15,13 @@ from ..call import lifecycle, retry
 from ..call.call import CallPolicy
 from ..call.drivers import Transport, async_method, blocking_method
 from ..effects import Flow
-from ..errors import ConfigurationError
 from ..providers.completeness import text_of
 from ..runtime.fork import pickling_error
 from ..runtime.sdk_lender import SdkLender
 from ..settings.knobs import Knobs
 from ..types import UNSET, Message, Provider, Reply, Request
 from . import structured_calls
-from .arguments import conversation, count, model_id, timeout_of
+from .arguments import conversation, count, model_id, take_max_tokens, timeout_of
 from .arguments import options as plain_options
 from .arguments import temperature as finite
 from .base import LLMClient
@@ -248,13 +247,7 @@ class ProviderClient(LLMClient):
         options: Mapping[str, Any],
     ) -> Request:
         further = plain_options(checked(options, self._account.provider))
-        named = "max_tokens"
-        if max_tokens is not None and "max_completion_tokens" in further:
-            raise ConfigurationError("max_tokens and max_completion_tokens are one: give either")
-        if "max_completion_tokens" in further:
-            # Groq's newer name for the same: it is estimated and enlarged in the same way.
-            named = "max_completion_tokens"
-            max_tokens = further.pop(named)
+        max_tokens = take_max_tokens(max_tokens, further)
         own = temperature is UNSET
         defaulted = {"temperature": own, "max_tokens": max_tokens is None}
         return Request(
@@ -262,7 +255,7 @@ class ProviderClient(LLMClient):
             messages=conversation(prompt, system_prompt, messages),
             temperature=finite(self.default_temperature if own else temperature),
             max_tokens=count(
-                named, self.default_max_tokens if max_tokens is None else max_tokens, least=1
+                "max_tokens", self.default_max_tokens if max_tokens is None else max_tokens, least=1
             ),
             defaulted=frozenset(name for name, default in defaulted.items() if default),
             options=further,

@@ -30,31 +30,31 @@ def utc_day(now: float) -> str:
 
 
 @dataclass(frozen=True)
-class Tally:
+class TokensOfDay:
     """The tokens used on one UTC day."""
 
     day: str
     used: int
 
-    def on(self, today: str) -> Tally:
+    def on(self, today: str) -> TokensOfDay:
         """Return the tally that counts *today*: this one, or an empty one of a new day.
 
         A tally one day ahead still counts, so that a clock stepping over midnight and back cannot
         clear it; one further ahead was written by a wrong clock.
         """
         latest = date.fromisoformat(today) + timedelta(days=1)
-        return self if today <= self.day <= latest.isoformat() else Tally(today, 0)
+        return self if today <= self.day <= latest.isoformat() else TokensOfDay(today, 0)
 
-    def plus(self, tokens: int, day: str) -> Tally:
+    def plus(self, tokens: int, day: str) -> TokensOfDay:
         """Return the tally with *tokens* added on *day*; those of another day change nothing."""
-        return Tally(self.day, max(0, self.used + tokens)) if day == self.day else self
+        return TokensOfDay(self.day, max(0, self.used + tokens)) if day == self.day else self
 
     def to_json(self) -> bytes:
         """Return the tally as one line of JSON."""
         return json.dumps({"day": self.day, "used": self.used}).encode("ascii") + b"\n"
 
     @classmethod
-    def from_json(cls, data: bytes) -> Tally:
+    def from_json(cls, data: bytes) -> TokensOfDay:
         """Return the tally in *data*; ValueError if there is none."""
         record = json.loads(data)
         if not isinstance(record, dict) or record.keys() != {"day", "used"}:
@@ -68,7 +68,7 @@ class Tally:
 
 
 class BudgetFile:
-    """The day's `Tally` in a file that all threads and processes on this machine add to.
+    """The day's `TokensOfDay` in a file that all threads and processes on this machine add to.
 
     Each change replaces the file in one step, so that a kill leaves the tally before or after it; a
     power cut may undo the latest change. A damaged file is moved aside with a warning, and the day
@@ -100,21 +100,21 @@ class BudgetFile:
             raise TypeError(f"tokens must be a whole number, not {tokens!r}")
         today = utc_day(now)
         with file_errors(self.path), self._file_lock.held():
-            kept = self._read() or Tally(today, 0)
+            kept = self._read() or TokensOfDay(today, 0)
             current = kept.on(today)
             changed = current.plus(tokens, day or current.day)
             if changed != kept:
                 replace_file(self.path, [changed.to_json()])
             return changed.used
 
-    def _read(self) -> Tally | None:
+    def _read(self) -> TokensOfDay | None:
         try:
             with open(self.path, "rb", opener=open_nonblocking) as file:
                 data = file.read(_LONGEST)
         except FileNotFoundError:
             return None
         try:
-            return Tally.from_json(data)
+            return TokensOfDay.from_json(data)
         except (ValueError, RecursionError) as error:
             if not is_budget(data):
                 raise foreign_file_error(self.path, "the file of a token budget") from error
