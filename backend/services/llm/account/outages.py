@@ -40,6 +40,11 @@ class Outages:
         self._lock = ForkLock()  # guards the outages and all that is in them
         on_fork_in_child(self, Outages._reset_in_child)
 
+    @property
+    def has_any(self) -> bool:
+        """Whether any outage is known at all; mostly none is."""
+        return bool(self._outages)
+
     def begin(self, scope: str, until: float) -> None:
         """Let nothing be sent before the moment *until*, or a later one that is known."""
         with self._lock:

@@ -162,7 +162,10 @@ def _wait_for_outage(scopes: Sequence[str], call: Call) -> Flow[None]:
 
     After its Retry-After one attempt, the probe, is sent; the others wait until that has returned.
     """
-    outages, outage_scope = call.account.outages, call.account.outage_scope(scopes[0])
+    outages = call.account.outages
+    if not outages.has_any:
+        return
+    outage_scope = call.account.outage_scope(scopes[0])
     while True:
         seconds = outages.wait(outage_scope, call.account.now())
         if seconds == 0:
@@ -189,7 +192,8 @@ def _wait_for_start(admission: Admission, call: Call) -> Flow[bool]:
     while True:
         if seconds > call.quota_wait_left():
             raise call.refusal_error(Refusal(seconds, None), reservation.demand)
-        yield from call.wait(seconds, "quota", reservation.wake)
+        if seconds > 0:
+            yield from call.wait(seconds, "quota", reservation.wake)
         yield from _wait_for_outage((scope,), call)
         permit = admission.acquire_permit()
         if not permit.done():

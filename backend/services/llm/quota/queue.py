@@ -29,12 +29,22 @@ class Reservation:
     at: float
     sequence: int
     charges: list[tuple[Limit, Charge]]
-    wake: Future[None] = field(default_factory=Future)
     #: Whether a thread is about to complete `wake`.
     is_waking: bool = False
     is_started: bool = False
     #: Whether the parent process made it; only there it counts.
     is_inherited: bool = False
+
+    @property
+    def wake(self) -> Future[None]:
+        """The future, which is made when somebody asks for it: most requests go at once."""
+        known: Future[None] | None = vars(self).get("_wake")
+        # One step, since several threads may ask for it first.
+        return vars(self).setdefault("_wake", Future()) if known is None else known
+
+    @wake.setter
+    def wake(self, wake: Future[None]) -> None:
+        vars(self)["_wake"] = wake
 
 
 @dataclass(eq=False)
