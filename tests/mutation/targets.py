@@ -129,5 +129,11 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "services/llm/structured/strict.py": _REWRITE,
     "services/llm/structured/tolerant.py": ("tests/structured/test_tolerant.py",),
     "services/llm/structured/unwrap.py": ("tests/structured/test_unwrap.py", *_JUDGE),
-    "services/llm/structured/walk.py": _REWRITE,
+    "services/llm/structured/walk.py": (
+        "tests/structured/test_schema.py",
+        "tests/structured/test_explain.py",
+        "tests/structured/test_references.py",
+        "tests/structured/test_work.py",
+        *_REWRITE,
+    ),
 }

@@ -224,6 +224,10 @@ def test_alternatives_that_multiply_are_refused() -> None:
         Schema.of(chained(60))
 
 
+def test_what_no_reference_leads_to_multiplies_nothing() -> None:
+    assert Schema.of({**chained(60), "$ref": "#/$defs/a60"}).accepts("a")
+
+
 def test_a_long_chain_of_references_is_no_depth() -> None:
     length = 5_000
     definitions: dict[str, Any] = {
