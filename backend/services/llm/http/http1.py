@@ -165,8 +165,6 @@ class _Rare:
                     return self._answer()
                 case h11.NEED_DATA:
                     return None
-                case h11.ConnectionClosed() | h11.PAUSED:
-                    raise h11.RemoteProtocolError("the server closed without an answer")
 
     def _allow(self, size: int) -> None:
         if size > self._limit:

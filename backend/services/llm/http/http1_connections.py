@@ -169,8 +169,7 @@ class AsyncConnection(asyncio.Protocol):
     def close(self) -> None:
         """Drop the connection and what is still to be sent."""
         self._is_open = False
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, as asyncio asks."""
