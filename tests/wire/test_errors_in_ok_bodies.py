@@ -58,7 +58,7 @@ def test_a_gateways_error_is_shown(face: Face, sandbox: Sandbox) -> None:
 
 
 #: JSON in which botocore looks for members that are not there, or of another type.
-ODD = ["[1]", "null", '"x"', "7", '{"__type": 5}', '{"code": [1]}', "\udcff"]
+ODD = ["[1]", "null", '"x"', "7", '{"__type": 5}', '{"code": [1]}', "\udcff", "[" * 100_000]
 
 
 @pytest.mark.parametrize("body", ODD)
@@ -87,3 +87,12 @@ def test_a_converse_answer_of_other_types_is_told_from_a_bug(
     with pytest.raises(LLMError, match="no answer of the runtime's API") as caught:
         open_client("bedrock").generate("hi", model=CONVERSE, max_retries=0)
     assert (200, 1) == (caught.value.status, len(caught.value.attempts))
+
+
+def test_a_converse_answer_that_is_no_text_was_mangled_on_its_way(
+    open_client: OpenFace, sandbox: Sandbox
+) -> None:
+    json_kind = {"content-type": "application/json"}
+    sandbox.script(Fault(status=200, body=b"\x1f\x8b\x08\x00", headers=json_kind))
+    with pytest.raises(ProviderUnavailableError, match="not whole JSON"):
+        open_client("bedrock").generate("hi", model=CONVERSE, max_retries=0)

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
-from ...errors import LLMError, Retry
+from ...errors import LLMError, ProviderUnavailableError, Retry
 from . import prepared
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ def read(client: Any, signed: Signed, answer: Answer) -> dict[str, Any]:
         success, failure = client._endpoint._get_response(
             signed.request, signed.operation, signed.context
         )
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise _unreadable(signed, answer, headers) from error
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise _unreadable(signed, answer, headers, error) from error
     finally:
         _current.reset(token)
     if failure is not None:
@@ -106,8 +106,16 @@ def read(client: Any, signed: Signed, answer: Answer) -> dict[str, Any]:
     return parsed
 
 
-def _unreadable(signed: Signed, answer: Answer, headers: Mapping[str, str]) -> Exception:
+def _unreadable(
+    signed: Signed, answer: Answer, headers: Mapping[str, str], error: Exception
+) -> Exception:
     """What an answer means on which botocore breaks: it takes each member's type for granted."""
+    if answer.status < 300 and isinstance(error, UnicodeDecodeError):
+        return ProviderUnavailableError(
+            f"Bedrock API error: the reply is not whole JSON: {error}",
+            provider="bedrock",
+            status=answer.status,
+        )
     if answer.status < 300:
         return LLMError(
             "Bedrock API error: the reply is no answer of the runtime's API, though it is JSON;"
