@@ -5,14 +5,14 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenacity import RetryCallState, Retrying
+from tenacity import Retrying
 
-from services.llm.call.retry import wait_decorrelated
+from services.llm.call.retry import CallRetryState, wait_decorrelated
 from services.llm.errors import LLMError, ProviderUnavailableError, Retry
 
 
-def state_after(error: LLMError) -> RetryCallState:
-    state = RetryCallState(Retrying(), None, (), {})
+def state_after(error: LLMError) -> CallRetryState:
+    state = CallRetryState(Retrying(), None, (), {})
     state.set_exception((type(error), error, None))
     return state
 

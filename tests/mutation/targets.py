@@ -80,6 +80,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "services/llm/providers/bedrock/stream.py": ("tests/providers/test_streams.py",),
     "services/llm/providers/groq/request.py": ("tests/providers/test_groq_request.py",),
     "services/llm/providers/groq/answer.py": ("tests/providers/test_groq_answer.py",),
+    "services/llm/providers/groq/limit_messages.py": (
+        "tests/providers/test_groq_refusals.py",
+        "tests/providers/test_what_words_decide.py",
+    ),
     "services/llm/providers/groq/errors.py": (
         "tests/providers/test_groq_failures.py",
         "tests/providers/test_groq_refusals.py",

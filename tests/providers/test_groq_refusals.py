@@ -21,7 +21,7 @@ from services.llm.errors import (
     Retry,
 )
 from services.llm.providers.groq import classify
-from services.llm.providers.groq.errors import limit_of
+from services.llm.providers.groq.limit_messages import limit_of
 
 WALL = 1_800_000_000.0
 ORG = "org_01j5xyzabcd0123456789"

@@ -1,7 +1,8 @@
 """Groq: its chat completions, as requests, answers and errors."""
 
 from .answer import from_chat_completion
-from .errors import amount_of, classify, limit_of, organization_of
+from .errors import classify
+from .limit_messages import amount_of, limit_of, organization_of
 from .request import BASE_URL, to_chat_completion
 
 __all__ = [

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...errors import (
@@ -29,7 +27,8 @@ from ..foreign_errors import (
     from_bare_exception,
     from_network_error,
 )
-from ..refusals import option_named, refused_name, unquoted
+from ..refusals import option_named, refused_name
+from .limit_messages import error_object, exceeds_limit_alone, without_quotes
 
 #: Codes that say more than their status, or come with several.
 _BY_CODE: dict[str, type[LLMError]] = {
@@ -85,13 +84,6 @@ _STATUS_OF_CLASS = {
     "InternalServerError": 500,
 }
 
-# The messages of Groq's 429s and 413s; bounded, since any server may write the text.
-_ORGANIZATION = re.compile(r"\borg_[A-Za-z0-9]+")
-_LIMIT = re.compile(r"\((RPM|RPD|TPM|TPD|ITPM|OTPM|ASH|ASD)\)")
-_AMOUNTS = re.compile(r"\bLimit (\d{1,9})\b.{0,60}?\bRequested (\d{1,9})\b", re.S)
-# The model's name among it, which the caller wrote, and which may hold anything.
-_QUOTED = re.compile(r"`[^`]*`")
-
 #: How Groq says that a prompt is too long where it gives no code (recorded).
 _TOO_LONG = re.compile(
     r"(?:code=\d{3}, message=)?Please reduce the length of the messages or completion"
@@ -135,32 +127,6 @@ def classify(error: Exception, model: str, *, wall: float) -> LLMError:
     return _with_prefix(from_network_error(error) or LLMError(describe(error)))
 
 
-def organization_of(error: BaseException) -> str | None:
-    """The organisation that a refusal names, as the first 16 hex digits of its id's SHA-256.
-
-    Groq's limits belong to the organisation, so that two keys with one value here share them.
-    """
-    body = member(error, "body")
-    found = _ORGANIZATION.search(text(_error_object(body), "message") or str(error))
-    return hashlib.sha256(found[0].encode()).hexdigest()[:16] if found else None
-
-
-def limit_of(message: str) -> str | None:
-    """Which limit a refusal is about: RPM, RPD, TPM, TPD, ITPM, OTPM, ASH or ASD (audio)."""
-    found = _LIMIT.search(_without_quotes(message))
-    return found[1] if found else None
-
-
-def amount_of(message: str) -> int | None:
-    """The amount of the limit that a refusal is about."""
-    found = _AMOUNTS.search(_without_quotes(message))
-    return int(found[1]) if found else None
-
-
-def _without_quotes(message: str) -> str:
-    return unquoted(_QUOTED.sub("``", message))
-
-
 def error_in_ok_body(body: object, model: str) -> LLMError | None:
     """The error that a *body* holds though its status is 200, as gateways send it, or None."""
     inner = member(body, "error")
@@ -191,15 +157,9 @@ def _implied(inner: object) -> int | None:
     return stated or next((each for each in named if each), None)
 
 
-def _error_object(body: object) -> object:
-    """The error object itself: an HTTP error's body wraps it, an error event's does not."""
-    inner = member(body, "error")
-    return inner if isinstance(inner, Mapping) else body
-
-
 def _failure_in(error: Exception, kinds: frozenset[str]) -> _Failure:
     body = member(error, "body")
-    inner = _error_object(body)
+    inner = error_object(body)
     headers = member(member(error, "response"), "headers")
     by_class = next((_STATUS_OF_CLASS[kind] for kind in kinds if kind in _STATUS_OF_CLASS), None)
     known = status(error, "status_code") or by_class or _implied(inner)
@@ -260,7 +220,7 @@ def _from_failure(failure: _Failure, model: str, wall: float) -> LLMError:
 
 
 def _kind(failure: _Failure) -> type[LLMError]:
-    if _is_of_limit(failure) and _exceeds_limit_alone(_without_quotes(failure.message)):
+    if _is_of_limit(failure) and exceeds_limit_alone(without_quotes(failure.message)):
         return ContextLengthError
     # Of a server that fails, a code says nothing.
     if failure.code in _BY_CODE and (failure.status or 0) < 500:
@@ -283,14 +243,6 @@ def _is_of_limit(failure: _Failure) -> bool:
     return failure.status == 429 and failure.code in (None, "rate_limit_exceeded")
 
 
-def _exceeds_limit_alone(message: str) -> bool:
-    """Whether the request alone exceeds the limit, so that no wait can help."""
-    amounts = _AMOUNTS.search(message)
-    return "request too large" in message.lower() or bool(
-        amounts and int(amounts[2]) > int(amounts[1])
-    )
-
-
 def _retry_of(kind: type[LLMError], status: int | None) -> Retry:
     if issubclass(kind, ProviderUnavailableError):
         return Retry.AFTER_BACKOFF if status in _TRANSIENT else Retry.IF_REQUESTED
@@ -304,7 +256,7 @@ def _retry_after(failure: _Failure, kind: type[LLMError], wall: float) -> float 
         return None
     stated = seconds_until_retry(failure.header, wall=wall)
     if stated is None and _is_of_limit(failure):
-        return seconds_in_text(_without_quotes(failure.message))
+        return seconds_in_text(without_quotes(failure.message))
     return stated
 
 
