@@ -186,8 +186,8 @@ def keys() -> Touches:
     assert isinstance(reservation, Reservation)
     ring.cancel(reservation, clock.now)
     assert ring.is_usable(scope, clock.now)
-    ring.learn(RateLimitError("no", status=429, retry_after=1.0), scope, MODEL, 0.0)
-    ring.learn(AuthenticationError("no", status=401), other, MODEL, 0.0)
+    ring.learn_from_failure(RateLimitError("no", status=429, retry_after=1.0), scope, MODEL, 0.0)
+    ring.learn_from_failure(AuthenticationError("no", status=401), other, MODEL, 0.0)
     assert 1 == ring.refusals
     return touches
 

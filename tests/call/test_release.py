@@ -268,8 +268,8 @@ def test_every_effect_is_bounded_by_the_time_that_is_left(
 
 #: Everything that a call does between its effects, by where it is looked up.
 CALLS = [
-    (Account, "fit"),
-    (Account, "resolve"),
+    (Account, "fit_request"),
+    (Account, "resolve_model"),
     (Account, "scopes"),
     (Account, "key_of"),
     (Account, "outage_scope"),
@@ -277,12 +277,12 @@ CALLS = [
     (Outages, "wait"),
     (Outages, "acquire_probe"),
     (Account, "is_usable"),
-    (Account, "learn"),
-    (Account, "adapt"),
+    (Account, "learn_from_failure"),
+    (Account, "learn_about_model"),
     (MultiKeyAccount, "scopes"),
     (MultiKeyAccount, "key_of"),
     (MultiKeyAccount, "is_usable"),
-    (MultiKeyAccount, "learn"),
+    (MultiKeyAccount, "learn_from_failure"),
     (Call, "record_attempt"),
     (Call, "quota_wait_left"),
     (Call, "time_left"),

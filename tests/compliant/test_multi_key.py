@@ -52,10 +52,10 @@ def test_what_was_reserved_and_not_sent_is_no_turn(ring: MultiKeyAccount, clock:
 
 
 def test_a_paused_key_does_not_save_up_turns(ring: MultiKeyAccount, clock: Clock) -> None:
-    ring.learn(refusal("org_b"), SECOND, MODEL, 60.0)
-    ring.learn(refusal("org_c"), THIRD, MODEL, 60.0)
+    ring.learn_from_failure(refusal("org_b"), SECOND, MODEL, 60.0)
+    ring.learn_from_failure(refusal("org_c"), THIRD, MODEL, 60.0)
     clock.now += 10.0
-    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    ring.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
     for _ in range(10):
         answered(ring, next(scope for scope in ring.scopes(MODEL) if scope != FIRST), clock.now)
     clock.now += 10.0
@@ -101,7 +101,7 @@ def test_an_organisations_limit_binds_over_all_keys(clock: Clock) -> None:
 
 def test_any_5xx_may_pass(ring: MultiKeyAccount) -> None:
     error = ProviderUnavailableError("520", status=520, retry=Retry.IF_REQUESTED)
-    ring.learn(error, FIRST, MODEL, 60.0)
+    ring.learn_from_failure(error, FIRST, MODEL, 60.0)
     assert Retry.AFTER_BACKOFF is error.retry
 
 
@@ -112,7 +112,7 @@ def test_a_refused_key_is_taken_out_with_one_warning(
     errors = [refused_key(status), refused_key(status)]
     with caplog.at_level(logging.WARNING):
         for error in errors:
-            ring.learn(error, SECOND, MODEL, 60.0)
+            ring.learn_from_failure(error, SECOND, MODEL, 60.0)
     assert [f"{SECOND} is not accepted: Groq authentication error: no"] == caplog.messages
     assert [FIRST, THIRD] == list(ring.scopes(MODEL))
     assert not ring.is_usable(SECOND, clock.now)
@@ -123,7 +123,7 @@ def test_a_refused_key_is_taken_out_with_one_warning(
 def test_when_no_key_is_left_the_error_says_so(ring: MultiKeyAccount) -> None:
     for scope in (FIRST, SECOND, THIRD):
         error = refused_key()
-        ring.learn(error, scope, MODEL, 60.0)
+        ring.learn_from_failure(error, scope, MODEL, 60.0)
     assert Retry.NEVER is error.retry
     assert "none of the 3 keys is accepted" in str(error)
     with pytest.raises(AuthenticationError, match="none of the 3 keys is accepted"):
@@ -132,7 +132,7 @@ def test_when_no_key_is_left_the_error_says_so(ring: MultiKeyAccount) -> None:
 
 def test_the_only_key_is_named_as_such(clock: Clock) -> None:
     ring, error = make(clock, KEYS[:1]), refused_key()
-    ring.learn(error, "key 1 of 1", MODEL, 60.0)
+    ring.learn_from_failure(error, "key 1 of 1", MODEL, 60.0)
     assert "the key is not accepted" in str(error)
 
 
@@ -140,7 +140,7 @@ def test_a_key_that_may_not_use_one_model_may_use_others(
     ring: MultiKeyAccount, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        ring.learn(refused_key(403, "model_terms_required"), FIRST, MODEL, 60.0)
+        ring.learn_from_failure(refused_key(403, "model_terms_required"), FIRST, MODEL, 60.0)
     assert [SECOND, THIRD] == list(ring.scopes(MODEL))
     assert [FIRST, SECOND, THIRD] == list(ring.scopes("another"))
     assert ring.is_usable(FIRST, clock.now)
@@ -158,7 +158,7 @@ def test_an_error_that_is_not_of_the_key_takes_none_out(ring: MultiKeyAccount) -
         LLMError("unknown"),
         of_proxy,
     ):
-        ring.learn(error, FIRST, MODEL, 60.0)
+        ring.learn_from_failure(error, FIRST, MODEL, 60.0)
     assert 3 == len(ring.scopes(MODEL))
 
 
@@ -167,7 +167,7 @@ def test_an_answer_that_is_not_whole_shows_room_as_any_answer_does(clock: Clock)
     cut.partial = Reply("half", MODEL, "groq")
     for _ in range(2):
         reservation = send(ring, ring.scopes(MODEL)[0], clock.now)
-        ring.learn(cut, reservation.scope, MODEL, 60.0)
+        ring.learn_from_failure(cut, reservation.scope, MODEL, 60.0)
         ring.quota.settle(reservation, {}, clock.now, clock.now)
     assert isinstance(ring.reserve(ring.scopes(MODEL)[0], ONE, clock.now), Reservation)
 
@@ -176,25 +176,27 @@ def test_a_retired_model_is_learnt_as_by_any_client(ring: MultiKeyAccount) -> No
     error = ModelNotFoundError("gone", status=404)
     error.end_of_life = True
     asked = Request("mixtral-8x7b-32768", ())
-    ring.adapt(error, asked, asked)
+    ring.learn_about_model(error, asked, asked)
     assert Retry.AT_ONCE is error.retry
-    assert "openai/gpt-oss-120b" == ring.resolve(asked)
+    assert "openai/gpt-oss-120b" == ring.resolve_model(asked)
 
 
 def test_a_refused_key_is_tried_again_after_an_hour(ring: MultiKeyAccount, clock: Clock) -> None:
-    ring.learn(AuthenticationError("No.", status=401), FIRST, MODEL, 60.0)
+    ring.learn_from_failure(AuthenticationError("No.", status=401), FIRST, MODEL, 60.0)
     assert (1, {FIRST: "No."}) == (ring.refusals, dict(ring.learned().refused_keys))
     assert FIRST not in ring.scopes(MODEL)
     clock.now += 3_600.0
     assert FIRST in ring.scopes(MODEL)
-    ring.learn(AuthenticationError("No.", status=401), FIRST, MODEL, 60.0)
+    ring.learn_from_failure(AuthenticationError("No.", status=401), FIRST, MODEL, 60.0)
     assert (2, False) == (ring.refusals, FIRST in ring.scopes(MODEL))
 
 
 def test_what_was_learnt_can_be_looked_at_and_dropped(ring: MultiKeyAccount, clock: Clock) -> None:
     blocked = AuthenticationError("No.", status=403, code="model_permission_blocked_org")
-    ring.learn(blocked, FIRST, MODEL, 60.0)
-    ring.learn(refusal("org_a", limit="requests per minute (RPM): Limit 5"), SECOND, MODEL, 60.0)
+    ring.learn_from_failure(blocked, FIRST, MODEL, 60.0)
+    ring.learn_from_failure(
+        refusal("org_a", limit="requests per minute (RPM): Limit 5"), SECOND, MODEL, 60.0
+    )
     known = ring.learned()
     assert {f"{FIRST} for {MODEL}": "No."} == dict(known.refused_keys)
     assert {FIRST: 5.0, SECOND: 5.0, THIRD: 5.0} == dict(known.pauses)
@@ -209,7 +211,7 @@ def test_what_was_learnt_can_be_looked_at_and_dropped(ring: MultiKeyAccount, clo
 def test_a_stated_organisation_is_not_forgotten(clock: Clock) -> None:
     ring = make(clock, organization_rpm=30)
     ring.forget()
-    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    ring.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
     assert [FIRST, SECOND, THIRD] == sorted(ring.learned().pauses)
 
 
@@ -217,10 +219,10 @@ def test_a_stated_limit_above_the_believed_one_changes_nothing(
     ring: MultiKeyAccount, clock: Clock
 ) -> None:
     more = "requests per minute (RPM): Limit 1000, Used 1000, Requested 1"
-    ring.learn(refusal("org_a", limit=more, retry_after=None), FIRST, MODEL, 60.0)
+    ring.learn_from_failure(refusal("org_a", limit=more, retry_after=None), FIRST, MODEL, 60.0)
     assert 30 == ring._unknown.amount
     less = "requests per minute (RPM): Limit 7, Used 7, Requested 1"
-    ring.learn(refusal("org_a", limit=less, retry_after=None), FIRST, MODEL, 60.0)
+    ring.learn_from_failure(refusal("org_a", limit=less, retry_after=None), FIRST, MODEL, 60.0)
     assert 7 == ring._unknown.amount
     ring.forget()
     assert 30 == ring._unknown.amount
@@ -230,7 +232,7 @@ def test_organisations_share_the_turns_where_keys_are_known_to_belong_together(
     ring: MultiKeyAccount, clock: Clock
 ) -> None:
     for scope, organization in ((FIRST, "org_a"), (SECOND, "org_a"), (THIRD, "org_b")):
-        ring.learn(refusal(organization), scope, MODEL, 60.0)
+        ring.learn_from_failure(refusal(organization), scope, MODEL, 60.0)
     clock.now += 10.0
     turns: Counter[str] = Counter()
     for _ in range(8):

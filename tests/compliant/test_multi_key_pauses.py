@@ -21,7 +21,7 @@ def test_a_refusal_pauses_every_key_that_may_be_of_its_organisation(
     ring: MultiKeyAccount, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+        ring.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
     assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now + 4.9)
     assert [] == pausing(ring, clock.now + 5.0)
     assert [f"Groq asks for a pause of 5.0 s: {FIRST}, {SECOND}, {THIRD}"] == caplog.messages
@@ -29,9 +29,9 @@ def test_a_refusal_pauses_every_key_that_may_be_of_its_organisation(
 
 def test_keys_known_to_be_of_other_organisations_go_on(ring: MultiKeyAccount, clock: Clock) -> None:
     for scope, organization in ((FIRST, "org_a"), (SECOND, "org_b"), (THIRD, "org_a")):
-        ring.learn(refusal(organization), scope, MODEL, 60.0)
+        ring.learn_from_failure(refusal(organization), scope, MODEL, 60.0)
     clock.now += 10.0
-    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    ring.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
     assert [FIRST, THIRD] == pausing(ring, clock.now)
     assert (False, True) == (ring.is_usable(FIRST, clock.now), ring.is_usable(SECOND, clock.now))
 
@@ -39,25 +39,25 @@ def test_keys_known_to_be_of_other_organisations_go_on(ring: MultiKeyAccount, cl
 def test_a_refusal_without_a_name_is_of_the_organisation_that_is_known(
     ring: MultiKeyAccount, clock: Clock
 ) -> None:
-    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
-    ring.learn(refusal("org_b"), SECOND, MODEL, 60.0)
+    ring.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
+    ring.learn_from_failure(refusal("org_b"), SECOND, MODEL, 60.0)
     clock.now += 10.0
-    ring.learn(refusal(), FIRST, MODEL, 60.0)
+    ring.learn_from_failure(refusal(), FIRST, MODEL, 60.0)
     assert [FIRST, THIRD] == pausing(ring, clock.now)
 
 
 def test_one_stated_organisation_pauses_together_whatever_a_refusal_says(clock: Clock) -> None:
     ring = make(clock, organization_rpm=30)
-    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    ring.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
     clock.now += 10.0
-    ring.learn(refusal("org_b"), SECOND, MODEL, 60.0)
+    ring.learn_from_failure(refusal("org_b"), SECOND, MODEL, 60.0)
     assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now)
 
 
 def test_while_all_pause_each_keeps_what_is_reserved_on_it(
     ring: MultiKeyAccount, clock: Clock
 ) -> None:
-    ring.learn(refusal("org_a"), FIRST, MODEL, 60.0)
+    ring.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
     assert [True] * 3 == [ring.is_usable(scope, clock.now) for scope in (FIRST, SECOND, THIRD)]
 
 
@@ -66,7 +66,7 @@ def test_a_pause_is_waited_out_as_far_as_patience_goes(
     ring: MultiKeyAccount, quota_wait_left: float, retry: Retry
 ) -> None:
     error = refusal("org_a")
-    ring.learn(error, FIRST, MODEL, quota_wait_left)
+    ring.learn_from_failure(error, FIRST, MODEL, quota_wait_left)
     assert retry is error.retry
 
 
@@ -74,20 +74,20 @@ def test_a_refusal_without_a_time_pauses_until_one_request_is_refilled(
     ring: MultiKeyAccount, clock: Clock
 ) -> None:
     error = refusal(retry_after=None)
-    ring.learn(error, FIRST, MODEL, 60.0)
+    ring.learn_from_failure(error, FIRST, MODEL, 60.0)
     assert Retry.AFTER_BACKOFF is error.retry
     assert pytest.approx(2.0) == ring.quota.paused_for(FIRST, clock.now)
 
 
 def test_a_limit_of_our_own_teaches_nothing(ring: MultiKeyAccount, clock: Clock) -> None:
     error = RateLimitError("Rate limit exceeded. Please wait 2.0 seconds")
-    ring.learn(error, FIRST, MODEL, 60.0)
+    ring.learn_from_failure(error, FIRST, MODEL, 60.0)
     assert ([], Retry.NEVER) == (pausing(ring, clock.now), error.retry)
 
 
 def test_a_busy_provider_is_left_alone_with_every_key(ring: MultiKeyAccount) -> None:
     error = ProviderUnavailableError("503", status=503, retry_after=7.0)
-    ring.learn(error, SECOND, MODEL, 60.0)
+    ring.learn_from_failure(error, SECOND, MODEL, 60.0)
     scopes = [ring.outage_scope(scope) for scope in (FIRST, SECOND, THIRD)]
     assert [7.0] * 3 == [ring.outages.wait(scope, ring.now()) for scope in scopes]
     assert Retry.AFTER_BACKOFF is error.retry
@@ -96,7 +96,7 @@ def test_a_busy_provider_is_left_alone_with_every_key(ring: MultiKeyAccount) -> 
 def test_a_refusal_that_is_no_sdk_error_names_nobody(ring: MultiKeyAccount, clock: Clock) -> None:
     error = refusal()
     error.__cause__ = None
-    ring.learn(error, FIRST, MODEL, 60.0)
+    ring.learn_from_failure(error, FIRST, MODEL, 60.0)
     assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now)
 
 
@@ -105,7 +105,7 @@ def test_a_refusal_of_requests_per_minute_teaches_what_the_limit_is(
 ) -> None:
     error = refusal("org_a", limit="requests per minute (RPM): Limit 10, Used 10, Requested 1")
     reservation = send(ring, FIRST, clock.now)
-    ring.learn(error, FIRST, MODEL, 60.0)
+    ring.learn_from_failure(error, FIRST, MODEL, 60.0)
     ring.quota.settle(reservation, {}, clock.now, clock.now)
     clock.now += 5.0
     sent = 0

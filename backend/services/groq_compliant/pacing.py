@@ -123,12 +123,12 @@ class KeyManager:
         """Pause *key* and its whole organisation for *seconds*, as a 429 demands."""
         wait = _amount("seconds", seconds)
         refusal = RateLimitError("paused by the program", status=429, retry_after=wait)
-        self._account.learn(refusal, self._scope_of(key), "", 0.0)
+        self._account.learn_from_failure(refusal, self._scope_of(key), "", 0.0)
 
     def remove(self, key: str) -> None:
         """Use *key* no more: it was not accepted."""
         refused = AuthenticationError("removed by the program", status=401)
-        self._account.learn(refused, self._scope_of(key), "", 0.0)
+        self._account.learn_from_failure(refused, self._scope_of(key), "", 0.0)
 
     def _next(self) -> str | float:
         """Use the first key that is free and return it, or else the seconds until one is."""

@@ -108,24 +108,26 @@ class Account:
         """Whether what is reserved on *scope* may be sent there; else another scope is reserved."""
         return True
 
-    def resolve(self, request: Request) -> str:
+    def resolve_model(self, request: Request) -> str:
         """Return the model that answers *request*: its own, unless that was shut down."""
         now = self.now()
         if self.ended.get(request.model, now):
             return self._successor(request, now) or request.model
         return request.model
 
-    def fit(self, request: Request) -> Request:
+    def fit_request(self, request: Request) -> Request:
         """Return *request* as it is sent: to the model that answers, without refused defaults."""
-        model = self.resolve(request)
+        model = self.resolve_model(request)
         if model != request.model:
             request = replace(request, model=model)
         request, now = models.fit_to_model(request), self.now()
         refused = [one for one in request.defaulted if self.refused_options.get((model, one), now)]
         return request.omitting(refused) if refused else request
 
-    def learn(self, error: LLMError, scope: str, model: str, quota_wait_left: float) -> None:
-        """Draw from a failure on *scope* what holds for everyone, and whether the way is clear.
+    def learn_from_failure(
+        self, error: LLMError, scope: str, model: str, quota_wait_left: float
+    ) -> None:
+        """Learn from a failure on *scope* what holds for all calls; set which retry it deserves.
 
         *quota_wait_left* is how many seconds the failed call itself would wait for a limit.
         """
@@ -149,8 +151,8 @@ class Account:
         """End the outage of *scope*, if there is one: the provider has answered."""
         self.outages.end(self.outage_scope(scope), self.now())
 
-    def adapt(self, error: LLMError, original: Request, sent: Request) -> None:
-        """Draw from a refusal of *sent* what holds for its model from now on.
+    def learn_about_model(self, error: LLMError, original: Request, sent: Request) -> None:
+        """Learn from a refusal of *sent* what holds for its model: that it is gone, or takes less.
 
         If *original* can be sent in another way, the error says that another attempt may be made.
         """

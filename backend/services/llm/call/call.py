@@ -143,7 +143,7 @@ class Call:
             retry=Retry.NEVER,
         )
 
-    def last_error(self, error: LLMError) -> LLMError:
+    def final_error(self, error: LLMError) -> LLMError:
         """Return what the caller is told when the attempts, or the time for them, are used up."""
         if not self.policy.exact_attempts:
             return error

@@ -109,13 +109,13 @@ def _send_with_retries(request: Request, call: Call) -> Flow[Reply]:
             error = failure
         seconds = retries.wait_after(error)
         if seconds is None or seconds >= call.time_left():
-            raise call.last_error(error)
+            raise call.final_error(error)
         yield from call.wait(seconds, "retry")
 
 
 def _attempt(request: Request, call: Call) -> Flow[Reply]:
     """Be admitted, send once, and give back or settle what the attempt holds, however it ends."""
-    fitted = call.account.fit(request)
+    fitted = call.account.fit_request(request)
     admission = Admission(call.account, max_demand(fitted))
     outcome: Reply | LLMError
     try:
@@ -145,8 +145,8 @@ def _send(admission: Admission, fitted: Request, request: Request, call: Call) -
         admission.set_outcome(error.partial, error)
         call.record_attempt(model, sent_at, error.partial, error)
         # Before the permit is released: the next attempt must know what this one has learnt.
-        account.learn(error, scope, model, call.quota_wait_left())
-        account.adapt(error, request, fitted)
+        account.learn_from_failure(error, scope, model, call.quota_wait_left())
+        account.learn_about_model(error, request, fitted)
         raise
     admission.set_outcome(reply)
     account.end_outage(scope)

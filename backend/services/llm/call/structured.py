@@ -1,11 +1,11 @@
 """A structured answer, turn by turn: asked for in the strongest form that the model takes, judged,
 and asked for again with its faults shown.
 
-    structured          turns until an answer satisfies the schema
-      _turn             one answer in one form; what the provider refuses falls to the next form
-        _forms          the forms that there are, strongest first
-        _answer_or_partial          what came of asking, whole or not
-      _next             what to ask after a faulty one: the same with more room, or a repair
+    structured              turns until an answer satisfies the schema
+      _take_turn            one answer in one form; after a refusal of the form in the next
+        _possible_forms     the forms that there are, strongest first
+        _answer_or_partial  what came of asking, whole or not
+      _next_turn            what to ask after a faulty one: the same with more room, or a repair
 """
 
 from __future__ import annotations
@@ -130,22 +130,22 @@ def structured(request: Request, spec: StructuredSpec, call: Call) -> Flow[tuple
     while turn is not None and turns_left:
         turns_left -= 1
         try:
-            judged = yield from _turn(turn, spec, call)
+            judged = yield from _take_turn(turn, spec, call)
         except InvalidRequestError as refused:
             if judged is None:
                 raise
-            raise _failed(judged, call) from refused
+            raise _structured_error(judged, call) from refused
         if isinstance(judged.verdict, ValidAnswer):
             return judged.verdict.value, judged.reply
-        turn = _next(request, turn, judged)
+        turn = _next_turn(request, turn, judged)
     assert judged is not None, "there is always a first turn"
-    raise _failed(judged, call) from judged.cause
+    raise _structured_error(judged, call) from judged.cause
 
 
-def _turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judgement]:
+def _take_turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judgement]:
     """Ask once in the first form that the provider does not refuse, and judge the answer."""
     # One after the other, as few calls need a second: each is a rewriting of the whole schema.
-    output_modes = _forms(request, spec, call)
+    output_modes = _possible_forms(request, spec, call)
     mode, form = strongest, _ = next(output_modes)
     while True:
         formed = _in_form(request, mode, form)
@@ -153,7 +153,7 @@ def _turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judgement
             reply, cause = yield from _answer_or_partial(formed, call)
             break
         except InvalidRequestError as error:
-            weaker = next(output_modes, None) if _of_the_form(error) else None
+            weaker = next(output_modes, None) if _is_about_form(error) else None
             if weaker is None:
                 raise
             mode, form = weaker
@@ -169,7 +169,7 @@ def _turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judgement
         restore=form.restore,
         deadline=StepDeadline(call.time_left),
     )
-    much = _is_much(reply.text, spec.schema.text)
+    much = _is_slow_to_judge(reply.text, spec.schema.text)
     try:
         verdict = yield from run_blocking(judging, call.time_left(), "judgement", blocks=much)
     except (OutOfTimeError, Overdue):
@@ -180,7 +180,7 @@ def _turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judgement
     return _Judgement(reply, verdict, cause)
 
 
-def _is_much(answer: str, schema: str) -> bool:
+def _is_slow_to_judge(answer: str, schema: str) -> bool:
     """Tell whether judging may take longer than an event loop should stand still."""
     one, other = len(answer), len(schema)
     return one + other > _QUICK or one * other > _QUICK_PRODUCT
@@ -198,7 +198,9 @@ def _answer_or_partial(request: Request, call: Call) -> Flow[tuple[Reply, LLMErr
         return _as_reply(error.failed_generation, request, call), error
 
 
-def _forms(request: Request, spec: StructuredSpec, call: Call) -> Iterator[tuple[Mode, Rewritten]]:
+def _possible_forms(
+    request: Request, spec: StructuredSpec, call: Call
+) -> Iterator[tuple[Mode, Rewritten]]:
     """The forms that the model takes and the schema can be written in, strongest first.
 
     The last is always words in the prompt, which take any schema.
@@ -240,7 +242,7 @@ def _in_form(request: Request, mode: Mode, form: Rewritten) -> Request:
     return replace(request, messages=messages, output=Output(mode))
 
 
-def _next(request: Request, turn: Request, judged: _Judgement) -> Request | None:
+def _next_turn(request: Request, turn: Request, judged: _Judgement) -> Request | None:
     """What to ask after a faulty answer; None where nothing more can be done."""
     cut = isinstance(judged.cause, TruncatedError)
     # Groq refuses what the limit cut off as no JSON, without a word about the limit.
@@ -259,7 +261,7 @@ def _next(request: Request, turn: Request, judged: _Judgement) -> Request | None
     return turn if not judged.reply.text.strip() else None
 
 
-def _failed(judged: _Judgement, call: Call) -> StructuredOutputError:
+def _structured_error(judged: _Judgement, call: Call) -> StructuredOutputError:
     faulty = judged.faulty
     listed = "; ".join(str(fault) for fault in faulty.errors[:_LISTED])
     more = len(faulty.errors) - _LISTED
@@ -274,7 +276,7 @@ def _failed(judged: _Judgement, call: Call) -> StructuredOutputError:
     return error
 
 
-def _of_the_form(error: InvalidRequestError) -> bool:
+def _is_about_form(error: InvalidRequestError) -> bool:
     """Whether another form of the same question may be accepted."""
     return not isinstance(error, ContextLengthError) and bool(_ABOUT_FORM.search(str(error)))
 
@@ -286,7 +288,7 @@ def _form_key(request: Request, spec: StructuredSpec, call: Call) -> tuple[str, 
 
 
 def _model_in_service(request: Request, call: Call) -> str:
-    return call.account.resolve(request)
+    return call.account.resolve_model(request)
 
 
 def _as_reply(text: str, request: Request, call: Call) -> Reply:
