@@ -163,7 +163,7 @@ class _Rare:
                     self._body += event.data
                 case h11.EndOfMessage():
                     return self._answer()
-                case h11.NEED_DATA:
+                case h11.NEED_DATA | h11.PAUSED:
                     return None
 
     def _allow(self, size: int) -> None:

@@ -49,6 +49,12 @@ class Prepared:
         self.has_timeout = any(name.lower() == _VARYING[1] for name, _ in known)
         #: What a host can change about the SDK's client, as it was.
         self.settings = _settings_of(sdk)
+        self._base_url = sdk.base_url
+
+    def fits(self, sdk: Any) -> bool:
+        """Whether *sdk* would put the same around a body now."""
+        # To compare URLs costs httpx as much as a call: a host can but put another in its place.
+        return sdk.base_url is self._base_url and _settings_of(sdk) == self.settings
 
 
 class Outgoing:
@@ -105,17 +111,16 @@ def learn(sdk: Any, sent: httpx.Request) -> None:
 def prepared_for(sdk: Any) -> Prepared | None:
     """What is known of *sdk*'s requests; None where they have to go through the SDK."""
     known = _prepared.get(sdk)
-    if known is None or not _is_unseen(sdk) or _settings_of(sdk) != known.settings:
+    if known is None or not _is_unseen(sdk) or not known.fits(sdk):
         return None
     return known
 
 
 def _settings_of(sdk: Any) -> tuple[object, ...]:
-    # A URL is compared by its identity: a host can but put another in its place.
     http = sdk._client
     # groq 0.4.2 names its query apart.
     query = sdk.default_query if hasattr(sdk, "default_query") else sdk._custom_query
-    return id(sdk.base_url), sdk.default_headers, query, http.headers.raw, http.params
+    return sdk.default_headers, query, http.headers.raw, http.params
 
 
 def _is_unseen(sdk: Any) -> bool:
