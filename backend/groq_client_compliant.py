@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -44,8 +45,11 @@ if TYPE_CHECKING or not __package__:
     from services.llm.errors import ConfigurationError, LLMError
     from services.llm.http.client import http_client
     from services.llm.providers import groq as dialect
+    from services.llm.providers.channel import AsyncChannel
     from services.llm.providers.foreign_errors import redact_error
+    from services.llm.providers.groq.stream_transport import Order, aopened
     from services.llm.providers.groq.transport import asend, has_original_create
+    from services.llm.providers.sources import agiving_back
     from services.llm.redaction.secrets import redacted
     from services.llm.types import Reply, Request
 else:  # backend.groq_client_compliant, from the repository's root
@@ -56,8 +60,11 @@ else:  # backend.groq_client_compliant, from the repository's root
     from .services.llm.errors import ConfigurationError, LLMError
     from .services.llm.http.client import http_client
     from .services.llm.providers import groq as dialect
+    from .services.llm.providers.channel import AsyncChannel
     from .services.llm.providers.foreign_errors import redact_error
+    from .services.llm.providers.groq.stream_transport import Order, aopened
     from .services.llm.providers.groq.transport import asend, has_original_create
+    from .services.llm.providers.sources import agiving_back
     from .services.llm.redaction.secrets import redacted
     from .services.llm.types import Reply, Request
 
@@ -91,6 +98,18 @@ class GroqClient(CompliantClient):
             # No variable here holds a key: reporters of errors show those of a traceback.
             cause = redact_error(error, *self._account.keys, sent=request)
             raise redact_error(meant, *self._account.keys, sent=request) from cause
+
+    async def aopen(self, request: Request, timeout: float) -> AsyncChannel:
+        """Send *request* once for a stream, as `asend` does."""
+        order = Order(dialect.to_chat_completion(request), request, partial(self._meaning, request))
+        async with agiving_back(order.meaning) as lease:
+            _, sdk_of = await lease.enter_async_context(await self._connections.get())
+            return await aopened(sdk_of(request.key), lease, order, timeout)
+
+    def _meaning(self, request: Request, error: Exception) -> LLMError:
+        redact_error(error, *self._account.keys, sent=request)
+        meant = dialect.classify(error, request.model, wall=self._account.wall())
+        return redact_error(meant, *self._account.keys, sent=request)
 
     def _connect(self) -> Any:
         """One pool of connections, and an SDK client for every key on it."""

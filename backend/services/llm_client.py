@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from .llm.account.learned import Learned
+from .llm.call.stream import AsyncStream, Stream
 from .llm.client.base import LLMClient
 from .llm.client.provider_client import ProviderClient
 from .llm.errors import (
@@ -50,7 +51,20 @@ from .llm.runtime.real_sdk import is_real_sdk
 from .llm.settings import host
 from .llm.settings.credentials import aws_credentials, secret
 from .llm.settings.endpoints import aws_endpoint, endpoint
-from .llm.types import Attempt, ModelType, Reply, Request, StructuredReply, ToolCall, Usage
+from .llm.types import (
+    Attempt,
+    ModelType,
+    ReasoningPiece,
+    Reply,
+    Request,
+    StreamEvent,
+    StructuredReply,
+    TextPiece,
+    ToolCall,
+    ToolCallPiece,
+    Usage,
+    UsageReport,
+)
 
 if TYPE_CHECKING:
     from groq import Groq
@@ -259,6 +273,7 @@ def create_llm_client() -> GroqClient | BedrockClient:
 
 __all__ = [
     "GROQ_AVAILABLE",
+    "AsyncStream",
     "Attempt",
     "AuthenticationError",
     "BedrockClient",
@@ -276,14 +291,20 @@ __all__ = [
     "ModelType",
     "ProviderUnavailableError",
     "RateLimitError",
+    "ReasoningPiece",
     "Reply",
     "ResponseTooLargeError",
     "RetriesExhaustedError",
+    "Stream",
+    "StreamEvent",
     "StructuredOutputError",
     "StructuredReply",
+    "TextPiece",
     "ToolCall",
+    "ToolCallPiece",
     "TruncatedError",
     "Usage",
+    "UsageReport",
     "boto3",
     "configure",
     "create_llm_client",

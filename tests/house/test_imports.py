@@ -38,7 +38,8 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.settings",
         }
     ),
-    frozenset({"services.llm.providers.completeness"}),
+    frozenset({"services.llm.providers.channel", "services.llm.providers.completeness"}),
+    frozenset({"services.llm.providers.sources"}),
     frozenset({"services.llm.providers.bedrock", "services.llm.providers.groq"}),
     frozenset({"services.llm.account"}),
     frozenset({"services.llm.call"}),

@@ -17,12 +17,14 @@ from ..llm.account.cache import Cache
 from ..llm.account.daily_budget import DailyBudget
 from ..llm.account.learned import Learned
 from ..llm.account.multi_key import MINUTE, MultiKeyAccount
-from ..llm.call import drivers, lifecycle, retry, structured
+from ..llm.call import drivers, lifecycle, retry, streaming, structured
 from ..llm.call.call import Call, CallPolicy
+from ..llm.call.stream import AsyncStream
 from ..llm.client.arguments import count, seconds, timeout_of
 from ..llm.effects import Flow
 from ..llm.http.client import check_environment
 from ..llm.providers import groq
+from ..llm.providers.channel import AsyncChannel
 from ..llm.providers.completeness import text_of
 from ..llm.runtime.event_loops import PerEventLoop
 from ..llm.runtime.fork import on_fork_in_child, pickling_error
@@ -141,6 +143,22 @@ class CompliantClient(ABC):
         )
         return await drivers.arun(steps, self)
 
+    def stream(
+        self,
+        messages: Sequence[Message],
+        model: str = DEFAULT_MODEL,
+        temperature: float | None = DEFAULT_TEMPERATURE,
+        max_tokens: int | None = None,
+        **provider_options: Any,
+    ) -> AsyncStream:
+        """Return the reply to a chat as it comes, to be read in an `async with` block.
+
+        Arguments and errors are those of `respond`; see `AsyncStream`.
+        """
+        request = request_of(messages, model, temperature, max_tokens, provider_options)
+        idle = self._knobs.LLM_STREAM_IDLE_TIMEOUT
+        return AsyncStream(streaming.stream(request, self._policy(), self._account, idle), self)
+
     @overload
     async def respond_structured(
         self,
@@ -212,6 +230,10 @@ class CompliantClient(ABC):
     @abstractmethod
     async def asend(self, request: Request, timeout: float) -> Reply:
         """Send once through the SDK, with the request's own key; `drive.AsyncTransport`."""
+
+    @abstractmethod
+    async def aopen(self, request: Request, timeout: float) -> AsyncChannel:
+        """Send once for a stream, with the request's own key; `drivers.AsyncStreamTransport`."""
 
     async def aclose(self) -> None:
         """Close this event loop's connections and the cache; the client may be used again."""

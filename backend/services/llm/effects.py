@@ -6,12 +6,12 @@ came of it, or throws into it what was raised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
 
-from .types import Reply, Request
+from .types import Reply, Request, StreamEvent
 
 R = TypeVar("R")
 
@@ -81,13 +81,65 @@ class Overdue(Exception):  # noqa: N818  it is about the waiting, not about what
         self.is_slow = is_slow
 
 
-Effect: TypeAlias = Send | Sleep | Join | RunBlocking
+class Channel(Protocol):
+    """A stream that is open; it closes itself where a pull fails, and at its end."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the answer has come to its end, whatever may follow it."""
+
+    def whole(self) -> Reply:
+        """Return the whole answer once the stream has ended; raises LLMError for less."""
+
+    def so_far(self) -> Reply:
+        """Return what has come, whole or not."""
+
+
+@dataclass(frozen=True)
+class Open:
+    """Send *request* once, within *timeout* seconds; resumes with the `Channel` of its stream."""
+
+    request: Request
+    timeout: float
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Wait, at most *timeout* seconds, for what comes next; resumes with None at the end."""
+
+    channel: Channel
+    timeout: float
+
+
+@dataclass(frozen=True)
+class Emit:
+    """Hand *events* to whoever reads the stream; resumes once more is wanted."""
+
+    events: Sequence[StreamEvent]
+
+
+Effect: TypeAlias = Send | Sleep | Join | RunBlocking | Open | Pull | Emit
 Flow: TypeAlias = Generator[Effect, Any, R]
 
 
 def send(request: Request, timeout: float) -> Flow[Reply]:
     """Yield a `Send` and resume with its reply."""
     return cast("Reply", (yield Send(request, timeout)))
+
+
+def open_stream(request: Request, timeout: float) -> Flow[Channel]:
+    """Yield an `Open` and resume with the stream."""
+    return cast("Channel", (yield Open(request, timeout)))
+
+
+def pull(channel: Channel, timeout: float) -> Flow[Sequence[StreamEvent] | None]:
+    """Yield a `Pull` and resume with the events that came, or None at the stream's end."""
+    return cast("Sequence[StreamEvent] | None", (yield Pull(channel, timeout)))
+
+
+def emit(events: Sequence[StreamEvent]) -> Flow[None]:
+    """Yield an `Emit`."""
+    yield Emit(events)
 
 
 def sleep(seconds: float, reason: WaitReason, wake: Future[None] | None = None) -> Flow[None]:

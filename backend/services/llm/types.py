@@ -179,6 +179,8 @@ class Reply:
     processing: float | None = None
     #: It came from the cache or from an identical call in flight: nothing was sent for it.
     cached: bool = False
+    #: From the call's beginning to its stream's first piece; None for what was not streamed.
+    time_to_first_token: float | None = None
 
     def having(self: SomeReply, **changes: Any) -> SomeReply:
         """Return a copy with these *changes*, as `dataclasses.replace`, at a tenth of its price."""
@@ -207,3 +209,37 @@ class StructuredReply(Reply, Generic[T]):
         known = [cost for cost in costs if cost is not None]
         cost = math.fsum(known) if len(known) == len(costs) else None
         return cls(**{**own, "usage": usage, "cost": cost}, value=value)
+
+
+@dataclass(frozen=True)
+class TextPiece:
+    """A part of the answer's text, never empty."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ReasoningPiece:
+    """A part of what the model thought before it answered, never empty."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ToolCallPiece:
+    """A part of a tool call: calls are told apart by `index`, and only the first part names one."""
+
+    index: int
+    arguments: str
+    id: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class UsageReport:
+    """The tokens that the stream has used, as the provider counted them up to here."""
+
+    usage: Usage
+
+
+StreamEvent: TypeAlias = TextPiece | ReasoningPiece | ToolCallPiece | UsageReport

@@ -76,6 +76,8 @@ class Leader(Generic[T]):
         self._thread = thread
         self._loop = current_loop()
         self._followers: list[Follower[T]] = []
+        #: While it waits for who reads its stream: an object of this one wait.
+        self.pause: object | None = None
 
     def set_result(self, value: T) -> None:
         """Give *value* itself, not a copy, to every follower."""
@@ -154,18 +156,20 @@ class Follower(Generic[T]):
         """Divide *timeout* seconds into waits, each followed by a look at the leader.
 
         This follower becomes the leader where the leader's event loop has given no sign of life for
-        as long as a wait. The waits end with any outcome, or with the time.
+        as long as a wait, or nobody has read on in the leader's stream. The waits end with any
+        outcome, or with the time.
         """
         timeout = min(threading.TIMEOUT_MAX, math.inf if timeout is None else timeout)
         end = time.monotonic() + timeout
         longest = min(_MAX_SILENCE, _MAX_SILENCE_PART * timeout)
         while True:
             leader, sign = self._leader, next_iteration(self._leader._loop)
+            pause = leader.pause
             left = end - time.monotonic()
             yield max(0.0, min(longest, left))
             if self._outcome.done() or time.monotonic() >= end:
                 return
-            if not sign.done():
+            if not sign.done() or (pause is not None and leader.pause is pause):
                 leader._single_flight._take_over(self, leader)
 
     def _result(self) -> T | Leader[T]:

@@ -27,6 +27,11 @@ def input_estimate(request: Request) -> int:
     )
 
 
+def text_estimate(text: str) -> int:
+    """A cautious estimate of the tokens of an answer's *text*."""
+    return math.ceil(len(text.encode(errors="replace")) / BYTES_PER_TOKEN)
+
+
 def _measured(values: Iterable[Any]) -> tuple[int, int]:
     """The bytes of all text inside *values*, and how many images there are."""
     size = images = 0

@@ -39,6 +39,10 @@ class Admission:
         #: Done once a thread has settled the day's budget; None where that is done already.
         self.budget_settled: Future[None] | None = None
         self._account = account
+        #: What the attempt has spent as far as that can be estimated, where nobody counted.
+        self.estimate: Demand = {}
+        #: The latest moment at which the provider can have received the request, where it is known.
+        self.received_at: float | None = None
         self._model = ""
         self._sent_at: float | None = None
         self._reply: Reply | None = None
@@ -104,16 +108,19 @@ class Admission:
             return
         if self._sent_at is None:
             account.cancel(reservation, now)
-        elif self._reply is None and self._error is None:
+        elif self._reply is None and self._error is None and not self.estimate:
             account.settle_unknown(reservation, now)
         else:
             spent = demand_spent(self._model, self._reply, self._error)
-            account.settle(reservation, spent, received_by(self._reply, self._sent_at, now), now)
+            received_at = self.received_at or received_by(self._reply, self._sent_at, now)
+            account.settle(reservation, {**self.estimate, **spent}, received_at, now)
 
     def _settle_budget(self) -> None:
         budget, reservation = self._account.budget, self.budget_reservation
         if budget is not None:
             spent = budget_spent(reservation.tokens, self._reply, self._error)
+            if not (self._reply and self._reply.usage.reported):
+                spent = int(self.estimate.get("tokens", spent))
             self.budget_settled = budget.settle(reservation, spent, self._account.wall())
 
 

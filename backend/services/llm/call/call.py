@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from math import inf
+from typing import Any
 
 from tenacity import Retrying
 
 from .. import models
 from ..account.account import Account
+from ..account.single_flight import Leader
 from ..effects import Flow, WaitReason, sleep
 from ..errors import (
     AuthenticationError,
@@ -24,7 +27,7 @@ from ..errors import (
     Retry,
 )
 from ..quota import NEVER, Demand, Refusal
-from ..types import Attempt, Reply, Usage
+from ..types import Attempt, Reply, Request, Usage
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,12 @@ class Call:
     started_at: float
     attempts: list[Attempt] = field(default_factory=list)
     quota_waited: float = 0.0
+    #: How a request is sent, where it is not by one `Send`: the attempt's admission is told of it.
+    sender: Callable[[Request, float, Any], Flow[Reply]] | None = None
+    #: When the first piece of a stream came: from then on nothing is tried again.
+    first_piece_at: float | None = None
+    #: The identical calls that wait for this one.
+    leader: Leader[Reply] | None = None
     #: Seconds waited since the last attempt, by reason.
     waited: dict[WaitReason, float] = field(default_factory=dict)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import models
-from ..account.token_estimate import input_estimate
+from ..account.token_estimate import input_estimate, text_estimate
 from ..errors import LLMError
 from ..quota import Demand
 from ..types import Reply, Request, Usage
@@ -40,6 +40,18 @@ def demand_spent(model: str, reply: Reply | None, error: LLMError | None) -> Dem
     if error is not None and not was_sent(error):
         return _NOTHING
     return _NO_TOKENS if error is not None and error.status is not None else {}
+
+
+def partly_spent(request: Request, so_far: Reply, error: LLMError | None = None) -> Demand:
+    """An estimate of what a stream has spent that ended early, after *so_far*; {} for no idea.
+
+    A refusal in its first event spends no tokens.
+    """
+    if not (so_far.text or so_far.reasoning or so_far.tool_calls):
+        return _NO_TOKENS if error is not None and error.status is not None else {}
+    texts = (so_far.text, so_far.reasoning or "", *(call.arguments for call in so_far.tool_calls))
+    usage = Usage(input_estimate(request), sum(map(text_estimate, texts)))
+    return _counted(so_far.model, usage)
 
 
 def budget_spent(reserved: int, reply: Reply | None, error: LLMError | None) -> int:

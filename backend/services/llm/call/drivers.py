@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from functools import partial, update_wrapper
 from threading import TIMEOUT_MAX
@@ -15,11 +15,11 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from typing_extensions import assert_never
 
-from ..effects import Effect, Flow, Join, RunBlocking, Send, Sleep
+from ..effects import Channel, Effect, Emit, Flow, Join, Open, Pull, RunBlocking, Send, Sleep
 from ..runtime.blocking import BlockingCall
 from ..runtime.running_loop import blocking_thread
 from ..runtime.signals import find_signal_error
-from ..types import Reply, Request
+from ..types import Reply, Request, StreamEvent
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +49,44 @@ class Transport(AsyncTransport, Protocol):
         ...
 
 
+class StreamChannel(Channel, Protocol):
+    """A stream that is read in a thread."""
+
+    def pull(self, timeout: float) -> Sequence[StreamEvent] | None:
+        """Wait, at most *timeout* seconds, for what comes next; None at the end."""
+        ...
+
+    def close(self) -> None:
+        """Close it, if it is open."""
+
+
+class AsyncStreamChannel(Channel, Protocol):
+    """A stream that is read in a task."""
+
+    async def pull(self, timeout: float) -> Sequence[StreamEvent] | None:
+        """Wait, at most *timeout* seconds, for what comes next; None at the end."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close it, if it is open."""
+
+
+class AsyncStreamTransport(AsyncTransport, Protocol):
+    """What an async client streams with."""
+
+    async def aopen(self, request: Request, timeout: float) -> AsyncStreamChannel:
+        """Send *request* and return its stream, in at most *timeout* seconds."""
+        ...
+
+
+class StreamTransport(AsyncStreamTransport, Transport, Protocol):
+    """What a client streams with, in its caller's thread or in its event loop."""
+
+    def open(self, request: Request, timeout: float) -> StreamChannel:
+        """Send *request* in this thread and return its stream, in at most *timeout* seconds."""
+        ...
+
+
 class HasTransport(Protocol):
     """A client whose methods are flows."""
 
@@ -67,7 +105,7 @@ def run(flow: Flow[R], transport: Transport) -> R:
             except StopIteration as done:
                 return cast("R", done.value)
             try:
-                step = partial(flow.send, _perform(effect, transport))
+                step = partial(flow.send, perform(effect, transport))
             # An interruption too: the flow gives back what it holds.
             except BaseException as error:
                 step = partial(flow.throw, find_signal_error(error, handled))
@@ -83,7 +121,7 @@ async def arun(flow: Flow[R], transport: AsyncTransport) -> R:
         except StopIteration as done:
             return cast("R", done.value)
         try:
-            step = partial(flow.send, await _aperform(effect, transport))
+            step = partial(flow.send, await aperform(effect, transport))
         # A cancellation too: the flow gives back what it holds.
         except BaseException as error:
             step = partial(flow.throw, find_signal_error(error, handled))
@@ -125,7 +163,8 @@ def _named(method: M, flow_of: Callable[..., Any]) -> M:
     return method
 
 
-def _perform(effect: Effect, transport: Transport) -> Any:
+def perform(effect: Effect, transport: Transport) -> Any:
+    """Perform *effect* in this thread, and return what the flow resumes with."""
     match effect:
         case Send(request, timeout):
             return transport.send(request, timeout)
@@ -137,10 +176,17 @@ def _perform(effect: Effect, transport: Transport) -> Any:
             return follower.join(timeout)
         case RunBlocking():
             return BlockingCall(effect).result()
+        case Open(request, timeout):
+            return cast("StreamTransport", transport).open(request, timeout)
+        case Pull(channel, timeout):
+            return cast("StreamChannel", channel).pull(timeout)
+        case Emit():
+            return None  # nobody reads on the way: the reply holds it all
     assert_never(effect)
 
 
-async def _aperform(effect: Effect, transport: AsyncTransport) -> Any:
+async def aperform(effect: Effect, transport: AsyncTransport) -> Any:
+    """Perform *effect* in this task, and return what the flow resumes with."""
     match effect:
         case Send(request, timeout):
             return await transport.asend(request, timeout)
@@ -152,4 +198,10 @@ async def _aperform(effect: Effect, transport: AsyncTransport) -> Any:
             return await follower.ajoin(timeout)
         case RunBlocking():
             return await BlockingCall(effect).aresult()
+        case Open(request, timeout):
+            return await cast("AsyncStreamTransport", transport).aopen(request, timeout)
+        case Pull(channel, timeout):
+            return await cast("AsyncStreamChannel", channel).pull(timeout)
+        case Emit():
+            return None
     assert_never(effect)

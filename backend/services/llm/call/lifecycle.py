@@ -77,6 +77,7 @@ def _answer_as_leader(
     leader: Leader[Reply], key: str, request: Request, call: Call, cache: Cache
 ) -> Flow[Reply]:
     """Send for all identical calls, and give their followers the reply, or the error."""
+    call.leader = leader
     with leader:
         try:
             # Another leader may have stored its reply between our lookup and our claim.
@@ -107,6 +108,8 @@ def _send_with_retries(request: Request, call: Call) -> Flow[Reply]:
             return (yield from _attempt(request, call))
         except LLMError as failure:
             error = failure
+        if call.first_piece_at is not None:
+            raise error  # what was shown cannot be taken back
         seconds = retries.wait_after(error)
         if seconds is None or seconds >= call.time_left():
             raise call.final_error(error)
@@ -140,7 +143,11 @@ def _send(admission: Admission, fitted: Request, request: Request, call: Call) -
     keyed = replace(fitted, key=account.key_of(scope)) if account.key_of(scope) else fitted
     sent_at = admission.mark_sent(model)
     try:
-        reply = yield from send(keyed, min(call.time_left(), call.policy.attempt_timeout))
+        timeout = min(call.time_left(), call.policy.attempt_timeout)
+        if call.sender is None:
+            reply = yield from send(keyed, timeout)
+        else:
+            reply = yield from call.sender(keyed, timeout, admission)
     except LLMError as error:
         admission.set_outcome(error.partial, error)
         call.record_attempt(model, sent_at, error.partial, error)

@@ -66,7 +66,9 @@ def checked(options: Mapping[str, Any], provider: Provider) -> dict[str, Any]:
     resembles no known name is the *provider*'s own, and newer than this list.
     """
     if options.get("stream"):
-        raise ConfigurationError("stream cannot be given: an answer comes as a whole")
+        raise ConfigurationError(
+            "stream cannot be given: the methods stream and astream give the answer as it comes"
+        )
     check_names(options, provider)
     return {name: value for name, value in options.items() if name != "stream"}
 

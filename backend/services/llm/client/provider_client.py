@@ -11,9 +11,10 @@ from tenacity import Retrying
 
 from ..account.learned import Learned
 from ..account.registry import account_of, open_cache, shared
-from ..call import lifecycle, retry
+from ..call import lifecycle, retry, streaming
 from ..call.call import CallPolicy
 from ..call.drivers import Transport, async_method, blocking_method
+from ..call.stream import AsyncStream, Stream
 from ..effects import Flow
 from ..providers.completeness import text_of
 from ..runtime.fork import pickling_error
@@ -211,6 +212,51 @@ class ProviderClient(LLMClient):
         policy = self._policy(timeout, None, retry.exact_attempts(attempts))
         return text_of((yield from self._run(request, policy)))
 
+    def stream(
+        self,
+        /,
+        prompt: str | None = None,
+        system_prompt: str | None = None,
+        temperature: float | None = UNSET,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> Stream:
+        """Return the reply as it comes, to be read in a `with` block; arguments as of `respond`.
+
+        The request is sent when the first piece is asked for. A failure after that piece is not
+        tried again: it raises `LLMError`, whose `partial` holds what came.
+        """
+        request = self._request(
+            prompt, system_prompt, temperature, model, max_tokens, messages, options
+        )
+        return Stream(self._stream(request, self._policy(timeout, max_retries)), self._transport)
+
+    def astream(
+        self,
+        /,
+        prompt: str | None = None,
+        system_prompt: str | None = None,
+        temperature: float | None = UNSET,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> AsyncStream:
+        """Return the reply as it comes, to be read in an `async with` block; as `stream` does."""
+        request = self._request(
+            prompt, system_prompt, temperature, model, max_tokens, messages, options
+        )
+        policy = self._policy(timeout, max_retries)
+        return AsyncStream(self._stream(request, policy), self._transport)
+
     agenerate, arespond = async_method(generate), async_method(respond)
     agenerate_with_retry = async_method(generate_with_retry)
 
@@ -263,6 +309,10 @@ class ProviderClient(LLMClient):
 
     def _run(self, request: Request, policy: CallPolicy) -> Flow[Reply]:
         return lifecycle.run_call(policy, self._account, partial(lifecycle.answer, request))
+
+    def _stream(self, request: Request, policy: CallPolicy) -> Flow[Reply]:
+        idle = self._knobs.LLM_STREAM_IDLE_TIMEOUT
+        return streaming.stream(request, policy, self._account, idle)
 
     def _policy(
         self, timeout: float | None, max_retries: int | None, retrying: Retrying | None = None

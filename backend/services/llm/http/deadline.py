@@ -10,7 +10,8 @@ class TimeLeft(float):
     """Seconds that were left when it was made, and the moment (`at`) they are left until.
 
     httpcore asks once for a timeout and passes it on with each read of a body; whoever reads
-    asks `seconds_left` anew, so that a body which drips is held to the moment.
+    asks `seconds_left` anew, so that a body which drips is held to the moment. Who reads a stream
+    moves `at` on before each piece.
     """
 
     at: float

@@ -107,11 +107,15 @@ class Pool:
 
 
 def sent(request: httpx.Request) -> httpcore.Request:
-    """*request* as httpcore takes it, each of its timeouts a moment: that of the deadline."""
+    """*request* as httpcore takes it, each of its timeouts a moment: that of the deadline.
+
+    A `TimeLeft` stays the caller's, who moves it on.
+    """
     seconds = request.extensions.get("timeout", {}).get("read")
     extensions = request.extensions
     if seconds is not None:
-        left = TimeLeft(time.monotonic() + seconds)
+        is_moved = isinstance(seconds, TimeLeft)
+        left = seconds if is_moved else TimeLeft(time.monotonic() + seconds)
         extensions = {**extensions, "timeout": dict.fromkeys(_PHASES, left)}
     url = request.url
     return httpcore.Request(

@@ -15,7 +15,7 @@ from ..errors import (
     Retry,
     TruncatedError,
 )
-from ..types import Output, Provider, Reply
+from ..types import Output, Provider, Reply, Request
 from .foreign_errors import describe
 
 _P = ParamSpec("_P")
@@ -62,6 +62,14 @@ def raises_llm_error(provider: Provider) -> Callable[[Callable[_P, _R]], Callabl
         return reading
 
     return of
+
+
+def read_so_far(read: Callable[[], Reply], request: Request, provider: Provider) -> Reply:
+    """What *read* returns, or what its error carries: the reply that has come, whole or not."""
+    try:
+        return read()
+    except LLMError as error:
+        return error.partial or Reply(text="", model=request.model, provider=provider)
 
 
 def unwrap_forced_tool(reply: Reply, output: Output | None) -> Reply:

@@ -73,6 +73,10 @@ class Knobs(BaseModel):
         float,
         Field(gt=0, le=LONGEST_WAIT, description="Seconds for a whole call with its retries."),
     ] = 120.0
+    LLM_STREAM_IDLE_TIMEOUT: Annotated[
+        float,
+        Field(gt=0, le=LONGEST_WAIT, description="Seconds between two pieces of a stream."),
+    ] = 30.0
     LLM_MAX_RETRIES: Annotated[
         int, Field(ge=0, description="Further attempts of a call after a passing fault.")
     ] = 2

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any, TypeVar
 
 from ...errors import ConfigurationError, LLMError
 from ...runtime.sdk_lender import SdkLender
 from ...types import Reply, Request
+from ..channel import AsyncChannel, Channel
 from ..foreign_errors import redact_error
+from ..sources import agiving_back, giving_back
 from .connect import BedrockConnection
 from .converse import from_converse, to_converse
 from .errors import classify
 from .invoke import from_invoke, to_invoke
 from .routes import uses_invoke
-from .transport import Answered, Call, Transport
+from .stream_transport import Order, StreamingTransport
+from .transport import Answered, Call
 
 E = TypeVar("E", bound=BaseException)
 
@@ -33,7 +37,7 @@ class BedrockTransport:
         wall: Callable[[], float],
     ) -> None:
         self.lender = SdkLender(connection.connect, "botocore")
-        self._calls = Transport(connection.max_connections, connection.limit)
+        self._calls = StreamingTransport(connection.max_connections, connection.limit)
         self._secrets = tuple(connection.credentials.values())
         self._sleep = sleep
         self._wall = wall
@@ -65,6 +69,24 @@ class BedrockTransport:
             raise
         except Exception as error:
             raise self._classify(error, request) from self._redact(error, request)
+
+    def open(self, request: Request, timeout: float) -> Channel:
+        """Send *request* once for a stream, in this thread; raises LLMError."""
+        with giving_back(partial(self._meaning, request)) as lease:
+            sdk = lease.enter_context(self.lender.lend())
+            return self._calls.open(sdk, lease, self._order(sdk, request), timeout)
+
+    async def aopen(self, request: Request, timeout: float) -> AsyncChannel:
+        """Send *request* once for a stream, as `open` does, without blocking the event loop."""
+        async with agiving_back(partial(self._meaning, request)) as lease:
+            sdk = lease.enter_context(self.lender.lend())
+            return await self._calls.aopen(sdk, lease, self._order(sdk, request), timeout)
+
+    def _order(self, sdk: Any, request: Request) -> Order:
+        return Order(_call_of(sdk, request).arguments, request, partial(self._meaning, request))
+
+    def _meaning(self, request: Request, error: Exception) -> LLMError:
+        return self._classify(self._redact(error, request), request)
 
     def close(self) -> None:
         """Close the connections, and let the threads end with their calls."""

@@ -216,7 +216,7 @@ def from_converse(response: Mapping[str, Any], request: Request) -> Reply:
         model=request.model,
         provider="bedrock",
         finish_reason=text(response, "stopReason"),
-        usage=_usage(member(response, "usage")),
+        usage=usage_of(member(response, "usage")),
         request_id=text(about, "RequestId"),
         reasoning="".join(_thoughts(message)) or None,
         tool_calls=tuple(_tool_calls(message)),
@@ -264,7 +264,7 @@ def _input_json(used: Mapping[str, Any]) -> str:
     return json.dumps(used.get("input"), ensure_ascii=False)
 
 
-def _usage(usage: object) -> Usage:
+def usage_of(usage: object) -> Usage:
     """Converse's count; its inputTokens leave out what the cache was read and written for."""
     input_tokens, output_tokens = count(usage, "inputTokens"), count(usage, "outputTokens")
     if input_tokens is None or output_tokens is None:

@@ -124,6 +124,9 @@ _BY_CLASS: tuple[tuple[str, type[LLMError], Retry | None], ...] = (
     ("InvalidProxiesConfigError", ConfigurationError, None),
 )
 
+# Recorded, of a stream that broke; the same words are known as an HTTP 500.
+_PASSES = "try your request again"
+
 
 def classify(error: Exception, model: str, *, wall: float) -> LLMError:
     """Return the meaning of *error*, which a request to *model* raised.
@@ -243,6 +246,8 @@ def _kind_and_retry(name: str, message: str, status: int) -> tuple[type[LLMError
     if name == "ThrottlingException":
         # A day's quota does not come back within any wait that is worth having.
         return kind, Retry.NEVER if "per day" in message else Retry.AFTER_BACKOFF
+    if name == "ModelStreamErrorException" and _PASSES in message:
+        return ProviderUnavailableError, None
     return kind, None
 
 

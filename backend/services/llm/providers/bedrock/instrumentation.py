@@ -17,7 +17,12 @@ _EVENTS = (
     *("before-parse", "response-received", "needs-retry", "after-call", "after-call-error"),
 )
 
-_OPERATIONS = {"converse": "Converse", "invoke_model": "InvokeModel"}
+_OPERATIONS = {
+    "converse": "Converse",
+    "converse_stream": "ConverseStream",
+    "invoke_model": "InvokeModel",
+    "invoke_model_with_response_stream": "InvokeModelWithResponseStream",
+}
 
 _OF_ENDPOINT = ("make_request", "_send_request", "prepare_request", "_get_response", "_send")
 

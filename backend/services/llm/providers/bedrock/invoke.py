@@ -242,7 +242,7 @@ def read_body(body: Mapping[str, Any], request: Request, headers: object = None)
         model=request.model,
         provider="bedrock",
         finish_reason=reason,
-        usage=_usage(body, headers),
+        usage=usage_of(body, headers),
         request_id=text(headers, "x-amzn-requestid"),
         reasoning=_claude_thinking(body),
         tool_calls=_claude_calls(body),
@@ -274,7 +274,8 @@ def _header(headers: object, name: str) -> int | None:
     return parse_count(text(headers, f"x-amzn-bedrock-{name}"))
 
 
-def _usage(body: Mapping[str, Any], headers: object) -> Usage:
+def usage_of(body: Mapping[str, Any], headers: object) -> Usage:
+    """The count of tokens in a family's *body*, else in the *headers*."""
     counted = member(body, "usage") or {}
     input_tokens = _first(count(counted, "input_tokens"), count(body, "prompt_token_count"))
     output_tokens = _first(count(counted, "output_tokens"), count(body, "generation_token_count"))

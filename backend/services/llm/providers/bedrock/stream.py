@@ -1,135 +1,213 @@
-"""Streams of Bedrock: their events, joined into one reply."""
+"""Bedrock's event streams, read into events and added up to the answers that they spell."""
 
 from __future__ import annotations
 
+import base64
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import Any
 
-from ...types import Reply, Request
-from ..completeness import raises_llm_error
-from ..fields import count, first, member, rows, text
-from .converse import from_converse
-from .invoke import family, read_body
+from ...types import (
+    ReasoningPiece,
+    Reply,
+    Request,
+    StreamEvent,
+    TextPiece,
+    ToolCallPiece,
+    Usage,
+    UsageReport,
+)
+from ..completeness import raises_llm_error, read_so_far
+from ..fields import count, member, text
+from .converse import from_converse, usage_of
+from .invoke_stream import Body, parsed
 
 _Json = Mapping[str, Any]
 
 
 @raises_llm_error("bedrock")
 def fold_converse(events: Iterable[_Json], request: Request, about: _Json | None = None) -> Reply:
-    """Return the reply that a ConverseStream's *events* add up to.
+    """The whole reply that a ConverseStream's *events* add up to.
 
     *about* is the response's `ResponseMetadata`. A stream without a `messageStop` ends with no
     error of botocore's: it raises TruncatedError with the text that came.
     """
-    blocks: dict[int, dict[str, Any]] = {}
-    response: dict[str, Any] = {"ResponseMetadata": about or {}}
-    for event in events:
-        start, delta = member(event, "contentBlockStart"), member(event, "contentBlockDelta")
-        # Only tools begin with one: a text's block is opened by its first delta (recorded).
-        if start:
-            tool = dict(member(member(start, "start"), "toolUse") or {})
-            blocks[_block_index(start)] = {"toolUse": tool | {"input": ""}} if tool else {}
-        if delta:
-            _add(blocks.setdefault(_block_index(delta), {}), member(delta, "delta"))
-        if stop := member(event, "messageStop"):
-            response["stopReason"] = member(stop, "stopReason")
-        if counts := member(event, "metadata"):
-            response |= {name: member(counts, name) for name in ("usage", "metrics")}
-    content = [_finished_block(block) for _, block in sorted(blocks.items())]
-    return from_converse(response | {"output": {"message": {"content": content}}}, request)
-
-
-def _block_index(event: object) -> int:
-    return count(event, "contentBlockIndex") or 0
-
-
-def _add(block: dict[str, Any], delta: object) -> None:
-    if (piece := text(delta, "text")) is not None:
-        block["text"] = block.get("text", "") + piece
-    if (thought := text(member(delta, "reasoningContent"), "text")) is not None:
-        before = member(member(block.get("reasoningContent"), "reasoningText"), "text") or ""
-        block["reasoningContent"] = {"reasoningText": {"text": before + thought}}
-    if (piece := text(member(delta, "toolUse"), "input")) is not None:
-        tool = block.setdefault("toolUse", {"input": ""})
-        tool["input"] += piece
-
-
-def _finished_block(block: dict[str, Any]) -> dict[str, Any]:
-    """Parse a tool's input, which a stream sends as pieces of JSON."""
-    tool = block.get("toolUse")
-    if not tool:
-        return block
-    return block | {"toolUse": tool | {"input": _parsed(tool["input"])}}
-
-
-def _parsed(pieces: str) -> Any:
-    try:
-        return json.loads(pieces or "{}")
-    except ValueError:
-        return pieces  # cut off, as the stop reason says
+    return _folded(ConverseReader(request, about), events)
 
 
 @raises_llm_error("bedrock")
 def fold_invoke(events: Iterable[_Json], request: Request, headers: _Json | None = None) -> Reply:
-    """Return the reply that an InvokeModelWithResponseStream's *events* add up to.
+    """The whole reply that an InvokeModelWithResponseStream's *events* add up to.
 
     Raises ConfigurationError for a model of no known family, else as `fold_converse`.
     """
-    add = {"claude": _add_claude, "llama": _add_llama, "mistral": _add_mistral}
-    body: dict[str, Any] = {"content": [], "generation": "", "outputs": [{"text": ""}]}
-    body |= {"stop_reason": None, "usage": {}}
-    # As the headers of a reply without a stream, which `read_body` reads.
-    counts: dict[str, str] = dict(headers or {})
+    return _folded(InvokeReader(request, headers), events)
+
+
+def _folded(reader: StreamReader, events: Iterable[_Json]) -> Reply:
     for event in events:
-        piece = json.loads(member(member(event, "chunk"), "bytes") or "{}")
-        add[family(request.model)](body, piece)
-        for name, value in (piece.get("amazon-bedrock-invocationMetrics") or {}).items():
-            counts[_HEADERS.get(name) or name] = str(value)
-    body["content"] = [_finished_claude_block(block) for block in body["content"]]
-    return read_body(body, request, counts)
+        reader.add(event)
+    return reader.whole()
 
 
-#: A stream's last chunk says what a plain reply's headers do.
-_HEADERS = {
-    "inputTokenCount": "x-amzn-bedrock-input-token-count",
-    "outputTokenCount": "x-amzn-bedrock-output-token-count",
-    "cacheReadInputTokenCount": "x-amzn-bedrock-cache-read-input-token-count",
-    "cacheWriteInputTokenCount": "x-amzn-bedrock-cache-write-input-token-count",
-    "invocationLatency": "x-amzn-bedrock-invocation-latency",
-}
+class StreamReader(ABC):
+    """Reads one stream: its bytes by `feed`, or events that botocore has read by `add`."""
+
+    #: The API's operation, by which botocore names its errors.
+    operation: str
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._frames: Any = None
+        #: Nothing more is to come: the stream says so.
+        self.is_done = False
+
+    @property
+    @abstractmethod
+    def is_finished(self) -> bool:
+        """Whether the answer has ended, whatever is still missing of the stream."""
+
+    def feed(self, received: bytes) -> list[StreamEvent]:
+        """Read what was received. Raises botocore's errors: of a broken frame, of an exception."""
+        if self._frames is None:
+            self._frames = import_module("botocore.eventstream").EventStreamBuffer()
+        self._frames.add_data(received)
+        found: list[StreamEvent] = []
+        for frame in self._frames:
+            headers, payload = frame.headers, json.loads(frame.payload or b"{}")
+            if headers.get(":message-type", "event") != "event":
+                raise self._failure(headers, payload)
+            found += self.add(self._event(headers.get(":event-type"), payload))
+        return found
+
+    def _event(self, kind: str, payload: Any) -> _Json:
+        return {kind: payload}
+
+    def _failure(self, headers: Mapping[str, Any], payload: Any) -> Exception:
+        named = headers.get(":exception-type") or headers.get(":error-code")
+        words = text(payload, "message") or text(payload, "Message")
+        error = {"Code": named or "", "Message": words or headers.get(":error-message") or ""}
+        raised = import_module("botocore.exceptions").EventStreamError
+        made: Exception = raised({"Error": error}, self.operation)
+        return made
+
+    @abstractmethod
+    def add(self, event: _Json) -> list[StreamEvent]:
+        """Read an event."""
+
+    @abstractmethod
+    def whole(self) -> Reply:
+        """The reply that has come; raises as `check_complete` for one that is not whole."""
+
+    def so_far(self) -> Reply:
+        """The reply as far as it has come, whole or not."""
+        return read_so_far(self.whole, self._request, "bedrock")
 
 
-def _add_claude(body: dict[str, Any], piece: _Json) -> None:
-    kind, delta = text(piece, "type"), member(piece, "delta") or {}
-    if kind == "message_start":
-        body["usage"] |= member(member(piece, "message"), "usage") or {}
-    elif kind == "content_block_start":
-        body["content"].append(dict(member(piece, "content_block") or {}) | {"partial_json": ""})
-    elif kind == "content_block_delta":
-        block = body["content"][-1]
-        for name in ("text", "thinking", "partial_json"):
-            if text(delta, name):
-                block[name] = block.get(name, "") + delta[name]
-    elif kind == "message_delta":
-        body["stop_reason"] = text(delta, "stop_reason")
-        body["usage"] |= member(piece, "usage") or {}
+class ConverseReader(StreamReader):
+    """Reads a ConverseStream; *about* is the response's `ResponseMetadata`."""
+
+    operation = "ConverseStream"
+
+    def __init__(self, request: Request, about: _Json | None = None) -> None:
+        super().__init__(request)
+        self._blocks: dict[int, dict[str, Any]] = {}
+        self._response: dict[str, Any] = {"ResponseMetadata": about or {}}
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a `messageStop` has come."""
+        return text(self._response, "stopReason") is not None
+
+    def add(self, event: _Json) -> list[StreamEvent]:
+        """Read an event."""
+        start, delta = member(event, "contentBlockStart"), member(event, "contentBlockDelta")
+        found: list[StreamEvent] = []
+        # Only tools begin with one: a text's block is opened by its first delta (recorded).
+        if start:
+            tool = dict(member(member(start, "start"), "toolUse") or {})
+            self._blocks[_place(start)] = {"toolUse": tool | {"input": ""}} if tool else {}
+            if tool:
+                identity = text(tool, "toolUseId") or "", text(tool, "name") or ""
+                found.append(ToolCallPiece(_place(start), "", *identity))
+        if delta:
+            block = self._blocks.setdefault(_place(delta), {})
+            found += _add(block, member(delta, "delta"), _place(delta))
+        if stop := member(event, "messageStop"):
+            self._response["stopReason"] = member(stop, "stopReason")
+        if counts := member(event, "metadata"):
+            self._response |= {name: member(counts, name) for name in ("usage", "metrics")}
+            found += _reported(usage_of(member(counts, "usage")))
+            self.is_done = self.is_finished
+        return found
+
+    def whole(self) -> Reply:
+        """The reply that has come; raises as `from_converse` for one that is not whole."""
+        content = [_closed(block) for _, block in sorted(self._blocks.items())]
+        message = {"output": {"message": {"content": content}}}
+        return from_converse(self._response | message, self._request)
 
 
-def _finished_claude_block(block: dict[str, Any]) -> dict[str, Any]:
-    pieces = block.pop("partial_json")
-    return block | {"input": _parsed(pieces)} if text(block, "type") == "tool_use" else block
+def _place(event: object) -> int:
+    return count(event, "contentBlockIndex") or 0
 
 
-def _add_llama(body: dict[str, Any], piece: _Json) -> None:
-    body["generation"] += text(piece, "generation") or ""
-    for name in ("prompt_token_count", "generation_token_count", "stop_reason"):
-        if member(piece, name) is not None:
-            body[name] = piece[name]
+def _reported(usage: Usage) -> list[StreamEvent]:
+    return [UsageReport(usage)] if usage.reported else []
 
 
-def _add_mistral(body: dict[str, Any], piece: _Json) -> None:
-    output = body["outputs"][0]
-    output["text"] += "".join(text(one, "text") or "" for one in rows(piece, "outputs"))
-    reason = text(first(piece, "outputs"), "stop_reason")
-    output["stop_reason"] = reason or output.get("stop_reason")
+def _add(block: dict[str, Any], delta: object, place: int) -> list[StreamEvent]:
+    found: list[StreamEvent] = []
+    if words := text(delta, "text"):
+        block["text"] = block.get("text", "") + words
+        found.append(TextPiece(words))
+    if thought := text(member(delta, "reasoningContent"), "text"):
+        before = member(member(block.get("reasoningContent"), "reasoningText"), "text") or ""
+        block["reasoningContent"] = {"reasoningText": {"text": before + thought}}
+        found.append(ReasoningPiece(thought))
+    if (piece := text(member(delta, "toolUse"), "input")) is not None:
+        tool = block.setdefault("toolUse", {"input": ""})
+        tool["input"] += piece
+        found.append(ToolCallPiece(place, piece))
+    return found
+
+
+def _closed(block: dict[str, Any]) -> dict[str, Any]:
+    """A tool's input comes as pieces of JSON; Converse gives it parsed."""
+    tool = block.get("toolUse")
+    if not tool:
+        return block
+    return block | {"toolUse": tool | {"input": parsed(tool["input"])}}
+
+
+class InvokeReader(StreamReader):
+    """Reads an InvokeModelWithResponseStream of any family; *headers* are its response's.
+
+    Raises ConfigurationError for a model of no known family.
+    """
+
+    operation = "InvokeModelWithResponseStream"
+
+    def __init__(self, request: Request, headers: _Json | None = None) -> None:
+        super().__init__(request)
+        self._body = Body(request, headers)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a stop reason has come."""
+        return self._body.reason is not None
+
+    def _event(self, kind: str, payload: Any) -> _Json:
+        # As botocore reads it: bytes are base64 in JSON.
+        return {kind: {"bytes": base64.b64decode(text(payload, "bytes") or "")}}
+
+    def add(self, event: _Json) -> list[StreamEvent]:
+        """Read an event: the model's own JSON."""
+        found, self.is_done = self._body.add(event)
+        return found
+
+    def whole(self) -> Reply:
+        """The reply that has come; raises as `from_invoke` for one that is not whole."""
+        return self._body.reply()

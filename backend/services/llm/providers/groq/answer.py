@@ -12,8 +12,10 @@ from .errors import error_in_ok_body
 
 
 @raises_llm_error("groq")
-def from_chat_completion(response: object, request: Request) -> Reply:
+def from_chat_completion(response: object, request: Request, *, real: bool | None = None) -> Reply:
     """Read what the SDK returned for *request*: its object, its JSON as a dict, or a test's mock.
+
+    *real* says whether the SDK made it, where the response does not show that.
 
     `processing` is Groq's `total_time` in seconds: the sum of its `prompt_time` and
     `completion_time`, without its `queue_time` (so in all 292 recorded answers).
@@ -42,7 +44,7 @@ def from_chat_completion(response: object, request: Request) -> Reply:
         ),
         request.output,
     )
-    return check_complete(reply, real=_is_real(response))
+    return check_complete(reply, real=is_real(response) if real is None else real)
 
 
 def usage_of(usage: object) -> Usage:
@@ -70,7 +72,7 @@ def _tool_calls(message: object) -> tuple[ToolCall, ...]:
     return tuple(calls)
 
 
-def _is_real(response: object) -> bool:
+def is_real(response: object) -> bool:
     """Whether the SDK made the response, so that it must have a finish reason; a mock has none."""
     return isinstance(response, Mapping) or type(response).__module__.partition(".")[0] == "groq"
 

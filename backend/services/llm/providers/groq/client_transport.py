@@ -14,12 +14,15 @@ from ...runtime.event_loops import PerEventLoop
 from ...runtime.fork import on_fork_in_child
 from ...runtime.sdk_lender import SdkLender
 from ...types import Reply, Request
+from ..channel import AsyncChannel, Channel
 from ..foreign_errors import redact_error
+from ..sources import agiving_back, giving_back, in_threads
 from . import transport
 from .answer import from_chat_completion
 from .connect import GroqConnection
 from .errors import classify
 from .request import to_chat_completion
+from .stream_transport import Order, aopened, opened
 from .transport import has_original_create
 
 E = TypeVar("E", bound=BaseException)
@@ -85,6 +88,30 @@ class GroqTransport:
             raise
         except Exception as error:
             raise self._classify(error, request) from self._redact(error, request)
+
+    def open(self, request: Request, timeout: float) -> Channel:
+        """Send *request* once for a stream, in this thread; raises LLMError."""
+        order = self._order(request)
+        with giving_back(order.meaning) as lease:
+            return opened(lease.enter_context(self.lender.lend()), lease, order, timeout)
+
+    async def aopen(self, request: Request, timeout: float) -> AsyncChannel:
+        """Send *request* once for a stream, as `open` does, on this event loop.
+
+        What a test has put in the SDK's place is called in a thread.
+        """
+        if not self.lender.is_real:
+            return in_threads(await run_in_thread(partial(self.open, request, timeout)))
+        order = self._order(request)
+        async with agiving_back(order.meaning) as lease:
+            sdk = await lease.enter_async_context(await self._async_clients.get())
+            return await aopened(sdk, lease, order, timeout)
+
+    def _order(self, request: Request) -> Order:
+        def meaning(error: Exception) -> LLMError:
+            return self._classify(self._redact(error, request), request)
+
+        return Order(to_chat_completion(request), request, meaning)
 
     def close(self) -> None:
         """Close the connections; an event loop's own are closed by `aclose`, or as it ends."""

@@ -1,70 +1,134 @@
-"""Streams of Groq: their chunks, joined into one reply."""
+"""A Groq stream's chunks, read into events and added up to the answer that they spell."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
-from ...types import Reply, Request
-from ..completeness import raises_llm_error
+from ...types import (
+    ReasoningPiece,
+    Reply,
+    Request,
+    StreamEvent,
+    TextPiece,
+    ToolCallPiece,
+    UsageReport,
+)
+from ..completeness import raises_llm_error, read_so_far
 from ..fields import count, first, member, rows, text
-from .answer import from_chat_completion
+from .answer import from_chat_completion, is_real, usage_of
 from .errors import error_in_ok_body
+from .sse import Events
+
+_DONE = b"[DONE]"
 
 
 @raises_llm_error("groq")
 def fold(chunks: Iterable[object], request: Request) -> Reply:
-    """Return the reply that a stream's *chunks*, the SDK's objects or dicts, add up to.
+    """The whole reply that a stream's *chunks*, the SDK's objects or dicts, add up to.
 
     A stream that ends before a finish reason came ends with no error of the SDK's: it raises
-    TruncatedError with the text that came. The usage is that of the last chunk.
+    TruncatedError with the text that came. Usage is the last chunk's, asked for or not.
     """
-    builder = _CompletionBuilder(request.model)
+    reader = StreamReader(request)
     for chunk in chunks:
-        builder.add(chunk)
-    return from_chat_completion(builder.completion(), request)
+        reader.add(chunk)
+    return reader.whole()
 
 
-class _CompletionBuilder:
-    """Builds a completion out of chunks."""
+class StreamReader:
+    """Reads one stream: its bytes by `feed`, or chunks that an SDK has read by `add`."""
 
-    def __init__(self, model: str) -> None:
-        self._model = model
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._events = Events()
         self._parts: dict[str, list[str]] = {"content": [], "reasoning": []}
         self._calls: dict[int, dict[str, Any]] = {}
         self._top: dict[str, Any] = {}
         self._reason: str | None = None
+        self._is_real = True
+        #: Nothing more is to come: the stream says so.
+        self.is_done = False
 
-    def add(self, chunk: object) -> None:
+    @property
+    def is_finished(self) -> bool:
+        """Whether the answer has ended, whatever is still missing of the stream."""
+        return self._reason is not None
+
+    def feed(self, received: bytes) -> list[StreamEvent]:
+        """Read what was received. Raises ValueError for what is no JSON, else as `add`."""
+        found: list[StreamEvent] = []
+        for data in self._events.feed(received):
+            if data == _DONE:
+                self.is_done = True
+                break
+            found += self.add(json.loads(data))
+        return found
+
+    def add(self, chunk: object) -> list[StreamEvent]:
+        """Read a chunk; raises the LLMError that it carries."""
         extra = member(chunk, "x_groq")
         # The SDK raises an error event, but not an error inside a chunk.
         for body in (extra, chunk):
-            if (failure := error_in_ok_body(body, self._model)) is not None:
+            if (failure := error_in_ok_body(body, self._request.model)) is not None:
                 raise failure
         for name, value in (("model", text(chunk, "model")), ("x_groq", extra)):
             if value and (name != "x_groq" or text(value, "id")):
                 self._top[name] = value
+        choice = first(chunk, "choices")
+        # A server that knows no streams says all of it in one message.
+        found = self._add_delta(member(choice, "delta") or member(choice, "message"))
+        self._reason = text(choice, "finish_reason") or self._reason
         usage = member(extra, "usage") or member(chunk, "usage")
         if usage:
             self._top["usage"] = usage
-        choice = first(chunk, "choices")
-        self._reason = text(choice, "finish_reason") or self._reason
-        self._add_delta(member(choice, "delta"))
+            if (counted := usage_of(usage)).reported:
+                found.append(UsageReport(counted))
+        self._is_real = self._is_real and is_real(chunk)
+        return found
 
-    def _add_delta(self, delta: object) -> None:
-        for name, parts in self._parts.items():
-            parts.append(text(delta, name) or "")
-        for call in rows(delta, "tool_calls"):
-            function = member(call, "function")
-            made = self._calls.setdefault(
-                count(call, "index") or 0, {"id": "", "name": "", "arguments": ""}
+    def add_whole(self, answer: object) -> list[StreamEvent]:
+        """Read an *answer* that is no stream; raises LLMError for what is no answer."""
+        if first(answer, "choices") is None:
+            from_chat_completion(answer, self._request)
+        self.is_done = True
+        return self.add(answer)
+
+    def _add_delta(self, delta: object) -> list[StreamEvent]:
+        found: list[StreamEvent] = []
+        if thought := text(delta, "reasoning"):
+            self._parts["reasoning"].append(thought)
+            found.append(ReasoningPiece(thought))
+        if words := text(delta, "content"):
+            self._parts["content"].append(words)
+            found.append(TextPiece(words))
+        for place, call in enumerate(rows(delta, "tool_calls")):
+            index, function = count(call, "index"), member(call, "function")
+            index = place if index is None else index
+            piece = ToolCallPiece(
+                index,
+                text(function, "arguments") or "",
+                text(call, "id") or "",
+                text(function, "name") or "",
             )
-            made["id"] = made["id"] or text(call, "id") or ""
-            made["name"] = made["name"] or text(function, "name") or ""
-            made["arguments"] += text(function, "arguments") or ""
+            made = self._calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
+            made["id"] = made["id"] or piece.id
+            made["name"] = made["name"] or piece.name
+            made["arguments"] += piece.arguments
+            found.append(piece)
+        return found
 
-    def completion(self) -> dict[str, Any]:
-        texts = {name: "".join(parts) or None for name, parts in self._parts.items()}
+    def whole(self) -> Reply:
+        """The reply that has come; raises as `from_chat_completion` for one that is not whole."""
+        return from_chat_completion(self._completion(), self._request, real=self._is_real)
+
+    def so_far(self) -> Reply:
+        """The reply as far as it has come, whole or not."""
+        return read_so_far(self.whole, self._request, "groq")
+
+    def _completion(self) -> dict[str, Any]:
+        words = {name: "".join(parts) or None for name, parts in self._parts.items()}
         calls = [{"id": call["id"], "function": call} for _, call in sorted(self._calls.items())]
-        message = {**texts, "tool_calls": calls}
+        message = {**words, "tool_calls": calls}
         return {"choices": [{"message": message, "finish_reason": self._reason}], **self._top}

@@ -1,0 +1,111 @@
+"""The life of a call that is streamed: that of any other, but for how its request is sent.
+
+An answer from the cache, or of an identical call in flight, is handed out at once. Else this call
+leads, and those that join it are given the whole reply at its end; where nobody reads on in the
+stream for a second, one of them makes the call itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from ..account.account import Account
+from ..effects import Channel, Flow, emit, open_stream, pull
+from ..errors import LLMError, LLMTimeoutError
+from ..types import (
+    ReasoningPiece,
+    Reply,
+    Request,
+    StreamEvent,
+    TextPiece,
+    ToolCallPiece,
+    UsageReport,
+)
+from . import lifecycle
+from .admission import Admission
+from .call import Call, CallPolicy
+from .demand import partly_spent
+
+
+def stream(request: Request, policy: CallPolicy, account: Account, idle: float) -> Flow[Reply]:
+    """Answer *request* piece by piece; *idle* is the longest wait between two pieces, in s."""
+    return lifecycle.run_call(policy, account, partial(_answer, request, idle))
+
+
+def _answer(request: Request, idle: float, call: Call) -> Flow[Reply]:
+    call.sender = partial(_send, call, idle)
+    reply = yield from lifecycle.answer(request, call)
+    if call.first_piece_at is None:
+        call.first_piece_at = call.account.now()
+        yield from _emit(call, tuple(events_of(reply)))
+    return replace(reply, time_to_first_token=call.first_piece_at - call.started_at)
+
+
+def _send(
+    call: Call, idle: float, request: Request, timeout: float, admission: Admission
+) -> Flow[Reply]:
+    """Send once, hand out what comes, and return the whole reply."""
+    until = call.account.now() + timeout
+    channel = yield from open_stream(request, timeout)
+    try:
+        while True:
+            left = _left(call, until, idle, channel)
+            if (events := (yield from pull(channel, left))) is None:
+                return channel.whole()
+            _note_piece(call, admission)
+            yield from _emit(call, events)
+    except LLMError as error:
+        admission.estimate = partly_spent(request, channel.so_far(), error)
+        raise
+    except BaseException:
+        # The reader has left, or the call was cancelled: what was not spent is given back.
+        admission.estimate = partly_spent(request, channel.so_far())
+        raise
+
+
+def _left(call: Call, until: float, idle: float, channel: Channel) -> float:
+    """Seconds to wait for what comes next; raises where the call has no time left."""
+    left = until - call.account.now()
+    if left <= 0:
+        seconds = min(call.policy.timeout, call.policy.attempt_timeout)
+        late = LLMTimeoutError(
+            f"The stream had not ended after {seconds:g} seconds", provider=call.account.provider
+        )
+        late.partial = channel.so_far()
+        raise late
+    return left if call.first_piece_at is None else min(idle, left)
+
+
+def _note_piece(call: Call, admission: Admission) -> None:
+    """At the first piece, let those go on who wait to see whether the provider answers."""
+    if call.first_piece_at is not None:
+        return
+    call.first_piece_at = admission.received_at = call.account.now()
+    call.account.end_outage(admission.scope)
+    call.account.outages.release_probe(admission)
+
+
+def _emit(call: Call, events: Sequence[StreamEvent]) -> Flow[None]:
+    leader = call.leader
+    if leader is None:
+        yield from emit(events)
+        return
+    leader.pause = object()
+    try:
+        yield from emit(events)
+    finally:
+        leader.pause = None
+
+
+def events_of(reply: Reply) -> Iterator[StreamEvent]:
+    """The events that a whole *reply* is worth."""
+    if reply.reasoning:
+        yield ReasoningPiece(reply.reasoning)
+    if reply.text:
+        yield TextPiece(reply.text)
+    for place, call in enumerate(reply.tool_calls):
+        yield ToolCallPiece(place, call.arguments, call.id, call.name)
+    if reply.usage.reported:
+        yield UsageReport(reply.usage)

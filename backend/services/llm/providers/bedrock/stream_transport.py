@@ -1,0 +1,285 @@
+"""One stream of the runtime's API, over a connection of our own or as botocore streams it.
+
+Which of the two is as for a whole answer: see `instrumentation.why_the_sdks_own`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import anyio
+
+from ...errors import LLMError, Retry
+from ...http.dial import left_until
+from ...http.h11_stream import Head
+from ...http.http1 import Answer
+from ...runtime import watchdog
+from ...types import Request
+from ..channel import AsyncChannel, AsyncSource, Channel, Source
+from ..fields import member
+from . import signing
+from .errors import error_in_ok_body
+from .instrumentation import why_the_sdks_own
+from .routes import uses_invoke
+from .stream import ConverseReader, InvokeReader, StreamReader
+from .stream_connections import Connections
+from .transport import Call, Transport
+
+if TYPE_CHECKING:
+    from .stream_call import StreamCall
+
+T = TypeVar("T")
+
+_CONTENT_TYPE = "application/vnd.amazon.eventstream"
+
+
+class Order(NamedTuple):
+    """What is to be streamed: the keywords of the SDK's method, and what an error of it means."""
+
+    arguments: Mapping[str, Any]
+    request: Request
+    meaning: Callable[[Exception], LLMError]
+
+    @property
+    def call(self) -> Call:
+        """The call of the SDK."""
+        is_invoke = uses_invoke(self.request.model)
+        method = "invoke_model_with_response_stream" if is_invoke else "converse_stream"
+        return Call(method, self.arguments)
+
+    def reader(self, about: object) -> StreamReader:
+        """What reads the stream; *about* is the response's metadata."""
+        known: Any = about if isinstance(about, Mapping) else {}
+        if not uses_invoke(self.request.model):
+            return ConverseReader(self.request, known)
+        headers = member(known, "HTTPHeaders")
+        return InvokeReader(self.request, headers if isinstance(headers, Mapping) else None)
+
+
+class StreamingTransport(Transport):
+    """A transport that opens streams, too."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(size, limit)
+        self._connections = Connections(size, limit)
+
+    def open(self, sdk: Any, lease: ExitStack, order: Order, timeout: float) -> Channel:
+        """Open a stream in at most *timeout* seconds; once open, it closes *lease* in the end.
+
+        Raises TimeoutError, and what the SDK raises.
+        """
+        until, call = time.monotonic() + timeout, order.call
+        if why_the_sdks_own(sdk, call.method):
+            blocking = self._blocking_stream(until)
+            return _Watched.of(_ask(sdk, order, blocking, timeout), lease, order, blocking)
+        signed = self._signed(sdk, call, until)
+        if signed.response is not None:
+            return _Watched.of(signed.response, lease, order, self._blocking_stream(until))
+        place = self._road._origin(sdk, signed.request.url)
+        opened = self._connections.open(place, signed, until)
+        if _is_stream(opened.head):
+            reader = order.reader(_about(opened.head))
+            return Channel(_Leased(opened, lease), reader, reader.feed, order.meaning)
+        body = b"".join(iter(partial(opened.read, until), None))
+        opened.close()
+        raise _refusal(sdk, signed, opened.head, body, order)
+
+    async def aopen(
+        self, sdk: Any, lease: AsyncExitStack, order: Order, timeout: float
+    ) -> AsyncChannel:
+        """Do as `open` does, without blocking the event loop."""
+        until, call = time.monotonic() + timeout, order.call
+        if why_the_sdks_own(sdk, call.method):
+            return await self._in_a_worker(sdk, lease, order, until)
+        with anyio.fail_after(timeout):
+            signed = await self._asigned(sdk, call)
+        if signed.response is not None:
+            return self._of_workers(lease, order, signed.response, self._blocking_stream(until))
+        place = self._road._origin(sdk, signed.request.url)
+        opened = await self._connections.aopen(place, signed, until)
+        if _is_stream(opened.head):
+            reader = order.reader(_about(opened.head))
+            return AsyncChannel(_AsyncLeased(opened, lease), reader, reader.feed, order.meaning)
+        pieces = []
+        try:
+            while (piece := await opened.read(until)) is not None:
+                pieces.append(piece)
+        finally:
+            await opened.aclose()
+        raise _refusal(sdk, signed, opened.head, b"".join(pieces), order)
+
+    async def _in_a_worker(
+        self, sdk: Any, lease: AsyncExitStack, order: Order, until: float
+    ) -> AsyncChannel:
+        blocking = self._blocking_stream(until)
+        ask = partial(_ask, sdk, order, blocking, left_until(until))
+        try:
+            response = await self._awaited(self._submit(ask))
+        except BaseException:
+            blocking.abort()
+            raise
+        return self._of_workers(lease, order, response, blocking)
+
+    def _of_workers(
+        self, lease: AsyncExitStack, order: Order, response: Any, blocking: StreamCall
+    ) -> AsyncChannel:
+        channel = _Watched.of(response, ExitStack(), order, blocking)
+        source = _InWorkers(self, channel.source, blocking, lease)
+        return AsyncChannel(source, channel.reader, channel.take, order.meaning)
+
+    def _blocking_stream(self, until: float) -> StreamCall:
+        from .stream_call import StreamCall  # pays for http.client only where it is used
+
+        return StreamCall(until, self._limit)
+
+    def close(self) -> None:
+        """Close what is idle; threads and connections in use end with their calls."""
+        super().close()
+        self._connections.close()
+
+    async def aclose(self) -> None:
+        """Close this event loop's idle connections too."""
+        await self._connections.aclose()
+        await super().aclose()
+
+
+class _Leased:
+    """A source that gives back what was borrowed for it."""
+
+    def __init__(self, source: Source, lease: ExitStack) -> None:
+        self._source = source
+        self._lease = lease
+        self.read = source.read
+
+    def close(self, *, is_done: bool = False) -> None:
+        """Let go of it."""
+        with self._lease:
+            self._source.close(is_done=is_done)
+
+
+class _AsyncLeased:
+    """The same for an event loop."""
+
+    def __init__(self, source: AsyncSource, lease: AsyncExitStack) -> None:
+        self._source = source
+        self._lease = lease
+        self.read = source.read
+
+    async def aclose(self, *, is_done: bool = False) -> None:
+        """Let go of it."""
+        async with self._lease:
+            await self._source.aclose(is_done=is_done)
+
+
+class _Watched:
+    """botocore's own stream, read in a thread: the watchdog ends a read at its moment."""
+
+    def __init__(self, events: Iterator[Any], blocking: StreamCall, lease: ExitStack) -> None:
+        self._events = events
+        self._blocking = blocking
+        self._lease = lease
+
+    @classmethod
+    def of(cls, response: Any, lease: ExitStack, order: Order, blocking: StreamCall) -> Channel:
+        """The stream of a *response* that whatever stands in the SDK's place has given."""
+        events = response["body" if uses_invoke(order.request.model) else "stream"]
+        lease.callback(getattr(events, "close", bool))
+        reader = order.reader(member(response, "ResponseMetadata"))
+        return Channel(cls(iter(events), blocking, lease), reader, reader.add, order.meaning)
+
+    def read(self, until: float) -> Any:
+        """Return the next event before *until*, or None at the end."""
+        return _watched(partial(next, self._events, None), self._blocking, left_until(until))
+
+    def close(self, *, is_done: bool = False) -> None:
+        """Close the connection."""
+        self._lease.close()
+
+
+class _InWorkers:
+    """The same, read in the transport's threads; a reader that is cancelled ends the read."""
+
+    def __init__(
+        self,
+        transport: StreamingTransport,
+        source: Source,
+        blocking: StreamCall,
+        lease: AsyncExitStack,
+    ) -> None:
+        self._transport = transport
+        self._source = source
+        self._blocking = blocking
+        self._lease = lease
+
+    async def read(self, until: float) -> Any:
+        """Return the next event before *until*, or None at the end."""
+        try:
+            return await self._transport._awaited(
+                self._transport._submit(partial(self._source.read, until))
+            )
+        except BaseException:
+            self._blocking.abort()
+            raise
+
+    async def aclose(self, *, is_done: bool = False) -> None:
+        """Close the connection."""
+        async with self._lease:
+            if not is_done:
+                self._blocking.abort()
+            self._source.close()
+
+
+def _ask(sdk: Any, order: Order, blocking: StreamCall, timeout: float) -> Any:
+    """What the SDK's method returns, in this thread."""
+    ask = partial(getattr(sdk, order.call.method), **order.arguments)
+    return _watched(ask, blocking, timeout)
+
+
+def _watched(call: Callable[[], T], blocking: StreamCall, timeout: float) -> T:
+    with watchdog.abort_after(timeout, blocking.abort):
+        try:
+            result = blocking.run(call)
+        except Exception as error:
+            if blocking.last_error.done():
+                raise TimeoutError("aborted") from error
+            raise
+    if blocking.last_error.done():
+        # What was cut off may look like the end.
+        raise TimeoutError("aborted")
+    return result
+
+
+def _is_stream(head: Head) -> bool:
+    kind = next((text for name, text in head.headers if name == "content-type"), "")
+    return head.status == 200 and kind.startswith(_CONTENT_TYPE)
+
+
+def _about(head: Head) -> dict[str, Any]:
+    """The response's metadata in botocore's form."""
+    headers = dict(head.headers)
+    known = {"RequestId": headers.get("x-amzn-requestid"), "HTTPStatusCode": head.status}
+    return {**known, "HTTPHeaders": headers}
+
+
+def _refusal(sdk: Any, signed: signing.Signed, head: Head, body: bytes, order: Order) -> Exception:
+    """The error in an answer that is no stream."""
+    if head.status != 200:
+        try:
+            signing.read(sdk, signed, Answer(head.status, head.headers, body))
+        except Exception as error:
+            return error
+    try:
+        error_found = error_in_ok_body(json.loads(body), order.request.model)
+    except ValueError:
+        error_found = None
+    return error_found or LLMError(
+        f"Bedrock API error: the reply is no event stream (HTTP {head.status})",
+        provider="bedrock",
+        status=head.status,
+        retry=Retry.IF_REQUESTED,
+    )

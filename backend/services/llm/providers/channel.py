@@ -1,0 +1,177 @@
+"""An open stream: what a source brings, read into events, until its answer is whole.
+
+It closes itself where a pull ends in an error, and at the stream's end. What comes to grief after
+the answer has ended, such as the end of the message, does the answer no harm.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, Protocol
+
+import anyio
+
+from ..errors import LLMError, LLMTimeoutError
+from ..runtime.signals import find_signal_error, handler_traceback
+from ..types import Reply, StreamEvent
+from .foreign_errors import class_names
+
+
+class Reader(Protocol):
+    """What a stream says, added up."""
+
+    is_done: bool
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the answer has ended, whatever is still missing of the stream."""
+
+    def whole(self) -> Reply:
+        """The reply that has come; raises LLMError for one that is not whole."""
+
+    def so_far(self) -> Reply:
+        """The reply as far as it has come, whole or not."""
+
+
+class Source(Protocol):
+    """Where a stream comes from, blocking."""
+
+    def read(self, until: float) -> Any:
+        """Return what comes next before *until* (`time.monotonic`), or None at the end."""
+
+    def close(self, *, is_done: bool = False) -> None:
+        """Let go of the connection, which may be kept where the stream *is_done*."""
+
+
+class AsyncSource(Protocol):
+    """The same, for an event loop."""
+
+    async def read(self, until: float) -> Any:
+        """Return what comes next before *until* (`time.monotonic`), or None at the end."""
+
+    async def aclose(self, *, is_done: bool = False) -> None:
+        """Let go of the connection, which may be kept where the stream *is_done*."""
+
+
+def raise_meaning(error: BaseException, meaning: Callable[[Exception], LLMError]) -> NoReturn:
+    """Raise what *error* means, from it; itself where it is that already, or no Exception."""
+    if not isinstance(error, Exception) or (meant := meaning(error)) is error:
+        raise error
+    raise meant from error
+
+
+class _Channel:
+    """What both kinds of channel know: the answer so far, and what an error means."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        take: Callable[[Any], Sequence[StreamEvent]],
+        meaning: Callable[[Exception], LLMError],
+    ) -> None:
+        self.reader = reader
+        self.take = take
+        self.meaning = meaning
+        self.is_closed = False
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the answer has come to its end, whatever may follow it."""
+        return self.reader.is_finished
+
+    def whole(self) -> Reply:
+        """Return the whole answer once the stream has ended; raises LLMError for less."""
+        return self.reader.whole()
+
+    def so_far(self) -> Reply:
+        """Return what has come, whole or not."""
+        return self.reader.so_far()
+
+    def _failure(self, error: Exception, timeout: float) -> LLMError | None:
+        """What *error* means, with the answer so far; None where that was whole already."""
+        raised = find_signal_error(error, None)
+        if handler_traceback(raised) is not None:
+            raise raised
+        was_told = isinstance(error, LLMError) or "EventStreamError" in class_names(
+            error, "botocore"
+        )
+        if self.is_finished and not was_told:
+            return None
+        meant = self.meaning(error)
+        if isinstance(meant, LLMTimeoutError) and meant.status is None:
+            meant.args = (
+                f"{(meant.provider or '').capitalize()} connection error: the stream has stood"
+                f" still for {timeout:.1f} seconds",
+            )
+        meant.partial = self.so_far()
+        if meant is not error:
+            meant.__cause__ = error
+        return meant
+
+
+class Channel(_Channel):
+    """A stream for threads."""
+
+    def __init__(self, source: Source, *how: Any) -> None:
+        super().__init__(*how)
+        self.source = source
+
+    def pull(self, timeout: float) -> Sequence[StreamEvent] | None:
+        """Return the events that come next, in at most *timeout* seconds; None at the end."""
+        until = time.monotonic() + timeout
+        try:
+            while not self.reader.is_done:
+                if (item := self.source.read(until)) is None:
+                    break
+                if events := self.take(item):
+                    return events
+        except Exception as error:
+            self.close()
+            if (failure := self._failure(error, timeout)) is not None:
+                raise failure from failure.__cause__
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        return None
+
+    def close(self) -> None:
+        """Let go of the connection, once."""
+        if not self.is_closed:
+            self.is_closed = True
+            self.source.close(is_done=self.reader.is_done)
+
+
+class AsyncChannel(_Channel):
+    """A stream for an event loop."""
+
+    def __init__(self, source: AsyncSource, *how: Any) -> None:
+        super().__init__(*how)
+        self.source = source
+
+    async def pull(self, timeout: float) -> Sequence[StreamEvent] | None:
+        """Return the events that come next, in at most *timeout* seconds; None at the end."""
+        until = time.monotonic() + timeout
+        try:
+            while not self.reader.is_done:
+                if (item := await self.source.read(until)) is None:
+                    break
+                if events := self.take(item):
+                    return events
+        except Exception as error:
+            await self.aclose()
+            if (failure := self._failure(error, timeout)) is not None:
+                raise failure from failure.__cause__
+        except BaseException:
+            await self.aclose()
+            raise
+        await self.aclose()
+        return None
+
+    async def aclose(self) -> None:
+        """Let go of the connection, once, also in a task that is being cancelled."""
+        if not self.is_closed:
+            self.is_closed = True
+            with anyio.CancelScope(shield=True):
+                await self.source.aclose(is_done=self.reader.is_done)
