@@ -9,9 +9,16 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+import h11
+import httpx
 import pytest
 
+from services.llm.errors import ResponseTooLargeError
+from services.llm.http.client import http_client
+from services.llm.http.exchange import aexchange, close, exchange
 from services.llm.http.http1_connections import AsyncConnection, Connection, Origin
+from services.llm.http.idle import IdleStack
+from services.llm.http.whole import httpx_error
 from tests.http.servers import Server, answer, forever, serving
 
 HANG = 30.0
@@ -120,3 +127,71 @@ def test_the_next_address_of_a_host_is_tried_where_one_refuses(
         asyncio.run(scene(server.port))
     with pytest.raises(OSError, match=r"\[Errno|connect"):
         asyncio.run(scene(server.port))
+
+
+def test_a_kept_connection_that_refuses_a_request_is_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def once(server: Server, connection: socket.socket) -> None:
+        server.read_request(connection)
+        connection.sendall(answer())
+
+    def closed(server: Server) -> None:
+        ends = until()
+        while server.taken[-1].fileno() != -1:
+            assert time.monotonic() < ends
+
+    async def scene(server: Server) -> None:
+        idle = IdleStack[AsyncConnection](8)
+        for _ in range(2):
+            await aexchange(idle, origin, Sent(), until(), LIMIT)
+            closed(server)
+        close(idle.drain())
+
+    for kind in (Connection, AsyncConnection):  # as where the end comes with the request
+        monkeypatch.setattr(kind, "is_alive", lambda _: True)
+    with serving(once) as server:
+        origin, idle = Origin("127.0.0.1", server.port, None), IdleStack[Connection](8)
+        for _ in range(2):
+            exchange(idle, origin, Sent(), until(), LIMIT)
+            closed(server)
+        close(idle.drain())
+        assert 2 == len(server.requests)
+        asyncio.run(scene(server))
+        assert 4 == len(server.requests)
+
+
+def test_a_client_that_was_closed_meanwhile_keeps_no_connection() -> None:
+    async def scene(server: Server) -> None:
+        transport: Any = http_client("AsyncClient", 8, HANG, 1.0)._transport
+        pools.append(transport._pool)
+        await transport.exchange(Origin("127.0.0.1", server.port, None), Sent(), until())
+        assert [] == transport._pool.idle.drain()
+
+    def closing(server: Server, connection: socket.socket) -> None:
+        server.read_request(connection)
+        pools[-1].is_closed = True
+        connection.sendall(answer())
+        server.read_request(connection)
+
+    pools: list[Any] = []
+    with serving(closing) as server:
+        transport: Any = http_client("Client", 8, HANG, 1.0)._transport
+        pools.append(transport._pool)
+        transport.exchange(Origin("127.0.0.1", server.port, None), Sent(), until())
+        assert [] == transport._pool.idle.drain()
+        asyncio.run(scene(server))
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (TimeoutError(), httpx.ReadTimeout),
+        (ConnectionResetError(), httpx.ReadError),
+        (h11.LocalProtocolError("no"), httpx.LocalProtocolError),
+        (h11.RemoteProtocolError("no"), httpx.RemoteProtocolError),
+        (ResponseTooLargeError("no"), ResponseTooLargeError),
+    ],
+)
+def test_what_fails_is_told_as_httpx_tells_it(failure: Exception, expected: type) -> None:
+    assert expected is type(httpx_error(failure))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
 from services.llm.structured import Rewritten, Schema, StepDeadline, Target, rewrite
+from services.llm.structured.annotations import losing_nothing
 from services.llm.structured.losses import lost_members
 from tests.structured.parsing import errors, value
 
@@ -171,3 +172,13 @@ def test_of_a_union_the_alternative_counts_that_leaves_nothing_out(union: Any) -
 def test_a_member_that_no_alternative_has_is_left_out_as_ever() -> None:
     found = Schema.of(list[Contact | Point]).instance([{"name": "Ann", "q": 1}, {"x": 2, "q": 1}])
     assert [Contact(name="Ann"), Point(2)] == found
+
+
+def test_a_pydantic_that_cannot_be_asked_for_it_loses_what_it_does() -> None:
+    class Older:
+        """As before pydantic 2.12: it has no `extra`."""
+
+        def validate_json(self, _: str) -> object:
+            raise AssertionError
+
+    assert None is losing_nothing(cast("Any", Older()), "{}")

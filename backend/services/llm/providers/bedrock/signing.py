@@ -91,16 +91,15 @@ def read(client: Any, signed: Signed, answer: Answer) -> dict[str, Any]:
     signed.answer = made(signed.request.url, answer.status, headers, _Body(answer.body))
     token = _current.set(signed)
     try:
-        success, failure = client._endpoint._get_response(
+        # What stands where a failure to send would stand is nothing: all has come.
+        (_, found), _ = client._endpoint._get_response(
             signed.request, signed.operation, signed.context
         )
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise _unreadable(signed, answer, headers, error) from error
     finally:
         _current.reset(token)
-    if failure is not None:
-        raise failure
-    parsed: dict[str, Any] = success[1]
+    parsed: dict[str, Any] = found
     if answer.status >= 300:
         _refuse(client, signed, parsed)
     return parsed
