@@ -131,6 +131,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/structured/test_references.py",
     ),
     "services/llm/structured/strict.py": _REWRITE,
+    "services/llm/structured/numbers.py": (
+        "tests/structured/test_tolerant.py",
+        "tests/structured/test_coerce.py",
+    ),
     "services/llm/structured/tolerant.py": ("tests/structured/test_tolerant.py",),
     "services/llm/structured/unwrap.py": ("tests/structured/test_unwrap.py", *_JUDGE),
     "services/llm/structured/walk.py": (

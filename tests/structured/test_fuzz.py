@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.llm.structured import InvalidAnswer, Schema, ValidAnswer, parse_answer
-from services.llm.structured.tolerant import UnreadableError, parse_strict, parse_tolerant
+from services.llm.structured.numbers import UnreadableError
+from services.llm.structured.tolerant import parse_strict, parse_tolerant
 from tests.structured.strategies import JSON_VALUES, asked
 
 SCHEMAS = [

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.llm.structured.tolerant import UnreadableError, parse_strict, parse_tolerant
+from services.llm.structured.numbers import UnreadableError
+from services.llm.structured.tolerant import parse_strict, parse_tolerant
 
 
 @pytest.mark.parametrize(

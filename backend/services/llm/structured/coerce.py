@@ -18,7 +18,8 @@ from typing import Any
 from .accepted_types import AcceptedTypes, json_type
 from .alternatives import Alternatives
 from .deadline import StepDeadline
-from .tolerant import UnreadableError, floating, integer, parse_strict
+from .numbers import UnreadableError, floating, integer
+from .tolerant import parse_strict
 from .walk import JsonSchema, declared_names, item_schemas, member_schemas, resolve
 
 # As JSON spells numbers: 036 is a code and 1,000 may be two values, so that neither is converted.

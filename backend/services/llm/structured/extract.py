@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .tolerant import UnreadableError, parse_strict, parse_tolerant
+from .numbers import UnreadableError
+from .tolerant import parse_strict, parse_tolerant
 
 #: Values kept of one text, the last ones: models correct themselves towards the end.
 MAX_READINGS = 64

@@ -11,14 +11,11 @@ is consumed once.
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Any, NoReturn
 
+from .numbers import UnreadableError, floating, integer, whole
 from .walk import MAX_DEPTH
-
-#: Digits of the longest number read; CPython's own limit for int(), in force before Python had one.
-MAX_DIGITS = 4300
 
 # Nothing follows the repetition, so that no match of it is ever taken back.
 _SPACE = re.compile(r"(?:\s+|//[^\n]*|#[^\n]*|/\*.*?\*/)*", re.DOTALL)
@@ -38,12 +35,6 @@ _ESCAPE = re.compile(r'\\(u[0-9a-fA-F]{4}|.)|"', re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f]")
 # Between two letters, as in it's; the importers' cannot be told from the end of a string.
 _APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
-#: From here on a float no longer holds every integer.
-_EXACT = 2**53
-
-
-class UnreadableError(ValueError):
-    """The text is no JSON that can be read in one way only."""
 
 
 def parse_strict(text: str) -> Any:
@@ -96,45 +87,6 @@ def _check_repeated(key: str, earlier: Any, later: Any) -> None:
     # A word that is corrected is no loss; a list that comes in two parts would be.
     if isinstance(earlier, (dict, list)) and earlier and earlier != later:
         raise UnreadableError(f"the key {key[:40]!r} stands twice in one object")
-
-
-def integer(digits: str) -> int:
-    """Convert a JSON integer exactly; raises UnreadableError for more than 4,300 digits."""
-    count = len(digits.lstrip("-+"))
-    if count > MAX_DIGITS:
-        raise UnreadableError(f"it holds a number of {count} digits; at most {MAX_DIGITS} are read")
-    return int(digits)
-
-
-def floating(digits: str) -> float:
-    """Convert a JSON number with a fraction or an exponent.
-
-    Raises UnreadableError for one beyond a float, such as 1e999, and for a whole one that a float
-    would change, such as 9007199254740993.0.
-    """
-    number = float(digits)
-    if not math.isfinite(number):
-        raise UnreadableError(f"it holds the number {digits[:20]}, which is beyond any float")
-    if abs(number) >= _EXACT and _is_changed(digits, number):
-        raise UnreadableError(f"it holds the number {digits[:20]}, which no float can hold")
-    return number
-
-
-def _is_changed(digits: str, number: float) -> bool:
-    """Tell whether the digits name a whole number, and another than the float."""
-    whole, _, fraction = digits.partition(".")
-    if fraction.strip("0") or not whole.lstrip("+-").isdecimal():
-        return False
-    return len(whole) > MAX_DIGITS or int(whole) != int(number)
-
-
-def _whole(digits: str) -> int | float:
-    if not digits.startswith("+"):
-        return integer(digits)
-    # A float, so that no text is ever made of it: +49301234 would lose its plus.
-    if integer(digits) >= _EXACT:
-        raise UnreadableError(f"it holds the number {digits[:20]}, with a sign that JSON lacks")
-    return floating(digits)
 
 
 def _constant(name: str) -> None:
@@ -305,8 +257,8 @@ class _Reader:
         number = _NUMBER.match(self.text, self.at)
         if number:
             self.at = number.end()
-            whole = number.group(1) is number.group(2) is number.group(3) is None
-            return _whole(number.group()) if whole else floating(number.group())
+            is_whole = number.group(1) is number.group(2) is number.group(3) is None
+            return whole(number.group()) if is_whole else floating(number.group())
         word = _WORD.match(self.text, self.at)
         if not word:
             self.fail("expected a JSON value")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .tolerant import UnreadableError, parse_strict, parse_tolerant
+from .numbers import UnreadableError
+from .tolerant import parse_strict, parse_tolerant
 
 #: Views of one value at most; wrappers are three or four deep.
 MAX_VIEWS = 16

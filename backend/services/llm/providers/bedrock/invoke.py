@@ -14,14 +14,15 @@ from ...errors import (
     ProviderUnavailableError,
     Retry,
 )
-from ...types import Message, Output, Reply, Request, ToolCall, Usage
+from ...types import Message, Output, Reply, Request, ToolCall
 from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
-from ..fields import count, first, member, parse_count, rows, seconds, text
+from ..fields import first, member, rows, seconds, text
 from ..foreign_errors import describe_proxy_page
 from ..request_checks import checked_messages, invalid_request, sampling_settings
 from . import templates as templates
 from .blocks import Block, CachePoint, Image, SystemBlock, Text, ToolUse, Turn, split_turns
 from .errors import error_in_ok_body
+from .invoke_usage import count_header, usage_of
 
 Family: TypeAlias = Literal["claude", "llama", "mistral"]
 
@@ -236,7 +237,7 @@ def read_body(body: Mapping[str, Any], request: Request, headers: object = None)
     reason = text(where, "stop_reason")
     if text(body, "amazon-bedrock-guardrailAction") == "INTERVENED":
         reason = "guardrail_intervened"
-    latency = _header(headers, "invocation-latency")
+    latency = count_header(headers, "invocation-latency")
     reply = Reply(
         text=parse_response(body, request.model),
         model=request.model,
@@ -268,39 +269,3 @@ def _claude_calls(body: Mapping[str, Any]) -> tuple[ToolCall, ...]:
         for block in rows(body, "content")
         if text(block, "type") == "tool_use"
     )
-
-
-def _header(headers: object, name: str) -> int | None:
-    return parse_count(text(headers, f"x-amzn-bedrock-{name}"))
-
-
-def usage_of(body: Mapping[str, Any], headers: object) -> Usage:
-    """The count of tokens in a family's *body*, else in the *headers*."""
-    counted = member(body, "usage") or {}
-    input_tokens = _first(count(counted, "input_tokens"), count(body, "prompt_token_count"))
-    output_tokens = _first(count(counted, "output_tokens"), count(body, "generation_token_count"))
-    input_tokens = _first(input_tokens, _header(headers, "input-token-count"))
-    output_tokens = _first(output_tokens, _header(headers, "output-token-count"))
-    if input_tokens is None or output_tokens is None:
-        return Usage()
-    read = _first(
-        count(counted, "cache_read_input_tokens"), _header(headers, "cache-read-input-token-count")
-    )
-    written = _first(
-        count(counted, "cache_creation_input_tokens"),
-        _header(headers, "cache-write-input-token-count"),
-    )
-    # Anthropic's count of the input leaves out what the cache was read and written for.
-    input_tokens += (read or 0) + (written or 0)
-    return Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        total_tokens=input_tokens + output_tokens,
-        cached_input_tokens=read or 0,
-        reported=True,
-        cache_write_input_tokens=written or 0,
-    )
-
-
-def _first(*counts: int | None) -> int | None:
-    return next((known for known in counts if known is not None), None)

@@ -17,7 +17,8 @@ from ...types import (
 )
 from ..fields import first, member, rows, text
 from .errors import error_in_ok_body
-from .invoke import family, read_body, usage_of
+from .invoke import family, read_body
+from .invoke_usage import usage_of
 
 _Json = Mapping[str, Any]
 
