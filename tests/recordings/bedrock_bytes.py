@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from services.llm.errors import LLMError, TruncatedError
@@ -32,14 +33,16 @@ def _call(client: Any, record: Record) -> Reply:
         if operation == "converse":
             return from_converse(client.converse(**wire), request)
         stream = client.converse_stream(**wire)
-        return fold_converse(stream["stream"], request, stream["ResponseMetadata"])
+        with closing(stream["stream"]) as events:
+            return fold_converse(events, request, stream["ResponseMetadata"])
     invoked = {"modelId": record["id"], "body": "{}"}
     if operation == "invoke":
         answer = client.invoke_model(**invoked)
         headers = answer["ResponseMetadata"]["HTTPHeaders"]
         return from_invoke(answer["body"].read(), request, headers)
     answer = client.invoke_model_with_response_stream(**invoked)
-    return fold_invoke(answer["body"], request, answer["ResponseMetadata"]["HTTPHeaders"])
+    with closing(answer["body"]) as events:
+        return fold_invoke(events, request, answer["ResponseMetadata"]["HTTPHeaders"])
 
 
 def outcome_of(client: Any, record: Record) -> Reply | LLMError:
