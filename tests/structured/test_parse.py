@@ -229,8 +229,9 @@ def test_a_caller_with_no_stack_left_gets_a_verdict() -> None:
 
     room = sys.getrecursionlimit() - len(inspect.stack(0))
     assert isinstance(descend(room - 400), ValidAnswer)
-    assert "nested too deeply" in str(descend(room - 60).errors[0])
-    for left in range(80, 240, 10):  # runs out of stack in every step of the way
+    # How many frames the C functions of json and jsonschema count differs by interpreter, and 3.12
+    # counts none: there the smallest remainder still holds what runs out in Python itself.
+    for left in range(30, 240, 10):  # runs out of stack in every step of the way
         verdict = descend(room - left)
         assert isinstance(verdict, ValidAnswer) or "nested too deeply" in str(verdict.errors[0])
         # What is wrong is converted and explained, which goes as deep.
