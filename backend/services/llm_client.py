@@ -20,51 +20,20 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from .llm.account.learned import Learned
-from .llm.call.stream import AsyncStream, Stream
-from .llm.client.base import LLMClient
+from .llm import public
 from .llm.client.provider_client import ProviderClient
-from .llm.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    ContentFilteredError,
-    ContextLengthError,
-    InvalidRequestError,
-    LLMError,
-    LLMTimeoutError,
-    ModelNotFoundError,
-    ProviderUnavailableError,
-    RateLimitError,
-    ResponseTooLargeError,
-    RetriesExhaustedError,
-    StructuredOutputError,
-    TruncatedError,
-)
 from .llm.providers import bedrock
 from .llm.providers.bedrock import configuration
 from .llm.providers.bedrock.client_transport import BedrockTransport
 from .llm.providers.bedrock.connect import BedrockConnection, connecting
 from .llm.providers.groq.client_transport import GroqTransport
 from .llm.providers.groq.connect import GroqConnection
+from .llm.public import *  # noqa: F403 - its __all__ is part of this module's own
 from .llm.runtime.import_names import SharedModules
 from .llm.runtime.real_sdk import is_real_sdk
 from .llm.settings import host
 from .llm.settings.credentials import aws_credentials, secret
 from .llm.settings.endpoints import aws_endpoint, endpoint
-from .llm.types import (
-    Attempt,
-    ModelType,
-    ReasoningPiece,
-    Reply,
-    Request,
-    StreamEvent,
-    StructuredReply,
-    TextPiece,
-    ToolCall,
-    ToolCallPiece,
-    Usage,
-    UsageReport,
-)
 
 if TYPE_CHECKING:
     from groq import Groq
@@ -131,7 +100,7 @@ class GroqClient(ProviderClient):
             "GROQ_API_KEY", known.GROQ_API_KEY, is_set=is_real_sdk(_sdk("Groq"), "groq")
         )
         if not self.api_key:
-            raise ConfigurationError(
+            raise public.ConfigurationError(
                 "Groq API key is required. Set GROQ_API_KEY in environment.", provider="groq"
             )
         self.default_model = model or known.GROQ_MODEL
@@ -214,10 +183,8 @@ class BedrockClient(ProviderClient):
     def _identity(self) -> tuple[str, ...]:
         return self._credentials.get("aws_access_key_id", ""), self.region_name, self._endpoint
 
-    def _request(self, *args: Any, **kwargs: Any) -> Request:
-        request = super()._request(*args, **kwargs)
-        configuration.check_arn(request.model, self.region_name)
-        return request
+    def _check_model(self, model: str) -> None:
+        configuration.check_arn(model, self.region_name)
 
     def _format_prompt_for_model(
         self, prompt: str, system_prompt: str | None, model_id: str
@@ -273,44 +240,16 @@ def create_llm_client() -> GroqClient | BedrockClient:
 
 __all__ = [
     "GROQ_AVAILABLE",
-    "AsyncStream",
-    "Attempt",
-    "AuthenticationError",
     "BedrockClient",
-    "ConfigurationError",
-    "ContentFilteredError",
-    "ContextLengthError",
     "Groq",
     "GroqClient",
-    "InvalidRequestError",
-    "LLMClient",
-    "LLMError",
-    "LLMTimeoutError",
-    "Learned",
-    "ModelNotFoundError",
-    "ModelType",
-    "ProviderUnavailableError",
-    "RateLimitError",
-    "ReasoningPiece",
-    "Reply",
-    "ResponseTooLargeError",
-    "RetriesExhaustedError",
-    "Stream",
-    "StreamEvent",
-    "StructuredOutputError",
-    "StructuredReply",
-    "TextPiece",
-    "ToolCall",
-    "ToolCallPiece",
-    "TruncatedError",
-    "Usage",
-    "UsageReport",
     "boto3",
     "configure",
     "create_llm_client",
     "settings",
     "time",
 ]
+__all__ += public.__all__
 
 # One quota, and one set of classes to catch, however the import is spelled.
 SharedModules(__package__ or "services", ("llm_client", "llm")).install()

@@ -44,6 +44,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"services.llm.account"}),
     frozenset({"services.llm.call"}),
     frozenset({"services.llm.client"}),
+    frozenset({"services.llm.public"}),
     frozenset({"config"}),
     frozenset({"services.llm_client", "services.groq_compliant"}),
     frozenset({"groq_client_compliant"}),

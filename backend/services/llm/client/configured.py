@@ -1,0 +1,120 @@
+"""What the calls of one provider's client share: its settings, defaults, account and transport."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, NoReturn, Protocol
+
+from ..account.registry import account_of, open_cache, shared
+from ..call.drivers import StreamTransport
+from ..runtime.fork import pickling_error
+from ..runtime.sdk_lender import SdkLender
+from ..settings.knobs import Knobs
+from ..types import Provider
+from .arguments import count, timeout_of
+
+
+class SdkTransport(StreamTransport, Protocol):
+    """A transport that sends through an SDK's client, which it lends to its calls."""
+
+    lender: SdkLender
+
+    def close(self) -> None:
+        """Close connections and threads, each after its last call."""
+
+    async def aclose(self) -> None:
+        """Close what this event loop holds, then the same as `close`."""
+
+
+class ConfiguredClient(ABC):
+    """A client before it has methods: its settings, checked, its account and its transport.
+
+    *timeout* is in seconds for a whole call with its waits and retries. A subclass makes the
+    transport.
+    """
+
+    default_temperature: float | None
+    default_max_tokens: int
+    _transport: SdkTransport
+
+    def __init__(
+        self,
+        provider: Provider,
+        knobs: Knobs,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        region: str | None = None,
+    ) -> None:
+        self._knobs = knobs
+        self.timeout = timeout_of("timeout", knobs.LLM_TIMEOUT if timeout is None else timeout)
+        self.max_retries = count(
+            "max_retries", knobs.LLM_MAX_RETRIES if max_retries is None else max_retries, least=0
+        )
+        self._account = account_of(provider, knobs, region)
+        self._owns_account = True
+
+    def __reduce__(self) -> NoReturn:
+        """Raise TypeError: threads, sockets and locks stay in the process that made them."""
+        raise pickling_error(self)
+
+    @property
+    def client(self) -> Any:
+        """The SDK's client; a host's test may assign anything in its place, and delete that."""
+        return self._transport.lender.sdk
+
+    @client.setter
+    def client(self, sdk: Any) -> None:
+        self._transport.lender.sdk = sdk
+
+    @client.deleter
+    def client(self) -> None:
+        del self._transport.lender.sdk
+
+    @property
+    @abstractmethod
+    def _model(self) -> str:
+        """The model that answers where the caller names none."""
+
+    def _check_model(self, model: str) -> None:  # noqa: B027 - most providers take any name
+        """Raise `ConfigurationError` for a model's id that this client cannot reach."""
+
+    @property
+    @abstractmethod
+    def _endpoint(self) -> str:
+        """The URL that a real SDK's client calls."""
+
+    @abstractmethod
+    def _identity(self) -> tuple[str, ...]:
+        """What tells one account at the provider from another."""
+
+    def share_account(self) -> None:
+        """Share quota, pauses and what is known of models with all clients of the same account.
+
+        A client whose SDK is a test's stand-in shares nothing.
+        """
+        if self._transport.lender.is_real:
+            self._account = shared(self._account, *self._identity())
+            self._owns_account = False
+
+    def close(self) -> None:
+        """Close connections, threads and the cache, each after the calls that use it.
+
+        The cache of an account that is shared stays open for others, until the process ends.
+        """
+        self._transport.close()
+        self._close_cache()
+
+    async def aclose(self) -> None:
+        """Close what this event loop holds, then the same as `close`."""
+        await self._transport.aclose()
+        self._close_cache()
+
+    def _open_cache(self) -> None:
+        # The answers of a test's stand-in are not kept: another test would find them.
+        if self._transport.lender.is_real:
+            provider = self._account.provider
+            self._account.cache = open_cache(self._knobs, provider, self._endpoint)
+
+    def _close_cache(self) -> None:
+        if self._account.cache is not None and self._owns_account:
+            self._account.cache.store.close()

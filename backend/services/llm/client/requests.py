@@ -1,0 +1,123 @@
+"""The arguments that calls have in common: one list, and what is made of them before a call."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import update_wrapper
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from tenacity import Retrying
+from typing_extensions import TypeVarTuple, Unpack
+
+from ..call import retry
+from ..call.call import CallPolicy
+from ..types import UNSET, Message, Request
+from .arguments import conversation, count, model_id, take_max_tokens, timeout_of
+from .arguments import options as plain_options
+from .arguments import temperature as finite
+from .configured import ConfiguredClient
+from .options import checked
+
+C = TypeVar("C", bound=ConfiguredClient)
+P = ParamSpec("P")
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
+
+def make_request(
+    client: ConfiguredClient,
+    prompt: str | None = None,
+    system_prompt: str | None = None,
+    temperature: float | None = UNSET,
+    model: str | None = None,
+    max_tokens: int | None = None,
+    *,
+    messages: Sequence[Message] | None = None,
+    options: Mapping[str, Any],
+) -> Request:
+    """Return the request that the arguments ask for; what is not given is the client's default.
+
+    Raises `ConfigurationError` that names the argument at fault.
+    """
+    further = plain_options(checked(options, client._account.provider))
+    max_tokens = take_max_tokens(max_tokens, further)
+    own = temperature is UNSET
+    defaulted = {"temperature": own, "max_tokens": max_tokens is None}
+    request = Request(
+        model=model_id(model or client._model),
+        messages=conversation(prompt, system_prompt, messages),
+        temperature=finite(client.default_temperature if own else temperature),
+        max_tokens=count(
+            "max_tokens", client.default_max_tokens if max_tokens is None else max_tokens, least=1
+        ),
+        defaulted=frozenset(name for name, default in defaulted.items() if default),
+        options=further,
+    )
+    client._check_model(request.model)
+    return request
+
+
+def make_policy(
+    client: ConfiguredClient,
+    timeout: float | None,
+    max_retries: int | None = None,
+    retrying: Retrying | None = None,
+) -> CallPolicy:
+    """Return how long a call may take and how it is retried: *retrying*, or *max_retries* more."""
+    further = client.max_retries if max_retries is None else max_retries
+    return CallPolicy(
+        retrying=retrying or retry.transient_errors(count("max_retries", further, least=0) + 1),
+        timeout=timeout_of("timeout", client.timeout if timeout is None else timeout),
+        max_quota_wait=client._knobs.LLM_MAX_QUOTA_WAIT,
+        exact_attempts=retrying is not None,
+    )
+
+
+def call_arguments(
+    self: ConfiguredClient,
+    /,
+    prompt: str | None = None,
+    system_prompt: str | None = None,
+    temperature: float | None = UNSET,
+    model: str | None = None,
+    max_tokens: int | None = None,
+    *,
+    messages: Sequence[Message] | None = None,
+    timeout: float | None = None,
+    max_retries: int | None = None,
+    **options: Any,
+) -> tuple[Request, CallPolicy]:
+    """Return the request and the policy of a call with these arguments.
+
+    A *temperature* of None leaves it to the provider, whatever the client's default. Further
+    *options* go to the provider as they are. *timeout* is in seconds for the whole call,
+    *max_retries* the further attempts after a passing fault.
+    """
+    request = make_request(
+        *(self, prompt, system_prompt, temperature, model, max_tokens),
+        messages=messages,
+        options=options,
+    )
+    return request, make_policy(self, timeout, max_retries)
+
+
+def takes(
+    arguments: Callable[Concatenate[ConfiguredClient, P], tuple[Unpack[Ts]]],
+) -> Callable[[Callable[[C, Unpack[Ts]], R]], Callable[Concatenate[C, P], R]]:
+    """Give a function of what *arguments* returns the arguments, and the signature, of that."""
+
+    def decorate(
+        call: Callable[[C, Unpack[Ts]], R],
+    ) -> Callable[Concatenate[C, P], R]:
+        def method(self: C, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            return call(self, *arguments(self, *args, **kwargs))
+
+        update_wrapper(method, call)
+        returned = call.__annotations__["return"]
+        method.__annotations__ = {**arguments.__annotations__, "return": returned}
+        signature = inspect.signature(arguments)
+        vars(method)["__signature__"] = signature.replace(return_annotation=returned)
+        return method
+
+    return decorate

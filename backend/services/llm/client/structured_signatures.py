@@ -1,0 +1,168 @@
+"""The types of the calls whose answer satisfies a schema: a checker knows each by a Protocol.
+
+The type of the answer is that of the schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+
+from ..types import UNSET, Message, StructuredReply
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
+T = TypeVar("T")
+
+
+class GenerateStructured(Protocol):
+    """The value itself: a dict for a JSON Schema, else an instance."""
+
+    @overload
+    def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: Mapping[str, Any] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> dict[str, Any]: ...
+
+    @overload
+    def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: TypeForm[T] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> T: ...
+
+
+class AGenerateStructured(Protocol):
+    """The same, awaited."""
+
+    @overload
+    async def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: Mapping[str, Any] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> dict[str, Any]: ...
+
+    @overload
+    async def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: TypeForm[T] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> T: ...
+
+
+class RespondStructured(Protocol):
+    """The value with the reply that held it."""
+
+    @overload
+    def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: Mapping[str, Any] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> StructuredReply[dict[str, Any]]: ...
+
+    @overload
+    def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: TypeForm[T] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> StructuredReply[T]: ...
+
+
+class ARespondStructured(Protocol):
+    """The same, awaited."""
+
+    @overload
+    async def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: Mapping[str, Any] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> StructuredReply[dict[str, Any]]: ...
+
+    @overload
+    async def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        schema: TypeForm[T] = ...,
+        system_prompt: str | None = None,
+        model: str | None = None,
+        temperature: float | None = UNSET,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> StructuredReply[T]: ...

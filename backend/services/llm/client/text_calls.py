@@ -1,0 +1,73 @@
+"""The calls whose answer is text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from ..call import lifecycle, retry
+from ..call.call import CallPolicy
+from ..call.drivers import async_method, blocking_method
+from ..effects import Flow
+from ..providers.completeness import text_of
+from ..types import UNSET, Message, Reply, Request
+from .arguments import count
+from .configured import ConfiguredClient
+from .requests import call_arguments, make_policy, make_request, takes
+
+
+class TextCalls(ConfiguredClient):
+    """Asks for a whole reply, or for its text: each flow is driven in a thread, or in a task."""
+
+    @blocking_method
+    @takes(call_arguments)
+    def respond(self, request: Request, policy: CallPolicy) -> Flow[Reply]:
+        """Return the whole reply to *messages*, then to *prompt* as what the user says last.
+
+        A *temperature* of None leaves it to the provider, whatever the client's default. Further
+        *options* go to the provider as they are. *timeout* is in seconds for the whole
+        call, *max_retries* the further attempts after a passing fault. Raises `LLMError`.
+        """
+        return self._run(request, policy)
+
+    @blocking_method
+    @takes(call_arguments)
+    def generate(self, request: Request, policy: CallPolicy) -> Flow[str]:
+        """Return the text of the model's answer; arguments and errors are those of `respond`."""
+        return text_of((yield from self._run(request, policy)))
+
+    @blocking_method
+    def generate_with_retry(
+        self,
+        /,
+        prompt: str | None = None,
+        max_retries: int = 3,
+        system_prompt: str | None = None,
+        temperature: float | None = UNSET,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        **options: Any,
+    ) -> Flow[str]:
+        """Return the model's answer in at most *max_retries* attempts in all.
+
+        What is not known to be permanent is tried again, after 1 s, 2 s, 4 s and so on, up to a
+        minute. Raises `RetriesExhaustedError` when the attempts are used up.
+        """
+        request = make_request(
+            *(self, prompt, system_prompt, temperature, model, max_tokens),
+            messages=messages,
+            options=options,
+        )
+        attempts = retry.exact_attempts(count("max_retries", max_retries, least=1))
+        return text_of((yield from self._run(request, make_policy(self, timeout, None, attempts))))
+
+    agenerate = async_method(generate)
+    agenerate_with_retry = async_method(generate_with_retry)
+    arespond = async_method(respond)
+
+    def _run(self, request: Request, policy: CallPolicy) -> Flow[Reply]:
+        return lifecycle.run_call(policy, self._account, partial(lifecycle.answer, request))

@@ -1,0 +1,66 @@
+"""The names that a host imports from `services.llm_client`, but for its clients: all are public."""
+
+from .account.learned import Learned
+from .call.stream import AsyncStream, Stream
+from .client.base import LLMClient
+from .errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ContentFilteredError,
+    ContextLengthError,
+    InvalidRequestError,
+    LLMError,
+    LLMTimeoutError,
+    ModelNotFoundError,
+    ProviderUnavailableError,
+    RateLimitError,
+    ResponseTooLargeError,
+    RetriesExhaustedError,
+    StructuredOutputError,
+    TruncatedError,
+)
+from .types import (
+    Attempt,
+    ModelType,
+    ReasoningPiece,
+    Reply,
+    StreamEvent,
+    StructuredReply,
+    TextPiece,
+    ToolCall,
+    ToolCallPiece,
+    Usage,
+    UsageReport,
+)
+
+__all__ = [
+    "AsyncStream",
+    "Attempt",
+    "AuthenticationError",
+    "ConfigurationError",
+    "ContentFilteredError",
+    "ContextLengthError",
+    "InvalidRequestError",
+    "LLMClient",
+    "LLMError",
+    "LLMTimeoutError",
+    "Learned",
+    "ModelNotFoundError",
+    "ModelType",
+    "ProviderUnavailableError",
+    "RateLimitError",
+    "ReasoningPiece",
+    "Reply",
+    "ResponseTooLargeError",
+    "RetriesExhaustedError",
+    "Stream",
+    "StreamEvent",
+    "StructuredOutputError",
+    "StructuredReply",
+    "TextPiece",
+    "ToolCall",
+    "ToolCallPiece",
+    "TruncatedError",
+    "Usage",
+    "UsageReport",
+]
