@@ -6,14 +6,18 @@ import json
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from botocore.credentials import Credentials
+from botocore.signers import RequestSigner
 
 from sandbox import Sandbox
-from services.llm.providers.bedrock import prepared
+from services.llm.providers.bedrock import prepared, signing
+from services.llm.providers.bedrock.sigv4 import Signer
 from services.llm_client import LLMError
 from tests.http.servers import Server, answer, serving
 from tests.wire.conftest import OpenFace
@@ -185,3 +189,106 @@ def test_an_operation_whose_address_may_vary_is_left_to_botocore(
     prepared.learn(client, "converse", {}, None, varying, {})
     assert prepared.prepared_for(client, "converse") is None
     assert ["Sandbox: hi"] * 2 == [face.generate("hi") for _ in range(2)]
+
+
+def _converse(content: Any, **others: Any) -> bytes:
+    whole = {
+        "output": {"message": {"role": "assistant", "content": content}},
+        "stopReason": "end_turn",
+        "usage": {"inputTokens": 3, "outputTokens": 2, "totalTokens": 5},
+        "metrics": {"latencyMs": 5},
+    }
+    return json.dumps({**whole, **others}).encode()
+
+
+_THOUGHT = {"reasoningContent": {"reasoningText": {"text": "Hm", "signature": "s"}}}
+_USED = {"toolUse": {"toolUseId": "1", "name": "look", "input": {"at": [1, None]}}}
+_CITED = {"citationsContent": {"content": [{"text": "cited"}], "citations": []}}
+
+
+@pytest.mark.parametrize(
+    ("body", "is_plain"),
+    [
+        (_converse([{"text": "H\xe9llo"}, {"text": "!"}]), True),
+        (_converse([_THOUGHT, {"text": "Hello"}, _USED], stopReason="tool_use"), True),
+        (_converse([{"text": "Hel"}], stopReason="max_tokens"), True),
+        (_converse([{"text": "Hello"}], usage={"inputTokens": 3, "outputTokens": 2}), True),
+        (_converse([_CITED]), False),
+        (_converse([{"text": "a", "more": 1}]), False),
+        (_converse([{"text": None}]), False),
+        (_converse([{"toolUse": {"name": "look", "input": 1}}]), False),
+        (_converse([{"reasoningContent": {"redactedContent": "aGk="}}, {"text": "a"}]), False),
+        (_converse([{"neverHeardOf": {}}, {"text": "a"}]), False),
+        (_converse(["a"]), False),
+        (_converse("a"), False),
+        (_converse(None), False),
+        (_converse([{"text": "a"}], usage=[1]), False),
+        (_converse([{"text": "a"}], metrics="fast"), False),
+        (_converse([{"text": "a"}], stopReason=None), False),
+        (b'{"output": {"message": []}}', False),
+        (b'{"output": 1}', False),
+        (b"[]", False),
+        (b"{}", False),
+        (b'{"output": {"message": {"content"', False),
+        (b"\xff\xfe{", False),
+        (b"[" * 100_000, False),
+        (b'{"Output":{"__type":"UnknownOperationException"},"Version":"1.0"}', False),
+    ],
+)
+def test_what_is_read_as_json_is_what_botocore_reads(
+    open_client: OpenFace, body: bytes, is_plain: bool
+) -> None:
+    def talk(server: Server, connection: socket.socket) -> None:
+        while server.read_request(connection):
+            connection.sendall(answer(body, "x-amzn-requestid: 7", "x-two: a", "x-two: b"))
+
+    with serving(talk) as server, patch.object(signing, "read", wraps=signing.read) as read:
+        face = open_client(
+            "bedrock", AWS_ENDPOINT_URL_BEDROCK_RUNTIME=server.url, LLM_MAX_RETRIES=0
+        )
+        first, second = (_outcome(face) for _ in range(2))
+    assert first == second
+    assert (1 if is_plain else 2) == read.call_count
+
+
+def _outcome(face: Face) -> Any:
+    try:
+        reply = face.client.respond("hi", model="a.model")
+    except LLMError as error:
+        return type(error), str(error), error.status, error.request_id, error.partial
+    return replace(reply, latency=0.0, attempts=())
+
+
+@pytest.fixture
+def signed() -> Iterator[Any]:
+    """How often botocore signs, which it goes on to do."""
+    original = RequestSigner.sign
+    with patch.object(RequestSigner, "sign", autospec=True, side_effect=original) as sign:
+        yield sign
+
+
+def test_what_botocore_signs_in_another_way_it_goes_on_to_sign(
+    open_at: Callable[..., Face], signed: Any
+) -> None:
+    with serving(_talking) as server, patch.object(Signer, "of", return_value=None):
+        face = open_at(server.url)
+        for _ in range(2):
+            face.generate("hi", model="a.model")
+        assert 1 == server.requests[-1].lower().count(b"\r\nhost: ")
+    assert 3 == signed.call_count  # one was made beside the first
+
+
+def test_credentials_that_change_sign_the_next_request(
+    open_at: Callable[..., Face], signed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(_talking) as server:
+        face = open_at(server.url)
+        face.generate("hi", model="a.model")
+        changed = Credentials(ACCESS_KEY_ID, "another", "a token")
+        monkeypatch.setattr(face.client.client._request_signer, "_credentials", changed)
+        face.generate("hi", model="a.model")
+        assert b"x-amz-security-token: a token" in server.requests[-1].lower()
+        assert 1 == signed.call_count
+        monkeypatch.setattr(face.client.client._request_signer, "_credentials", None)
+        with pytest.raises(LLMError, match="credentials"):
+            face.generate("hi", model="a.model")

@@ -18,15 +18,19 @@ def is_untouched(owner: Any, name: str, package: ModuleType) -> bool:
     A mock or a wrapt proxy is no plain function; a wrapper that calls itself by the name and the
     module of what it wraps has its code in another file all the same.
     """
-    if name in getattr(owner, "__dict__", {}) and not isinstance(owner, type):
-        return False  # set on the object itself
-    kind = owner if isinstance(owner, type) else type(owner)
+    kind = owner
+    if not isinstance(owner, type):
+        if name in getattr(owner, "__dict__", ()):
+            return False  # set on the object itself
+        kind = type(owner)
     # Read off the classes, since a descriptor's answer may hide what stands there.
-    holders = (each.__dict__[name] for each in kind.__mro__ if name in each.__dict__)
-    found = next(holders, None)
-    return type(found) is FunctionType and found.__code__.co_filename.startswith(
-        _directory(getattr(package, "__file__", None))
-    )
+    for each in kind.__mro__:
+        if name in each.__dict__:
+            found = each.__dict__[name]
+            return type(found) is FunctionType and found.__code__.co_filename.startswith(
+                _directory(getattr(package, "__file__", None))
+            )
+    return False
 
 
 @lru_cache(maxsize=16)

@@ -72,6 +72,7 @@ class Abilities:
     free: FreePlan | None = None
 
 
+@lru_cache(maxsize=1024)
 def split_profile(model: str) -> tuple[str, str | None]:
     """Return a model's own id and its profile's prefix (`us`, `eu`, `global`...), ARNs opened.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -53,7 +54,7 @@ def why_the_sdks_own(client: Any, method: str) -> str | None:
             return "the client shows a certificate"
         if handler := _foreign_handler(client.meta.events._emitter, _OPERATIONS[method]):
             return f"{handler} listens to its events"
-    except (AttributeError, ImportError) as missing:
+    except (AttributeError, ImportError, KeyError) as missing:
         return f"botocore or h11 is not as it is known: {missing}"
     return None
 
@@ -67,10 +68,10 @@ def _strange(client: Any, method: str, session: Any) -> Iterator[str]:
     )
     for owner, names in parts:
         for name in names:
-            if not is_untouched(owner, name, import_module("botocore")):
+            if not is_untouched(owner, name, sys.modules["botocore"]):
                 yield name
     pool = session._pool_classes_by_scheme[urlsplit(client.meta.endpoint_url).scheme]
-    if not is_untouched(pool, "urlopen", import_module("urllib3")):
+    if not is_untouched(pool, "urlopen", sys.modules["urllib3"]):
         yield "urlopen"
     kind = getattr(pool.ConnectionCls, "tracks", pool.ConnectionCls)
     if kind.__module__ != "botocore.awsrequest":

@@ -1,21 +1,25 @@
-"""Requests made as botocore made the first one: by its serializer and its signer, without the rest.
+"""Requests made as botocore made the first one: by its serializer, without most of the rest.
 
-Between these two botocore emits a dozen events, resolves the endpoint and writes the user agent,
-for every call anew and with the same outcome. So the first request of a client's method goes all
-of that way, and is then made once more in the short one: where the two are alike, the next ones
-take that.
+After it botocore emits a dozen events, resolves the endpoint and writes the user agent, for every
+call anew and with the same outcome. So the first request of a client's method goes all of that
+way, and is then made once more in the short one: where the two are alike, the next ones take that.
+Likewise its signature: where ours is the same, ours signs the next ones.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import time
 import uuid
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
+
+from .sigv4 import Payload, Signer
 
 _log = logging.getLogger("botocore")
 
@@ -56,25 +60,60 @@ class Prepared:
         serialized = client._serializer.serialize_to_request(arguments, operation)
         path = _target(serialized)
         self._base = request.url[: -len(path)]
+        self._base_path = urlsplit(self._base).path
+        self._host = host_of(request.url)
         self._headers = {
             name: _text(value)
             for name, value in request.headers.items()
             if name.lower() not in _VARYING and name not in serialized["headers"]
         }
+        self._signer = self._signer_like(client, request)
+
+    def _signer_like(self, client: Any, request: Any) -> Signer | None:
+        """The signer whose signature of *request* is what botocore's is."""
+        headers = {name: _text(value) for name, value in request.headers.items()}
+        signer, credentials = Signer.of(headers), _credentials_of(client)
+        if signer is None or credentials is None:
+            return None
+        theirs, moment = headers["Authorization"], headers["X-Amz-Date"]
+        payload = Payload(request.method, urlsplit(request.url).path, request.body)
+        ours = signer.authorization(payload, {**headers, "Host": self._host}, moment, credentials)
+        return signer if ours == theirs else None
 
     def made(self, client: Any, arguments: Any) -> tuple[Ready, dict[str, Any]]:
         """Return the request of *arguments*, signed, and the context to read its answer in."""
         known = client._serializer.serialize_to_request(arguments, self.operation)
-        body, context = known["body"], dict(self._context)
+        target, body, context = _target(known), known["body"], dict(self._context)
         headers = {**known["headers"], **self._headers, "amz-sdk-invocation-id": str(uuid.uuid4())}
-        request = _request_class()(
-            method=known["method"], url=self._base + _target(known), headers=headers, data=body
-        )
+        unsigned = Ready(known["method"], self._base + target, headers, body)
+        credentials = _credentials_of(client)
+        if self._signer is None or credentials is None:
+            signed = self._signed_by_botocore(client, unsigned, context)
+        else:
+            path = self._base_path + target
+            signed = self._signed(self._signer, unsigned, path, credentials)
+        return unsigned._replace(headers={**signed, "Content-Length": str(len(body))}), context
+
+    def _signed(
+        self, signer: Signer, unsigned: Ready, path: str, credentials: Any
+    ) -> dict[str, str]:
+        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        headers = {"Host": self._host, **unsigned.headers, "X-Amz-Date": moment}
+        if credentials.token:
+            headers["X-Amz-Security-Token"] = credentials.token
+        payload = Payload(unsigned.method, path, unsigned.body)
+        signature = signer.authorization(payload, headers, moment, credentials)
+        return {**headers, "Authorization": signature}
+
+    def _signed_by_botocore(
+        self, client: Any, unsigned: Ready, context: dict[str, Any]
+    ) -> dict[str, str]:
+        method, url, headers, body = unsigned
+        request = _request_class()(method=method, url=url, headers=headers, data=body)
         request.context = context
         client._request_signer.sign(self.operation.name, request)
-        pairs = {name: _text(value) for name, value in request.headers.items()}
-        pairs["Content-Length"] = str(len(body))
-        return Ready(request.method, request.url, pairs, body), context
+        signed = {name: _text(value) for name, value in request.headers.items()}
+        return {"Host": self._host, **signed}
 
 
 #: By client and method: how its requests are made; None: as botocore makes them.
@@ -115,8 +154,22 @@ def _sent(request: Any) -> tuple[Any, ...]:
     headers = {
         name.lower(): None if name.lower() in _VARYING else _text(value)
         for name, value in request.headers.items()
+        if name.lower() != "host"  # which the connection adds to botocore's
     }
     return request.method, request.url, request.body, headers
+
+
+def host_of(url: str) -> str:
+    """The host as botocore signs it: without a user, without the scheme's own port."""
+    parts = urlsplit(url)
+    own = f":{ {'http': 80, 'https': 443}.get(parts.scheme) }"
+    return parts.netloc.rpartition("@")[2].removesuffix(own)
+
+
+def _credentials_of(client: Any) -> Any:
+    """What *client* signs with now, None where it has no keys; they may be refreshed first."""
+    keys = client._request_signer._credentials
+    return None if keys is None else keys.get_frozen_credentials()
 
 
 def _target(serialized: Mapping[str, Any]) -> str:

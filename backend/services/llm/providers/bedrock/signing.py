@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ...errors import LLMError, ProviderUnavailableError, Retry
 from . import prepared
+from .prepared import host_of
 
 if TYPE_CHECKING:
     from ...http.http1 import Answer
@@ -39,6 +40,8 @@ class Signed:
         self.answer: Any = None
         #: botocore's own answer where nothing is to be sent, as with its Stubber.
         self.response: Any = None
+        #: Nobody looks on while it is made and read.
+        self.is_prepared = False
 
     def encoded(self) -> memoryview | None:
         """What is to be sent, as `http1.encoded` returns it."""
@@ -46,9 +49,9 @@ class Signed:
 
         url = urlsplit(self.request.url)
         target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        headers = [("Host", _host(self.request.url)), ("Accept-Encoding", "identity")]
-        headers += [(name, _text(value)) for name, value in self.request.headers.items()]
-        return encoded(self.request.method, target, headers, self.request.body or b"")
+        headers = {"Host": host_of(self.request.url), "Accept-Encoding": "identity"}
+        headers |= {name: _text(value) for name, value in self.request.headers.items()}
+        return encoded(self.request.method, target, [*headers.items()], self.request.body or b"")
 
 
 #: The call whose request this thread or task has botocore make ready, or whose answer it reads.
@@ -69,7 +72,7 @@ def sign(client: Any, method: str, arguments: Mapping[str, Any]) -> Signed:
     """
     signed = Signed()
     if (known := prepared.prepared_for(client, method)) is not None:
-        signed.operation = known.operation
+        signed.is_prepared, signed.operation = True, known.operation
         signed.request, signed.context = known.made(client, arguments)
         return signed
     token = _current.set(signed)
@@ -153,13 +156,6 @@ def _on_send(request: Any, **_: object) -> Any:
         signed.request = request
         raise _SignedError
     return signed.answer
-
-
-def _host(url: str) -> str:
-    """The host as botocore has signed it: without a user, without the scheme's own port."""
-    parts = urlsplit(url)
-    own = f":{ {'http': 80, 'https': 443}.get(parts.scheme) }"
-    return parts.netloc.rpartition("@")[2].removesuffix(own)
 
 
 def _text(value: str | bytes) -> str:

@@ -25,8 +25,10 @@ from . import signing
 from .configuration import check_session
 from .credentials import may_block
 from .instrumentation import why_the_sdks_own
+from .plain_answer import read_plain
 
 if TYPE_CHECKING:
+    from ...http.http1 import Answer
     from .abort import BlockingCall
     from .http_transport import OwnRoad
 
@@ -81,7 +83,7 @@ class Transport:
             if signed.response is not None:
                 return call.read(signed.response)
             answer = self._road.exchange(sdk, signed, until)
-        return call.read(signing.read(sdk, signed, answer))
+        return _read(sdk, call, signed, answer)
 
     async def asend(self, sdk: Any, call: Call, timeout: float) -> Answered:
         """Make *call* as `send` does, without blocking the event loop."""
@@ -93,7 +95,7 @@ class Transport:
             if signed.response is not None:
                 return call.read(signed.response)
             answer = await self._road.aexchange(sdk, signed, until)
-        return call.read(signing.read(sdk, signed, answer))
+        return _read(sdk, call, signed, answer)
 
     def close(self) -> None:
         """Close what is idle; threads and connections in use end with their calls."""
@@ -168,6 +170,12 @@ class Transport:
         from .http_transport import OwnRoad  # pays for h11 only where it is used
 
         return OwnRoad(self._size, self._limit)
+
+
+def _read(sdk: Any, call: Call, signed: signing.Signed, answer: Answer) -> Answered:
+    if signed.is_prepared and (plain := read_plain(call.method, answer)) is not None:
+        return Answered(*plain)
+    return call.read(signing.read(sdk, signed, answer))
 
 
 def adopted(client: Any) -> Any:
