@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from services.llm.account.account import Account
 from services.llm.call import lifecycle, retry, structured
-from services.llm.call.call import CallPolicy
+from services.llm.call.call import Call, CallPolicy
 from services.llm.call.structured import StructuredSpec
+from services.llm.effects import Flow
 from services.llm.errors import InvalidRequestError, LLMError
 from services.llm.structured import Schema
-from services.llm.types import Provider, Reply, Request
+from services.llm.types import Provider, Reply, Request, StructuredReply
 
 from .scripted import Clock, Drive, account
 
@@ -52,9 +52,12 @@ class Asking:
     def run(self) -> Any:
         wanted = StructuredSpec(Schema.of(self.spec), **self.wanted)
         policy = CallPolicy(retry.transient_errors(1), timeout=120)
-        steps = partial(structured.structured, self.request, wanted)
-        value, self.reply = self.drive.run(lifecycle.run_call(policy, self.account, steps))
-        return value
+
+        def steps(call: Call) -> Flow[StructuredReply[Any]]:
+            value, self.reply = yield from structured.structured(self.request, wanted, call)
+            return StructuredReply.of(value, self.reply)
+
+        return self.drive.run(lifecycle.run_call(policy, self.account, steps)).value
 
     @property
     def modes(self) -> list[str | None]:

@@ -19,6 +19,7 @@ from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.account.outages import Outages
 from services.llm.account.single_flight import Leader, SingleFlight
 from services.llm.errors import AuthenticationError, RateLimitError
+from services.llm.events import CallInfo, Event, Hooks, hook_registry
 from services.llm.http.addresses import Names
 from services.llm.providers.bedrock import abort
 from services.llm.providers.bedrock import connect as bedrock_connect
@@ -258,6 +259,15 @@ def an_aborted_call() -> Touches:
     return touches
 
 
+def hooks_that_fail() -> Touches:
+    hooks = Hooks()
+    hooks.add(lambda _: 1 / 0)
+    (registration,) = hooks.registered
+    touches = watch(registration, lambda: hook_registry._lock, "_failures", "_log_at")
+    registration.call(Event(CallInfo("1", "groq", MODEL, "respond", 0.0), 0.0))
+    return touches
+
+
 #: Who has a lock, with the test below that is about it.
 LOCKS = {
     "llm/account/daily_budget.py": "days_sum, days_bookings",
@@ -265,6 +275,7 @@ LOCKS = {
     "llm/account/single_flight.py": "single_flight",
     "llm/runtime/fork.py": "test_what_a_fork_changes_is_registered_while_none_is_under_way",
     "llm/account/concurrency.py": "concurrency_limiter",
+    "llm/events/hook_registry.py": "hooks_that_fail",
     "llm/http/addresses.py": "look_ups",
     "llm/account/multi_key.py": "keys",
     "llm/account/outages.py": "outages",
@@ -301,6 +312,7 @@ ALONE = [
     a_forgiving_store,
     a_memory_store,
     an_aborted_call,
+    hooks_that_fail,
 ]
 IN_A_FOLDER = [a_json_store, an_sqlite_store, a_locked_path]
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from services.llm.call import lifecycle, retry, structured
-from services.llm.call.call import CallPolicy
-from services.llm.effects import Overdue, RunBlocking
+from services.llm.call.call import Call, CallPolicy
+from services.llm.effects import Flow, Overdue, RunBlocking
 from services.llm.errors import (
     InvalidRequestError,
     LLMError,
@@ -21,7 +20,7 @@ from services.llm.errors import (
     TruncatedError,
 )
 from services.llm.settings.knobs import Knobs
-from services.llm.types import Reply
+from services.llm.types import Reply, StructuredReply
 
 from .asking import GOOD, HS_CODE, STRICT, WORDS, Asking, refusal
 from .scripted import Clock, Drive, account, says
@@ -165,12 +164,11 @@ def test_so_is_an_answer_of_many_items_to_a_schema_of_many_alternatives() -> Non
 
 def _compiled(spec: Any, clock: Clock, drive: Drive) -> Any:
     owner = account(clock)
-    steps = partial(
-        structured.structured_by,
-        Asking().request,
-        spec,
-        Knobs(),
-    )
+
+    def steps(call: Call) -> Flow[StructuredReply[Any]]:
+        found = structured.structured_by(Asking().request, spec, Knobs(), call)
+        return StructuredReply.of(*(yield from found))
+
     return drive.run(
         lifecycle.run_call(CallPolicy(retry.transient_errors(1), timeout=120), owner, steps)
     )

@@ -31,6 +31,7 @@ ROWS: tuple[frozenset[str], ...] = (
     ),
     frozenset(
         {
+            "services.llm.events",
             "services.llm.http",
             "services.llm.providers.foreign_errors",
             "services.llm.providers.refusals",

@@ -19,9 +19,11 @@ from ..llm.account.learned import Learned
 from ..llm.account.multi_key import MINUTE, MultiKeyAccount
 from ..llm.call import drivers, lifecycle, retry, streaming, structured
 from ..llm.call.call import Call, CallPolicy
+from ..llm.call.call_events import CallEvents, events_of
 from ..llm.call.stream import AsyncStream
-from ..llm.client.arguments import count, seconds, timeout_of
+from ..llm.client.arguments import count, seconds, tags_of, timeout_of
 from ..llm.effects import Flow
+from ..llm.events import Hooks, Operation
 from ..llm.http.client import check_environment
 from ..llm.providers import groq
 from ..llm.providers.channel import AsyncChannel
@@ -95,6 +97,8 @@ class CompliantClient(ABC):
             window=seconds("window", window),
         )
         self._knobs = known
+        #: Those that are told of this client's calls; see `services.llm.events`.
+        self.hooks = Hooks(has_content=known.LLM_EVENTS_CONTENT)
         self._base_url = endpoint("base_url", base_url or known.GROQ_BASE_URL or groq.BASE_URL)
         check_environment(self._base_url)
         self._max_concurrency = max_concurrency
@@ -117,11 +121,15 @@ class CompliantClient(ABC):
         model: str = DEFAULT_MODEL,
         temperature: float | None = DEFAULT_TEMPERATURE,
         max_tokens: int | None = None,
+        *,
+        tags: Mapping[str, str] | None = None,
         **provider_options: Any,
     ) -> str:
         """Return the answer to a chat; arguments and errors are those of `respond`."""
         return text_of(
-            await self.respond(messages, model, temperature, max_tokens, **provider_options)
+            await self.respond(
+                messages, model, temperature, max_tokens, tags=tags, **provider_options
+            )
         )
 
     async def respond(
@@ -130,18 +138,20 @@ class CompliantClient(ABC):
         model: str = DEFAULT_MODEL,
         temperature: float | None = DEFAULT_TEMPERATURE,
         max_tokens: int | None = None,
+        *,
+        tags: Mapping[str, str] | None = None,
         **provider_options: Any,
     ) -> Reply:
         """Return the whole reply to a chat: text, usage, attempts with their waits, cost.
 
-        None leaves a parameter to the provider; *provider_options* go there as they are. Raises
+        None leaves a parameter to the provider; *provider_options* go there as they are. *tags*
+        name the call to hooks and in reports, such as {"tenant": "acme"}. Raises
         ConfigurationError before any call for what cannot work, else LLMError.
         """
         request = request_of(messages, model, temperature, max_tokens, provider_options)
-        steps = lifecycle.run_call(
-            self._policy(), self._account, partial(lifecycle.answer, request)
-        )
-        return await drivers.arun(steps, self)
+        policy, steps = self._policy(tags), partial(lifecycle.answer, request)
+        events = self._events("respond", request, policy)
+        return await drivers.arun(lifecycle.run_call(policy, self._account, steps, events), self)
 
     def stream(
         self,
@@ -149,6 +159,8 @@ class CompliantClient(ABC):
         model: str = DEFAULT_MODEL,
         temperature: float | None = DEFAULT_TEMPERATURE,
         max_tokens: int | None = None,
+        *,
+        tags: Mapping[str, str] | None = None,
         **provider_options: Any,
     ) -> AsyncStream:
         """Return the reply to a chat as it comes, to be read in an `async with` block.
@@ -156,8 +168,9 @@ class CompliantClient(ABC):
         Arguments and errors are those of `respond`; see `AsyncStream`.
         """
         request = request_of(messages, model, temperature, max_tokens, provider_options)
-        idle = self._knobs.LLM_STREAM_IDLE_TIMEOUT
-        return AsyncStream(streaming.stream(request, self._policy(), self._account, idle), self)
+        policy, idle = self._policy(tags), self._knobs.LLM_STREAM_IDLE_TIMEOUT
+        events = self._events("stream", request, policy)
+        return AsyncStream(streaming.stream(request, policy, self._account, idle, events), self)
 
     @overload
     async def respond_structured(
@@ -167,6 +180,8 @@ class CompliantClient(ABC):
         model: str = ...,
         temperature: float | None = ...,
         max_tokens: int | None = ...,
+        *,
+        tags: Mapping[str, str] | None = None,
         **provider_options: Any,
     ) -> StructuredReply[dict[str, Any]]: ...
 
@@ -178,6 +193,8 @@ class CompliantClient(ABC):
         model: str = ...,
         temperature: float | None = ...,
         max_tokens: int | None = ...,
+        *,
+        tags: Mapping[str, str] | None = None,
         **provider_options: Any,
     ) -> StructuredReply[T]: ...
 
@@ -188,6 +205,8 @@ class CompliantClient(ABC):
         model: str = DEFAULT_MODEL,
         temperature: float | None = DEFAULT_TEMPERATURE,
         max_tokens: int | None = None,
+        *,
+        tags: Mapping[str, str] | None = None,
         **provider_options: Any,
     ) -> StructuredReply[Any]:
         """Return an answer that satisfies *schema* as `.value` (a dict gives a dict, a type an
@@ -198,11 +217,13 @@ class CompliantClient(ABC):
         """
         request = request_of(messages, model, temperature, max_tokens, provider_options)
 
-        def steps(call: Call) -> Flow[tuple[Any, Reply]]:
-            return structured.structured_by(request, schema, self._knobs, call)
+        def steps(call: Call) -> Flow[StructuredReply[Any]]:
+            found = structured.structured_by(request, schema, self._knobs, call)
+            return StructuredReply.of(*(yield from found))
 
-        found = await drivers.arun(lifecycle.run_call(self._policy(), self._account, steps), self)
-        return StructuredReply.of(*found)
+        policy = self._policy(tags)
+        events = self._events("structured", request, policy)
+        return await drivers.arun(lifecycle.run_call(policy, self._account, steps, events), self)
 
     async def structured(
         self, messages: Sequence[Message], schema: Any, *args: Any, **kwargs: Any
@@ -255,7 +276,12 @@ class CompliantClient(ABC):
     ) -> None:
         await self.aclose()
 
-    def _policy(self) -> CallPolicy:
+    def _events(
+        self, operation: Operation, request: Request, policy: CallPolicy
+    ) -> CallEvents | None:
+        return events_of(self.hooks, operation, request, self._account, policy.tags)
+
+    def _policy(self, tags: Mapping[str, str] | None) -> CallPolicy:
         """Attempts for passing faults; one that finds out that a key is refused is not counted."""
         account, before = self._account, self._account.refusals
 
@@ -263,4 +289,6 @@ class CompliantClient(ABC):
             return state.attempt_number > self._max_retries + account.refusals - before
 
         spread: Retrying = retry.decorrelated_jitter(1).copy(stop=stop)
-        return CallPolicy(spread, inf, self._max_quota_wait, self._request_timeout)
+        return CallPolicy(
+            spread, inf, self._max_quota_wait, self._request_timeout, tags=tags_of(tags)
+        )

@@ -47,6 +47,8 @@ class LLMError(Exception):
     """
 
     retry: Retry = Retry.NEVER
+    #: The attributes that hold what was answered.
+    _content = frozenset({"partial", "failed_generation", "text", "raw", "errors"})
 
     def __init__(
         self,
@@ -81,6 +83,20 @@ class LLMError(Exception):
         """The error's class and code, fit for a log: it holds nothing that was said."""
         name = type(self).__name__
         return f"{name}({self.code})" if self.code else name
+
+    def detached(self, *, has_content: bool) -> LLMError:
+        """Return a copy without cause and traceback, which hold keys and whole frames.
+
+        Without *has_content* it also lacks all that was answered.
+        """
+        state = dict(self.__dict__)
+        if not has_content:
+            state = {name: state[name] for name in state.keys() - self._content}
+            state["partial"] = None
+        return _rebuilt(type(self), self._args_shown(has_content=has_content), state)
+
+    def _args_shown(self, *, has_content: bool) -> tuple[Any, ...]:
+        return self.args
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default loses keyword-only arguments, and hosts send errors between processes.
@@ -153,6 +169,11 @@ class StructuredOutputError(LLMError):
 
     raw: str = ""
     errors: tuple[tuple[str, str], ...] = ()
+
+    def _args_shown(self, *, has_content: bool) -> tuple[Any, ...]:
+        # Its message quotes the answer.
+        count = len(self.errors)
+        return self.args if has_content else (f"LLM did not return valid JSON: {count} violations",)
 
 
 class ProviderUnavailableError(LLMError):

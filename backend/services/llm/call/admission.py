@@ -16,7 +16,8 @@ from ..account.account import Account
 from ..account.daily_budget import BudgetReservation
 from ..effects import Flow, Overdue, run_blocking
 from ..errors import LLMError
-from ..quota import Demand, Refusal, Reservation
+from ..events import WaitedFor
+from ..quota import Demand, Refusal, Reservation, Unit
 from ..types import Reply, Request
 from .call import Call
 from .demand import budget_spent, demand_spent, received_by
@@ -43,6 +44,8 @@ class Admission:
         self.estimate: Demand = {}
         #: The latest moment at which the provider can have received the request, where it is known.
         self.received_at: float | None = None
+        #: The unit of the limit that has no room yet; None where it is not known.
+        self.full_unit: Unit | None = None
         self._model = ""
         self._sent_at: float | None = None
         self._reply: Reply | None = None
@@ -135,15 +138,16 @@ def admit(admission: Admission, request: Request, call: Call) -> Flow[None]:
         except Overdue:
             raise call.deadline_error() from None
     while True:
-        admission.reservation = yield from _reserve_limits(request, call, admission.demand)
+        admission.reservation = yield from _reserve_limits(request, call, admission)
         if (yield from _wait_for_start(admission, call)):
             return
         admission.cancel()
 
 
-def _reserve_limits(request: Request, call: Call, demand: Demand) -> Flow[Reservation]:
+def _reserve_limits(request: Request, call: Call, admission: Admission) -> Flow[Reservation]:
     """Reserve the limits of the scope that has room first; among equals, of the one in turn."""
-    account = call.account
+    account, demand = call.account, admission.demand
+    admission.full_unit = None
     scopes = account.scopes(request.model)
     yield from _wait_for_outage(scopes, call)
     if call.time_left() <= 0:
@@ -161,6 +165,7 @@ def _reserve_limits(request: Request, call: Call, demand: Demand) -> Flow[Reserv
     result = account.reserve(soonest_scope, demand, account.now(), call.quota_wait_left())
     if isinstance(result, Refusal):
         raise call.refusal_error(result, demand)
+    admission.full_unit = soonest.unit
     return result
 
 
@@ -181,11 +186,11 @@ def _wait_for_outage(scopes: Sequence[str], call: Call) -> Flow[None]:
                 return
             if call.time_left() <= 0:
                 raise call.deadline_error()
-            yield from call.wait(call.time_left(), "retry", probe_returned)
+            yield from call.wait(call.time_left(), "retry", probe_returned, "outage", scopes[0])
         elif seconds >= call.time_left():
             raise call.outage_error(seconds)
         else:
-            yield from call.wait(seconds, "retry")
+            yield from call.wait(seconds, "retry", None, "outage", scopes[0])
 
 
 def _wait_for_start(admission: Admission, call: Call) -> Flow[bool]:
@@ -200,11 +205,12 @@ def _wait_for_start(admission: Admission, call: Call) -> Flow[bool]:
         if seconds > call.quota_wait_left():
             raise call.refusal_error(Refusal(seconds, None), reservation.demand)
         if seconds > 0:
-            yield from call.wait(seconds, "quota", reservation.wake)
+            limit = _limit_waited_for(admission, call)
+            yield from call.wait(seconds, "quota", reservation.wake, limit, scope)
         yield from _wait_for_outage((scope,), call)
         permit = admission.acquire_permit()
         if not permit.done():
-            yield from call.wait(call.time_left(), "concurrency", permit)
+            yield from call.wait(call.time_left(), "concurrency", permit, "concurrency", scope)
         if not permit.done() or call.time_left() <= 0:
             raise call.deadline_error()
         if not account.is_usable(scope, account.now()):
@@ -216,3 +222,11 @@ def _wait_for_start(admission: Admission, call: Call) -> Flow[bool]:
             if seconds <= 0:
                 return True
         admission.release()
+
+
+def _limit_waited_for(admission: Admission, call: Call) -> WaitedFor:
+    """What keeps the reservation from being started: a pause, a full limit, or earlier calls."""
+    account, unit = call.account, admission.full_unit
+    if account.quota.paused_for(admission.scope, account.now()):
+        return "pause"
+    return "turn" if unit is None else unit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from math import inf
@@ -26,8 +26,10 @@ from ..errors import (
     RetriesExhaustedError,
     Retry,
 )
+from ..events import WaitedFor
 from ..quota import NEVER, Demand, Refusal
 from ..types import Attempt, Reply, Request, Usage
+from .call_events import CallEvents
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class CallPolicy:
     attempt_timeout: float = inf
     #: The caller asked for this many attempts, and is told when they are used up.
     exact_attempts: bool = False
+    #: What the caller names the call by, for its hooks and in reports.
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def was_sent(error: LLMError) -> bool:
@@ -57,6 +61,8 @@ class Call:
     policy: CallPolicy
     account: Account
     started_at: float
+    #: What tells the call's hooks; None where it has none.
+    events: CallEvents | None = None
     attempts: list[Attempt] = field(default_factory=list)
     quota_waited: float = 0.0
     #: How a request is sent, where it is not by one `Send`: the attempt's admission is told of it.
@@ -68,6 +74,15 @@ class Call:
     #: Seconds waited since the last attempt, by reason.
     waited: dict[WaitReason, float] = field(default_factory=dict)
 
+    def duration(self) -> float:
+        """Seconds since the call began."""
+        return self.account.now() - self.started_at
+
+    def time_to_first_piece(self) -> float:
+        """Seconds from the beginning of the call to the first piece of its stream."""
+        assert self.first_piece_at is not None, "no piece has come yet"
+        return self.first_piece_at - self.started_at
+
     def time_left(self) -> float:
         """Seconds until the deadline."""
         return self.started_at + self.policy.timeout - self.account.now()
@@ -77,14 +92,28 @@ class Call:
         return max(0.0, min(self.policy.max_quota_wait - self.quota_waited, self.time_left()))
 
     def wait(
-        self, seconds: float, reason: WaitReason, wake: Future[None] | None = None
+        self,
+        seconds: float,
+        reason: WaitReason,
+        wake: Future[None] | None = None,
+        limit: WaitedFor = "backoff",
+        scope: str = "",
     ) -> Flow[None]:
-        """Sleep until *wake* is done, *seconds* at most, and add up how long that took."""
+        """Sleep until *wake* is done, *seconds* at most, and add up how long that took.
+
+        Hooks are told that the call waits for *limit*, to be sent to *scope*.
+        """
         if seconds <= 0:
             return
         begun = self.account.now()
-        yield from sleep(seconds, reason, wake)
-        passed = self.account.now() - begun
+        if self.events is not None:
+            self.events.wait_started(limit, seconds, scope)
+        try:
+            yield from sleep(seconds, reason, wake)
+        finally:
+            passed = self.account.now() - begun
+            if self.events is not None:
+                self.events.wait_ended(limit, passed, scope)
         self.waited[reason] = self.waited.get(reason, 0.0) + passed
         if reason == "quota":
             self.quota_waited += passed
@@ -93,26 +122,34 @@ class Call:
         self, model: str, sent_at: float, reply: Reply | None, error: LLMError | None = None
     ) -> None:
         """Add an attempt that was sent at *sent_at*; not one that was refused before."""
-        if error is not None and not was_sent(error):
-            return
+        is_sent = error is None or was_sent(error)
         usage = reply.usage if reply is not None else Usage()
         status = error.status if error is not None else 200
         known = [each.request_id for each in (reply, error) if each is not None]
-        self.attempts.append(
-            Attempt(
-                number=len(self.attempts) + 1,
-                model=model,
-                quota_wait=self.waited.get("quota", 0.0) + self.waited.get("concurrency", 0.0),
-                retry_wait=self.waited.get("retry", 0.0),
-                latency=self.account.now() - sent_at,
-                error=error.label if error is not None else None,
-                status=status,
-                usage=usage,
-                cost=models.cost(model, usage),
-                request_id=next((each for each in known if each), None),
-            )
+        attempt = Attempt(
+            number=len(self.attempts) + 1,
+            model=model,
+            quota_wait=self.waited.get("quota", 0.0) + self.waited.get("concurrency", 0.0),
+            retry_wait=self.waited.get("retry", 0.0),
+            latency=self.account.now() - sent_at,
+            error=error.label if error is not None else None,
+            status=status,
+            usage=usage,
+            cost=models.cost(model, usage),
+            request_id=next((each for each in known if each), None),
         )
-        self.waited = {}
+        if is_sent:
+            self.attempts.append(attempt)
+            self.waited = {}
+        if self.events is not None:
+            self.events.attempt_ended(attempt, is_sent=is_sent)
+
+    def record_interruption(self, model: str, sent_at: float, error: BaseException) -> None:
+        """Tell hooks of an attempt that was interrupted: what it has spent is not known."""
+        if self.events is not None:
+            number, latency = len(self.attempts) + 1, self.account.now() - sent_at
+            attempt = Attempt(number, model, latency=latency, error=type(error).__name__)
+            self.events.attempt_ended(attempt, is_sent=True)
 
     def refusal_error(self, refusal: Refusal, demand: Demand) -> LLMError:
         """Return the error for limits of ours that have no room in time, or never have."""

@@ -21,24 +21,41 @@ from ..account.account import Account
 from ..account.cache import Cache
 from ..account.single_flight import Follower, Leader, StillInFlight, WouldDeadlock
 from ..effects import Flow, join, send, sleep
-from ..errors import AuthenticationError, LLMError, RateLimitError
+from ..errors import AuthenticationError, LLMError, ProviderUnavailableError, RateLimitError
 from ..types import Reply, Request
 from .admission import Admission, admit
 from .call import Call, CallPolicy
+from .call_events import CallEvents
 from .demand import max_demand
 from .retry import Retries
 
-R = TypeVar("R")
+R = TypeVar("R", bound=Reply)
 
 
-def run_call(policy: CallPolicy, account: Account, steps: Callable[[Call], Flow[R]]) -> Flow[R]:
-    """Run the *steps* of a new call; an error that ends them carries the call's attempts."""
-    call = Call(policy, account, account.now())
+def run_call(
+    policy: CallPolicy,
+    account: Account,
+    steps: Callable[[Call], Flow[R]],
+    events: CallEvents | None = None,
+) -> Flow[R]:
+    """Run the *steps* of a new call; an error that ends them carries the call's attempts.
+
+    *events* tell the call's hooks what happens.
+    """
+    call = Call(policy, account, account.now(), events)
     try:
-        return (yield from steps(call))
-    except LLMError as error:
-        error.attempts = tuple(call.attempts)
+        if events is not None:
+            events.call_started()
+        reply = yield from steps(call)
+    except BaseException as error:
+        if isinstance(error, LLMError):
+            error.attempts = tuple(call.attempts)
+        if events is not None:
+            events.call_failed(error, tuple(call.attempts), call.duration())
         raise
+    if events is not None:
+        events.call_answered(reply, call.duration())
+    return reply
 
 
 def answer(request: Request, call: Call) -> Flow[Reply]:
@@ -48,8 +65,7 @@ def answer(request: Request, call: Call) -> Flow[Reply]:
         reply = yield from _send_with_retries(request, call)
     else:
         reply = yield from _answer_with_cache(request, call, cache)
-    latency = call.account.now() - call.started_at
-    return reply.having(attempts=tuple(call.attempts), latency=latency)
+    return reply.having(attempts=tuple(call.attempts), latency=call.duration())
 
 
 def _answer_with_cache(request: Request, call: Call, cache: Cache) -> Flow[Reply]:
@@ -57,9 +73,11 @@ def _answer_with_cache(request: Request, call: Call, cache: Cache) -> Flow[Reply
     key = cache.key_of(request)
     cached: Reply | None = yield from cache.run(partial(cache.get, key), call.time_left())
     if cached is not None:
-        return cached
+        return _note_cache_hit(cached, call)
     role = call.account.single_flight.claim(key)
     if isinstance(role, Follower):
+        if call.events is not None:
+            call.events.call_joined()
         try:
             outcome: Reply | Leader[Reply] = yield from join(role, call.time_left())
         except StillInFlight:
@@ -82,7 +100,9 @@ def _answer_as_leader(
         try:
             # Another leader may have stored its reply between our lookup and our claim.
             reply = yield from cache.run(partial(cache.get, key), call.time_left())
-            if reply is None:
+            if reply is not None:
+                reply = _note_cache_hit(reply, call)
+            else:
                 reply = yield from _send_with_retries(request, call)
                 yield from cache.run(partial(cache.put, key, reply), call.time_left())
         except Exception as error:
@@ -91,6 +111,12 @@ def _answer_as_leader(
             raise
         leader.set_result(reply)
         return reply
+
+
+def _note_cache_hit(reply: Reply, call: Call) -> Reply:
+    if call.events is not None:
+        call.events.cache_hit()
+    return reply
 
 
 def _concerns_followers(error: Exception, call: Call) -> bool:
@@ -113,6 +139,8 @@ def _send_with_retries(request: Request, call: Call) -> Flow[Reply]:
         seconds = retries.wait_after(error)
         if seconds is None or seconds >= call.time_left():
             raise call.final_error(error)
+        if call.events is not None:
+            call.events.retry_planned(len(call.attempts), error, seconds)
         yield from call.wait(seconds, "retry")
 
 
@@ -142,6 +170,8 @@ def _send(admission: Admission, fitted: Request, request: Request, call: Call) -
     # No variable of ours is the key itself: tracebacks show them.
     keyed = replace(fitted, key=account.key_of(scope)) if account.key_of(scope) else fitted
     sent_at = admission.mark_sent(model)
+    if call.events is not None:
+        call.events.attempt_started(len(call.attempts) + 1, model, scope)
     try:
         timeout = min(call.time_left(), call.policy.attempt_timeout)
         if call.sender is None:
@@ -154,8 +184,22 @@ def _send(admission: Admission, fitted: Request, request: Request, call: Call) -
         # Before the permit is released: the next attempt must know what this one has learnt.
         account.learn_from_failure(error, scope, model, call.quota_wait_left())
         account.learn_about_model(error, request, fitted)
+        _note_pause(error, scope, call)
+        raise
+    except BaseException as error:
+        call.record_interruption(model, sent_at, error)
         raise
     admission.set_outcome(reply)
     account.end_outage(scope)
     call.record_attempt(model, sent_at, reply)
     return reply
+
+
+def _note_pause(error: LLMError, scope: str, call: Call) -> None:
+    """Tell hooks of the pause, or the outage, that *error* has begun."""
+    if call.events is None:
+        return
+    if isinstance(error, RateLimitError):
+        call.events.paused(scope)
+    elif isinstance(error, ProviderUnavailableError) and error.retry_after is not None:
+        call.events.outage_began(scope, error.retry_after)

@@ -26,21 +26,28 @@ from ..types import (
 from . import lifecycle
 from .admission import Admission
 from .call import Call, CallPolicy
+from .call_events import CallEvents
 from .demand import partly_spent
 
 
-def stream(request: Request, policy: CallPolicy, account: Account, idle: float) -> Flow[Reply]:
+def stream(
+    request: Request,
+    policy: CallPolicy,
+    account: Account,
+    idle: float,
+    events: CallEvents | None = None,
+) -> Flow[Reply]:
     """Answer *request* piece by piece; *idle* is the longest wait between two pieces, in s."""
-    return lifecycle.run_call(policy, account, partial(_answer, request, idle))
+    return lifecycle.run_call(policy, account, partial(_answer, request, idle), events)
 
 
 def _answer(request: Request, idle: float, call: Call) -> Flow[Reply]:
     call.sender = partial(_send, call, idle)
     reply = yield from lifecycle.answer(request, call)
     if call.first_piece_at is None:
-        call.first_piece_at = call.account.now()
+        _set_first_piece(call)
         yield from _emit(call, tuple(events_of(reply)))
-    return replace(reply, time_to_first_token=call.first_piece_at - call.started_at)
+    return replace(reply, time_to_first_token=call.time_to_first_piece())
 
 
 def _send(
@@ -82,9 +89,17 @@ def _note_piece(call: Call, admission: Admission) -> None:
     """At the first piece, let those go on who wait to see whether the provider answers."""
     if call.first_piece_at is not None:
         return
-    call.first_piece_at = admission.received_at = call.account.now()
+    admission.received_at = _set_first_piece(call)
     call.account.end_outage(admission.scope)
     call.account.outages.release_probe(admission)
+
+
+def _set_first_piece(call: Call) -> float:
+    """Note that the first piece has come, and return when."""
+    call.first_piece_at = now = call.account.now()
+    if call.events is not None:
+        call.events.first_piece(call.time_to_first_piece())
+    return now
 
 
 def _emit(call: Call, events: Sequence[StreamEvent]) -> Flow[None]:

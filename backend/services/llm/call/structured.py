@@ -138,6 +138,8 @@ def structured(request: Request, spec: StructuredSpec, call: Call) -> Flow[tuple
         if isinstance(judged.verdict, ValidAnswer):
             return judged.verdict.value, judged.reply
         turn = _next_turn(request, turn, judged)
+        if turn is not None and turns_left and call.events is not None:
+            call.events.repair_planned(len(judged.faulty.errors))
     assert judged is not None, "there is always a first turn"
     raise _structured_error(judged, call) from judged.cause
 

@@ -15,6 +15,8 @@ from .snapshot import sendable, snapshot
 #: The largest number that every reader of JSON takes for the one that it is.
 _MOST = 2**53
 _CENTURY = 100 * 365 * 86_400.0
+#: Tags of one call, and the characters of a tag's name and of its value.
+_MOST_TAGS, _LONGEST_NAME, _LONGEST_VALUE = 16, 64, 256
 
 
 def conversation(
@@ -136,3 +138,33 @@ def count(name: str, value: object, *, least: int) -> int:
     if value > _MOST:
         raise ConfigurationError(f"{name} is above {_MOST}: give a smaller number")
     return value
+
+
+def tags_of(value: object) -> dict[str, str]:
+    """Return a copy of a call's tags; `ConfigurationError` for what is no short text to each name.
+
+    They are shown in reports: printable, sixteen at most, names of 64 characters and values of 256.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(
+            f'tags is {shown(value)}: give a mapping such as {{"tenant": "acme"}}'
+        )
+    tags = dict(value)
+    if len(tags) > _MOST_TAGS:
+        raise ConfigurationError(f"tags has {len(tags)} tags: give at most {_MOST_TAGS}")
+    return {
+        _tag_text("a name in tags", name, _LONGEST_NAME): _tag_text(
+            f"tags[{shown(name)}]", text, _LONGEST_VALUE
+        )
+        for name, text in tags.items()
+    }
+
+
+def _tag_text(name: str, value: object, most: int) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} is {shown(value)}: give a str")
+    if not value or len(value) > most or not value.isprintable():
+        raise ConfigurationError(f"{name} is {shown(value)}: give 1 to {most} printable characters")
+    return str.__str__(value)

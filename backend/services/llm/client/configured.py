@@ -6,11 +6,14 @@ from abc import ABC, abstractmethod
 from typing import Any, NoReturn, Protocol
 
 from ..account.registry import account_of, open_cache, shared
+from ..call.call import CallPolicy
+from ..call.call_events import CallEvents, events_of
 from ..call.drivers import StreamTransport
+from ..events import Hooks, Operation
 from ..runtime.fork import pickling_error
 from ..runtime.sdk_lender import SdkLender
 from ..settings.knobs import Knobs
-from ..types import Provider
+from ..types import Provider, Request
 from .arguments import count, timeout_of
 
 
@@ -52,6 +55,8 @@ class ConfiguredClient(ABC):
         )
         self._account = account_of(provider, knobs, region)
         self._owns_account = True
+        #: Those that are told of this client's calls; see `services.llm.events`.
+        self.hooks = Hooks(has_content=knobs.LLM_EVENTS_CONTENT)
 
     def __reduce__(self) -> NoReturn:
         """Raise TypeError: threads, sockets and locks stay in the process that made them."""
@@ -86,6 +91,11 @@ class ConfiguredClient(ABC):
     @abstractmethod
     def _identity(self) -> tuple[str, ...]:
         """What tells one account at the provider from another."""
+
+    def _events(
+        self, operation: Operation, request: Request, policy: CallPolicy
+    ) -> CallEvents | None:
+        return events_of(self.hooks, operation, request, self._account, policy.tags)
 
     def share_account(self) -> None:
         """Share quota, pauses and what is known of models with all clients of the same account.

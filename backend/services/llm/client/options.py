@@ -11,7 +11,7 @@ from ..types import Provider
 #: The arguments of the calls; those that a call does not have are none of the provider's either.
 _OWN = (
     *("prompt", "schema", "system_prompt", "temperature", "model", "max_tokens", "messages"),
-    *("timeout", "max_retries"),
+    *("timeout", "max_retries", "tags"),
 )
 # Groq's API reference, its SDK and what other servers of the same API take (2026-11).
 _GROQ = (

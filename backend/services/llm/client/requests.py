@@ -13,7 +13,7 @@ from typing_extensions import TypeVarTuple, Unpack
 from ..call import retry
 from ..call.call import CallPolicy
 from ..types import UNSET, Message, Request
-from .arguments import conversation, count, model_id, take_max_tokens, timeout_of
+from .arguments import conversation, count, model_id, tags_of, take_max_tokens, timeout_of
 from .arguments import options as plain_options
 from .arguments import temperature as finite
 from .configured import ConfiguredClient
@@ -63,6 +63,7 @@ def make_policy(
     timeout: float | None,
     max_retries: int | None = None,
     retrying: Retrying | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> CallPolicy:
     """Return how long a call may take and how it is retried: *retrying*, or *max_retries* more."""
     further = client.max_retries if max_retries is None else max_retries
@@ -71,6 +72,7 @@ def make_policy(
         timeout=timeout_of("timeout", client.timeout if timeout is None else timeout),
         max_quota_wait=client._knobs.LLM_MAX_QUOTA_WAIT,
         exact_attempts=retrying is not None,
+        tags=tags_of(tags),
     )
 
 
@@ -86,20 +88,22 @@ def call_arguments(
     messages: Sequence[Message] | None = None,
     timeout: float | None = None,
     max_retries: int | None = None,
+    tags: Mapping[str, str] | None = None,
     **options: Any,
 ) -> tuple[Request, CallPolicy]:
     """Return the request and the policy of a call with these arguments.
 
     A *temperature* of None leaves it to the provider, whatever the client's default. Further
     *options* go to the provider as they are. *timeout* is in seconds for the whole call,
-    *max_retries* the further attempts after a passing fault.
+    *max_retries* the further attempts after a passing fault. *tags* name the call to hooks and in
+    reports.
     """
     request = make_request(
         *(self, prompt, system_prompt, temperature, model, max_tokens),
         messages=messages,
         options=options,
     )
-    return request, make_policy(self, timeout, max_retries)
+    return request, make_policy(self, timeout, max_retries, tags=tags)
 
 
 def takes(

@@ -30,4 +30,5 @@ class StreamedCalls(ConfiguredClient):
 
     def _stream(self, request: Request, policy: CallPolicy) -> Flow[Reply]:
         idle = self._knobs.LLM_STREAM_IDLE_TIMEOUT
-        return streaming.stream(request, policy, self._account, idle)
+        events = self._events("stream", request, policy)
+        return streaming.stream(request, policy, self._account, idle, events)

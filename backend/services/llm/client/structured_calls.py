@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from ..call.call import Call, CallPolicy
 from ..call.drivers import async_method, blocking_method
 from ..effects import Flow
 from ..errors import ConfigurationError
-from ..types import UNSET, Message, Reply, Request, StructuredReply
+from ..types import UNSET, Message, Request, StructuredReply
 from . import structured_signatures
 from .configured import ConfiguredClient
 from .requests import make_policy, make_request, takes
@@ -34,6 +34,7 @@ def structured_arguments(
     messages: Sequence[Message] | None = None,
     timeout: float | None = None,
     max_retries: int | None = None,
+    tags: Mapping[str, str] | None = None,
     **options: Any,
 ) -> tuple[Request, Any, CallPolicy]:
     """Return request, schema and policy of a structured call; raises `ConfigurationError`."""
@@ -46,7 +47,7 @@ def structured_arguments(
     )
     if temperature is UNSET and request.temperature is not None:
         request = replace(request, temperature=STRUCTURED_TEMPERATURE)
-    return request, schema, make_policy(self, timeout, max_retries)
+    return request, schema, make_policy(self, timeout, max_retries, tags=tags)
 
 
 class StructuredCalls(ConfiguredClient):
@@ -93,8 +94,9 @@ class StructuredCalls(ConfiguredClient):
 
         is_stand_in = not self._transport.lender.is_real
 
-        def steps(call: Call) -> Flow[tuple[Any, Reply]]:
-            return structured.structured_by(request, schema, self._knobs, call, plain=is_stand_in)
+        def steps(call: Call) -> Flow[StructuredReply[Any]]:
+            found = structured.structured_by(request, schema, self._knobs, call, plain=is_stand_in)
+            return StructuredReply.of(*(yield from found))
 
-        value, reply = yield from lifecycle.run_call(policy, self._account, steps)
-        return StructuredReply.of(value, reply)
+        events = self._events("structured", request, policy)
+        return (yield from lifecycle.run_call(policy, self._account, steps, events))

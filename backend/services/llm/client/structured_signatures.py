@@ -33,6 +33,7 @@ class GenerateStructured(Protocol):
         messages: Sequence[Message] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> dict[str, Any]: ...
 
@@ -50,6 +51,7 @@ class GenerateStructured(Protocol):
         messages: Sequence[Message] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> T: ...
 
@@ -71,6 +73,7 @@ class AGenerateStructured(Protocol):
         messages: Sequence[Message] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> dict[str, Any]: ...
 
@@ -88,6 +91,7 @@ class AGenerateStructured(Protocol):
         messages: Sequence[Message] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> T: ...
 
@@ -109,6 +113,7 @@ class RespondStructured(Protocol):
         messages: Sequence[Message] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> StructuredReply[dict[str, Any]]: ...
 
@@ -126,6 +131,7 @@ class RespondStructured(Protocol):
         messages: Sequence[Message] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> StructuredReply[T]: ...
 
@@ -147,6 +153,7 @@ class ARespondStructured(Protocol):
         messages: Sequence[Message] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> StructuredReply[dict[str, Any]]: ...
 
@@ -164,5 +171,6 @@ class ARespondStructured(Protocol):
         messages: Sequence[Message] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> StructuredReply[T]: ...

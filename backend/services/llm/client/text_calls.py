@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,8 @@ class TextCalls(ConfiguredClient):
 
         A *temperature* of None leaves it to the provider, whatever the client's default. Further
         *options* go to the provider as they are. *timeout* is in seconds for the whole
-        call, *max_retries* the further attempts after a passing fault. Raises `LLMError`.
+        call, *max_retries* the further attempts after a passing fault. *tags* name the call to
+        hooks and in reports, such as {"tenant": "acme"}. Raises `LLMError`.
         """
         return self._run(request, policy)
 
@@ -50,6 +51,7 @@ class TextCalls(ConfiguredClient):
         *,
         messages: Sequence[Message] | None = None,
         timeout: float | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Flow[str]:
         """Return the model's answer in at most *max_retries* attempts in all.
@@ -63,11 +65,14 @@ class TextCalls(ConfiguredClient):
             options=options,
         )
         attempts = retry.exact_attempts(count("max_retries", max_retries, least=1))
-        return text_of((yield from self._run(request, make_policy(self, timeout, None, attempts))))
+        policy = make_policy(self, timeout, None, attempts, tags)
+        return text_of((yield from self._run(request, policy)))
 
     agenerate = async_method(generate)
     agenerate_with_retry = async_method(generate_with_retry)
     arespond = async_method(respond)
 
     def _run(self, request: Request, policy: CallPolicy) -> Flow[Reply]:
-        return lifecycle.run_call(policy, self._account, partial(lifecycle.answer, request))
+        steps = partial(lifecycle.answer, request)
+        events = self._events("respond", request, policy)
+        return lifecycle.run_call(policy, self._account, steps, events)

@@ -154,6 +154,11 @@ class Knobs(BaseModel):
         ),
     ] = 0.25
 
+    # What hooks are told.
+    LLM_EVENTS_CONTENT: Annotated[
+        bool, Field(description="Events and traces hold what was asked and answered.")
+    ] = False
+
     # What few need.
     LLM_RETIRED_MODELS: Annotated[
         Literal["switch", "error"],

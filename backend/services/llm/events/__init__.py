@@ -1,0 +1,52 @@
+"""What a call tells its hooks: events, and the registries of hooks that they are handed to.
+
+Hooks of `hooks` hear the calls of every client in the process; those of `client.hooks` hear that
+client's.
+"""
+
+from .event_types import (
+    AttemptEnded,
+    AttemptStarted,
+    CacheHit,
+    CallEnded,
+    CallInfo,
+    CallJoined,
+    CallStarted,
+    Event,
+    FirstPiece,
+    ModelSwitched,
+    Operation,
+    OutageBegan,
+    RepairPlanned,
+    RetryPlanned,
+    ScopePaused,
+    WaitedFor,
+    WaitEnded,
+    WaitStarted,
+)
+from .hook_registry import EventHook, Hooks, Registration, hooks
+
+__all__ = [
+    "AttemptEnded",
+    "AttemptStarted",
+    "CacheHit",
+    "CallEnded",
+    "CallInfo",
+    "CallJoined",
+    "CallStarted",
+    "Event",
+    "EventHook",
+    "FirstPiece",
+    "Hooks",
+    "ModelSwitched",
+    "Operation",
+    "OutageBegan",
+    "Registration",
+    "RepairPlanned",
+    "RetryPlanned",
+    "ScopePaused",
+    "WaitEnded",
+    "WaitStarted",
+    "WaitedFor",
+    "hooks",
+]

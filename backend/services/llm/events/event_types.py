@@ -1,0 +1,214 @@
+"""The events of a call, in the order in which they can come.
+
+CallStarted           the call begins
+  CacheHit            its answer was kept
+  CallJoined          an identical call is in flight: this one waits for its answer
+  WaitStarted, ...    it waits for a limit, a permit, the end of an outage, or for a retry
+  WaitEnded
+  ModelSwitched       another model than the one before is asked
+  AttemptStarted      the request is sent
+    FirstPiece        the first piece of a stream has come
+  AttemptEnded        it was answered, it has failed, or it was cancelled
+  ScopePaused         the provider asked that a scope be left alone for a while
+  OutageBegan         the provider asked not to be called at all for a while
+  RetryPlanned        another attempt will follow
+  RepairPlanned       the model will be asked to correct a structured answer
+CallEnded             there is a reply, an error, or the call was cancelled
+
+No event holds a key, nor what was asked and answered, unless `LLM_EVENTS_CONTENT` asks for that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from ..errors import LLMError
+from ..types import Attempt, Message, Provider, Reply, Usage
+
+#: `generate` and `respond` are "respond"; "structured" is whatever takes a schema.
+Operation: TypeAlias = Literal["respond", "stream", "structured"]
+
+#: What a call waits for: room in a limit of this unit, the end of a pause, earlier calls of its
+#: scope, a permit to be in flight, the end of an outage, or the backoff of a retry.
+WaitedFor: TypeAlias = Literal[
+    "requests",
+    "tokens",
+    "input_tokens",
+    "output_tokens",
+    "pause",
+    "turn",
+    "concurrency",
+    "outage",
+    "backoff",
+]
+
+
+@dataclass(frozen=True)
+class CallInfo:
+    """What does not change during a call: all events of the call share it.
+
+    `model` is the requested one. `started_at` is in Unix seconds. `parameters` are the numbers and
+    the stop sequences of the request. `messages` are what was asked, None without
+    `LLM_EVENTS_CONTENT`. `endpoint` is the URL that is called, "" for a test's stand-in.
+    """
+
+    id: str
+    provider: Provider
+    model: str
+    operation: Operation
+    started_at: float
+    tags: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    endpoint: str = ""
+    messages: tuple[Message, ...] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that has happened to `call`, `at` seconds of a clock that never steps."""
+
+    call: CallInfo
+    at: float
+
+
+@dataclass(frozen=True)
+class CallStarted(Event):
+    """The call begins: its arguments are valid, and nothing was done for it yet."""
+
+
+@dataclass(frozen=True)
+class CacheHit(Event):
+    """The answer was kept: nothing is sent."""
+
+
+@dataclass(frozen=True)
+class CallJoined(Event):
+    """An identical call is in flight, and this one waits for its answer."""
+
+
+@dataclass(frozen=True)
+class WaitStarted(Event):
+    """The call waits for `limit`, at most `seconds`, to be sent to `scope` ("": to any)."""
+
+    limit: WaitedFor
+    seconds: float
+    scope: str = ""
+
+
+@dataclass(frozen=True)
+class WaitEnded(Event):
+    """The call has waited for `limit`, `seconds` long."""
+
+    limit: WaitedFor
+    seconds: float
+    scope: str = ""
+
+
+@dataclass(frozen=True)
+class ModelSwitched(Event):
+    """Another `model` is asked than `previous`, which the provider no longer has."""
+
+    previous: str
+    model: str
+
+
+@dataclass(frozen=True)
+class AttemptStarted(Event):
+    """Attempt `number` is sent to `model`, within the limits of `scope`: a model, or a key."""
+
+    number: int
+    model: str
+    scope: str
+
+
+@dataclass(frozen=True)
+class FirstPiece(Event):
+    """The first piece of a stream has come, `seconds` after the beginning of the call."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class AttemptEnded(Event):
+    """The attempt was answered, or its `attempt.error` names what it ended in.
+
+    `is_sent` is false where the provider cannot have seen it. Such an attempt is none of a reply's.
+    """
+
+    attempt: Attempt
+    is_sent: bool
+
+
+@dataclass(frozen=True)
+class ScopePaused(Event):
+    """The provider's limit holds back all calls on `scope` for `seconds`."""
+
+    scope: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class OutageBegan(Event):
+    """The provider asked not to be called for `seconds`, without its being a limit."""
+
+    scope: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RetryPlanned(Event):
+    """Attempt `attempt` has failed with `error`, and another follows after `seconds`."""
+
+    attempt: int
+    error: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RepairPlanned(Event):
+    """A structured answer had so many `violations`, and the model is asked again.
+
+    `turn` counts the turns of the call: 2 is the first repair. An answer that was cut off, or was
+    empty, is asked for again with more room: then `violations` may be 0.
+    """
+
+    turn: int
+    violations: int
+
+
+@dataclass(frozen=True)
+class CallEnded(Event):
+    """The call has ended in a `reply`, in an `error`, or was cancelled: then it has neither.
+
+    `error_type` names the class of what ended it, a cancellation's too; None for a reply. Without
+    `LLM_EVENTS_CONTENT` the reply has neither text, reasoning, tool calls nor value, and the error
+    nothing of an answer. An error never has a cause or a traceback here. `seconds` is how long the
+    call took, `waited` what it waited for, in seconds.
+    """
+
+    model: str
+    seconds: float
+    reply: Reply | None = None
+    error: LLMError | None = None
+    error_type: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    waited: Mapping[WaitedFor, float] = field(default_factory=dict)
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether the reply came from the cache or from an identical call."""
+        return self.reply is not None and self.reply.cached
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of all attempts, those that failed included."""
+        return sum((each.usage for each in self.attempts), Usage())
+
+    @property
+    def cost(self) -> float | None:
+        """What all attempts cost in US dollars; None where a price is not known."""
+        costs = [each.cost for each in self.attempts if each.usage.reported]
+        return None if None in costs else math.fsum(filter(None, costs))

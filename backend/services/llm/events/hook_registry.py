@@ -1,0 +1,137 @@
+"""Hooks: who is told of a call's events, and what becomes of a hook that fails.
+
+A hook is called in the thread, or the task, that makes the call, and while no lock is held. It
+cannot fail the call: what it raises is logged, at most once a minute for each hook, and it is
+called again at the next event. What interrupts the call, such as KeyboardInterrupt or a signal
+handler's time limit, goes on through it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from ..errors import ConfigurationError
+from ..redaction.secrets import redacted
+from ..runtime.fork import ForkLock
+from ..runtime.signals import find_signal_error, handler_traceback
+from .event_types import Event
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two log lines about one hook that fails.
+_LOG_EVERY = 60.0
+
+# Guards the registries, as they are changed, and the counts of failures.
+_lock = ForkLock(leaf=True)
+
+
+class EventHook(Protocol):
+    """What is called with each event."""
+
+    def __call__(self, event: Event, /) -> object:
+        """Take note of *event*; soon, since the call waits for it."""
+
+
+H = TypeVar("H", bound=EventHook)
+
+
+class Registration:
+    """One hook in a registry, and how often it has failed since that was logged."""
+
+    def __init__(self, hook: EventHook, now: Callable[[], float]) -> None:
+        self.hook = hook
+        self._now = now
+        self._failures = 0
+        self._log_at = float("-inf")
+
+    def call(self, event: Event) -> None:
+        """Call the hook; raises only what interrupts the call itself."""
+        handled = sys.exc_info()[1]
+        try:
+            self.hook(event)
+        except Exception as error:
+            cause = find_signal_error(error, handled)
+            if handler_traceback(cause) is not None:
+                raise cause  # noqa: B904  the handler's own exception, as it was raised
+            self._note_failure(event, error)
+
+    def _note_failure(self, event: Event, error: Exception) -> None:
+        with _lock:
+            self._failures += 1
+            if self._now() < self._log_at:
+                return
+            failures, self._failures = self._failures, 0
+            self._log_at = self._now() + _LOG_EVERY
+        log.warning(
+            "the hook %s has failed %d time(s), last on %s, at %s, with %s: %s",
+            _name(self.hook),
+            failures,
+            type(event).__name__,
+            _place(error),
+            type(error).__name__,
+            redacted(str(error)),
+        )
+
+
+class Hooks:
+    """A registry of hooks; a call tells those that are in it when the call starts.
+
+    `has_content` says that events hold what was asked and answered.
+    """
+
+    def __init__(
+        self, *, has_content: bool = False, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.has_content = has_content
+        #: Replaced and never changed, so that it is read without the lock.
+        self.registered: tuple[Registration, ...] = ()
+        self._now = now
+
+    def add(self, hook: H) -> H:
+        """Tell *hook* of all calls that start from now on; return it, so that this decorates.
+
+        A hook that is there already is not added again. Raises ConfigurationError for what cannot
+        be called, and for a coroutine function, which would have to be awaited.
+        """
+        _check_is_plain_function(hook)
+        with _lock:
+            if all(each.hook != hook for each in self.registered):
+                self.registered = (*self.registered, Registration(hook, self._now))
+        return hook
+
+    def remove(self, hook: EventHook) -> None:
+        """Tell *hook* of no call that starts from now on; one that is not there is ignored."""
+        with _lock:
+            self.registered = tuple(each for each in self.registered if each.hook != hook)
+
+
+#: The hooks that are told of the calls of all clients in the process.
+hooks = Hooks()
+
+
+def _check_is_plain_function(hook: object) -> None:
+    if not callable(hook):
+        kind = type(hook).__name__
+        raise ConfigurationError(f"hook is a {kind}: give a function of an event")
+    if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(type(hook).__call__):
+        raise ConfigurationError(
+            f"the hook {_name(hook)} is a coroutine function: give a plain one, which may start"
+            " a task"
+        )
+
+
+def _name(hook: object) -> str:
+    return getattr(hook, "__qualname__", None) or type(hook).__qualname__
+
+
+def _place(error: Exception) -> str:
+    """The file and line that raised *error*."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return "?" if at is None else f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}"

@@ -1,0 +1,493 @@
+"""What a call tells its hooks, event by event: no wire, no clock."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from services.llm.account.account import Account
+from services.llm.account.cache import Cache
+from services.llm.account.single_flight import SingleFlight
+from services.llm.call import lifecycle, retry, streaming, structured
+from services.llm.call.call import Call, CallPolicy
+from services.llm.call.call_events import CallIds, events_of
+from services.llm.call.structured import StructuredSpec
+from services.llm.effects import Flow, Join, Open, Pull, Send, Sleep
+from services.llm.errors import (
+    ConfigurationError,
+    LLMError,
+    ModelNotFoundError,
+    RateLimitError,
+    StructuredOutputError,
+    TruncatedError,
+)
+from services.llm.events import (
+    AttemptEnded,
+    AttemptStarted,
+    CacheHit,
+    CallEnded,
+    CallJoined,
+    CallStarted,
+    Event,
+    FirstPiece,
+    Hooks,
+    ModelSwitched,
+    OutageBegan,
+    RepairPlanned,
+    RetryPlanned,
+    ScopePaused,
+    WaitEnded,
+    WaitStarted,
+    hooks,
+)
+from services.llm.quota import Quota, TokenBucketLimit
+from services.llm.runtime import fork
+from services.llm.stores.memory import MemoryStore
+from services.llm.structured import Schema
+from services.llm.types import Reply, Request, StructuredReply, TextPiece, Usage
+from tests.call.asking import GOOD, HS_CODE
+from tests.call.calls import MODEL, REQUEST, limited, unavailable
+from tests.call.scripted import Clock, Drive, account, says
+
+
+@pytest.fixture(autouse=True)
+def _no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "JITTER", 0.0)
+
+
+class Heard:
+    """Makes calls with one hook, and keeps what it was told."""
+
+    def __init__(self, *, has_content: bool = False, **policy: Any) -> None:
+        self.events: list[Event] = []
+        self.hooks = Hooks(has_content=has_content)
+        self.hooks.add(self.events.append)
+        self.policy = CallPolicy(
+            retry.transient_errors(3), **{"timeout": 120.0, "tags": {"tenant": "acme"}, **policy}
+        )
+
+    def call(self, to: Account, request: Request = REQUEST) -> Flow[Reply]:
+        events = events_of(self.hooks, "respond", request, to, self.policy.tags)
+        return lifecycle.run_call(self.policy, to, partial(lifecycle.answer, request), events)
+
+    @property
+    def kinds(self) -> list[type[Event]]:
+        return [type(event) for event in self.events]
+
+    def only(self, kind: type[Any]) -> Any:
+        (event,) = (event for event in self.events if isinstance(event, kind))
+        return event
+
+    @property
+    def ended(self) -> CallEnded:
+        event = self.events[-1]
+        assert isinstance(event, CallEnded)
+        return event
+
+
+def test_a_call_tells_its_beginning_its_attempt_and_its_end() -> None:
+    clock, heard = Clock(), Heard()
+    reply = Drive(clock, [says("Yes.")]).run(heard.call(account(clock)))
+    assert [CallStarted, AttemptStarted, AttemptEnded, CallEnded] == heard.kinds
+    assert 1 == len({event.call.id for event in heard.events})
+    info = heard.events[0].call
+    assert ("groq", MODEL, "respond", 1_000.0) == (
+        info.provider,
+        info.model,
+        info.operation,
+        info.started_at,
+    )
+    assert {"tenant": "acme"} == info.tags
+    assert {"temperature": 0.7, "max_tokens": 100} == info.parameters
+    assert (1, MODEL, MODEL) == (
+        heard.only(AttemptStarted).number,
+        heard.only(AttemptStarted).model,
+        heard.only(AttemptStarted).scope,
+    )
+    assert AttemptEnded(info, 1_000.0, reply.attempts[0], True) == heard.only(AttemptEnded)
+    assert replace(reply, text="") == heard.ended.reply
+    assert (MODEL, None, None) == (heard.ended.model, heard.ended.error, heard.ended.error_type)
+    assert (10, False) == (heard.ended.usage.total_tokens, heard.ended.is_cached)
+    assert reply.attempts == heard.ended.attempts
+    assert reply.cost == heard.ended.cost
+
+
+def test_a_call_without_hooks_has_no_events() -> None:
+    clock = Clock()
+    assert None is events_of(Hooks(), "respond", REQUEST, account(clock), {})
+
+
+def test_hooks_of_the_process_hear_before_those_of_the_client() -> None:
+    clock, heard, order = Clock(), Heard(), list[str]()
+    heard.hooks.add(lambda _: order.append("client"))
+    hook = hooks.add(lambda _: order.append("process"))
+    try:
+        Drive(clock, [says("Yes.")]).run(heard.call(account(clock)))
+    finally:
+        hooks.remove(hook)
+    assert ["process", "client"] * 4 == order
+
+
+def test_a_call_keeps_the_hooks_that_it_began_with() -> None:
+    clock, heard, late = Clock(), Heard(), list[Event]()
+    flow = heard.call(account(clock))
+    next(flow)
+    heard.hooks.add(late.append)
+    heard.hooks.remove(heard.events.append)
+    flow.close()
+    assert ([], CallEnded) == (late, heard.kinds[-1])
+
+
+def test_a_failure_tells_of_the_retry_and_its_backoff() -> None:
+    clock, heard = Clock(), Heard()
+    Drive(clock, [unavailable(), says("Yes.")]).run(heard.call(account(clock)))
+    assert [
+        CallStarted,
+        AttemptStarted,
+        AttemptEnded,
+        RetryPlanned,
+        WaitStarted,
+        WaitEnded,
+        AttemptStarted,
+        AttemptEnded,
+        CallEnded,
+    ] == heard.kinds
+    planned, waited = heard.only(RetryPlanned), heard.only(WaitEnded)
+    assert (1, "ProviderUnavailableError", 0.5) == (planned.attempt, planned.error, planned.seconds)
+    assert ("backoff", 0.5, "") == (waited.limit, waited.seconds, waited.scope)
+    assert {"backoff": 0.5} == heard.ended.waited
+    assert 0.5 == heard.ended.seconds
+
+
+def test_a_call_that_fails_tells_its_error_without_its_cause_and_frames() -> None:
+    clock, heard = Clock(), Heard()
+    error = limited()
+    error.__cause__ = OSError("Authorization: gsk_secret")
+    with pytest.raises(RateLimitError):
+        Drive(clock, [error]).run(heard.call(account(clock)))
+    told = heard.ended.error
+    assert isinstance(told, RateLimitError)
+    assert (str(error), 429, "RateLimitError") == (str(told), told.status, heard.ended.error_type)
+    assert (None, None, None) == (told.__cause__, told.__context__, told.__traceback__)
+    assert error.attempts == told.attempts == heard.ended.attempts
+    assert None is heard.ended.reply
+    assert (0, 0.0) == (heard.ended.usage.total_tokens, heard.ended.cost)
+
+
+@pytest.mark.parametrize(
+    ("interruption", "name"),
+    [(GeneratorExit, "Cancelled"), (KeyboardInterrupt, "KeyboardInterrupt")],
+)
+def test_a_cancelled_call_tells_that_its_attempt_and_itself_have_ended(
+    interruption: type[BaseException], name: str
+) -> None:
+    clock, heard = Clock(), Heard()
+    flow = heard.call(account(clock))
+    assert isinstance(next(flow), Send)
+    clock.now += 2.0
+    with pytest.raises(interruption):
+        flow.throw(interruption)
+    assert [CallStarted, AttemptStarted, AttemptEnded, CallEnded] == heard.kinds
+    attempt = heard.only(AttemptEnded)
+    assert (True, 1, 2.0, interruption.__name__) == (
+        attempt.is_sent,
+        attempt.attempt.number,
+        attempt.attempt.latency,
+        attempt.attempt.error,
+    )
+    assert (None, None, name, ()) == (
+        heard.ended.reply,
+        heard.ended.error,
+        heard.ended.error_type,
+        heard.ended.attempts,
+    )
+
+
+def test_an_attempt_that_was_never_sent_is_told_as_such() -> None:
+    clock, heard = Clock(), Heard()
+    with pytest.raises(ConfigurationError):
+        Drive(clock, [ConfigurationError("No.")]).run(heard.call(account(clock)))
+    assert not heard.only(AttemptEnded).is_sent
+    assert () == heard.ended.attempts
+
+
+def test_a_wait_names_the_limit_that_is_full() -> None:
+    clock, heard = Clock(), Heard(max_quota_wait=100.0)
+    to = account(clock, requests=1)
+    for _ in range(2):
+        Drive(clock, [says("Yes.")]).run(heard.call(to))
+    started, ended = heard.only(WaitStarted), heard.only(WaitEnded)
+    assert ("requests", 60.0, MODEL) == (started.limit, started.seconds, started.scope)
+    assert ("requests", 60.0, MODEL) == (ended.limit, ended.seconds, ended.scope)
+
+
+def test_a_wait_for_tokens_says_so() -> None:
+    clock, heard = Clock(), Heard(max_quota_wait=100.0)
+    to = account(clock)
+    to.quota = Quota((to.window,), lambda: [TokenBucketLimit(150, 60.0)])
+    for _ in range(2):
+        # As much as was reserved: nobody has counted.
+        Drive(clock, [replace(says("Yes."), usage=Usage())]).run(heard.call(to))
+    assert "tokens" == heard.only(WaitStarted).limit
+
+
+def test_a_pause_is_told_when_it_begins_and_while_it_is_waited_for() -> None:
+    clock, heard = Clock(), Heard(max_quota_wait=100.0)
+    Drive(clock, [limited(7.0), says("Yes.")]).run(heard.call(account(clock)))
+    paused, waited = heard.only(ScopePaused), heard.only(WaitEnded)
+    assert (MODEL, 7.0) == (paused.scope, paused.seconds)
+    assert ("pause", 7.0) == (waited.limit, waited.seconds)
+    kinds = heard.kinds
+    assert kinds.index(AttemptEnded) < kinds.index(ScopePaused) < kinds.index(RetryPlanned)
+
+
+def test_a_limit_that_names_no_wait_begins_no_pause() -> None:
+    clock, heard = Clock(), Heard()
+    with pytest.raises(RateLimitError):
+        Drive(clock, [limited()]).run(heard.call(account(clock)))
+    assert ScopePaused not in heard.kinds
+
+
+def test_a_wait_behind_earlier_calls_is_one_for_a_turn() -> None:
+    clock, heard = Clock(), Heard(max_quota_wait=100.0)
+    to = account(clock)
+    to.quota = Quota((to.window,), lambda: [TokenBucketLimit(100, 60.0, "output_tokens")])
+    for _ in range(2):
+        to.quota.reserve(MODEL, {"output_tokens": 100.0}, clock.now, 100.0)
+    flow = heard.call(to, replace(REQUEST, max_tokens=None))
+    assert isinstance(next(flow), Sleep)
+    assert "turn" == heard.only(WaitStarted).limit
+    flow.close()
+    assert ("Cancelled", 0.0) == (heard.ended.error_type, heard.only(WaitEnded).seconds)
+
+
+def test_an_outage_is_told_when_it_begins_and_while_it_is_waited_for() -> None:
+    clock, heard = Clock(), Heard()
+    to = account(clock)
+    with pytest.raises(LLMError):
+        Drive(clock, [unavailable(500.0)]).run(heard.call(to))
+    assert (MODEL, 500.0) == (heard.only(OutageBegan).scope, heard.only(OutageBegan).seconds)
+    later = Heard(timeout=1_000.0)
+    Drive(clock, [says("Yes.")]).run(later.call(to))
+    assert ("outage", 500.0, MODEL) == (
+        later.only(WaitEnded).limit,
+        later.only(WaitEnded).seconds,
+        later.only(WaitEnded).scope,
+    )
+
+
+def test_a_full_limiter_is_waited_for_as_concurrency() -> None:
+    clock, heard = Clock(), Heard()
+    to = account(clock)
+    held = [to.concurrency.acquire() for _ in range(8)]
+    flow = heard.call(to)
+    assert isinstance(next(flow), Sleep)
+    assert ("concurrency", 120.0) == (
+        heard.only(WaitStarted).limit,
+        heard.only(WaitStarted).seconds,
+    )
+    for permit in held:
+        to.concurrency.release(permit)
+    clock.now += 3.0
+    assert isinstance(flow.send(None), Send)
+    assert 3.0 == heard.only(WaitEnded).seconds
+    flow.close()
+
+
+def test_a_switch_of_models_is_told_before_the_successor_is_asked() -> None:
+    clock, heard = Clock(), Heard()
+    gone = ModelNotFoundError("The model has been decommissioned", status=404)
+    gone.end_of_life = True
+    request = replace(REQUEST, model="llama3-70b-8192")
+    reply = Drive(clock, [gone, says("Yes.")]).run(heard.call(account(clock), request))
+    switched = heard.only(ModelSwitched)
+    sent = [event.model for event in heard.events if isinstance(event, AttemptStarted)]
+    assert ["llama3-70b-8192", switched.model] == sent
+    assert "llama3-70b-8192" == switched.previous == heard.ended.call.model
+    assert reply.model == heard.ended.model
+
+
+def cached_account(clock: Clock) -> Account:
+    cache = Cache(MemoryStore(ttl=60.0), "groq", "http://127.0.0.1:9")
+    return account(clock, cache=cache, single_flight=SingleFlight())
+
+
+def test_a_kept_answer_is_told_as_a_hit() -> None:
+    clock, heard = Clock(), Heard()
+    to = cached_account(clock)
+    for _ in range(2):
+        Drive(clock, [says("Yes.")]).run(heard.call(to))
+    assert [CallStarted, CacheHit, CallEnded] == heard.kinds[-3:]
+    assert heard.ended.is_cached
+    assert (0.0, ()) == (heard.ended.cost, heard.ended.attempts)
+
+
+def test_an_answer_that_another_leader_has_just_kept_is_told_as_a_hit() -> None:
+    clock, heard = Clock(), Heard()
+    to = cached_account(clock)
+    assert to.cache is not None
+    first, kept = [True], replace(says("Yes."), cached=True)
+
+    class Late(Cache):
+        def get(self, key: str) -> Reply | None:
+            return None if first.pop() else kept
+
+    first = [False, True]
+    to.cache = Late(to.cache.store, "groq", "http://127.0.0.1:9")
+    Drive(clock, []).run(heard.call(to))
+    assert [CallStarted, CacheHit, CallEnded] == heard.kinds
+
+
+def test_a_call_that_joins_another_says_so_and_sends_nothing() -> None:
+    clock, leading, joining = Clock(), Heard(), Heard()
+    to = cached_account(clock)
+    leader = leading.call(to)
+    assert isinstance(next(leader), Send)
+    follower = joining.call(to)
+    assert isinstance(next(follower), Join)
+    with pytest.raises(StopIteration):
+        follower.send(says("Yes."))
+    assert [CallStarted, CallJoined, CallEnded] == joining.kinds
+    assert joining.ended.is_cached
+    leader.close()
+
+
+class _Pieces:
+    """A stream of two pieces."""
+
+    is_finished = True
+
+    def whole(self) -> Reply:
+        return says("Yes.")
+
+    so_far = whole
+
+    def close(self) -> None: ...
+
+
+def test_a_stream_tells_its_first_piece_inside_its_attempt() -> None:
+    clock, heard = Clock(), Heard()
+    to = account(clock)
+    events = events_of(heard.hooks, "stream", REQUEST, to, {})
+    flow = streaming.stream(REQUEST, heard.policy, to, 30.0, events)
+    assert isinstance(next(flow), Open)
+    assert isinstance(flow.send(_Pieces()), Pull)
+    clock.now += 1.5
+    flow.send([TextPiece("Yes")])
+    flow.send(None)
+    flow.send([TextPiece(".")])
+    flow.send(None)
+    with pytest.raises(StopIteration):
+        flow.send(None)
+    assert [CallStarted, AttemptStarted, FirstPiece, AttemptEnded, CallEnded] == heard.kinds
+    assert 1.5 == heard.only(FirstPiece).seconds
+    assert heard.ended.reply is not None
+    assert 1.5 == heard.ended.reply.time_to_first_token
+
+
+def structured_call(heard: Heard, to: Account) -> Flow[StructuredReply[Any]]:
+    def steps(call: Call) -> Flow[StructuredReply[Any]]:
+        spec = StructuredSpec(Schema.of(HS_CODE), repairs=1)
+        return StructuredReply.of(*(yield from structured.structured(REQUEST, spec, call)))
+
+    events = events_of(heard.hooks, "structured", REQUEST, to, {})
+    return lifecycle.run_call(heard.policy, to, steps, events)
+
+
+def test_a_repair_tells_its_turn_and_how_many_violations_there_were() -> None:
+    clock, heard = Clock(), Heard()
+    reply = Drive(clock, [says('{"hs_code": "x"}'), says(GOOD)]).run(
+        structured_call(heard, account(clock))
+    )
+    assert (2, 1) == (heard.only(RepairPlanned).turn, heard.only(RepairPlanned).violations)
+    assert 2 == len(heard.ended.attempts)
+    assert reply.usage == heard.ended.usage
+    assert isinstance(heard.ended.reply, StructuredReply)
+    assert (None, "") == (heard.ended.reply.value, heard.ended.reply.text)
+
+
+def test_no_repair_is_told_where_none_follows() -> None:
+    clock, heard = Clock(), Heard()
+    with pytest.raises(StructuredOutputError):
+        Drive(clock, [says('{"hs_code": "secret"}')] * 2).run(
+            structured_call(heard, account(clock))
+        )
+    assert 1 == heard.kinds.count(RepairPlanned)
+    told = heard.ended.error
+    assert isinstance(told, StructuredOutputError)
+    assert ("LLM did not return valid JSON: 0 violations", "", ()) == (
+        str(told).replace("1 violations", "0 violations"),
+        told.raw,
+        told.errors,
+    )
+
+
+SECRET = "the confidential Mr. Kaczmarek"
+
+
+def outcomes() -> Iterator[tuple[str, Reply | LLMError]]:
+    reply = replace(says(SECRET), reasoning=SECRET)
+    yield "answer", reply
+    cut = TruncatedError("It was cut off", status=200)
+    cut.text, cut.partial = SECRET, reply
+    yield "cut off", cut
+
+
+@pytest.mark.parametrize("has_content", [False, True])
+@pytest.mark.parametrize("outcome", [each for _, each in outcomes()], ids=dict(outcomes()))
+def test_what_was_asked_and_answered_is_in_events_only_where_the_host_wants_it(
+    outcome: Reply | LLMError, has_content: bool
+) -> None:
+    clock, heard = Clock(), Heard(has_content=has_content)
+    request = replace(REQUEST, messages=({"role": "user", "content": SECRET},), key="gsk_secret")
+    with suppress(TruncatedError):
+        Drive(clock, [outcome]).run(heard.call(account(clock), request))
+    shown = "".join(f"{event!r}{json.dumps(asdict(event), default=vars)}" for event in heard.events)
+    assert has_content is (SECRET in shown)
+    pickled = [pickle.loads(pickle.dumps(event)) for event in heard.events]
+    assert has_content is any(SECRET.encode() in pickle.dumps(event) for event in heard.events)
+    assert [type(event) for event in pickled] == heard.kinds
+    assert "gsk_secret" not in shown
+    assert (request.messages if has_content else None) == heard.events[0].call.messages
+
+
+def test_parameters_are_the_numbers_of_the_request_and_nothing_that_was_asked() -> None:
+    clock, heard = Clock(), Heard()
+    options = {"top_p": 0.9, "stop": ["END"], "documents": [SECRET], "extra_headers": {"k": SECRET}}
+    request = replace(REQUEST, temperature=None, options=options)
+    Drive(clock, [says("Yes.")]).run(heard.call(account(clock), request))
+    assert {"max_tokens": 100, "top_p": 0.9, "stop": ["END"]} == heard.events[0].call.parameters
+
+
+def test_a_hook_that_changes_the_tags_it_is_shown_changes_no_others() -> None:
+    clock, heard = Clock(), Heard()
+    tags = {"tenant": "acme"}
+    heard.policy = replace(heard.policy, tags=tags)
+    flow = heard.call(account(clock))
+    next(flow)
+    heard.events[0].call.tags["tenant"] = "other"  # type: ignore[index]  # as a hook might
+    flow.close()
+    assert {"tenant": "acme"} == tags
+
+
+def test_the_cost_of_a_call_is_unknown_where_that_of_an_attempt_is() -> None:
+    clock, heard = Clock(), Heard()
+    request = replace(REQUEST, model="sandbox/unknown")
+    Drive(clock, [says("Yes.", "sandbox/unknown")]).run(heard.call(account(clock), request))
+    assert None is heard.ended.cost
+    assert Usage(6, 4, 10, reported=True) == heard.ended.usage
+
+
+def test_ids_are_new_in_a_child_process() -> None:
+    ids = CallIds()
+    first, second = ids.next(), ids.next()
+    assert first != second
+    fork._resets[ids](ids)
+    assert first.partition("-")[0] != ids.next().partition("-")[0]

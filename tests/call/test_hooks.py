@@ -1,0 +1,170 @@
+"""Hooks: they hear in order, fail no call, and are logged when they fail."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import AsyncMock
+
+import pytest
+
+from services.llm.errors import ConfigurationError
+from services.llm.events import CallInfo, CallStarted, Event, Hooks
+from tests.call.scripted import Clock
+
+INFO = CallInfo("1", "groq", "m", "respond", 0.0)
+STARTED = CallStarted(INFO, 1.0)
+
+
+def tell(hooks: Hooks, event: Event = STARTED) -> None:
+    for each in hooks.registered:
+        each.call(event)
+
+
+def broken(event: Event, /) -> None:
+    raise ValueError("gsk_0123456789 is down")
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level(logging.DEBUG, "services.llm.events"):
+        yield caplog
+
+
+def test_a_hook_hears_until_it_is_removed() -> None:
+    hooks, heard = Hooks(), list[Event]()
+    hook = hooks.add(heard.append)
+    tell(hooks)
+    hooks.remove(hook)
+    hooks.remove(hook)
+    tell(hooks)
+    assert [STARTED] == heard
+
+
+def test_add_decorates_and_adds_a_hook_once() -> None:
+    hooks, heard = Hooks(), list[Event]()
+
+    @hooks.add
+    def hook(event: Event, /) -> None:
+        heard.append(event)
+
+    hooks.add(hook)
+    tell(hooks)
+    assert [STARTED] == heard
+
+
+def test_one_hook_that_fails_keeps_no_other_from_hearing() -> None:
+    hooks, heard = Hooks(), list[Event]()
+    for hook in (broken, heard.append):
+        hooks.add(hook)
+    tell(hooks)
+    tell(hooks)
+    assert [STARTED, STARTED] == heard
+
+
+def test_a_failing_hook_is_logged_once_a_minute_with_its_place_and_count(
+    logged: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    hooks = Hooks(now=clock)
+    hooks.add(broken)
+    for seconds in (0.0, 1.0, 58.0, 1.0, 1.0):
+        clock.now += seconds
+        tell(hooks)
+    first, second = (record.getMessage() for record in logged.records)
+    assert "the hook broken has failed 1 time(s), last on CallStarted, at " in first
+    assert "test_hooks.py:" in first
+    assert first.endswith("with ValueError: gsk_*** is down")
+    assert "has failed 3 time(s)" in second
+
+
+def test_a_hook_that_is_an_object_is_named_by_its_class(logged: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def __call__(self, event: Event, /) -> None:
+            raise KeyError("x")
+
+    hooks = Hooks()
+    hooks.add(Broken())
+    tell(hooks)
+    assert "Broken has failed" in logged.text
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_interrupts_the_call_goes_on_through_a_hook(
+    interruption: type[BaseException],
+) -> None:
+    def interrupted(event: Event, /) -> None:
+        raise interruption
+
+    hooks = Hooks()
+    hooks.add(interrupted)
+    with pytest.raises(interruption):
+        tell(hooks)
+
+
+class _SoftTimeLimitError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_time_limit_of_a_signal_handler_goes_on_through_a_hook(wrapped: bool) -> None:
+    def too_late(*_: object) -> None:
+        raise _SoftTimeLimitError
+
+    def slow(event: Event, /) -> None:
+        try:
+            signal.raise_signal(signal.SIGALRM)
+        except _SoftTimeLimitError as error:
+            if wrapped:
+                raise OSError("the network is down") from error
+            raise
+
+    hooks = Hooks()
+    hooks.add(slow)
+    before = signal.signal(signal.SIGALRM, too_late)
+    try:
+        with pytest.raises(_SoftTimeLimitError):
+            tell(hooks)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_hook_that_fails_while_such_a_limit_ends_the_call_is_still_one_that_fails(
+    logged: pytest.LogCaptureFixture,
+) -> None:
+    def too_late(*_: object) -> None:
+        raise _SoftTimeLimitError
+
+    hooks = Hooks()
+    hooks.add(broken)
+    before = signal.signal(signal.SIGALRM, too_late)
+    try:
+        signal.raise_signal(signal.SIGALRM)
+    except _SoftTimeLimitError:
+        tell(hooks)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert "broken has failed" in logged.text
+
+
+async def _awaited(event: Event, /) -> None:
+    raise AssertionError("never called")
+
+
+class _Awaited:
+    async def __call__(self, event: Event, /) -> None:
+        raise AssertionError("never called")
+
+
+@pytest.mark.parametrize("hook", [_awaited, _Awaited(), AsyncMock()])
+def test_a_coroutine_function_is_no_hook(hook: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is a coroutine function: give a plain one"):
+        Hooks().add(hook)
+
+
+@pytest.mark.parametrize(("hook", "kind"), [(None, "NoneType"), ("print", "str")])
+def test_what_cannot_be_called_is_no_hook(hook: Any, kind: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"hook is a {kind}: give a function"):
+        Hooks().add(hook)
