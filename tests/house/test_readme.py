@@ -1,4 +1,4 @@
-"""What the README shows is so: its examples run, its tables are complete."""
+"""What README and docs/streams.md show is so: examples run, tables are complete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from . import knob_table
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+STREAMS = (ROOT / "docs" / "streams.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README + STREAMS, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(params=[True, False], ids=["groq", "bedrock"])
@@ -46,7 +47,7 @@ def test_the_readme_has_its_examples() -> None:
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 @pytest.mark.usefixtures("configured")
 def test_an_example_runs_as_it_stands(number: int) -> None:
-    exec(compile(EXAMPLES[number], f"README example {number + 1}", "exec"), {"__name__": "example"})
+    exec(compile(EXAMPLES[number], f"example {number + 1}", "exec"), {"__name__": "example"})
 
 
 def test_the_table_of_knobs_is_that_of_the_knobs() -> None:

@@ -1,7 +1,7 @@
 """The names that a host imports from `services.llm_client`, but for its clients: all are public."""
 
 from .account.learned import Learned
-from .call.stream import AsyncStream, Stream
+from .call.stream import AsyncStream, Stream, to_sse
 from .client.base import LLMClient
 from .errors import (
     AuthenticationError,
@@ -63,4 +63,5 @@ __all__ = [
     "TruncatedError",
     "Usage",
     "UsageReport",
+    "to_sse",
 ]

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from config import get_settings
@@ -67,3 +68,9 @@ async def ask(goods: Goods, client: Lent) -> dict[str, str | int]:
 @app.post("/classify")
 def classify(goods: Goods, client: Lent) -> Classification:
     return client.generate_structured(goods.description, Classification)
+
+
+@app.post("/tell")
+async def tell(goods: Goods, client: Lent) -> StreamingResponse:
+    stream = client.astream(goods.description, system_prompt="You know the tariff.")
+    return StreamingResponse(stream.sse(), media_type="text/event-stream")

@@ -44,6 +44,13 @@ def test_a_classification(browser: TestClient) -> None:
     assert browser.post("/classify", json=GOODS).json()["hs_code"]
 
 
+def test_an_answer_as_it_comes(browser: TestClient) -> None:
+    page = browser.post("/tell", json=GOODS)
+    assert page.headers["content-type"].startswith("text/event-stream")
+    assert "event: text\ndata: " in page.text
+    assert "event: done\ndata: " in page.text
+
+
 def test_a_failure_is_a_bad_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(get_settings(), "GROQ_MODEL", "sandbox/400")
     with TestClient(app) as browser:

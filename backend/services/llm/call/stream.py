@@ -14,11 +14,11 @@ import sys
 import warnings
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import anyio
 
@@ -27,6 +27,7 @@ from ..runtime.running_loop import blocking_thread
 from ..runtime.signals import find_signal_error
 from ..types import Reply, StreamEvent, TextPiece
 from .drivers import aperform, perform
+from .sse import HEARTBEAT, Frames, aframes, checked_heartbeat
 
 
 class _Driver:
@@ -39,6 +40,8 @@ class _Driver:
         self._step: Callable[[], Effect] = partial(next, flow)
         self._channel: Any = None
         self._is_driving = False
+        #: Whoever reads it cannot close it: a web server that drops it when its client has gone.
+        self.is_handed_over = False
 
     def _begin(self) -> None:
         if self._is_driving:
@@ -57,6 +60,14 @@ class _Driver:
         if isinstance(effect, Open):
             self._channel = result
         return partial(self.flow.send, result)
+
+    def _warn(self) -> None:
+        if not self.is_handed_over:
+            warnings.warn(
+                "a stream was dropped before its end: read it inside a `with` block, or close it",
+                ResourceWarning,
+                stacklevel=3,
+            )
 
 
 class _ThreadDriver(_Driver):
@@ -101,7 +112,7 @@ class _ThreadDriver(_Driver):
 
     def abandon(self) -> None:
         """Close it in a thread of its own, without a lock that this thread may hold."""
-        _warn()
+        self._warn()
         # There are no threads any more as the interpreter exits, and nothing is held then.
         with suppress(RuntimeError):
             _thread.start_new_thread(self.close, ())
@@ -154,7 +165,7 @@ class _TaskDriver(_Driver):
 
     def abandon(self) -> None:
         """Close it in a task of its loop, or what its loop does not hold in a thread."""
-        _warn()
+        self._warn()
         # There are no threads any more as the interpreter exits, and nothing is held then.
         with suppress(RuntimeError):
             try:
@@ -166,14 +177,6 @@ class _TaskDriver(_Driver):
     def _close_soon(self) -> None:
         assert self._loop is not None, "it has begun"
         self._closing = self._loop.create_task(self.close())
-
-
-def _warn() -> None:
-    warnings.warn(
-        "a stream was dropped before its end: read it inside a `with` block, or close it",
-        ResourceWarning,
-        stacklevel=3,
-    )
 
 
 D = TypeVar("D", _ThreadDriver, _TaskDriver)
@@ -242,6 +245,14 @@ class Stream(_Stream[_ThreadDriver], Iterator[str]):
                 self._waiting.extend(events)
         return self._waiting.popleft()
 
+    def sse(self) -> Frames:
+        """Return the rest of the stream as server-sent events, for a web server to send.
+
+        Closing them closes the stream; an LLMError becomes the last of them.
+        """
+        self._driver.is_handed_over = True
+        return Frames(self, self._next)
+
     def close(self) -> None:
         """Give back connection, permit and tokens that are left, if the stream holds them."""
         if not self._is_over:
@@ -293,6 +304,15 @@ class AsyncStream(_Stream[_TaskDriver], AsyncIterator[str]):
                 self._waiting.extend(events)
         return self._waiting.popleft()
 
+    def sse(self, heartbeat: float | None = HEARTBEAT) -> AsyncGenerator[str, None]:
+        """Return the rest of the stream as server-sent events, for a web server to send.
+
+        A client that goes away ends the call. After each *heartbeat* seconds of silence comes a
+        comment, for proxies. An LLMError becomes the last of them.
+        """
+        self._driver.is_handed_over = True
+        return aframes(self, self._next, checked_heartbeat(heartbeat))
+
     async def aclose(self) -> None:
         """Give back connection, permit and tokens that are left, if the stream holds them."""
         if not self._is_over:
@@ -321,3 +341,18 @@ class _Events(AsyncIterator[StreamEvent]):
         if event is None:
             raise StopAsyncIteration
         return event
+
+
+@overload
+def to_sse(stream: Stream) -> Frames: ...
+
+
+@overload
+def to_sse(
+    stream: AsyncStream, heartbeat: float | None = HEARTBEAT
+) -> AsyncGenerator[str, None]: ...
+
+
+def to_sse(stream: Stream | AsyncStream, heartbeat: float | None = HEARTBEAT) -> Any:
+    """Return the rest of *stream* as server-sent events, as its method `sse` does."""
+    return stream.sse(heartbeat) if isinstance(stream, AsyncStream) else stream.sse()
