@@ -281,7 +281,7 @@ def test_two_readers_at_once_are_refused(face: Face, sandbox: Sandbox) -> None:
 
         face.run(both())
         return
-    stream._driver._is_driving = True
+    stream._reader._is_busy = True
     with pytest.raises(RuntimeError, match="one thread or task at a time"):
         next(stream)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
 from math import inf
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from tenacity import RetryCallState, Retrying
@@ -28,6 +27,7 @@ from ..llm.http.client import check_environment
 from ..llm.providers import groq
 from ..llm.providers.channel import AsyncChannel
 from ..llm.providers.completeness import text_of
+from ..llm.runtime.closing import ClosedByAsyncBlock
 from ..llm.runtime.event_loops import PerEventLoop
 from ..llm.runtime.fork import on_fork_in_child, pickling_error
 from ..llm.settings import host
@@ -46,7 +46,6 @@ from .constructor import (
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
-Self = TypeVar("Self", bound="CompliantClient")
 T = TypeVar("T")
 
 #: Groq's largest general model in production; see `models` for the day of that knowledge.
@@ -56,7 +55,7 @@ DEFAULT_MODEL = "openai/gpt-oss-120b"
 DEFAULT_RETRIES = 5
 
 
-class CompliantClient(ABC):
+class CompliantClient(ClosedByAsyncBlock):
     """One organisation's keys, or several organisations', used as their limits allow.
 
     *keys* are a list, or one string with commas. *rpm_per_key* are a key's requests in any 60 s,
@@ -264,17 +263,6 @@ class CompliantClient(ABC):
     def _reset_in_child(self) -> None:
         """In a child, leave the parent's connections alone."""
         self._connections.forget()
-
-    async def __aenter__(self: Self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def _events(
         self, operation: Operation, request: Request, policy: CallPolicy

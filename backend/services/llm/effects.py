@@ -118,7 +118,14 @@ class Emit:
     events: Sequence[StreamEvent]
 
 
-Effect: TypeAlias = Send | Sleep | Join | RunBlocking | Open | Pull | Emit
+@dataclass(frozen=True)
+class Close:
+    """Close *channel*, also in a task that is being cancelled."""
+
+    channel: Channel
+
+
+Effect: TypeAlias = Send | Sleep | Join | RunBlocking | Open | Pull | Emit | Close
 Flow: TypeAlias = Generator[Effect, Any, R]
 
 

@@ -13,9 +13,22 @@ from threading import TIMEOUT_MAX
 from types import CoroutineType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
+import anyio
 from typing_extensions import assert_never
 
-from ..effects import Channel, Effect, Emit, Flow, Join, Open, Pull, RunBlocking, Send, Sleep
+from ..effects import (
+    Channel,
+    Close,
+    Effect,
+    Emit,
+    Flow,
+    Join,
+    Open,
+    Pull,
+    RunBlocking,
+    Send,
+    Sleep,
+)
 from ..runtime.blocking import BlockingCall
 from ..runtime.running_loop import blocking_thread
 from ..runtime.signals import find_signal_error
@@ -182,6 +195,8 @@ def perform(effect: Effect, transport: Transport) -> Any:
             return cast("StreamChannel", channel).pull(timeout)
         case Emit():
             return None  # nobody reads on the way: the reply holds it all
+        case Close(channel):
+            return cast("StreamChannel", channel).close()
     assert_never(effect)
 
 
@@ -204,4 +219,11 @@ async def aperform(effect: Effect, transport: AsyncTransport) -> Any:
             return await cast("AsyncStreamChannel", channel).pull(timeout)
         case Emit():
             return None
+        case Close(channel):
+            return await _close_shielded(cast("AsyncStreamChannel", channel))
     assert_never(effect)
+
+
+async def _close_shielded(channel: AsyncStreamChannel) -> None:
+    with anyio.CancelScope(shield=True):
+        await channel.aclose()

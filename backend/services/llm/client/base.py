@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from functools import partial
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from ..runtime.blocking import run_in_thread
+from ..runtime.closing import ClosedByAsyncBlock, ClosedByBlock
 from ..types import UNSET, Reply, StructuredReply
 
-Self = TypeVar("Self", bound="LLMClient")
 
-
-class LLMClient(ABC):
+class LLMClient(ClosedByBlock, ClosedByAsyncBlock):
     """A language model that can be asked, blocking or awaiting.
 
     A subclass with just the three abstract methods is a whole client: their async counterparts run
@@ -94,31 +92,9 @@ class LLMClient(ABC):
             partial(self.respond_structured, prompt, schema, *args, **kwargs)
         )
 
-    def close(self) -> None:  # noqa: B027 - a fake holds nothing to let go of
+    def close(self) -> None:
         """Let go of connections and threads."""
 
     async def aclose(self) -> None:
         """Let go of what this event loop holds, then `close`."""
         self.close()
-
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self: Self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        await self.aclose()

@@ -1,0 +1,104 @@
+"""Read a stream event by event: steps for whoever holds it, in a thread or in a task.
+
+From the first event on, a stream holds a connection, a permit and tokens: until it has been read to
+its end, has failed, or is closed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from ..effects import Close, Effect, Emit, Flow, Open
+from ..types import Reply, StreamEvent
+
+
+class StreamReader:
+    """The events that *flow* emits, one after another; `reply` is what it returns in the end."""
+
+    def __init__(self, flow: Flow[Reply]) -> None:
+        #: Events that have come and are not read yet.
+        self.waiting: deque[StreamEvent] = deque()
+        self.reply: Reply | None = None
+        self.is_open = False
+        #: Whoever reads it cannot close it: a web server that drops it when its client has gone.
+        self.is_handed_over = False
+        self._flow = flow
+        self._resume: Callable[[], Effect] = partial(next, flow)
+        self._channel: Any = None
+        self._is_over = False
+        self._is_busy = False
+
+    def next_event(self) -> Flow[StreamEvent | None]:
+        """Return the event that comes next; None at the end. Raises what ends the stream."""
+        while not self.waiting:
+            if self._is_over:
+                return None
+            if (events := (yield from self._next_events())) is not None:
+                self.waiting.extend(events)
+        return self.waiting.popleft()
+
+    def close(self) -> Flow[None]:
+        """Give back what the stream holds, and forget what waits to be read."""
+        self._is_over = True
+        self.waiting.clear()
+        if self.is_open:
+            yield from self._release()
+
+    def give_back(self) -> None:
+        """Give back permit and tokens, where the connection is already gone."""
+        self._flow.close()
+        self.is_open = False
+
+    def _next_events(self) -> Flow[Sequence[StreamEvent] | None]:
+        if self._is_busy:
+            raise RuntimeError("a stream is read by one thread or task at a time")
+        self._is_busy = self.is_open = True
+        try:
+            return (yield from self._run_until_emit())
+        except GeneratorExit:
+            # Its driver was interrupted between two steps. Whoever holds the stream closes it.
+            self._is_over = True
+            raise
+        except BaseException:
+            yield from self._release()
+            raise
+        finally:
+            self._is_busy = False
+
+    def _run_until_emit(self) -> Flow[Sequence[StreamEvent] | None]:
+        """Pass the flow's effects on until it emits events; None at its end."""
+        resume = self._resume
+        while True:
+            try:
+                effect = resume()
+            except StopIteration as done:
+                self.reply = done.value
+                yield from self._release()
+                return None
+            if isinstance(effect, Emit):
+                self._resume = partial(self._flow.send, None)
+                return effect.events
+            try:
+                resume = partial(self._flow.send, (yield from self._perform(effect)))
+            # An interruption or a cancellation too: the flow gives back what it holds.
+            except BaseException as error:
+                resume = partial(self._flow.throw, error)
+
+    def _perform(self, effect: Effect) -> Flow[Any]:
+        if not isinstance(effect, Open):
+            return (yield effect)
+        if self._channel is not None:
+            yield Close(self._channel)  # the attempt before left it open
+        self._channel = yield effect
+        return self._channel
+
+    def _release(self) -> Flow[None]:
+        self._is_over = True
+        try:
+            if self._channel is not None:
+                yield Close(self._channel)
+        finally:
+            self.give_back()

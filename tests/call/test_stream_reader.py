@@ -1,0 +1,90 @@
+"""A stream's reader gives back what the stream holds, wherever its driver was interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from typing import Any
+
+import pytest
+
+from services.llm.call.stream import AsyncStream
+from services.llm.call.stream_reader import StreamReader
+from services.llm.effects import Close, Flow, Open, emit, open_stream, sleep
+from services.llm.types import Reply, Request, TextPiece
+from tests.call.scripted import says
+
+REQUEST = Request("m", ({"role": "user", "content": "hi"},))
+CHANNEL: Any = "channel"
+
+
+def streamed(steps: list[str]) -> Flow[Reply]:
+    """Two pieces; *steps* is told of the end."""
+    try:
+        yield from open_stream(REQUEST, 1.0)
+        yield from emit((TextPiece("a"),))
+        yield from sleep(1.0, "retry")
+        yield from emit((TextPiece("b"),))
+        return says("ab")
+    finally:
+        steps.append("given back")
+
+
+@pytest.fixture
+def steps() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def reader(steps: list[str]) -> StreamReader:
+    return StreamReader(streamed(steps))
+
+
+def test_a_reader_whose_driver_was_interrupted_ends_there_and_can_be_closed(
+    reader: StreamReader, steps: list[str]
+) -> None:
+    reading = reader.next_event()
+    assert Open(REQUEST, 1.0) == next(reading)
+    with pytest.raises(StopIteration):
+        reading.send(CHANNEL)
+    reading = reader.next_event()
+    next(reading)
+    reading.close()
+    assert ([], True) == (list(reader.next_event()), reader.is_open)
+    assert [Close(CHANNEL)] == list(reader.close())
+    assert (["given back"], False) == (steps, reader.is_open)
+
+
+def test_a_reader_that_is_closed_before_it_began_holds_nothing(
+    reader: StreamReader, steps: list[str]
+) -> None:
+    assert ([], []) == (list(reader.close()), list(reader.next_event()))
+    assert [] == steps
+
+
+class Channel:
+    """A stream that its transport has opened."""
+
+
+class Transport:
+    """One that opens."""
+
+    async def aopen(self, request: Request, timeout: float) -> Channel:
+        return Channel()
+
+
+def test_a_stream_whose_loop_is_closed_gives_back_its_permit_all_the_same(
+    steps: list[str],
+) -> None:
+    def drop() -> None:
+        stream = AsyncStream(streamed(steps), Transport())
+        assert "a" == asyncio.run(stream.__anext__())
+        del stream
+        gc.collect()
+
+    with pytest.warns(ResourceWarning, match="dropped before its end"):
+        drop()
+    while not steps:
+        time.sleep(0.001)
+    assert ["given back"] == steps
