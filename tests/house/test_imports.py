@@ -42,7 +42,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"services.llm.providers.channel", "services.llm.providers.completeness"}),
     frozenset({"services.llm.providers.sources"}),
     frozenset({"services.llm.providers.bedrock", "services.llm.providers.groq"}),
-    frozenset({"services.llm.account"}),
+    frozenset({"services.llm.account", "services.llm.telemetry"}),
     frozenset({"services.llm.call"}),
     frozenset({"services.llm.client"}),
     frozenset({"services.llm.public"}),

@@ -21,8 +21,9 @@ from ..llm.call.call import Call, CallPolicy
 from ..llm.call.call_events import CallEvents, events_of
 from ..llm.call.stream import AsyncStream
 from ..llm.client.arguments import count, seconds, tags_of, timeout_of
+from ..llm.client.hooks import hooks_of
 from ..llm.effects import Flow
-from ..llm.events import Hooks, Operation
+from ..llm.events import Operation
 from ..llm.http.client import check_environment
 from ..llm.providers import groq
 from ..llm.providers.channel import AsyncChannel
@@ -97,7 +98,7 @@ class CompliantClient(ClosedByAsyncBlock):
         )
         self._knobs = known
         #: Those that are told of this client's calls; see `services.llm.events`.
-        self.hooks = Hooks(has_content=known.LLM_EVENTS_CONTENT)
+        self.hooks = hooks_of(known)
         self._base_url = endpoint("base_url", base_url or known.GROQ_BASE_URL or groq.BASE_URL)
         check_environment(self._base_url)
         self._max_concurrency = max_concurrency

@@ -74,7 +74,12 @@ class CallEvents:
         tags: Mapping[str, str],
         endpoint: str,
     ) -> None:
-        self._hooks = (*hooks.registered, *client_hooks.registered)
+        self._hooks = hooks.registered
+        if client_hooks.registered:
+            # One that is in both registries is told once.
+            known = [each.hook for each in self._hooks]
+            own = (each for each in client_hooks.registered if each.hook not in known)
+            self._hooks = (*self._hooks, *own)
         self._has_content = client_hooks.has_content
         self._operation = operation
         self._request = request

@@ -9,12 +9,13 @@ from ..account.registry import account_of, open_cache, shared
 from ..call.call import CallPolicy
 from ..call.call_events import CallEvents, events_of
 from ..call.drivers import StreamTransport
-from ..events import Hooks, Operation
+from ..events import Operation
 from ..runtime.fork import pickling_error
 from ..runtime.sdk_lender import SdkLender
 from ..settings.knobs import Knobs
 from ..types import Provider, Request
 from .arguments import count, timeout_of
+from .hooks import hooks_of
 
 
 class SdkTransport(StreamTransport, Protocol):
@@ -56,7 +57,7 @@ class ConfiguredClient(ABC):
         self._account = account_of(provider, knobs, region)
         self._owns_account = True
         #: Those that are told of this client's calls; see `services.llm.events`.
-        self.hooks = Hooks(has_content=knobs.LLM_EVENTS_CONTENT)
+        self.hooks = hooks_of(knobs)
 
     def __reduce__(self) -> NoReturn:
         """Raise TypeError: threads, sockets and locks stay in the process that made them."""

@@ -159,6 +159,10 @@ class Knobs(BaseModel):
         bool, Field(description="Events and traces hold what was asked and answered.")
     ] = False
 
+    LLM_LOG_CALLS: Annotated[
+        bool, Field(description="One log line a call, at INFO: tokens, cost, waits, outcome.")
+    ] = False
+
     # What few need.
     LLM_RETIRED_MODELS: Annotated[
         Literal["switch", "error"],

@@ -1,0 +1,41 @@
+"""Names for labels of metrics and log lines, of which there are few, whatever callers send."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from .. import errors, models
+from ..events import CallEnded
+from ..models.catalogue import REPLACEMENTS
+
+#: What stands for all names that are not known.
+OTHER = "other"
+
+_ERRORS = frozenset(
+    name
+    for name, value in vars(errors).items()
+    if isinstance(value, type) and issubclass(value, errors.LLMError)
+) | {"CancelledError", "KeyboardInterrupt", "Cancelled"}
+
+
+@lru_cache(maxsize=1024)
+def model_label(model: str) -> str:
+    """Return the id of a model in our table, without profile and ARN; else "other"."""
+    able = models.abilities(model)
+    return able.model if able.known or able.model in REPLACEMENTS else OTHER
+
+
+def error_label(name: str) -> str:
+    """Return the class of an error that may end a call, or an attempt; else "other".
+
+    An attempt's error may have the provider's own code behind it, which is dropped.
+    """
+    kind = name.partition("(")[0]
+    return kind if kind in _ERRORS else OTHER
+
+
+def outcome_of(ended: CallEnded) -> str:
+    """Return "answered", "cached", "failed" or "cancelled"."""
+    if ended.reply is not None:
+        return "cached" if ended.is_cached and not ended.attempts else "answered"
+    return "failed" if ended.error is not None else "cancelled"

@@ -1,0 +1,65 @@
+"""One line a call for the log, at INFO, with the same as fields of the log record.
+
+`LLM_LOG_CALLS` adds `log_call` to a client's hooks; `events.hooks.add(log_call)` logs the calls of
+all clients. Where lines go is for the host's logging to say: nothing is configured here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from typing import Any
+
+from ..events import CallEnded, Event
+from ..redaction.printable import printable
+from .labels import outcome_of
+
+log = logging.getLogger(__name__)
+
+#: What needs no quotes as a value in a line of `name=value`.
+_PLAIN = re.compile(r"[\w.:/@+-]+", re.ASCII)
+
+
+def log_call(event: Event, /) -> None:
+    """Log a call that has ended; it holds neither what was asked nor what was answered."""
+    if isinstance(event, CallEnded) and log.isEnabledFor(logging.INFO):
+        fields = call_fields(event)
+        line = " ".join(f"{_written(name)}={_written(value)}" for name, value in fields.items())
+        extra = {f"llm_{name.replace('.', '_')}": value for name, value in fields.items()}
+        log.info("call %s", line, extra=extra)
+
+
+def call_fields(ended: CallEnded) -> dict[str, Any]:
+    """Return what is logged of a call: its outcome, and what it took; times are in seconds.
+
+    `cost` is in US dollars, and left out where the price is not known.
+    """
+    call, usage = ended.call, ended.usage
+    fields: dict[str, Any] = {
+        "id": call.id,
+        "provider": call.provider,
+        "model": ended.model,
+        "operation": call.operation,
+        "outcome": outcome_of(ended),
+        "seconds": round(ended.seconds, 3),
+        "attempts": len(ended.attempts),
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+    }
+    if (cost := ended.cost) is not None:
+        fields["cost"] = round(cost, 9)
+    if waited := sum(ended.waited.values()):
+        fields["waited"] = round(waited, 3)
+    if call.model != ended.model:
+        fields["requested_model"] = call.model
+    if ended.error_type is not None:
+        fields["error"] = ended.error_type
+    if ended.error is not None and ended.error.status is not None:
+        fields["status"] = ended.error.status
+    return fields | {f"tags.{name}": value for name, value in call.tags.items()}
+
+
+def _written(value: object) -> str:
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else printable(json.dumps(text, ensure_ascii=False))
