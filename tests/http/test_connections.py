@@ -19,6 +19,7 @@ from services.llm.http.exchange import aexchange, close, exchange
 from services.llm.http.http1_connections import AsyncConnection, Connection, Origin
 from services.llm.http.idle import IdleStack
 from services.llm.http.whole import httpx_error
+from services.llm.runtime.coroutines import run_without_loop
 from tests.http.servers import Server, answer, forever, serving
 
 HANG = 30.0
@@ -170,7 +171,7 @@ def test_a_client_that_was_closed_meanwhile_keeps_no_connection() -> None:
 
     def closing(server: Server, connection: socket.socket) -> None:
         server.read_request(connection)
-        pools[-1].is_closed = True
+        assert [] == pools[-1].shut()
         connection.sendall(answer())
         server.read_request(connection)
 
@@ -178,7 +179,8 @@ def test_a_client_that_was_closed_meanwhile_keeps_no_connection() -> None:
     with serving(closing) as server:
         transport: Any = http_client("Client", 8, HANG, 1.0)._transport
         pools.append(transport._pool)
-        transport.exchange(Origin("127.0.0.1", server.port, None), Sent(), until())
+        origin = Origin("127.0.0.1", server.port, None)
+        run_without_loop(transport.exchange(origin, Sent(), until()))
         assert [] == transport._pool.idle.drain()
         asyncio.run(scene(server))
 

@@ -27,12 +27,13 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent import futures
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from ..runtime.coroutines import run_without_loop
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.running_loop import current_loop, next_iteration
 
@@ -133,20 +134,23 @@ class Follower(Generic[T]):
         waiting would block.
         """
         self._leader._single_flight._note_blocking(self)
-        try:
-            for seconds in self._waits(timeout):
-                futures.wait([self._outcome], seconds)
-        except BaseException:
-            self._stop_waiting()
-            raise
-        return self._result()
+
+        async def wait(seconds: float) -> None:
+            futures.wait([self._outcome], seconds)
+
+        return run_without_loop(self._join(timeout, wait))
 
     async def ajoin(self, timeout: float | None = None) -> T | Leader[T]:
         """Wait as `join` does, in the running event loop, without blocking it."""
         waiting = asyncio.wrap_future(self._outcome)
+        return await self._join(timeout, lambda seconds: asyncio.wait({waiting}, timeout=seconds))
+
+    async def _join(
+        self, timeout: float | None, wait: Callable[[float], Coroutine[Any, Any, object]]
+    ) -> T | Leader[T]:
         try:
             for seconds in self._waits(timeout):
-                await asyncio.wait({waiting}, timeout=seconds)
+                await wait(seconds)
         except BaseException:
             self._stop_waiting()
             raise

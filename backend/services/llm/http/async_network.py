@@ -13,7 +13,8 @@ import httpcore
 
 from .addresses import attempts, names
 from .deadline import TimeLeft, seconds_left
-from .network import TOGETHER, of_look_up
+from .dial import first_to_answer
+from .network import CONNECT_FAILURES, TOGETHER, of_look_up
 from .refused import is_broken_pipe, was_reset
 
 #: Bytes that wait to be read until the transport is told to read no more.
@@ -213,18 +214,12 @@ class AsyncNetwork(httpcore.AsyncNetworkBackend):
                 addresses = await names.alook_up(host, port)
         except OSError as error:
             raise of_look_up(error) from error
-        plan = attempts(addresses, timeout.at if isinstance(timeout, TimeLeft) else None)
-        address, share = next(plan)
-        while True:
-            try:
-                return await self._connect(address, port, share)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                try:
-                    address, share = plan.send(isinstance(error, httpcore.ConnectTimeout))
-                except StopIteration:
-                    raise error from error.__cause__
+        trying = attempts(addresses, timeout.at if isinstance(timeout, TimeLeft) else None)
+        return await first_to_answer(
+            trying, lambda *trial: self._connect(port, *trial), *CONNECT_FAILURES
+        )
 
-    async def _connect(self, address: str, port: int, seconds: float | None) -> AsyncStream:
+    async def _connect(self, port: int, address: str, seconds: float | None) -> AsyncStream:
         loop = asyncio.get_running_loop()
         try:
             with anyio.fail_after(seconds):

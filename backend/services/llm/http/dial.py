@@ -6,16 +6,18 @@ import asyncio
 import math
 import socket
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
+from ..runtime.coroutines import run_without_loop
 from .addresses import attempts, names
 
 if TYPE_CHECKING:
     import ssl
 
+T = TypeVar("T")
 P = TypeVar("P", bound=asyncio.Protocol)
 
 #: What `settimeout` takes for "now": zero would make the socket non-blocking instead.
@@ -50,25 +52,40 @@ def dial(
     *opened* is called with each socket before it connects. Raises TimeoutError, and OSError where
     no address answers.
     """
-    found = names.look_up(host, port, left_until(until))
-    trying = attempts(found, until)
-    problem: Exception = OSError(f"{host} has no address")
+    trying = attempts(names.look_up(host, port, left_until(until)), until)
+
+    async def connect(address: str, seconds: float | None) -> socket.socket:
+        left = min(seconds or math.inf, left_until(until))
+        return _connected((address, port), left, options, opened)
+
+    return run_without_loop(first_to_answer(trying, connect))
+
+
+async def first_to_answer(
+    trying: Attempts,
+    connect: Callable[[str, float | None], Coroutine[Any, Any, T]],
+    failures: tuple[type[Exception], ...] = (OSError,),
+    late: type[Exception] = TimeoutError,
+) -> T:
+    """Return what *connect* makes of the first address that answers, in its share of the time.
+
+    Raises the last of the *failures*, of which *late* means that an address was silent.
+    """
+    problem: Exception = OSError("the host has no address")
     trial = next(trying, None)
     while trial is not None:
-        address, share = trial
         try:
-            left = min(share or math.inf, left_until(until))
-            return _connected((address, port), left, options, opened)
-        except OSError as error:
+            return await connect(*trial)
+        except failures as error:
             problem = error
-            trial = _after(error, trying)
+            trial = _after(isinstance(error, late), trying)
     raise problem
 
 
-def _after(error: OSError, trying: Attempts) -> tuple[str, float | None] | None:
+def _after(was_silent: bool, trying: Attempts) -> tuple[str, float | None] | None:
     """The next address that is to be tried, and for how long."""
     try:
-        return trying.send(isinstance(error, TimeoutError))
+        return trying.send(was_silent)
     except StopIteration:
         return None
 
@@ -102,17 +119,11 @@ async def adial(
     """
     with anyio.fail_after(left_until(until)):
         found = await names.alook_up(host, port)
-    trying = attempts(found, until)
-    problem: Exception = OSError(f"{host} has no address")
     loop = asyncio.get_running_loop()
     secured: dict[str, Any] = {"ssl": context, "server_hostname": host} if context else {}
-    trial = next(trying, None)
-    while trial is not None:
-        address, share = trial
-        try:
-            with anyio.fail_after(min(share or math.inf, left_until(until))):
-                return (await loop.create_connection(make, address, port, **secured))[1]
-        except OSError as error:
-            problem = error
-            trial = _after(error, trying)
-    raise problem
+
+    async def connect(address: str, seconds: float | None) -> P:
+        with anyio.fail_after(min(seconds or math.inf, left_until(until))):
+            return (await loop.create_connection(make, address, port, **secured))[1]
+
+    return await first_to_answer(attempts(found, until), connect)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
+from ..runtime.coroutines import run_without_loop
 from .http1 import Answer
 from .http1_connections import AsyncConnection, Connection, Origin, Sendable, UnconnectedError
 from .idle import IdleStack
@@ -18,33 +20,37 @@ def exchange(
 
     Raises UnconnectedError, TimeoutError, OSError, h11.ProtocolError and ResponseTooLargeError.
     """
-    connection = _waiting(idle, origin)
-    if connection is not None:
-        try:
-            answer = connection.exchange(request, until)
-        except Exception:
-            if not connection.was_refused:
-                raise
-        else:
-            keep(idle, connection)
-            return answer
-    try:
-        connection = Connection(origin, limit, until)
-    except OSError as error:
-        raise UnconnectedError from error
-    answer = connection.exchange(request, until)
-    keep(idle, connection)
-    return answer
+
+    async def connect() -> Connection:
+        return Connection(origin, limit, until)
+
+    async def send(connection: Connection) -> Answer:
+        return connection.exchange(request, until)
+
+    return run_without_loop(_exchange(idle, origin, connect, send))
 
 
 async def aexchange(
     idle: IdleStack[AsyncConnection], origin: Origin, request: Sendable, until: float, limit: int
 ) -> Answer:
     """Do as `exchange` does, without blocking the event loop."""
+    return await _exchange(
+        *(idle, origin),
+        connect=lambda: AsyncConnection.opened(origin, limit, until),
+        send=lambda connection: connection.exchange(request, until),
+    )
+
+
+async def _exchange(
+    idle: IdleStack[C],
+    origin: Origin,
+    connect: Callable[[], Coroutine[Any, Any, C]],
+    send: Callable[[C], Coroutine[Any, Any, Answer]],
+) -> Answer:
     connection = _waiting(idle, origin)
     if connection is not None:
         try:
-            answer = await connection.exchange(request, until)
+            answer = await send(connection)
         except Exception:
             if not connection.was_refused:
                 raise
@@ -52,10 +58,10 @@ async def aexchange(
             keep(idle, connection)
             return answer
     try:
-        connection = await AsyncConnection.opened(origin, limit, until)
+        connection = await connect()
     except OSError as error:
         raise UnconnectedError from error
-    answer = await connection.exchange(request, until)
+    answer = await send(connection)
     keep(idle, connection)
     return answer
 

@@ -60,6 +60,11 @@ class IdleStack(Generic[T]):
             drained += dropped
         return drained
 
+    def shut(self) -> list[T]:
+        """Keep nothing from now on, and return what is now to be closed."""
+        self._size = 0
+        return self.drain()
+
     def _oldest(self) -> float | None:
         try:
             return self._idle[0][0]

@@ -9,8 +9,10 @@ from typing import Any
 
 import httpcore
 
+from ..runtime.coroutines import run_without_loop
 from .addresses import attempts, names
 from .deadline import TimeLeft, seconds_left
+from .dial import first_to_answer
 from .refused import is_broken_pipe, was_reset
 
 #: Bytes that are kept until they can be sent with what follows: a request's head with its body,
@@ -105,19 +107,17 @@ class Network(httpcore.NetworkBackend):
             addresses = names.look_up(host, port, left)
         except OSError as error:
             raise of_look_up(error) from error
-        plan = attempts(addresses, timeout.at if isinstance(timeout, TimeLeft) else None)
+        trying = attempts(addresses, timeout.at if isinstance(timeout, TimeLeft) else None)
         backend = httpcore.SyncBackend()
-        address, share = next(plan)
-        while True:
-            try:
-                return self.keep(
-                    backend.connect_tcp(address, port, share, local_address, socket_options or ())
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                try:
-                    address, share = plan.send(isinstance(error, httpcore.ConnectTimeout))
-                except StopIteration:
-                    raise error from error.__cause__
+
+        async def connect(address: str, seconds: float | None) -> httpcore.NetworkStream:
+            return backend.connect_tcp(address, port, seconds, local_address, socket_options or ())
+
+        return self.keep(run_without_loop(first_to_answer(trying, connect, *CONNECT_FAILURES)))
+
+
+#: What httpcore raises where an address does not answer, and what where it is silent.
+CONNECT_FAILURES = (httpcore.ConnectError, httpcore.ConnectTimeout), httpcore.ConnectTimeout
 
 
 def of_look_up(error: OSError) -> Exception:

@@ -48,7 +48,6 @@ class Pool:
         #: The connections that carry whole exchanges.
         self.idle: IdleStack[Any] = IdleStack(size)
         self._usual: Any = None
-        self.is_closed = False
         on_fork_in_child(self, Pool._reset_in_child)
 
     def _reset_in_child(self) -> None:
@@ -101,9 +100,11 @@ class Pool:
             self._usual = kind(verify=trusted(), proxy=self._proxies.proxy_for(url))
         return self._usual
 
-    def idle_ones(self) -> list[Kept]:
-        """Take every connection that waits, to be closed."""
-        return [kept for origin in list(self._origins.values()) for kept in origin.idle.drain()]
+    def shut(self) -> list[Kept]:
+        """Keep no connection from now on, and return httpcore's that wait, to be closed."""
+        self._size = 0
+        close(self.idle.shut())
+        return [kept for origin in list(self._origins.values()) for kept in origin.idle.shut()]
 
 
 def sent(request: httpx.Request) -> httpcore.Request:

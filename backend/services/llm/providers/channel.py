@@ -7,12 +7,14 @@ the answer has ended, such as the end of the message, does the answer no harm.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
 import anyio
 
 from ..errors import LLMError, LLMTimeoutError
+from ..runtime.coroutines import run_without_loop
 from ..runtime.signals import find_signal_error, handler_traceback
 from ..types import Reply, StreamEvent
 from .foreign_errors import class_names
@@ -61,6 +63,15 @@ def raise_meaning(error: BaseException, meaning: Callable[[Exception], LLMError]
     raise meant from error
 
 
+@contextmanager
+def raising(meaning: Callable[[Exception], LLMError]) -> Iterator[None]:
+    """Raise what an error of the block means, from it."""
+    try:
+        yield
+    except Exception as error:
+        raise_meaning(error, meaning)
+
+
 class _Channel:
     """What both kinds of channel know: the answer so far, and what an error means."""
 
@@ -87,6 +98,29 @@ class _Channel:
     def so_far(self) -> Reply:
         """Return what has come, whole or not."""
         return self.reader.so_far()
+
+    async def _pull(
+        self,
+        timeout: float,
+        read: Callable[[float], Coroutine[Any, Any, Any]],
+        close: Callable[[], Coroutine[Any, Any, None]],
+    ) -> Sequence[StreamEvent] | None:
+        until = time.monotonic() + timeout
+        try:
+            while not self.reader.is_done:
+                if (item := await read(until)) is None:
+                    break
+                if events := self.take(item):
+                    return events
+        except Exception as error:
+            await close()
+            if (failure := self._failure(error, timeout)) is not None:
+                raise failure from failure.__cause__
+        except BaseException:
+            await close()
+            raise
+        await close()
+        return None
 
     def _failure(self, error: Exception, timeout: float) -> LLMError | None:
         """What *error* means, with the answer so far; None where that was whole already."""
@@ -119,22 +153,14 @@ class Channel(_Channel):
 
     def pull(self, timeout: float) -> Sequence[StreamEvent] | None:
         """Return the events that come next, in at most *timeout* seconds; None at the end."""
-        until = time.monotonic() + timeout
-        try:
-            while not self.reader.is_done:
-                if (item := self.source.read(until)) is None:
-                    break
-                if events := self.take(item):
-                    return events
-        except Exception as error:
+
+        async def read(until: float) -> Any:
+            return self.source.read(until)
+
+        async def close() -> None:
             self.close()
-            if (failure := self._failure(error, timeout)) is not None:
-                raise failure from failure.__cause__
-        except BaseException:
-            self.close()
-            raise
-        self.close()
-        return None
+
+        return run_without_loop(self._pull(timeout, read, close))
 
     def close(self) -> None:
         """Let go of the connection, once."""
@@ -152,22 +178,7 @@ class AsyncChannel(_Channel):
 
     async def pull(self, timeout: float) -> Sequence[StreamEvent] | None:
         """Return the events that come next, in at most *timeout* seconds; None at the end."""
-        until = time.monotonic() + timeout
-        try:
-            while not self.reader.is_done:
-                if (item := await self.source.read(until)) is None:
-                    break
-                if events := self.take(item):
-                    return events
-        except Exception as error:
-            await self.aclose()
-            if (failure := self._failure(error, timeout)) is not None:
-                raise failure from failure.__cause__
-        except BaseException:
-            await self.aclose()
-            raise
-        await self.aclose()
-        return None
+        return await self._pull(timeout, self.source.read, self.aclose)
 
     async def aclose(self) -> None:
         """Let go of the connection, once, also in a task that is being cancelled."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ...errors import ConfigurationError, LLMError
 from ...runtime.sdk_lender import SdkLender
 from ...types import Reply, Request
-from ..channel import AsyncChannel, Channel
+from ..channel import AsyncChannel, Channel, raising
 from ..foreign_errors import redact_error
 from ..sources import agiving_back, giving_back
 from .connect import BedrockConnection
@@ -48,27 +48,13 @@ class BedrockTransport:
 
     def send(self, request: Request, timeout: float) -> Reply:
         """Send *request* once, in this thread; raises LLMError, also after *timeout* seconds."""
-        try:
-            with self.lender.lend() as sdk:
-                call = _call_of(sdk, request)
-                return _reply(self._calls.send(sdk, call, timeout), request)
-        except LLMError as error:
-            self._redact(error, request)
-            raise
-        except Exception as error:
-            raise self._classify(error, request) from self._redact(error, request)
+        with raising(partial(self._meaning, request)), self.lender.lend() as sdk:
+            return _reply(self._calls.send(sdk, _call_of(sdk, request), timeout), request)
 
     async def asend(self, request: Request, timeout: float) -> Reply:
         """Send *request* once, as `send` does, without blocking the event loop."""
-        try:
-            with self.lender.lend() as sdk:
-                call = _call_of(sdk, request)
-                return _reply(await self._calls.asend(sdk, call, timeout), request)
-        except LLMError as error:
-            self._redact(error, request)
-            raise
-        except Exception as error:
-            raise self._classify(error, request) from self._redact(error, request)
+        with raising(partial(self._meaning, request)), self.lender.lend() as sdk:
+            return _reply(await self._calls.asend(sdk, _call_of(sdk, request), timeout), request)
 
     def open(self, request: Request, timeout: float) -> Channel:
         """Send *request* once for a stream, in this thread; raises LLMError."""

@@ -14,7 +14,7 @@ from ...runtime.event_loops import PerEventLoop
 from ...runtime.fork import on_fork_in_child
 from ...runtime.sdk_lender import SdkLender
 from ...types import Reply, Request
-from ..channel import AsyncChannel, Channel
+from ..channel import AsyncChannel, Channel, raising
 from ..foreign_errors import redact_error
 from ..sources import agiving_back, giving_back, in_threads
 from . import transport
@@ -51,7 +51,7 @@ class GroqTransport:
     def send(self, request: Request, timeout: float) -> Reply:
         """Send *request* once, in this thread; raises LLMError, also after *timeout* seconds."""
         wire = to_chat_completion(request)
-        try:
+        with raising(partial(self._meaning, request)):
             with self.lender.lend() as sdk:
                 if has_original_create(sdk):
                     response = transport.send(sdk, wire, timeout)
@@ -60,11 +60,6 @@ class GroqTransport:
                 else:
                     response = sdk.chat.completions.create(**wire)
             return from_chat_completion(response, request)
-        except LLMError as error:
-            self._redact(error, request)
-            raise
-        except Exception as error:
-            raise self._classify(error, request) from self._redact(error, request)
 
     async def asend(self, request: Request, timeout: float) -> Reply:
         """Send *request* once, as `send` does, on this event loop.
@@ -75,7 +70,7 @@ class GroqTransport:
             return await run_in_thread(partial(self.send, request, timeout))
         wire = to_chat_completion(request)
         held = await self._async_clients.get()
-        try:
+        with raising(partial(self._meaning, request)):
             async with held as sdk:
                 if has_original_create(sdk):
                     response = await transport.asend(sdk, wire, timeout)
@@ -83,11 +78,6 @@ class GroqTransport:
                     with anyio.fail_after(timeout):
                         response = await sdk.chat.completions.create(**wire, timeout=timeout)
             return from_chat_completion(response, request)
-        except LLMError as error:
-            self._redact(error, request)
-            raise
-        except Exception as error:
-            raise self._classify(error, request) from self._redact(error, request)
 
     def open(self, request: Request, timeout: float) -> Channel:
         """Send *request* once for a stream, in this thread; raises LLMError."""
@@ -108,10 +98,10 @@ class GroqTransport:
             return await aopened(sdk, lease, order, timeout)
 
     def _order(self, request: Request) -> Order:
-        def meaning(error: Exception) -> LLMError:
-            return self._classify(self._redact(error, request), request)
+        return Order(to_chat_completion(request), request, partial(self._meaning, request))
 
-        return Order(to_chat_completion(request), request, meaning)
+    def _meaning(self, request: Request, error: Exception) -> LLMError:
+        return self._classify(self._redact(error, request), request)
 
     def close(self) -> None:
         """Close the connections; an event loop's own are closed by `aclose`, or as it ends."""

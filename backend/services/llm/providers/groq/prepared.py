@@ -137,21 +137,8 @@ def _is_unseen(sdk: Any) -> bool:
     )
 
 
-def send(sdk: Any, prepared: Prepared, body: Mapping[str, Any], timeout: float) -> Any:
+async def send(sdk: Any, prepared: Prepared, body: Mapping[str, Any], timeout: float) -> Any:
     """Send *body* in at most *timeout* seconds; return the answer, or raise the SDK's errors."""
-    until, own = time.monotonic() + timeout, sdk._client.own_transport
-    outgoing = Outgoing(prepared, body, timeout)
-    try:
-        answer = decoded(own.exchange(prepared.origin, outgoing, until), own.pool.limit)
-    except Exception as error:
-        failure = error
-    else:
-        return _read(sdk, outgoing, answer)
-    raise _as_groq(failure, outgoing)
-
-
-async def asend(sdk: Any, prepared: Prepared, body: Mapping[str, Any], timeout: float) -> Any:
-    """Do as `send` does, on this event loop."""
     until, own = time.monotonic() + timeout, sdk._client.own_transport
     outgoing = Outgoing(prepared, body, timeout)
     try:

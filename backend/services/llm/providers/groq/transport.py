@@ -8,13 +8,14 @@ key, the base URL, the headers, the response hooks and the classes of its errors
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import ModuleType
 from typing import Any
 
 import anyio
 
 from ...http.untouched import is_untouched
+from ...runtime.coroutines import run_without_loop
 from .json_answer import read_json
 
 _PATH = "/openai/v1/chat/completions"
@@ -74,29 +75,37 @@ def send(sdk: Any, arguments: Mapping[str, Any], timeout: float) -> Any:
 
     Raises the SDK's errors, also after *timeout* seconds.
     """
-    from ...http.whole import read_whole
-    from . import prepared  # with httpx, which the SDK brings
 
-    body = prepared.body_of(arguments)
-    if body is not None and (known := prepared.prepared_for(sdk)) is not None:
-        return prepared.send(sdk, known, body, timeout)
-    with read_whole():
-        response = sdk.post(**post_arguments(arguments, timeout))
-    if body is not None:
-        prepared.learn(sdk, response.request)
-    return read_answer(response)
+    async def post() -> Any:
+        return sdk.post(**post_arguments(arguments, timeout))
+
+    return run_without_loop(_send(sdk, arguments, timeout, post))
 
 
 async def asend(sdk: Any, arguments: Mapping[str, Any], timeout: float) -> Any:
     """Do as `send` does, with the SDK's async client."""
+
+    async def post() -> Any:
+        with anyio.fail_after(timeout):
+            return await sdk.post(**post_arguments(arguments, timeout))
+
+    return await _send(sdk, arguments, timeout, post)
+
+
+async def _send(
+    sdk: Any,
+    arguments: Mapping[str, Any],
+    timeout: float,
+    post: Callable[[], Coroutine[Any, Any, Any]],
+) -> Any:
     from ...http.whole import read_whole
     from . import prepared  # with httpx, which the SDK brings
 
     body = prepared.body_of(arguments)
     if body is not None and (known := prepared.prepared_for(sdk)) is not None:
-        return await prepared.asend(sdk, known, body, timeout)
-    with read_whole(), anyio.fail_after(timeout):
-        response = await sdk.post(**post_arguments(arguments, timeout))
+        return await prepared.send(sdk, known, body, timeout)
+    with read_whole():
+        response = await post()
     if body is not None:
         prepared.learn(sdk, response.request)
     return read_answer(response)
