@@ -44,6 +44,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"services.llm.providers.bedrock", "services.llm.providers.groq"}),
     frozenset({"services.llm.account", "services.llm.telemetry"}),
     frozenset({"services.llm.call"}),
+    frozenset({"services.llm.batch"}),
     frozenset({"services.llm.client"}),
     frozenset({"services.llm.public"}),
     frozenset({"config"}),

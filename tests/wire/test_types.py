@@ -87,11 +87,17 @@ async def ask(groq: GroqClient, bedrock: BedrockClient, keys: CompliantClient) -
     reveal_type(await bedrock.agenerate_structured("hi", {}))
     reveal_type(await bedrock.arespond_structured("hi", list[Answer]))
     reveal_type((await keys.respond_structured(chat, Answer)).value)
+    for result in groq.generate_batch(["hi", chat]):
+        reveal_type(result.value)
+    async for answer in bedrock.agenerate_batch(["hi"], schema=Answer):
+        reveal_type(answer.value)
+    reveal_type(next(groq.generate_batch(["hi"], schema={"type": "object"})).value)
 """
 REVEALED = [
     *("str", "int", "Answer", "Point", "str", "list[int]", "int", "Answer | None"),
     *("Literal['a']", "dict[str, Any]", "Answer", "Answer", "dict[str, Any]", "float | None"),
     *("str", "str", "Answer", "dict[str, Any]", "StructuredReply[list[Answer]]", "Answer"),
+    *("str", "Answer", "dict[str, Any]"),
 ]
 
 

@@ -16,6 +16,7 @@ What can go wrong, base class first:
     + LLMTimeoutError                  no answer in time
   x ResponseTooLargeError              the answer is larger than LLM_MAX_RESPONSE_MB
   x RetriesExhaustedError              `generate_with_retry` used up its attempts
+  x BatchStoppedError                  an error that meets every prompt has ended a batch early
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ class LLMError(Exception):
     retry: Retry = Retry.NEVER
     #: The attributes that hold what was answered.
     _content = frozenset({"partial", "failed_generation", "text", "raw", "errors"})
+    #: Every other call would meet the same error: a key is refused, a budget is used up.
+    concerns_all_calls: bool = False
 
     def __init__(
         self,
@@ -117,6 +120,7 @@ class ConfigurationError(LLMError, ValueError):
 class AuthenticationError(LLMError, ValueError):
     """The provider does not accept the credentials, or they lack a right."""
 
+    concerns_all_calls = True
     #: A proxy before the provider refused the call, which says nothing of the key.
     of_proxy: bool = False
 
@@ -200,3 +204,20 @@ class ResponseTooLargeError(LLMError):
 
 class RetriesExhaustedError(LLMError):
     """Every attempt that was asked for has failed; the last failure is the `__cause__`."""
+
+
+class BatchStoppedError(LLMError):
+    """A batch read no further prompt, as its error would meet all others too: the `__cause__`."""
+
+    @classmethod
+    def after(cls, prompts: int, cause: LLMError) -> BatchStoppedError:
+        """The error of a batch that has read so many *prompts*."""
+        return cls(
+            f"the batch was stopped after {prompts} prompts, since the others would fail alike:"
+            f" {cause}",
+            provider=cause.provider,
+            status=cause.status,
+            code=cause.code,
+            request_id=cause.request_id,
+            retry_after=cause.retry_after,
+        )

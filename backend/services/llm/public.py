@@ -1,10 +1,14 @@
 """The names that a host imports from `services.llm_client`, but for its clients: all are public."""
 
 from .account.learned import Learned
+from .batch.asynchronous import AsyncBatch
+from .batch.blocking import Batch
+from .batch.results import BatchProgress, BatchResult
 from .call.stream import AsyncStream, Stream, to_sse
 from .client.base import LLMClient
 from .errors import (
     AuthenticationError,
+    BatchStoppedError,
     ConfigurationError,
     ContentFilteredError,
     ContextLengthError,
@@ -34,9 +38,14 @@ from .types import (
 )
 
 __all__ = [
+    "AsyncBatch",
     "AsyncStream",
     "Attempt",
     "AuthenticationError",
+    "Batch",
+    "BatchProgress",
+    "BatchResult",
+    "BatchStoppedError",
     "ConfigurationError",
     "ContentFilteredError",
     "ContextLengthError",

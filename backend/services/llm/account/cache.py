@@ -48,24 +48,27 @@ class Cache:
     #: Seconds for which a call waits for the store, each time that it needs it.
     timeout: float = 0.25
 
-    def run(self, operation: Callable[[], R], time_left: float) -> Flow[R | None]:
-        """Run an *operation* on the store, waiting `timeout` seconds or the call's *time_left*.
+    def run(
+        self, operation: Callable[[], R], time_left: float, timeout: float | None = None
+    ) -> Flow[R | None]:
+        """Run an *operation* on the store, waiting *timeout* seconds or the call's *time_left*.
 
         After that time it counts as a miss, and goes on in its thread; a store that has had all of
-        `timeout` is not used for a while.
+        *timeout*, by default the cache's own, is not used for a while.
         """
+        timeout = self.timeout if timeout is None else timeout
         forgiving = self.store if isinstance(self.store, FaultTolerantStore) else None
         if forgiving is not None and forgiving.is_suspended:
             return None
         try:
             return (
                 yield from run_blocking(
-                    operation, min(self.timeout, time_left), blocks=self.store.blocking
+                    operation, min(timeout, time_left), blocks=self.store.blocking
                 )
             )
         except Overdue as late:
-            if forgiving is not None and late.is_slow and time_left > self.timeout:
-                reason = f"{forgiving!r} has not answered within {self.timeout:g} s"
+            if forgiving is not None and late.is_slow and time_left > timeout:
+                reason = f"{forgiving!r} has not answered within {timeout:g} s"
                 forgiving.suspend(TimeoutError(reason))
             return None
 

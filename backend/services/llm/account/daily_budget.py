@@ -107,11 +107,13 @@ class DailyBudget:
             self._correct(-tokens, day, now)
         if used > self.tokens:
             wait, left = _DAY - now % _DAY, max(0, self.tokens - (used - tokens))
-            raise RateLimitError(
+            exceeded = RateLimitError(
                 f"Daily token budget exceeded: {tokens} tokens are needed, {left} of {self.tokens}"
                 f" are left until 00:00 UTC. Please wait {wait:.0f} seconds",
                 retry_after=wait,
             )
+            exceeded.concerns_all_calls = True
+            raise exceeded
 
     def settle(self, reservation: BudgetReservation, spent: int, now: float) -> Future[None] | None:
         """Correct the day's sum by what the attempt *spent*; 0 gives all of it back.

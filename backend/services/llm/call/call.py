@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 from tenacity import Retrying
 
 from .. import models
 from ..account.account import Account
+from ..account.cache import Cache
 from ..account.single_flight import Leader
 from ..effects import Flow, WaitReason, sleep
 from ..errors import (
@@ -31,6 +32,8 @@ from ..quota import NEVER, Demand, Refusal
 from ..types import Attempt, Reply, Request, Usage
 from .call_events import CallEvents
 
+R = TypeVar("R")
+
 
 @dataclass(frozen=True)
 class CallPolicy:
@@ -44,6 +47,8 @@ class CallPolicy:
     exact_attempts: bool = False
     #: What the caller names the call by, for its hooks and in reports.
     tags: Mapping[str, str] = field(default_factory=dict)
+    #: Seconds to wait for the cache, each time that it is needed; None: as the cache says.
+    cache_timeout: float | None = None
 
 
 def was_sent(error: LLMError) -> bool:
@@ -90,6 +95,10 @@ class Call:
     def quota_wait_left(self) -> float:
         """Seconds that may still be waited for limits."""
         return max(0.0, min(self.policy.max_quota_wait - self.quota_waited, self.time_left()))
+
+    def use_cache(self, cache: Cache, operation: Callable[[], R]) -> Flow[R | None]:
+        """Run an *operation* on the store of *cache*; None where that takes too long."""
+        return cache.run(operation, self.time_left(), self.policy.cache_timeout)
 
     def wait(
         self,

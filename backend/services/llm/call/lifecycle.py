@@ -71,7 +71,7 @@ def answer(request: Request, call: Call) -> Flow[Reply]:
 def _answer_with_cache(request: Request, call: Call, cache: Cache) -> Flow[Reply]:
     """Return the cached reply, or wait for the leader of an identical call, or be that leader."""
     key = cache.key_of(request)
-    cached: Reply | None = yield from cache.run(partial(cache.get, key), call.time_left())
+    cached: Reply | None = yield from call.use_cache(cache, partial(cache.get, key))
     if cached is not None:
         return _note_cache_hit(cached, call)
     role = call.account.single_flight.claim(key)
@@ -99,12 +99,12 @@ def _answer_as_leader(
     with leader:
         try:
             # Another leader may have stored its reply between our lookup and our claim.
-            reply = yield from cache.run(partial(cache.get, key), call.time_left())
+            reply = yield from call.use_cache(cache, partial(cache.get, key))
             if reply is not None:
                 reply = _note_cache_hit(reply, call)
             else:
                 reply = yield from _send_with_retries(request, call)
-                yield from cache.run(partial(cache.put, key, reply), call.time_left())
+                yield from call.use_cache(cache, partial(cache.put, key, reply))
         except Exception as error:
             if not _concerns_followers(error, call):
                 leader.resign()

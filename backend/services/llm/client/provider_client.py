@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from ..account.learned import Learned
 from .base import LLMClient
+from .batch_calls import BatchCalls
 from .streamed_calls import StreamedCalls
-from .structured_calls import StructuredCalls
-from .text_calls import TextCalls
 from .window import WindowAttribute, WindowTimes, check_rate_limit
 
 
-class ProviderClient(TextCalls, StreamedCalls, StructuredCalls, LLMClient):
+class ProviderClient(BatchCalls, StreamedCalls, LLMClient):
     """Runs its calls on its account and its transport, which a subclass makes."""
 
     # What hosts' tests look at and assign to, of the window of requests.

@@ -206,6 +206,7 @@ def _from_failure(failure: _Failure, model: str, wall: float) -> LLMError:
     )
     if isinstance(error, AuthenticationError):
         error.of_proxy = failure.from_proxy
+        error.concerns_all_calls = not failure.from_proxy
     if isinstance(error, ModelNotFoundError):
         error.end_of_life = failure.code == "model_decommissioned"
         # What Groq says since 2026 of models that it has shut down, too.
