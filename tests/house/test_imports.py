@@ -71,6 +71,7 @@ REQUIRED_AS = {
     "h11": "groq",
     "urllib3": "boto3",
     "dotenv": "python-dotenv",
+    "opentelemetry": "opentelemetry-api",
     "typing_extensions": "pydantic",
 }
 

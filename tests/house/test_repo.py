@@ -135,7 +135,9 @@ def test_a_production_install_is_that_of_the_tests_without_their_tools() -> None
 def test_every_range_of_a_host_has_both_ends() -> None:
     open_ended = [
         str(requirement)
-        for host_file in ("requirements.txt", "requirements-redis.txt")
+        for host_file in (
+            *("requirements.txt", "requirements-redis.txt", "requirements-telemetry.txt"),
+        )
         for requirement in _requirements(ROOT / "backend" / host_file)
         if {">=", "<"} != {bound.operator for bound in requirement.specifier}
     ]

@@ -28,6 +28,7 @@ from ..llm.http.client import check_environment
 from ..llm.providers import groq
 from ..llm.providers.channel import AsyncChannel
 from ..llm.providers.completeness import text_of
+from ..llm.redaction.secrets import without_credentials
 from ..llm.runtime.closing import ClosedByAsyncBlock
 from ..llm.runtime.event_loops import PerEventLoop
 from ..llm.runtime.fork import on_fork_in_child, pickling_error
@@ -101,6 +102,7 @@ class CompliantClient(ClosedByAsyncBlock):
         self.hooks = hooks_of(known)
         self._base_url = endpoint("base_url", base_url or known.GROQ_BASE_URL or groq.BASE_URL)
         check_environment(self._base_url)
+        self._shown_url = without_credentials(self._base_url)
         self._max_concurrency = max_concurrency
         #: An HTTP connection pool for each event loop, and the SDK's clients that use it.
         self._connections = PerEventLoop(self._connect, self._disconnect)
@@ -268,7 +270,9 @@ class CompliantClient(ClosedByAsyncBlock):
     def _events(
         self, operation: Operation, request: Request, policy: CallPolicy
     ) -> CallEvents | None:
-        return events_of(self.hooks, operation, request, self._account, policy.tags)
+        return events_of(
+            self.hooks, operation, request, self._account, policy.tags, lambda: self._shown_url
+        )
 
     def _policy(self, tags: Mapping[str, str] | None) -> CallPolicy:
         """Attempts for passing faults; one that finds out that a key is refused is not counted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
@@ -72,7 +72,7 @@ class CallEvents:
         request: Request,
         account: Account,
         tags: Mapping[str, str],
-        endpoint: str,
+        endpoint: Callable[[], str],
     ) -> None:
         self._hooks = hooks.registered
         if client_hooks.registered:
@@ -101,7 +101,7 @@ class CallEvents:
             self._account.wall(),
             dict(self._tags),
             _parameters(request),
-            self._endpoint,
+            self._endpoint(),
             request.messages if self._has_content else None,
         )
         self._emit(CallStarted(self._call, self._account.now()))
@@ -199,9 +199,12 @@ def events_of(
     request: Request,
     account: Account,
     tags: Mapping[str, str],
-    endpoint: str = "",
+    endpoint: Callable[[], str] = str,
 ) -> CallEvents | None:
-    """Return what tells the hooks of a call; None where there are none."""
+    """Return what tells the hooks of a call; None where there are none.
+
+    *endpoint* returns the URL that is called.
+    """
     if not (client_hooks.registered or hooks.registered):
         return None
     return CallEvents(client_hooks, operation, request, account, tags, endpoint)

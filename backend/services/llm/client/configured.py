@@ -10,6 +10,7 @@ from ..call.call import CallPolicy
 from ..call.call_events import CallEvents, events_of
 from ..call.drivers import StreamTransport
 from ..events import Operation
+from ..redaction.secrets import without_credentials
 from ..runtime.fork import pickling_error
 from ..runtime.sdk_lender import SdkLender
 from ..settings.knobs import Knobs
@@ -40,6 +41,7 @@ class ConfiguredClient(ABC):
     default_temperature: float | None
     default_max_tokens: int
     _transport: SdkTransport
+    _endpoint_shown: str | None = None
 
     def __init__(
         self,
@@ -96,7 +98,17 @@ class ConfiguredClient(ABC):
     def _events(
         self, operation: Operation, request: Request, policy: CallPolicy
     ) -> CallEvents | None:
-        return events_of(self.hooks, operation, request, self._account, policy.tags)
+        return events_of(
+            self.hooks, operation, request, self._account, policy.tags, self._shown_endpoint
+        )
+
+    def _shown_endpoint(self) -> str:
+        """The URL that is called, without credentials; "" for a test's stand-in."""
+        if not self._transport.lender.is_real:
+            return ""
+        if self._endpoint_shown is None:
+            self._endpoint_shown = without_credentials(self._endpoint)
+        return self._endpoint_shown
 
     def share_account(self) -> None:
         """Share quota, pauses and what is known of models with all clients of the same account.

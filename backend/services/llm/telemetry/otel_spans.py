@@ -1,0 +1,197 @@
+"""The spans of calls that are in flight: one for each call, and a child for each attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..events import (
+    AttemptEnded,
+    AttemptStarted,
+    CacheHit,
+    CallEnded,
+    CallInfo,
+    CallJoined,
+    Event,
+    ModelSwitched,
+    OutageBegan,
+    RepairPlanned,
+    RetryPlanned,
+    ScopePaused,
+    WaitEnded,
+)
+from ..runtime.fork import on_fork_in_child
+from ..types import Usage
+from .extras import required
+from .labels import outcome_of
+from .otel_content import answer_attributes, question_attributes
+
+#: Parameters of a request, and their names in the conventions.
+_PARAMETERS = {
+    "temperature": "gen_ai.request.temperature",
+    "max_tokens": "gen_ai.request.max_tokens",
+    "top_p": "gen_ai.request.top_p",
+    "top_k": "gen_ai.request.top_k",
+    "seed": "gen_ai.request.seed",
+    "frequency_penalty": "gen_ai.request.frequency_penalty",
+    "presence_penalty": "gen_ai.request.presence_penalty",
+    "n": "gen_ai.request.choice.count",
+}
+#: What is noted on the call's span as a span event, and the fields of ours that it carries.
+_NOTED: dict[type[Event], tuple[str, tuple[str, ...]]] = {
+    CallJoined: ("llm.call_joined", ()),
+    CacheHit: ("llm.cache_hit", ()),
+    WaitEnded: ("llm.waited", ("limit", "seconds", "scope")),
+    ModelSwitched: ("llm.model_switched", ("previous", "model")),
+    ScopePaused: ("llm.scope_paused", ("scope", "seconds")),
+    OutageBegan: ("llm.outage_began", ("scope", "seconds")),
+    RetryPlanned: ("llm.retry_planned", ("attempt", "error", "seconds")),
+    RepairPlanned: ("llm.repair_planned", ("turn", "violations")),
+}
+
+
+@dataclass(eq=False)
+class _OpenCall:
+    """The span of a call, that of its attempt, and what makes the latter the current one."""
+
+    span: Any
+    attempt: Any = None
+    token: Any = None
+
+
+class CallSpans:
+    """Starts and ends the spans of calls.
+
+    While an attempt of a call that is not streamed is under way, its span is the current one: what
+    an SDK's or a network's own instrumentation traces is its child. A stream's reader goes on with
+    other things between two pieces, and keeps the current span that it has.
+    """
+
+    def __init__(self, tracer: Any) -> None:
+        self._tracer = tracer
+        self._trace = required("opentelemetry.trace", "opentelemetry-api")
+        self._context = required("opentelemetry.context", "opentelemetry-api")
+        self._open: dict[str, _OpenCall] = {}
+        on_fork_in_child(self, CallSpans._reset_in_child)
+
+    def is_sent(self, call: CallInfo) -> bool:
+        """Whether an attempt of *call* is under way."""
+        return call.id in self._open and self._open[call.id].attempt is not None
+
+    def start_call(self, call: CallInfo, attributes: dict[str, Any]) -> None:
+        """Start the call's span, as a child of the one that is current."""
+        span = self._tracer.start_span(
+            f"chat {call.model}", kind=self._trace.SpanKind.CLIENT, attributes=attributes
+        )
+        self._open[call.id] = _OpenCall(span)
+        if span.is_recording():
+            span.set_attributes(_request_attributes(call))
+
+    def start_attempt(self, event: AttemptStarted) -> None:
+        """Start an attempt's span, as a child of the call's."""
+        if (open_call := self._open.get(event.call.id)) is None:
+            return
+        attributes = {
+            "gen_ai.request.model": event.model,
+            "llm.attempt.number": event.number,
+            "llm.scope": event.scope,
+        }
+        context = self._trace.set_span_in_context(open_call.span)
+        span = self._tracer.start_span(
+            f"attempt {event.model}", context=context, attributes=attributes
+        )
+        open_call.attempt = span
+        if event.call.operation != "stream":
+            open_call.token = self._context.attach(self._trace.set_span_in_context(span))
+
+    def end_attempt(self, event: AttemptEnded) -> None:
+        """End the attempt's span."""
+        open_call = self._open.get(event.call.id)
+        if open_call is None or open_call.attempt is None:
+            return
+        span, open_call.attempt = open_call.attempt, None
+        token, open_call.token = open_call.token, None
+        if token is not None:
+            self._context.detach(token)
+        attempt = event.attempt
+        if span.is_recording():
+            if attempt.status is not None:
+                span.set_attribute("http.response.status_code", attempt.status)
+            if attempt.usage.reported:
+                span.set_attributes(_usage_attributes(attempt.usage))
+        if attempt.error is not None:
+            self._fail(span, attempt.error.partition("(")[0], attempt.error)
+        span.end()
+
+    def note(self, event: Event) -> None:
+        """Note *event* on the call's span, if it is one of those that are worth a note."""
+        name, fields = _NOTED.get(type(event), ("", ()))
+        open_call = self._open.get(event.call.id)
+        if name and open_call is not None:
+            open_call.span.add_event(name, {f"llm.{one}": getattr(event, one) for one in fields})
+
+    def end_call(self, event: CallEnded) -> None:
+        """End the call's span."""
+        if (open_call := self._open.pop(event.call.id, None)) is None:
+            return
+        span = open_call.span
+        if span.is_recording():
+            span.set_attributes(_outcome_attributes(event))
+        if event.error_type not in (None, "Cancelled"):
+            self._fail(span, event.error_type, str(event.error or event.error_type))
+        span.end()
+
+    def _fail(self, span: Any, error_type: str | None, description: str) -> None:
+        span.set_attribute("error.type", error_type)
+        span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, description))
+
+    def _reset_in_child(self) -> None:
+        """In a child, leave the parent's spans alone: they end there."""
+        self._open = {}
+
+
+def _request_attributes(call: CallInfo) -> dict[str, Any]:
+    is_structured = call.operation == "structured"
+    attributes: dict[str, Any] = {"gen_ai.output.type": "json" if is_structured else "text"}
+    if call.operation == "stream":
+        attributes["gen_ai.request.stream"] = True
+    for name, value in call.parameters.items():
+        if name in _PARAMETERS and isinstance(value, (int, float)):
+            attributes[_PARAMETERS[name]] = value
+        elif name in ("stop", "stop_sequences"):
+            stops = [value] if isinstance(value, str) else list(value)
+            attributes["gen_ai.request.stop_sequences"] = stops
+    attributes |= {f"llm.tag.{name}": value for name, value in call.tags.items()}
+    return attributes | question_attributes(call.messages)
+
+
+def _usage_attributes(usage: Usage) -> dict[str, Any]:
+    attributes = {
+        "gen_ai.usage.input_tokens": usage.input_tokens,
+        "gen_ai.usage.output_tokens": usage.output_tokens,
+    }
+    further = {
+        "gen_ai.usage.cache_read.input_tokens": usage.cached_input_tokens,
+        "gen_ai.usage.cache_creation.input_tokens": usage.cache_write_input_tokens,
+        "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
+    }
+    return attributes | {name: tokens for name, tokens in further.items() if tokens}
+
+
+def _outcome_attributes(event: CallEnded) -> dict[str, Any]:
+    reply, usage, cost = event.reply, event.usage, event.cost
+    attributes: dict[str, Any] = {"llm.outcome": outcome_of(event)}
+    if usage.reported:
+        attributes |= _usage_attributes(usage)
+        if cost is not None:
+            attributes["llm.cost"] = cost
+    if reply is None:
+        return attributes
+    attributes["gen_ai.response.model"] = reply.model
+    if reply.request_id is not None:
+        attributes["gen_ai.response.id"] = reply.request_id
+    if reply.finish_reason is not None:
+        attributes["gen_ai.response.finish_reasons"] = [reply.finish_reason]
+    if reply.time_to_first_token is not None:
+        attributes["gen_ai.response.time_to_first_chunk"] = reply.time_to_first_token
+    return attributes | answer_attributes(reply)
