@@ -8,7 +8,8 @@ Talk to a language model on Groq or AWS Bedrock.
 
 This module is the public face, and builds the SDKs' clients: `Groq`, `boto3`, `settings` and
 `time.sleep` are looked up here, so that tests may patch them here. The SDKs are imported when they
-are first looked up. What happens to a request stands in `llm/call/lifecycle.py`.
+are first looked up, and what speaks to a provider with the first client of it. What happens to a
+request stands in `llm/call/lifecycle.py`.
 """
 
 from __future__ import annotations
@@ -22,12 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 from .llm import public
 from .llm.client.provider_client import ProviderClient
-from .llm.providers import bedrock
-from .llm.providers.bedrock import configuration
-from .llm.providers.bedrock.client_transport import BedrockTransport
-from .llm.providers.bedrock.connect import BedrockConnection, connecting
-from .llm.providers.groq.client_transport import GroqTransport
-from .llm.providers.groq.connect import GroqConnection
 from .llm.public import *  # noqa: F403 - its __all__ is part of this module's own
 from .llm.runtime.import_names import SharedModules
 from .llm.runtime.real_sdk import is_real_sdk
@@ -94,6 +89,9 @@ class GroqClient(ProviderClient):
     ) -> None:
         if not GROQ_AVAILABLE or _sdk("Groq") is None:
             raise ImportError("Groq library not installed. Install it with: pip install groq")
+        from .llm.providers.groq.client_transport import GroqTransport
+        from .llm.providers.groq.connect import GroqConnection
+
         known = host.read(settings)
         super().__init__("groq", known, timeout, max_retries)
         self.api_key = secret("api_key", api_key) or secret(
@@ -149,12 +147,16 @@ class BedrockClient(ProviderClient):
         timeout: float | None = None,
         max_retries: int | None = None,
     ) -> None:
+        from .llm.providers.bedrock import configuration
+        from .llm.providers.bedrock.client_transport import BedrockTransport
+        from .llm.providers.bedrock.connect import BedrockConnection, connecting
+
         known = host.read(settings)
         with connecting():
             self.region_name = configuration.region_of(region_name, known.AWS_REGION, _sdk("boto3"))
         super().__init__("bedrock", known, timeout, max_retries, self.region_name)
         self.default_model_id = model_id or known.BEDROCK_MODEL_ID
-        configuration.check_arn(self.default_model_id, self.region_name)
+        self._check_model(self.default_model_id)
         self.default_temperature = temperature
         self.default_max_tokens = max_tokens
         is_real = is_real_sdk(_sdk("boto3").client, "boto3")
@@ -184,13 +186,17 @@ class BedrockClient(ProviderClient):
         return self._credentials.get("aws_access_key_id", ""), self.region_name, self._endpoint
 
     def _check_model(self, model: str) -> None:
-        configuration.check_arn(model, self.region_name)
+        from .llm.providers.bedrock.configuration import check_arn
+
+        check_arn(model, self.region_name)
 
     def _format_prompt_for_model(
         self, prompt: str, system_prompt: str | None, model_id: str
     ) -> dict[str, Any]:
         """Return the InvokeModel body that asks *model_id*; raises ValueError for no family."""
-        return bedrock.format_prompt(
+        from .llm.providers.bedrock import format_prompt
+
+        return format_prompt(
             prompt,
             system_prompt,
             model_id,
@@ -200,7 +206,9 @@ class BedrockClient(ProviderClient):
 
     def _parse_response(self, body: Any, model_id: str) -> str:
         """Return the text in *model_id*'s answer; raises ValueError for no family."""
-        return bedrock.parse_response(body, model_id)
+        from .llm.providers.bedrock import parse_response
+
+        return parse_response(body, model_id)
 
 
 def _sleep(seconds: float) -> None:

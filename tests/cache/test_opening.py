@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.llm import stores
 from services.llm.redaction.secrets import without_credentials
 from services.llm.stores import open_store
 from tests.cache.support import BACKEND, Clock, key_of, unmeasured
@@ -92,6 +93,11 @@ def test_the_clock_and_the_ttl_reach_the_store(tmp_path: Path, clock: Clock) -> 
     assert {"n": 1} == store.get(key_of(1))
     clock.now += 1
     assert store.get(key_of(1)) is None
+
+
+def test_the_package_has_no_other_names() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Cupboard'"):
+        stores.Cupboard  # noqa: B018 - to look it up is what fails
 
 
 def test_no_database_is_imported_before_a_url_asks_for_it() -> None:

@@ -51,7 +51,7 @@ class Asking:
 
     def run(self) -> Any:
         wanted = StructuredSpec(Schema.of(self.spec), **self.wanted)
-        policy = CallPolicy(retry.transient_errors(1), timeout=120)
+        policy = CallPolicy(lambda: retry.transient_errors(1), timeout=120)
 
         def steps(call: Call) -> Flow[StructuredReply[Any]]:
             value, self.reply = yield from structured.structured(self.request, wanted, call)

@@ -21,7 +21,7 @@ def call(to: Account, attempts: int = 3, **terms: Any) -> Flow[Reply]:
     told: dict[str, Any] = {"timeout": 120.0, **terms}
     policy = retry.exact_attempts if told.get("exact_attempts") else retry.transient_errors
     return lifecycle.run_call(
-        CallPolicy(policy(attempts), **told), to, partial(lifecycle.answer, REQUEST)
+        CallPolicy(lambda: policy(attempts), **told), to, partial(lifecycle.answer, REQUEST)
     )
 
 

@@ -70,7 +70,8 @@ class Heard:
         self.hooks = Hooks(has_content=has_content)
         self.hooks.add(self.events.append)
         self.policy = CallPolicy(
-            retry.transient_errors(3), **{"timeout": 120.0, "tags": {"tenant": "acme"}, **policy}
+            lambda: retry.transient_errors(3),
+            **{"timeout": 120.0, "tags": {"tenant": "acme"}, **policy},
         )
 
     def call(self, to: Account, request: Request = REQUEST) -> Flow[Reply]:

@@ -171,7 +171,8 @@ def test_a_successor_is_asked_at_once_and_remembered() -> None:
     outcomes: list[Reply | BaseException] = [gone(), says("Yes."), says("Yes.")]
     drive = Drive(clock, iter(outcomes))
     for _ in range(2):
-        drive.run(lifecycle.run_call(CallPolicy(retry.transient_errors(3), 120.0), to, steps))
+        policy = CallPolicy(lambda: retry.transient_errors(3), 120.0)
+        drive.run(lifecycle.run_call(policy, to, steps))
     assert ["mixtral-8x7b-32768", MODEL, MODEL] == [sent.model for sent in drive.sent]
     assert [] == drive.slept
 

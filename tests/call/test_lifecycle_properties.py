@@ -131,7 +131,7 @@ def test_nothing_is_sent_too_early_too_often_or_too_late(
 ) -> None:
     clock = Clock()
     to = account(clock, requests=window)
-    policy = CallPolicy(retry.transient_errors(attempts), timeout, quota_wait_left)
+    policy = CallPolicy(lambda: retry.transient_errors(attempts), timeout, quota_wait_left)
     callers = [Caller(to, clock, policy, attempts) for _ in range(4)]
     for which, passed, outcome in steps:
         clock.now += passed

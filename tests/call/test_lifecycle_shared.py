@@ -64,7 +64,7 @@ class Sum:
 
 def call(to: Account, request: Request = REQUEST, timeout: float = 120.0) -> Flow[Reply]:
     steps = partial(lifecycle.answer, request)
-    return lifecycle.run_call(CallPolicy(retry.transient_errors(3), timeout), to, steps)
+    return lifecycle.run_call(CallPolicy(lambda: retry.transient_errors(3), timeout), to, steps)
 
 
 @pytest.fixture

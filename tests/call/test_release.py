@@ -97,7 +97,7 @@ class Scene:
         self.to.budget = DailyBudget(1000, self.day)
 
     def call(self) -> Flow[Reply]:
-        policy = CallPolicy(retry.transient_errors(3), TIMEOUT, max_quota_wait=300.0)
+        policy = CallPolicy(lambda: retry.transient_errors(3), TIMEOUT, max_quota_wait=300.0)
         return lifecycle.run_call(policy, self.to, partial(lifecycle.answer, REQUEST))
 
     def perform(self, effect: Effect, outcomes: Iterator[Reply | LLMError]) -> Any:

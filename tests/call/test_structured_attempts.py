@@ -170,7 +170,7 @@ def _compiled(spec: Any, clock: Clock, drive: Drive) -> Any:
         return StructuredReply.of(*(yield from found))
 
     return drive.run(
-        lifecycle.run_call(CallPolicy(retry.transient_errors(1), timeout=120), owner, steps)
+        lifecycle.run_call(CallPolicy(lambda: retry.transient_errors(1), timeout=120), owner, steps)
     )
 
 

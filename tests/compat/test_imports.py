@@ -56,7 +56,8 @@ def test_an_import_loads_neither_sdk_nor_http_stack_nor_what_only_schemas_need()
     code = (
         "import json, sys, services.llm_client;"
         "heavy = {'groq', 'boto3', 'botocore', 'httpx', 'urllib3', 'redis', 'difflib'};"
-        "heavy |= {'services.llm.structured', 'jsonschema_rs'};"
+        "heavy |= {'services.llm.structured', 'jsonschema_rs', 'h11', 'tenacity'};"
+        "heavy |= {f'services.llm.providers.{name}' for name in ('bedrock', 'groq')};"
         "print(json.dumps(sorted(heavy & set(sys.modules))))"
     )
 

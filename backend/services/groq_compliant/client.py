@@ -283,5 +283,5 @@ class CompliantClient(ClosedByAsyncBlock):
 
         spread: Retrying = retry.decorrelated_jitter(1).copy(stop=stop)
         return CallPolicy(
-            spread, inf, self._max_quota_wait, self._request_timeout, tags=tags_of(tags)
+            lambda: spread, inf, self._max_quota_wait, self._request_timeout, tags=tags_of(tags)
         )

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import models
 from ..errors import (
@@ -21,14 +21,16 @@ from ..quota import Demand, Quota, Refusal, Reservation, SlidingWindow
 from ..runtime.retry_after import LONGEST as LONGEST_WAIT
 from ..runtime.ttl_map import TTLMap
 from ..types import Mode, Provider, Reply, Request
-from .cache import Cache
 from .concurrency import ConcurrencyLimiter
-from .daily_budget import DailyBudget
 from .learned import Learned
 from .outages import CREDIBLE as CREDIBLE_OUTAGE
 from .outages import LONGEST as LONGEST_OUTAGE
 from .outages import Outages
 from .single_flight import SingleFlight
+
+if TYPE_CHECKING:
+    from .cache import Cache
+    from .daily_budget import DailyBudget
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +151,8 @@ class Account:
 
     def end_outage(self, scope: str) -> None:
         """End the outage of *scope*, if there is one: the provider has answered."""
-        self.outages.end(self.outage_scope(scope), self.now())
+        if self.outages.has_any:
+            self.outages.end(self.outage_scope(scope), self.now())
 
     def learn_about_model(self, error: LLMError, original: Request, sent: Request) -> None:
         """Learn from a refusal of *sent* what holds for its model: that it is gone, or takes less.

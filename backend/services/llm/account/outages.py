@@ -73,8 +73,6 @@ class Outages:
 
     def acquire_probe(self, scope: str, attempt: object, now: float) -> bool:
         """Return whether *attempt* may be sent now; during an outage it becomes the probe."""
-        if not self._outages:
-            return True
         with self._lock:
             outage = self._outages.get(scope)
             if outage is None:
@@ -86,8 +84,6 @@ class Outages:
 
     def end(self, scope: str, now: float) -> None:
         """End the outage, as the provider has answered, if its Retry-After has passed."""
-        if not self._outages:
-            return
         with self._lock:
             outage = self._outages.get(scope)
             ended = outage if outage is not None and outage.until <= now else None
@@ -97,8 +93,6 @@ class Outages:
 
     def release_probe(self, attempt: object) -> None:
         """Let another attempt be the probe where *attempt* was it, and the outage goes on."""
-        if not self._outages:
-            return
         with self._lock:
             probed = [each for each in self._outages.values() if each.probe is attempt]
             waiting = [one for each in probed for one in each.waiting]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 import weakref
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from ..quota import Limit, Quota, SlidingWindow, TokenBucketLimit, Unit
 from ..settings.knobs import Knobs
-from ..stores import open_store
 from ..types import Provider
 from .account import Account
-from .cache import Cache
 from .concurrency import ConcurrencyLimiter
+
+if TYPE_CHECKING:
+    from .cache import Cache
 
 #: Shared accounts, by a hash of their credentials.
 _accounts: dict[str, Account] = {}
@@ -82,6 +83,9 @@ def open_cache(knobs: Knobs, provider: Provider, endpoint: str) -> Cache | None:
     url = knobs.LLM_CACHE_URL
     if not url:
         return None
+    from ..stores import open_store  # most hosts keep nothing
+    from .cache import Cache
+
     try:
         store = open_store(url, ttl=knobs.LLM_CACHE_TTL)
     except ValueError as error:

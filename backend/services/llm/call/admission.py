@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from functools import partial
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from ..account.account import Account
-from ..account.daily_budget import BudgetReservation
 from ..effects import Flow, Overdue, run_blocking
 from ..errors import LLMError
 from ..events import WaitedFor
@@ -21,6 +21,9 @@ from ..quota import Demand, Refusal, Reservation, Unit
 from ..types import Reply, Request
 from .call import Call
 from .demand import budget_spent, demand_spent, received_by
+
+if TYPE_CHECKING:
+    from ..account.daily_budget import BudgetReservation
 
 #: Seconds by which one scope must be free before another to be preferred out of turn.
 _TIE = 1e-3
@@ -34,7 +37,6 @@ class Admission:
 
     def __init__(self, account: Account, demand: Demand) -> None:
         self.demand = demand
-        self.budget_reservation = BudgetReservation(int(demand["tokens"]))
         self.reservation: Reservation | None = None
         self.permit: Future[None] | None = None
         #: Done once a thread has settled the day's budget; None where that is done already.
@@ -51,6 +53,13 @@ class Admission:
         self._reply: Reply | None = None
         self._error: LLMError | None = None
 
+    @cached_property
+    def budget_reservation(self) -> BudgetReservation:
+        """The tokens of the day that are to be reserved, where a day has a budget."""
+        from ..account.daily_budget import BudgetReservation  # most hosts have none
+
+        return BudgetReservation(int(self.demand["tokens"]))
+
     @property
     def scope(self) -> str:
         """The scope that is reserved: a model, or one of several keys."""
@@ -65,6 +74,8 @@ class Admission:
     def acquire_probe(self) -> bool:
         """Whether the attempt may be sent: after an outage the first one alone, the probe."""
         account = self._account
+        if not account.outages.has_any:
+            return True
         return account.outages.acquire_probe(account.outage_scope(self.scope), self, account.now())
 
     def start(self) -> float:
@@ -88,7 +99,8 @@ class Admission:
             if permit is not None:
                 self._account.concurrency.release(permit)
         finally:
-            self._account.outages.release_probe(self)
+            if self._account.outages.has_any:
+                self._account.outages.release_probe(self)
 
     def cancel(self) -> None:
         """Give back all but the tokens of the day, so that another scope can be reserved."""
@@ -119,8 +131,9 @@ class Admission:
             account.settle(reservation, {**self.estimate, **spent}, received_at, now)
 
     def _settle_budget(self) -> None:
-        budget, reservation = self._account.budget, self.budget_reservation
+        budget = self._account.budget
         if budget is not None:
+            reservation = self.budget_reservation
             spent = budget_spent(reservation.tokens, self._reply, self._error)
             if not (self._reply and self._reply.usage.reported):
                 spent = int(self.estimate.get("tokens", spent))

@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, TypeVar
-
-from tenacity import Retrying
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import models
 from ..account.account import Account
@@ -34,12 +32,16 @@ from .call_events import CallEvents
 
 R = TypeVar("R")
 
+if TYPE_CHECKING:
+    from tenacity import Retrying
+
 
 @dataclass(frozen=True)
 class CallPolicy:
     """What one call may take: attempts, and seconds in all, for one attempt, and for limits."""
 
-    retrying: Retrying
+    #: Makes tenacity's policy, which only a call that has failed needs.
+    retrying: Callable[[], Retrying]
     timeout: float
     max_quota_wait: float = 0.0
     attempt_timeout: float = inf

@@ -14,11 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from .. import models
 from ..account.account import Account
-from ..account.cache import Cache
 from ..account.single_flight import Follower, Leader, StillInFlight, WouldDeadlock
 from ..effects import Flow, join, send, sleep
 from ..errors import AuthenticationError, LLMError, ProviderUnavailableError, RateLimitError
@@ -27,7 +26,10 @@ from .admission import Admission, admit
 from .call import Call, CallPolicy
 from .call_events import CallEvents
 from .demand import max_demand
-from .retry import Retries
+
+if TYPE_CHECKING:
+    from ..account.cache import Cache
+    from .retry import Retries
 
 R = TypeVar("R", bound=Reply)
 
@@ -128,7 +130,7 @@ def _concerns_followers(error: Exception, call: Call) -> bool:
 
 def _send_with_retries(request: Request, call: Call) -> Flow[Reply]:
     """Attempt until one succeeds, as long as the retry policy and the deadline allow."""
-    retries = Retries(call.policy.retrying)
+    retries: Retries | None = None
     while True:
         try:
             return (yield from _attempt(request, call))
@@ -136,6 +138,10 @@ def _send_with_retries(request: Request, call: Call) -> Flow[Reply]:
             error = failure
         if call.first_piece_at is not None:
             raise error  # what was shown cannot be taken back
+        if retries is None:
+            from .retry import Retries  # most calls pay for no tenacity
+
+            retries = Retries(call.policy.retrying())
         seconds = retries.wait_after(error)
         if seconds is None or seconds >= call.time_left():
             raise call.final_error(error)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from functools import update_wrapper
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from functools import partial, update_wrapper
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from tenacity import Retrying
 from typing_extensions import TypeVarTuple, Unpack
 
-from ..call import retry
 from ..call.call import CallPolicy
 from ..types import UNSET, Message, Request
 from .arguments import conversation, count, model_id, tags_of, take_max_tokens, timeout_of
@@ -18,6 +16,9 @@ from .arguments import options as plain_options
 from .arguments import temperature as finite
 from .configured import ConfiguredClient
 from .options import checked
+
+if TYPE_CHECKING:
+    from tenacity import Retrying
 
 C = TypeVar("C", bound=ConfiguredClient)
 P = ParamSpec("P")
@@ -62,18 +63,31 @@ def make_policy(
     client: ConfiguredClient,
     timeout: float | None,
     max_retries: int | None = None,
-    retrying: Retrying | None = None,
+    exact_attempts: int | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> CallPolicy:
-    """Return how long a call may take and how it is retried: *retrying*, or *max_retries* more."""
+    """Return how long a call may take and how it is retried.
+
+    *exact_attempts* are made of what is not known to be permanent; else *max_retries* more of what
+    is known to be transient.
+    """
     further = client.max_retries if max_retries is None else max_retries
+    attempts = count("max_retries", further, least=0) + 1
     return CallPolicy(
-        retrying=retrying or retry.transient_errors(count("max_retries", further, least=0) + 1),
+        retrying=partial(_retrying, attempts, exact_attempts),
         timeout=timeout_of("timeout", client.timeout if timeout is None else timeout),
         max_quota_wait=client._knobs.LLM_MAX_QUOTA_WAIT,
-        exact_attempts=retrying is not None,
+        exact_attempts=exact_attempts is not None,
         tags=tags_of(tags),
     )
+
+
+def _retrying(attempts: int, exact_attempts: int | None) -> Retrying:
+    from ..call import retry  # only a call that has failed pays for tenacity
+
+    if exact_attempts is not None:
+        return retry.exact_attempts(exact_attempts)
+    return retry.transient_errors(attempts)
 
 
 def call_arguments(

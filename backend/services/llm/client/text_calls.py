@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..call import lifecycle, retry
+from ..call import lifecycle
 from ..call.call import CallPolicy
 from ..call.drivers import async_method, blocking_method
 from ..effects import Flow
@@ -64,7 +64,7 @@ class TextCalls(ConfiguredClient):
             messages=messages,
             options=options,
         )
-        attempts = retry.exact_attempts(count("max_retries", max_retries, least=1))
+        attempts = count("max_retries", max_retries, least=1)
         policy = make_policy(self, timeout, None, attempts, tags)
         return text_of((yield from self._run(request, policy)))
 

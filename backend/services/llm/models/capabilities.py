@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..types import Mode, Provider, Request, Usage
 from .catalogue import (
@@ -21,19 +21,17 @@ from .catalogue import (
     Price,
 )
 
-_PROFILE = re.compile(r"(us-gov|us|eu|apac|jp|au|ca|global)\.(?=[a-z0-9-]+\.)")
+_PROFILE = r"(us-gov|us|eu|apac|jp|au|ca|global)\.(?=[a-z0-9-]+\.)"
 
 #: A Bedrock id begins with its vendor's name and a dot; Groq's hold a slash or neither.
-_BEDROCK = re.compile(
+_BEDROCK = (
     r"(?:anthropic|meta|mistral|amazon|openai|cohere|ai21|deepseek|qwen|moonshot|moonshotai|zai"
     r"|minimax|writer|google|nvidia|stability)\."
 )
 
 # The six that hosts ask through `invoke_model` and mock: they keep to the plain prompt.
-_PROMPT_MODELS = re.compile(
-    r"anthropic\.claude-(?:3-(?:sonnet|haiku|opus)|v2|instant)|mistral\.mixtral"
-)
-_CLAUDE = re.compile(r"anthropic\.claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2})(?!\d))?")
+_PROMPT_MODELS = r"anthropic\.claude-(?:3-(?:sonnet|haiku|opus)|v2|instant)|mistral\.mixtral"
+_CLAUDE = r"anthropic\.claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2})(?!\d))?"
 
 # Bedrock's forms; those of the Groq models that are known stand in their rows.
 _PROMPT_ONLY: tuple[Mode, ...] = ("prompt",)
@@ -48,8 +46,7 @@ _CLASSIFIER_CONTEXT = 512
 _MAX_SUGGESTIONS = 3
 
 
-@dataclass(frozen=True)
-class Abilities:
+class Abilities(NamedTuple):
     """What *model*, without its profile's prefix, can do; None stands for what is not known.
 
     `context` and `max_output` are in tokens. `modes` are the forms of output that it takes,
@@ -79,7 +76,7 @@ def split_profile(model: str) -> tuple[str, str | None]:
     An application profile's ARN hides its model: what remains is the profile's id.
     """
     name = model.rpartition("/")[2] if model.startswith("arn:") else model
-    profile = _PROFILE.match(name)
+    profile = re.match(_PROFILE, name)
     return (name[profile.end() :], profile[1]) if profile else (name, None)
 
 
@@ -87,14 +84,14 @@ def split_profile(model: str) -> tuple[str, str | None]:
 def abilities(model: str) -> Abilities:
     """Return what is known of *model* (id, profile or ARN), or else of its family."""
     name, _ = split_profile(model)
-    if _BEDROCK.match(name) or model.startswith("arn:"):
+    if re.match(_BEDROCK, name) or model.startswith("arn:"):
         return _on_bedrock(name)
     if name in GROQ:
         context, output, modes, price, free = GROQ[name]
         sized = Abilities(name, "groq", True, context, output, modes, price=price, free=free)
     else:
         sized = Abilities(name, "groq", modes=_GROQ_MODES)
-    return replace(sized, thinks="gpt-oss" in name or "qwq" in name or "deepseek-r1" in name)
+    return sized._replace(thinks="gpt-oss" in name or "qwq" in name or "deepseek-r1" in name)
 
 
 def _on_bedrock(name: str) -> Abilities:
@@ -104,15 +101,14 @@ def _on_bedrock(name: str) -> Abilities:
         price=price,
         burndown=burndown,
     )
-    if _PROMPT_MODELS.match(name):
+    if re.match(_PROMPT_MODELS, name):
         return sized
     if version := _claude_version(name):
         # From Opus 4.7 on Claude takes no sampling parameters ("deprecated for this model"). It
         # refuses a forced tool while it thinks, which 5.5 does unless told otherwise.
         thinks = version >= (5, 5) or "fable" in name
         strict: tuple[Mode, ...] = ("strict", "prompt") if thinks else _STRICT
-        return replace(
-            sized,
+        return sized._replace(
             modes=strict if version >= (4, 5) else _TOOL,
             temperature=version < (4, 7),
             only_one_sampling=version >= (4, 5),
@@ -120,13 +116,13 @@ def _on_bedrock(name: str) -> Abilities:
         )
     # Converse forces a tool for Claude and Nova alone (API reference, ToolChoice).
     thinks = "gpt-oss" in name or "deepseek.r1" in name or "thinking" in name
-    return replace(
-        sized, modes=_TOOL if name.startswith("amazon.nova") else _PROMPT_ONLY, thinks=thinks
+    return sized._replace(
+        modes=_TOOL if name.startswith("amazon.nova") else _PROMPT_ONLY, thinks=thinks
     )
 
 
 def _claude_version(name: str) -> tuple[int, int] | None:
-    found = _CLAUDE.match(name)
+    found = re.match(_CLAUDE, name)
     return (int(found[1]), int(found[2] or 0)) if found else None
 
 
@@ -191,7 +187,9 @@ def advice(request: Request, provider: Provider, region: str | None = None) -> s
 def provider_of(model: str) -> Provider:
     """Return the provider that has ids such as *model*."""
     return (
-        "bedrock" if model.startswith("arn:") or _BEDROCK.match(split_profile(model)[0]) else "groq"
+        "bedrock"
+        if model.startswith("arn:") or re.match(_BEDROCK, split_profile(model)[0])
+        else "groq"
     )
 
 

@@ -6,8 +6,7 @@ answer wins over it. None stands for unknown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ..types import Mode
 
@@ -16,8 +15,7 @@ from ..types import Mode
 AS_OF = "2026-11-22"
 
 
-@dataclass(frozen=True)
-class Price:
+class Price(NamedTuple):
     """US dollars for a million tokens; None means the input's price.
 
     `surcharge` is what a geographic profile (`us.`, `eu.`) costs more than `global.` does.
@@ -30,8 +28,7 @@ class Price:
     surcharge: float = 0.0
 
 
-@dataclass(frozen=True)
-class FreePlan:
+class FreePlan(NamedTuple):
     """Groq's limits without payment, for an organisation and a model.
 
     Requests and tokens, by minute and by day; `itpm` and `otpm` count input and output apart.

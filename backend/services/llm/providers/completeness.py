@@ -16,7 +16,6 @@ from ..errors import (
     TruncatedError,
 )
 from ..types import Output, Provider, Reply, Request
-from .foreign_errors import describe
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -50,6 +49,8 @@ def raises_llm_error(provider: Provider) -> Callable[[Callable[_P, _R]], Callabl
             except LLMError:
                 raise
             except _UNREADABLE as error:
+                from .foreign_errors import describe  # few answers cost this moment
+
                 broken = isinstance(error, json.JSONDecodeError)
                 raise (ProviderUnavailableError if broken else LLMError)(
                     f"{provider.capitalize()} API error: the reply cannot be read"

@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 _BLOCK_SIZE = 64
 
@@ -32,8 +33,7 @@ class Charge:
         return self.at, self.sequence
 
 
-@dataclass(frozen=True)
-class Precedence:
+class Precedence(NamedTuple):
     """Selects the charges that are served first.
 
     Those are the charges of a *sequence* below this one, and all that are reserved for *due* or

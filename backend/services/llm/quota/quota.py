@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from itertools import count
+from typing import NamedTuple
 
 from ..runtime.fork import ForkLock, on_fork_in_child
 from .charges import Charge, Precedence
@@ -14,8 +14,7 @@ from .limits import NEVER, Limit, Unit, float_tolerance, wait_until
 from .queue import Demand, Reservation, ScopeQueue
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Nothing was reserved; `wait` is the seconds until there is room (`NEVER`: there never is).
 
     `unit` is the unit of the limit that has room last. It is None where the scope's pause, or an

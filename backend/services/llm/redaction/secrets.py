@@ -13,7 +13,7 @@ SHOWN = 500
 # What is read of a text at all: a bound for hostile ones, far above what is shown.
 _READ_LIMIT = 8 * SHOWN
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*"
 
 _Replacement: TypeAlias = "str | Callable[[re.Match[str]], str]"
 
@@ -26,35 +26,31 @@ def _strip_address(address: re.Match[str]) -> str:
 
 
 # Each pattern takes time linear in the text: no two neighbouring parts can match the same run.
-_RULES: tuple[tuple[re.Pattern[str], _Replacement], ...] = (
+# They are compiled with the first error: that takes longer than all else of an import.
+_RULES: tuple[tuple[str, _Replacement], ...] = (
     # A signature that does not match makes AWS quote the signed request, headers included.
-    (re.compile(r"(Canonical String|String-to-Sign) for this request.*", re.S), r"\1 ***"),
+    (r"(?s)(Canonical String|String-to-Sign) for this request.*", r"\1 ***"),
     # botocore's parameter validation quotes the value, which may be the whole prompt and may hold
     # anything, so that nothing after it can be told from it.
-    (re.compile(r"( for parameter [^\s,]{1,200}, value: ).*", re.S), r"\1***"),
+    (r"(?s)( for parameter [^\s,]{1,200}, value: ).*", r"\1***"),
     # A validation of pydantic's quotes what it was given; nothing after it can be told from it.
-    (re.compile(r"(\binput(?:_value)?\\{0,8}['\"]?\s?[:=]\s?\\{0,8}['\"{\[]).*", re.S), r"\1***"),
-    (re.compile(r"://\S+"), _strip_address),
-    (re.compile(r"\b(Bearer)[\s:=]+[^\s,;'\"]+|\b(Basic) [A-Za-z0-9+/=]{8,}", re.I), r"\1\2 ***"),
+    (r"(?s)(\binput(?:_value)?\\{0,8}['\"]?\s?[:=]\s?\\{0,8}['\"{\[]).*", r"\1***"),
+    (r"://\S+", _strip_address),
+    (r"(?i)\b(Bearer)[\s:=]+[^\s,;'\"]+|\b(Basic) [A-Za-z0-9+/=]{8,}", r"\1\2 ***"),
     (
-        re.compile(
-            r"\b((?:X-Amz-)?(?:Signature|Credential|Security-Token)|aws_[a-z_]{1,40}|api[-_ ]?key)"
-            r"(['\"]?\s?[=:]\s?['\"]?)(?!\*)[^\s,;&'\"]+",
-            re.I,
-        ),
+        r"(?i)\b((?:X-Amz-)?(?:Signature|Credential|Security-Token)|aws_[a-z_]{1,40}|api[-_ ]?key)"
+        r"(['\"]?\s?[=:]\s?['\"]?)(?!\*)[^\s,;&'\"]+",
         r"\1\2***",
     ),
     # Also one that is quoted by its two ends.
     (
-        re.compile(
-            r"(org_|gsk_|\bsk-)(?:[\w-]+(?:(?:[*.]{2,}|…)[\w-]*)?|(?:[*.]{2,}|…)[\w-]+)", re.ASCII
-        ),
+        r"(?a)(org_|gsk_|\bsk-)(?:[\w-]+(?:(?:[*.]{2,}|…)[\w-]*)?|(?:[*.]{2,}|…)[\w-]+)",
         r"\1***",
     ),
-    (re.compile(r"(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA|ABSK|bedrock-api-key-)[\w+/=-]{8,}"), "***"),
-    (re.compile(r"(?<!\d)\d{12}(?!\d)"), "***"),
+    (r"(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA|ABSK|bedrock-api-key-)[\w+/=-]{8,}", "***"),
+    (r"(?<!\d)\d{12}(?!\d)", "***"),
     # Nothing that is meant to be read is this long and this dense: a session token, a secret key.
-    (re.compile(r"[A-Za-z0-9+/]{40,}=*"), "***"),
+    (r"[A-Za-z0-9+/]{40,}=*", "***"),
 )
 
 
@@ -66,7 +62,7 @@ def redacted(text: str) -> str:
     """
     shown = _whole_words(text, _READ_LIMIT)
     for pattern, replacement in _RULES:
-        shown = pattern.sub(replacement, shown)
+        shown = re.sub(pattern, replacement, shown)
     return _whole_words(shown.strip(), SHOWN)
 
 
@@ -77,7 +73,7 @@ def without_credentials(text: str) -> str:
     or "#" is cut in two by any parser.
     """
     scheme, colon, rest = text.partition(":")
-    if not colon or not _SCHEME.fullmatch(scheme):
+    if not colon or not re.fullmatch(_SCHEME, scheme):
         return text
     if not rest.startswith("//"):
         return f"{scheme}:..." if "@" in rest else text

@@ -25,11 +25,10 @@ _UNITS = {
     "ns": 1e-9,
 }
 _AMOUNT = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
-_PART = re.compile(f"({_AMOUNT})({'|'.join(sorted(_UNITS, key=len, reverse=True))})")
-_DURATION = re.compile(f"(?:{_PART.pattern})+")
-_NUMBER = re.compile(_AMOUNT)
+_PART = f"({_AMOUNT})({'|'.join(sorted(_UNITS, key=len, reverse=True))})"
+_DURATION = f"(?:{_PART})+"
 # No letter or digit follows, so that "5minutes" is not five minutes and a rest.
-_IN_TEXT = re.compile(rf"(?i:try again in) ({_DURATION.pattern})(?!\w)")
+_IN_TEXT = rf"(?i:try again in) ({_DURATION})(?!\w)"
 
 
 def seconds_until_retry(value: object, *, wall: float) -> float | None:
@@ -43,9 +42,9 @@ def seconds_until_retry(value: object, *, wall: float) -> float | None:
     if not isinstance(value, str) or len(value) > 64:
         return None
     text = value.strip()
-    if _NUMBER.fullmatch(text):
+    if re.fullmatch(_AMOUNT, text):
         return _plausible(float(text))
-    if _DURATION.fullmatch(text):
+    if re.fullmatch(_DURATION, text):
         return _plausible(_duration(text))
     if not text.isascii():
         return None
@@ -58,12 +57,12 @@ def seconds_until_retry(value: object, *, wall: float) -> float | None:
 
 def seconds_in_text(message: str) -> float | None:
     """Return the seconds that a text such as "Please try again in 7.66s" names, or None."""
-    found = _IN_TEXT.search(message)
+    found = re.search(_IN_TEXT, message)
     return _plausible(_duration(found.group(1))) if found else None
 
 
 def _duration(text: str) -> float:
-    return sum(float(amount) * _UNITS[unit] for amount, unit in _PART.findall(text))
+    return sum(float(amount) * _UNITS[unit] for amount, unit in re.findall(_PART, text))
 
 
 def _plausible(seconds: float) -> float | None:

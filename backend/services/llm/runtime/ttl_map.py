@@ -24,8 +24,6 @@ class TTLMap(Generic[K, V]):
 
     def get(self, key: K, now: float) -> V | None:
         """Return the value of *key*, or None."""
-        if not self._entries:
-            return None  # mostly there is nothing at all
         with self._lock:
             until, value = self._entries.get(key, (now, None))
             return value if until > now else None

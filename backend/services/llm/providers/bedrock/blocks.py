@@ -7,31 +7,27 @@ import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ...types import Message
 from ..fields import member, text
 from ..request_checks import invalid_request
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """A text of either side."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(NamedTuple):
     """A picture; *format* is png, jpeg, gif or webp."""
 
     format: str
     data: bytes
 
 
-@dataclass(frozen=True)
-class ToolUse:
+class ToolUse(NamedTuple):
     """A call that the model made."""
 
     id: str
@@ -39,16 +35,14 @@ class ToolUse:
     input: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class ToolResult:
+class ToolResult(NamedTuple):
     """The result of a call."""
 
     id: str
     text: str
 
 
-@dataclass(frozen=True)
-class CachePoint:
+class CachePoint(NamedTuple):
     """The end of what the provider is to keep in its prompt cache; *settings* are Converse's."""
 
     settings: Mapping[str, Any]
@@ -60,8 +54,7 @@ SystemBlock: TypeAlias = "Text | CachePoint"
 Role: TypeAlias = Literal["user", "assistant"]
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """Consecutive messages of one side."""
 
     role: Role
