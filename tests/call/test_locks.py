@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import prometheus_client
 import pytest
 
 from services import llm_client
@@ -19,7 +20,7 @@ from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.account.outages import Outages
 from services.llm.account.single_flight import Leader, SingleFlight
 from services.llm.errors import AuthenticationError, RateLimitError
-from services.llm.events import CallInfo, Event, Hooks, hook_registry
+from services.llm.events import CallEnded, CallInfo, Event, Hooks, hook_registry
 from services.llm.http.addresses import Names
 from services.llm.providers.bedrock import abort
 from services.llm.providers.bedrock import connect as bedrock_connect
@@ -35,6 +36,8 @@ from services.llm.stores.json_log import JsonStore
 from services.llm.stores.locks import PathLock
 from services.llm.stores.memory import MemoryStore
 from services.llm.stores.sqlite import SqliteStore
+from services.llm.telemetry.call_counts import CallCounts, Counts
+from services.llm.telemetry.prometheus import PrometheusHook
 from tests.call.scripted import Clock
 from tests.guarding import Touches, is_held, watch
 from tests.wire.faces import settings
@@ -268,6 +271,14 @@ def hooks_that_fail() -> Touches:
     return touches
 
 
+def counts_of_calls() -> Touches:
+    counts = CallCounts()
+    touches = watch(counts, lambda: counts._lock, "_increments", "_observations", "_levels")
+    counts.note(CallEnded(CallInfo("1", "groq", MODEL, "respond", 0.0), 0.0, MODEL, 1.0))
+    assert 1 == len(counts.take().observations)
+    return touches
+
+
 #: Who has a lock, with the test below that is about it.
 LOCKS = {
     "llm/account/daily_budget.py": "days_sum, days_bookings",
@@ -276,6 +287,8 @@ LOCKS = {
     "llm/runtime/fork.py": "test_what_a_fork_changes_is_registered_while_none_is_under_way",
     "llm/account/concurrency.py": "concurrency_limiter",
     "llm/events/hook_registry.py": "hooks_that_fail",
+    "llm/telemetry/call_counts.py": "counts_of_calls",
+    "llm/telemetry/prometheus.py": "test_metrics_are_brought_up_to_date_by_one_thread_at_a_time",
     "llm/http/addresses.py": "look_ups",
     "llm/account/multi_key.py": "keys",
     "llm/account/outages.py": "outages",
@@ -313,6 +326,7 @@ ALONE = [
     a_memory_store,
     an_aborted_call,
     hooks_that_fail,
+    counts_of_calls,
 ]
 IN_A_FOLDER = [a_json_store, an_sqlite_store, a_locked_path]
 
@@ -375,6 +389,22 @@ def test_boto3_makes_one_client_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(llm_client, "boto3", SimpleNamespace(client=noting))
     llm_client.BedrockClient().close()
+    assert [True] == held
+
+
+def test_metrics_are_brought_up_to_date_by_one_thread_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hook = PrometheusHook(prometheus_client)
+    held: list[bool] = []
+    take = hook._counts.take
+
+    def noting() -> Counts:
+        held.append(is_held(hook._lock))
+        return take()
+
+    monkeypatch.setattr(hook._counts, "take", noting)
+    hook.collect()
     assert [True] == held
 
 

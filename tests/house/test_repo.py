@@ -97,6 +97,9 @@ def test_every_suppression_names_its_code_and_its_reason() -> None:
     assert [] == bare
 
 
+HOST_FILES = ("requirements.txt", "requirements-redis.txt", "requirements-telemetry.txt")
+
+
 @pytest.mark.parametrize("lock", ["dev", "2024"])
 def test_a_lock_satisfies_what_it_was_made_from(lock: str) -> None:
     pinned = _pinned(lock)
@@ -135,9 +138,7 @@ def test_a_production_install_is_that_of_the_tests_without_their_tools() -> None
 def test_every_range_of_a_host_has_both_ends() -> None:
     open_ended = [
         str(requirement)
-        for host_file in (
-            *("requirements.txt", "requirements-redis.txt", "requirements-telemetry.txt"),
-        )
+        for host_file in HOST_FILES
         for requirement in _requirements(ROOT / "backend" / host_file)
         if {">=", "<"} != {bound.operator for bound in requirement.specifier}
     ]

@@ -39,3 +39,10 @@ def outcome_of(ended: CallEnded) -> str:
     if ended.reply is not None:
         return "cached" if ended.is_cached and not ended.attempts else "answered"
     return "failed" if ended.error is not None else "cancelled"
+
+
+def status_label(status: int | None) -> str:
+    """Return an HTTP status, "none" where there was no answer, "other" for what is no status."""
+    if status is None:
+        return "none"
+    return str(status) if 100 <= status <= 599 else OTHER

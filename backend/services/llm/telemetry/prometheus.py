@@ -1,0 +1,88 @@
+"""Metrics for Prometheus to scrape; `call_counts.METRICS` is the list of them.
+
+    from services.llm.telemetry import prometheus
+    prometheus.instrument()
+
+Calls only count; the metrics of prometheus_client are brought up to date by a scrape. Where several
+processes write theirs into PROMETHEUS_MULTIPROC_DIR, that is done by each event instead, since the
+scrape may be another process's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ..events import Event, hooks
+from ..runtime.fork import ForkLock
+from .call_counts import METRICS, CallCounts, Metric
+from .extras import HasHooks, required
+
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+
+#: The hook of each registry: one, however many clients are followed.
+_hooks: WeakKeyDictionary[Any, PrometheusHook] = WeakKeyDictionary()
+
+
+def instrument(client: HasHooks | None = None, *, registry: Any = None) -> Callable[[], None]:
+    """Count the calls of *client*, or of all clients, in *registry*; return what ends that.
+
+    The registry is prometheus_client's own unless it is given. Raises ConfigurationError without
+    the package prometheus-client.
+    """
+    library = required("prometheus_client", "prometheus-client")
+    registry = library.REGISTRY if registry is None else registry
+    if registry not in _hooks:
+        _hooks[registry] = PrometheusHook(library)
+        registry.register(_hooks[registry])
+    followed = hooks if client is None else client.hooks
+    return partial(followed.remove, followed.add(_hooks[registry]))
+
+
+class PrometheusHook:
+    """A hook that counts, and the collector that a registry asks for the metrics."""
+
+    def __init__(self, library: Any) -> None:
+        kinds = {
+            "counter": library.Counter,
+            "gauge": partial(library.Gauge, multiprocess_mode="livesum"),
+            "histogram": partial(library.Histogram, buckets=_SECONDS),
+            "summary": library.Summary,
+        }
+        self._metrics = {each.name: _made(kinds[each.kind], each) for each in METRICS}
+        self._counts = CallCounts()
+        self._is_shared = any(name.upper() == "PROMETHEUS_MULTIPROC_DIR" for name in os.environ)
+        self._lock = ForkLock()  # guards the order in which levels are set
+
+    def __call__(self, event: Event, /) -> None:
+        """Count *event*."""
+        if self._counts.note(event) or self._is_shared:
+            self._update()
+
+    def describe(self) -> Iterable[Any]:
+        """Return the names of the metrics, for the registry to know whose they are."""
+        return [family for metric in self._metrics.values() for family in metric.describe()]
+
+    def collect(self) -> Iterable[Any]:
+        """Return the metrics as they are now."""
+        self._update()
+        return [family for metric in self._metrics.values() for family in metric.collect()]
+
+    def _update(self) -> None:
+        """Bring the metrics up to date."""
+        with self._lock:
+            counts = self._counts.take()
+            for (name, *labels), amount in counts.increments.items():
+                self._metrics[name].labels(*labels).inc(amount)
+            for (name, *labels), value in counts.observations:
+                self._metrics[name].labels(*labels).observe(value)
+            for (name, *labels), level in counts.levels.items():
+                self._metrics[name].labels(*labels).set(level)
+
+
+def _made(kind: Callable[..., Any], metric: Metric) -> Any:
+    # In no registry by itself: the hook is the collector of them all.
+    return kind(metric.name, metric.help, metric.labels, registry=None)

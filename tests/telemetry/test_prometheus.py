@@ -1,0 +1,368 @@
+"""Metrics as Prometheus scrapes them, and the dashboard that asks for them."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.parser import text_string_to_metric_families
+
+from sandbox import Answer, Fault, Sandbox
+from services.llm.errors import ConfigurationError, LLMError
+from services.llm.events import (
+    AttemptEnded,
+    AttemptStarted,
+    CacheHit,
+    CallJoined,
+    CallStarted,
+    Event,
+    FirstPiece,
+    ModelSwitched,
+    OutageBegan,
+    RepairPlanned,
+    RetryPlanned,
+    ScopePaused,
+    WaitEnded,
+    WaitStarted,
+    hooks,
+)
+from services.llm.runtime import fork
+from services.llm.telemetry import call_counts, prometheus
+from services.llm.telemetry.call_counts import METRICS
+from services.llm.telemetry.labels import status_label
+from services.llm.types import Attempt
+from tests.telemetry.ended import ATTEMPT, INFO, MODEL, USAGE, answered, cached, cancelled, failed
+from tests.wire.conftest import OpenFace
+from tests.wire.faces import Face
+from tests.wire.streaming import read
+
+DASHBOARD = json.loads(
+    (Path(__file__).parents[2] / "docs" / "grafana.json").read_text(encoding="utf-8")
+)
+Samples = dict[str, dict[frozenset[tuple[str, str]], float]]
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+def scraped(registry: CollectorRegistry) -> Samples:
+    """Samples by name and labels, as a scraper reads them."""
+    samples: Samples = {}
+    for family in text_string_to_metric_families(generate_latest(registry).decode()):
+        for sample in family.samples:
+            samples.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
+    return samples
+
+
+def value(samples: Samples, name: str, **labels: str) -> float:
+    """The sum of the samples that have these labels."""
+    return sum(
+        amount
+        for each, amount in samples.get(name, {}).items()
+        if labels.items() <= dict(each).items()
+    )
+
+
+#: One event of each kind, in an order in which they may come.
+EVERYTHING: tuple[Event, ...] = (
+    CallStarted(INFO, 1.0),
+    CallJoined(INFO, 1.0),
+    CacheHit(INFO, 1.0),
+    WaitStarted(INFO, 1.0, "tokens", 2.0, MODEL),
+    WaitEnded(INFO, 1.0, "tokens", 1.5, MODEL),
+    ModelSwitched(INFO, 1.0, "llama3-70b-8192", MODEL),
+    AttemptStarted(INFO, 1.0, 1, MODEL, MODEL),
+    FirstPiece(INFO, 1.0, 0.3),
+    AttemptEnded(INFO, 1.0, ATTEMPT, True),
+    AttemptEnded(INFO, 1.0, replace(ATTEMPT, cost=None), True),
+    ScopePaused(INFO, 1.0, MODEL, 7.0),
+    OutageBegan(INFO, 1.0, MODEL, 9.0),
+    RetryPlanned(INFO, 1.0, 1, "RateLimitError(rate_limit_exceeded)", 0.5),
+    RepairPlanned(INFO, 1.0, 2, 1),
+    answered(),
+    cached(),
+    failed(),
+    cancelled(),
+)
+
+
+def tell(events: tuple[Event, ...] = EVERYTHING) -> None:
+    for event in events:
+        for each in hooks.registered:
+            each.hook(event)
+
+
+def test_each_metric_of_the_table_is_in_a_scrape_with_its_labels(
+    registry: CollectorRegistry,
+) -> None:
+    prometheus.instrument(registry=registry)
+    tell()
+    samples = scraped(registry)
+    endings = {"counter": "_total", "gauge": "", "histogram": "_bucket", "summary": "_sum"}
+    for metric in METRICS:
+        (labels, *_) = samples[metric.name + endings[metric.kind]]
+        assert {*metric.labels} == {name for name, _ in labels} - {"le"}, metric.name
+
+
+def test_tokens_and_money_are_counted_by_kind_and_model(registry: CollectorRegistry) -> None:
+    prometheus.instrument(registry=registry)
+    written = replace(ATTEMPT, usage=replace(USAGE, cache_write_input_tokens=5))
+    tell((AttemptEnded(INFO, 1.0, written, True), AttemptEnded(INFO, 1.0, ATTEMPT, True)))
+    samples = scraped(registry)
+    kinds = {
+        kind: value(samples, "llm_tokens_total", model=MODEL, kind=kind)
+        for kind in ("input", "output", "cached_input", "cache_write_input", "reasoning")
+    }
+    assert {
+        "input": 200.0,
+        "output": 80.0,
+        "cached_input": 120.0,
+        "cache_write_input": 5.0,
+        "reasoning": 16.0,
+    } == kinds
+    assert pytest.approx(0.0004) == value(samples, "llm_cost_dollars_total", model=MODEL)
+    assert 0.0 == value(samples, "llm_unpriced_tokens_total")
+
+
+def test_a_plain_answer_has_no_tokens_of_other_kinds(registry: CollectorRegistry) -> None:
+    prometheus.instrument(registry=registry)
+    plain = replace(USAGE, cached_input_tokens=0, reasoning_tokens=0)
+    unknown = Attempt(1, "mine/own", usage=replace(plain, reported=False))
+    tell((AttemptEnded(INFO, 1.0, replace(ATTEMPT, usage=plain), True),))
+    tell((AttemptEnded(INFO, 1.0, unknown, True), AttemptEnded(INFO, 1.0, unknown, False)))
+    samples = scraped(registry)
+    kinds = {dict(labels)["kind"] for labels in samples["llm_tokens_total"]}
+    assert {"input", "output"} == kinds
+    assert 1.0 == value(samples, "llm_attempts_total", model="other", status="none")
+
+
+def test_what_the_clients_do_is_in_a_scrape(
+    face: Face, sandbox: Sandbox, registry: CollectorRegistry
+) -> None:
+    prometheus.instrument(registry=registry)
+    usage = face.respond("hi").usage
+    read(face, "hi")
+    sandbox.script(Fault.invalid_key())
+    with pytest.raises(LLMError):
+        face.generate("hi")
+    samples, provider = scraped(registry), face.provider
+    calls = {
+        outcome: value(samples, "llm_calls_total", provider=provider, outcome=outcome)
+        for outcome in ("answered", "failed", "cached", "cancelled")
+    }
+    assert {"answered": 2.0, "failed": 1.0, "cached": 0.0, "cancelled": 0.0} == calls
+    assert 1.0 == value(samples, "llm_call_errors_total", error="AuthenticationError")
+    assert 2.0 * usage.input_tokens == value(samples, "llm_tokens_total", kind="input")
+    assert 3.0 == value(samples, "llm_call_duration_seconds_count", model="other")
+    assert 1.0 == value(samples, "llm_time_to_first_token_seconds_count")
+    status = {"groq": "401", "bedrock": "403"}[provider]
+    assert 1.0 == value(samples, "llm_attempts_total", status=status)
+    assert 0.0 == value(samples, "llm_calls_in_flight")
+    assert 0.0 == value(samples, "llm_attempts_in_flight")
+
+
+def test_what_is_in_flight_or_waits_is_a_level(registry: CollectorRegistry) -> None:
+    prometheus.instrument(registry=registry)
+    tell(EVERYTHING[:4] + EVERYTHING[6:7])
+    samples = scraped(registry)
+    assert [1.0, 1.0, 1.0] == [
+        value(samples, "llm_calls_in_flight", provider="groq"),
+        value(samples, "llm_calls_waiting", limit="tokens"),
+        value(samples, "llm_attempts_in_flight"),
+    ]
+    tell((EVERYTHING[4], EVERYTHING[8], answered()))
+    samples = scraped(registry)
+    for name in ("llm_calls_in_flight", "llm_calls_waiting", "llm_attempts_in_flight"):
+        assert [0.0] == list(samples[name].values())
+    assert 1.5 == value(samples, "llm_wait_seconds_sum", limit="tokens")
+
+
+def test_labels_stay_few_whatever_callers_send(registry: CollectorRegistry) -> None:
+    prometheus.instrument(registry=registry)
+    for number in range(50):
+        call = replace(INFO, model=f"made/up-{number}", tags={"tenant": str(number)})
+        attempt = replace(ATTEMPT, model=f"made/up-{number}", status=1000 + number)
+        tell(
+            (
+                AttemptEnded(call, 1.0, attempt, True),
+                failed(call=call, model=f"made/up-{number}", error_type=f"Made{number}Error"),
+                RetryPlanned(call, 1.0, 1, f"RateLimitError(code-{number})", 1.0),
+            )
+        )
+    series = [len(each) for name, each in scraped(registry).items() if name.endswith("_total")]
+    assert max(series) <= 5
+
+
+@pytest.mark.parametrize(
+    ("status", "label"), [(200, "200"), (529, "529"), (None, "none"), (0, "other"), (600, "other")]
+)
+def test_a_status_is_one_of_http_or_other(status: int | None, label: str) -> None:
+    assert label == status_label(status)
+
+
+def test_several_clients_count_in_one_registry_and_each_call_once(
+    open_client: OpenFace, registry: CollectorRegistry
+) -> None:
+    one, other, third = (open_client("groq") for _ in range(3))
+    ends = [prometheus.instrument(each.client, registry=registry) for each in (one, other)]
+    prometheus.instrument(one.client, registry=registry)
+    for face in (one, other, third):
+        face.generate("hi")
+    assert 2.0 == value(scraped(registry), "llm_calls_total")
+    for end in ends:
+        end()
+    one.generate("hi")
+    assert 2.0 == value(scraped(registry), "llm_calls_total")
+    prometheus.instrument(registry=registry)
+    prometheus.instrument(one.client, registry=registry)
+    one.generate("hi")
+    assert 3.0 == value(scraped(registry), "llm_calls_total")
+
+
+def test_the_librarys_own_registry_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    import prometheus_client
+
+    registry = CollectorRegistry()
+    monkeypatch.setattr(prometheus_client, "REGISTRY", registry)
+    prometheus.instrument()
+    tell((answered(),))
+    assert 1.0 == value(scraped(registry), "llm_calls_total")
+
+
+def test_a_scrape_of_one_name_is_up_to_date(registry: CollectorRegistry) -> None:
+    prometheus.instrument(registry=registry)
+    tell((answered(),))
+    restricted: Any = registry.restricted_registry(["llm_calls_total"])
+    assert 1.0 == value(scraped(restricted), "llm_calls_total")
+
+
+def test_observations_that_nobody_scrapes_do_not_pile_up(
+    registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_counts, "MOST_OBSERVATIONS", 10)
+    prometheus.instrument(registry=registry)
+    hook: Any = hooks.registered[0].hook
+    for _ in range(25):
+        tell((answered(),))
+        assert len(hook._counts._observations) < 10
+    assert 25.0 == value(scraped(registry), "llm_call_duration_seconds_count")
+
+
+def test_a_child_process_counts_nothing_of_its_parents(registry: CollectorRegistry) -> None:
+    prometheus.instrument(registry=registry)
+    hook: Any = hooks.registered[0].hook
+    tell(EVERYTHING[:1])
+    tell((answered(call=replace(INFO, provider="bedrock")),))
+    fork._resets[hook._counts](hook._counts)
+    tell((answered(),))  # the end of what the parent began
+    samples = scraped(registry)
+    assert (1.0, 0.0) == (
+        value(samples, "llm_calls_total"),
+        value(samples, "llm_calls_in_flight"),
+    )
+
+
+@pytest.fixture
+def multi_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CollectorRegistry:
+    """The registry in which one process finds the metrics of all."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    # The library has looked for the folder when it was imported.
+    made = values.MultiProcessValue()  # type: ignore[no-untyped-call]  # the library's own
+    monkeypatch.setattr(values, "ValueClass", made)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(tmp_path))  # type: ignore[no-untyped-call]  # it has none
+    return registry
+
+
+def test_several_processes_write_theirs_into_one_folder(
+    multi_process: CollectorRegistry, registry: CollectorRegistry
+) -> None:
+    prometheus.instrument(registry=registry)
+    tell()
+    samples = scraped(multi_process)
+    assert 4.0 == value(samples, "llm_calls_total")
+    assert 4.0 == value(samples, "llm_call_duration_seconds_count")
+    assert 0.0 == value(samples, "llm_calls_in_flight")
+
+
+def test_without_the_package_an_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(ConfigurationError, match="pip install prometheus-client"):
+        prometheus.instrument()
+    assert () == hooks.registered
+
+
+def queries() -> list[str]:
+    return [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+
+
+def test_every_query_of_the_dashboard_finds_its_series(registry: CollectorRegistry) -> None:
+    prometheus.instrument(registry=registry)
+    tell()
+    samples = scraped(registry)
+    unanswered = []
+    for query in queries():
+        grouped = {name for by in re.findall(r"by \(([\w, ]+)\)", query) for name in by.split(", ")}
+        for name, matchers in re.findall(r"(llm_\w+)(?:\{([^}]*)\})?", query):
+            wanted = dict(re.findall(r'(\w+)=~?"([^"]*)"', matchers))
+            found = [
+                each
+                for each in map(dict, samples.get(name, {}))
+                if grouped | wanted.keys() <= each.keys()
+                and all(
+                    pattern.startswith("$") or re.fullmatch(pattern, each[label])
+                    for label, pattern in wanted.items()
+                )
+            ]
+            if not found:
+                unanswered.append(f"{name}{{{matchers}}} by {sorted(grouped)}: {query}")
+    assert [] == unanswered
+
+
+def test_every_metric_is_on_the_dashboard() -> None:
+    shown = " ".join(queries())
+    assert [] == [metric.name for metric in METRICS if metric.name not in shown]
+
+
+def test_the_legends_and_variables_of_the_dashboard_are_labels_that_there_are() -> None:
+    labels = {label for metric in METRICS for label in metric.labels}
+    for panel in DASHBOARD["panels"]:
+        for target in panel["targets"]:
+            for label in re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]):
+                assert label in labels
+                assert re.search(rf"by \([^)]*\b{label}\b", target["expr"]), target
+    variables = {each["name"] for each in DASHBOARD["templating"]["list"]}
+    used = set(re.findall(r"\$\{?(\w+)\}?", json.dumps(DASHBOARD)))
+    assert used == variables | {"__rate_interval", "__all"}
+
+
+def test_no_two_panels_share_a_place() -> None:
+    taken = [
+        (x, y)
+        for panel in DASHBOARD["panels"]
+        for place in [panel["gridPos"]]
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(taken) == len(set(taken))
+    assert max(x for x, _ in taken) < 24
+
+
+def test_a_structured_answer_that_is_repaired_is_counted(
+    open_client: OpenFace, sandbox: Sandbox, registry: CollectorRegistry
+) -> None:
+    prometheus.instrument(registry=registry)
+    sandbox.script(Answer(text="None."))
+    open_client("groq").structured("hi", {"type": "object", "required": []})
+    assert 1.0 == value(scraped(registry), "llm_repairs_total")
