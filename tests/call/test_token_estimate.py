@@ -43,6 +43,23 @@ def test_an_image_counts_as_one_whatever_its_size() -> None:
     assert small == large == 8 + 2048
 
 
+def test_a_document_counts_by_its_size_and_one_of_text_by_its_bytes() -> None:
+    def document(url: object) -> int:
+        return of({"content": [{"file": {"file_data": url}}]}) - 8
+
+    assert 100 == document("data:text/plain;base64," + "A" * (400 - 23))
+    assert [3000, 3000, 6000] == [
+        document("data:application/pdf;base64," + "A" * size) for size in (1, 60_000, 120_000)
+    ]
+    assert 3000 == document(5)
+    assert 8 + 1 == of({"content": [{"file": "abc"}]})
+
+
+def test_an_address_among_a_tools_parameters_is_no_picture() -> None:
+    properties = {"url": {"type": "x" * 300}, "image_url": "y" * 300}
+    assert 200 == of(options={"tools": [{"parameters": {"properties": properties}}]})
+
+
 def test_tools_and_a_schema_are_part_of_the_prompt() -> None:
     tools, schema = [{"function": {"name": "x" * 300}}], {"title": "y" * 600}
     assert 100 == of(options={"tools": tools})

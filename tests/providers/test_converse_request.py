@@ -150,7 +150,8 @@ BAD: list[tuple[Any, str]] = [
     ({"role": "user", "content": 5}, r"messages\[0\].content must be .*, not 5"),
     (
         {"role": "user", "content": [{"type": "audio"}]},
-        r"messages\[0\].content\[0\] is of type 'audio'; known are text, image_url and cachePoint",
+        r"messages\[0\].content\[0\] is of type 'audio'; known are text, image_url, file, reasoning"
+        " and cachePoint",
     ),
     ({"role": "user", "content": ["x"]}, r"content\[0\] must be a mapping, not a str"),
     ({"role": "user", "content": [{"type": "text"}]}, r"content\[0\] is of type 'text'"),

@@ -12,6 +12,7 @@ from ..llm.client.arguments import chat, count, model_id, take_max_tokens
 from ..llm.client.arguments import options as plain_options
 from ..llm.client.arguments import temperature as finite
 from ..llm.client.options import checked
+from ..llm.client.request_check import check_request
 from ..llm.errors import ConfigurationError
 from ..llm.settings.credentials import secret
 from ..llm.settings.knobs import Knobs
@@ -120,4 +121,6 @@ def request_of(
     further = plain_options(checked(options, "groq"))
     length = take_max_tokens(max_tokens, further)
     own = frozenset({"temperature"}) if temperature is DEFAULT_TEMPERATURE else frozenset()
-    return Request(model_id(model), message, finite(temperature), length, own, options=further)
+    request = Request(model_id(model), message, finite(temperature), length, own, options=further)
+    check_request(request, "groq")
+    return request

@@ -6,6 +6,9 @@ from .batch.blocking import Batch
 from .batch.results import BatchProgress, BatchResult
 from .call.stream import AsyncStream, Stream, to_sse
 from .client.base import LLMClient
+from .client.content import Document, Image
+from .client.signatures import Guardrail
+from .client.tool_results import tool_results
 from .errors import (
     AuthenticationError,
     BatchStoppedError,
@@ -25,6 +28,7 @@ from .errors import (
 )
 from .types import (
     Attempt,
+    Citation,
     ModelType,
     ReasoningPiece,
     Reply,
@@ -46,9 +50,13 @@ __all__ = [
     "BatchProgress",
     "BatchResult",
     "BatchStoppedError",
+    "Citation",
     "ConfigurationError",
     "ContentFilteredError",
     "ContextLengthError",
+    "Document",
+    "Guardrail",
+    "Image",
     "InvalidRequestError",
     "LLMClient",
     "LLMError",
@@ -73,4 +81,5 @@ __all__ = [
     "Usage",
     "UsageReport",
     "to_sse",
+    "tool_results",
 ]

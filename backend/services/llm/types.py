@@ -130,6 +130,26 @@ class ToolCall:
     name: str
     arguments: str
 
+    def as_message_part(self) -> dict[str, Any]:
+        """The call as one of an assistant's message's `tool_calls`."""
+        function = {"name": self.name, "arguments": self.arguments}
+        return {"id": self.id, "type": "function", "function": function}
+
+
+@dataclass(frozen=True)
+class Citation:
+    """What a part of an answer rests on: `text` of the answer, `quoted` of the source.
+
+    `source` is the provider's id or address of it, `location` where it is in there, in the
+    provider's own form.
+    """
+
+    text: str = ""
+    quoted: str = ""
+    title: str = ""
+    source: str = ""
+    location: Mapping[str, Any] = field(default_factory=dict)
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -181,6 +201,27 @@ class Reply:
     cached: bool = False
     #: From the call's beginning to its stream's first piece; None for what was not streamed.
     time_to_first_token: float | None = None
+    citations: tuple[Citation, ...] = ()
+    #: The answer in the order in which it came, where the provider wants it back like that.
+    parts: tuple[Mapping[str, Any], ...] = ()
+    #: What a guardrail has found, in Bedrock's form, where it was asked to say so.
+    guardrail_trace: Mapping[str, Any] | None = None
+    #: The provider's own word.
+    service_tier: str | None = None
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The answer as the assistant's message, to be put into the messages of the next call.
+
+        It holds the calls of tools, and the reasoning where the provider wants that back.
+        """
+        message = {"role": "assistant", "content": list(self.parts) or self.text or None}
+        if self.tool_calls:
+            message["tool_calls"] = [call.as_message_part() for call in self.tool_calls]
+        # Groq's reasoning models go on thinking where they stopped to call a tool.
+        if self.tool_calls and self.reasoning and self.provider == "groq":
+            message["reasoning"] = self.reasoning
+        return message
 
     def having(self: SomeReply, **changes: Any) -> SomeReply:
         """Return a copy with these *changes*, as `dataclasses.replace`, at a tenth of its price."""

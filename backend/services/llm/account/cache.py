@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any, TypeVar
 
 from ..effects import Flow, Overdue, run_blocking
-from ..errors import ConfigurationError, LLMError
-from ..providers.completeness import check_complete
+from ..errors import ConfigurationError
 from ..stores import FaultTolerantStore, Store
-from ..types import Reply, Request, ToolCall, Usage
+from ..types import Reply, Request
+from .cache_record import record_of, restored
 
 R = TypeVar("R")
 
@@ -95,11 +95,11 @@ class Cache:
     def get(self, key: str) -> Reply | None:
         """Return the reply kept under *key*, or None."""
         record = self.store.get(key)
-        return None if record is None else _restored(record, self.provider)
+        return None if record is None else restored(record, self.provider)
 
     def put(self, key: str, reply: Reply) -> None:
         """Keep *reply*, without the story of how it came about."""
-        self.store.put(key, {name: value for name, value in asdict(reply).items() if name in _KEPT})
+        self.store.put(key, record_of(reply))
 
     def forget(self, request: Request) -> None:
         """Let the answer to *request* be canonical for again."""
@@ -109,53 +109,9 @@ class Cache:
 
 # The key that sends it and what nobody gave explicitly do not change the answer.
 _ANSWER_CHANGING = ("model", "messages", "temperature", "max_tokens", "output", "options")
-_KEPT = frozenset(
-    {"text", "model", "provider", "finish_reason", "usage", "reasoning", "tool_calls", "request_id"}
-)
-
-_MAYBE_TEXTS = ("finish_reason", "reasoning", "request_id")
-_COUNTS = {each.name: bool if each.name == "reported" else int for each in fields(Usage)}
-_CALL = {each.name for each in fields(ToolCall)}
-#: Tokens of one answer; more were never counted.
-_MOST_TOKENS = 10**12
 
 
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-def _restored(record: Mapping[str, Any], provider: str) -> Reply | None:
-    """The reply in a record, or None where it is not, to the last field, one that we kept."""
-    usage, calls = record.get("usage"), record.get("tool_calls")
-    if not (
-        record.keys() == _KEPT
-        and record["provider"] == provider
-        and all(isinstance(record[name], str) for name in ("text", "model"))
-        and all(isinstance(record[name], (str, type(None))) for name in _MAYBE_TEXTS)
-        and isinstance(usage, dict)
-        and all(_is_counted(name, value) for name, value in usage.items())
-        and isinstance(calls, (list, tuple))
-        and all(map(_is_call, calls))
-    ):
-        return None
-    known = {**record, "usage": Usage(**usage)}
-    known["tool_calls"] = tuple(ToolCall(**call) for call in calls)
-    reply = Reply(**known, cost=0.0, cached=True)
-    try:
-        return check_complete(reply, real=False)
-    except LLMError:
-        return None  # no answer that is not whole was ever kept
-
-
-def _is_counted(name: str, value: Any) -> bool:
-    return type(value) is _COUNTS.get(name) and 0 <= value <= _MOST_TOKENS
-
-
-def _is_call(call: object) -> bool:
-    return (
-        isinstance(call, dict)
-        and call.keys() == _CALL
-        and all(isinstance(value, str) for value in call.values())
-    )

@@ -146,7 +146,7 @@ class Call:
             error=error.label if error is not None else None,
             status=status,
             usage=usage,
-            cost=models.cost(model, usage),
+            cost=models.cost(model, usage, reply.service_tier if reply is not None else None),
             request_id=next((each for each in known if each), None),
         )
         if is_sent:

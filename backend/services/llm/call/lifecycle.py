@@ -167,7 +167,7 @@ def _attempt(request: Request, call: Call) -> Flow[Reply]:
         yield from sleep(call.time_left(), "budget", budget_settled)
     if isinstance(outcome, LLMError):
         raise outcome
-    return outcome.having(cost=models.cost(outcome.model, outcome.usage))
+    return outcome.having(cost=models.cost(outcome.model, outcome.usage, outcome.service_tier))
 
 
 def _send(admission: Admission, fitted: Request, request: Request, call: Call) -> Flow[Reply]:

@@ -207,8 +207,9 @@ def _possible_forms(
 
     The last is always words in the prompt, which take any schema.
     """
-    able = models.abilities(_model_in_service(request, call))
-    modes: tuple[Mode, ...] = ("prompt",) if spec.plain else able.modes
+    in_service = _model_in_service(request, call)
+    able = models.abilities(in_service)
+    modes = ("prompt",) if spec.plain else models.modes_for(replace(request, model=in_service))
     if "tools" in request.options or "toolConfig" in request.options:
         # The caller's own tools exclude any other form.
         modes = ("prompt",)

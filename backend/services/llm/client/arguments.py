@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,10 +11,13 @@ from ..errors import ConfigurationError, UnsendableError
 from ..redaction.printable import shown
 from ..settings.knobs import LONGEST_WAIT
 from ..types import Message
+from .content import with_parts
 from .snapshot import sendable, snapshot
 
 #: The largest number that every reader of JSON takes for the one that it is.
 _MOST = 2**53
+#: A token of RFC 9110, 5.6.2.
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _CENTURY = 100 * 365 * 86_400.0
 #: Tags of one call, and the characters of a tag's name and of its value.
 _MOST_TAGS, _LONGEST_NAME, _LONGEST_VALUE = 16, 64, 256
@@ -50,7 +54,12 @@ def chat(messages: object) -> tuple[Message, ...]:
             raise UnsendableError(
                 f"messages[{place}] is no mapping with a role, but a {type(message).__name__}"
             )
-    return tuple(snapshot(f"messages[{place}]", message) for place, message in enumerate(chat_list))
+    return tuple(_message(f"messages[{place}]", each) for place, each in enumerate(chat_list))
+
+
+def _message(place: str, message: Mapping[str, Any]) -> Message:
+    copied: Message = snapshot(place, with_parts(place, message))
+    return copied
 
 
 def options(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,6 +72,8 @@ def options(values: Mapping[str, Any]) -> dict[str, Any]:
                 raise UnsendableError(
                     f"extra_headers[{name!a}] is not sent as a header: give printable ASCII text"
                 )
+            if not re.fullmatch(_HEADER_NAME, name):
+                raise UnsendableError(f"extra_headers[{name!a}] is no name of a header")
     return taken
 
 

@@ -9,6 +9,7 @@ from ..batch.asynchronous import AsyncBatch
 from ..batch.blocking import Batch
 from ..batch.results import OnProgress
 from ..types import UNSET, Message
+from .signatures import Guardrail, ReasoningEffort, ServiceTier, ToolChoice
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -41,6 +42,16 @@ class GenerateBatch(Protocol):
         tags: Mapping[str, str] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Batch[str]: ...
 
@@ -61,6 +72,16 @@ class GenerateBatch(Protocol):
         tags: Mapping[str, str] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Batch[dict[str, Any]]: ...
 
@@ -81,6 +102,16 @@ class GenerateBatch(Protocol):
         tags: Mapping[str, str] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Batch[T]: ...
 
@@ -105,6 +136,16 @@ class AGenerateBatch(Protocol):
         tags: Mapping[str, str] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> AsyncBatch[str]: ...
 
@@ -125,6 +166,16 @@ class AGenerateBatch(Protocol):
         tags: Mapping[str, str] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> AsyncBatch[dict[str, Any]]: ...
 
@@ -145,5 +196,15 @@ class AGenerateBatch(Protocol):
         tags: Mapping[str, str] | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> AsyncBatch[T]: ...

@@ -13,6 +13,8 @@ _OWN = (
     *("prompt", "schema", "system_prompt", "temperature", "model", "max_tokens", "messages"),
     *("timeout", "max_retries", "tags"),
 )
+#: Options that both providers have, under one name here.
+_COMMON = ("extra_headers", "guardrail", "metadata", "reasoning_effort", "service_tier")
 # Groq's API reference, its SDK and what other servers of the same API take (2026-11).
 _GROQ = (
     *("citation_options", "compound_custom", "disable_tool_validation", "documents"),
@@ -35,8 +37,8 @@ _BEDROCK = (
 )
 #: By provider. InvokeModel takes bodies of many families, those in the form of Groq's among them.
 _KNOWN: dict[Provider, frozenset[str]] = {
-    "groq": frozenset((*_OWN, *_GROQ)),
-    "bedrock": frozenset((*_OWN, *_GROQ, *_BEDROCK)),
+    "groq": frozenset((*_OWN, *_COMMON, *_GROQ)),
+    "bedrock": frozenset((*_OWN, *_COMMON, *_GROQ, *_BEDROCK)),
 }
 #: Names that other libraries have for an argument of ours.
 _ELSEWHERE = {
@@ -60,7 +62,7 @@ _BEGINNING = 4
 
 
 def checked(options: Mapping[str, Any], provider: Provider) -> dict[str, Any]:
-    """Return *options* but for what asks for nothing, such as `stream=False`.
+    """Return *options* but for what asks for nothing, such as `stream=False` or None.
 
     Raises `ConfigurationError` for a keyword that is an argument misspelt or out of place. What
     resembles no known name is the *provider*'s own, and newer than this list.
@@ -70,7 +72,9 @@ def checked(options: Mapping[str, Any], provider: Provider) -> dict[str, Any]:
             "stream cannot be given: the methods stream and astream give the answer as it comes"
         )
     check_names(options, provider)
-    return {name: value for name, value in options.items() if name != "stream"}
+    return {
+        name: value for name, value in options.items() if name != "stream" and value is not None
+    }
 
 
 def check_names(options: Iterable[str], provider: Provider) -> None:

@@ -16,6 +16,7 @@ from .arguments import options as plain_options
 from .arguments import temperature as finite
 from .configured import ConfiguredClient
 from .options import checked
+from .request_check import check_request
 
 if TYPE_CHECKING:
     from tenacity import Retrying
@@ -56,6 +57,7 @@ def make_request(
         options=further,
     )
     client._check_model(request.model)
+    check_request(client._account.fit_request(request), client._account.provider)
     return request
 
 

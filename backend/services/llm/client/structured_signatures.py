@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from ..types import UNSET, Message, StructuredReply
+from .signatures import Guardrail, ReasoningEffort, ServiceTier, ToolChoice
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -34,6 +35,16 @@ class GenerateStructured(Protocol):
         timeout: float | None = None,
         max_retries: int | None = None,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> dict[str, Any]: ...
 
@@ -52,6 +63,16 @@ class GenerateStructured(Protocol):
         timeout: float | None = None,
         max_retries: int | None = None,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> T: ...
 
@@ -74,6 +95,16 @@ class AGenerateStructured(Protocol):
         timeout: float | None = None,
         max_retries: int | None = None,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> dict[str, Any]: ...
 
@@ -92,6 +123,16 @@ class AGenerateStructured(Protocol):
         timeout: float | None = None,
         max_retries: int | None = None,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> T: ...
 
@@ -114,6 +155,16 @@ class RespondStructured(Protocol):
         timeout: float | None = None,
         max_retries: int | None = None,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> StructuredReply[dict[str, Any]]: ...
 
@@ -132,6 +183,16 @@ class RespondStructured(Protocol):
         timeout: float | None = None,
         max_retries: int | None = None,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> StructuredReply[T]: ...
 
@@ -154,6 +215,16 @@ class ARespondStructured(Protocol):
         timeout: float | None = None,
         max_retries: int | None = None,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> StructuredReply[dict[str, Any]]: ...
 
@@ -172,5 +243,15 @@ class ARespondStructured(Protocol):
         timeout: float | None = None,
         max_retries: int | None = None,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> StructuredReply[T]: ...

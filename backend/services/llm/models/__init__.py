@@ -1,14 +1,7 @@
 """What each model can do, is limited to and costs, and what replaced it."""
 
-from .capabilities import (
-    abilities,
-    advice,
-    cost,
-    fit_to_model,
-    is_alive,
-    successor,
-    successors,
-)
+from .capabilities import abilities, cost, fit_to_model, lacking, modes_for, provider_of
+from .successors import advice, is_alive, successor, successors
 
 __all__ = [
     "abilities",
@@ -16,6 +9,9 @@ __all__ = [
     "cost",
     "fit_to_model",
     "is_alive",
+    "lacking",
+    "modes_for",
+    "provider_of",
     "successor",
     "successors",
 ]

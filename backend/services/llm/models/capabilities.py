@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..types import Mode, Provider, Request, Usage
-from .catalogue import (
-    AS_OF,
-    BEDROCK,
-    DISCONTINUED,
-    GROQ,
-    REPLACEMENTS,
-    VISION_MODELS,
-    VISION_REPLACEMENTS,
-    FreePlan,
-    Price,
-)
+from .catalogue import BEDROCK, GROQ, FreePlan, Price
+from .features import NOTHING_KNOWN, Features, claude_version, on_bedrock, on_groq
+from .needs import Needs
 
 _PROFILE = r"(us-gov|us|eu|apac|jp|au|ca|global)\.(?=[a-z0-9-]+\.)"
 
@@ -31,7 +22,6 @@ _BEDROCK = (
 
 # The six that hosts ask through `invoke_model` and mock: they keep to the plain prompt.
 _PROMPT_MODELS = r"anthropic\.claude-(?:3-(?:sonnet|haiku|opus)|v2|instant)|mistral\.mixtral"
-_CLAUDE = r"anthropic\.claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2})(?!\d))?"
 
 # Bedrock's forms; those of the Groq models that are known stand in their rows.
 _PROMPT_ONLY: tuple[Mode, ...] = ("prompt",)
@@ -40,10 +30,9 @@ _STRICT: tuple[Mode, ...] = ("strict", "tool", "prompt")
 #: Of a Groq model nothing is known: what almost every one there takes.
 _GROQ_MODES: tuple[Mode, ...] = ("tool", "object", "prompt")
 
-#: The context of Groq's classifiers, in tokens.
-_CLASSIFIER_CONTEXT = 512
-#: How many models are named where one is to be chosen.
-_MAX_SUGGESTIONS = 3
+
+#: Bedrock's service tiers whose prices are not the list's.
+_OTHERWISE_PRICED = frozenset({"priority", "flex", "reserved"})
 
 
 class Abilities(NamedTuple):
@@ -67,6 +56,7 @@ class Abilities(NamedTuple):
     price: Price | None = None
     burndown: int = 1
     free: FreePlan | None = None
+    features: Features = NOTHING_KNOWN
 
 
 @lru_cache(maxsize=1024)
@@ -91,7 +81,8 @@ def abilities(model: str) -> Abilities:
         sized = Abilities(name, "groq", True, context, output, modes, price=price, free=free)
     else:
         sized = Abilities(name, "groq", modes=_GROQ_MODES)
-    return sized._replace(thinks="gpt-oss" in name or "qwq" in name or "deepseek-r1" in name)
+    thinks = "gpt-oss" in name or "qwq" in name or "deepseek-r1" in name
+    return sized._replace(thinks=thinks, features=on_groq(name))
 
 
 def _on_bedrock(name: str) -> Abilities:
@@ -100,10 +91,11 @@ def _on_bedrock(name: str) -> Abilities:
         *(name, "bedrock", name in BEDROCK, context, output),
         price=price,
         burndown=burndown,
+        features=on_bedrock(name),
     )
     if re.match(_PROMPT_MODELS, name):
         return sized
-    if version := _claude_version(name):
+    if version := claude_version(name):
         # From Opus 4.7 on Claude takes no sampling parameters ("deprecated for this model"). It
         # refuses a forced tool while it thinks, which 5.5 does unless told otherwise.
         thinks = version >= (5, 5) or "fable" in name
@@ -119,11 +111,6 @@ def _on_bedrock(name: str) -> Abilities:
     return sized._replace(
         modes=_TOOL if name.startswith("amazon.nova") else _PROMPT_ONLY, thinks=thinks
     )
-
-
-def _claude_version(name: str) -> tuple[int, int] | None:
-    found = re.match(_CLAUDE, name)
-    return (int(found[1]), int(found[2] or 0)) if found else None
 
 
 def fit_to_model(request: Request) -> Request:
@@ -142,46 +129,21 @@ def fit_to_model(request: Request) -> Request:
     return request
 
 
-def successor(model: str, region: str | None = None) -> str | None:
-    """Return the model that replaced *model* and is in service, or None."""
-    return next(successors(Request(model, ()), provider_of(model), region), None)
+def modes_for(request: Request) -> tuple[Mode, ...]:
+    """Return the output modes that the request's model takes, strongest first.
 
-
-def successors(request: Request, provider: Provider, region: str | None = None) -> Iterator[str]:
-    """Yield the models of *provider* that can replace the request's, the nearest first.
-
-    Each can do what the request needs. On Bedrock it is named as it is called from *region*:
-    through the geography's profile where the model needs one; the caller's own profile is kept.
+    Claude refuses a forced tool while it thinks.
     """
-    model = request.model
-    if provider_of(model) != provider:
-        return
-    name, profile = split_profile(model)
-    for candidate in _replacements(name, sees=_has_images(request)):
-        if is_alive(candidate) and _is_suitable(candidate, request):
-            called = _callable_id(candidate, profile, region or _region(model))
-            if called is not None:
-                yield called
+    able = abilities(request.model)
+    effort = request.options.get("reasoning_effort", "none")
+    if effort == "none" or able.features.thinking not in ("budget", "adaptive"):
+        return able.modes
+    return tuple(mode for mode in able.modes if mode != "tool")
 
 
-def advice(request: Request, provider: Provider, region: str | None = None) -> str:
-    """Return a hint at models to choose for an error about a missing model, or "".
-
-    An empty text if only this id is unknown: the caller knows best which model was meant.
-    """
-    prefix, _, rest = request.model.partition("/")
-    if prefix == provider and (rest in GROQ or split_profile(rest)[0] in BEDROCK):
-        return f" (here its id is {rest}, without {prefix}/)"  # LiteLLM has it before each id
-    name, _ = split_profile(request.model)
-    foreign = provider_of(request.model) != provider and (name in GROQ or name in BEDROCK)
-    if not foreign and is_alive(request.model):
-        return ""
-    known = (each for each in (GROQ if provider == "groq" else BEDROCK) if is_alive(each))
-    fit = [_callable_id(each, None, region) for each in known if _is_suitable(each, request)]
-    such = ", ".join([each for each in fit if each][:_MAX_SUGGESTIONS])
-    needs = " that sees images" if _has_images(request) else ""
-    whose = f"it is a model of {provider_of(request.model).capitalize()}'s; " if foreign else ""
-    return f" ({whose}choose a model{needs}, such as {such})"
+def lacking(request: Request) -> str:
+    """Return what the request's model is known not to do of what it needs, or ""."""
+    return Needs.of(request).lacking(abilities(request.model).features)
 
 
 def provider_of(model: str) -> Provider:
@@ -193,84 +155,17 @@ def provider_of(model: str) -> Provider:
     )
 
 
-def _replacements(name: str, *, sees: bool) -> Iterator[str]:
-    while name in REPLACEMENTS:
-        name = (sees and VISION_REPLACEMENTS.get(name)) or REPLACEMENTS[name][1]
-        yield name
-
-
-def _is_suitable(name: str, request: Request) -> bool:
-    """Whether the model can do what *request* needs, as far as the caller has set it."""
-    able = abilities(name)
-    if _has_images(request) and not _accepts_images(name):
-        return False
-    requested = {"temperature", "max_tokens"} - request.defaulted
-    if "temperature" in requested and request.temperature is not None and not able.temperature:
-        return False
-    length = request.max_tokens or 0 if "max_tokens" in requested else 1
-    # A classifier writes only a label, and answers no prompt.
-    return (able.max_output or length) >= length and able.context != _CLASSIFIER_CONTEXT
-
-
-def _accepts_images(name: str) -> bool:
-    version = _claude_version(name)
-    return name in VISION_MODELS or (
-        version is not None and version >= (3, 0) and "3-5-haiku" not in name
-    )
-
-
-def _has_images(request: Request) -> bool:
-    contents = [message.get("content") for message in request.messages]
-    parts = [part for content in contents if isinstance(content, (list, tuple)) for part in content]
-    return any(isinstance(part, Mapping) and _is_image(part) for part in parts)
-
-
-def _is_image(part: Mapping[str, Any]) -> bool:
-    return "image" in part or part.get("type") in ("image_url", "image", "input_image")
-
-
-def is_alive(model: str) -> bool:
-    """Whether *model* had not been shut down by `AS_OF`."""
-    name, _ = split_profile(model)
-    shutdown = REPLACEMENTS[name][0] if name in REPLACEMENTS else None
-    return name not in DISCONTINUED and (shutdown is None or shutdown > AS_OF)
-
-
-def _region(model: str) -> str | None:
-    return (model.split(":")[3] or None) if model.startswith("arn:") else None
-
-
-def _callable_id(name: str, profile: str | None, region: str | None) -> str | None:
-    region = region or "us-east-1"
-    if name.startswith("anthropic."):
-        # `apac` ends with Claude 4; later profiles there are Japan's, Australia's or the world's.
-        kept = profile if profile not in (None, "apac") else _geography(region)
-        return f"{kept}.{name}"
-    if name.startswith("meta."):
-        # Llama's profiles span the United States alone.
-        return f"us.{name}" if _geography(region) == "us" else None
-    return name
-
-
-def _geography(region: str) -> str:
-    if region.startswith("us-gov-"):
-        return "us-gov"
-    if region.startswith(("us-", "eu-")):
-        return region[:2]
-    countries = {"ap-northeast-1": "jp", "ap-northeast-3": "jp"}
-    countries |= {"ap-southeast-2": "au", "ap-southeast-4": "au"}
-    return countries.get(region, "global")
-
-
-def cost(model: str, usage: Usage) -> float | None:
+def cost(model: str, usage: Usage, tier: str | None = None) -> float | None:
     """US dollars that *usage* cost at the list price, or None where that is not known.
 
     What of the input was read from the provider's cache or written to it has its own price. Not
-    included: tiers (priority, flex, batch), discounts, and cache writes for an hour.
+    included: discounts, and cache writes for an hour. Of Bedrock's service *tier*s, only the
+    default's prices are known; Groq's cost the same.
     """
     able = abilities(model)
     price = able.price
-    if price is None or not usage.reported:
+    unlisted = able.provider == "bedrock" and tier in _OTHERWISE_PRICED
+    if price is None or not usage.reported or unlisted:
         return None
     read, written = usage.cached_input_tokens, usage.cache_write_input_tokens
     dollars = (

@@ -79,7 +79,7 @@ def unwrap_forced_tool(reply: Reply, output: Output | None) -> Reply:
         return reply
     for call in reply.tool_calls:
         if call.name == output.name:
-            return replace(reply, text=call.arguments, tool_calls=())
+            return replace(reply, text=call.arguments, tool_calls=(), parts=())
     return reply
 
 

@@ -75,6 +75,12 @@ def rows(thing: object, name: str) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else []
 
 
+def mapping(thing: object, name: str) -> dict[str, Any] | None:
+    """A mapping that holds something, as a dict, or None."""
+    value = member(thing, name)
+    return dict(value) if isinstance(value, Mapping) and value else None
+
+
 def first(thing: object, name: str) -> Any:
     """The first item of whatever can be indexed, a test's mock too, or None."""
     try:

@@ -26,6 +26,9 @@ _ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|(.))", re.S)
 _BLANKS = frozenset("nrtbf")
 _MARKED = re.compile(r"([\"'])(.*?)\1", re.S)
 
+#: Options whose values are the caller's own words.
+_CALLERS_OWN = ("extra_headers", "metadata")
+
 #: Keys of a message whose values are no content.
 _NO_CONTENT = frozenset({"role", "type", "detail", "name", "id", "tool_call_id"})
 
@@ -39,8 +42,9 @@ def without_quotations(text: str, request: Request | None) -> str:
     if request is None or not text:
         return text
     sent = [one for one in _texts(request.messages) if one.strip()]
-    # Short option values are mostly the provider's own keywords.
+    # Short option values are mostly the provider's own keywords, but for those that are not.
     sent += [one for one in _texts(request.options) if len(one) >= _LONG]
+    sent += [one for name in _CALLERS_OWN for one in _texts(request.options.get(name))]
     plain = _plain(text)
     found = [*_runs(plain, sent), *_wholes(plain, sent)]
     return _cut(plain, found) if found else text

@@ -1,6 +1,7 @@
 """AWS Bedrock: Converse and InvokeModel, as requests, answers and errors."""
 
-from .converse import RAW_BODY, from_converse, to_converse
+from .converse import to_converse
+from .converse_answer import RAW_BODY, from_converse
 from .errors import classify
 from .invoke import format_prompt, from_invoke, parse_response, to_invoke
 from .routes import INVOKE_MODELS, uses_invoke

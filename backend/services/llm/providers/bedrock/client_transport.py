@@ -14,12 +14,13 @@ from ..channel import AsyncChannel, Channel, raising
 from ..foreign_errors import redact_error
 from ..sources import agiving_back, giving_back
 from .connect import BedrockConnection
-from .converse import from_converse, to_converse
+from .converse import to_converse
+from .converse_answer import from_converse
 from .errors import classify
 from .invoke import from_invoke, to_invoke
 from .routes import uses_invoke
 from .stream_transport import Order, StreamingTransport
-from .transport import Answered, Call
+from .transport import Answered, Call, headers_of
 
 E = TypeVar("E", bound=BaseException)
 
@@ -93,14 +94,14 @@ class BedrockTransport:
 
 def _call_of(sdk: Any, request: Request) -> Call:
     if uses_invoke(request.model):
-        return Call("invoke_model", to_invoke(request))
+        return Call("invoke_model", to_invoke(request), headers_of(request))
     if not hasattr(sdk, "converse"):
         raise ConfigurationError(
             f"The model {request.model} is asked through Converse, which boto3 has from"
             f" 1.34.116 on: this is boto3 {version('boto3')}",
             provider="bedrock",
         )
-    return Call("converse", to_converse(request))
+    return Call("converse", to_converse(request), headers_of(request))
 
 
 def _reply(answered: Answered, request: Request) -> Reply:

@@ -11,7 +11,7 @@ from typing import Any
 from ...runtime.fork import ForkLock
 from ...runtime.real_sdk import is_real_sdk
 from .configuration import configured
-from .converse import RAW_BODY
+from .converse_answer import RAW_BODY
 from .transport import adopted
 
 #: So much is kept of a body that is no answer, in bytes.

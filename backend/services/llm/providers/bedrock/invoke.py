@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from ...errors import (
     ConfigurationError,
-    InvalidRequestError,
     LLMError,
     ProviderUnavailableError,
     Retry,
 )
-from ...types import Message, Output, Reply, Request, ToolCall
+from ...types import Message, Output, Reply, Request
 from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
-from ..fields import first, member, rows, seconds, text
+from ..fields import first, mapping, member, rows, seconds, text
 from ..foreign_errors import describe_proxy_page
 from ..request_checks import checked_messages, invalid_request, sampling_settings
-from . import templates as templates
-from .blocks import Block, CachePoint, Image, SystemBlock, Text, ToolUse, Turn, split_turns
+from . import claude_body, templates
+from .blocks import CachePoint, SystemBlock
+from .claude_body import calls_in, messages_of, thoughts_in
+from .common_options import COMMON, invoke_members
 from .errors import error_in_ok_body
 from .invoke_usage import count_header, usage_of
+from .turns import split_turns
 
 Family: TypeAlias = Literal["claude", "llama", "mistral"]
 
@@ -35,13 +36,16 @@ _VERSION = "bedrock-2023-05-31"
 #: The call's own keywords, beside the body.
 _KEYWORDS = frozenset(
     {"guardrailIdentifier", "guardrailVersion", "trace", "performanceConfigLatency", "serviceTier"}
+    | {"requestMetadata"}
 )
+#: These stand in Claude's body in a form of its own.
+_TOOLS = ("tools", "tool_choice")
 
 #: Further options of each family, by their own name or a common one (AWS, "Inference request
 #: parameters and response fields for foundation models"); Bedrock refuses any other key.
 _FIELDS: dict[Family, dict[str, str]] = {
-    "claude": {name: name for name in ("top_p", "top_k", "stop_sequences", "metadata", "system")}
-    | {name: name for name in ("tools", "tool_choice", "thinking", "anthropic_beta")}
+    "claude": {name: name for name in ("top_p", "top_k", "stop_sequences", "system")}
+    | {name: name for name in ("thinking", "anthropic_beta")}
     | {"stop": "stop_sequences"},
     "llama": {"top_p": "top_p"},
     "mistral": {"top_p": "top_p", "top_k": "top_k", "stop": "stop"},
@@ -102,47 +106,16 @@ def body_of(request: Request) -> dict[str, Any]:
     if "temperature" in settings:
         body["temperature"] = settings["temperature"]
     if kind == "claude":
-        return body | {"anthropic_version": _VERSION} | _claude(system, turns)
+        tools = claude_body.tools_of(request.options, turns)
+        return body | {"anthropic_version": _VERSION} | messages_of(system, turns) | tools
     template = templates.llama if kind == "llama" else templates.mistral
     return body | {"prompt": template(system, turns)}
 
 
-def _claude(system: Sequence[str], turns: Sequence[Turn]) -> dict[str, Any]:
-    messages = [{"role": turn.role, "content": _claude_content(turn)} for turn in turns]
-    return {"messages": messages} | ({"system": "\n\n".join(system)} if system else {})
-
-
-def _claude_content(turn: Turn) -> str | list[dict[str, Any]]:
-    only = turn.blocks[0]
-    if len(turn.blocks) == 1 and isinstance(only, Text):
-        return only.text
-    return [_claude_block(block) for block in turn.blocks]
-
-
-def _claude_block(block: Block) -> dict[str, Any]:
-    if isinstance(block, Text):
-        return {"type": "text", "text": block.text}
-    if isinstance(block, Image):
-        data = base64.b64encode(block.data).decode()
-        source = {"type": "base64", "media_type": f"image/{block.format}", "data": data}
-        return {"type": "image", "source": source}
-    if isinstance(block, ToolUse):
-        return {"type": "tool_use", "id": block.id, "name": block.name, "input": dict(block.input)}
-    if isinstance(block, CachePoint):
-        raise _no_cache()
-    return {"type": "tool_result", "tool_use_id": block.id, "content": block.text}
-
-
 def _system_text(block: SystemBlock) -> str:
     if isinstance(block, CachePoint):
-        raise _no_cache()
+        raise claude_body.no_cache()
     return block.text
-
-
-def _no_cache() -> InvalidRequestError:
-    return invalid_request(
-        "bedrock", "this model has no prompt cache: leave out cache_control, cachePoint"
-    )
 
 
 def to_invoke(request: Request) -> dict[str, Any]:
@@ -157,12 +130,18 @@ def to_invoke(request: Request) -> dict[str, Any]:
     for name, value in request.options.items():
         if name in _KEYWORDS:
             call[name] = value
+        elif name in COMMON or name == "extra_headers" or (kind == "claude" and name in _TOOLS):
+            continue
         elif name in _FIELDS[kind]:
             many = name == "stop" and isinstance(value, str)
             body[_FIELDS[kind][name]] = [value] if many else value
         else:
-            known = ", ".join(sorted({*_FIELDS[kind], *_KEYWORDS}))
+            tools = _TOOLS if kind == "claude" else ()
+            known = ", ".join(
+                sorted({*_FIELDS[kind], *_KEYWORDS, *COMMON, *tools, "extra_headers"})
+            )
             raise invalid_request("bedrock", f"option {name!r} is none of this model's: {known}")
+    call |= invoke_members(request.options)
     if request.output is not None:
         body |= _output_fields(request.output, kind)
     media = {"contentType": "application/json", "accept": "application/json"}
@@ -245,27 +224,13 @@ def read_body(body: Mapping[str, Any], request: Request, headers: object = None)
         finish_reason=reason,
         usage=usage_of(body, headers),
         request_id=text(headers, "x-amzn-requestid"),
-        reasoning=_claude_thinking(body),
-        tool_calls=_claude_calls(body),
+        reasoning=thoughts_in(body),
+        tool_calls=calls_in(body),
         processing=seconds({"": latency}, "", 1e-3),
+        guardrail_trace=mapping(member(body, "amazon-bedrock-trace"), "guardrail"),
     )
     # A mock has no headers and mostly only a text: anything more must have a stop reason too.
     over_http = isinstance(headers, Mapping) and bool(headers)
     ended = isinstance(where, Mapping) and "stop_reason" in where
     real = over_http or ended or reply.usage.reported
     return check_complete(unwrap_forced_tool(reply, request.output), real=real)
-
-
-def _claude_thinking(body: Mapping[str, Any]) -> str | None:
-    thoughts = [text(block, "thinking") for block in rows(body, "content")]
-    return "".join(thought for thought in thoughts if thought) or None
-
-
-def _claude_calls(body: Mapping[str, Any]) -> tuple[ToolCall, ...]:
-    return tuple(
-        ToolCall(
-            text(block, "id") or "", text(block, "name") or "", json.dumps(member(block, "input"))
-        )
-        for block in rows(body, "content")
-        if text(block, "type") == "tool_use"
-    )

@@ -32,6 +32,9 @@ _HEADERS = {
 }
 _METRICS = "amazon-bedrock-invocationMetrics"
 
+#: What Bedrock says of a guardrail, beside the model's own words.
+_OF_GUARDRAILS = ("amazon-bedrock-guardrailAction", "amazon-bedrock-trace")
+
 #: What tells that a piece is of an answer, rather than an error.
 _OF_ANSWERS = frozenset({"type", "completion", "generation", "outputs", _METRICS})
 
@@ -65,6 +68,7 @@ class Body:
         if not is_answer and (error := error_in_ok_body(piece, self._request.model)):
             raise error
         found = self._add(piece)
+        self._body |= {name: piece[name] for name in _OF_GUARDRAILS if name in piece}
         metrics = member(piece, _METRICS) or {}
         for name, value in metrics.items():
             self._counts[_HEADERS.get(name) or name] = str(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -54,6 +55,23 @@ class Signed:
         return encoded(self.request.method, target, [*headers.items()], self.request.body or b"")
 
 
+#: Headers that the caller adds to the call which this thread or task makes.
+_extra: ContextVar[Mapping[str, str] | None] = ContextVar("_extra", default=None)
+
+
+@contextmanager
+def adding(headers: Mapping[str, str]) -> Iterator[None]:
+    """Have botocore put *headers* into the request that it makes meanwhile, and sign them."""
+    if not headers:
+        yield
+        return
+    token = _extra.set(headers)
+    try:
+        yield
+    finally:
+        _extra.reset(token)
+
+
 #: The call whose request this thread or task has botocore make ready, or whose answer it reads.
 _current: ContextVar[Signed | None] = ContextVar("_current", default=None)
 
@@ -65,21 +83,28 @@ def listen(client: Any) -> None:
     events.register("before-send.bedrock-runtime", _on_send, unique_id="llm-on-send")
 
 
-def sign(client: Any, method: str, arguments: Mapping[str, Any]) -> Signed:
+def sign(
+    client: Any, method: str, arguments: Mapping[str, Any], headers: Mapping[str, str]
+) -> Signed:
     """Have *client* make the request of *method* ready, which may look for credentials.
 
-    Raises what botocore raises for arguments, credentials and endpoints.
+    *headers* are the caller's own. Raises what botocore raises for arguments, credentials and
+    endpoints.
     """
     signed = Signed()
-    if (known := prepared.prepared_for(client, method)) is not None:
+    if not headers and (known := prepared.prepared_for(client, method)) is not None:
         signed.is_prepared, signed.operation = True, known.operation
         signed.request, signed.context = known.made(client, arguments)
         return signed
     token = _current.set(signed)
     try:
-        signed.response = getattr(client, method)(**arguments)
+        with adding(headers):
+            signed.response = getattr(client, method)(**arguments)
     except _SignedError:
-        prepared.learn(client, method, arguments, signed.request, signed.operation, signed.context)
+        if not headers:
+            prepared.learn(
+                client, method, arguments, signed.request, signed.operation, signed.context
+            )
     finally:
         _current.reset(token)
     return signed
@@ -144,7 +169,9 @@ def _refuse(client: Any, signed: Signed, parsed: dict[str, Any]) -> NoReturn:
     raise client.exceptions.from_code(known)(parsed, signed.operation.name)
 
 
-def _on_call(model: Any, context: Any, **_: object) -> None:
+def _on_call(model: Any, params: Any, context: Any, **_: object) -> None:
+    if (headers := _extra.get()) is not None:
+        params["headers"] = {**params["headers"], **headers}
     if (signed := _current.get()) is not None:
         signed.operation, signed.context = model, context
 

@@ -21,10 +21,12 @@ from ...types import (
 )
 from ..completeness import raises_llm_error, read_so_far
 from ..fields import count, member, text
-from .converse import from_converse, usage_of
+from .converse_answer import from_converse, usage_of
 from .invoke_stream import Body, parsed
 
 _Json = Mapping[str, Any]
+#: What the last event holds that a plain answer has at its top.
+_IN_METADATA = ("usage", "metrics", "trace", "serviceTier")
 
 
 @raises_llm_error("bedrock")
@@ -138,7 +140,7 @@ class ConverseReader(StreamReader):
         if stop := member(event, "messageStop"):
             self._response["stopReason"] = member(stop, "stopReason")
         if counts := member(event, "metadata"):
-            self._response |= {name: member(counts, name) for name in ("usage", "metrics")}
+            self._response |= {name: member(counts, name) for name in _IN_METADATA}
             found += _reported(usage_of(member(counts, "usage")))
             self.is_done = self.is_finished
         return found
@@ -163,10 +165,10 @@ def _add(block: dict[str, Any], delta: object, place: int) -> list[StreamEvent]:
     if words := text(delta, "text"):
         block["text"] = block.get("text", "") + words
         found.append(TextPiece(words))
-    if thought := text(member(delta, "reasoningContent"), "text"):
-        before = member(member(block.get("reasoningContent"), "reasoningText"), "text") or ""
-        block["reasoningContent"] = {"reasoningText": {"text": before + thought}}
-        found.append(ReasoningPiece(thought))
+    if reasoning := member(delta, "reasoningContent"):
+        found += _add_reasoning(block.setdefault("reasoningContent", {}), reasoning)
+    if citation := member(delta, "citation"):
+        block.setdefault("citations", []).append(citation)
     if (piece := text(member(delta, "toolUse"), "input")) is not None:
         tool = block.setdefault("toolUse", {"input": ""})
         tool["input"] += piece
@@ -174,8 +176,23 @@ def _add(block: dict[str, Any], delta: object, place: int) -> list[StreamEvent]:
     return found
 
 
+def _add_reasoning(known: dict[str, Any], delta: object) -> list[StreamEvent]:
+    """Add a piece of what the model thought, of its signature, or of both encrypted."""
+    if redacted := member(delta, "redactedContent"):
+        known["redactedContent"] = redacted
+    for name in ("text", "signature"):
+        if piece := text(delta, name):
+            thought = known.setdefault("reasoningText", {})
+            thought[name] = thought.get(name, "") + piece
+    thought_piece = text(delta, "text")
+    return [ReasoningPiece(thought_piece)] if thought_piece else []
+
+
 def _closed(block: dict[str, Any]) -> dict[str, Any]:
-    """A tool's input comes as pieces of JSON; Converse gives it parsed."""
+    """A tool's input comes as pieces of JSON, a citation beside its text; Converse joins them."""
+    if cited := block.get("citations"):
+        words = [{"text": block.get("text", "")}]
+        return {"citationsContent": {"content": words, "citations": cited}}
     tool = block.get("toolUse")
     if not tool:
         return block

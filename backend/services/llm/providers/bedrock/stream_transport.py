@@ -28,7 +28,7 @@ from .instrumentation import why_the_sdks_own
 from .routes import uses_invoke
 from .stream import ConverseReader, InvokeReader, StreamReader
 from .stream_connections import Connections
-from .transport import Call, Transport
+from .transport import Call, Transport, headers_of
 
 if TYPE_CHECKING:
     from .stream_call import StreamCall
@@ -50,7 +50,7 @@ class Order(NamedTuple):
         """The call of the SDK."""
         is_invoke = uses_invoke(self.request.model)
         method = "invoke_model_with_response_stream" if is_invoke else "converse_stream"
-        return Call(method, self.arguments)
+        return Call(method, self.arguments, headers_of(self.request))
 
     def reader(self, about: object) -> StreamReader:
         """What reads the stream; *about* is the response's metadata."""
@@ -236,7 +236,11 @@ class _InWorkers:
 
 def _ask(sdk: Any, order: Order, blocking: StreamCall, timeout: float) -> Any:
     """What the SDK's method returns, in this thread."""
-    ask = partial(getattr(sdk, order.call.method), **order.arguments)
+
+    def ask() -> Any:
+        with signing.adding(order.call.headers):
+            return getattr(sdk, order.call.method)(**order.arguments)
+
     return _watched(ask, blocking, timeout)
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from ..request_checks import invalid_request
-from .blocks import Text, Turn
+from .blocks import Reasoning, Text, Turn
 
 # Any name between the bars: later Llamas have more tokens than the template writes.
 _LLAMA_TOKEN = re.compile(r"<(?=\|\w{1,64}\|>)")
@@ -47,6 +47,8 @@ def joined_text(turn: Turn) -> str:
     """Return a turn's texts as one; raises InvalidRequestError for a block that is none."""
     words = []
     for block in turn.blocks:
+        if isinstance(block, Reasoning):
+            continue  # another model's: these do not think
         if not isinstance(block, Text):
             kind = type(block).__name__
             raise invalid_request(

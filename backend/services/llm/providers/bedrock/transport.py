@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import anyio
@@ -21,6 +22,7 @@ from ...errors import LLMError, LLMTimeoutError, ResponseTooLargeError, Retry
 from ...http.dial import left_until
 from ...runtime import watchdog
 from ...runtime.workers import Work, Workers
+from ...types import Request
 from . import signing
 from .configuration import check_session
 from .credentials import may_block
@@ -43,20 +45,29 @@ class Answered(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call of the SDK: its method's name and keywords."""
+    """One call of the SDK: its method's name and keywords, and headers of the caller's own."""
 
     method: str
     arguments: Mapping[str, Any]
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def through(self, sdk: Any) -> Answered:
         """Make it through whatever stands in the SDK's place."""
-        return self.read(getattr(sdk, self.method)(**self.arguments))
+        with signing.adding(self.headers):
+            response = getattr(sdk, self.method)(**self.arguments)
+        return self.read(response)
 
     def read(self, response: Any) -> Answered:
         """Read what is still to be read of *response*."""
         return Answered(
             response, response["body"].read() if self.method == "invoke_model" else None
         )
+
+
+def headers_of(request: Request) -> Mapping[str, str]:
+    """The headers that *request*'s caller adds."""
+    headers: Mapping[str, str] = request.options.get("extra_headers") or {}
+    return headers
 
 
 class Transport:
@@ -110,7 +121,7 @@ class Transport:
         self.close()
 
     def _signed(self, sdk: Any, call: Call, until: float) -> signing.Signed:
-        sign = partial(signing.sign, sdk, call.method, call.arguments)
+        sign = partial(signing.sign, sdk, call.method, call.arguments, call.headers)
         if not may_block(sdk):
             return sign()
         work = self._submit(sign)
@@ -121,7 +132,7 @@ class Transport:
             self._workers.abandon(work)
 
     async def _asigned(self, sdk: Any, call: Call) -> signing.Signed:
-        sign = partial(signing.sign, sdk, call.method, call.arguments)
+        sign = partial(signing.sign, sdk, call.method, call.arguments, call.headers)
         if not may_block(sdk):
             return sign()
         return await self._awaited(self._submit(sign))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import LLMError, Retry
-from ...types import Reply, Request, ToolCall, Usage
+from ...types import Citation, Reply, Request, ToolCall, Usage
 from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
 from ..fields import count, first, member, rows, seconds, text
 from .errors import error_in_ok_body
@@ -41,6 +41,8 @@ def from_chat_completion(response: object, request: Request, *, real: bool | Non
             reasoning=text(message, "reasoning"),
             tool_calls=_tool_calls(message),
             processing=seconds(usage, "total_time"),
+            citations=_citations(message),
+            service_tier=text(response, "service_tier"),
         ),
         request.output,
     )
@@ -70,6 +72,18 @@ def _tool_calls(message: object) -> tuple[ToolCall, ...]:
         if name is not None and arguments is not None:
             calls.append(ToolCall(text(call, "id") or "", name, arguments))
     return tuple(calls)
+
+
+def _citations(message: object) -> tuple[Citation, ...]:
+    """What the answer rests on, by places in its text (SDK 1.7.0, Annotation)."""
+    content, found = text(message, "content") or "", []
+    for annotation in rows(message, "annotations"):
+        cited = member(annotation, "document_citation") or member(annotation, "function_citation")
+        start, end = count(cited, "start_index"), count(cited, "end_index")
+        source = text(cited, "document_id") or text(cited, "tool_call_id")
+        if source and start is not None and end is not None:
+            found.append(Citation(content[start:end], source=source))
+    return tuple(found)
 
 
 def is_real(response: object) -> bool:

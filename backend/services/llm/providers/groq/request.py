@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ...types import Output, Request
 from ..request_checks import checked_messages, invalid_request, sampling_settings
+from .messages import to_messages, to_tools
 
 #: Groq's own endpoint, to which the SDK adds its path.
 BASE_URL = "https://api.groq.com"
@@ -30,20 +32,39 @@ def to_chat_completion(request: Request) -> dict[str, Any]:
     """
     arguments: dict[str, Any] = {
         "model": request.model,
-        "messages": [dict(message) for message in checked_messages(request, "groq")],
+        "messages": to_messages(checked_messages(request, "groq")),
         **sampling_settings(request, "groq"),
     }
     extra: dict[str, Any] = {}
     for name, value in request.options.items():
         if name in _RESERVED:
             raise invalid_request("groq", f"{name!r} cannot be given as an option")
-        (arguments if name in _KEYWORDS else extra)[name] = value
+        if name in ("guardrail", "guardrailConfig"):
+            raise invalid_request("groq", f"Groq has no guardrails: leave out {name}")
+        write = _WRITERS.get(name)
+        (arguments if name in _KEYWORDS else extra)[name] = write(value) if write else value
     # Both name one limit; the caller wrote the newer one.
     if "max_completion_tokens" in extra:
         arguments.pop("max_tokens", None)
     if extra:
         arguments["extra_body"] = {**extra, **(arguments.get("extra_body") or {})}
     return {**arguments, **(_output_fields(request.output) if request.output else {})}
+
+
+def _service_tier(value: object) -> object:
+    if value in ("priority", "reserved"):
+        raise invalid_request(
+            "groq",
+            f"Groq has no service_tier {value!r}: give default, flex, auto or performance",
+        )
+    return "on_demand" if value == "default" else value
+
+
+#: The options whose common form is not Groq's own.
+_WRITERS: dict[str, Callable[[object], object]] = {
+    "service_tier": _service_tier,
+    "tools": to_tools,
+}
 
 
 def _output_fields(output: Output) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class StreamReader:
         self._events = Events()
         self._parts: dict[str, list[str]] = {"content": [], "reasoning": []}
         self._calls: dict[int, dict[str, Any]] = {}
+        self._annotations: list[Any] = []
         self._top: dict[str, Any] = {}
         self._reason: str | None = None
         self._is_real = True
@@ -73,7 +74,8 @@ class StreamReader:
         for body in (extra, chunk):
             if (failure := error_in_ok_body(body, self._request.model)) is not None:
                 raise failure
-        for name, value in (("model", text(chunk, "model")), ("x_groq", extra)):
+        named = [(name, text(chunk, name)) for name in ("model", "service_tier")]
+        for name, value in (*named, ("x_groq", extra)):
             if value and (name != "x_groq" or text(value, "id")):
                 self._top[name] = value
         choice = first(chunk, "choices")
@@ -103,6 +105,7 @@ class StreamReader:
         if words := text(delta, "content"):
             self._parts["content"].append(words)
             found.append(TextPiece(words))
+        self._annotations += rows(delta, "annotations")
         for place, call in enumerate(rows(delta, "tool_calls")):
             index, function = count(call, "index"), member(call, "function")
             index = place if index is None else index
@@ -130,5 +133,5 @@ class StreamReader:
     def _completion(self) -> dict[str, Any]:
         words = {name: "".join(parts) or None for name, parts in self._parts.items()}
         calls = [{"id": call["id"], "function": call} for _, call in sorted(self._calls.items())]
-        message = {**words, "tool_calls": calls}
+        message = {**words, "tool_calls": calls, "annotations": self._annotations}
         return {"choices": [{"message": message, "finish_reason": self._reason}], **self._top}

@@ -1,0 +1,103 @@
+"""Answers of Converse, read into a `Reply`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import LLMError, ProviderUnavailableError, Retry
+from ...types import Reply, Request, ToolCall, Usage
+from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
+from ..fields import count, mapping, member, rows, seconds, status, text
+from ..foreign_errors import describe_proxy_page
+from .answer_parts import citations_in, parts_in, texts_in, thoughts_in
+from .errors import error_in_ok_body
+
+#: The key of the raw body, in a response in which botocore has recognised no member.
+RAW_BODY = "unread"
+
+
+@raises_llm_error("bedrock")
+def from_converse(response: Mapping[str, Any], request: Request) -> Reply:
+    """Read what `converse` returned for *request*.
+
+    `processing` is `metrics.latencyMs` in seconds. Raises as `check_complete`, LLMError for a
+    response that holds no message (the one that fits where it is an error under a status of 200),
+    ProviderUnavailableError for one that holds nothing.
+    """
+    message = member(member(response, "output"), "message")
+    about = member(response, "ResponseMetadata")
+    if not isinstance(message, Mapping):
+        unread = text(response, RAW_BODY)
+        if unread and (error := _error_in(unread, request.model)):
+            raise error
+        # boto3 turns a body that was cut off into an empty response, without a word.
+        empty = response.keys() <= {"ResponseMetadata", RAW_BODY}
+        kind, retry = (ProviderUnavailableError, None) if empty else (LLMError, Retry.IF_REQUESTED)
+        raise kind(
+            "Bedrock API error: the reply holds no message; its body may have been cut off",
+            provider="bedrock",
+            status=status(about, "HTTPStatusCode"),
+            request_id=text(about, "RequestId"),
+            retry=retry,
+        )
+    reply = Reply(
+        text="".join(texts_in(message)),
+        model=request.model,
+        provider="bedrock",
+        finish_reason=text(response, "stopReason"),
+        usage=usage_of(member(response, "usage")),
+        request_id=text(about, "RequestId"),
+        reasoning="".join(thoughts_in(message)) or None,
+        tool_calls=tuple(_tool_calls(message)),
+        processing=seconds(member(response, "metrics"), "latencyMs", 1e-3),
+        citations=citations_in(message),
+        parts=parts_in(message),
+        guardrail_trace=mapping(member(response, "trace"), "guardrail"),
+        service_tier=text(member(response, "serviceTier"), "type"),
+    )
+    return check_complete(unwrap_forced_tool(reply, request.output), real=True)
+
+
+def _error_in(body: str, model: str) -> LLMError | None:
+    try:
+        return error_in_ok_body(json.loads(body), model)
+    except ValueError:
+        from_proxy = describe_proxy_page(body, 200, "Bedrock")
+        if from_proxy is None:
+            return None  # a body that was cut off holds no error
+        problem = f"Bedrock API error: the reply is not whole JSON: {from_proxy}"
+        return ProviderUnavailableError(problem, provider="bedrock", status=200)
+
+
+def _tool_calls(message: Mapping[str, Any]) -> list[ToolCall]:
+    used = [member(block, "toolUse") for block in rows(message, "content")]
+    return [
+        ToolCall(text(one, "toolUseId") or "", text(one, "name") or "", _input_json(one))
+        for one in used
+        # What the provider ran itself asks nothing of the caller.
+        if isinstance(one, Mapping) and one.get("type") != "server_tool_use"
+    ]
+
+
+def _input_json(used: Mapping[str, Any]) -> str:
+    return json.dumps(used.get("input"), ensure_ascii=False)
+
+
+def usage_of(usage: object) -> Usage:
+    """Converse's count; its inputTokens leave out what the cache was read and written for."""
+    input_tokens, output_tokens = count(usage, "inputTokens"), count(usage, "outputTokens")
+    if input_tokens is None or output_tokens is None:
+        return Usage()
+    read = count(usage, "cacheReadInputTokens") or 0
+    written = count(usage, "cacheWriteInputTokens") or 0
+    input_tokens += read + written
+    return Usage(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        total_tokens=input_tokens + output_tokens,
+        cached_input_tokens=read,
+        reported=True,
+        cache_write_input_tokens=written,
+    )
