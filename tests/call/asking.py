@@ -7,7 +7,7 @@ from typing import Any
 from services.llm.account.account import Account
 from services.llm.call import lifecycle, retry, structured
 from services.llm.call.call import Call, CallPolicy
-from services.llm.call.structured import StructuredSpec
+from services.llm.call.output_forms import StructuredSpec
 from services.llm.effects import Flow
 from services.llm.errors import InvalidRequestError, LLMError
 from services.llm.structured import Schema

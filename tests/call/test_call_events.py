@@ -18,7 +18,7 @@ from services.llm.account.single_flight import SingleFlight
 from services.llm.call import lifecycle, retry, streaming, structured
 from services.llm.call.call import Call, CallPolicy
 from services.llm.call.call_events import CallIds, events_of
-from services.llm.call.structured import StructuredSpec
+from services.llm.call.output_forms import StructuredSpec
 from services.llm.effects import Flow, Join, Open, Pull, Send, Sleep
 from services.llm.errors import (
     ConfigurationError,

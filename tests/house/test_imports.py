@@ -74,6 +74,7 @@ REQUIRED_AS = {
     "dotenv": "python-dotenv",
     "opentelemetry": "opentelemetry-api",
     "typing_extensions": "pydantic",
+    "pydantic_core": "pydantic",
 }
 
 _ROW_OF = {module: height for height, row in enumerate(ROWS) for module in row}

@@ -316,3 +316,8 @@ def test_an_error_is_told_of_by_a_kind_that_a_browser_may_know(error: LLMError, 
     ((name, data),) = parsed(sse.error_frame(error))
     assert ("error", kind) == (name, data["type"])
     assert "x" not in data["message"].split()
+
+
+def test_what_is_no_event_has_no_frame() -> None:
+    with pytest.raises(AssertionError):
+        sse.frame_of(object())  # type: ignore[arg-type] # no event, as none must be

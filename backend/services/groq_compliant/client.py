@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from tenacity import RetryCallState, Retrying
 
@@ -16,13 +16,12 @@ from ..llm.account.cache import Cache
 from ..llm.account.daily_budget import DailyBudget
 from ..llm.account.learned import Learned
 from ..llm.account.multi_key import MINUTE, MultiKeyAccount
-from ..llm.call import drivers, lifecycle, retry, streaming, structured
-from ..llm.call.call import Call, CallPolicy
+from ..llm.call import drivers, lifecycle, retry, streaming
+from ..llm.call.call import CallPolicy
 from ..llm.call.call_events import CallEvents, events_of
 from ..llm.call.stream import AsyncStream
 from ..llm.client.arguments import count, seconds, tags_of, timeout_of
 from ..llm.client.hooks import hooks_of
-from ..llm.effects import Flow
 from ..llm.events import Operation
 from ..llm.http.client import check_environment
 from ..llm.providers import groq
@@ -34,8 +33,9 @@ from ..llm.runtime.event_loops import PerEventLoop
 from ..llm.runtime.fork import on_fork_in_child, pickling_error
 from ..llm.settings import host
 from ..llm.settings.endpoints import endpoint
-from ..llm.types import Message, Reply, Request, StructuredReply
+from ..llm.types import Message, Reply, Request
 from .constructor import (
+    DEFAULT_MODEL,
     DEFAULT_TEMPERATURE,
     keys_in,
     limit_of_all,
@@ -44,20 +44,18 @@ from .constructor import (
     store_at,
     token_counter_at,
 )
+from .structured_chats import StructuredChats
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeForm
+    pass
 
 T = TypeVar("T")
-
-#: Groq's largest general model in production; see `models` for the day of that knowledge.
-DEFAULT_MODEL = "openai/gpt-oss-120b"
 
 #: Further attempts of a call after a passing fault or a refusal that asks for a wait.
 DEFAULT_RETRIES = 5
 
 
-class CompliantClient(ClosedByAsyncBlock):
+class CompliantClient(StructuredChats, ClosedByAsyncBlock):
     """One organisation's keys, or several organisations', used as their limits allow.
 
     *keys* are a list, or one string with commas. *rpm_per_key* are a key's requests in any 60 s,
@@ -173,66 +171,6 @@ class CompliantClient(ClosedByAsyncBlock):
         policy, idle = self._policy(tags), self._knobs.LLM_STREAM_IDLE_TIMEOUT
         events = self._events("stream", request, policy)
         return AsyncStream(streaming.stream(request, policy, self._account, idle, events), self)
-
-    @overload
-    async def respond_structured(
-        self,
-        messages: Sequence[Message],
-        schema: Mapping[str, Any],
-        model: str = ...,
-        temperature: float | None = ...,
-        max_tokens: int | None = ...,
-        *,
-        tags: Mapping[str, str] | None = None,
-        **provider_options: Any,
-    ) -> StructuredReply[dict[str, Any]]: ...
-
-    @overload
-    async def respond_structured(
-        self,
-        messages: Sequence[Message],
-        schema: TypeForm[T],
-        model: str = ...,
-        temperature: float | None = ...,
-        max_tokens: int | None = ...,
-        *,
-        tags: Mapping[str, str] | None = None,
-        **provider_options: Any,
-    ) -> StructuredReply[T]: ...
-
-    async def respond_structured(
-        self,
-        messages: Sequence[Message],
-        schema: Any,
-        model: str = DEFAULT_MODEL,
-        temperature: float | None = DEFAULT_TEMPERATURE,
-        max_tokens: int | None = None,
-        *,
-        tags: Mapping[str, str] | None = None,
-        **provider_options: Any,
-    ) -> StructuredReply[Any]:
-        """Return an answer that satisfies *schema* as `.value` (a dict gives a dict, a type an
-        instance), with the usage and cost of all turns.
-
-        Raises ConfigurationError for a schema that is none, StructuredOutputError where no answer
-        satisfied it.
-        """
-        request = request_of(messages, model, temperature, max_tokens, provider_options)
-
-        def steps(call: Call) -> Flow[StructuredReply[Any]]:
-            found = structured.structured_by(request, schema, self._knobs, call)
-            return StructuredReply.of(*(yield from found))
-
-        policy = self._policy(tags)
-        events = self._events("structured", request, policy)
-        return await drivers.arun(lifecycle.run_call(policy, self._account, steps, events), self)
-
-    async def structured(
-        self, messages: Sequence[Message], schema: Any, *args: Any, **kwargs: Any
-    ) -> tuple[Any, Reply]:
-        """Return what `respond_structured` does in two parts: the value, and the whole reply."""
-        reply = await self.respond_structured(messages, schema, *args, **kwargs)
-        return reply.value, reply
 
     def learned(self) -> Learned:
         """Return what this client has learnt from the provider's answers, until it expires."""

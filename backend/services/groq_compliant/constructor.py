@@ -24,6 +24,9 @@ class _Default(float):
     """A number that nobody gave: the same one, if given, is another object."""
 
 
+#: Groq's largest general model in production; see `models` for the day of that knowledge.
+DEFAULT_MODEL = "openai/gpt-oss-120b"
+
 #: Left out where the model takes none, as long as it is not given.
 DEFAULT_TEMPERATURE: float = _Default(0.7)
 

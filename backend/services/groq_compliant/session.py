@@ -16,8 +16,8 @@ from ..llm.settings.knobs import Knobs
 from ..llm.types import Message, Reply
 from . import sources
 from .arguments import Options
-from .client import DEFAULT_MODEL, CompliantClient
-from .constructor import keys_in
+from .client import CompliantClient
+from .constructor import DEFAULT_MODEL, keys_in
 
 log = logging.getLogger(__name__)
 

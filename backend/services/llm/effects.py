@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
 
-from .types import Reply, Request, StreamEvent
+from .types import AnyEvent, Reply, Request, StreamEvent
 
 R = TypeVar("R")
 
@@ -115,7 +115,7 @@ class Pull:
 class Emit:
     """Hand *events* to whoever reads the stream; resumes once more is wanted."""
 
-    events: Sequence[StreamEvent]
+    events: Sequence[AnyEvent]
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def pull(channel: Channel, timeout: float) -> Flow[Sequence[StreamEvent] | None]
     return cast("Sequence[StreamEvent] | None", (yield Pull(channel, timeout)))
 
 
-def emit(events: Sequence[StreamEvent]) -> Flow[None]:
+def emit(events: Sequence[AnyEvent]) -> Flow[None]:
     """Yield an `Emit`."""
     yield Emit(events)
 

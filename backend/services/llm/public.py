@@ -5,6 +5,7 @@ from .batch.asynchronous import AsyncBatch
 from .batch.blocking import Batch
 from .batch.results import BatchProgress, BatchResult
 from .call.stream import AsyncStream, Stream, to_sse
+from .call.structured_stream import AsyncStructuredStream, StructuredStream
 from .client.base import LLMClient
 from .client.content import Document, Image
 from .client.signatures import Guardrail
@@ -44,6 +45,7 @@ from .types import (
 __all__ = [
     "AsyncBatch",
     "AsyncStream",
+    "AsyncStructuredStream",
     "Attempt",
     "AuthenticationError",
     "Batch",
@@ -74,6 +76,7 @@ __all__ = [
     "StreamEvent",
     "StructuredOutputError",
     "StructuredReply",
+    "StructuredStream",
     "TextPiece",
     "ToolCall",
     "ToolCallPiece",

@@ -284,3 +284,14 @@ class UsageReport:
 
 
 StreamEvent: TypeAlias = TextPiece | ReasoningPiece | ToolCallPiece | UsageReport
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A structured answer as far as it has come: a plain value, which extends the one before."""
+
+    value: Any
+
+
+#: What streams of either kind hand out.
+AnyEvent: TypeAlias = StreamEvent | Snapshot

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .. import models
 from ..account.account import Account
@@ -27,13 +27,27 @@ from ..errors import (
 )
 from ..events import WaitedFor
 from ..quota import NEVER, Demand, Refusal
-from ..types import Attempt, Reply, Request, Usage
+from ..types import AnyEvent, Attempt, Mode, Reply, Request, Usage
 from .call_events import CallEvents
 
 R = TypeVar("R")
 
 if TYPE_CHECKING:
     from tenacity import Retrying
+
+
+class Snapshots(Protocol):
+    """What is handed out of a structured answer as it comes."""
+
+    def use_form(self, spec: Any, mode: Mode, form: Any) -> None:
+        """Expect an answer in this form."""
+
+    def restart(self) -> None:
+        """Forget what came of an answer of which nothing was shown."""
+
+    def of(self, events: Sequence[AnyEvent]) -> list[AnyEvent]:
+        """The newest snapshot after *events*, if there is a new one."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -74,8 +88,12 @@ class Call:
     quota_waited: float = 0.0
     #: How a request is sent, where it is not by one `Send`: the attempt's admission is told of it.
     sender: Callable[[Request, float, Any], Flow[Reply]] | None = None
-    #: When the first piece of a stream came: from then on nothing is tried again.
+    #: When the first piece of a stream came.
     first_piece_at: float | None = None
+    #: Something of the answer has been handed out: from then on nothing is tried again.
+    has_shown: bool = False
+    #: What is handed out of a structured answer as it comes, in place of its text.
+    snapshots: Snapshots | None = None
     #: The identical calls that wait for this one.
     leader: Leader[Reply] | None = None
     #: Seconds waited since the last attempt, by reason.

@@ -136,7 +136,7 @@ def _send_with_retries(request: Request, call: Call) -> Flow[Reply]:
             return (yield from _attempt(request, call))
         except LLMError as failure:
             error = failure
-        if call.first_piece_at is not None:
+        if call.has_shown:
             raise error  # what was shown cannot be taken back
         if retries is None:
             from .retry import Retries  # most calls pay for no tenacity

@@ -2,6 +2,7 @@
 
 text, reasoning   {"text": "..."}
 tool_call         {"index": 0, "id": "...", "name": "...", "arguments": "..."}
+snapshot          {"value": ...}, of a structured answer
 usage             {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3, ...}
 done              {"finish_reason": "stop", "model": "...", "cached": false, "usage": {...}}
 error             {"type": "RateLimitError", "message": "...", "retry_after": 2.5}
@@ -34,7 +35,16 @@ from ..errors import (
     StructuredOutputError,
     TruncatedError,
 )
-from ..types import ReasoningPiece, Reply, StreamEvent, TextPiece, ToolCallPiece, Usage, UsageReport
+from ..types import (
+    AnyEvent,
+    ReasoningPiece,
+    Reply,
+    Snapshot,
+    TextPiece,
+    ToolCallPiece,
+    Usage,
+    UsageReport,
+)
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +95,7 @@ class Frames(Iterator[str]):
     It is no generator, whose `finally` the garbage collection would run.
     """
 
-    def __init__(self, stream: Closable, read: Callable[[], StreamEvent | None]) -> None:
+    def __init__(self, stream: Closable, read: Callable[[], AnyEvent | None]) -> None:
         self._stream = stream
         self._read = read
         self._is_over = False
@@ -109,7 +119,7 @@ class Frames(Iterator[str]):
 
 async def aframes(
     stream: AsyncClosable,
-    read: Callable[[], Coroutine[Any, Any, StreamEvent | None]],
+    read: Callable[[], Coroutine[Any, Any, AnyEvent | None]],
     heartbeat: float | None,
 ) -> AsyncGenerator[str, None]:
     """Yield the frames of *stream*, and a comment after each *heartbeat* seconds of silence.
@@ -117,22 +127,21 @@ async def aframes(
     Whatever ends it closes the stream: its end, `aclose` or a cancellation. One that is dropped is
     closed by its event loop (PEP 525), never by the garbage collection.
     """
-    reading: asyncio.Task[StreamEvent | None] | None = None
+    reading = asyncio.create_task(read())
     try:
         while True:
-            reading = asyncio.create_task(read())
             while not (await asyncio.wait({reading}, timeout=heartbeat))[0]:
                 yield _COMMENT
             if (event := reading.result()) is None:
                 break
             yield frame_of(event)
+            reading = asyncio.create_task(read())
         yield done_frame(stream.reply)
     except LLMError as error:
         yield error_frame(error)
     finally:
         with anyio.CancelScope(shield=True):
-            if reading is not None:
-                await _ended(reading)
+            await _ended(reading)
             await stream.aclose()
 
 
@@ -154,7 +163,7 @@ def checked_heartbeat(seconds: float | None) -> float | None:
     )
 
 
-def frame_of(event: StreamEvent) -> str:
+def frame_of(event: AnyEvent) -> str:
     """The frame of one *event* of a stream."""
     match event:
         case TextPiece(text):
@@ -166,6 +175,8 @@ def frame_of(event: StreamEvent) -> str:
             return _frame("tool_call", call)
         case UsageReport(usage):
             return _frame("usage", _tokens(usage))
+        case Snapshot(value):
+            return _frame("snapshot", {"value": value})
     assert_never(event)
 
 

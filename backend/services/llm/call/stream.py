@@ -13,11 +13,11 @@ import warnings
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from typing import Any, overload
+from typing import Any, cast, overload
 
 from ..effects import Flow
 from ..runtime.closing import ClosedByAsyncBlock, ClosedByBlock
-from ..types import Reply, StreamEvent, TextPiece
+from ..types import AnyEvent, Reply, StreamEvent, TextPiece
 from .drivers import arun, run
 from .sse import HEARTBEAT, Frames, aframes, checked_heartbeat
 from .stream_reader import StreamReader
@@ -45,26 +45,12 @@ class _Stream:
         weakref.finalize(self, _drop, self._reader, close, *args).atexit = False
 
 
-class Stream(_Stream, ClosedByBlock, Iterator[str]):
-    """An answer as it comes: an iterator of its text, to be read in a `with` block.
-
-    `events` gives all that comes, `reply` is the whole reply, once it has been read to its end.
-    Raises `LLMError`; its `partial` is the reply as far as it came.
-    """
+class BlockingStream(_Stream, ClosedByBlock):
+    """What a thread reads."""
 
     def __init__(self, flow: Flow[Reply], transport: Any) -> None:
         super().__init__(flow, transport)
         self._on_drop(_close_in_thread, self._reader, transport)
-
-    def __next__(self) -> str:
-        while (event := self._next()) is not None:
-            if isinstance(event, TextPiece):
-                return event.text
-        raise StopIteration
-
-    def events(self) -> Iterator[StreamEvent]:
-        """Return an iterator of all that comes from here on: text, thoughts, tool calls, usage."""
-        return iter(self._next, None)
 
     def sse(self) -> Frames:
         """Return the rest of the stream as server-sent events, for a web server to send.
@@ -78,26 +64,16 @@ class Stream(_Stream, ClosedByBlock, Iterator[str]):
         """Give back connection, permit and tokens that are left, if the stream holds them."""
         run(self._reader.close(), self._transport)
 
-    def _next(self) -> StreamEvent | None:
+    def _next(self) -> AnyEvent | None:
         if self._reader.waiting:
             return self._reader.waiting.popleft()
         return run(self._reader.next_event(), self._transport)
 
 
-class AsyncStream(_Stream, ClosedByAsyncBlock, AsyncIterator[str]):
-    """The same for an event loop: `async with client.astream(...) as stream`, then `async for`."""
+class AwaitingStream(_Stream, ClosedByAsyncBlock):
+    """What a task reads."""
 
     _loop: asyncio.AbstractEventLoop | None = None
-
-    async def __anext__(self) -> str:
-        while (event := await self._next()) is not None:
-            if isinstance(event, TextPiece):
-                return event.text
-        raise StopAsyncIteration
-
-    def events(self) -> AsyncIterator[StreamEvent]:
-        """Return an iterator of all that comes from here on: text, thoughts, tool calls, usage."""
-        return _Events(self)
 
     def sse(self, heartbeat: float | None = HEARTBEAT) -> AsyncGenerator[str, None]:
         """Return the rest of the stream as server-sent events, for a web server to send.
@@ -112,13 +88,45 @@ class AsyncStream(_Stream, ClosedByAsyncBlock, AsyncIterator[str]):
         """Give back connection, permit and tokens that are left, if the stream holds them."""
         await arun(self._reader.close(), self._transport)
 
-    async def _next(self) -> StreamEvent | None:
+    async def _next(self) -> AnyEvent | None:
         if self._reader.waiting:
             return self._reader.waiting.popleft()
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._on_drop(_close_in_loop, self._reader, self._transport, self._loop)
         return await arun(self._reader.next_event(), self._transport)
+
+
+class Stream(BlockingStream, Iterator[str]):
+    """An answer as it comes: an iterator of its text, to be read in a `with` block.
+
+    `events` gives all that comes, `reply` is the whole reply, once it has been read to its end.
+    Raises `LLMError`; its `partial` is the reply as far as it came.
+    """
+
+    def __next__(self) -> str:
+        while (event := self._next()) is not None:
+            if isinstance(event, TextPiece):
+                return event.text
+        raise StopIteration
+
+    def events(self) -> Iterator[StreamEvent]:
+        """Return an iterator of all that comes from here on: text, thoughts, tool calls, usage."""
+        return cast("Iterator[StreamEvent]", iter(self._next, None))
+
+
+class AsyncStream(AwaitingStream, AsyncIterator[str]):
+    """The same for an event loop: `async with client.astream(...) as stream`, then `async for`."""
+
+    async def __anext__(self) -> str:
+        while (event := await self._next()) is not None:
+            if isinstance(event, TextPiece):
+                return event.text
+        raise StopAsyncIteration
+
+    def events(self) -> AsyncIterator[StreamEvent]:
+        """Return an iterator of all that comes from here on: text, thoughts, tool calls, usage."""
+        return _Events(self)
 
 
 class _Events(AsyncIterator[StreamEvent]):
@@ -129,22 +137,22 @@ class _Events(AsyncIterator[StreamEvent]):
         event = await self._stream._next()
         if event is None:
             raise StopAsyncIteration
-        return event
+        return cast("StreamEvent", event)
 
 
 @overload
-def to_sse(stream: Stream) -> Frames: ...
+def to_sse(stream: BlockingStream) -> Frames: ...
 
 
 @overload
 def to_sse(
-    stream: AsyncStream, heartbeat: float | None = HEARTBEAT
+    stream: AwaitingStream, heartbeat: float | None = HEARTBEAT
 ) -> AsyncGenerator[str, None]: ...
 
 
-def to_sse(stream: Stream | AsyncStream, heartbeat: float | None = HEARTBEAT) -> Any:
+def to_sse(stream: BlockingStream | AwaitingStream, heartbeat: float | None = HEARTBEAT) -> Any:
     """Return the rest of *stream* as server-sent events, as its method `sse` does."""
-    return stream.sse(heartbeat) if isinstance(stream, AsyncStream) else stream.sse()
+    return stream.sse(heartbeat) if isinstance(stream, AwaitingStream) else stream.sse()
 
 
 def _drop(reader: StreamReader, close: Callable[..., None], *args: Any) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from ..effects import Close, Effect, Emit, Flow, Open
-from ..types import Reply, StreamEvent
+from ..types import AnyEvent, Reply
 
 
 class StreamReader:
@@ -20,7 +20,7 @@ class StreamReader:
 
     def __init__(self, flow: Flow[Reply]) -> None:
         #: Events that have come and are not read yet.
-        self.waiting: deque[StreamEvent] = deque()
+        self.waiting: deque[AnyEvent] = deque()
         self.reply: Reply | None = None
         self.is_open = False
         #: Whoever reads it cannot close it: a web server that drops it when its client has gone.
@@ -31,7 +31,7 @@ class StreamReader:
         self._is_over = False
         self._is_busy = False
 
-    def next_event(self) -> Flow[StreamEvent | None]:
+    def next_event(self) -> Flow[AnyEvent | None]:
         """Return the event that comes next; None at the end. Raises what ends the stream."""
         while not self.waiting:
             if self._is_over:
@@ -52,7 +52,7 @@ class StreamReader:
         self._flow.close()
         self.is_open = False
 
-    def _next_events(self) -> Flow[Sequence[StreamEvent] | None]:
+    def _next_events(self) -> Flow[Sequence[AnyEvent] | None]:
         if self._is_busy:
             raise RuntimeError("a stream is read by one thread or task at a time")
         self._is_busy = self.is_open = True
@@ -68,7 +68,7 @@ class StreamReader:
         finally:
             self._is_busy = False
 
-    def _run_until_emit(self) -> Flow[Sequence[StreamEvent] | None]:
+    def _run_until_emit(self) -> Flow[Sequence[AnyEvent] | None]:
         """Pass the flow's effects on until it emits events; None at its end."""
         resume = self._resume
         while True:

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from math import inf
 
 from ..account.account import Account
 from ..effects import Channel, Flow, emit, open_stream, pull
 from ..errors import LLMError, LLMTimeoutError
 from ..types import (
+    AnyEvent,
     ReasoningPiece,
     Reply,
     Request,
@@ -42,27 +44,35 @@ def stream(
 
 
 def _answer(request: Request, idle: float, call: Call) -> Flow[Reply]:
-    call.sender = partial(_send, call, idle)
+    stream_with(call, idle)
     reply = yield from lifecycle.answer(request, call)
     if call.first_piece_at is None:
-        _set_first_piece(call)
-        yield from _emit(call, tuple(events_of(reply)))
+        yield from hand_out(call, tuple(events_of(reply)))
     return replace(reply, time_to_first_token=call.time_to_first_piece())
+
+
+def stream_with(call: Call, idle: float) -> None:
+    """Have *call* stream what it asks for; *idle* is the longest wait between two pieces, in s."""
+    call.sender = partial(_send, call, idle)
 
 
 def _send(
     call: Call, idle: float, request: Request, timeout: float, admission: Admission
 ) -> Flow[Reply]:
     """Send once, hand out what comes, and return the whole reply."""
-    until = call.account.now() + timeout
+    until, longest = call.account.now() + timeout, inf
+    if call.snapshots is not None:
+        call.snapshots.restart()
     channel = yield from open_stream(request, timeout)
     try:
         while True:
-            left = _left(call, until, idle, channel)
+            left = min(longest, _left(call, until, channel))
             if (events := (yield from pull(channel, left))) is None:
                 return channel.whole()
-            _note_piece(call, admission)
-            yield from _emit(call, events)
+            if longest == inf:
+                _note_first_piece(call, admission)
+                longest = idle
+            yield from hand_out(call, events)
     except LLMError as error:
         admission.estimate = partly_spent(request, channel.so_far(), error)
         raise
@@ -72,7 +82,7 @@ def _send(
         raise
 
 
-def _left(call: Call, until: float, idle: float, channel: Channel) -> float:
+def _left(call: Call, until: float, channel: Channel) -> float:
     """Seconds to wait for what comes next; raises where the call has no time left."""
     left = until - call.account.now()
     if left <= 0:
@@ -82,27 +92,27 @@ def _left(call: Call, until: float, idle: float, channel: Channel) -> float:
         )
         late.partial = channel.so_far()
         raise late
-    return left if call.first_piece_at is None else min(idle, left)
+    return left
 
 
-def _note_piece(call: Call, admission: Admission) -> None:
+def _note_first_piece(call: Call, admission: Admission) -> None:
     """At the first piece, let those go on who wait to see whether the provider answers."""
-    if call.first_piece_at is not None:
-        return
-    admission.received_at = _set_first_piece(call)
+    admission.received_at = call.account.now()
     call.account.end_outage(admission.scope)
     call.account.outages.release_probe(admission)
 
 
-def _set_first_piece(call: Call) -> float:
-    """Note that the first piece has come, and return when."""
-    call.first_piece_at = now = call.account.now()
-    if call.events is not None:
-        call.events.first_piece(call.time_to_first_piece())
-    return now
-
-
-def _emit(call: Call, events: Sequence[StreamEvent]) -> Flow[None]:
+def hand_out(call: Call, events: Sequence[AnyEvent]) -> Flow[None]:
+    """Give *events*, or the snapshot that they make, to whoever reads the stream."""
+    if call.first_piece_at is None:
+        call.first_piece_at = call.account.now()
+        if call.events is not None:
+            call.events.first_piece(call.time_to_first_piece())
+    if call.snapshots is not None:
+        events = call.snapshots.of(events)
+    if not events:
+        return
+    call.has_shown = True
     leader = call.leader
     if leader is None:
         yield from emit(events)

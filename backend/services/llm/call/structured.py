@@ -3,15 +3,13 @@ and asked for again with its faults shown.
 
     structured              turns until an answer satisfies the schema
       _take_turn            one answer in one form; after a refusal of the form in the next
-        _possible_forms     the forms that there are, strongest first
+        possible_forms      the forms that there are, strongest first (output_forms.py)
         _answer_or_partial  what came of asking, whole or not
       _next_turn            what to ask after a faulty one: the same with more room, or a repair
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,8 +17,6 @@ from typing import Any
 from .. import models
 from ..effects import Flow, Overdue, run_blocking
 from ..errors import (
-    ConfigurationError,
-    ContextLengthError,
     InvalidRequestError,
     LLMError,
     StructuredOutputError,
@@ -30,19 +26,23 @@ from ..settings.knobs import Knobs
 from ..structured import (
     InvalidAnswer,
     OutOfTimeError,
-    Rewritten,
     Schema,
     StepDeadline,
-    Target,
     ValidAnswer,
-    instructions,
     parse_answer,
     repair_message,
-    rewrite,
 )
-from ..types import Mode, Output, Reply, Request
+from ..types import Reply, Request
 from . import lifecycle
 from .call import Call
+from .output_forms import (
+    StructuredSpec,
+    form_key,
+    in_form,
+    is_about_form,
+    model_in_service,
+    possible_forms,
+)
 
 #: An answer and a schema of more characters, or of more when multiplied, are compared in a thread
 #: where an event loop waits: fewer take it twenty milliseconds at most.
@@ -53,37 +53,6 @@ _LISTED = 3
 #: How much more room an answer gets that was cut off: two turns make 65,536 tokens of the default
 #: 4,096, as much as Groq's largest models write.
 _MORE_ROOM = 4
-#: A refusal is of the form that was asked for, not of what was asked, if its words are about forms:
-#: neither provider has a code for it (most of Groq's 400s have none, Bedrock's all have the same).
-_ABOUT_FORM = re.compile(
-    r"schema|response.?format|json|output.?config|text.?format|tool|grammar", re.I
-)
-_TARGETS = {
-    ("groq", "strict"): Target.GROQ_STRICT,
-    ("groq", "schema"): Target.GROQ_JSON_SCHEMA,
-    ("bedrock", "strict"): Target.BEDROCK_TEXT_FORMAT,
-}
-
-
-@dataclass(frozen=True)
-class StructuredSpec:
-    """What the answer must be, and how far to go for it."""
-
-    schema: Schema
-    repairs: int = 2
-    #: Convert what leaves no doubt ("36" for an integer).
-    coerce: bool = True
-    #: Ask in words alone, as a test's stand-in for an SDK expects.
-    plain: bool = False
-
-    @classmethod
-    def of(cls, spec: Any, knobs: Knobs, *, plain: bool = False) -> StructuredSpec:
-        """What *spec* asks for, as far as the knobs go; ConfigurationError if it is no schema."""
-        try:
-            schema = Schema.of(spec)
-        except ValueError as error:
-            raise ConfigurationError(str(error)) from error
-        return cls(schema, knobs.LLM_MAX_REPAIRS, knobs.LLM_COERCE, plain)
 
 
 @dataclass(frozen=True)
@@ -108,18 +77,34 @@ def structured_by(
 
     Raises `ConfigurationError` if it is none.
     """
+    spec = yield from compiled(spec, knobs, call, plain=plain)
+    answer, reply = yield from structured_answer(request, spec, call)
+    return answer.value, reply
+
+
+def compiled(spec: Any, knobs: Knobs, call: Call, *, plain: bool = False) -> Flow[StructuredSpec]:
+    """Compile a schema; raises `ConfigurationError` if it is none."""
     compiling = partial(StructuredSpec.of, spec, knobs, plain=plain)
     try:
-        spec = yield from run_blocking(
-            compiling, call.time_left(), "judgement", blocks=not Schema.is_small(spec)
+        return (
+            yield from run_blocking(
+                compiling, call.time_left(), "judgement", blocks=not Schema.is_small(spec)
+            )
         )
     except Overdue:
         raise call.deadline_error() from None
-    return (yield from structured(request, spec, call))
 
 
 def structured(request: Request, spec: StructuredSpec, call: Call) -> Flow[tuple[Any, Reply]]:
-    """Return a value that satisfies the schema, and the reply that held it.
+    """Return a value that satisfies the schema, and the reply that held it."""
+    answer, reply = yield from structured_answer(request, spec, call)
+    return answer.value, reply
+
+
+def structured_answer(
+    request: Request, spec: StructuredSpec, call: Call
+) -> Flow[tuple[ValidAnswer, Reply]]:
+    """Return an answer that satisfies the schema, and the reply that held it.
 
     Raises `StructuredOutputError` with the last answer's faults when the repairs are used up, and
     when a further turn is refused: for its length, most often, which is not what the caller asked.
@@ -134,33 +119,38 @@ def structured(request: Request, spec: StructuredSpec, call: Call) -> Flow[tuple
         except InvalidRequestError as refused:
             if judged is None:
                 raise
-            raise _structured_error(judged, call) from refused
+            raise structured_error(judged.faulty, judged.reply, call) from refused
         if isinstance(judged.verdict, ValidAnswer):
-            return judged.verdict.value, judged.reply
+            return judged.verdict, judged.reply
+        if call.has_shown:
+            break  # of an answer that was shown in part there is no second
         turn = _next_turn(request, turn, judged)
         if turn is not None and turns_left and call.events is not None:
             call.events.repair_planned(len(judged.faulty.errors))
     assert judged is not None, "there is always a first turn"
-    raise _structured_error(judged, call) from judged.cause
+    raise structured_error(judged.faulty, judged.reply, call) from judged.cause
 
 
 def _take_turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judgement]:
     """Ask once in the first form that the provider does not refuse, and judge the answer."""
     # One after the other, as few calls need a second: each is a rewriting of the whole schema.
-    output_modes = _possible_forms(request, spec, call)
+    output_modes = possible_forms(request, spec, call)
     mode, form = strongest, _ = next(output_modes)
     while True:
-        formed = _in_form(request, mode, form)
+        formed = in_form(request, mode, form)
+        if call.snapshots is not None:
+            call.snapshots.use_form(spec, mode, form)
         try:
             reply, cause = yield from _answer_or_partial(formed, call)
             break
         except InvalidRequestError as error:
-            weaker = next(output_modes, None) if _is_about_form(error) else None
+            may_change = is_about_form(error) and not call.has_shown
+            weaker = next(output_modes, None) if may_change else None
             if weaker is None:
                 raise
             mode, form = weaker
     if mode != strongest:
-        call.account.remember_output_mode(_form_key(request, spec, call), mode)
+        call.account.remember_output_mode(form_key(request, spec, call), mode)
     cut = isinstance(cause, TruncatedError)
     judging = partial(
         parse_answer,
@@ -200,51 +190,6 @@ def _answer_or_partial(request: Request, call: Call) -> Flow[tuple[Reply, LLMErr
         return _as_reply(error.failed_generation, request, call), error
 
 
-def _possible_forms(
-    request: Request, spec: StructuredSpec, call: Call
-) -> Iterator[tuple[Mode, Rewritten]]:
-    """The forms that the model takes and the schema can be written in, strongest first.
-
-    The last is always words in the prompt, which take any schema.
-    """
-    in_service = _model_in_service(request, call)
-    able = models.abilities(in_service)
-    modes = ("prompt",) if spec.plain else models.modes_for(replace(request, model=in_service))
-    if "tools" in request.options or "toolConfig" in request.options:
-        # The caller's own tools exclude any other form.
-        modes = ("prompt",)
-    account = call.account
-    remembered = account.output_modes.get(_form_key(request, spec, call), account.now())
-    if remembered in modes:
-        modes = modes[modes.index(remembered) :]
-    for mode in modes:
-        target = _TARGETS.get(
-            (able.provider, mode), Target.TOOL if mode == "tool" else Target.PROMPT
-        )
-        form = rewrite(spec.schema, target)
-        if isinstance(form, Rewritten):
-            yield mode, form
-
-
-def _in_form(request: Request, mode: Mode, form: Rewritten) -> Request:
-    """Ask in this form: the schema goes to the provider, or into the last thing the user says."""
-    if mode in ("strict", "schema", "tool"):
-        return replace(request, output=Output(mode, form.schema))
-    words = instructions(form.schema)
-    at = max(
-        (place for place, each in enumerate(request.messages) if each.get("role") == "user"),
-        default=len(request.messages) - 1,
-    )
-    last = request.messages[at]
-    text = last.get("content")
-    if isinstance(text, str):
-        content: Any = f"{text}\n\n{words}"
-    else:
-        content = [*(text or ()), {"type": "text", "text": words}]
-    messages = (*request.messages[:at], {**last, "content": content}, *request.messages[at + 1 :])
-    return replace(request, messages=messages, output=Output(mode))
-
-
 def _next_turn(request: Request, turn: Request, judged: _Judgement) -> Request | None:
     """What to ask after a faulty answer; None where nothing more can be done."""
     cut = isinstance(judged.cause, TruncatedError)
@@ -264,36 +209,21 @@ def _next_turn(request: Request, turn: Request, judged: _Judgement) -> Request |
     return turn if not judged.reply.text.strip() else None
 
 
-def _structured_error(judged: _Judgement, call: Call) -> StructuredOutputError:
-    faulty = judged.faulty
+def structured_error(faulty: InvalidAnswer, reply: Reply, call: Call) -> StructuredOutputError:
+    """Return the error for an answer that does not satisfy the schema."""
     listed = "; ".join(str(fault) for fault in faulty.errors[:_LISTED])
     more = len(faulty.errors) - _LISTED
     error = StructuredOutputError(
         f"LLM did not return valid JSON: {listed}{f'; and {more} more' if more > 0 else ''}",
         provider=call.account.provider,
-        request_id=judged.reply.request_id,
+        request_id=reply.request_id,
     )
     error.raw = faulty.raw
     error.errors = tuple((fault.path, fault.message) for fault in faulty.errors)
-    error.partial = judged.reply
+    error.partial = reply
     return error
-
-
-def _is_about_form(error: InvalidRequestError) -> bool:
-    """Whether another form of the same question may be accepted."""
-    return not isinstance(error, ContextLengthError) and bool(_ABOUT_FORM.search(str(error)))
-
-
-def _form_key(request: Request, spec: StructuredSpec, call: Call) -> tuple[str, int]:
-    # By model and schema, as one may be refused for the other. The hash alone keeps no text alive;
-    # two schemas of one hash would share a form, which is at worst a weaker one.
-    return _model_in_service(request, call), hash(spec.schema.text)
-
-
-def _model_in_service(request: Request, call: Call) -> str:
-    return call.account.resolve_model(request)
 
 
 def _as_reply(text: str, request: Request, call: Call) -> Reply:
     """What a failed call had written, as if it were its answer."""
-    return Reply(text, _model_in_service(request, call), call.account.provider)
+    return Reply(text, model_in_service(request, call), call.account.provider)

@@ -165,7 +165,7 @@ def _flow_of(client: BatchCalls, schema: Any) -> Callable[[Request, CallPolicy],
     if schema is None:
         return client._run
 
-    from ..call.structured import StructuredSpec  # pays for schemas only where there is one
+    from ..call.output_forms import StructuredSpec  # pays for schemas only where there is one
 
     StructuredSpec.of(schema, client._knobs)  # raises where it is none
     return lambda request, policy: client._structured(request, schema, policy)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..call import lifecycle
 from ..call.call import Call, CallPolicy
 from ..call.drivers import async_method, blocking_method
+from ..call.structured_stream import AsyncStructuredStream, StructuredStream
 from ..effects import Flow
 from ..errors import ConfigurationError
 from ..types import UNSET, Message, Request, StructuredReply
@@ -58,6 +59,8 @@ class StructuredCalls(ConfiguredClient):
         agenerate_structured: structured_signatures.AGenerateStructured
         respond_structured: structured_signatures.RespondStructured
         arespond_structured: structured_signatures.ARespondStructured
+        stream_structured: structured_signatures.StreamStructured
+        astream_structured: structured_signatures.AStreamStructured
     else:
 
         @blocking_method
@@ -84,6 +87,25 @@ class StructuredCalls(ConfiguredClient):
             """
             return (yield from self._structured(request, schema, policy)).value
 
+        @takes(structured_arguments)
+        def stream_structured(
+            self, request: Request, schema: Any, policy: CallPolicy
+        ) -> StructuredStream[Any]:
+            """Return an answer that satisfies *schema* as it comes, to be read in a `with` block.
+
+            It gives snapshots, each of which extends the one before, and in the end `.value`.
+            Arguments and errors are those of `generate_structured`.
+            """
+            return StructuredStream(self._snapshots(request, schema, policy), self._transport)
+
+        @takes(structured_arguments)
+        def astream_structured(
+            self, request: Request, schema: Any, policy: CallPolicy
+        ) -> AsyncStructuredStream[Any]:
+            """Return the same for an event loop, to be read in an `async with` block."""
+            flow = self._snapshots(request, schema, policy)
+            return AsyncStructuredStream(flow, self._transport)
+
         agenerate_structured = async_method(generate_structured)
         arespond_structured = async_method(respond_structured)
 
@@ -100,3 +122,18 @@ class StructuredCalls(ConfiguredClient):
 
         events = self._events("structured", request, policy)
         return (yield from lifecycle.run_call(policy, self._account, steps, events))
+
+    def _snapshots(
+        self, request: Request, schema: Any, policy: CallPolicy
+    ) -> Flow[StructuredReply[Any]]:
+        from ..call import structured_streaming  # pays for schemas only where there is one
+
+        return structured_streaming.stream(
+            request,
+            schema,
+            self._knobs,
+            policy,
+            self._account,
+            self._events("structured", request, policy),
+            plain=not self._transport.lender.is_real,
+        )

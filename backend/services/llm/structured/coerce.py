@@ -36,10 +36,12 @@ def coerced(document: JsonSchema, value: Any, deadline: StepDeadline | None = No
 
     Raises OutOfTimeError when the time of the *deadline* is up.
     """
-    return _Coercion(document, deadline or StepDeadline()).at([document], value)
+    return Coercion(document, deadline or StepDeadline()).at([document], value)
 
 
-class _Coercion:
+class Coercion:
+    """Converts values of one document."""
+
     def __init__(self, document: JsonSchema, deadline: StepDeadline) -> None:
         self.document = document
         self.deadline = deadline
@@ -101,6 +103,7 @@ class _Coercion:
         return chosen
 
     def converted(self, node: JsonSchema, allowed: frozenset[str], value: Any) -> Any:
+        """Convert a value of a type that is not allowed, if there is one way to."""
         if isinstance(value, str):
             find_values = _readings(value, allowed)
             if len(find_values) == 1:

@@ -29,6 +29,8 @@ class ValidAnswer:
 
     #: What the caller asked for: a JSON value, or an instance of the type.
     value: Any
+    #: The JSON value that it was made of.
+    plain: Any = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _judge(
         return InvalidAnswer(text, tuple(listed), truncated or found.is_cut_off)
     if any(r.valid and r.known and best.known.isdisjoint(r.known) for r in read):
         return _invalid(text, truncated, "the answer is in several parts; give one value with all")
-    return ValidAnswer(schema.instance(best.value))
+    return ValidAnswer(schema.instance(best.value), best.value)
 
 
 class _Reader:

@@ -41,6 +41,8 @@ class Rewritten:
 
     schema: JsonSchema
     restore: Callable[[Any], Any]
+    #: The answer is asked for as the one property of an object.
+    is_wrapped: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def _strict(document: JsonSchema, subset: Subset) -> Rewritten:
         root["$defs"] = rewriting.definitions
     if subset.distinct_alternatives:
         check_distinct(root)
-    return Rewritten(root, Restore(root, droppable, wrapped=wrapped))
+    return Rewritten(root, Restore(root, droppable, wrapped=wrapped), wrapped)
 
 
 def _loose(document: JsonSchema, *, is_prompt: bool) -> Rewritten:
@@ -129,7 +131,7 @@ def _loose(document: JsonSchema, *, is_prompt: bool) -> Rewritten:
         return Rewritten({"type": "object", **kept}, _identity)
     moved = _moved(kept)
     hoisted = {keyword: moved.pop(keyword) for keyword in _HOISTED if keyword in moved}
-    return Rewritten({**_wrapper(moved), **hoisted}, unwrap_root)
+    return Rewritten({**_wrapper(moved), **hoisted}, unwrap_root, True)
 
 
 def _wrapper(body: JsonSchema) -> JsonSchema:

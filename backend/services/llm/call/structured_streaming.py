@@ -1,0 +1,104 @@
+"""A structured answer as it comes: snapshots that only grow, and at the end the valid value.
+
+It is asked for as any structured answer, and repaired as long as nothing of it has been shown: what
+was shown is never taken back. An answer that is valid but contradicts what was shown is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from ..account.account import Account
+from ..effects import Flow
+from ..settings.knobs import Knobs
+from ..structured import (
+    InvalidAnswer,
+    PartialAnswer,
+    Rewritten,
+    Violation,
+    extends,
+)
+from ..types import (
+    AnyEvent,
+    Mode,
+    Request,
+    Snapshot,
+    StructuredReply,
+    TextPiece,
+    ToolCallPiece,
+)
+from . import lifecycle, streaming, structured
+from .call import Call, CallPolicy
+from .call_events import CallEvents
+from .output_forms import StructuredSpec
+
+
+class StreamedSnapshots:
+    """Makes snapshots of the pieces of an answer, in whichever form it is asked for."""
+
+    def __init__(self) -> None:
+        self._begin: Callable[[], PartialAnswer]
+        self._partial: PartialAnswer
+        self._piece: type[TextPiece | ToolCallPiece] = TextPiece
+
+    @property
+    def shown(self) -> Any:
+        """The last snapshot; None before the first."""
+        return self._partial.shown
+
+    def use_form(self, spec: StructuredSpec, mode: Mode, form: Rewritten) -> None:
+        """Expect an answer in this form."""
+        self._begin = partial(
+            PartialAnswer, spec.schema, is_wrapped=form.is_wrapped, coerce=spec.coerce
+        )
+        self._piece = ToolCallPiece if mode == "tool" else TextPiece
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what came of an answer of which nothing was shown."""
+        self._partial = self._begin()
+
+    def of(self, events: Sequence[AnyEvent]) -> list[AnyEvent]:
+        """The newest snapshot after *events*, if there is a new one."""
+        newest: list[AnyEvent] = []
+        for event in events:
+            if isinstance(event, Snapshot):
+                newest = [event]
+            elif isinstance(event, self._piece):
+                text = event.text if isinstance(event, TextPiece) else event.arguments
+                if (value := self._partial.add(text)) is not None:
+                    newest = [Snapshot(value)]
+        return newest
+
+
+def stream(
+    request: Request,
+    schema: Any,
+    knobs: Knobs,
+    policy: CallPolicy,
+    account: Account,
+    events: CallEvents | None = None,
+    *,
+    plain: bool = False,
+) -> Flow[StructuredReply[Any]]:
+    """Answer *request* by *schema*, snapshot by snapshot; the last is the valid value."""
+    steps = partial(_answer, request, schema, knobs, plain)
+    return lifecycle.run_call(policy, account, steps, events)
+
+
+def _answer(
+    request: Request, schema: Any, knobs: Knobs, plain: bool, call: Call
+) -> Flow[StructuredReply[Any]]:
+    spec = yield from structured.compiled(schema, knobs, call, plain=plain)
+    call.snapshots = snapshots = StreamedSnapshots()
+    streaming.stream_with(call, knobs.LLM_STREAM_IDLE_TIMEOUT)
+    answer, reply = yield from structured.structured_answer(request, spec, call)
+    if not extends(answer.plain, snapshots.shown):
+        contradiction = Violation("$", "contradicts what was shown of it before")
+        faulty = InvalidAnswer(reply.text, (contradiction,), truncated=False)
+        raise structured.structured_error(faulty, reply, call)
+    yield from streaming.hand_out(call, [Snapshot(answer.plain)])
+    first = call.time_to_first_piece()
+    return StructuredReply.of(answer.value, reply.having(time_to_first_token=first))
