@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.llm.errors import ResponseTooLargeError
-from services.llm.http.http1 import Answer, Http1, _Rare, encoded
+from services.llm.http.h11_answer import H11Answer
+from services.llm.http.http1 import Answer, Http1, encoded
 
 SENT = ("POST", "/a?b=c", [("Host", "here"), ("Content-Length", "2")], b"hi")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Two: a\r\nX-Two: b\r\n\r\nhello"
@@ -124,7 +125,7 @@ STARTS = [
 ]
 
 
-def outcome(http: Http1 | _Rare, pieces: list[bytes]) -> object:
+def outcome(http: Http1 | H11Answer, pieces: list[bytes]) -> object:
     try:
         for piece in pieces:
             if (answer := http.receive(piece)) is not None:
@@ -148,7 +149,7 @@ def test_a_plain_answer_is_read_as_h11_reads_it(
 ) -> None:
     said = end.join((start, *lines, b"", b"")) + body
     pieces = [piece for piece in (said[: len(said) - cut], said[len(said) - cut :]) if piece]
-    assert outcome(_Rare(99), pieces) == outcome(asked(), pieces)
+    assert outcome(H11Answer(99), pieces) == outcome(asked(), pieces)
 
 
 @pytest.mark.parametrize(

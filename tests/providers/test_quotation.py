@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -137,4 +138,4 @@ def test_a_long_prompt_that_lacks_the_errors_words_is_not_divided_into_its_own(
 
 @given(st.text(st.characters(max_codepoint=127)))
 def test_the_words_of_ascii_are_found_the_fast_way_as_they_are_otherwise(text: str) -> None:
-    assert quotation._WORD.findall(text) == quotation._words_of(text)
+    assert re.findall(quotation._WORD, text) == quotation._words_of(text)

@@ -11,6 +11,7 @@ from botocore.config import Config
 from urllib3.connection import HTTPConnection
 
 from sandbox import Answer, Sandbox
+from services.llm.providers.bedrock import instrumentation
 from services.llm.providers.bedrock.instrumentation import why_the_sdks_own
 from services.llm_client import ResponseTooLargeError
 from tests.wire.conftest import OpenFace
@@ -120,7 +121,7 @@ def _another_botocore(client: Any) -> None:
     [
         (_its_own_connection, "the connection's class is not botocore's own"),
         (_patched_pool, "urlopen is not botocore's own"),
-        (_another_botocore, "botocore or h11 is not as it is known: .*_proxy_config"),
+        (_another_botocore, "botocore is not as it is known: .*_proxy_config"),
     ],
 )
 def test_what_stands_in_the_place_of_urllib3s_parts_is_seen(
@@ -129,3 +130,11 @@ def test_what_stands_in_the_place_of_urllib3s_parts_is_seen(
     face = open_client("bedrock")
     put(face.client.client)
     assert re.match(expected, reason(face.client) or "")
+
+
+def test_where_there_is_no_h11_the_sdk_sends(
+    open_client: OpenFace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instrumentation, "_has_h11", lambda: False)
+    client = open_client("bedrock").client
+    assert "there is no h11" == why_the_sdks_own(client.client, "converse")

@@ -1,21 +1,20 @@
 """HTTP/1.1 as bytes in and bytes out: the sockets are the caller's.
 
 Nearly every answer is one head with a length, and its body: these are read here, which takes a
-tenth of the time. Whatever else HTTP/1.1 allows is h11's to read.
+tenth of the time. Whatever else HTTP/1.1 allows is h11's to read (`h11_answer`), which is imported
+with the first such answer.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-import h11
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ResponseTooLargeError
 
-#: The longest head of an answer, in bytes.
-_LONGEST_HEAD = 128 * 1024
+if TYPE_CHECKING:
+    from .h11_answer import H11Answer
 
 # RFC 9110, 5.5 and 5.6.2: the characters of a header's name and of its value.
 _NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -70,7 +69,7 @@ class Http1:
         self._head: tuple[int, list[tuple[str, str]]] | None = None
         #: Where the answer's body begins and ends in what is received.
         self._start = self._end = 0
-        self._rare: _Rare | None = None
+        self._rare: H11Answer | None = None
         #: Whether the connection may carry another exchange.
         self.is_reusable = True
 
@@ -85,14 +84,18 @@ class Http1:
         off.
         """
         if self._rare is None and self._head is None and not self._begin(data):
-            self._rare = _Rare(self._limit)
+            from .h11_answer import H11Answer
+
+            self._rare = H11Answer(self._limit)
         if self._rare is not None:
             answer = self._rare.receive(data)
             if answer is not None:
                 self.is_reusable, self._rare = self._rare.is_reusable, None
             return answer
         if not data:
-            raise h11.RemoteProtocolError("the server closed before the answer was whole")
+            from h11 import RemoteProtocolError
+
+            raise RemoteProtocolError("the server closed before the answer was whole")
         self._received += data
         return self._whole() if len(self._received) >= self._end else None
 
@@ -134,52 +137,3 @@ def _length_of(headers: Sequence[tuple[str, str]]) -> int | None:
         elif name == "transfer-encoding" or (name == "connection" and text.lower() != "keep-alive"):
             return None
     return length
-
-
-class _Rare:
-    """One answer in any of the forms of HTTP/1.1, as h11 reads it."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
-        # What was sent is no matter, but that it was no HEAD.
-        self._h11.send(h11.Request(method="POST", target="/", headers=[("host", "")]))
-        self._h11.send(h11.EndOfMessage())
-        self._head: Any = None
-        self._body = bytearray()
-        self.is_reusable = False
-
-    def receive(self, data: bytes) -> Answer | None:
-        """Do as `Http1.receive` does."""
-        self._h11.receive_data(data)
-        while True:
-            event = self._h11.next_event()
-            match event:
-                case h11.Response():
-                    self._head = event
-                    self._allow(_announced(event))
-                case h11.Data():
-                    self._allow(len(self._body) + len(event.data))
-                    self._body += event.data
-                case h11.EndOfMessage():
-                    return self._answer()
-                case h11.NEED_DATA | h11.PAUSED:
-                    return None
-
-    def _allow(self, size: int) -> None:
-        if size > self._limit:
-            raise ResponseTooLargeError.over(self._limit)
-
-    def _answer(self) -> Answer:
-        headers = [
-            (name.decode("ascii"), text.decode("latin-1")) for name, text in self._head.headers
-        ]
-        ended = self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
-        # Nothing has followed the answer, not even the end of the connection.
-        self.is_reusable = ended and self._h11.trailing_data == (b"", False)
-        return Answer(self._head.status_code, headers, bytes(self._body))
-
-
-def _announced(head: Any) -> int:
-    """The length of the body, where the head says it."""
-    return next((int(text) for name, text in head.headers if name == b"content-length"), 0)

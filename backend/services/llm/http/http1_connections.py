@@ -7,8 +7,6 @@ import select
 import ssl
 from typing import Any, NamedTuple, Protocol
 
-import h11
-
 from .dial import adial, dial, left_until
 from .http1 import Answer, Http1
 from .refused import is_broken_pipe, was_reset
@@ -37,7 +35,9 @@ class Sendable(Protocol):
 
 def _sendable(request: Sendable) -> memoryview:
     if (sent := request.encoded()) is None:
-        raise h11.LocalProtocolError("the request has a header or a target that cannot be sent")
+        from h11 import LocalProtocolError
+
+        raise LocalProtocolError("the request has a header or a target that cannot be sent")
     return sent
 
 

@@ -21,13 +21,10 @@ _NOT_TAKEN = (
 
 # The name, then the refusal, in one sentence; or the other way round.
 _REFUSALS = (
-    re.compile(rf"\b{_NAME}\b[^\n.;]{{0,80}}?\b(?:{_NOT_TAKEN})", re.I),
-    re.compile(
-        r"\b(?:unsupported (?:parameter|value|option)s?|extraneous key|unknown parameter"
-        r"|unrecognized (?:parameter|field)|does not support(?: the)?|do not support(?: the)?)"
-        rf"[^\n.;a-z0-9]{{0,10}}(?:parameter\W{{0,3}})?{_NAME}\b",
-        re.I,
-    ),
+    rf"(?i)\b{_NAME}\b[^\n.;]{{0,80}}?\b(?:{_NOT_TAKEN})",
+    r"(?i)\b(?:unsupported (?:parameter|value|option)s?|extraneous key|unknown parameter"
+    r"|unrecognized (?:parameter|field)|does not support(?: the)?|do not support(?: the)?)"
+    rf"[^\n.;a-z0-9]{{0,10}}(?:parameter\W{{0,3}})?{_NAME}\b",
 )
 
 
@@ -68,7 +65,7 @@ def refused_name(words: str, param: str | None = None) -> str | None:
     *param* is the provider's own field for it, where it has one. None for any other refusal.
     """
     own = unquoted(words)
-    found = next(filter(None, (pattern.search(own) for pattern in _REFUSALS)), None)
+    found = next(filter(None, (re.search(pattern, own) for pattern in _REFUSALS)), None)
     name = param if param is not None else found[1] if found else None
     return name if option_named(name) else None
 

@@ -18,13 +18,11 @@ _LONG, _NUMBERED = 16, 6
 _WHOLE = 8
 
 # Of scripts without spaces every character is a word, so that a part of a sentence is a run too.
-_WORD = re.compile(
-    "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
-)
+_WORD = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
 _SIGNS = {code: " " for code in range(128) if not chr(code).isalnum()}
-_ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|(.))", re.S)
+_ESCAPE = r"(?s)\\+(?:u([0-9a-fA-F]{4})|(.))"
 _BLANKS = frozenset("nrtbf")
-_MARKED = re.compile(r"([\"'])(.*?)\1", re.S)
+_MARKED = r"(?s)([\"'])(.*?)\1"
 
 #: Options whose values are the caller's own words.
 _CALLERS_OWN = ("extra_headers", "metadata")
@@ -69,7 +67,7 @@ def _plain(text: str) -> str:
     """*text* without the escapes of JSON or Python, and with no character that cannot be shown."""
     if text.isascii() and "\\" not in text:
         return text
-    halves = _ESCAPE.sub(_unescaped, text)
+    halves = re.sub(_ESCAPE, _unescaped, text)
     return halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
@@ -99,7 +97,7 @@ def _runs(text: str, sent: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 def _is_specific_runs(text: str) -> Iterator[tuple[list[str], tuple[int, int]]]:
     """What of *text* would be a quotation: its words in lower case, and where it stands."""
-    words = list(_WORD.finditer(text))
+    words = list(re.finditer(_WORD, text))
     lowered = [word[0].lower() for word in words]
     for at, word in enumerate(words):
         if _is_own(lowered[at]):
@@ -111,7 +109,7 @@ def _is_specific_runs(text: str) -> Iterator[tuple[list[str], tuple[int, int]]]:
 
 def _words_of(text: str) -> list[str]:
     """What `_WORD` finds; a prompt may be of many megabytes, and in ASCII this is far faster."""
-    return text.translate(_SIGNS).split() if text.isascii() else _WORD.findall(text)
+    return text.translate(_SIGNS).split() if text.isascii() else re.findall(_WORD, text)
 
 
 def _is_own(word: str) -> bool:
@@ -130,7 +128,7 @@ def _wholes(text: str, sent: Sequence[str]) -> Iterator[tuple[int, int]]:
     for one in {each for each in stripped if _WHOLE <= len(each) <= len(text)}:
         pattern = re.compile(rf"(?<!\w){re.escape(one)}(?!\w)", re.I)
         yield from (found.span() for found in pattern.finditer(text))
-    for quoted in _MARKED.finditer(text):
+    for quoted in re.finditer(_MARKED, text):
         quotation = quoted[2].strip()
         is_specific = len(quotation) >= _WHOLE and not quotation.isidentifier()
         if quotation and any(

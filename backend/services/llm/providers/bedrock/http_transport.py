@@ -5,11 +5,8 @@ from __future__ import annotations
 import ssl
 import weakref
 from functools import partial
-from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
-
-import h11
 
 from ...http.exchange import aexchange, close, exchange
 from ...http.http1 import Answer
@@ -17,6 +14,7 @@ from ...http.http1_connections import AsyncConnection, Connection, Origin, Uncon
 from ...http.idle import IdleStack
 from ...runtime.event_loops import PerEventLoop
 from ...runtime.fork import on_fork_in_child
+from .connection_errors import raise_as_botocore
 from .signing import Signed
 from .tls import context_of
 
@@ -55,8 +53,8 @@ class OwnRoad:
         try:
             origin = self._origin(client, url)
             return exchange(self._idle, origin, signed, until, self._limit)
-        except (UnconnectedError, OSError, h11.ProtocolError) as error:
-            raise _as_botocore(error, url) from error
+        except Exception as error:
+            raise_as_botocore(error, url)
 
     async def aexchange(self, client: Any, signed: Signed, until: float) -> Answer:
         """Do as `exchange` does, on this event loop."""
@@ -65,8 +63,8 @@ class OwnRoad:
             try:
                 origin = self._origin(client, url)
                 return await aexchange(idle, origin, signed, until, self._limit)
-            except (UnconnectedError, OSError, h11.ProtocolError) as error:
-                raise _as_botocore(error, url) from error
+            except Exception as error:
+                raise_as_botocore(error, url)
 
     def close(self) -> None:
         """Close the idle connections of all threads."""
@@ -98,21 +96,3 @@ def _close(idle: IdleStack[Connection]) -> None:
 
 async def _aclose(idle: IdleStack[AsyncConnection]) -> None:
     close(idle.drain())
-
-
-def _as_botocore(error: Exception, url: str) -> Exception:
-    """botocore's exception for *error*; a timeout stays what it is."""
-    errors: Any = import_module("botocore.exceptions")
-    cause = error.__cause__ if isinstance(error, UnconnectedError) else None
-    made: Exception
-    if isinstance(cause or error, TimeoutError):
-        made = TimeoutError("timed out")
-    elif isinstance(cause, ssl.SSLError):
-        made = errors.SSLError(endpoint_url=url, error=cause)
-    elif cause is not None:
-        made = errors.EndpointConnectionError(endpoint_url=url, error=cause)
-    elif isinstance(error, h11.LocalProtocolError):
-        made = errors.HTTPClientError(error=error)
-    else:
-        made = errors.ConnectionClosedError(endpoint_url=url, error=error)
-    return made

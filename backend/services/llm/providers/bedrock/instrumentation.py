@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from importlib import import_module
+from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -44,7 +45,8 @@ def why_the_sdks_own(client: Any, method: str) -> str | None:
     if type(client).__module__ != "botocore.client":
         return "the client is not botocore's"
     try:
-        import_module("h11")
+        if not _has_h11():
+            return "there is no h11"
         session = client._endpoint.http_session
         if strange := next(_strange(client, method, session), None):
             return f"{strange} is not botocore's own"
@@ -54,9 +56,15 @@ def why_the_sdks_own(client: Any, method: str) -> str | None:
             return "the client shows a certificate"
         if handler := _foreign_handler(client.meta.events._emitter, _OPERATIONS[method]):
             return f"{handler} listens to its events"
-    except (AttributeError, ImportError, KeyError) as missing:
-        return f"botocore or h11 is not as it is known: {missing}"
+    except (AttributeError, KeyError) as missing:
+        return f"botocore is not as it is known: {missing}"
     return None
+
+
+@lru_cache(maxsize=1)
+def _has_h11() -> bool:
+    """Whether rare answers can be read; it comes with httpx, and is imported with the first."""
+    return find_spec("h11") is not None
 
 
 def _strange(client: Any, method: str, session: Any) -> Iterator[str]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 import weakref
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
-from importlib import import_module
 from typing import Any
 
-import h11
-
 from ...http.h11_stream import AsyncConnection, Connection, Head, Place
+from ...http.http1_connections import UnconnectedError
 from ...http.idle import IdleStack
 from ...runtime.event_loops import PerEventLoop
 from ...runtime.fork import on_fork_in_child
+from .connection_errors import raise_as_botocore
 from .signing import Signed
 
 #: Seconds for the end of a message whose stream has ended, so that its connection can be kept.
@@ -160,13 +158,9 @@ def _as_botocore(url: str, *, connecting: bool = False) -> Iterator[None]:
     """Raise botocore's error for what a connection raises; a timeout stays what it is."""
     try:
         yield
-    except TimeoutError:
-        raise
-    except (OSError, h11.ProtocolError) as error:
-        errors: Any = import_module("botocore.exceptions")
-        if isinstance(error, h11.LocalProtocolError):
-            raise errors.HTTPClientError(error=error) from error
-        if connecting and isinstance(error, ssl.SSLError):
-            raise errors.SSLError(endpoint_url=url, error=error) from error
-        kind = errors.EndpointConnectionError if connecting else errors.ConnectionClosedError
-        raise kind(endpoint_url=url, error=error) from error
+    except Exception as error:
+        if not connecting or not isinstance(error, OSError):
+            raise_as_botocore(error, url)
+        unconnected = UnconnectedError()
+        unconnected.__cause__ = error
+        raise_as_botocore(unconnected, url)

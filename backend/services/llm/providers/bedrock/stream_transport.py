@@ -9,14 +9,13 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import anyio
 
 from ...errors import LLMError, Retry
 from ...http.dial import left_until
-from ...http.h11_stream import Head
 from ...http.http1 import Answer
 from ...runtime import watchdog
 from ...types import Request
@@ -27,11 +26,12 @@ from .errors import error_in_ok_body
 from .instrumentation import why_the_sdks_own
 from .routes import uses_invoke
 from .stream import ConverseReader, InvokeReader, StreamReader
-from .stream_connections import Connections
 from .transport import Call, Transport, headers_of
 
 if TYPE_CHECKING:
+    from ...http.h11_stream import Head
     from .stream_call import StreamCall
+    from .stream_connections import Connections
 
 T = TypeVar("T")
 
@@ -64,9 +64,11 @@ class Order(NamedTuple):
 class StreamingTransport(Transport):
     """A transport that opens streams, too."""
 
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(size, limit)
-        self._connections = Connections(size, limit)
+    @cached_property
+    def _connections(self) -> Connections:
+        from .stream_connections import Connections  # pays for h11 only where it is used
+
+        return Connections(self._size, self._limit)
 
     def open(self, sdk: Any, lease: ExitStack, order: Order, timeout: float) -> Channel:
         """Open a stream in at most *timeout* seconds; once open, it closes *lease* in the end.
@@ -140,11 +142,13 @@ class StreamingTransport(Transport):
     def close(self) -> None:
         """Close what is idle; threads and connections in use end with their calls."""
         super().close()
-        self._connections.close()
+        if "_connections" in vars(self):
+            self._connections.close()
 
     async def aclose(self) -> None:
         """Close this event loop's idle connections too."""
-        await self._connections.aclose()
+        if "_connections" in vars(self):
+            await self._connections.aclose()
         await super().aclose()
 
 
