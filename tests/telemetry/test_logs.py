@@ -37,9 +37,9 @@ def test_the_record_has_the_same_as_fields(logged: pytest.LogCaptureFixture) -> 
     log_call(failed())
     (record,) = logged.records
     assert (LOGGER, "INFO") == (record.name, record.levelname)
-    fields = vars(record)
+    fields = vars(record)["llm"]
     assert ("groq", "failed", "RateLimitError", 429, "acme") == tuple(
-        fields[f"llm_{name}"] for name in ("provider", "outcome", "error", "status", "tags_tenant")
+        fields[name] for name in ("provider", "outcome", "error", "status", "tags.tenant")
     )
 
 

@@ -452,6 +452,14 @@ def test_cached_and_reasoning_tokens_are_told_apart(telemetry: Telemetry) -> Non
     assert "llm.cost" not in attributes(telemetry.calls[1])
 
 
+def test_an_attempt_within_the_limits_of_a_key_names_it(telemetry: Telemetry) -> None:
+    hook = hook_of(telemetry)
+    started, _, *others = whole_call()
+    for event in (started, AttemptStarted(INFO, 1.0, 1, MODEL, "key 1 of 2"), *others):
+        hook(event)
+    assert "key 1 of 2" == attributes(telemetry.attempts[0])["llm.scope"]
+
+
 def test_what_a_provider_did_not_say_is_left_out(telemetry: Telemetry) -> None:
     hook = hook_of(telemetry)
     reply = REPLY.having(request_id=None, finish_reason=None)

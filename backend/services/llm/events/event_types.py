@@ -205,6 +205,8 @@ class CallEnded(Event):
     @property
     def usage(self) -> Usage:
         """The tokens of all attempts, those that failed included."""
+        if len(self.attempts) == 1:
+            return self.attempts[0].usage
         return sum((each.usage for each in self.attempts), Usage())
 
     @property

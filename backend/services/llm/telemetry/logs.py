@@ -1,4 +1,4 @@
-"""One line a call for the log, at INFO, with the same as fields of the log record.
+"""One line a call for the log, at INFO, with the same as the field `llm` of the log record.
 
 `LLM_LOG_CALLS` adds `log_call` to a client's hooks; `events.hooks.add(log_call)` logs the calls of
 all clients. Where lines go is for the host's logging to say: nothing is configured here.
@@ -25,9 +25,8 @@ def log_call(event: Event, /) -> None:
     """Log a call that has ended; it holds neither what was asked nor what was answered."""
     if isinstance(event, CallEnded) and log.isEnabledFor(logging.INFO):
         fields = call_fields(event)
-        line = " ".join(f"{_written(name)}={_written(value)}" for name, value in fields.items())
-        extra = {f"llm_{name.replace('.', '_')}": value for name, value in fields.items()}
-        log.info("call %s", line, extra=extra)
+        line = " ".join([f"{name}={_written(value)}" for name, value in fields.items()])
+        log.info("call %s", line, extra={"llm": fields})
 
 
 def call_fields(ended: CallEnded) -> dict[str, Any]:
@@ -57,9 +56,12 @@ def call_fields(ended: CallEnded) -> dict[str, Any]:
         fields["error"] = ended.error_type
     if ended.error is not None and ended.error.status is not None:
         fields["status"] = ended.error.status
-    return fields | {f"tags.{name}": value for name, value in call.tags.items()}
+    for name, value in call.tags.items():
+        fields[f"tags.{_written(name)}"] = value
+    return fields
 
 
 def _written(value: object) -> str:
-    text = str(value)
-    return text if _PLAIN.fullmatch(text) else printable(json.dumps(text, ensure_ascii=False))
+    if not isinstance(value, str):
+        return str(value)
+    return value if _PLAIN.fullmatch(value) else printable(json.dumps(value, ensure_ascii=False))

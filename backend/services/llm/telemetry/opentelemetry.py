@@ -40,11 +40,16 @@ def instrument(
     The providers are the global ones unless they are given. Called again, it replaces what was set
     up before. Raises ConfigurationError without the package opentelemetry-api.
     """
+    return follow(client, hook_of(tracer_provider, meter_provider))
+
+
+def hook_of(tracer_provider: Any = None, meter_provider: Any = None) -> OpenTelemetryHook:
+    """Return a hook that traces and measures by these providers; as `instrument`."""
     trace = required("opentelemetry.trace", "opentelemetry-api")
     metrics = required("opentelemetry.metrics", "opentelemetry-api")
     tracer = trace.get_tracer(SCOPE, tracer_provider=tracer_provider)
     meter = metrics.get_meter(SCOPE, meter_provider=meter_provider)
-    return follow(client, OpenTelemetryHook(CallSpans(tracer), make_metrics(meter)))
+    return OpenTelemetryHook(CallSpans(tracer), make_metrics(meter))
 
 
 class OpenTelemetryHook:

@@ -91,11 +91,9 @@ class CallSpans:
         """Start an attempt's span, as a child of the call's."""
         if (open_call := self._open.get(event.call.id)) is None:
             return
-        attributes = {
-            "gen_ai.request.model": event.model,
-            "llm.attempt.number": event.number,
-            "llm.scope": event.scope,
-        }
+        attributes: dict[str, Any] = {"llm.attempt.number": event.number}
+        if event.scope != event.model:
+            attributes["llm.scope"] = event.scope
         context = self._trace.set_span_in_context(open_call.span)
         span = self._tracer.start_span(
             f"attempt {event.model}", context=context, attributes=attributes

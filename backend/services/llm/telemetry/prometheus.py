@@ -33,13 +33,18 @@ def instrument(client: HasHooks | None = None, *, registry: Any = None) -> Calla
     The registry is prometheus_client's own unless it is given. Raises ConfigurationError without
     the package prometheus-client.
     """
+    followed = hooks if client is None else client.hooks
+    return partial(followed.remove, followed.add(hook_of(registry)))
+
+
+def hook_of(registry: Any = None) -> PrometheusHook:
+    """Return the hook that counts in *registry*: one, however many clients are followed."""
     library = required("prometheus_client", "prometheus-client")
     registry = library.REGISTRY if registry is None else registry
     if registry not in _hooks:
         _hooks[registry] = PrometheusHook(library)
         registry.register(_hooks[registry])
-    followed = hooks if client is None else client.hooks
-    return partial(followed.remove, followed.add(_hooks[registry]))
+    return _hooks[registry]
 
 
 class PrometheusHook:

@@ -1,0 +1,140 @@
+"""Measure what hooks cost: processor time of a blocking call with each, beside one without any.
+
+    PYTHONPATH=backend python -m bench.hooks [provider] [--rounds 40]
+
+All take turns in one process, against a server in another; a ratio is that of the medians of all
+calls, which a busy machine moves least. It needs the packages of
+backend/requirements-telemetry.txt and opentelemetry-sdk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+
+from services.llm.events import EventHook
+
+from .loopback import server
+from .subjects import our_client
+
+Setting = Callable[[], AbstractContextManager[EventHook | None]]
+
+#: Calls in a row with one setting.
+_TURN = 20
+
+
+@contextmanager
+def none() -> Iterator[EventHook | None]:
+    """No hook at all."""
+    yield None
+
+
+@contextmanager
+def plain() -> Iterator[EventHook | None]:
+    """A hook that does nothing: the events themselves."""
+
+    def hook(event: object) -> None:
+        return None
+
+    yield hook
+
+
+@contextmanager
+def logs() -> Iterator[EventHook | None]:
+    """A log line a call, which a handler drops."""
+    from services.llm.telemetry.logs import log, log_call
+
+    log.addHandler(handler := logging.NullHandler())
+    log.propagate = False
+    log.setLevel(logging.INFO)
+    yield log_call
+    log.removeHandler(handler)
+    log.propagate = True
+    log.setLevel(logging.NOTSET)
+
+
+@contextmanager
+def prometheus() -> Iterator[EventHook | None]:
+    """Metrics for Prometheus, scraped once."""
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    from services.llm.telemetry.prometheus import hook_of
+
+    registry = CollectorRegistry()
+    yield hook_of(registry)
+    generate_latest(registry)
+
+
+@contextmanager
+def opentelemetry() -> Iterator[EventHook | None]:
+    """Spans and metrics, made by OpenTelemetry's SDK and exported to nowhere."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from services.llm.telemetry.opentelemetry import hook_of
+
+    tracers = TracerProvider(shutdown_on_exit=False)
+    meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+    yield hook_of(tracers, meters)
+    tracers.shutdown()
+    meters.shutdown()
+
+
+SETTINGS: dict[str, Setting] = {
+    "none": none,
+    "none again": none,
+    "a plain hook": plain,
+    "logs": logs,
+    "Prometheus": prometheus,
+    "OpenTelemetry": opentelemetry,
+}
+
+
+def measure(provider: str, rounds: int) -> dict[str, list[int]]:
+    """Return the nanoseconds of each call, by setting; they take turns, _TURN calls each."""
+    found: dict[str, list[int]] = {name: [] for name in SETTINGS}
+    with server() as url, our_client(provider, url, 1) as client, ExitStack() as stack:
+        hooks = {name: stack.enter_context(setting()) for name, setting in SETTINGS.items()}
+        for _ in range(rounds):
+            for name, took in found.items():
+                with ExitStack() as following:
+                    if (hook := hooks[name]) is not None:
+                        following.callback(client.hooks.remove, client.hooks.add(hook))
+                    client.generate("Hello")
+                    took += [_took(partial(client.generate, "Hello")) for _ in range(_TURN)]
+    return found
+
+
+def _took(ask: Callable[[], object]) -> int:
+    begun = time.process_time_ns()
+    ask()
+    return time.process_time_ns() - begun
+
+
+def table(found: dict[str, list[int]]) -> str:
+    """Return a line for each setting: its median against that of none, and what it adds."""
+    lines = ["| hooks | processor time of a call, against none | added |", "|---|---|---|"]
+    base = statistics.median(found["none"])
+    for name, took in found.items():
+        middle = statistics.median(took)
+        lines.append(f"| {name} | {middle / base:.3f} | {(middle - base) / 1e3:+.1f} µs |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench.hooks")
+    parser.add_argument("provider", nargs="?", default="groq", choices=("groq", "bedrock"))
+    parser.add_argument("--rounds", type=int, default=40)
+    asked = parser.parse_args()
+    print(table(measure(asked.provider, asked.rounds)))
+
+
+if __name__ == "__main__":
+    main()
