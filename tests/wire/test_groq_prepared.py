@@ -20,7 +20,8 @@ import pytest
 import trustme
 
 from services.llm.http.exchange import close
-from services.llm.providers.groq import prepared
+from services.llm.providers.groq import prepared, transport
+from services.llm.providers.groq.sdk_parts import takes
 from services.llm_client import LLMError, LLMTimeoutError, ResponseTooLargeError
 from tests.http.servers import Server, answer, serving
 from tests.wire.conftest import OpenFace
@@ -310,3 +311,48 @@ def test_a_larger_answer_than_allowed_is_the_providers(open_at: OpenAt) -> None:
         with pytest.raises(ResponseTooLargeError, match="LLM_MAX_RESPONSE_MB") as caught:
             face.generate("hi")
         assert "groq" == caught.value.provider
+
+
+def _without_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "_make_status_error_from_response"
+    kinds = {*groq.Groq.__mro__, *groq.AsyncGroq.__mro__}
+    for kind in [each for each in kinds if name in vars(each)]:
+        monkeypatch.delattr(kind, name)
+
+
+def _without_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepared, "_settings_of", lambda sdk: sdk.no_such_setting)
+
+
+@pytest.mark.parametrize("remove", [_without_its_error, _without_its_settings])
+@pytest.mark.parametrize("is_learnt", [False, True])
+def test_an_sdk_that_lacks_a_part_is_called_itself(
+    open_at: OpenAt,
+    sent_around_the_sdk: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    remove: Callable[[pytest.MonkeyPatch], None],
+    is_learnt: bool,
+) -> None:
+    with serving(answering(*[answer(OK, JSON)] * 3)) as server:
+        face = open_at(server.url)
+        if is_learnt:
+            assert "Hello" == face.generate("hi")
+        remove(monkeypatch)
+        assert ["Hello", "Hello"] == [face.generate("hi") for _ in range(2)]
+    assert [] == sent_around_the_sdk
+
+
+def test_a_part_that_is_called_otherwise_is_not_called(
+    open_at: OpenAt, sent_around_the_sdk: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepared, "STATUS_ERROR", ("answer",))
+    monkeypatch.setattr(transport, "POST", ("address",))
+    with serving(answering(*[answer(OK, JSON)] * 3)) as server:
+        face = open_at(server.url)
+        assert ["Hello", "Hello"] == [face.generate("hi") for _ in range(2)]
+    assert [] == sent_around_the_sdk
+
+
+@pytest.mark.parametrize("function", [None, type])
+def test_what_tells_no_parameters_takes_none(function: object) -> None:
+    assert not takes(function, ("response",))

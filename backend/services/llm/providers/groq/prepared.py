@@ -13,6 +13,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,6 +24,7 @@ from ...http.http1_connections import Origin
 from ...http.untouched import is_untouched
 from ...http.whole import decoded, httpx_error, raw
 from .json_answer import read_json
+from .sdk_parts import STATUS_ERROR, takes
 
 #: What of the SDK, and of httpx, is on the way that is left out.
 _OF_SDK = ("request", "_build_request", "_prepare_options", "_prepare_request", "_process_response")
@@ -102,18 +104,20 @@ _prepared: WeakKeyDictionary[Any, Prepared] = WeakKeyDictionary()
 
 def learn(sdk: Any, sent: httpx.Request) -> None:
     """Keep what *sdk* has put around the body of *sent*, a request without extra headers."""
-    transport = getattr(sdk._client, "own_transport", None)
-    if transport is None or (origin := transport.pool.direct_origin(sent.url)) is None:
-        return
-    _prepared[sdk] = Prepared(sdk, origin, sent)
+    with suppress(AttributeError):  # an SDK of other parts
+        transport = getattr(sdk._client, "own_transport", None)
+        if transport is None or (origin := transport.pool.direct_origin(sent.url)) is None:
+            return
+        _prepared[sdk] = Prepared(sdk, origin, sent)
 
 
 def prepared_for(sdk: Any) -> Prepared | None:
     """What is known of *sdk*'s requests; None where they have to go through the SDK."""
     known = _prepared.get(sdk)
-    if known is None or not _is_unseen(sdk) or not known.fits(sdk):
+    try:
+        return known if known is not None and _is_unseen(sdk) and known.fits(sdk) else None
+    except AttributeError:  # one of the SDK's parts is gone
         return None
-    return known
 
 
 def _settings_of(sdk: Any) -> tuple[object, ...]:
@@ -134,6 +138,7 @@ def _is_unseen(sdk: Any) -> bool:
         or http.own_transport.pool.is_replaced()
         or not all(is_untouched(sdk, name, sys.modules["groq"]) for name in _OF_SDK)
         or not all(is_untouched(http, name, httpx) for name in _OF_HTTP)
+        or not takes(type(sdk)._make_status_error_from_response, STATUS_ERROR)
     )
 
 
