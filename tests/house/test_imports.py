@@ -40,7 +40,13 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.settings",
         }
     ),
-    frozenset({"services.llm.providers.channel", "services.llm.providers.completeness"}),
+    frozenset(
+        {
+            "services.llm.providers.batch_types",
+            "services.llm.providers.channel",
+            "services.llm.providers.completeness",
+        }
+    ),
     frozenset({"services.llm.providers.sources"}),
     frozenset({"services.llm.providers.bedrock", "services.llm.providers.groq"}),
     frozenset({"services.llm.account", "services.llm.telemetry"}),

@@ -20,7 +20,7 @@ R = TypeVar("R")
 WaitReason: TypeAlias = Literal["quota", "concurrency", "retry", "budget"]
 
 #: The threads that a blocking function runs in: one pool that hangs delays no other.
-Pool: TypeAlias = Literal["cache", "budget", "judgement"]
+Pool: TypeAlias = Literal["cache", "budget", "judgement", "batch"]
 
 
 @dataclass(frozen=True)

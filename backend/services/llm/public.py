@@ -3,6 +3,7 @@
 from .account.learned import Learned
 from .batch.asynchronous import AsyncBatch
 from .batch.blocking import Batch
+from .batch.provider_batch import ProviderBatch
 from .batch.results import BatchProgress, BatchResult
 from .call.stream import AsyncStream, Stream, to_sse
 from .call.structured_stream import AsyncStructuredStream, StructuredStream
@@ -27,6 +28,7 @@ from .errors import (
     StructuredOutputError,
     TruncatedError,
 )
+from .providers.batch_types import BatchStatus
 from .types import (
     Attempt,
     Citation,
@@ -51,6 +53,7 @@ __all__ = [
     "Batch",
     "BatchProgress",
     "BatchResult",
+    "BatchStatus",
     "BatchStoppedError",
     "Citation",
     "ConfigurationError",
@@ -66,6 +69,7 @@ __all__ = [
     "Learned",
     "ModelNotFoundError",
     "ModelType",
+    "ProviderBatch",
     "ProviderUnavailableError",
     "RateLimitError",
     "ReasoningPiece",

@@ -11,7 +11,7 @@ from .. import models
 from ..errors import ConfigurationError, ContextLengthError, InvalidRequestError
 from ..settings.knobs import Knobs
 from ..structured import Rewritten, Schema, Target, instructions, rewrite
-from ..types import Mode, Output, Request
+from ..types import Mode, Output, Provider, Request
 from .call import Call
 
 #: A refusal is of the form that was asked for, not of what was asked, if its words are about forms:
@@ -19,7 +19,7 @@ from .call import Call
 _ABOUT_FORM = re.compile(
     r"schema|response.?format|json|output.?config|text.?format|tool|grammar", re.I
 )
-_TARGETS = {
+_TARGETS: dict[tuple[Provider, Mode], Target] = {
     ("groq", "strict"): Target.GROQ_STRICT,
     ("groq", "schema"): Target.GROQ_JSON_SCHEMA,
     ("bedrock", "strict"): Target.BEDROCK_TEXT_FORMAT,
@@ -69,12 +69,14 @@ def possible_forms(
     if remembered in modes:
         modes = modes[modes.index(remembered) :]
     for mode in modes:
-        target = _TARGETS.get(
-            (able.provider, mode), Target.TOOL if mode == "tool" else Target.PROMPT
-        )
-        form = rewrite(spec.schema, target)
+        form = rewrite(spec.schema, target_of(able.provider, mode))
         if isinstance(form, Rewritten):
             yield mode, form
+
+
+def target_of(provider: Provider, mode: Mode) -> Target:
+    """What the schema is rewritten for where *provider* enforces it by *mode*."""
+    return _TARGETS.get((provider, mode), Target.TOOL if mode == "tool" else Target.PROMPT)
 
 
 def in_form(request: Request, mode: Mode, form: Rewritten) -> Request:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any, NoReturn, Protocol
 
 from ..account.registry import account_of, open_cache, shared
+from ..batch.api import BatchApi
 from ..call.call import CallPolicy
 from ..call.call_events import CallEvents, events_of
 from ..call.drivers import StreamTransport
@@ -23,6 +24,10 @@ class SdkTransport(StreamTransport, Protocol):
     """A transport that sends through an SDK's client, which it lends to its calls."""
 
     lender: SdkLender
+
+    def batch_api(self, knobs: Knobs) -> BatchApi:
+        """Return the provider's own batches."""
+        ...
 
     def close(self) -> None:
         """Close connections and threads, each after its last call."""

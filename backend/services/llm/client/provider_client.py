@@ -5,11 +5,12 @@ from __future__ import annotations
 from ..account.learned import Learned
 from .base import LLMClient
 from .batch_calls import BatchCalls
+from .provider_batch_calls import ProviderBatchCalls
 from .streamed_calls import StreamedCalls
 from .window import WindowAttribute, WindowTimes, check_rate_limit
 
 
-class ProviderClient(BatchCalls, StreamedCalls, LLMClient):
+class ProviderClient(BatchCalls, ProviderBatchCalls, StreamedCalls, LLMClient):
     """Runs its calls on its account and its transport, which a subclass makes."""
 
     # What hosts' tests look at and assign to, of the window of requests.

@@ -20,6 +20,7 @@ _THREADS: Mapping[Pool, Workers] = {
     "cache": Workers(16, "llm-cache"),
     "budget": Workers(8, "llm-budget"),
     "judgement": Workers(4, "llm-judgement"),
+    "batch": Workers(4, "llm-batch-files"),
 }
 
 #: For a host's own fake clients, whose calls may take long.

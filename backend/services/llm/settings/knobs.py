@@ -178,6 +178,18 @@ class Knobs(BaseModel):
     AWS_ENDPOINT_URL_BEDROCK_RUNTIME: Annotated[
         Url, Field(description="Bedrock runtime endpoint; empty: the region's own.")
     ] = ""
+    AWS_ENDPOINT_URL_BEDROCK: Annotated[
+        Url, Field(description="Endpoint of Bedrock's jobs, for batches; empty: the region's own.")
+    ] = ""
+    AWS_ENDPOINT_URL_S3: Annotated[
+        Url, Field(description="Endpoint of S3, for batches; empty: the region's own.")
+    ] = ""
+    BEDROCK_BATCH_BUCKET: Annotated[
+        str, Field(description="S3 bucket of Bedrock's batches: `bucket` or `bucket/prefix`.")
+    ] = ""
+    BEDROCK_BATCH_ROLE_ARN: Annotated[
+        str, Field(description="ARN of the role by which Bedrock reads and writes that bucket.")
+    ] = ""
     GROQ_API_KEYS: Annotated[
         SecretStr,
         Field(description="Keys of the compliant client's command line, separated by commas."),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from typing import Any, TypeVar
 
 from ...errors import ConfigurationError, LLMError
 from ...runtime.sdk_lender import SdkLender
+from ...settings.knobs import Knobs
 from ...types import Reply, Request
 from ..channel import AsyncChannel, Channel, raising
 from ..foreign_errors import redact_error
 from ..sources import agiving_back, giving_back
-from .connect import BedrockConnection
+from .batch_api import BatchClients, BedrockBatchApi
+from .connect import BedrockConnection, connect_service
 from .converse import to_converse
 from .converse_answer import from_converse
 from .errors import classify
@@ -38,6 +41,8 @@ class BedrockTransport:
         wall: Callable[[], float],
     ) -> None:
         self.lender = SdkLender(connection.connect, "botocore")
+        self._connection = connection
+        self._batch_lenders: tuple[SdkLender, ...] = ()
         self._calls = StreamingTransport(connection.max_connections, connection.limit)
         self._secrets = tuple(connection.credentials.values())
         self._sleep = sleep
@@ -75,15 +80,43 @@ class BedrockTransport:
     def _meaning(self, request: Request, error: Exception) -> LLMError:
         return self._classify(self._redact(error, request), request)
 
+    def batch_api(self, knobs: Knobs) -> BedrockBatchApi:
+        """Return Bedrock's invocation jobs, with this client's credentials."""
+        lend = partial(self._lend_for_batches, knobs)
+        place, role = knobs.BEDROCK_BATCH_BUCKET, knobs.BEDROCK_BATCH_ROLE_ARN
+        return BedrockBatchApi(lend, self._batch_meaning, place, role)
+
+    @contextmanager
+    def _lend_for_batches(self, knobs: Knobs) -> Iterator[BatchClients]:
+        if not self._batch_lenders:
+            urls = {
+                "bedrock": knobs.AWS_ENDPOINT_URL_BEDROCK,
+                "s3": knobs.AWS_ENDPOINT_URL_S3,
+            }
+            self._batch_lenders = tuple(
+                SdkLender(partial(connect_service, self._connection, name, url), "botocore")
+                for name, url in urls.items()
+            )
+        bedrock, s3 = self._batch_lenders
+        with bedrock.lend() as jobs, s3.lend() as objects:
+            yield BatchClients(jobs, objects)
+
+    def _batch_meaning(self, error: Exception) -> LLMError:
+        return self._meaning(Request("", ()), error)
+
     def close(self) -> None:
         """Close the connections, and let the threads end with their calls."""
         self._calls.close()
-        self.lender.close()
+        self._close_lenders()
 
     async def aclose(self) -> None:
         """Close this event loop's connections too."""
         await self._calls.aclose()
-        self.lender.close()
+        self._close_lenders()
+
+    def _close_lenders(self) -> None:
+        for lender in (self.lender, *self._batch_lenders):
+            lender.close()
 
     def _classify(self, error: Exception, request: Request) -> LLMError:
         return self._redact(classify(error, request.model, wall=self._wall()), request)

@@ -17,6 +17,9 @@ from .transport import adopted
 #: So much is kept of a body that is no answer, in bytes.
 _KEPT = 64 * 1024
 
+#: Seconds until another service answers, or sends the next bytes.
+_SHORT = 60.0
+
 # Held while boto3 makes a client, which it cannot do in two threads at once.
 _connecting = ForkLock()
 
@@ -65,6 +68,21 @@ class BedrockConnection:
                 **self.credentials,
             )
             return _prepared(sdk) if is_real_sdk(sdk, "botocore") else sdk
+
+
+def connect_service(connection: BedrockConnection, service: str, endpoint_url: str) -> Any:
+    """Build boto3's client of another *service*; "" as *endpoint_url* is AWS's own."""
+    config = import_module("botocore.config").Config(
+        retries={"total_max_attempts": 1}, connect_timeout=_SHORT, read_timeout=_SHORT
+    )
+    with connecting():
+        return connection.find_boto3().client(
+            service,
+            region_name=connection.region_name,
+            endpoint_url=endpoint_url or None,
+            config=config,
+            **connection.credentials,
+        )
 
 
 def _prepared(sdk: Any) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -13,12 +15,14 @@ from ...runtime.blocking import run_in_thread
 from ...runtime.event_loops import PerEventLoop
 from ...runtime.fork import on_fork_in_child
 from ...runtime.sdk_lender import SdkLender
+from ...settings.knobs import Knobs
 from ...types import Reply, Request
 from ..channel import AsyncChannel, Channel, raising
 from ..foreign_errors import redact_error
 from ..sources import agiving_back, giving_back, in_threads
 from . import transport
 from .answer import from_chat_completion
+from .batch_api import BATCH_LIMIT, BATCH_TIMEOUT, GroqBatchApi
 from .connect import GroqConnection
 from .errors import classify
 from .request import to_chat_completion
@@ -38,6 +42,8 @@ class GroqTransport:
         self, connection: GroqConnection, sleep: Callable[[float], None], wall: Callable[[], float]
     ) -> None:
         self.lender = SdkLender(connection.connect, "groq")
+        self._connection = connection
+        self._batch_lender: SdkLender | None = None
         self._async_clients = PerEventLoop[Any](connection.connect_async, lambda sdk: sdk.close())
         self._api_key = connection.api_key
         self._sleep = sleep
@@ -103,9 +109,26 @@ class GroqTransport:
     def _meaning(self, request: Request, error: Exception) -> LLMError:
         return self._classify(self._redact(error, request), request)
 
+    def batch_api(self, knobs: Knobs) -> GroqBatchApi:
+        """Return Groq's Batch API, with this client's key."""
+        return GroqBatchApi(self._lend_for_batches, self._batch_meaning)
+
+    def _lend_for_batches(self) -> AbstractContextManager[Any]:
+        # What moves files takes longer, and reads more, than what asks once.
+        connect = replace(self._connection, timeout=BATCH_TIMEOUT, limit=BATCH_LIMIT).connect
+        if self._batch_lender is None and self.lender.is_real:
+            self._batch_lender = SdkLender(connect, "groq")
+        return (self._batch_lender or self.lender).lend()
+
+    def _batch_meaning(self, error: Exception) -> LLMError:
+        nothing = Request("", ())
+        return self._classify(self._redact(error, nothing), nothing)
+
     def close(self) -> None:
         """Close the connections; an event loop's own are closed by `aclose`, or as it ends."""
         self.lender.close()
+        if self._batch_lender is not None:
+            self._batch_lender.close()
 
     async def aclose(self) -> None:
         """Close this loop's connections and those of all threads, each after its last call."""

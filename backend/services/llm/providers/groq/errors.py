@@ -127,8 +127,11 @@ def classify(error: Exception, model: str, *, wall: float) -> LLMError:
     return _with_prefix(from_network_error(error) or LLMError(describe(error)))
 
 
-def error_in_ok_body(body: object, model: str) -> LLMError | None:
-    """The error that a *body* holds though its status is 200, as gateways send it, or None."""
+def error_in_ok_body(body: object, model: str, known: int | None = None) -> LLMError | None:
+    """The error that a *body* holds though its status is 200, as gateways send it, or None.
+
+    *known* is its status where that is another one, as in a line of a batch.
+    """
     inner = member(body, "error")
     message = text(inner, "message") or text(body, "error") or text(body, "detail")
     if not message:
@@ -136,7 +139,7 @@ def error_in_ok_body(body: object, model: str) -> LLMError | None:
     page = describe_proxy_page(message, 200, "Groq")
     failure = _Failure(
         message=page or redacted(message),
-        status=_implied(inner),
+        status=known or _implied(inner),
         code=code(inner, "code"),
         request_id=None,
         header=None,

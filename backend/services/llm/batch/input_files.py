@@ -1,0 +1,67 @@
+"""The files of a provider's batches before they are submitted: written to disk, line by line."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from ..errors import ConfigurationError
+from ..providers.batch_types import LineId
+from ..types import Mode, Request
+from .api import BatchApi
+
+
+@dataclass
+class InputFile:
+    """The lines of one batch, all of one *scope*; `token` is the batch's own word."""
+
+    scope: str
+    file: BinaryIO
+    lines: int = 0
+    bytes: int = 0
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def submit(self, api: BatchApi, hours: int) -> str:
+        """Submit it from its beginning, and return the batch's id."""
+        self.file.seek(0)
+        return api.submit(self.file, self.scope, self.lines, self.token, hours)
+
+
+class InputFiles:
+    """Files of as many lines and bytes as the provider takes; closed by a `with` block."""
+
+    def __init__(self, api: BatchApi) -> None:
+        self._api = api
+        self._open: dict[str, InputFile] = {}
+        self.files: list[InputFile] = []
+        self.lines = 0
+
+    def __enter__(self) -> InputFiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in self.files:
+            each.file.close()
+
+    def add(self, request: Request, mode: Mode | None) -> None:
+        """Write the line of the next prompt, whose answer is asked for in *mode*."""
+        line = self._api.line(request, LineId(self.lines, mode)) + b"\n"
+        if len(line) > self._api.max_bytes:
+            raise ConfigurationError(
+                f"prompt {self.lines} is longer than a file of a batch: {self._api.max_bytes} bytes"
+            )
+        target = self._file_for(self._api.scope(request), len(line))
+        target.file.write(line)
+        target.lines += 1
+        target.bytes += len(line)
+        self.lines += 1
+
+    def _file_for(self, scope: str, size: int) -> InputFile:
+        known = self._open.get(scope)
+        api = self._api
+        if known is None or known.lines >= api.max_lines or known.bytes + size > api.max_bytes:
+            known = self._open[scope] = InputFile(scope, tempfile.TemporaryFile())  # noqa: SIM115 - closed with us
+            self.files.append(known)
+        return known

@@ -1,0 +1,212 @@
+"""A provider's own batch: submitted, polled until it has ended, and read.
+
+submit_files            submit each file, or cancel those that are submitted
+ProviderBatch           what was submitted, by its id
+  status, cancel        of all its parts
+  results               wait for the end of all parts, download them, read them in order
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from .. import models
+from ..call.drivers import Transport, async_method, blocking_method
+from ..effects import Flow, Overdue, run_blocking, sleep
+from ..errors import LLMError, LLMTimeoutError, RateLimitError, Retry
+from ..providers.batch_types import BatchLine, BatchState, BatchStatus
+from ..types import Attempt, Reply, Usage
+from .api import BatchApi
+from .input_files import InputFile
+from .result_files import ResultFile, ResultFiles
+from .results import BatchResult
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+#: Makes a reply of what a line holds, or raises LLMError.
+Judge = Callable[[BatchLine], Reply]
+OnStatus = Callable[[BatchStatus], object]
+
+#: Seconds between two looks at a batch: the first, by what they grow, and the longest.
+FIRST_POLL, GROWTH, LONGEST_POLL = 2.0, 1.5, 60.0
+#: How often a request of a batch is tried, and the longest wait between, in seconds.
+_ATTEMPTS, _LONGEST_BACKOFF = 6, 60.0
+#: Seconds for one request, which may move a whole file.
+_TIMEOUT = 3600.0
+#: Of what a batch costs; both providers give half off.
+_DISCOUNT = 0.5
+#: A batch of several parts is what the first of these is that one of them is.
+_ORDER: tuple[BatchState, ...] = (
+    *("waiting", "running", "cancelling", "failed", "expired", "cancelled", "completed"),
+)
+
+
+class ProviderBatch(Generic[T]):
+    """A batch that a provider answers in its own time, at half the price.
+
+    `id` finds it again after a restart (`resume_batch`): it names all parts, as a provider takes so
+    many prompts in one file.
+    """
+
+    def __init__(
+        self,
+        api: BatchApi,
+        transport: Transport,
+        parts: Sequence[str],
+        judge: Judge,
+        prompts: Sequence[Any] | None = None,
+    ) -> None:
+        self._api = api
+        self._transport = transport
+        self._judge = judge
+        self._prompts = prompts
+        self.parts = tuple(parts)
+
+    @property
+    def id(self) -> str:
+        """What finds the batch again."""
+        return ",".join(self.parts)
+
+    def __repr__(self) -> str:
+        return f"ProviderBatch({self.id!r})"
+
+    @blocking_method
+    def status(self) -> Flow[BatchStatus]:
+        """Return how far it is now; raises LLMError."""
+        return (yield from self._status())
+
+    @blocking_method
+    def cancel(self) -> Flow[None]:
+        """Have it end: what is answered until then is billed, and can be read."""
+        for part in self.parts:
+            yield from _attempted(partial(self._api.cancel, part))
+
+    def results(self, on_status: OnStatus | None = None) -> Iterator[BatchResult[T]]:
+        """Wait until it has ended, and yield a result for each prompt, in their order.
+
+        *on_status* is called with each `BatchStatus` on the way. Raises LLMError where it cannot be
+        looked at or downloaded: it goes on at the provider, and can be read later.
+        """
+        with self._download(on_status) as lines:
+            yield from map(self._result_of, lines)
+
+    async def aresults(self, on_status: OnStatus | None = None) -> AsyncIterator[BatchResult[T]]:
+        """Do as `results` does, without blocking the event loop while it waits."""
+        with await self._adownload(on_status) as lines:
+            for line in lines:
+                yield self._result_of(line)
+
+    @blocking_method
+    def _download(self, on_status: OnStatus | None) -> Flow[ResultFiles]:
+        return (yield from self._wait_and_download(on_status))
+
+    astatus, acancel = async_method(status), async_method(cancel)
+    _adownload = async_method(_download)
+
+    def _status(self, known: dict[str, BatchStatus] | None = None) -> Flow[BatchStatus]:
+        """Look at each part that is not *known* to have ended, and add them up."""
+        known = {} if known is None else known
+        for part in self.parts:
+            if part not in known or not known[part].is_finished:
+                known[part] = yield from _attempted(partial(self._api.status, part))
+        return _sum_of(list(known.values()))
+
+    def _wait_and_download(self, on_status: OnStatus | None) -> Flow[ResultFiles]:
+        known: dict[str, BatchStatus] = {}
+        seconds = FIRST_POLL
+        while True:
+            status = yield from self._status(known)
+            if on_status is not None:
+                on_status(status)
+            if status.is_finished:
+                break
+            yield from sleep(seconds, "retry")
+            seconds = min(seconds * GROWTH, LONGEST_POLL)
+        files = [ResultFile(self._api, part, known[part]) for part in self.parts]
+        try:
+            for file in files:
+                yield from _attempted(file.download)
+        except BaseException:
+            ResultFiles(files).__exit__()
+            raise
+        return ResultFiles(files)
+
+    def _result_of(self, line: BatchLine) -> BatchResult[T]:
+        index = line.id.index
+        prompt = None if self._prompts is None else self._prompts[index]
+        priced = BatchLine(line.id, _priced(line.outcome, self._api))
+        try:
+            return BatchResult(index, prompt, self._judge(priced))
+        except LLMError as error:
+            if isinstance(priced.outcome, Reply):
+                error.attempts = priced.outcome.attempts
+            return BatchResult(index, prompt, error=error)
+
+
+def submit_files(api: BatchApi, files: Sequence[InputFile], hours: int) -> Flow[list[str]]:
+    """Submit each of *files*, and return their ids; what is submitted is cancelled on an error."""
+    submitted: list[str] = []
+    try:
+        for file in files:
+            submitted.append((yield from _attempted(partial(file.submit, api, hours))))
+    except GeneratorExit:
+        raise
+    # A cancellation too: nobody would ever read what goes on.
+    except BaseException:
+        for each in submitted:
+            yield from _attempted(partial(api.cancel, each))
+        raise
+    return submitted
+
+
+def check(api: BatchApi) -> Flow[None]:
+    """Raise `ConfigurationError` where batches cannot be asked for."""
+    yield from _attempted(api.check)
+
+
+def _attempted(operation: Callable[[], R]) -> Flow[R]:
+    """Run *operation* in a thread, again where it fails by what is known to pass."""
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            return (yield from run_blocking(operation, _TIMEOUT, "batch"))
+        except Overdue:
+            raise LLMTimeoutError(f"No answer within {_TIMEOUT:g} seconds") from None
+        except LLMError as error:
+            passes = error.retry in (Retry.AFTER_BACKOFF, Retry.AT_ONCE)
+            if attempt == _ATTEMPTS or not (passes or isinstance(error, RateLimitError)):
+                raise
+            seconds = max(error.retry_after or 0.0, min(2.0**attempt, _LONGEST_BACKOFF))
+        yield from sleep(seconds, "retry")
+
+
+def _sum_of(parts: Sequence[BatchStatus]) -> BatchStatus:
+    state = min((part.state for part in parts), key=_ORDER.index)
+    return BatchStatus(
+        state,
+        sum(part.total for part in parts),
+        sum(part.completed for part in parts),
+        sum(part.failed for part in parts),
+        "; ".join(part.message for part in parts if part.message),
+    )
+
+
+def _priced(outcome: Reply | LLMError, api: BatchApi) -> Reply | LLMError:
+    """Add the attempt, and its cost at half the price, to what a line holds."""
+    reply = outcome if isinstance(outcome, Reply) else outcome.partial
+    usage = Usage() if reply is None else reply.usage
+    model = "" if reply is None else reply.model
+    full = models.cost(model, api.billed(usage)) if usage.reported else None
+    cost = None if full is None else full * _DISCOUNT
+    error, status = (None, 200) if isinstance(outcome, Reply) else (outcome.label, outcome.status)
+    attempts = (Attempt(1, model, error=error, status=status, usage=usage, cost=cost),)
+    if isinstance(outcome, Reply):
+        return outcome.having(attempts=attempts, cost=cost)
+    outcome.attempts = attempts
+    if reply is not None:
+        outcome.partial = reply.having(attempts=attempts, cost=cost)
+    return outcome

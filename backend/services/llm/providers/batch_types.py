@@ -1,0 +1,91 @@
+"""What both providers' batches have in common: lines of a file, states, and what can be read."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from ..errors import LLMError
+from ..types import Mode, Reply
+
+#: What a batch is doing; the first three may still change.
+BatchState: TypeAlias = Literal[
+    "waiting", "running", "cancelling", "completed", "failed", "expired", "cancelled"
+]
+UNFINISHED: frozenset[BatchState] = frozenset({"waiting", "running", "cancelling"})
+
+#: One letter for each output mode, in the id of a line; "n" where there is no schema.
+_LETTERS: dict[Mode | None, str] = {
+    None: "n",
+    "strict": "s",
+    "schema": "j",
+    "tool": "t",
+    "object": "o",
+    "prompt": "p",
+}
+_MODES = {letter: mode for mode, letter in _LETTERS.items()}
+#: Bedrock's ids have eleven letters and digits.
+_DIGITS = 10
+
+
+@dataclass(frozen=True)
+class LineId:
+    """Which prompt a line holds, counted from 0, and the output mode of its answer."""
+
+    index: int
+    mode: Mode | None = None
+
+    def __str__(self) -> str:
+        return f"{_LETTERS[self.mode]}{self.index:0{_DIGITS}d}"
+
+    @classmethod
+    def of(cls, text: object) -> LineId | None:
+        """Return the id that is written so, or None where it is none of ours."""
+        if not isinstance(text, str) or len(text) != 1 + _DIGITS or not text[1:].isdecimal():
+            return None
+        return cls(int(text[1:]), _MODES[text[0]]) if text[0] in _MODES else None
+
+
+@dataclass(frozen=True)
+class BatchStatus:
+    """How far one of a provider's batches is; `message` is the provider's own, where it failed."""
+
+    state: BatchState
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+    message: str = ""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it will not change any more."""
+        return self.state not in UNFINISHED
+
+
+@dataclass(frozen=True)
+class BatchLine:
+    """A line of a batch's results: the reply, or the error in its place."""
+
+    id: LineId
+    outcome: Reply | LLMError
+
+
+def count_of(value: Any) -> int:
+    """Return *value* if it is a count, else 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def json_line(line: Mapping[str, Any]) -> bytes:
+    """Return *line* as JSON without its line break; bytes in it, such as an image's, are base64."""
+    return json.dumps(line, ensure_ascii=False, default=_plain).encode()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"{type(value).__name__} is not JSON")
