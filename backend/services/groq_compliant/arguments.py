@@ -48,6 +48,7 @@ class Options(argparse.Namespace):
     cache_ttl: float | None
     base_url: str | None
     json: bool
+    stream: bool | None
     verbose: bool
 
     @property
@@ -72,8 +73,13 @@ def parse(arguments: Sequence[str] | None) -> Options:
         options.prompt_file, options.stdin = None, True
     if options.batch is not None and options.prompts:
         parser.error(f"--batch holds the prompts: leave out {options.prompts[0]}")
+    whole = {"--batch": options.batch, "--schema": options.schema, "--json": options.json or None}
+    named = next((name for name, value in whole.items() if value is not None), None)
+    if options.stream and named:
+        parser.error(f"--stream is for text: leave out {named}, whose answers are written whole")
     if problem := _read_twice(options):
         parser.error(problem)
+    options.stream = False if named else options.stream
     return options
 
 
@@ -145,6 +151,12 @@ def _add_request(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--max-tokens", metavar="N", type=_whole(1), help="length of the answer")
     group.add_argument("--base-url", metavar="URL", help="endpoint, without /openai/v1")
     group.add_argument("--json", action="store_true", help="print the whole reply as JSON")
+    group.add_argument(
+        "--stream",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="write the answer as it comes (on a terminal: yes)",
+    )
     group.add_argument("--verbose", action="store_true", help="say more on standard error")
 
 

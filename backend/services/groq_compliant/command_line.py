@@ -14,7 +14,7 @@ from ..llm.errors import LLMError
 from . import batch, interrupts, screen, sources
 from .arguments import Options, parse
 from .interrupts import INTERRUPTED
-from .session import Make, Questioner, client_of, is_kept, model_of
+from .session import Make, Questioner, client_of, is_kept, model_of, note
 
 ANSWERED, FAILED, WRONG_USAGE = 0, 1, 2
 
@@ -84,9 +84,23 @@ def _carry_out(make: Make, options: Options, stderr: screen.Screen) -> int:
 async def _ask(make: Make, options: Options, schema: Any, prompt: str) -> int:
     """Ask once, and write the answer."""
     async with client_of(make, options) as client:
-        answer = await Questioner(client, options, model_of(options), schema).ask(prompt, {})
+        questioner = Questioner(client, options, model_of(options), schema)
+        if screen.is_terminal() if options.stream is None else options.stream:
+            await _show(questioner, prompt)
+            return ANSWERED
+        answer = await questioner.ask(prompt, {})
     screen.answer(answer.shown(whole=options.json))
     return ANSWERED
+
+
+async def _show(questioner: Questioner, prompt: str) -> None:
+    """Ask once, and write the answer as it comes; what ends it closes its connection."""
+    with screen.AnswerInPieces() as answer:
+        async with questioner.stream(prompt) as stream:
+            async for piece in stream:
+                answer.write(piece)
+        note(stream.reply)
+        answer.end()
 
 
 async def _ask_all(

@@ -110,10 +110,54 @@ def answer(text: str) -> None:
 
     Raises BrokenPipeError where its reader has gone, AnswerLost where it cannot be written.
     """
+    _write_answer(f"{printable(text) if is_terminal() else text}\n")
+
+
+def is_terminal() -> bool:
+    """Whether answers are shown on a terminal."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+class AnswerInPieces:
+    """One answer, written as it comes; the same in the end as `answer` writes, and raises alike.
+
+    At the end of its block a terminal's line is ended, so that what follows stands on its own.
+    """
+
+    def __init__(self) -> None:
+        self._is_shown = is_terminal()
+        #: A carriage return, which a line feed may follow.
+        self._held = ""
+        self._is_in_line = False
+
+    def write(self, piece: str) -> None:
+        """Write what comes next."""
+        if self._is_shown:
+            piece = self._held + piece
+            self._held = "\r" if piece.endswith("\r") else ""
+            piece = printable(piece[: len(piece) - len(self._held)])
+        self._is_in_line = self._is_shown
+        _write_answer(piece)
+
+    def end(self) -> None:
+        """End the answer."""
+        self._is_in_line = False
+        _write_answer(f"{printable(self._held)}\n")
+
+    def __enter__(self) -> AnswerInPieces:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: object
+    ) -> None:
+        if self._is_in_line and not isinstance(error, (BrokenPipeError, AnswerLost)):
+            self.end()
+
+
+def _write_answer(text: str) -> None:
     if sys.stdout is None:
         raise AnswerLost("the answer cannot be written: standard output is closed")
-    shown = printable(text) if sys.stdout.isatty() else text
-    _on_stdout(lambda: sys.stdout.write(f"{shown}\n"))
+    _on_stdout(lambda: sys.stdout.write(text))
     flush_answers()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
+from ..llm.call.stream import AsyncStream
 from ..llm.redaction.secrets import redacted
 from ..llm.settings import environment, host
 from ..llm.settings.endpoints import is_loopback
@@ -126,7 +127,7 @@ class Questioner:
         """Ask *prompt*; *how* overrules the options. Raises LLMError."""
         options = self.options
         messages = _messages(prompt, how.get("system", options.system))
-        manner = {
+        manner: dict[str, Any] = {
             "model": how.get("model", self.model),
             "temperature": how.get("temperature", options.temperature),
             "max_tokens": how.get("max_tokens", options.max_tokens),
@@ -136,8 +137,15 @@ class Questioner:
         else:
             value, reply = await self.client.structured(messages, self.schema, **manner)
             answer = Answer(reply, value, has_value=True)
-        _note(answer.reply)
+        note(answer.reply)
         return answer
+
+    def stream(self, prompt: str) -> AsyncStream:
+        """Ask *prompt* as the options say, for an answer that is read as it comes."""
+        options = self.options
+        return self.client.stream(
+            _messages(prompt, options.system), self.model, options.temperature, options.max_tokens
+        )
 
 
 def _messages(prompt: str, system: str | None) -> list[Message]:
@@ -145,7 +153,8 @@ def _messages(prompt: str, system: str | None) -> list[Message]:
     return [*message, {"role": "user", "content": prompt}]
 
 
-def _note(reply: Reply) -> None:
+def note(reply: Reply) -> None:
+    """Log what an answer took."""
     tokens = f"{reply.usage.input_tokens} + {reply.usage.output_tokens} tokens"
     source = "the cache" if reply.cached else f"{len(reply.attempts)} attempt(s)"
     log.info("%s: %s, from %s, in %.2f s", reply.model, tokens, source, reply.latency)
