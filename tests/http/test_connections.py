@@ -15,9 +15,10 @@ import pytest
 
 from services.llm.errors import ResponseTooLargeError
 from services.llm.http.client import http_client
-from services.llm.http.exchange import aexchange, close, exchange
+from services.llm.http.exchange import aexchange, exchange
 from services.llm.http.http1_connections import AsyncConnection, Connection, Origin
 from services.llm.http.idle import IdleStack
+from services.llm.http.idle_pools import close
 from services.llm.http.whole import httpx_error
 from services.llm.runtime.coroutines import run_without_loop
 from tests.http.servers import Server, answer, forever, serving

@@ -11,10 +11,11 @@ import h11
 import httpx
 import pytest
 
-from services.llm.http.exchange import close, exchange
+from services.llm.http.exchange import exchange
 from services.llm.http.http1 import encoded
 from services.llm.http.http1_connections import Connection, Origin
 from services.llm.http.idle import IdleStack
+from services.llm.http.idle_pools import close
 from services.llm.http.whole import read_whole
 from services.llm.providers.groq.prepared import Outgoing, Prepared
 from tests.http.faces import KINDS, Face

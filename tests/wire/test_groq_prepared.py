@@ -19,7 +19,7 @@ import httpx
 import pytest
 import trustme
 
-from services.llm.http.exchange import close
+from services.llm.http.idle_pools import close
 from services.llm.providers.groq import prepared, transport
 from services.llm.providers.groq.sdk_parts import takes
 from services.llm_client import LLMError, LLMTimeoutError, ResponseTooLargeError

@@ -9,6 +9,7 @@ from ..runtime.coroutines import run_without_loop
 from .http1 import Answer
 from .http1_connections import AsyncConnection, Connection, Origin, Sendable, UnconnectedError
 from .idle import IdleStack
+from .idle_pools import keep, take_idle
 
 C = TypeVar("C", Connection, AsyncConnection)
 
@@ -47,7 +48,7 @@ async def _exchange(
     connect: Callable[[], Coroutine[Any, Any, C]],
     send: Callable[[C], Coroutine[Any, Any, Answer]],
 ) -> Answer:
-    connection = _waiting(idle, origin)
+    connection = take_idle(idle, origin)
     if connection is not None:
         try:
             answer = await send(connection)
@@ -64,27 +65,3 @@ async def _exchange(
     answer = await send(connection)
     keep(idle, connection)
     return answer
-
-
-def keep(idle: IdleStack[C], connection: C) -> None:
-    """Keep *connection* for another exchange, if it can carry one."""
-    if connection.is_reusable:
-        close(idle.put(connection))
-    else:
-        connection.close()
-
-
-def close(connections: list[C]) -> None:
-    """Close all of them."""
-    for each in connections:
-        each.close()
-
-
-def _waiting(idle: IdleStack[C], origin: Origin) -> C | None:
-    """A connection to *origin* that waits, and that the server has not closed meanwhile."""
-    close(idle.surplus())
-    while (connection := idle.take()) is not None:
-        if connection.origin == origin and connection.is_alive():
-            return connection
-        connection.close()
-    return None

@@ -7,7 +7,6 @@ loop up to a bound.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import deque
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ import h11
 from ..errors import ResponseTooLargeError
 from . import http1_connections
 from .dial import adial, left_until
-from .http1_connections import Sendable
+from .http1_connections import Origin, Sendable
 
 #: The longest head of an answer, in bytes.
 _LONGEST_HEAD = 128 * 1024
@@ -26,9 +25,6 @@ _READ = 65_536
 
 #: Bytes of pieces that wait to be read until the transport is told to read no more.
 _FULL = 256 * 1024
-
-#: Host, port, and the context of one that is secured.
-Place = tuple[str, int, ssl.SSLContext | None]
 
 
 class Head(NamedTuple):
@@ -101,10 +97,9 @@ def _head(event: Any) -> Head:
 class Connection(http1_connections.Connection):
     """A blocking connection, used by one thread at a time."""
 
-    def __init__(self, place: Place, limit: int, until: float) -> None:
+    def __init__(self, origin: Origin, limit: int, until: float) -> None:
         """Connect before *until*; raises OSError."""
-        super().__init__(http1_connections.Origin(*place), limit, until)
-        self.place = place
+        super().__init__(origin, limit, until)
         self._stream = Http1(limit)
 
     def begin(self, request: Sendable, until: float) -> Head:
@@ -140,16 +135,17 @@ class Connection(http1_connections.Connection):
             self.close()
             raise
 
-    def can_carry_another(self) -> bool:
-        """Whether its last answer has been read to the end, and nothing has come since."""
-        return self._stream.is_reusable and not self._stream.pieces and self.is_alive()
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the last answer has been read to its end, and leaves room for another."""
+        return self._stream.is_reusable and not self._stream.pieces
 
 
 class AsyncConnection(asyncio.Protocol):
     """A connection of an event loop, used by one task at a time."""
 
-    def __init__(self, place: Place, limit: int) -> None:
-        self.place = place
+    def __init__(self, origin: Origin, limit: int) -> None:
+        self.origin = origin
         self._http = Http1(limit)
         self._transport: Any = None
         self._unread = 0
@@ -157,10 +153,10 @@ class AsyncConnection(asyncio.Protocol):
         self._error: Exception | None = None
 
     @classmethod
-    async def opened(cls, place: Place, limit: int, until: float) -> AsyncConnection:
+    async def opened(cls, origin: Origin, limit: int, until: float) -> AsyncConnection:
         """Connect before *until*; raises OSError."""
-        host, port, context = place
-        return await adial(lambda: cls(place, limit), host, port, until, context)
+        host, port, context = origin
+        return await adial(lambda: cls(origin, limit), host, port, until, context)
 
     async def begin(self, request: Sendable, until: float) -> Head:
         """Do as `Connection.begin` does, without blocking the event loop."""
@@ -206,9 +202,14 @@ class AsyncConnection(asyncio.Protocol):
             self._waiter = None
             timer.cancel()
 
-    def can_carry_another(self) -> bool:
-        """Whether its last answer has been read to the end, and nothing has come since."""
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the last answer has been read to its end, and leaves room for another."""
         return self._error is None and self._http.is_reusable and not self._http.pieces
+
+    def is_alive(self) -> bool:
+        """Whether the other end has neither closed nor said anything since the last answer."""
+        return self.is_reusable
 
     def close(self) -> None:
         """Drop the connection and what is still to be sent."""

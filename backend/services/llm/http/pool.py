@@ -14,9 +14,9 @@ from . import http1_connections
 from .connections import Kept, Mode, connector
 from .deadline import TimeLeft
 from .environment import Proxies, checked, trusted
-from .exchange import close
 from .failures import RAISED
 from .idle import IdleStack
+from .idle_pools import close
 from .untouched import is_untouched
 
 _PHASES = ("connect", "read", "write", "pool")

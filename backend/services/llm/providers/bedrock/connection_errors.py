@@ -1,20 +1,32 @@
-"""botocore's errors for what our own connections raise, so that both roads fail alike."""
+"""botocore's errors for what our own connections raise: a host catches the same of both."""
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 from ...http.http1_connections import UnconnectedError
 
 
-def raise_as_botocore(error: Exception, url: str) -> NoReturn:
-    """Raise botocore's exception for *error*, from it; *error* itself where there is none."""
-    made = _botocore_error(error, url)
-    if made is error:
-        raise error
-    raise made from error
+@contextmanager
+def botocore_errors(url: str, *, connecting: bool = False) -> Iterator[None]:
+    """Raise botocore's exception for what a connection raises in the block, from it.
+
+    *connecting* says that an OSError means that there is no connection yet.
+    """
+    try:
+        yield
+    except Exception as error:
+        problem = error
+        if connecting and isinstance(error, OSError):
+            problem = UnconnectedError()
+            problem.__cause__ = error
+        if (made := _botocore_error(problem, url)) is error:
+            raise
+        raise made from problem
 
 
 def _botocore_error(error: Exception, url: str) -> Exception:

@@ -31,7 +31,7 @@ from .transport import Call, Transport, headers_of
 if TYPE_CHECKING:
     from ...http.h11_stream import Head
     from .stream_call import StreamCall
-    from .stream_connections import Connections
+    from .stream_connections import StreamConnections
 
 T = TypeVar("T")
 
@@ -65,10 +65,10 @@ class StreamingTransport(Transport):
     """A transport that opens streams, too."""
 
     @cached_property
-    def _connections(self) -> Connections:
-        from .stream_connections import Connections  # pays for h11 only where it is used
+    def _connections(self) -> StreamConnections:
+        from .stream_connections import StreamConnections  # pays for h11 only where it is used
 
-        return Connections(self._size, self._limit)
+        return StreamConnections(self._size, self._limit)
 
     def open(self, sdk: Any, lease: ExitStack, order: Order, timeout: float) -> Channel:
         """Open a stream in at most *timeout* seconds; once open, it closes *lease* in the end.
@@ -82,8 +82,8 @@ class StreamingTransport(Transport):
         signed = self._signed(sdk, call, until)
         if signed.response is not None:
             return _Watched.of(signed.response, lease, order, self._blocking_stream(until))
-        place = self._road._origin(sdk, signed.request.url)
-        opened = self._connections.open(place, signed, until)
+        origin = self._http.origin_of(sdk, signed.request.url)
+        opened = self._connections.open(origin, signed, until)
         if _is_stream(opened.head):
             reader = order.reader(_about(opened.head))
             return Channel(_Leased(opened, lease), reader, reader.feed, order.meaning)
@@ -102,8 +102,8 @@ class StreamingTransport(Transport):
             signed = await self._asigned(sdk, call)
         if signed.response is not None:
             return self._of_workers(lease, order, signed.response, self._blocking_stream(until))
-        place = self._road._origin(sdk, signed.request.url)
-        opened = await self._connections.aopen(place, signed, until)
+        origin = self._http.origin_of(sdk, signed.request.url)
+        opened = await self._connections.aopen(origin, signed, until)
         if _is_stream(opened.head):
             reader = order.reader(_about(opened.head))
             return AsyncChannel(_AsyncLeased(opened, lease), reader, reader.feed, order.meaning)

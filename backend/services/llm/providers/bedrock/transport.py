@@ -32,7 +32,7 @@ from .plain_answer import read_plain
 if TYPE_CHECKING:
     from ...http.http1 import Answer
     from .abort import BlockingCall
-    from .http_transport import OwnRoad
+    from .http_transport import HttpTransport
 
 T = TypeVar("T")
 
@@ -93,7 +93,7 @@ class Transport:
             signed = self._signed(sdk, call, until)
             if signed.response is not None:
                 return call.read(signed.response)
-            answer = self._road.exchange(sdk, signed, until)
+            answer = self._http.exchange(sdk, signed, until)
         return _read(sdk, call, signed, answer)
 
     async def asend(self, sdk: Any, call: Call, timeout: float) -> Answered:
@@ -105,19 +105,19 @@ class Transport:
             signed = await self._asigned(sdk, call)
             if signed.response is not None:
                 return call.read(signed.response)
-            answer = await self._road.aexchange(sdk, signed, until)
+            answer = await self._http.aexchange(sdk, signed, until)
         return _read(sdk, call, signed, answer)
 
     def close(self) -> None:
         """Close what is idle; threads and connections in use end with their calls."""
         self._workers.close()
-        if "_road" in vars(self):
-            self._road.close()
+        if "_http" in vars(self):
+            self._http.close()
 
     async def aclose(self) -> None:
         """Close this event loop's idle connections too."""
-        if "_road" in vars(self):
-            await self._road.aclose()
+        if "_http" in vars(self):
+            await self._http.aclose()
         self.close()
 
     def _signed(self, sdk: Any, call: Call, until: float) -> signing.Signed:
@@ -177,10 +177,10 @@ class Transport:
         return BlockingCall(until, self._limit)
 
     @cached_property
-    def _road(self) -> OwnRoad:
-        from .http_transport import OwnRoad  # pays for h11 only where it is used
+    def _http(self) -> HttpTransport:
+        from .http_transport import HttpTransport  # pays for h11 only where it is used
 
-        return OwnRoad(self._size, self._limit)
+        return HttpTransport(self._size, self._limit)
 
 
 def _read(sdk: Any, call: Call, signed: signing.Signed, answer: Answer) -> Answered:
