@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest, values
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -272,15 +274,25 @@ def test_a_child_process_counts_nothing_of_its_parents(registry: CollectorRegist
 
 
 @pytest.fixture
-def multi_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CollectorRegistry:
+def multi_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CollectorRegistry]:
     """The registry in which one process finds the metrics of all."""
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    opened: list[MmapedDict] = []
+
+    class Noted(MmapedDict):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # the library's own
+            opened.append(self)
+
+    monkeypatch.setattr(values, "MmapedDict", Noted)
     # The library has looked for the folder when it was imported.
     made = values.MultiProcessValue()  # type: ignore[no-untyped-call]  # the library's own
     monkeypatch.setattr(values, "ValueClass", made)
     registry = CollectorRegistry()
     MultiProcessCollector(registry, str(tmp_path))  # type: ignore[no-untyped-call]  # it has none
-    return registry
+    yield registry
+    for file in opened:
+        file.close()  # type: ignore[no-untyped-call]  # it leaves that to the process's end
 
 
 def test_several_processes_write_theirs_into_one_folder(

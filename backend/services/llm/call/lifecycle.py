@@ -176,9 +176,9 @@ def _send(admission: Admission, fitted: Request, request: Request, call: Call) -
     # No variable of ours is the key itself: tracebacks show them.
     keyed = replace(fitted, key=account.key_of(scope)) if account.key_of(scope) else fitted
     sent_at = admission.mark_sent(model)
-    if call.events is not None:
-        call.events.attempt_started(len(call.attempts) + 1, model, scope)
     try:
+        if call.events is not None:
+            call.events.attempt_started(len(call.attempts) + 1, model, scope)
         timeout = min(call.time_left(), call.policy.attempt_timeout)
         if call.sender is None:
             reply = yield from send(keyed, timeout)
