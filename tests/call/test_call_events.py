@@ -6,7 +6,7 @@ import json
 import pickle
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from typing import Any
 
@@ -433,12 +433,25 @@ def test_no_repair_is_told_where_none_follows() -> None:
 SECRET = "the confidential Mr. Kaczmarek"
 
 
+def secretive() -> Reply:
+    """A reply whose every field for words or structures holds the secret."""
+    reply, about_the_call = says(SECRET), {"attempts", "usage", "provider", "model", "cost"}
+    about_the_call |= {"finish_reason", "request_id", "latency", "processing", "service_tier"}
+    about_the_call |= {"cached", "time_to_first_token"}
+    hidden = {each.name for each in fields(Reply)} - about_the_call
+    words: dict[str, Any] = dict.fromkeys(hidden, SECRET)
+    return replace(reply, **words)
+
+
 def outcomes() -> Iterator[tuple[str, Reply | LLMError]]:
-    reply = replace(says(SECRET), reasoning=SECRET)
+    reply = secretive()
     yield "answer", reply
     cut = TruncatedError("It was cut off", status=200)
     cut.text, cut.partial = SECRET, reply
     yield "cut off", cut
+    new = LLMError("It has more to say", status=400, retry_after=2.0)
+    new.said_by_the_model, new.tokens = [SECRET], 12  # type: ignore[attr-defined]  # of a class to come
+    yield "new", new
 
 
 @pytest.mark.parametrize("has_content", [False, True])
@@ -448,7 +461,7 @@ def test_what_was_asked_and_answered_is_in_events_only_where_the_host_wants_it(
 ) -> None:
     clock, heard = Clock(), Heard(has_content=has_content)
     request = replace(REQUEST, messages=({"role": "user", "content": SECRET},), key="gsk_secret")
-    with suppress(TruncatedError):
+    with suppress(LLMError):
         Drive(clock, [outcome]).run(heard.call(account(clock), request))
     shown = "".join(f"{event!r}{json.dumps(asdict(event), default=vars)}" for event in heard.events)
     assert has_content is (SECRET in shown)

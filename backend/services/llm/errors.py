@@ -48,8 +48,10 @@ class LLMError(Exception):
     """
 
     retry: Retry = Retry.NEVER
-    #: The attributes that hold what was answered.
-    _content = frozenset({"partial", "failed_generation", "text", "raw", "errors"})
+    #: The attributes that say nothing of what was asked or answered; numbers never do.
+    _without_content = frozenset(
+        ("provider", "code", "request_id", "attempts", "retry", "successor", "refused_option")
+    )
     #: Every other call would meet the same error: a key is refused, a budget is used up.
     concerns_all_calls: bool = False
 
@@ -94,9 +96,17 @@ class LLMError(Exception):
         """
         state = dict(self.__dict__)
         if not has_content:
-            state = {name: state[name] for name in state.keys() - self._content}
-            state["partial"] = None
+            hidden = [name for name in state if not self._is_harmless(name)]
+            for name in hidden:
+                # Of most the class has a default.
+                del state[name]
+                if not hasattr(type(self), name):
+                    state[name] = None
         return _rebuilt(type(self), self._args_shown(has_content=has_content), state)
+
+    def _is_harmless(self, name: str) -> bool:
+        value = getattr(self, name)
+        return name in self._without_content or value is None or isinstance(value, (int, float))
 
     def _args_shown(self, *, has_content: bool) -> tuple[Any, ...]:
         return self.args

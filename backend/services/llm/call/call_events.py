@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from itertools import count
 from typing import Any
 
@@ -33,7 +34,7 @@ from ..events import (
     hooks,
 )
 from ..runtime.fork import on_fork_in_child
-from ..types import Attempt, Reply, Request
+from ..types import Attempt, Reply, Request, StructuredReply
 
 #: The request's options that are shown to hooks: numbers, and where the answer is to stop.
 _PARAMETERS = (
@@ -180,11 +181,11 @@ class CallEvents:
             waited=self._waited,
         )
 
-    def _tell(self, kind: type[Event], **fields: Any) -> None:
+    def _tell(self, kind: type[Event], **values: Any) -> None:
         # As the constructor does, which sets one field after another at three times the price.
         event = object.__new__(kind)
-        fields["call"], fields["at"] = self._call, self._account.now()
-        vars(event).update(fields)
+        values["call"], values["at"] = self._call, self._account.now()
+        vars(event).update(values)
         for each in self._hooks:
             each.call(event)
 
@@ -199,15 +200,22 @@ def _both(
     return (*first, *(each for each in second if each.hook not in known))
 
 
+#: What a reply says of the call: all else in it is of the answer, whatever may be added to it.
+_ABOUT_THE_CALL = frozenset(
+    ("model", "provider", "finish_reason", "usage", "attempts", "request_id", "latency", "cost")
+) | {"processing", "cached", "time_to_first_token", "service_tier"}
+
+#: The fields of the answer in a reply that has none.
+_NO_ANSWER: dict[str, Any] = {
+    each.name: each.default for each in fields(Reply) if each.name not in _ABOUT_THE_CALL
+} | {"text": ""}
+
+
 def without_content(reply: Reply) -> Reply:
     """Return a copy of *reply* without anything that was answered."""
-    copy = object.__new__(type(reply))
-    fields = vars(copy)
-    fields.update(vars(reply))
-    fields["text"], fields["reasoning"], fields["tool_calls"] = "", None, ()
-    if "value" in fields:
-        fields["value"] = None
-    return copy
+    if isinstance(reply, StructuredReply):
+        return reply.having(**_NO_ANSWER, value=None)
+    return reply.having(**_NO_ANSWER)
 
 
 def events_of(
