@@ -67,6 +67,7 @@ class ModelRequest:
     cache_points: tuple[CachePoint, ...] = ()
     guardrail: Guardrail | None = None
     echoed: Mapping[str, Any] = field(default_factory=dict)  # members that the answer repeats
+    citations: tuple[Mapping[str, Any], ...] = ()  # what the answer's text rests on
 
 
 @dataclass(frozen=True)

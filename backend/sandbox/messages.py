@@ -72,10 +72,16 @@ class _Meter:
 
 
 def texts_of(content: Any) -> list[str]:
-    """The texts in a message's content: a string, or a list of parts with a `text`."""
+    """The texts in a message's content: a string, or a list of parts with a `text`.
+
+    Those that a guardrail is to look at stand one level deeper.
+    """
     if isinstance(content, str):
         return [content]
-    return [part["text"] for part in content or () if isinstance(part.get("text"), str)]
+    found = [
+        member(part, "guardContent", "text").get("text", part.get("text")) for part in content or ()
+    ]
+    return [text for text in found if isinstance(text, str)]
 
 
 def result_text(content: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.llm.account.cache_record import record_of, restored
@@ -64,10 +64,11 @@ def test_what_is_none_of_ours_is_a_miss(damage: dict[str, Any]) -> None:
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
-    max_leaves=5,
+    max_leaves=3,
 )
 
 
+@settings(max_examples=30)
 @given(name=st.sampled_from(sorted(record_of(FULL))), value=JSON)
 def test_any_record_is_a_reply_or_a_miss(name: str, value: Any) -> None:
     found = restored({**record_of(FULL), name: value}, "bedrock")

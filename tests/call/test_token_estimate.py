@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.llm.account.token_estimate import input_estimate
+from services.llm.providers.image_size import image_size, size_in_url
 from services.llm.types import Output, Request
 
 EMPTY = Request("m", ())
@@ -41,6 +44,65 @@ def test_an_image_counts_as_one_whatever_its_size() -> None:
     parts = [{"image_url": {"url": "data:image/png;base64," + "A" * size}} for size in (1, 999_999)]
     small, large = (of({"content": [part]}) for part in parts)
     assert small == large == 8 + 2048
+
+
+def png(width: int, height: int) -> bytes:
+    return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", width, height)
+
+
+JPEG = b"\xff\xd8\xff\xe1\x00\x04EX\xff\xc0\x00\x11\x08" + struct.pack(">HH", 600, 1000)
+SIZES = [
+    (png(1000, 600), (1000, 600)),
+    (b"GIF89a" + struct.pack("<HH", 1000, 600), (1000, 600)),
+    (JPEG, (1000, 600)),
+    (png(0, 600), None),
+    (JPEG[:8], None),
+    (b"\xff\xd8\x00" + b"\0" * 20, None),
+    (b"RIFF\0\0\0\0WEBP", None),
+    (b"", None),
+]
+
+
+@pytest.mark.parametrize(("data", "size"), SIZES, ids=range(len(SIZES)))
+def test_a_picture_tells_its_size_in_its_first_bytes(
+    data: bytes, size: tuple[int, int] | None
+) -> None:
+    assert size == image_size(data)
+    encoded = base64.b64encode(data + b"\0" * 200_000).decode()
+    assert size == size_in_url(f"data:image/x;base64,{encoded}")
+
+
+@pytest.mark.parametrize("url", ["https://a.example/b.png", "data:text/plain;base64,AA==", "data:"])
+def test_what_is_no_picture_of_ours_has_no_size(url: str) -> None:
+    assert None is size_in_url(url)
+    assert None is size_in_url("data:image/png;base64,?\N{SNOWMAN}??")
+
+
+@given(data=st.binary(max_size=40))
+def test_any_bytes_have_a_size_above_nothing_or_none(data: bytes) -> None:
+    for head in (b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8"):
+        size = image_size(head + data)
+        assert size is None or min(size) > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "tokens"),
+    [
+        ("us.anthropic.claude-sonnet-4-6", png(1000, 600), 800),
+        ("us.anthropic.claude-sonnet-4-6", png(1, 1), 1),
+        ("us.anthropic.claude-sonnet-4-6", png(9000, 9000), 1600),
+        ("us.anthropic.claude-sonnet-4-6", b"RIFF", 1600),
+        ("us.anthropic.claude-opus-4-7", png(9000, 9000), 4800),
+        ("amazon.nova-lite-v1:0", png(1, 1), 2048),
+        ("qwen/qwen3.8-27b", png(1, 1), 2048),
+    ],
+)
+def test_an_image_counts_as_its_provider_counts_it(model: str, data: bytes, tokens: int) -> None:
+    url = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    for source in (url, {"url": url}):
+        message = {"content": [{"type": "image_url", "image_url": source}]}
+        asked = replace(EMPTY, model=model, messages=(message,))
+        assert 8 + tokens == input_estimate(asked)
 
 
 def test_a_document_counts_by_its_size_and_one_of_text_by_its_bytes() -> None:

@@ -24,6 +24,7 @@ ROWS: tuple[frozenset[str], ...] = (
         {
             "services.llm.errors",
             "services.llm.providers.fields",
+            "services.llm.providers.image_size",
             "services.llm.providers.media_types",
             "services.llm.quota",
             "services.llm.stores",

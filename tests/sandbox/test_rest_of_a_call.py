@@ -45,6 +45,59 @@ def test_a_model_thinks_where_it_is_asked_to(bedrock_client: Any, fields: Any) -
     assert 4 + 4 == reply["usage"]["outputTokens"]
 
 
+def cited(form: str, source: dict[str, Any]) -> list[dict[str, Any]]:
+    own = {"format": form, "name": "policy", "source": source, "citations": {"enabled": True}}
+    plain = {"format": "txt", "name": "other", "source": {"text": "y"}}
+    blocks = [{"text": "How many days?"}, {"document": plain}, {"document": own}]
+    return [{"role": "user", "content": blocks}]
+
+
+CHARACTERS = {"documentChar": {"documentIndex": 1, "start": 0, "end": 8}}
+PAGES = {"documentPage": {"documentIndex": 1, "start": 1, "end": 2}}
+
+
+@pytest.mark.parametrize(
+    ("form", "source", "quoted", "location"),
+    [
+        ("txt", {"bytes": b"20 days."}, "20 days.", CHARACTERS),
+        ("txt", {"text": "20 days."}, "20 days.", CHARACTERS),
+        ("txt", {"content": [{"text": "20"}, {"text": "days."}]}, "20 days.", CHARACTERS),
+        ("pdf", {"bytes": b"%PDF-1.7"}, "", PAGES),
+    ],
+)
+def test_an_answer_rests_on_the_documents_that_are_to_be_cited(
+    bedrock_client: Any, form: str, source: Any, quoted: str, location: Any
+) -> None:
+    asked = {"modelId": SONNET, "messages": cited(form, source)}
+    (block,) = bedrock_client.converse(**asked)["output"]["message"]["content"]
+    assert [{"text": "Sandbox: How many days?"}] == block["citationsContent"]["content"]
+    citation = {"title": "policy", "sourceContent": [{"text": quoted}], "location": location}
+    assert [citation] == block["citationsContent"]["citations"]
+    deltas = [
+        event["contentBlockDelta"]["delta"]
+        for event in bedrock_client.converse_stream(**asked)["stream"]
+        if "contentBlockDelta" in event
+    ]
+    assert [{"citation": citation}] == deltas[:1]
+    assert "Sandbox: How many days?" == "".join(delta["text"] for delta in deltas[1:])
+
+
+def test_what_a_guardrail_is_to_look_at_is_part_of_the_question(bedrock_client: Any) -> None:
+    content = [{"guardContent": {"text": {"text": "hello"}}}]
+    reply = bedrock_client.converse(modelId=SONNET, messages=[{"role": "user", "content": content}])
+    assert [{"text": "Sandbox: hello"}] == reply["output"]["message"]["content"]
+
+
+@pytest.mark.parametrize(("kind", "blocks"), [("enabled", 2), ("disabled", 1)])
+def test_nova_reasons_in_words_of_its_own(bedrock_client: Any, kind: str, blocks: int) -> None:
+    reply = bedrock_client.converse(
+        modelId="us.amazon.nova-2-lite-v1:0",
+        messages=turn(),
+        additionalModelRequestFields={"reasoningConfig": {"type": kind}},
+    )
+    assert blocks == len(reply["output"]["message"]["content"])
+
+
 @pytest.mark.parametrize(
     ("fields", "most", "message"),
     [

@@ -18,6 +18,7 @@ from services.llm_client import (
     Reply,
     tool_results,
 )
+from tests.wire.clock import VirtualTime
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import KINDS, Face
 from tests.wire.streaming import read
@@ -187,6 +188,20 @@ def test_a_document_of_text_is_read_by_both(face: Face, sandbox: Sandbox, ask: A
 
 @ways
 @pytest.mark.parametrize("kind", ["bedrock", "bedrock async"])
+def test_an_answer_tells_what_it_rests_on(open_client: OpenFace, ask: Ask, kind: str) -> None:
+    policy = Document(b"20 days.", "policy.txt", citations=True)
+    reply = ask(open_client(kind), messages=[{"role": "user", "content": ["How many?", policy]}])
+    (citation,) = reply.citations
+    assert ("Sandbox: How many?", "20 days.", "policy-txt") == (
+        citation.text,
+        citation.quoted,
+        citation.title,
+    )
+    assert "Sandbox: How many?" == reply.text == reply.message["content"]
+
+
+@ways
+@pytest.mark.parametrize("kind", ["bedrock", "bedrock async"])
 def test_a_guardrails_findings_are_on_the_reply(
     open_client: OpenFace, sandbox: Sandbox, ask: Ask, kind: str
 ) -> None:
@@ -200,7 +215,7 @@ def test_a_guardrails_findings_are_on_the_reply(
 
 @pytest.mark.parametrize("kind", ["groq", "groq async"])
 def test_no_capacity_of_the_flexible_tier_passes(
-    open_client: OpenFace, sandbox: Sandbox, kind: str
+    open_client: OpenFace, sandbox: Sandbox, virtual: VirtualTime, kind: str
 ) -> None:
     sandbox.script(Fault.error(498, code="capacity_exceeded"))
     reply = open_client(kind).respond("hi", service_tier="flex")

@@ -12,6 +12,7 @@ from ..request_shapes import shape_error
 from ..schema.rules import bedrock_fault
 from ..tool_turns import tool_state
 from .catalogue import BedrockModel
+from .citations import citations_of
 from .errors import MODEL_SAID, invalid
 from .guardrails import read_guardrail
 from .thinking import check_effort, reasons
@@ -60,6 +61,7 @@ def read_converse(body: Any, model: BedrockModel) -> ModelRequest:
         signed=model.family == "claude",
         echoed={name: body[name] for name in _ECHOED if isinstance(body.get(name), dict)},
         guardrail=read_guardrail(body.get("guardrailConfig")),
+        citations=citations_of(messages),
         max_tokens=inference.get("maxTokens"),
         stop=tuple(inference.get("stopSequences") or ()),
     )

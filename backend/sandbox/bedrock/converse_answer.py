@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
 from ..completion import Completion, ModelRequest
 from ..http_types import HttpResponse, json_response
@@ -11,6 +11,7 @@ from ..streams import Frame, pieces_of
 from . import event_stream, guardrails
 from .thinking import SIGNATURE
 
+Citations: TypeAlias = tuple[Mapping[str, Any], ...]
 STOP = {
     "stop": "end_turn",
     "length": "max_tokens",
@@ -23,11 +24,10 @@ _TEXTS_IN_A_CALL = 8  # characters of a tool's input in one event
 
 def converse_response(done: Completion, request: ModelRequest, number: int) -> HttpResponse:
     """The 200 of Converse."""
+    content = blocks_of(done, number, signed=request.signed, citations=request.citations)
     payload: dict[str, Any] = {
         "metrics": _metrics(done),
-        "output": {
-            "message": {"role": "assistant", "content": blocks_of(done, number, request.signed)}
-        },
+        "output": {"message": {"role": "assistant", "content": content}},
         "stopReason": STOP.get(done.finish, done.finish),
         "usage": usage_of(done),
         **_trace(done, request),
@@ -47,7 +47,8 @@ def converse_stream(done: Completion, request: ModelRequest, number: int) -> Htt
     """The 200 of ConverseStream: messageStart, blocks, messageStop, metadata."""
     frames = []
     if "choices" not in done.without:
-        for kind, payload in converse_events(done, number, request.signed):
+        signed, citations = request.signed, request.citations
+        for kind, payload in converse_events(done, number, signed=signed, citations=citations):
             if kind == "messageStop" and "finish_reason" in done.without:
                 continue
             piece = kind == "contentBlockDelta"
@@ -60,12 +61,12 @@ def converse_stream(done: Completion, request: ModelRequest, number: int) -> Htt
 
 
 def converse_events(
-    done: Completion, number: int, signed: bool
+    done: Completion, number: int, *, signed: bool, citations: Citations = ()
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The events up to messageStop; recorded: only a tool's block is announced by a start."""
     yield "messageStart", {"role": "assistant"}
     index = 0
-    for deltas in _text_blocks(done, signed):
+    for deltas in _text_blocks(done, signed, citations):
         for delta in deltas:
             yield "contentBlockDelta", {"contentBlockIndex": index, "delta": delta}
         yield "contentBlockStop", {"contentBlockIndex": index}
@@ -128,21 +129,26 @@ def _trace(done: Completion, request: ModelRequest) -> dict[str, Any]:
     return {"trace": guardrails.trace(guardrail, request.prompt, done.text or "", blocked)}
 
 
-def blocks_of(done: Completion, number: int, signed: bool) -> list[dict[str, Any]]:
+def blocks_of(
+    done: Completion, number: int, *, signed: bool, citations: Citations = ()
+) -> list[dict[str, Any]]:
     """The content of the message: reasoning, text, calls."""
     blocks: list[dict[str, Any]] = []
     if done.reasoning:
         thought = {"text": done.reasoning, **({"signature": SIGNATURE} if signed else {})}
         blocks.append({"reasoningContent": {"reasoningText": thought}})
     if done.text is not None:
-        blocks.append({"text": done.text})
+        cited = {"content": [{"text": done.text}], "citations": list(citations)}
+        blocks.append({"citationsContent": cited} if citations else {"text": done.text})
     for index, use in enumerate(done.tool_uses):
         call = {"toolUseId": tool_use_id(number, index), "name": use.name, "input": use.input}
         blocks.append({"toolUse": call})
     return blocks
 
 
-def _text_blocks(done: Completion, signed: bool) -> Iterator[list[dict[str, Any]]]:
+def _text_blocks(
+    done: Completion, signed: bool, citations: Citations
+) -> Iterator[list[dict[str, Any]]]:
     """The deltas of the blocks of reasoning and text."""
     if done.reasoning:
         deltas: list[dict[str, Any]] = [
@@ -150,4 +156,6 @@ def _text_blocks(done: Completion, signed: bool) -> Iterator[list[dict[str, Any]
         ]
         yield [*deltas, *([{"reasoningContent": {"signature": SIGNATURE}}] if signed else [])]
     if done.text is not None:
-        yield [{"text": piece} for piece in done.pieces]
+        # Recorded: a citation comes before the text that rests on it.
+        cited: list[dict[str, Any]] = [{"citation": citation} for citation in citations]
+        yield [*cited, *({"text": piece} for piece in done.pieces)]

@@ -23,6 +23,9 @@ def check_effort(effort: Any, where: str) -> None:
 def reasons(fields: Any, max_tokens: int | None, model: BedrockModel) -> bool:
     """Whether the model thinks first, by Converse's additional fields or of itself."""
     given = fields if isinstance(fields, Mapping) else {}
+    nova = given.get("reasoningConfig")
+    if isinstance(nova, Mapping):
+        return nova.get("type") == "enabled"
     wanted = given.get("thinking", given.get("reasoning_config"))
     effort = given.get("reasoning_effort", wanted if isinstance(wanted, str) else None)
     if effort is not None:

@@ -140,9 +140,11 @@ def read_nova(body: Any, model: BedrockModel) -> ModelRequest:
 
 def nova_answer(done: Completion, model: BedrockModel, number: int) -> dict[str, Any]:
     """A whole answer in Nova's form."""
-    *_, (_, stop) = converse_events(done, number, False)
+    *_, (_, stop) = converse_events(done, number, signed=False)
     return {
-        "output": {"message": {"role": "assistant", "content": blocks_of(done, number, False)}},
+        "output": {
+            "message": {"role": "assistant", "content": blocks_of(done, number, signed=False)}
+        },
         **stop,
         "usage": _nova_usage(done),
     }
@@ -150,7 +152,7 @@ def nova_answer(done: Completion, model: BedrockModel, number: int) -> dict[str,
 
 def nova_stream(done: Completion, model: BedrockModel, number: int) -> Events:
     """The events of an answer in Nova's form: Converse's, each under its name."""
-    for kind, payload in converse_events(done, number, False):
+    for kind, payload in converse_events(done, number, signed=False):
         if kind != "messageStop" or "finish_reason" not in done.without:
             yield {kind: payload}, kind == "contentBlockDelta"
     counted = {name: n for name, n in _nova_usage(done).items() if name != "totalTokens"}

@@ -6,6 +6,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .. import models
+from ..providers.fields import text
+from ..providers.image_size import size_in_url
 from ..types import Request
 
 #: English runs at about four bytes a token, code and other scripts at fewer: three is cautious.
@@ -14,6 +17,8 @@ BYTES_PER_TOKEN = 3
 TOKENS_PER_MESSAGE = 8
 #: What Groq's vision model takes for an image, whatever its size.
 TOKENS_PER_IMAGE = 2048
+#: What Claude takes for one (Anthropic, "Vision").
+PIXELS_PER_TOKEN = 750
 #: A page of a document that is no text (Anthropic's "PDF support": 1,500 to 3,000), and how many
 #: bytes of it have as much: of text they have three.
 TOKENS_PER_PAGE = 3000
@@ -23,8 +28,9 @@ BYTES_PER_PAGE = 50_000
 def input_estimate(request: Request) -> int:
     """Return a high estimate of the prompt's tokens; the reply's own count replaces it later."""
     further = (request.options.get("tools"), request.output and request.output.schema)
-    size, media = _measured(request.messages, in_messages=True)
+    size, parts = _measured(request.messages, in_messages=True)
     more, _ = _measured([each for each in further if each], in_messages=False)
+    media = sum(_media_tokens(part, request.model) for part in parts)
     return (
         math.ceil((size + more) / BYTES_PER_TOKEN)
         + media
@@ -37,17 +43,17 @@ def text_estimate(text: str) -> int:
     return math.ceil(len(text.encode(errors="replace")) / BYTES_PER_TOKEN)
 
 
-def _measured(values: Iterable[Any], *, in_messages: bool) -> tuple[int, int]:
-    """The bytes of all text inside *values*, and the tokens of the images and documents."""
-    size = media = 0
+def _measured(values: Iterable[Any], *, in_messages: bool) -> tuple[int, list[Mapping[str, Any]]]:
+    """The bytes of all text inside *values*, and the parts that are images and documents."""
+    size, media = 0, []
     pending = list(values)
     while pending:
         item = pending.pop()
         if isinstance(item, str):
             size += len(item if item.isascii() else item.encode(errors="replace"))
         elif type(item) is dict or isinstance(item, Mapping):
-            if in_messages and (tokens := _media_tokens(item)) is not None:
-                media += tokens
+            if in_messages and _is_media(item):
+                media.append(item)
             else:
                 pending += item.values()
         elif isinstance(item, (list, tuple)):
@@ -55,17 +61,26 @@ def _measured(values: Iterable[Any], *, in_messages: bool) -> tuple[int, int]:
     return size, media
 
 
-def _media_tokens(part: Mapping[str, Any]) -> int | None:
-    """The tokens of an image or a document; None where *part* is neither."""
+def _is_media(part: Mapping[str, Any]) -> bool:
+    return "image_url" in part or isinstance(part.get("file"), Mapping)
+
+
+def _media_tokens(part: Mapping[str, Any], model: str) -> int:
+    """The tokens of an image or a document."""
     if "image_url" in part:
-        return TOKENS_PER_IMAGE
-    file = part.get("file")
-    if not isinstance(file, Mapping):
-        return None
-    url = file.get("file_data")
-    data = url if isinstance(url, str) else ""
+        return _image_tokens(part["image_url"], model)
+    data = text(part["file"], "file_data") or ""
     # Base64 has four characters for three bytes.
     size = len(data) * 3 // 4
     if data[:10].lower() == "data:text/":
         return math.ceil(size / BYTES_PER_TOKEN)
     return TOKENS_PER_PAGE * math.ceil(max(size, 1) / BYTES_PER_PAGE)
+
+
+def _image_tokens(source: object, model: str) -> int:
+    """What an image takes of *model*: of a Claude by its size, which is cut down to a bound."""
+    if (most := models.most_image_tokens(model)) is None:
+        return TOKENS_PER_IMAGE
+    url = source if isinstance(source, str) else text(source, "url") or ""
+    size = size_in_url(url)
+    return most if size is None else min(most, math.ceil(size[0] * size[1] / PIXELS_PER_TOKEN))

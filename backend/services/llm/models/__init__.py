@@ -1,6 +1,14 @@
 """What each model can do, is limited to and costs, and what replaced it."""
 
-from .capabilities import abilities, cost, fit_to_model, lacking, modes_for, provider_of
+from .capabilities import (
+    abilities,
+    cost,
+    fit_to_model,
+    lacking,
+    modes_for,
+    most_image_tokens,
+    provider_of,
+)
 from .successors import advice, is_alive, successor, successors
 
 __all__ = [
@@ -11,6 +19,7 @@ __all__ = [
     "is_alive",
     "lacking",
     "modes_for",
+    "most_image_tokens",
     "provider_of",
     "successor",
     "successors",

@@ -141,6 +141,17 @@ def modes_for(request: Request) -> tuple[Mode, ...]:
     return tuple(mode for mode in able.modes if mode != "tool")
 
 
+def most_image_tokens(model: str) -> int | None:
+    """Return the most tokens that one image takes of a Claude; None for another model.
+
+    From 4.7 on it sees more closely (Anthropic, "Vision").
+    """
+    version = claude_version(abilities(model).model)
+    if version is None:
+        return None
+    return 1_600 if version < (4, 7) else 4_800
+
+
 def lacking(request: Request) -> str:
     """Return what the request's model is known not to do of what it needs, or ""."""
     return Needs.of(request).lacking(abilities(request.model).features)

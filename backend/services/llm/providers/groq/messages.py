@@ -39,15 +39,9 @@ def _message(message: Message, where: str) -> dict[str, Any]:
             for place, part in enumerate(content)
             for one in _part(part, f"{where}.content[{place}]")
         ]
-        kept["content"] = _joined(parts) if kept.get("role") == "assistant" else parts
+        # What was Bedrock's alone leaves nothing, as beside calls of tools.
+        kept["content"] = parts if parts or not content else None
     return kept
-
-
-def _joined(parts: list[Any]) -> Any:
-    """The texts of an answer as the one that they are; other parts are left for Groq to judge."""
-    texts = [text(part, "text") for part in parts]
-    known = [each for each in texts if each is not None]
-    return ("".join(known) or None) if len(known) == len(parts) else parts
 
 
 def _part(part: object, where: str) -> Iterator[object]:
