@@ -111,6 +111,9 @@ class GroqClient(CompliantClient):
         meant = dialect.classify(error, request.model, wall=self._account.wall())
         return redact_error(meant, *self._account.keys, sent=request)
 
+    def _find_sdk(self) -> Any:
+        return import_module("groq").Groq
+
     def _connect(self) -> Any:
         """One pool of connections, and an SDK client for every key on it."""
         httpx, sdk, size = import_module("httpx"), import_module("groq"), self._max_concurrency

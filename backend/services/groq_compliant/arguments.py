@@ -36,6 +36,9 @@ class Options(argparse.Namespace):
     default_prompt: str | None
     self_test: bool
     batch: Path | None
+    progress: bool
+    resume: bool
+    provider_batch: bool
     model: str | None
     system: str | None
     schema: Path | None
@@ -77,10 +80,25 @@ def parse(arguments: Sequence[str] | None) -> Options:
     named = next((name for name, value in whole.items() if value is not None), None)
     if options.stream and named:
         parser.error(f"--stream is for text: leave out {named}, whose answers are written whole")
-    if problem := _read_twice(options):
+    if problem := _without_batch(options) or _read_twice(options):
         parser.error(problem)
     options.stream = False if named else options.stream
     return options
+
+
+def _without_batch(options: Options) -> str:
+    """What is wrong with the flags that say how a batch is answered, else ""."""
+    flags = {
+        "--progress": options.progress,
+        "--resume": options.resume,
+        "--provider-batch": options.provider_batch,
+    }
+    for name, is_set in flags.items():
+        if is_set and options.batch is None:
+            return f"{name} says how --batch is answered: give that too"
+    if options.provider_batch and options.batch == STDIN:
+        return "--provider-batch reads its prompts again as it is resumed: give --batch a file"
+    return ""
 
 
 def _read_twice(options: Options) -> str:
@@ -130,6 +148,22 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
         help='one prompt a line: text, a JSON string, or {"prompt": ...} with id, system, model,'
         " temperature, max_tokens; answers come in order as JSON lines, and a second run takes them"
         " from the cache",
+    )
+    group.add_argument(
+        "--progress",
+        action="store_true",
+        help="say how far a batch is also where standard error is no terminal, every ten seconds",
+    )
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a batch that was interrupted: by the answers in the cache, or by the"
+        " --provider-batch that was submitted; wrong usage where nothing is kept",
+    )
+    group.add_argument(
+        "--provider-batch",
+        action="store_true",
+        help="submit the prompts to Groq's Batch API, at half the price and within 24 hours",
     )
     group.add_argument("--self-test", action="store_true", help="run the offline self-tests")
 

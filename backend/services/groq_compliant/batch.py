@@ -47,6 +47,17 @@ class BatchLine:
         named = {} if self.id is None else {"id": self.id}
         return json.dumps({"line": self.number, **named, **outcome}, ensure_ascii=False)
 
+    def failure(self, error: Exception) -> str:
+        """One JSON line: what kept the line from being answered."""
+        described: dict[str, Any] = {"type": type(error).__name__, "message": str(error)}
+        if isinstance(error, LLMError) and error.status is not None:
+            described["status"] = error.status
+        return self.record(error=described)
+
+    def refusal(self) -> str:
+        """One JSON line: what is wrong with the line itself."""
+        return self.record(error={"type": "InputError", "message": self.problem})
+
 
 #: Asks what a line says, and returns the fields of its record; raises LLMError.
 AnswerLine = Callable[[BatchLine], Awaitable[dict[str, Any]]]
@@ -157,10 +168,8 @@ def _problem(record: Mapping[str, Any]) -> str:
 
 async def _outcome(line: BatchLine, ask: AnswerLine) -> tuple[str, bool]:
     if line.problem:
-        return line.record(error={"type": "InputError", "message": line.problem}), True
+        return line.refusal(), True
     try:
         return line.record(**await ask(line)), False
     except LLMError as error:
-        described = {"type": type(error).__name__, "message": str(error)}
-        status = {} if error.status is None else {"status": error.status}
-        return line.record(error={**described, **status}), True
+        return line.failure(error), True

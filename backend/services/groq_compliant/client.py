@@ -34,6 +34,7 @@ from ..llm.runtime.fork import on_fork_in_child, pickling_error
 from ..llm.settings import host
 from ..llm.settings.endpoints import endpoint
 from ..llm.types import Message, Reply, Request
+from .batch_chats import BatchChats
 from .constructor import (
     DEFAULT_MODEL,
     DEFAULT_TEMPERATURE,
@@ -44,7 +45,6 @@ from .constructor import (
     store_at,
     token_counter_at,
 )
-from .structured_chats import StructuredChats
 
 if TYPE_CHECKING:
     pass
@@ -55,7 +55,7 @@ T = TypeVar("T")
 DEFAULT_RETRIES = 5
 
 
-class CompliantClient(StructuredChats, ClosedByAsyncBlock):
+class CompliantClient(BatchChats, ClosedByAsyncBlock):
     """One organisation's keys, or several organisations', used as their limits allow.
 
     *keys* are a list, or one string with commas. *rpm_per_key* are a key's requests in any 60 s,

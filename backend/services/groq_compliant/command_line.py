@@ -69,7 +69,9 @@ def _carry_out(make: Make, options: Options, stderr: screen.Screen) -> int:
     if not options.self_test:
         schema = None if options.schema is None else sources.schema_in(options.schema)
         if options.batch is not None:
-            return interrupts.run(_ask_all(make, options, schema, options.batch, stderr))
+            stderr.tells_progress = options.progress
+            answering = _submit_all if options.provider_batch else _ask_all
+            return interrupts.run(answering(make, options, schema, options.batch, stderr))
         prompt = sources.prompt_of(
             options.prompt, options.prompt_file, options.default_prompt, stdin=options.stdin
         )
@@ -107,6 +109,8 @@ async def _ask_all(
     make: Make, options: Options, schema: Any, file: Path, stderr: screen.Screen
 ) -> int:
     """Ask every line of *file*, and write the answers in their order."""
+    if options.resume and not is_kept(options):
+        raise sources.UsageError("--resume goes on from the cache, and none is kept: see --cache")
     tally = batch.BatchCounts()
     with batch.opened(file) as lines:
         size = max(1, os.fstat(lines.fileno()).st_size)
@@ -131,6 +135,22 @@ async def _ask_all(
                 stderr.line(_resumed(tally, options))
                 raise
     return FAILED if tally.failed else ANSWERED
+
+
+async def _submit_all(
+    make: Make, options: Options, schema: Any, file: Path, stderr: screen.Screen
+) -> int:
+    """Have every line of *file* answered by Groq's Batch API, and write the answers in order."""
+    from .provider_batch import ProviderRun  # pays for files and polls only where they are
+
+    def tell(record: str, _: batch.BatchCounts) -> None:
+        stderr.wipe()
+        screen.answer(record)
+
+    async with client_of(make, options) as client:
+        answering = ProviderRun(client, options, model_of(options), schema, file, stderr)
+        counts = await answering.answer_all(tell)
+    return FAILED if counts.failed else ANSWERED
 
 
 def _resumed(tally: batch.BatchCounts, options: Options) -> str:

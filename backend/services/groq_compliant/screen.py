@@ -5,18 +5,33 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
 from ..llm.redaction.printable import printable
 
+#: Seconds between two lines of progress where it is no terminal.
+_EVERY = 10.0
 _COLOURS = {"warning": "33", "error": "31", "critical": "31"}
 
 
 class Screen:
-    """Lines on *stream*, and below them one line of progress where it is a terminal."""
+    """Lines on *stream*, and below them one line of progress where it is a terminal.
 
-    def __init__(self, stream: TextIO | None, environment: Mapping[str, str]) -> None:
+    Elsewhere progress is a line every ten seconds, where `tells_progress` is set.
+    """
+
+    tells_progress = False
+
+    def __init__(
+        self,
+        stream: TextIO | None,
+        environment: Mapping[str, str],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._now = now
+        self._told_at = now()
         self._stream = stream
         self._is_terminal = stream is not None and stream.isatty()
         self._is_coloured = is_coloured(self._is_terminal, environment)
@@ -34,6 +49,9 @@ class Screen:
         if self._is_terminal:
             self._write(f"{self._wiped()}{text}")
             self._progress = text
+        elif self.tells_progress and self._now() - self._told_at >= _EVERY:
+            self._told_at = self._now()
+            self.line(text)
 
     def wipe(self) -> None:
         """Take the progress away."""

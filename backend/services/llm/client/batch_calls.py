@@ -4,7 +4,7 @@ types.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..batch.asynchronous import AsyncBatch
 from ..batch.blocking import Batch
 from ..batch.options import BatchOptions, checked_progress, checked_prompts
+from ..batch.prompts import arguments_of
 from ..batch.runner import Ask
 from ..call.call import CallPolicy
 from ..call.drivers import arun
 from ..effects import Flow
-from ..errors import ConfigurationError
 from ..types import UNSET, Reply, Request
 from . import batch_signatures
 from .arguments import count, tags_of
@@ -56,26 +56,13 @@ class PromptArguments:
             "max_tokens": self.max_tokens,
             "messages": None,
         }
-        own = {**options, **_arguments_of(prompt)}
+        own = {**options, **arguments_of(prompt)}
         tags = tags_of(own.pop("tags", self.tags))
         named = {name: own.pop(name, value) for name, value in shared.items()}
         request = make_request(self.client, own.pop("prompt", None), **named, options=own)
         if self.is_structured and named["temperature"] is UNSET and request.temperature is not None:
             request = replace(request, temperature=STRUCTURED_TEMPERATURE)
         return request, tags
-
-
-def _arguments_of(prompt: Any) -> dict[str, Any]:
-    """Return the arguments that a prompt has of its own."""
-    if isinstance(prompt, str):
-        return {"prompt": prompt}
-    if isinstance(prompt, Mapping):
-        return dict(prompt)
-    if isinstance(prompt, Sequence) and not isinstance(prompt, bytes):
-        return {"messages": prompt}
-    raise ConfigurationError(
-        f"a prompt is a {type(prompt).__name__}: give text, a chat list, or a dict of arguments"
-    )
 
 
 def batch_policy(

@@ -1,0 +1,24 @@
+"""What a prompt of a batch may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import ConfigurationError
+
+
+def arguments_of(prompt: object) -> dict[str, Any]:
+    """Return the arguments of a call that *prompt* has of its own: text, a chat list, or a dict.
+
+    Raises `ConfigurationError` for anything else.
+    """
+    if isinstance(prompt, str):
+        return {"prompt": prompt}
+    if isinstance(prompt, Mapping):
+        return dict(prompt)
+    if isinstance(prompt, Sequence) and not isinstance(prompt, bytes):
+        return {"messages": prompt}
+    raise ConfigurationError(
+        f"a prompt is a {type(prompt).__name__}: give text, a chat list, or a dict of arguments"
+    )

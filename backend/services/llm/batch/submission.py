@@ -1,0 +1,108 @@
+"""Submits prompts as a provider's batch: all are written to disk before the first file is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..account.account import Account
+from ..call.drivers import Transport, arun, run
+from ..errors import ConfigurationError, LLMError
+from ..redaction.printable import shown
+from ..types import Request
+from .api import BatchApi
+from .input_files import InputFiles
+from .judging import BatchJudge
+from .provider_batch import ProviderBatch, check, submit_files
+
+#: Hours within which a provider is to have answered: the least and the most of both.
+LEAST_HOURS, MOST_HOURS = 24, 168
+#: So many prompts are written before other tasks of the event loop have their turn.
+_PAUSE = 100
+
+
+@dataclass(frozen=True)
+class BatchDoor:
+    """What a client's batches are submitted and found again by."""
+
+    api: BatchApi
+    transport: Transport
+    judge: BatchJudge
+
+    def find(self, identity: object) -> ProviderBatch[Any]:
+        """Return the batch of that id; raises `ConfigurationError` for what is none."""
+        parts = [part.strip() for part in str(identity).split(",")]
+        if not all(parts):
+            raise ConfigurationError(f"id is {shown(identity)}: give the id of a batch")
+        return ProviderBatch(self.api, self.transport, parts, self.judge)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Writes the lines of prompts, each by *request_of*, and submits them."""
+
+    door: BatchDoor
+    account: Account
+    request_of: Callable[[Any], Request]
+    hours: int
+
+    def submit(self, prompts: Iterable[Any]) -> ProviderBatch[Any]:
+        """Submit *prompts*; raises LLMError that says which one cannot be sent."""
+        api, transport = self.door.api, self.door.transport
+        run(check(api), transport)
+        with InputFiles(api) as files:
+            for prompt in prompts:
+                self._write(prompt, files)
+            _check_lines(files)
+            parts = run(submit_files(api, files.files, self.hours), transport)
+        return self._batch(parts, prompts)
+
+    async def asubmit(self, prompts: Iterable[Any] | AsyncIterable[Any]) -> ProviderBatch[Any]:
+        """Do as `submit` does, without blocking the event loop while it waits."""
+        api, transport = self.door.api, self.door.transport
+        await arun(check(api), transport)
+        with InputFiles(api) as files:
+            async for prompt in _each(prompts):
+                self._write(prompt, files)
+            _check_lines(files)
+            parts = await arun(submit_files(api, files.files, self.hours), transport)
+        return self._batch(parts, prompts)
+
+    def _write(self, prompt: Any, files: InputFiles) -> None:
+        try:
+            mode, formed = self.door.judge.formed(self.request_of(prompt))
+            files.add(self.account.fit_request(formed), mode)
+        except LLMError as error:
+            error.args = (f"prompts[{files.lines}]: {error}",)
+            raise
+
+    def _batch(self, parts: Sequence[str], prompts: object) -> ProviderBatch[Any]:
+        kept = prompts if isinstance(prompts, Sequence) else None
+        return ProviderBatch(self.door.api, self.door.transport, parts, self.door.judge, kept)
+
+
+def checked_hours(hours: object) -> int:
+    """Return *hours* if both providers take that many, else raise `ConfigurationError`."""
+    if not (isinstance(hours, int) and LEAST_HOURS <= hours <= MOST_HOURS):
+        raise ConfigurationError(
+            f"hours is {shown(hours)}: give a whole number from {LEAST_HOURS} to {MOST_HOURS}"
+        )
+    return hours
+
+
+def _check_lines(files: InputFiles) -> None:
+    if not files.lines:
+        raise ConfigurationError("prompts is empty: there is nothing to submit")
+
+
+async def _each(prompts: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
+    if isinstance(prompts, AsyncIterable):
+        async for prompt in prompts:
+            yield prompt
+        return
+    for number, prompt in enumerate(prompts, 1):
+        yield prompt
+        if number % _PAUSE == 0:
+            await asyncio.sleep(0)

@@ -1,0 +1,166 @@
+"""`--batch` by Groq's Batch API: submitted once, gone on with, reported in order."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from groq_client_compliant import main
+from sandbox import Sandbox
+from services.groq_compliant import provider_batch
+from services.groq_compliant.screen import Screen
+from services.llm.batch.provider_batch import ProviderBatch
+from services.llm.errors import ProviderUnavailableError
+from tests.compliant.support import KEYS, MODEL
+
+PROMPTS = 'one\n{"prompt": "two", "id": 7, "system": "Hm."}\n{bad\nfour\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    place = tmp_path / "prompts.jsonl"
+    place.write_text(PROMPTS)
+    return place
+
+
+@pytest.fixture(autouse=True)
+def _a_key(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+    monkeypatch.setenv("GROQ_API_KEY", KEYS[0])
+
+
+@pytest.fixture
+def command(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run the command line in this process; its code, its records and its other lines."""
+
+    def ran(*arguments: str) -> tuple[int, list[Any], list[str]]:
+        code = main([*arguments, "--base-url", sandbox.url, "--model", MODEL])
+        out, err = capsys.readouterr()
+        return code, [json.loads(line) for line in out.splitlines()], err.splitlines()
+
+    return ran
+
+
+def test_the_prompts_are_answered_in_order_with_what_is_wrong_among_them(
+    command: Any, file: Path
+) -> None:
+    code, records, lines = command("--batch", str(file), "--provider-batch")
+    assert (1, [1, 2, 3, 4]) == (code, [each["line"] for each in records])
+    assert ["Sandbox: one", "Sandbox: two", None, "Sandbox: four"] == [
+        each.get("text") for each in records
+    ]
+    assert (7, "InputError") == (records[1]["id"], records[2]["error"]["type"])
+    assert lines[0].startswith("submitted as batch_")
+    assert not Path(f"{file}.submitted").exists()
+
+
+def test_values_and_whole_replies_are_shown_as_of_other_batches(
+    command: Any, file: Path, tmp_path: Path
+) -> None:
+    file.write_text("one\n")
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object", "properties": {"word": {"type": "string"}}}')
+    asking = ("--batch", str(file), "--provider-batch", "--schema", str(schema), "--json")
+    code, (record,), _ = command(*asking)
+    assert (0, "text") == (code, record["value"]["word"])
+    assert 1 == len(record["reply"]["attempts"])
+
+
+def test_a_line_that_fails_is_told_with_its_error(command: Any, file: Path) -> None:
+    file.write_text('{"prompt": "one", "model": "sandbox/503"}\n')
+    code, (record,), _ = command("--batch", str(file), "--provider-batch")
+    assert (1, 503) == (code, record["error"]["status"])
+
+
+def test_what_was_submitted_is_gone_on_with_and_not_paid_twice(
+    command: Any, file: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: Any, on_status: Any) -> Any:
+        raise ProviderUnavailableError("the line is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ProviderBatch, "_adownload", broken)
+        code, records, lines = command("--batch", str(file), "--provider-batch")
+    assert (1, [], "error: the line is down") == (code, records, lines[-1])
+    code, records, lines = command("--batch", str(file), "--provider-batch")
+    assert (2, []) == (code, records)
+    assert "these prompts were submitted before: give --resume" in lines[0]
+    file.write_text(PROMPTS + "five\n")
+    code, _, lines = command("--batch", str(file), "--provider-batch", "--resume")
+    assert (1, True) == (code, "are not those that were submitted" in lines[0])
+    file.write_text(PROMPTS)
+    code, records, _ = command("--batch", str(file), "--provider-batch", "--resume")
+    assert (1, 4) == (code, len(records))
+    created = [each for each in sandbox.exchanges if each.operation == "batches"]
+    assert 1 == sum(each.body is not None and "input_file_id" in each.body for each in created)
+
+
+def test_a_note_that_is_none_is_told(command: Any, file: Path) -> None:
+    Path(f"{file}.submitted").write_text("{}")
+    code, _, lines = command("--batch", str(file), "--provider-batch", "--resume")
+    assert (1, True) == (code, "no note of a batch (KeyError)" in lines[0])
+
+
+def test_a_line_without_a_result_says_so(
+    command: Any, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = ProviderBatch.aresults
+
+    async def some(self: Any, on_status: Any) -> Any:
+        async for result in found(self, on_status):
+            if result.index != 1:
+                yield result
+
+    monkeypatch.setattr(ProviderBatch, "aresults", some)
+    _, records, _ = command("--batch", str(file), "--provider-batch")
+    assert "the batch has no result for this line" == records[1]["error"]["message"]
+    assert "Sandbox: four" == records[3]["text"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("hello", "--progress"), "--progress says how --batch is answered"),
+        (("hello", "--resume"), "--resume says how --batch is answered"),
+        (("hello", "--provider-batch"), "--provider-batch says how --batch is answered"),
+        (("--batch", "-", "--provider-batch"), "give --batch a file"),
+        (("--batch", "prompts.jsonl", "--resume", "--cache", "none"), "goes on from the cache"),
+        (("--batch", "prompts.jsonl", "--resume", "--cache", "memory:"), "goes on from the cache"),
+    ],
+)
+@pytest.mark.usefixtures("file")
+def test_flags_that_do_not_go_together_are_wrong_usage(
+    command: Any, arguments: tuple[str, ...], words: str
+) -> None:
+    code, records, lines = command(*arguments)
+    assert (2, [], True) == (code, records, words in lines[-1])
+
+
+@pytest.mark.usefixtures("file")
+def test_an_interrupted_batch_of_calls_is_resumed_from_the_cache(
+    command: Any, sandbox: Sandbox
+) -> None:
+    first = command("--batch", "prompts.jsonl", "--progress")
+    assert first[:2] == command("--batch", "prompts.jsonl", "--resume")[:2]
+    assert 3 == len(sandbox.exchanges)
+
+
+def test_progress_is_told_every_ten_seconds_where_there_is_no_terminal() -> None:
+    stream, now = io.StringIO(), 0.0
+    screen = Screen(stream, {}, lambda: now)
+    screen.progress("never")
+    screen.tells_progress = True
+    for second in range(25):
+        now = float(second)
+        screen.progress(f"{second} answered")
+    assert ["10 answered", "20 answered"] == stream.getvalue().splitlines()
+
+
+def test_the_note_is_of_the_prompts_and_the_schema(file: Path) -> None:
+    plain, other = (provider_batch.Submitted.of(file, schema) for schema in (None, {"a": 1}))
+    assert plain.prompts != other.prompts
+    plain.write("batch_1")
+    assert "batch_1" == provider_batch.Submitted.of(file, None).id
