@@ -272,6 +272,10 @@ def test_the_models_of_invoke_model_have_records_of_their_own_form(
         assert "bedrock-2023-05-31" == records[0]["modelInput"]["anthropic_version"]
         with pytest.raises(InvalidRequestError, match=r"prompts\[0\]: trace cannot be sent"):
             client.submit_batch(PROMPTS, trace="ENABLED")
+        with pytest.raises(
+            InvalidRequestError, match=r"prompts\[0\]: extra_headers cannot be sent"
+        ):
+            client.submit_batch(PROMPTS, extra_headers={"x": "y"})
 
 
 def _objects(client: Any, name: str) -> list[bytes]:

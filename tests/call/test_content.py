@@ -143,10 +143,11 @@ def test_neither_shows_its_bytes() -> None:
         (Image("no/such/file.png"), "cannot be read: 'no/such/file.png' \\(No such file"),
         (Image("a\0b"), "cannot be read: .* \\(embedded null byte"),
         (Image(os.devnull), "is no file: '/dev/null'"),
-        (Image(5), "is 5: give a path, bytes or a URL"),  # type: ignore[arg-type]  # what it is about
-        (Document(5), "is 5: give a path, bytes or a URL"),  # type: ignore[arg-type]  # the same
+        (Image(5), "is made of int: give a path, bytes"),  # type: ignore[arg-type]  # what it is about
+        (Document(5), "is made of int: give a path, bytes"),  # type: ignore[arg-type]  # the same
+        (Document(b"x", name=5), "has int for its name"),  # type: ignore[arg-type]  # the same
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_what_is_none_is_named_by_its_place(part: Any, problem: str) -> None:
     with pytest.raises(InvalidRequestError, match=rf"^messages\[0\]\.content\[1\] {problem}") as e:

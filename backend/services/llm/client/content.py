@@ -53,6 +53,10 @@ class Document:
 
     def as_part(self, place: str) -> dict[str, Any]:
         """The part of a message; UnsendableError, which names *place*, for no document."""
+        if not isinstance(self.name, (str, type(None))):
+            raise UnsendableError(
+                f"{place} has {type(self.name).__name__} for its name: give a str"
+            )
         named = _file_name(self.source)
 
         def media_type(data: bytes) -> str | None:
@@ -103,7 +107,8 @@ def _url_of(
     elif isinstance(source, (str, os.PathLike)):
         data = _read(Path(source), place)
     else:
-        raise UnsendableError(f"{place} is {shown(source)}: give a path, bytes or a URL")
+        found = type(source).__name__
+        raise UnsendableError(f"{place} is made of {found}: give a path, bytes or a URL")
     if len(data) > LARGEST:
         raise UnsendableError(f"{place} has more than {LARGEST} bytes: give a smaller one")
     if (kind := media_type(data)) is None:

@@ -88,6 +88,8 @@ class BedrockBatchApi:
 
     def line(self, request: Request, identity: LineId) -> bytes:
         """Return the record that asks *request*; raises UnsendableError for what it cannot hold."""
+        if request.options.get("extra_headers"):
+            raise UnsendableError("extra_headers cannot be sent in a batch", provider="bedrock")
         if uses_invoke(request.model):
             call = to_invoke(request)
             content = json.loads(call.pop("body"))
