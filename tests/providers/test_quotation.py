@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Any
@@ -139,3 +140,45 @@ def test_a_long_prompt_that_lacks_the_errors_words_is_not_divided_into_its_own(
 @given(st.text(st.characters(max_codepoint=127)))
 def test_the_words_of_ascii_are_found_the_fast_way_as_they_are_otherwise(text: str) -> None:
     assert re.findall(quotation._WORD, text) == quotation._words_of(text)
+
+
+PAYLOAD = base64.b64encode(bytes(range(256))).decode()
+
+
+@pytest.mark.parametrize(
+    ("quoted", "shown"),
+    [
+        (f"data:image/png;base64,{PAYLOAD}", "data:image/png;base64,***"),
+        (PAYLOAD[40:80], "***"),
+        (PAYLOAD[40:60] + "...", "***..."),
+        (f"own{PAYLOAD[40:60]}", "***"),
+        (PAYLOAD[40:50], PAYLOAD[40:50]),
+        ("A" * 40, "A" * 40),
+    ],
+)
+def test_a_stretch_of_a_picture_is_cut_and_short_words_are_not_looked_for_in_it(
+    quoted: str, shown: str
+) -> None:
+    picture = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PAYLOAD}"}}]
+    assert f"Bad: {shown} (7)" == without_quotations(f"Bad: {quoted} (7)", request(picture))
+
+
+@pytest.mark.parametrize("media", ["text/plain", "TEXT/csv;charset=utf-8"])
+def test_a_document_that_is_sent_as_text_is_cut_as_a_text(media: str) -> None:
+    url = f"data:{media};base64,{base64.b64encode(PROMPT.encode()).decode()}"
+    document = [{"type": "file", "file": {"file_data": url}}]
+    assert "Bad: *** (7)" == without_quotations(f"Bad: {PROMPT[:37]} (7)", request(document))
+    odd = [{"type": "file", "file": {"file_data": "data:text/plain;base64,A"}}]
+    assert "Bad (7)" == without_quotations("Bad (7)", request(odd))
+
+
+def test_a_url_of_plain_words_is_a_text() -> None:
+    url = "data:text/plain,the patient of ward seven"
+    assert "Bad: *** (7)" == without_quotations(f"Bad: {url} (7)", request([{"url": url}]))
+
+
+@pytest.mark.parametrize("name", ["extra_headers", "metadata"])
+def test_a_callers_own_words_in_an_option_are_cut_however_short(name: str) -> None:
+    options = {name: {"X-Token": "tok-5150"}}
+    shown = without_quotations("Bad: tok-5150 (7)", request("hi", **options))
+    assert "Bad: *** (7)" == shown

@@ -12,6 +12,7 @@ from sandbox import Answer, Exchange, Fault, Sandbox
 from services.llm.providers.bedrock.signing import sign
 from services.llm_client import (
     ConfigurationError,
+    ContentFilteredError,
     Document,
     Image,
     InvalidRequestError,
@@ -211,6 +212,38 @@ def test_a_guardrails_findings_are_on_the_reply(
     assert "abc" in reply.guardrail_trace["inputAssessment"]
     sent = {"guardrailIdentifier": "abc", "guardrailVersion": "1", "trace": "enabled"}
     assert sent == sandbox.exchanges[0].body["guardrailConfig"]
+
+
+@pytest.mark.parametrize("manner", ["", " async"])
+@pytest.mark.parametrize("model", [CLAUDE, "mistral.mixtral-8x7b-instruct-v0:1"])
+def test_what_a_guardrail_blocks_is_an_error_that_says_what_it_found(
+    open_client: OpenFace, sandbox: Sandbox, model: str, manner: str
+) -> None:
+    face = open_client(f"bedrock{manner}")
+    options: dict[str, Any] = {
+        "model": model,
+        "guardrail": {"id": "abc", "version": "1", "trace": True},
+    }
+    with pytest.raises(ContentFilteredError) as caught:
+        face.respond("sandbox/blocked", **options)
+    for error in (caught.value, read(face, "sandbox/blocked", **options).error):
+        assert isinstance(error, ContentFilteredError)
+        assert error.partial is not None
+        assert error.partial.guardrail_trace
+
+
+def test_one_mark_of_the_prompt_cache_serves_both(face: Face, sandbox: Sandbox) -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    long = {"role": "system", "content": "word " * 2000, **mark}
+    tool = {**WEATHER, **mark}
+    talk = [long, {"role": "user", "content": "hi", **mark}]
+    for _ in range(2):
+        reply = face.respond(
+            messages=talk, tools=[tool], tool_choice="auto", model=THINKS[face.provider]
+        )
+    assert "cache_control" not in json.dumps(sandbox.exchanges[0].body)
+    if face.provider == "bedrock":
+        assert reply.usage.cached_input_tokens > 1000
 
 
 @pytest.mark.parametrize("kind", ["groq", "groq async"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -24,6 +25,11 @@ _ESCAPE = r"(?s)\\+(?:u([0-9a-fA-F]{4})|(.))"
 _BLANKS = frozenset("nrtbf")
 _MARKED = r"(?s)([\"'])(.*?)\1"
 
+#: How a URL begins that holds what it stands for, and what stands in one.
+_DATA = r"(?i:data:[\w.+/;=-]{0,200};base64,)"
+_TEXT_DATA = r"(?i:data:text/)"
+_ENCODED = rf"[A-Za-z0-9+/=%_-]{{{_LONG},}}"
+
 #: Options whose values are the caller's own words.
 _CALLERS_OWN = ("extra_headers", "metadata")
 
@@ -44,7 +50,10 @@ def without_quotations(text: str, request: Request | None) -> str:
     sent += [one for one in _texts(request.options) if len(one) >= _LONG]
     sent += [one for name in _CALLERS_OWN for one in _texts(request.options.get(name))]
     plain = _plain(text)
-    found = [*_runs(plain, sent), *_wholes(plain, sent)]
+    encoded = [one for one in sent if re.match(_DATA, one)]
+    words = [one for one in sent if not re.match(_DATA, one)]
+    words += [_decoded(one) for one in encoded if re.match(_TEXT_DATA, one)]
+    found = [*_runs(plain, words), *_wholes(plain, words), *_encoded_runs(plain, encoded)]
     return _cut(plain, found) if found else text
 
 
@@ -93,6 +102,25 @@ def _runs(text: str, sent: Sequence[str]) -> Iterator[tuple[int, int]]:
             # With a space at both ends, a word is found as a word alone.
             spaced = f" {' '.join(_words_of(lowered))} "
             yield from (span for run, span in left if f" {' '.join(run)} " in spaced)
+
+
+def _decoded(url: str) -> str:
+    """The text that a URL holds, as a document does that is sent as text."""
+    try:
+        return base64.b64decode(url.partition(",")[2]).decode(errors="replace")
+    except ValueError:  # it was no base64, and was not sent as a text
+        return ""
+
+
+def _encoded_runs(text: str, sent: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Where *text* has a stretch of the data of `data:` URLs that were *sent*.
+
+    These may be of many megabytes, and no words are looked for in them.
+    """
+    for found in re.finditer(_ENCODED, text) if sent else ():
+        ends = found[0][:_LONG], found[0][-_LONG:]
+        if any(end in one for one in sent for end in ends):
+            yield found.span()
 
 
 def _is_specific_runs(text: str) -> Iterator[tuple[list[str], tuple[int, int]]]:
