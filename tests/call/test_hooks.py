@@ -168,3 +168,19 @@ def test_a_coroutine_function_is_no_hook(hook: Any) -> None:
 def test_what_cannot_be_called_is_no_hook(hook: Any, kind: str) -> None:
     with pytest.raises(ConfigurationError, match=f"hook is a {kind}: give a function"):
         Hooks().add(hook)
+
+
+def test_a_failure_without_a_message_that_can_be_shown_is_logged_all_the_same(
+    logged: pytest.LogCaptureFixture,
+) -> None:
+    class SilentError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    def silent(event: Event, /) -> None:
+        raise SilentError
+
+    hooks = Hooks()
+    hooks.add(silent)
+    tell(hooks)
+    assert logged.text.endswith("SilentError: a message that cannot be shown (RuntimeError)\n")

@@ -221,3 +221,20 @@ def test_tags_are_no_part_of_what_is_sent_or_kept(open_face: OpenFace, sandbox: 
 def test_a_misspelt_tags_is_told(open_client: OpenFace) -> None:
     with pytest.raises(ConfigurationError, match="did you mean tags"):
         open_client("groq").client.generate("hi", tag={"tenant": "acme"})
+
+
+def test_a_call_that_a_hook_makes_is_told_to_all_hooks_but_that_one(
+    open_client: OpenFace, heard: list[Event]
+) -> None:
+    client, made = open_client("groq").client, list[str]()
+
+    def judge(event: Event, /) -> None:
+        if isinstance(event, CallEnded):
+            made.append(client.generate("Was that right?"))
+
+    client.hooks.add(judge)
+    client.generate("hi")
+    assert ["Sandbox: Was that right?"] == made
+    assert 2 == len(ends(heard))
+    client.generate("hi")
+    assert 2 == len(made)

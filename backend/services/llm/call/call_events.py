@@ -31,7 +31,7 @@ from ..events import (
     WaitedFor,
     WaitEnded,
     WaitStarted,
-    hooks,
+    hooks_for,
 )
 from ..runtime.fork import on_fork_in_child
 from ..types import Attempt, Reply, Request, StructuredReply
@@ -71,15 +71,17 @@ class CallEvents:
 
     def __init__(
         self,
-        client_hooks: Hooks,
+        listening: tuple[Registration, ...],
         operation: Operation,
         request: Request,
         account: Account,
         tags: Mapping[str, str],
         endpoint: Callable[[], str],
+        *,
+        has_content: bool,
     ) -> None:
-        self._hooks = _both(hooks.registered, client_hooks.registered)
-        self._has_content = client_hooks.has_content
+        self._hooks = listening
+        self._has_content = has_content
         self._operation = operation
         self._request = request
         self._account = account
@@ -190,16 +192,6 @@ class CallEvents:
             each.call(event)
 
 
-def _both(
-    first: tuple[Registration, ...], second: tuple[Registration, ...]
-) -> tuple[Registration, ...]:
-    """Join two registries; a hook that is in both is told once."""
-    if not first or not second:
-        return first or second
-    known = [each.hook for each in first]
-    return (*first, *(each for each in second if each.hook not in known))
-
-
 #: What a reply says of the call: all else in it is of the answer, whatever may be added to it.
 _ABOUT_THE_CALL = frozenset(
     ("model", "provider", "finish_reason", "usage", "attempts", "request_id", "latency", "cost")
@@ -213,9 +205,12 @@ _NO_ANSWER: dict[str, Any] = {
 
 def without_content(reply: Reply) -> Reply:
     """Return a copy of *reply* without anything that was answered."""
+    copy = object.__new__(type(reply))
+    vars(copy).update(vars(reply))
+    vars(copy).update(_NO_ANSWER)
     if isinstance(reply, StructuredReply):
-        return reply.having(**_NO_ANSWER, value=None)
-    return reply.having(**_NO_ANSWER)
+        vars(copy)["value"] = None
+    return copy
 
 
 def events_of(
@@ -230,9 +225,12 @@ def events_of(
 
     *endpoint* returns the URL that is called.
     """
-    if not (client_hooks.registered or hooks.registered):
+    if not (listening := hooks_for(client_hooks)):
         return None
-    return CallEvents(client_hooks, operation, request, account, tags, endpoint)
+    return CallEvents(
+        *(listening, operation, request, account, tags, endpoint),
+        has_content=client_hooks.has_content,
+    )
 
 
 def _parameters(request: Request) -> dict[str, Any]:

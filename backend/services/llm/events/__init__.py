@@ -24,7 +24,7 @@ from .event_types import (
     WaitEnded,
     WaitStarted,
 )
-from .hook_registry import EventHook, Hooks, Registration, hooks
+from .hook_registry import EventHook, Hooks, Registration, hooks, hooks_for
 
 __all__ = [
     "AttemptEnded",
@@ -49,4 +49,5 @@ __all__ = [
     "WaitStarted",
     "WaitedFor",
     "hooks",
+    "hooks_for",
 ]

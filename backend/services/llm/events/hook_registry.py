@@ -13,6 +13,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Protocol, TypeVar
 
 from ..errors import ConfigurationError
@@ -30,6 +31,10 @@ _LOG_EVERY = 60.0
 _lock = ForkLock(leaf=True)
 
 
+#: The hooks that this thread, or this task, is running just now.
+_running: ContextVar[tuple[Registration, ...]] = ContextVar("running", default=())
+
+
 class EventHook(Protocol):
     """What is called with each event."""
 
@@ -45,6 +50,7 @@ class Registration:
 
     def __init__(self, hook: EventHook, now: Callable[[], float]) -> None:
         self.hook = hook
+        self._name = _name(hook)
         self._now = now
         self._failures = 0
         self._log_at = float("-inf")
@@ -52,6 +58,7 @@ class Registration:
     def call(self, event: Event) -> None:
         """Call the hook; raises only what interrupts the call itself."""
         handled = sys.exc_info()[1]
+        running = _running.set((*_running.get(), self))
         try:
             self.hook(event)
         except Exception as error:
@@ -59,6 +66,8 @@ class Registration:
             if handler_traceback(cause) is not None:
                 raise cause  # noqa: B904  the handler's own exception, as it was raised
             self._note_failure(event, error)
+        finally:
+            _running.reset(running)
 
     def _note_failure(self, event: Event, error: Exception) -> None:
         with _lock:
@@ -69,12 +78,12 @@ class Registration:
             self._log_at = self._now() + _LOG_EVERY
         log.warning(
             "the hook %s has failed %d time(s), last on %s, at %s, with %s: %s",
-            _name(self.hook),
+            self._name,
             failures,
             type(event).__name__,
             _place(error),
             type(error).__name__,
-            redacted(str(error)),
+            _message(error),
         )
 
 
@@ -114,6 +123,23 @@ class Hooks:
 hooks = Hooks()
 
 
+def hooks_for(client_hooks: Hooks) -> tuple[Registration, ...]:
+    """Return those whom a call of a client tells that begins now: the process's, then the client's.
+
+    A hook that is in both registries is told once. One that makes the call itself is not told of
+    it: else that call would make another, and so on.
+    """
+    first, second = hooks.registered, client_hooks.registered
+    if first and second:
+        known = [each.hook for each in first]
+        second = tuple(each for each in second if each.hook not in known)
+    listening = (*first, *second)
+    if (running := _running.get()) and listening:
+        makers = [each.hook for each in running]
+        listening = tuple(each for each in listening if each.hook not in makers)
+    return listening
+
+
 def _check_is_plain_function(hook: object) -> None:
     if not callable(hook):
         kind = type(hook).__name__
@@ -127,6 +153,13 @@ def _check_is_plain_function(hook: object) -> None:
 
 def _name(hook: object) -> str:
     return getattr(hook, "__qualname__", None) or type(hook).__qualname__
+
+
+def _message(error: Exception) -> str:
+    try:
+        return redacted(str(error))
+    except Exception as unshown:
+        return f"a message that cannot be shown ({type(unshown).__name__})"
 
 
 def _place(error: Exception) -> str:
