@@ -2,6 +2,7 @@
 
     make bench                        all rows; writes README.md and docs/bench.svg
     make bench BENCH='groq-async-64'  one row, or several, which are just printed
+    make bench BENCH='--quick'        ours beside the SDKs and the floor, in three minutes
     make bench BENCH='--soak'         200,000 calls where 20,000 are made otherwise
 
 Every figure comes from rounds in which all clients take turns, each in a process of its own,
@@ -46,9 +47,12 @@ def main() -> None:
     with server() as url:
         about = _about(ceiling(url))
     print(about, flush=True)
+    if asked.quick:
+        all_rows = [row for row in all_rows if row.order["measure"] not in ("soak", "import")]
+        swept = [row for row in swept if row.callers in (1, 64, 1024)]
     chosen = [_with(row, asked.clients) for row in all_rows if row.name in wanted]
     found = _run(machine, chosen, asked.rounds)
-    curves = _run(machine, (row for row in swept if row.name in wanted), min(3, asked.rounds))
+    curves = _run(machine, (row for row in swept if row.name in wanted), min(2, asked.rounds))
     text = f"{about}\n\n{table(found)}\n\n{_rising(curves)}\n"
     print(text)
     if not asked.rows and not asked.clients:
@@ -64,9 +68,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=1.5, help="a crowd's round lasts")
     parser.add_argument("--calls", type=int, default=200, help="a single caller's round has")
     parser.add_argument("--clients", help="those to measure, as SDK,ours; the picture has its own")
+    parser.add_argument("--quick", action="store_true", help="few clients, short rounds")
     parser.add_argument("--soak", action="store_true", help="200,000 calls where 20,000 are made")
     parser.add_argument("--langchain", help="the interpreter of langchain-groq's environment")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.quick:
+        asked.rounds, asked.seconds, asked.calls = 2, 0.7, 100
+        asked.clients = asked.clients or "SDK,SDK + settings,ours,floor"
+    return asked
 
 
 def _with(row: Row, clients: str | None) -> Row:

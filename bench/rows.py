@@ -78,6 +78,7 @@ def rows(seconds: float, calls: int, soaked: int) -> list[Row]:
         *(_alone("once", provider) for provider in ("groq", "bedrock")),
         *(_memory(provider) for provider in ("groq", "bedrock")),
         *(_soak(provider, soaked) for provider in ("groq", "bedrock")),
+        *_streams(),
     ]
 
 
@@ -133,7 +134,7 @@ def _alone(how: str, provider: str) -> Row:
         provider,
         "ms",
         f"{provider.title()}: {title}",
-        tuple(IMPORTS[provider]) if is_import else _BLOCKING,
+        tuple(IMPORTS[provider]) if is_import else ("SDK", "SDK + settings", *_BLOCKING[1:]),
         {"measure": how},
         **({} if is_import else _at_most(1.0)),
     )
@@ -149,6 +150,39 @@ def _memory(provider: str) -> Row:
         {"measure": "memory", "callers": 512},
         2000,
     )
+
+
+def _streams() -> list[Row]:
+    return [
+        Row(
+            "groq-stream",
+            "groq",
+            "us",
+            "Groq: a piece of a stream, CPU, µs",
+            ("SDK", "ours", "floor"),
+            {"measure": "pieces", "streams": 20},
+            **_at_most(0.25),
+        ),
+        Row(
+            "groq-first-piece",
+            "groq",
+            "first",
+            "Groq: until a stream's first piece, ms",
+            ("SDK", "ours", "floor"),
+            {"measure": "pieces", "streams": 2},
+            LATENCY,
+            **_at_most(1.1),
+        ),
+        Row(
+            "groq-1000-streams",
+            "groq",
+            "pieces",
+            "Groq: 1,000 streams of 100 pieces a second",
+            ("ours",),
+            {"measure": "many", "callers": 1000},
+            LATENCY,
+        ),
+    ]
 
 
 def _soak(provider: str, calls: int) -> Row:

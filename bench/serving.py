@@ -1,5 +1,8 @@
 """The benches' provider: one fixed answer of Groq's and one of Bedrock's, after a fixed time.
 
+A chat completion that is to be streamed comes as so many pieces: each a moment after the last, or
+all at once from a server that answers at once.
+
     python -m bench.serving MILLISECONDS
 
 It prints its port. It speaks the least HTTP that all clients understand, on uvloop where that is
@@ -11,10 +14,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from typing import Any
 
 #: Many callers connect at once.
 _BACKLOG = 8192
+
+#: The pieces of a stream, and the seconds between two of them.
+PIECES, PACE = 300, 0.01
 
 #: The least that it answers.
 REQUEST = b"POST /openai/v1/chat/completions HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}"
@@ -60,9 +67,59 @@ def _whole(answer: dict[str, Any]) -> bytes:
 _GROQ, _BEDROCK = _whole(completion("Hello!")), _whole(converse("Hello!"))
 
 
+def _chunk(delta: dict[str, Any], **more: Any) -> bytes:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None, **more}
+    chunk = {**completion(""), "object": "chat.completion.chunk", "choices": [choice]}
+    if "finish_reason" not in more:  # the last one alone tells these
+        del chunk["usage"], chunk["x_groq"]
+    data = b"data: " + json.dumps(chunk, separators=(",", ":")).encode() + b"\n\n"
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+_STREAM = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    + _chunk({"role": "assistant", "content": ""})
+)
+_CHUNKS = [_chunk({"content": f" {number}"}) for number in range(PIECES)]
+_CHUNKS[-1] += _chunk({}, finish_reason="stop") + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+
+
+class _Ticker:
+    """Writes the next piece of every stream, so many times a second: one timer for all."""
+
+    def __init__(self) -> None:
+        self._streams: dict[Any, int] = {}
+
+    def add(self, transport: Any) -> None:
+        """Begin a stream."""
+        transport.write(_STREAM)
+        if not self._streams:
+            asyncio.get_running_loop().call_later(PACE, self._tick)
+        self._streams[transport] = 0
+
+    def end(self, transport: Any) -> None:
+        """Write all the pieces of a stream now, if it is one."""
+        if self._streams.pop(transport, None) is not None:
+            transport.write(b"".join(_CHUNKS))
+
+    def _tick(self) -> None:
+        loop, due = asyncio.get_running_loop(), time.monotonic() + PACE
+        for transport, number in list(self._streams.items()):
+            if transport.is_closing():
+                del self._streams[transport]
+                continue
+            transport.write(_CHUNKS[number])
+            self._streams[transport] += 1
+            if number + 1 == PIECES:
+                del self._streams[transport]
+        if self._streams:
+            loop.call_later(max(0.0, due - time.monotonic()), self._tick)
+
+
 class _Talk(asyncio.Protocol):
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, ticker: _Ticker) -> None:
         self._seconds = seconds
+        self._ticker = ticker
         self._read = b""
 
     def connection_made(self, transport: Any) -> None:  # uvloop's is of no class of asyncio's
@@ -77,16 +134,22 @@ class _Talk(asyncio.Protocol):
         if len(body) < int(length or 0):
             return
         self._read = b""
-        answer = _BEDROCK if head.startswith(b"POST /model/") else _GROQ
-        if self._seconds:
-            asyncio.get_running_loop().call_later(self._seconds, self._transport.write, answer)
+        if b'"stream":true' in body or b'"stream": true' in body:
+            begin, given = self._ticker.add, self._transport
         else:
-            self._transport.write(answer)
+            answer = _BEDROCK if head.startswith(b"POST /model/") else _GROQ
+            begin, given = self._transport.write, answer
+        if self._seconds:
+            asyncio.get_running_loop().call_later(self._seconds, begin, given)
+        else:
+            begin(given)
+            self._ticker.end(self._transport)
 
 
 async def _serve(seconds: float) -> None:
+    ticker = _Ticker()
     listening = await asyncio.get_running_loop().create_server(
-        lambda: _Talk(seconds), "127.0.0.1", 0, backlog=_BACKLOG
+        lambda: _Talk(seconds, ticker), "127.0.0.1", 0, backlog=_BACKLOG
     )
     print(listening.sockets[0].getsockname()[1], flush=True)
     await listening.serve_forever()

@@ -11,7 +11,7 @@ import functools
 import importlib
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -34,6 +34,8 @@ class Subject(NamedTuple):
 
     ask: Callable[[], object] | None
     ask_async: Callable[[], Awaitable[object]] | None
+    #: Opens a stream and yields its texts.
+    stream: Callable[[], AsyncIterator[str]] | None = None
 
 
 def our_client(provider: str, url: str, callers: int) -> Any:
@@ -55,7 +57,13 @@ def our_client(provider: str, url: str, callers: int) -> Any:
 def ours(provider: str, url: str, callers: int) -> Subject:
     """This project's client: quota, retry policy, deadline and ledger included."""
     client = our_client(provider, url, callers)
-    return Subject(lambda: client.generate("Hello"), lambda: client.agenerate("Hello"))
+
+    async def stream() -> AsyncIterator[str]:
+        async with client.astream("Hello") as texts:
+            async for text in texts:
+                yield text
+
+    return Subject(lambda: client.generate("Hello"), lambda: client.agenerate("Hello"), stream)
 
 
 def sdk(provider: str, url: str, callers: int) -> Subject:
@@ -73,10 +81,23 @@ def sdk(provider: str, url: str, callers: int) -> Subject:
 
     blocking = groq.Groq(api_key="k", base_url=url)
     awaiting = _made_late(lambda: groq.AsyncGroq(api_key="k", base_url=url))
+
+    async def stream() -> AsyncIterator[str]:
+        how: Any = {**_CHAT, "max_tokens": 100, "stream": True}
+        async for chunk in await awaiting().chat.completions.create(**how):
+            yield chunk.choices[0].delta.content or ""
+
     return Subject(
         lambda: blocking.chat.completions.create(**_CHAT, max_tokens=100),
         lambda: awaiting().chat.completions.create(**_CHAT, max_tokens=100),
+        stream,
     )
+
+
+def sdk_in_a_host(provider: str, url: str, callers: int) -> Subject:
+    """The provider's own SDK where the host reads its settings by pydantic-settings."""
+    importlib.import_module("pydantic_settings")
+    return sdk(provider, url, callers)
 
 
 def sdk_on_aiohttp(provider: str, url: str, callers: int) -> Subject:
@@ -173,12 +194,23 @@ def floor(provider: str, url: str, callers: int) -> Subject:
         async with awaiting().post(url + path, json=body) as answer:
             return await answer.json()
 
-    return Subject(lambda: json.loads(blocking().post(url + path, json=body).content), ask_async)
+    async def stream() -> AsyncIterator[str]:
+        async with awaiting().post(url + path, json={**body, "stream": True}) as answer:
+            async for line in answer.content:
+                if line.startswith(b"data: {"):
+                    delta = json.loads(line[6:])["choices"][0]["delta"]
+                    yield delta.get("content") or ""
+
+    def ask() -> object:
+        return json.loads(blocking().post(url + path, json=body).content)
+
+    return Subject(ask, ask_async, stream)
 
 
 MAKERS: dict[str, Callable[[str, str, int], Subject]] = {
     "ours": ours,
     "SDK": sdk,
+    "SDK + settings": sdk_in_a_host,
     "SDK + aiohttp": sdk_on_aiohttp,
     "LangChain": langchain,
     "LiteLLM": litellm,

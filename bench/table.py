@@ -42,7 +42,15 @@ def _lines(row: Row, rounds: Rounds) -> Iterator[tuple[str, Line]]:
             yield "its p50 / p99, ms", {**_each(rounds, _waits), "goal": "p99 < 3 p50"}
             # Of a busy machine, an SDK's many threads get more than one that awaits.
             yield "its CPU of a call, µs", _each(rounds, partial(_amount, "us"))
-        case "cost" | "once":
+        case "pieces":
+            yield title, _compared(row, rounds)
+        case "many":
+            yield title, {**_each(rounds, _streamed), "goal": "all in order"}
+        case "once":
+            yield title, _compared(row, rounds)
+            if hosted := _in_a_host(rounds):
+                yield "beside the SDK in a host with pydantic-settings", hosted
+        case "cost":
             yield title, _compared(row, rounds)
         case "import":
             yield title, _each(rounds, partial(_amount, "ms"))
@@ -82,6 +90,11 @@ def _waits(figures: list[Figures]) -> str:
     return f"{shown}, {failed:.0f} failed" if failed else shown
 
 
+def _streamed(figures: list[Figures]) -> str:
+    last = figures[-1]
+    return f"{last['pieces']:,.0f} pieces/s, {last['wrong']:.0f} wrong, {_left(figures)}"
+
+
 def _left(figures: list[Figures]) -> str:
     last = figures[-1]
     kept = (
@@ -90,6 +103,16 @@ def _left(figures: list[Figures]) -> str:
         if name.endswith("+")
     )
     return ", ".join(kept)
+
+
+def _in_a_host(rounds: Rounds) -> Line:
+    """The ratio of ours to the SDK where a host has read its settings before."""
+    if not rounds.get("SDK + settings") or not rounds.get("ours"):
+        return {}
+    pairs = zip(rounds["ours"], rounds["SDK + settings"], strict=False)
+    each = [ours["ms"] / hosted["ms"] for ours, hosted in pairs]
+    shown = f"**{statistics.median(each):.2f} ×** ({min(each):.2f}-{max(each):.2f})"
+    return {"SDK": _amount("ms", rounds["SDK + settings"]), "ours": shown, "goal": "≤ 1.00"}
 
 
 def _beyond_settings(rounds: Rounds) -> Line:

@@ -13,12 +13,15 @@ import sys
 import warnings
 from typing import Any
 
-from . import measures
+from . import measures, streaming
 from .subjects import Subject, made
 
 
 def _measured(subject: Subject, loop: asyncio.AbstractEventLoop, order: dict[str, Any]) -> Any:
-    measure: Any = getattr(measures, order.pop("measure"))
+    name = order.pop("measure")
+    if name in ("pieces", "many"):
+        return loop.run_until_complete(getattr(streaming, name)(subject.stream, **order))
+    measure: Any = getattr(measures, name)
     if order.pop("blocks", False):
         return measure(subject.ask, **order)
     return loop.run_until_complete(measure(subject.ask_async, **order))

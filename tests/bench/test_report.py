@@ -83,3 +83,23 @@ def test_the_table_stands_between_the_marks_and_nothing_else_is_touched() -> Non
     assert between(text, "new\n") == f"before\n{BEGIN}new\n{END}\nafter\n"
     with pytest.raises(SystemExit, match="bench"):
         between("no marks", "new\n")
+
+
+def test_a_first_call_is_shown_beside_a_host_that_reads_settings() -> None:
+    found: Rounds = {"SDK": [{"ms": 100.0}], "ours": [{"ms": 120.0}]}
+    assert len(cells({row("groq-first-call"): found})) == 3
+    lines = cells({row("groq-first-call"): {**found, "SDK + settings": [{"ms": 160.0}]}})
+    assert lines[-1][:4] == [
+        *("beside the SDK in a host with pydantic-settings", "160"),
+        *("**0.75 ×** (0.75-0.75)", "≤ 1.00"),
+    ]
+
+
+def test_of_many_streams_the_pieces_are_counted_and_what_was_wrong() -> None:
+    grown = {"MB +": 1.25, "descriptors +": 0.0}
+    found: Rounds = {"ours": [{"pieces": 12_000.0, "wrong": 0.0, **grown}]}
+    assert cells({row("groq-1000-streams"): found})[-1][2] == (
+        "12,000 pieces/s, 0 wrong, MB +1.2, descriptors +0"
+    )
+    found = {"SDK": [{"us": 100.0, "first": 50.0}], "ours": [{"us": 25.0, "first": 50.0}]}
+    assert cells({row("groq-stream"): found})[-1][2] == "**0.25 ×** (0.25-0.25)"

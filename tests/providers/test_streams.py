@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.llm.errors import ConfigurationError, LLMError, TruncatedError
 from services.llm.providers.bedrock import INVOKE_MODELS
 from services.llm.providers.bedrock.stream import fold_converse, fold_invoke
-from services.llm.providers.groq.stream import fold
+from services.llm.providers.groq.stream import StreamReader, fold
 from services.llm.types import Output, Request, ToolCall, Usage
 
 CLAUDE, LLAMA, MIXTRAL = INVOKE_MODELS[0], INVOKE_MODELS[3], INVOKE_MODELS[5]
@@ -224,3 +224,40 @@ def test_an_event_without_a_chunk_says_nothing() -> None:
 def test_the_events_of_no_known_family_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"Unsupported model: amazon\.titan"):
         fold_invoke(_events({}), _request("amazon.titan-text-express-v1"))
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "delta": st.sampled_from(
+                    [{"content": "a"}, {"content": "b", "role": "assistant"}, {}]
+                )
+            },
+            optional={
+                "model": st.sampled_from(["m", "n", None]),
+                "usage": st.sampled_from([None, {"prompt_tokens": 1, "completion_tokens": 2}]),
+                "x_groq": st.sampled_from([None, {"id": "one"}]),
+                "finish_reason": st.sampled_from([None, "stop"]),
+            },
+        ),
+        max_size=6,
+    )
+)
+def test_a_chunk_that_says_little_is_read_as_any_other(chunks: list[dict[str, Any]]) -> None:
+    def read(*, is_short: bool) -> Any:
+        reader = StreamReader(_request())
+        if not is_short:
+            vars(reader)["_plain_words"] = lambda _: None
+        events = []
+        for chunk in chunks:
+            choice = {"delta": chunk["delta"], "finish_reason": chunk.get("finish_reason")}
+            events += reader.add({**chunk, "choices": [choice]})
+        return events, reader.is_finished, reader.so_far()
+
+    assert read(is_short=True) == read(is_short=False)
+
+
+@pytest.mark.parametrize("choices", [None, [], ["a"], [{}, {}], [{"delta": {"content": 1}}]])
+def test_a_chunk_without_one_choice_with_words_says_none(choices: object) -> None:
+    assert [] == StreamReader(_request()).add({"choices": choices})

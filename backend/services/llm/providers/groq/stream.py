@@ -37,6 +37,10 @@ def fold(chunks: Iterable[object], request: Request) -> Reply:
     return reader.whole()
 
 
+#: Members of a chunk that nearly every one lacks.
+_RARE = ("error", "detail", "usage", "x_groq")
+
+
 class StreamReader:
     """Reads one stream: its bytes by `feed`, or chunks that an SDK has read by `add`."""
 
@@ -69,6 +73,9 @@ class StreamReader:
 
     def add(self, chunk: object) -> list[StreamEvent]:
         """Read a chunk; raises the LLMError that it carries."""
+        if (words := self._plain_words(chunk)) is not None:
+            self._parts["content"].append(words)
+            return [TextPiece(words)]
         extra = member(chunk, "x_groq")
         # The SDK raises an error event, but not an error inside a chunk.
         for body in (extra, chunk):
@@ -89,6 +96,21 @@ class StreamReader:
                 found.append(UsageReport(counted))
         self._is_real = self._is_real and is_real(chunk)
         return found
+
+    def _plain_words(self, chunk: object) -> str | None:
+        """The text of a chunk that says nothing else which is new, as nearly all do; else None."""
+        if type(chunk) is not dict or any(map(chunk.get, _RARE)):
+            return None
+        top, choices = self._top, chunk.get("choices")
+        is_known = all(chunk.get(name) == top.get(name) for name in ("model", "service_tier"))
+        if not is_known or type(choices) is not list or len(choices) != 1:
+            return None
+        choice = choices[0]
+        if type(choice) is not dict or choice.get("finish_reason") is not None:
+            return None
+        delta = choice.get("delta")
+        words = delta.get("content") if type(delta) is dict and len(delta) == 1 else None
+        return words if type(words) is str and words else None
 
     def add_whole(self, answer: object) -> list[StreamEvent]:
         """Read an *answer* that is no stream; raises LLMError for what is no answer."""
