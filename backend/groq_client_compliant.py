@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from functools import partial
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -35,38 +35,22 @@ if __name__ == "__main__":
             " (python -m pip install -r backend/requirements.txt)"
         )
 
-import anyio
-
 if TYPE_CHECKING or not __package__:
     from services.groq_compliant.client import CompliantClient
     from services.groq_compliant.command_line import run
     from services.groq_compliant.interrupts import run_to_exit
     from services.groq_compliant.pacing import KeyManager, TokenBucket
-    from services.llm.errors import ConfigurationError, LLMError
+    from services.llm.errors import ConfigurationError
     from services.llm.http.client import http_client
-    from services.llm.providers import groq as dialect
-    from services.llm.providers.channel import AsyncChannel
-    from services.llm.providers.foreign_errors import redact_error
-    from services.llm.providers.groq.stream_transport import Order, aopened
-    from services.llm.providers.groq.transport import asend, has_original_create
-    from services.llm.providers.sources import agiving_back
     from services.llm.redaction.secrets import redacted
-    from services.llm.types import Reply, Request
 else:  # backend.groq_client_compliant, from the repository's root
     from .services.groq_compliant.client import CompliantClient
     from .services.groq_compliant.command_line import run
     from .services.groq_compliant.interrupts import run_to_exit
     from .services.groq_compliant.pacing import KeyManager, TokenBucket
-    from .services.llm.errors import ConfigurationError, LLMError
+    from .services.llm.errors import ConfigurationError
     from .services.llm.http.client import http_client
-    from .services.llm.providers import groq as dialect
-    from .services.llm.providers.channel import AsyncChannel
-    from .services.llm.providers.foreign_errors import redact_error
-    from .services.llm.providers.groq.stream_transport import Order, aopened
-    from .services.llm.providers.groq.transport import asend, has_original_create
-    from .services.llm.providers.sources import agiving_back
     from .services.llm.redaction.secrets import redacted
-    from .services.llm.types import Reply, Request
 
 __all__ = ["GroqClient", "KeyManager", "TokenBucket", "main"]
 
@@ -74,47 +58,10 @@ __all__ = ["GroqClient", "KeyManager", "TokenBucket", "main"]
 class GroqClient(CompliantClient):
     """A client of Groq's chat completions for one or several keys, on the groq SDK."""
 
-    async def asend(self, request: Request, timeout: float) -> Reply:
-        """Send *request* once, with its own key, on this event loop.
-
-        Raises LLMError, also after *timeout* seconds.
-        """
-        wire = dialect.to_chat_completion(request)
-        held = await self._connections.get()
-        try:
-            async with held as (_, sdk_of):
-                sdk = sdk_of(request.key)
-                if has_original_create(sdk):
-                    response = await asend(sdk, wire, timeout)
-                else:
-                    with anyio.fail_after(timeout):
-                        response = await sdk.chat.completions.create(**wire, timeout=timeout)
-            return dialect.from_chat_completion(response, request)
-        except LLMError as error:
-            redact_error(error, *self._account.keys, sent=request)
-            raise
-        except Exception as error:
-            meant = dialect.classify(error, request.model, wall=self._account.wall())
-            # No variable here holds a key: reporters of errors show those of a traceback.
-            cause = redact_error(error, *self._account.keys, sent=request)
-            raise redact_error(meant, *self._account.keys, sent=request) from cause
-
-    async def aopen(self, request: Request, timeout: float) -> AsyncChannel:
-        """Send *request* once for a stream, as `asend` does."""
-        order = Order(dialect.to_chat_completion(request), request, partial(self._meaning, request))
-        async with agiving_back(order.meaning) as lease:
-            _, sdk_of = await lease.enter_async_context(await self._connections.get())
-            return await aopened(sdk_of(request.key), lease, order, timeout)
-
-    def _meaning(self, request: Request, error: Exception) -> LLMError:
-        redact_error(error, *self._account.keys, sent=request)
-        meant = dialect.classify(error, request.model, wall=self._account.wall())
-        return redact_error(meant, *self._account.keys, sent=request)
-
     def _find_sdk(self) -> Any:
         return import_module("groq").Groq
 
-    def _connect(self) -> Any:
+    def _connect(self) -> tuple[Any, Callable[[str], Any]]:
         """One pool of connections, and an SDK client for every key on it."""
         httpx, sdk, size = import_module("httpx"), import_module("groq"), self._max_concurrency
         limit = self._knobs.LLM_MAX_RESPONSE_MB
@@ -128,9 +75,6 @@ class GroqClient(CompliantClient):
             # Not chained: the SDK's frames hold a key.
             raise ConfigurationError(f"base_url is {shown!r}: {error}") from None
         return pool, by_key.__getitem__
-
-    async def _disconnect(self, held: Any) -> None:
-        await held[0].aclose()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -95,7 +95,7 @@ def test_what_is_forgotten_is_built_anew(sandbox: Sandbox) -> None:
     client = GroqClient(KEYS, cache_path=None, base_url=sandbox.url)
     for text in ("one", "two"):
         assert f"Sandbox: {text}" == asyncio.run(client.chat(said(text), MODEL))
-        client._reset_in_child()
+        client._transport._reset_in_child()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

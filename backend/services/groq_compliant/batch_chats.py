@@ -16,7 +16,7 @@ from ..llm.batch.prompts import arguments_of
 from ..llm.batch.provider_batch import ProviderBatch
 from ..llm.batch.results import OnProgress
 from ..llm.batch.submission import LEAST_HOURS, BatchDoor, Submission, checked_hours
-from ..llm.call import drivers, lifecycle, structured
+from ..llm.call import lifecycle, structured
 from ..llm.call.call import Call
 from ..llm.call.output_forms import StructuredSpec
 from ..llm.client.arguments import conversation, count
@@ -114,7 +114,7 @@ class BatchChats(StructuredChats):
 
         operation: Operation = "respond" if schema is None else "structured"
         events = self._events(operation, request, policy)
-        return await drivers.arun(lifecycle.run_call(policy, self._account, steps, events), self)
+        return await self._run(policy, steps, events)
 
     async def submit_batch(
         self,

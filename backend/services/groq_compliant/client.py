@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from tenacity import RetryCallState, Retrying
 
@@ -16,7 +16,7 @@ from ..llm.account.cache import Cache
 from ..llm.account.daily_budget import DailyBudget
 from ..llm.account.learned import Learned
 from ..llm.account.multi_key import MINUTE, MultiKeyAccount
-from ..llm.call import drivers, lifecycle, retry, streaming
+from ..llm.call import lifecycle, retry, streaming
 from ..llm.call.call import CallPolicy
 from ..llm.call.call_events import CallEvents, events_of
 from ..llm.call.stream import AsyncStream
@@ -25,14 +25,13 @@ from ..llm.client.hooks import hooks_of
 from ..llm.events import Operation
 from ..llm.http.client import check_environment
 from ..llm.providers import groq
-from ..llm.providers.channel import AsyncChannel
 from ..llm.providers.completeness import text_of
 from ..llm.redaction.secrets import without_credentials
 from ..llm.runtime.closing import ClosedByAsyncBlock
-from ..llm.runtime.event_loops import PerEventLoop
-from ..llm.runtime.fork import on_fork_in_child, pickling_error
+from ..llm.runtime.fork import pickling_error
 from ..llm.settings import host
 from ..llm.settings.endpoints import endpoint
+from ..llm.stores import Store
 from ..llm.types import Message, Reply, Request
 from .batch_chats import BatchChats
 from .constructor import (
@@ -45,11 +44,7 @@ from .constructor import (
     store_at,
     token_counter_at,
 )
-
-if TYPE_CHECKING:
-    pass
-
-T = TypeVar("T")
+from .transport import MultiKeyTransport
 
 #: Further attempts of a call after a passing fault or a refusal that asks for a wait.
 DEFAULT_RETRIES = 5
@@ -102,14 +97,15 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
         check_environment(self._base_url)
         self._shown_url = without_credentials(self._base_url)
         self._max_concurrency = max_concurrency
-        #: An HTTP connection pool for each event loop, and the SDK's clients that use it.
-        self._connections = PerEventLoop(self._connect, self._disconnect)
-        on_fork_in_child(self, CompliantClient._reset_in_child)
+        self._transport = MultiKeyTransport(self._connect, self._account)
         self._store = store_at(cache_path, seconds("cache_ttl_sec", cache_ttl_sec))
-        place, namespace = self._base_url.rstrip("/"), known.LLM_CACHE_NAMESPACE
-        self._account.cache = Cache(self._store, "groq", place, namespace, known.LLM_CACHE_TIMEOUT)
+        self._account.cache = self._cache_of(self._store)
         if daily_token_budget is not None:
             self._account.budget = DailyBudget(daily_token_budget, token_counter_at(cache_path))
+
+    def _cache_of(self, store: Store) -> Cache:
+        place, knobs = self._base_url.rstrip("/"), self._knobs
+        return Cache(store, "groq", place, knobs.LLM_CACHE_NAMESPACE, knobs.LLM_CACHE_TIMEOUT)
 
     def __reduce__(self) -> NoReturn:
         """Raise TypeError: connections and locks stay in the process that made them."""
@@ -151,7 +147,7 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
         request = request_of(messages, model, temperature, max_tokens, provider_options)
         policy, steps = self._policy(tags), partial(lifecycle.answer, request)
         events = self._events("respond", request, policy)
-        return await drivers.arun(lifecycle.run_call(policy, self._account, steps, events), self)
+        return await self._run(policy, steps, events)
 
     def stream(
         self,
@@ -170,7 +166,9 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
         request = request_of(messages, model, temperature, max_tokens, provider_options)
         policy, idle = self._policy(tags), self._knobs.LLM_STREAM_IDLE_TIMEOUT
         events = self._events("stream", request, policy)
-        return AsyncStream(streaming.stream(request, policy, self._account, idle, events), self)
+        return AsyncStream(
+            streaming.stream(request, policy, self._account, idle, events), self._transport
+        )
 
     def learned(self) -> Learned:
         """Return what this client has learnt from the provider's answers, until it expires."""
@@ -181,29 +179,13 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
         self._account.forget()
 
     @abstractmethod
-    def _connect(self) -> Any:
-        """Build what the running event loop's calls share."""
-
-    @abstractmethod
-    async def _disconnect(self, held: Any) -> None:
-        """Close it."""
-
-    @abstractmethod
-    async def asend(self, request: Request, timeout: float) -> Reply:
-        """Send once through the SDK, with the request's own key; `drive.AsyncTransport`."""
-
-    @abstractmethod
-    async def aopen(self, request: Request, timeout: float) -> AsyncChannel:
-        """Send once for a stream, with the request's own key; `drivers.AsyncStreamTransport`."""
+    def _connect(self) -> tuple[Any, Callable[[str], Any]]:
+        """Return a pool of connections for the running loop, and what finds the SDK of a key."""
 
     async def aclose(self) -> None:
         """Close this event loop's connections and the cache; the client may be used again."""
-        await self._connections.aclose()
+        await self._transport.aclose()
         self._store.close()
-
-    def _reset_in_child(self) -> None:
-        """In a child, leave the parent's connections alone."""
-        self._connections.forget()
 
     def _events(
         self, operation: Operation, request: Request, policy: CallPolicy

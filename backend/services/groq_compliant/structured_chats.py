@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..llm.account.multi_key import MultiKeyAccount
@@ -16,10 +16,12 @@ from ..llm.events import Operation
 from ..llm.settings.knobs import Knobs
 from ..llm.types import Message, Reply, Request, StructuredReply
 from .constructor import DEFAULT_MODEL, DEFAULT_TEMPERATURE, request_of
+from .transport import MultiKeyTransport
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
+R = TypeVar("R", bound=Reply)
 T = TypeVar("T")
 
 
@@ -28,6 +30,7 @@ class StructuredChats(ABC):
 
     _account: MultiKeyAccount
     _knobs: Knobs
+    _transport: MultiKeyTransport
 
     @abstractmethod
     def _policy(self, tags: Mapping[str, str] | None) -> CallPolicy:
@@ -39,9 +42,14 @@ class StructuredChats(ABC):
     ) -> CallEvents | None:
         """What tells the hooks of one call."""
 
-    @abstractmethod
-    async def asend(self, request: Request, timeout: float) -> Reply:
-        """Send once; `drivers.AsyncTransport`."""
+    async def _run(
+        self,
+        policy: CallPolicy,
+        steps: Callable[[Call], Flow[R]],
+        events: CallEvents | None,
+    ) -> R:
+        flow = lifecycle.run_call(policy, self._account, steps, events)
+        return await drivers.arun(flow, self._transport)
 
     @overload
     async def respond_structured(
@@ -94,7 +102,7 @@ class StructuredChats(ABC):
 
         policy = self._policy(tags)
         events = self._events("structured", request, policy)
-        return await drivers.arun(lifecycle.run_call(policy, self._account, steps, events), self)
+        return await self._run(policy, steps, events)
 
     async def structured(
         self, messages: Sequence[Message], schema: Any, *args: Any, **kwargs: Any
@@ -151,4 +159,4 @@ class StructuredChats(ABC):
         flow = structured_streaming.stream(
             request, schema, self._knobs, policy, self._account, events
         )
-        return AsyncStructuredStream(flow, self)
+        return AsyncStructuredStream(flow, self._transport)

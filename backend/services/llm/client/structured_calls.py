@@ -13,7 +13,7 @@ from ..call.structured_stream import AsyncStructuredStream, StructuredStream
 from ..effects import Flow
 from ..errors import ConfigurationError
 from ..types import UNSET, Message, Request, StructuredReply
-from . import structured_signatures
+from . import structured_signatures, structured_stream_signatures
 from .configured import ConfiguredClient
 from .requests import make_policy, make_request, takes
 
@@ -59,8 +59,8 @@ class StructuredCalls(ConfiguredClient):
         agenerate_structured: structured_signatures.AGenerateStructured
         respond_structured: structured_signatures.RespondStructured
         arespond_structured: structured_signatures.ARespondStructured
-        stream_structured: structured_signatures.StreamStructured
-        astream_structured: structured_signatures.AStreamStructured
+        stream_structured: structured_stream_signatures.StreamStructured
+        astream_structured: structured_stream_signatures.AStreamStructured
     else:
 
         @blocking_method
