@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import certifi
@@ -26,3 +28,19 @@ def one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("trust") / "one.pem"
     file.write_text(first[first.index("-----BEGIN") :] + end, encoding="ascii")
     return file
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_trust_store(one_certificate: Path) -> Iterator[None]:
+    """Each client would read all that the machine trusts, which takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_DIR"):
+            patched.delenv(name, raising=False)
+        patched.setenv("SSL_CERT_FILE", str(one_certificate))
+        yield
+
+
+def pytest_collection_finish() -> None:
+    """Let no garbage collection look again through the suite itself, which is most of the heap."""
+    gc.collect()
+    gc.freeze()

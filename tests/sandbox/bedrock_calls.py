@@ -53,7 +53,7 @@ def post(sandbox: Sandbox, path: str, body: Any, key: str | None = "AKIATEST") -
         f"AWS4-HMAC-SHA256 Credential={key}/20261122/us-east-1/bedrock/aws4_request, Signature=0"
     )
     headers = {"authorization": credential} if key else {}
-    return httpx.post(sandbox.url + path, json=body, headers=headers, trust_env=False)
+    return httpx.post(sandbox.url + path, json=body, headers=headers, trust_env=False, verify=False)
 
 
 def claude(**more: Any) -> dict[str, Any]:

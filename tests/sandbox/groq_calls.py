@@ -29,7 +29,7 @@ def post(sandbox: Sandbox, body: Any, key: str = "gsk_test") -> httpx.Response:
     """Send a body, of whatever kind."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, verify=False) as client:
         return client.post(sandbox.url + CHAT, content=content, headers=headers)
 
 

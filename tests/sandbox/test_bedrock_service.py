@@ -126,6 +126,7 @@ def test_a_profile_is_called_from_its_own_regions(
         json={"messages": turn()},
         headers={"authorization": f"AWS4-HMAC-SHA256 {scope}, Signature=0"},
         trust_env=False,
+        verify=False,
     )
     assert (200 if served else 400) == reply.status_code
     if not served:
@@ -156,6 +157,7 @@ def test_a_bearer_token_is_a_credential_too() -> None:
             json={"messages": turn()},
             headers={"authorization": "Bearer token"},
             trust_env=False,
+            verify=False,
         )
         assert 200 == reply.status_code
         assert "account" == sandbox.exchanges[0].organisation

@@ -16,7 +16,7 @@ from tests.sandbox.groq_calls import GPT, hello, post
 
 @pytest.fixture
 def control(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{sandbox.url}/sandbox", trust_env=False) as client:
+    with httpx.Client(base_url=f"{sandbox.url}/sandbox", trust_env=False, verify=False) as client:
         yield client
 
 

@@ -165,7 +165,9 @@ def test_a_bad_key_is_a_401(sandbox: Sandbox, key: str) -> None:
 
 def test_a_missing_key_is_a_401(sandbox: Sandbox) -> None:
     for headers in ({}, {"authorization": "gsk_test"}, {"authorization": "Basic gsk_test"}):
-        reply = httpx.post(sandbox.url + CHAT, json=hello(), headers=headers, trust_env=False)
+        reply = httpx.post(
+            sandbox.url + CHAT, json=hello(), headers=headers, trust_env=False, verify=False
+        )
         assert 401 == reply.status_code
 
 
@@ -192,4 +194,4 @@ def test_a_path_with_the_prefix_twice_is_unknown(sandbox: Sandbox) -> None:
 
 
 def test_a_get_where_a_post_belongs_is_unknown(sandbox: Sandbox) -> None:
-    assert 404 == httpx.get(sandbox.url + CHAT, trust_env=False).status_code
+    assert 404 == httpx.get(sandbox.url + CHAT, trust_env=False, verify=False).status_code

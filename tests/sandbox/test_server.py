@@ -24,7 +24,7 @@ BODY = {"model": GPT, "messages": [{"role": "user", "content": "hello"}]}
 
 
 def post(sandbox: Sandbox, model: str = GPT, client: httpx.Client | None = None) -> httpx.Response:
-    with httpx.Client(trust_env=False, timeout=10) as fresh:
+    with httpx.Client(trust_env=False, verify=False, timeout=10) as fresh:
         return (client or fresh).post(
             sandbox.url + CHAT, json={**BODY, "model": model}, headers=HEADERS
         )
@@ -97,7 +97,7 @@ def test_a_failure_to_start_is_raised_and_leaves_nothing(monkeypatch: pytest.Mon
 
 def test_it_works_inside_an_event_loop() -> None:
     async def visit() -> int:
-        async with Sandbox() as sandbox, httpx.AsyncClient(trust_env=False) as client:
+        async with Sandbox() as sandbox, httpx.AsyncClient(trust_env=False, verify=False) as client:
             return (await client.post(sandbox.url + CHAT, json=BODY, headers=HEADERS)).status_code
 
     assert 200 == asyncio.run(visit())
@@ -184,7 +184,7 @@ def test_an_exchange_tells_all_but_the_credentials() -> None:
 
 def test_connections_are_numbered() -> None:
     with Sandbox() as sandbox:
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(trust_env=False, verify=False) as client:
             for _ in range(2):
                 post(sandbox, client=client)
         post(sandbox)
@@ -193,7 +193,7 @@ def test_connections_are_numbered() -> None:
 
 def test_what_is_no_request_of_a_provider_is_logged_too() -> None:
     with Sandbox() as sandbox:
-        assert 404 == httpx.get(sandbox.url + "/nowhere", trust_env=False).status_code
+        assert 404 == httpx.get(sandbox.url + "/nowhere", trust_env=False, verify=False).status_code
         (exchange,) = sandbox.exchanges
     assert (None, "unknown", 404) == (exchange.provider, exchange.operation, exchange.status)
 

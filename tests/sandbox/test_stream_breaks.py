@@ -174,6 +174,7 @@ def test_a_stream_may_lack_its_finish_or_its_done(
         json=body,
         headers={"authorization": "Bearer k"},
         trust_env=False,
+        verify=False,
     )
     assert (finish, done) == ('"finish_reason":"stop"' in reply.text, "[DONE]" in reply.text)
 
