@@ -16,6 +16,7 @@ from sandbox import Sandbox
 from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.settings.knobs import Knobs
 from tests.compliant.multi_key import make
+from tests.compliant.preloaded import Preloaded
 from tests.compliant.shell import SCRIPT, Run
 from tests.compliant.support import KEYS, Clock
 
@@ -56,18 +57,33 @@ def environment(sandbox: Sandbox) -> dict[str, str]:
     return {**os.environ, **known, "LLM_CACHE_TIMEOUT": "30"}
 
 
+@pytest.fixture(scope="session")
+def preloaded() -> Iterator[Preloaded]:
+    """A process that runs the command line sooner than one that starts from nothing."""
+    process = Preloaded()
+    yield process
+    process.close()
+
+
 @pytest.fixture
-def run(environment: dict[str, str], tmp_path: Path) -> Run:
-    """Run the command line to its end, in a folder of its own, with nothing to read."""
+def run(environment: dict[str, str], tmp_path: Path, preloaded: Preloaded) -> Run:
+    """Run the command line to its end, in a folder of its own, with nothing to read.
+
+    What is to be *started* otherwise, or to have another encoding, gets a process of its own.
+    """
 
     def ran(*arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
-        started = how.pop("started", [str(SCRIPT)])
-        how = {"cwd": tmp_path, "env": environment, "stdin": subprocess.DEVNULL, **how}
-        if "input" in how:
-            del how["stdin"]
-        done = subprocess.run(
-            [sys.executable, *started, *arguments], capture_output=True, timeout=60, **how
-        )
+        how = {"cwd": tmp_path, "env": environment, **how}
+        started: list[str] | None = how.pop("started", None)
+        if started or "PYTHONIOENCODING" in how["env"]:
+            command = [sys.executable, *(started or [str(SCRIPT)]), *arguments]
+            if "input" not in how:
+                how["stdin"] = subprocess.DEVNULL
+            done = subprocess.run(command, capture_output=True, timeout=60, **how)
+        else:
+            done = preloaded.run(
+                [str(SCRIPT), *arguments], how["env"], str(how["cwd"]), how.get("input")
+            )
         return subprocess.CompletedProcess(
             done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
         )
