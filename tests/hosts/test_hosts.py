@@ -5,6 +5,7 @@ Each is copied into a folder of its own, with the module beside it as a host has
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -24,6 +25,9 @@ HOSTS = sorted(path.name for path in HERE.glob("*_host"))
 #: Runs a module of this interpreter's in the host's folder.
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
+#: Copies the host of this name, and returns where it lies.
+Copy = Callable[[str], Path]
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -31,13 +35,23 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mypy")
 
 
+@pytest.fixture
+def whole_host(tmp_path: Path) -> Copy:
+    """Copies a host, with the module beside it."""
+
+    def copied(name: str) -> Path:
+        folder = tmp_path / name
+        skipped = shutil.ignore_patterns("__pycache__", "test_llm_client.py", "groq_compliant")
+        shutil.copytree(HERE / name, folder, ignore=skipped)
+        shutil.copytree(BACKEND / "services", folder / "services", ignore=skipped)
+        return folder
+
+    return copied
+
+
 @pytest.fixture(params=HOSTS)
-def host(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    folder: Path = tmp_path / request.param
-    skipped = shutil.ignore_patterns("__pycache__", "test_llm_client.py", "groq_compliant")
-    shutil.copytree(HERE / request.param, folder, ignore=skipped)
-    shutil.copytree(BACKEND / "services", folder / "services", ignore=skipped)
-    return folder
+def host(request: pytest.FixtureRequest, whole_host: Copy) -> Path:
+    return whole_host(request.param)
 
 
 @pytest.fixture
@@ -102,12 +116,23 @@ def test_a_host_is_clean_under_mypy_with_pydantics_plugin(
     assert (0, "Success") == (done.returncode, done.stdout[:7]), done.stdout
 
 
-def test_a_host_is_clean_under_pyright(run: Run, host: Path) -> None:
-    done = run("pyright", "--pythonpath", sys.executable, *_own_files(host))
+def test_the_hosts_are_clean_under_pyright(tmp_path: Path, whole_host: Copy) -> None:
+    hosts = [whole_host(name) for name in HOSTS]
+    own = [str(path.relative_to(tmp_path)) for host in hosts for path in _own_files(host)]
+    roots = [{"root": name} for name in HOSTS]
+    told = {"include": own, "typeCheckingMode": "strict", "executionEnvironments": roots}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(told))
+    done = subprocess.run(
+        [sys.executable, "-m", "pyright", "--pythonpath", sys.executable],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert (0, "0 errors") == (done.returncode, done.stdout[:8]), done.stdout
 
 
-def _own_files(host: Path) -> list[str]:
+def _own_files(host: Path) -> list[Path]:
     """Return the files that the host's users wrote."""
-    files = sorted(str(path.relative_to(host)) for path in host.rglob("*.py"))
-    return [file for file in files if not file.startswith("services")]
+    return [path for path in sorted(host.rglob("*.py")) if "services" not in path.parts]

@@ -103,10 +103,12 @@ REVEALED = [
 
 def _checked(tool: list[str], folder: Path) -> str:
     (folder / "host.py").write_text(HOST)
+    # Nobody counts the lines of a type checker.
+    known = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     done = subprocess.run(
         [sys.executable, "-m", *tool],
         cwd=folder,
-        env={**os.environ, "MYPYPATH": str(BACKEND)},
+        env={**known, "MYPYPATH": str(BACKEND)},
         capture_output=True,
         text=True,
         check=False,
@@ -120,18 +122,26 @@ def _plain(revealed: str) -> str:
     return re.sub(r"\b\w+(?:\.\w+)*\.(?=\w)", "", revealed)
 
 
-def test_mypy_without_plugins_sees_right_types_and_no_error_in_our_files(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What mypy has found out of the packages and of the engine."""
+    return str(tmp_path_factory.mktemp("mypy"))
+
+
+def test_mypy_without_plugins_sees_right_types_and_no_error_in_our_files(
+    tmp_path: Path, cache: str
+) -> None:
     (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = True\nexplicit_package_bases = True\n")
-    printed = _checked(["mypy", "--cache-dir", str(tmp_path / "cache"), "host.py"], tmp_path)
+    printed = _checked(["mypy", "--cache-dir", cache, "host.py"], tmp_path)
     assert REVEALED == [_plain(each) for each in re.findall(r'type is "(.*)"', printed)]
 
 
-def test_mypy_sees_no_error_in_the_readmes_examples(tmp_path: Path) -> None:
+def test_mypy_sees_no_error_in_the_readmes_examples(tmp_path: Path, cache: str) -> None:
     readme = (BACKEND.parent / "README.md").read_text(encoding="utf-8")
     (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = True\nexplicit_package_bases = True\n")
     for number, example in enumerate(re.findall(r"^```python\n(.*?)^```$", readme, re.M | re.S)):
         (tmp_path / f"example_{number}.py").write_text(example)
-    _checked(["mypy", "--cache-dir", str(tmp_path / "cache"), "."], tmp_path)
+    _checked(["mypy", "--cache-dir", cache, "."], tmp_path)
 
 
 def test_pyright_sees_right_types_and_no_error_in_our_files(tmp_path: Path) -> None:
