@@ -306,3 +306,21 @@ def test_a_cost_shows_none_of_the_noise_of_floats() -> None:
     ]
     shown = [repr(cost("openai/gpt-oss-120b", each)) for each in used]
     assert [] == [each for each in shown if len(each) > len("1.23456e-05")]
+
+
+@pytest.mark.parametrize(
+    ("model", "takes"),
+    [
+        ("anthropic.claude-3-haiku-20240307-v1:0", True),
+        ("us.anthropic.claude-haiku-4-5-20251001-v1:0", True),
+        ("us.anthropic.claude-sonnet-4-6", False),
+        ("global.anthropic.claude-opus-5-5", False),
+        ("anthropic.claude-v2:1", False),
+        ("amazon.nova-pro-v1:0", False),
+        ("llama-3.3-70b-versatile", True),
+        ("openai/gpt-oss-120b", False),
+        ("somebody/unknown", False),
+    ],
+)
+def test_some_models_go_on_from_the_beginning_of_an_answer(model: str, takes: bool) -> None:
+    assert takes is abilities(model).features.prefill

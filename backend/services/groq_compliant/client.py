@@ -20,7 +20,7 @@ from ..llm.call import lifecycle, retry, streaming
 from ..llm.call.call import CallPolicy
 from ..llm.call.call_events import CallEvents, events_of
 from ..llm.call.stream import AsyncStream
-from ..llm.client.arguments import count, seconds, tags_of, timeout_of
+from ..llm.client.arguments import checked_resume, count, seconds, tags_of, timeout_of
 from ..llm.client.hooks import hooks_of
 from ..llm.events import Operation
 from ..llm.http.client import check_environment
@@ -157,18 +157,19 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
         max_tokens: int | None = None,
         *,
         tags: Mapping[str, str] | None = None,
+        resume: bool = False,
         **provider_options: Any,
     ) -> AsyncStream:
         """Return the reply to a chat as it comes, to be read in an `async with` block.
 
-        Arguments and errors are those of `respond`; see `AsyncStream`.
+        Arguments and errors are those of `respond`; see `AsyncStream`. With *resume*, a model that
+        can goes on where its text broke off.
         """
         request = request_of(messages, model, temperature, max_tokens, provider_options)
         policy, idle = self._policy(tags), self._knobs.LLM_STREAM_IDLE_TIMEOUT
-        events = self._events("stream", request, policy)
-        return AsyncStream(
-            streaming.stream(request, policy, self._account, idle, events), self._transport
-        )
+        events, resumes = self._events("stream", request, policy), checked_resume(resume)
+        flow = streaming.stream(request, policy, self._account, idle, events, resumes=resumes)
+        return AsyncStream(flow, self._transport)
 
     def learned(self) -> Learned:
         """Return what this client has learnt from the provider's answers, until it expires."""

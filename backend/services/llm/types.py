@@ -208,6 +208,8 @@ class Reply:
     guardrail_trace: Mapping[str, Any] | None = None
     #: The provider's own word.
     service_tier: str | None = None
+    #: How often a stream went on after it had broken off.
+    resumed: int = 0
 
     @property
     def message(self) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from ..events import WaitedFor
 from ..quota import NEVER, Demand, Refusal
 from ..types import AnyEvent, Attempt, Mode, Reply, Request, Usage
 from .call_events import CallEvents
+from .resumption import Resumption
 
 R = TypeVar("R")
 
@@ -94,6 +95,8 @@ class Call:
     has_shown: bool = False
     #: What is handed out of a structured answer as it comes, in place of its text.
     snapshots: Snapshots | None = None
+    #: How a stream goes on after a break; None where it does not.
+    resumption: Resumption | None = None
     #: The identical calls that wait for this one.
     leader: Leader[Reply] | None = None
     #: Seconds waited since the last attempt, by reason.

@@ -133,11 +133,12 @@ def _send_with_retries(request: Request, call: Call) -> Flow[Reply]:
     retries: Retries | None = None
     while True:
         try:
-            return (yield from _attempt(request, call))
+            reply = yield from _attempt(request, call)
+            return reply if call.resumption is None else call.resumption.whole(reply)
         except LLMError as failure:
             error = failure
         if call.has_shown:
-            raise error  # what was shown cannot be taken back
+            request = _request_after_break(error, request, call)
         if retries is None:
             from .retry import Retries  # most calls pay for no tenacity
 
@@ -148,6 +149,13 @@ def _send_with_retries(request: Request, call: Call) -> Flow[Reply]:
         if call.events is not None:
             call.events.retry_planned(len(call.attempts), error, seconds)
         yield from call.wait(seconds, "retry")
+
+
+def _request_after_break(error: LLMError, request: Request, call: Call) -> Request:
+    """Return what asks for the rest of a stream; raises where what was shown stays all there is."""
+    if call.resumption is None:
+        raise error
+    return call.resumption.next_request(error, call.account.resolve_model(request))
 
 
 def _attempt(request: Request, call: Call) -> Flow[Reply]:

@@ -14,7 +14,7 @@ from math import inf
 
 from ..account.account import Account
 from ..effects import Channel, Flow, emit, open_stream, pull
-from ..errors import LLMError, LLMTimeoutError
+from ..errors import LLMError, LLMTimeoutError, TruncatedError
 from ..types import (
     AnyEvent,
     ReasoningPiece,
@@ -30,6 +30,7 @@ from .admission import Admission
 from .call import Call, CallPolicy
 from .call_events import CallEvents
 from .demand import partly_spent
+from .resumption import Resumption
 
 
 def stream(
@@ -38,13 +39,19 @@ def stream(
     account: Account,
     idle: float,
     events: CallEvents | None = None,
+    *,
+    resumes: bool = False,
 ) -> Flow[Reply]:
-    """Answer *request* piece by piece; *idle* is the longest wait between two pieces, in s."""
-    return lifecycle.run_call(policy, account, partial(_answer, request, idle), events)
+    """Answer *request* piece by piece; *idle* is the longest wait between two pieces, in s.
+
+    Where it *resumes*, it goes on after a break, if its model can.
+    """
+    return lifecycle.run_call(policy, account, partial(_answer, request, idle, resumes), events)
 
 
-def _answer(request: Request, idle: float, call: Call) -> Flow[Reply]:
+def _answer(request: Request, idle: float, resumes: bool, call: Call) -> Flow[Reply]:
     stream_with(call, idle)
+    call.resumption = Resumption(request) if resumes else None
     reply = yield from lifecycle.answer(request, call)
     if call.first_piece_at is None:
         yield from hand_out(call, tuple(events_of(reply)))
@@ -61,14 +68,14 @@ def _send(
 ) -> Flow[Reply]:
     """Send once, hand out what comes, and return the whole reply."""
     until, longest = call.account.now() + timeout, inf
-    if call.snapshots is not None:
-        call.snapshots.restart()
+    if (view := call.snapshots or call.resumption) is not None:
+        view.restart()
     channel = yield from open_stream(request, timeout)
     try:
         while True:
             left = min(longest, _left(call, until, channel))
             if (events := (yield from pull(channel, left))) is None:
-                return channel.whole()
+                return _whole(channel, call)
             if longest == inf:
                 _note_first_piece(call, admission)
                 longest = idle
@@ -80,6 +87,16 @@ def _send(
         # The reader has left, or the call was cancelled: what was not spent is given back.
         admission.estimate = partly_spent(request, channel.so_far())
         raise
+
+
+def _whole(channel: Channel, call: Call) -> Reply:
+    try:
+        return channel.whole()
+    except TruncatedError as error:
+        reply = call.resumption.ended(error) if call.resumption is not None else None
+        if reply is None:
+            raise
+        return reply
 
 
 def _left(call: Call, until: float, channel: Channel) -> float:
@@ -108,8 +125,8 @@ def hand_out(call: Call, events: Sequence[AnyEvent]) -> Flow[None]:
         call.first_piece_at = call.account.now()
         if call.events is not None:
             call.events.first_piece(call.time_to_first_piece())
-    if call.snapshots is not None:
-        events = call.snapshots.of(events)
+    if (view := call.snapshots or call.resumption) is not None:
+        events = view.of(events)
     if not events:
         return
     call.has_shown = True

@@ -179,3 +179,10 @@ def _tag_text(name: str, value: object, most: int) -> str:
     if not value or len(value) > most or not value.isprintable():
         raise ConfigurationError(f"{name} is {shown(value)}: give 1 to {most} printable characters")
     return str.__str__(value)
+
+
+def checked_resume(resume: object) -> bool:
+    """Return whether a stream goes on after a break; raises ConfigurationError for no bool."""
+    if isinstance(resume, bool):
+        return resume
+    raise ConfigurationError(f"resume is {shown(resume)}: give True or False")

@@ -64,6 +64,39 @@ class Ask(Protocol[R_co]):
         ...
 
 
+class AskForStream(Protocol[R_co]):
+    """A call whose answer is read as it comes, and may go on after a break."""
+
+    def __call__(
+        self,
+        /,
+        prompt: str | None = None,
+        system_prompt: str | None = None,
+        temperature: float | None = UNSET,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        resume: bool = False,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> R_co:
+        """Ask *messages*, then *prompt* as what the user says last."""
+        ...
+
+
 class AskWithRetry(Protocol[R_co]):
     """The same in so many attempts in all."""
 

@@ -2,41 +2,72 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..call import streaming
 from ..call.call import CallPolicy
 from ..call.stream import AsyncStream, Stream
 from ..effects import Flow
-from ..types import Reply, Request
+from ..types import UNSET, Message, Reply, Request
+from .arguments import checked_resume
 from .configured import ConfiguredClient
 from .requests import call_arguments, takes
-from .signatures import Ask
+from .signatures import AskForStream
+
+
+def stream_arguments(
+    self: ConfiguredClient,
+    /,
+    prompt: str | None = None,
+    system_prompt: str | None = None,
+    temperature: float | None = UNSET,
+    model: str | None = None,
+    max_tokens: int | None = None,
+    *,
+    messages: Sequence[Message] | None = None,
+    timeout: float | None = None,
+    max_retries: int | None = None,
+    tags: Mapping[str, str] | None = None,
+    resume: bool = False,
+    **options: Any,
+) -> tuple[Request, CallPolicy, bool]:
+    """Return request and policy of a stream, and whether it goes on after a break."""
+    request, policy = call_arguments(
+        *(self, prompt, system_prompt, temperature, model, max_tokens),
+        messages=messages,
+        timeout=timeout,
+        max_retries=max_retries,
+        tags=tags,
+        **options,
+    )
+    return request, policy, checked_resume(resume)
 
 
 class StreamedCalls(ConfiguredClient):
     """Asks for a reply whose pieces are read as they come."""
 
     if TYPE_CHECKING:
-        stream: Ask[Stream]
-        astream: Ask[AsyncStream]
+        stream: AskForStream[Stream]
+        astream: AskForStream[AsyncStream]
     else:
 
-        @takes(call_arguments)
-        def stream(self, request: Request, policy: CallPolicy) -> Stream:
+        @takes(stream_arguments)
+        def stream(self, request: Request, policy: CallPolicy, resume: bool) -> Stream:
             """Return the reply as it comes, to be read in a `with` block; arguments of `respond`.
 
             The request is sent when the first piece is asked for. A failure after that piece is not
-            tried again: it raises `LLMError`, whose `partial` holds what came.
+            tried again: it raises `LLMError`, whose `partial` holds what came. With *resume*, a
+            model that can goes on where its text broke off.
             """
-            return Stream(self._stream(request, policy), self._transport)
+            return Stream(self._stream(request, policy, resume), self._transport)
 
-        @takes(call_arguments)
-        def astream(self, request: Request, policy: CallPolicy) -> AsyncStream:
+        @takes(stream_arguments)
+        def astream(self, request: Request, policy: CallPolicy, resume: bool) -> AsyncStream:
             """Return the reply as it comes, to be read in an `async with` block; as `stream`."""
-            return AsyncStream(self._stream(request, policy), self._transport)
+            return AsyncStream(self._stream(request, policy, resume), self._transport)
 
-    def _stream(self, request: Request, policy: CallPolicy) -> Flow[Reply]:
+    def _stream(self, request: Request, policy: CallPolicy, resume: bool) -> Flow[Reply]:
         idle = self._knobs.LLM_STREAM_IDLE_TIMEOUT
         events = self._events("stream", request, policy)
-        return streaming.stream(request, policy, self._account, idle, events)
+        return streaming.stream(request, policy, self._account, idle, events, resumes=resume)

@@ -19,6 +19,7 @@ class Features(NamedTuple):
     """Whether a model sees, reads documents and calls tools, and which efforts it knows.
 
     `images` is how many it takes in one request. No `efforts` at all: it does not reason.
+    `prefill` is whether it goes on where an assistant's message at the end stops.
     """
 
     sees: bool | None = None
@@ -27,6 +28,7 @@ class Features(NamedTuple):
     calls_tools: bool | None = None
     efforts: tuple[str, ...] | None = None
     thinking: Thinking = "effort"
+    prefill: bool = False
 
 
 NOTHING_KNOWN = Features()
@@ -60,9 +62,13 @@ def on_groq(name: str) -> Features:
     efforts = _GROQ_EFFORTS.get(name)
     if efforts is None and re.match(_GROQ_WITHOUT_REASONING, name):
         efforts = ()
+    # console.groq.com/docs/prefilling shows it for Llama; those that reason begin anew.
+    prefill = re.match(r"llama-?3", name) is not None
     calls = False if name.startswith(_GROQ_CLASSIFIER) else None
     sees = name in VISION_MODELS
-    return Features(sees, _GROQ_IMAGES.get(name), calls_tools=calls, efforts=efforts)
+    return Features(
+        sees, _GROQ_IMAGES.get(name), calls_tools=calls, efforts=efforts, prefill=prefill
+    )
 
 
 def on_bedrock(name: str) -> Features:
@@ -70,9 +76,11 @@ def on_bedrock(name: str) -> Features:
     if version := claude_version(name):
         sees = version >= (3, 0) and "3-5-haiku" not in name
         if version < (3, 7):
-            return Features(sees, reads=True, efforts=())
+            return Features(sees, reads=True, efforts=(), prefill=version >= (3, 0))
         if version < (4, 6):
-            return Features(sees, reads=True, efforts=("none", *_THREE), thinking="budget")
+            efforts: tuple[str, ...] = ("none", *_THREE)
+            return Features(sees, reads=True, efforts=efforts, thinking="budget", prefill=True)
+        # From 4.6 on Claude refuses the beginning of an answer.
         efforts = ("none", *_THREE, "xhigh", "max")
         return Features(sees, reads=True, efforts=efforts, thinking="adaptive")
     if name.startswith("amazon.nova-2"):
