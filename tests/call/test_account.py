@@ -168,23 +168,23 @@ def test_a_default_that_a_model_refuses_is_left_out_for_a_day(
     arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/1arbu5hu2sjr"
     error = refused()
     with caplog.at_level(logging.WARNING):
-        ours.learn_about_model(error, asking(arn), ours.fit_request(asking(arn)))
+        ours.learn_about_model(error, asking(arn), ours.adapt_request(asking(arn)))
         ours.learn_about_model(refused(), asking(arn), asking(arn))
     assert Retry.AT_ONCE is error.retry
     assert 1 == len(caplog.records)
     assert (None, 4096) == (
-        ours.fit_request(asking(arn)).temperature,
-        ours.fit_request(asking(arn)).max_tokens,
+        ours.adapt_request(asking(arn)).temperature,
+        ours.adapt_request(asking(arn)).max_tokens,
     )
-    assert 0.7 == ours.fit_request(asking(ALIVE)).temperature
+    assert 0.7 == ours.adapt_request(asking(ALIVE)).temperature
     clock.now += 86_400.0
-    assert 0.7 == ours.fit_request(asking(arn)).temperature
+    assert 0.7 == ours.adapt_request(asking(arn)).temperature
 
 
 def test_a_default_length_that_a_model_refuses_is_left_out_altogether() -> None:
     ours = account(Clock(), "bedrock")
     ours.learn_about_model(refused("max_tokens"), asking(ALIVE), asking(ALIVE))
-    sent = ours.fit_request(asking(ALIVE))
+    sent = ours.adapt_request(asking(ALIVE))
     assert (0.7, None, frozenset({"max_tokens"})) == (
         *(sent.temperature, sent.max_tokens),
         sent.omitted,
@@ -207,7 +207,7 @@ def test_what_the_caller_gave_stays_and_fails(
     ours = account(Clock(), "bedrock")
     ours.learn_about_model(error, request_, request_)
     assert Retry.NEVER is error.retry
-    assert request_.temperature == ours.fit_request(request_).temperature
+    assert request_.temperature == ours.adapt_request(request_).temperature
 
 
 @pytest.mark.parametrize(
@@ -266,5 +266,5 @@ def test_what_was_learnt_can_be_looked_at_and_dropped() -> None:
     assert Learned() == ours.learned()
     assert (OLD, 0.7) == (
         ours.resolve_model(asking(OLD)),
-        ours.fit_request(asking(HEIR)).temperature,
+        ours.adapt_request(asking(HEIR)).temperature,
     )

@@ -48,7 +48,7 @@ def test_each_model_is_asked_in_the_strongest_form_it_takes(
 
 
 def test_in_words_the_schema_follows_what_the_user_says() -> None:
-    asking = Asking(says('{"hs_code": "9401.61"}'), plain=True)
+    asking = Asking(says('{"hs_code": "9401.61"}'), prompt_only=True)
     asking.run()
     assert last_said(asking.drive.sent[0]).startswith("Classify.\n\n")
     assert r'"pattern":"^\\d{4}\\.\\d{2}$"' in last_said(asking.drive.sent[0])
@@ -65,7 +65,7 @@ def test_in_words_the_schema_follows_what_the_user_says() -> None:
 def test_in_words_the_last_that_the_user_says_bears_the_schema(
     messages: tuple[Message, ...], at: int
 ) -> None:
-    asking = Asking(says('{"hs_code": "9401.61"}'), plain=True, messages=messages)
+    asking = Asking(says('{"hs_code": "9401.61"}'), prompt_only=True, messages=messages)
     asking.run()
     (sent,) = asking.drive.sent
     assert [at] == [n for n, said in enumerate(sent.messages) if "JSON Schema" in said["content"]]
@@ -73,7 +73,7 @@ def test_in_words_the_last_that_the_user_says_bears_the_schema(
 
 def test_in_words_a_list_of_parts_gets_one_more() -> None:
     messages = ({"role": "user", "content": [{"type": "text", "text": "Classify."}]},)
-    asking = Asking(says('{"hs_code": "9401.61"}'), plain=True, messages=messages)
+    asking = Asking(says('{"hs_code": "9401.61"}'), prompt_only=True, messages=messages)
     asking.run()
     first, second = asking.drive.sent[0].messages[0]["content"]
     assert {"type": "text", "text": "Classify."} == first
@@ -147,6 +147,6 @@ def test_a_refusal_of_what_is_asked_is_raised_at_once(error: LLMError) -> None:
 
 
 def test_the_refusal_of_the_last_form_is_raised() -> None:
-    asking = Asking(refusal("Groq API error: bad JSON schema"), plain=True)
+    asking = Asking(refusal("Groq API error: bad JSON schema"), prompt_only=True)
     with pytest.raises(InvalidRequestError):
         asking.run()

@@ -154,7 +154,7 @@ def ring() -> Scene:
     clock = Clock()
     keys = ["gsk_one", "gsk_two"]
     to = MultiKeyAccount(keys, rpm_per_key=1, max_concurrency=1, now=clock, wall=clock)
-    to.outages.begin(to.outage_scope(to.scopes(MODEL)[0]), clock.now + 5.0)
+    to.outages.begin(to.outage_key(to.scopes(MODEL)[0]), clock.now + 5.0)
     return Scene(to, clock)
 
 
@@ -269,11 +269,11 @@ def test_every_effect_is_bounded_by_the_time_that_is_left(
 
 #: Everything that a call does between its effects, by where it is looked up.
 CALLS = [
-    (Account, "fit_request"),
+    (Account, "adapt_request"),
     (Account, "resolve_model"),
     (Account, "scopes"),
     (Account, "key_of"),
-    (Account, "outage_scope"),
+    (Account, "outage_key"),
     (Account, "end_outage"),
     (Outages, "wait"),
     (Outages, "acquire_probe"),

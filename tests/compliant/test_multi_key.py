@@ -150,13 +150,13 @@ def test_a_key_that_may_not_use_one_model_may_use_others(
 
 
 def test_an_error_that_is_not_of_the_key_takes_none_out(ring: MultiKeyAccount) -> None:
-    of_proxy = refused_key(403)
-    of_proxy.of_proxy = True
+    from_proxy = refused_key(403)
+    from_proxy.from_proxy = True
     for error in (
         InvalidRequestError("400", status=400),
         AuthenticationError("of words alone"),
         LLMError("unknown"),
-        of_proxy,
+        from_proxy,
     ):
         ring.learn_from_failure(error, FIRST, MODEL, 60.0)
     assert 3 == len(ring.scopes(MODEL))

@@ -88,7 +88,7 @@ def test_a_limit_of_our_own_teaches_nothing(ring: MultiKeyAccount, clock: Clock)
 def test_a_busy_provider_is_left_alone_with_every_key(ring: MultiKeyAccount) -> None:
     error = ProviderUnavailableError("503", status=503, retry_after=7.0)
     ring.learn_from_failure(error, SECOND, MODEL, 60.0)
-    scopes = [ring.outage_scope(scope) for scope in (FIRST, SECOND, THIRD)]
+    scopes = [ring.outage_key(scope) for scope in (FIRST, SECOND, THIRD)]
     assert [7.0] * 3 == [ring.outages.wait(scope, ring.now()) for scope in scopes]
     assert Retry.AFTER_BACKOFF is error.retry
 

@@ -195,7 +195,7 @@ def test_a_proxys_page_is_told_from_groqs_own_refusal(page: str, named: str) -> 
     error = _refused(403, page)
 
     assert type(error) is AuthenticationError
-    assert error.of_proxy
+    assert error.from_proxy
     assert str(error) == (
         "Groq authentication error: HTTP 403 from a proxy before Groq, not from Groq itself"
         f" (error page{named})"

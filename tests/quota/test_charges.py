@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.llm.quota.charges import EVERY_CHARGE, Charge, PendingCharges, Precedence
+from services.llm.quota.charges import EVERY_CHARGE, Charge, PendingCharges, PriorityFilter
 from tests.quota.oracle import full_at
 
 moments = st.integers(0, 40).map(float)
@@ -31,7 +31,7 @@ def booked(charges: list[Charge]) -> PendingCharges:
 def test_a_range_of_the_reservations_is_in_order_and_complete(
     charges: list[Charge], beyond: float, until: float, sequence: int, due: float
 ) -> None:
-    limit, ahead = booked(charges), Precedence(sequence, due)
+    limit, ahead = booked(charges), PriorityFilter(sequence, due)
     expected = [
         charge.at
         for charge in sorted(charges, key=lambda charge: charge.sort_key)
@@ -73,7 +73,7 @@ def test_a_queue_is_summed_up_as_if_use_by_use(
             origin=origin,
             after=beyond,
             until=until,
-            precedence=EVERY_CHARGE,
+            priority=EVERY_CHARGE,
         )
         assert expected == got + origin
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.llm.quota import NEVER, SlidingWindow
-from services.llm.quota.charges import Charge, Precedence
+from services.llm.quota.charges import Charge, PriorityFilter
 from tests.quota.oracle import crowds, first_without_a_crowd
 
 UNIX = 1_800_000_000.0
@@ -69,7 +69,7 @@ def test_for_its_turn_only_those_ahead_and_before_count(
         for at in {start, *(one + window for one in log)}
         if at >= start and not crowds([one for one in log if one <= at], at, size, window)
     )
-    assert expected == limit.earliest(1.0, start, now, Precedence(sequence))
+    assert expected == limit.earliest(1.0, start, now, PriorityFilter(sequence))
 
 
 @given(
@@ -85,7 +85,7 @@ def test_any_numbers_in_the_log_end_in_an_answer(
     in_flight(limit, 2, now)
     limit.pending.reserve(Charge(1.0, now, 1))
     assert limit.earliest(1.0, now, now) >= now
-    assert limit.earliest(1.0, now, now, Precedence(2, now)) >= now
+    assert limit.earliest(1.0, now, now, PriorityFilter(2, now)) >= now
 
 
 def test_a_moment_frees_its_slot_exactly_one_window_later() -> None:
@@ -169,5 +169,5 @@ def test_tokens_are_not_logged_one_by_one() -> None:
 def test_what_leaves_the_window_a_moment_later_is_still_in_it() -> None:
     limit = SlidingWindow(1, 60.0)
     limit.pending.reserve(Charge(1, 100.0))
-    assert limit.earliest(1, 160.0 - 1e-10, 100.0, Precedence(5)) == 160.0
-    assert limit.earliest(1, 160.0, 100.0, Precedence(5)) == 160.0
+    assert limit.earliest(1, 160.0 - 1e-10, 100.0, PriorityFilter(5)) == 160.0
+    assert limit.earliest(1, 160.0, 100.0, PriorityFilter(5)) == 160.0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.llm.quota import NEVER, Limit, TokenBucketLimit
-from services.llm.quota.charges import Charge, Precedence
+from services.llm.quota.charges import Charge, PriorityFilter
 from services.llm.quota.limits import float_tolerance
 from tests.quota.oracle import Provider, Refill, Sight
 
@@ -77,7 +77,7 @@ def test_for_its_turn_only_those_ahead_and_before_need_room(
     ahead = [charge for charge in refill.booked if charge.sequence < sequence]
     refill = Refill(refill.size, refill.pace, refill.answered, refill.in_flight, ahead, refill.now)
     amount, start = refill.size * eighths / 8, refill.now + later * limit.window / 32
-    at = limit.earliest(amount, start, refill.now, Precedence(sequence))
+    at = limit.earliest(amount, start, refill.now, PriorityFilter(sequence))
     assert refill.fits(amount, at, keeping=False)
     before = start + (at - start) * early / 32
     assert before > at - 2e-5 or not refill.fits(amount, before, keeping=False)
@@ -87,7 +87,7 @@ def test_a_preceding_charge_at_the_very_time_counts_although_floats_round_it_lat
     limit = TokenBucketLimit(4.0, 0.05, burst=2.0)
     for sequence, (amount, after) in enumerate([(1.5, 0.01875), (0.25, 0.03125)]):
         limit.pending.reserve(Charge(amount, UNIX + after, sequence))
-    at = limit.earliest(1.5, UNIX + 0.01875, UNIX, Precedence(2))
+    at = limit.earliest(1.5, UNIX + 0.01875, UNIX, PriorityFilter(2))
     assert pytest.approx(0.034375, abs=1e-6) == at - UNIX
 
 
@@ -187,8 +187,8 @@ def test_who_reserved_later_does_not_come_in_between() -> None:
     limit = TokenBucketLimit(10, 10.0)
     limit.settle(sent(limit, 10, 100.0), 10, 100.0, 100.0)
     limit.pending.reserve(Charge(2, 103.0, 5))
-    assert limit.earliest(6, 100.0, 100.0, Precedence(1)) == 106.0
-    assert limit.earliest(6, 100.0, 100.0, Precedence(6)) == 108.0
+    assert limit.earliest(6, 100.0, 100.0, PriorityFilter(1)) == 106.0
+    assert limit.earliest(6, 100.0, 100.0, PriorityFilter(6)) == 108.0
 
 
 def test_what_has_been_refilled_by_then_does_not_need_a_reservations_room() -> None:

@@ -132,7 +132,7 @@ class AuthenticationError(LLMError, ValueError):
 
     concerns_all_calls = True
     #: A proxy before the provider refused the call, which says nothing of the key.
-    of_proxy: bool = False
+    from_proxy: bool = False
 
 
 class RateLimitError(LLMError):

@@ -79,7 +79,7 @@ class Account:
         """Return the key that a scope's requests are sent with; "" stands for the client's own."""
         return ""
 
-    def outage_scope(self, scope: str) -> str:
+    def outage_key(self, scope: str) -> str:
         """Return what is out of service together with *scope*."""
         return scope
 
@@ -102,7 +102,7 @@ class Account:
         """Count what a request *spent*; as `Quota.settle`."""
         self.quota.settle(reservation, spent, received_by, now)
 
-    def settle_unknown(self, reservation: Reservation, now: float) -> None:
+    def settle_as_estimated(self, reservation: Reservation, now: float) -> None:
         """Count all that a request demanded which was cancelled in flight."""
         self.quota.settle(reservation, {}, now, now)
 
@@ -117,7 +117,7 @@ class Account:
             return self._successor(request, now) or request.model
         return request.model
 
-    def fit_request(self, request: Request) -> Request:
+    def adapt_request(self, request: Request) -> Request:
         """Return *request* as it is sent: to the model that answers, without refused defaults."""
         model = self.resolve_model(request)
         if model != request.model:
@@ -133,7 +133,7 @@ class Account:
 
         *quota_wait_left* is how many seconds the failed call itself would wait for a limit.
         """
-        now, outage_key = self.now(), self.outage_scope(scope)
+        now, outage_key = self.now(), self.outage_key(scope)
         if isinstance(error, ProviderUnavailableError):
             if error.retry_after is not None:
                 if error.retry_after > CREDIBLE_OUTAGE:
@@ -152,7 +152,7 @@ class Account:
     def end_outage(self, scope: str) -> None:
         """End the outage of *scope*, if there is one: the provider has answered."""
         if self.outages.has_any:
-            self.outages.end(self.outage_scope(scope), self.now())
+            self.outages.end(self.outage_key(scope), self.now())
 
     def learn_about_model(self, error: LLMError, original: Request, sent: Request) -> None:
         """Learn from a refusal of *sent* what holds for its model: that it is gone, or takes less.

@@ -101,7 +101,7 @@ class MultiKeyAccount(Account):
             self._level_paused(usable)
             return sorted(usable, key=self._load_of)
 
-    def outage_scope(self, scope: str) -> str:
+    def outage_key(self, scope: str) -> str:
         """Return what all keys have in common: a Retry-After that is no limit's holds for all."""
         return ""
 
@@ -131,10 +131,10 @@ class MultiKeyAccount(Account):
         with self._lock:
             self._requests[reservation.scope] -= 1
 
-    def settle_unknown(self, reservation: Reservation, now: float) -> None:
+    def settle_as_estimated(self, reservation: Reservation, now: float) -> None:
         """Count all of a request that was cancelled on the wire, but not as answered."""
         self._unknown.fail()
-        super().settle_unknown(reservation, now)
+        super().settle_as_estimated(reservation, now)
 
     def is_usable(self, scope: str, now: float) -> bool:
         """Whether the key is in, and does not pause while another goes on."""
@@ -155,7 +155,7 @@ class MultiKeyAccount(Account):
             return
         if error.partial is None:
             self._unknown.fail()
-        refused = isinstance(error, AuthenticationError) and not error.of_proxy
+        refused = isinstance(error, AuthenticationError) and not error.from_proxy
         if refused and error.status in (401, 403):
             self._stop_using(error, scope, model)
         super().learn_from_failure(error, scope, model, quota_wait_left)

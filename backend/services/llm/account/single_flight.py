@@ -3,13 +3,13 @@
 There is one leader per key, whatever thread, task, event loop or client asks. `claim` gives the
 first caller the `Leader`, and every other a `Follower` to wait with:
 
-    role = single_flight.claim(key)
-    if isinstance(role, Follower):
-        outcome = role.join(seconds_left)        # or: await role.ajoin(seconds_left)
+    claimed = single_flight.claim(key)
+    if isinstance(claimed, Follower):
+        outcome = claimed.join(seconds_left)     # or: await claimed.ajoin(seconds_left)
         if not isinstance(outcome, Leader):
             return outcome
-        role = outcome
-    with role as leader:
+        claimed = outcome
+    with claimed as leader:
         value = make_the_call()
         leader.set_result(value)
         return value

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class BatchJudge:
     """Asks for answers of a *schema*, None for text, and makes replies of what came.
 
-    *plain* asks for it in words alone. Raises `ConfigurationError` for what is no schema.
+    *prompt_only* asks for it in words alone. Raises `ConfigurationError` for what is no schema.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class BatchJudge:
         policy: CallPolicy,
         schema: Any,
         *,
-        plain: bool = False,
+        prompt_only: bool = False,
     ) -> None:
         # Offline nothing has a deadline.
         self._call = Call(replace(policy, timeout=inf), account, account.now())
@@ -38,7 +38,7 @@ class BatchJudge:
         if schema is not None:
             from ..call.output_forms import StructuredSpec  # pays for schemas only where one is
 
-            self._spec = StructuredSpec.of(schema, knobs, plain=plain)
+            self._spec = StructuredSpec.of(schema, knobs, prompt_only=prompt_only)
 
     def formed(self, request: Request) -> tuple[Mode | None, Request]:
         """Return *request* as the model is asked it once, and in which output mode."""

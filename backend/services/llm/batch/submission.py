@@ -73,7 +73,7 @@ class Submission:
     def _write(self, prompt: Any, files: InputFiles) -> None:
         try:
             mode, formed = self.door.judge.formed(self.request_of(prompt))
-            files.add(self.account.fit_request(formed), mode)
+            files.add(self.account.adapt_request(formed), mode)
         except LLMError as error:
             error.args = (f"prompts[{files.lines}]: {error}",)
             raise

@@ -76,7 +76,7 @@ class Admission:
         account = self._account
         if not account.outages.has_any:
             return True
-        return account.outages.acquire_probe(account.outage_scope(self.scope), self, account.now())
+        return account.outages.acquire_probe(account.outage_key(self.scope), self, account.now())
 
     def start(self) -> float:
         """Count the reservation as sent from now on (0.0), or return the seconds to wait before."""
@@ -124,7 +124,7 @@ class Admission:
         if self._sent_at is None:
             account.cancel(reservation, now)
         elif self._reply is None and self._error is None and not self.estimate:
-            account.settle_unknown(reservation, now)
+            account.settle_as_estimated(reservation, now)
         else:
             spent = demand_spent(self._model, self._reply, self._error)
             received_at = self.received_at or received_by(self._reply, self._sent_at, now)
@@ -190,11 +190,11 @@ def _wait_for_outage(scopes: Sequence[str], call: Call) -> Flow[None]:
     outages = call.account.outages
     if not outages.has_any:
         return
-    outage_scope = call.account.outage_scope(scopes[0])
+    outage_key = call.account.outage_key(scopes[0])
     while True:
-        seconds = outages.wait(outage_scope, call.account.now())
+        seconds = outages.wait(outage_key, call.account.now())
         if seconds == 0:
-            probe_returned = outages.probe_returned(outage_scope)
+            probe_returned = outages.probe_returned(outage_key)
             if probe_returned is None:
                 return
             if call.time_left() <= 0:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 class Snapshots(Protocol):
     """What is handed out of a structured answer as it comes."""
 
-    def use_form(self, spec: Any, mode: Mode, form: Any) -> None:
+    def use_output_mode(self, spec: Any, mode: Mode, rewritten: Any) -> None:
         """Expect an answer in this form."""
 
     def restart(self) -> None:

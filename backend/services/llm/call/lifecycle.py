@@ -76,12 +76,12 @@ def _answer_with_cache(request: Request, call: Call, cache: Cache) -> Flow[Reply
     cached: Reply | None = yield from call.use_cache(cache, partial(cache.get, key))
     if cached is not None:
         return _note_cache_hit(cached, call)
-    role = call.account.single_flight.claim(key)
-    if isinstance(role, Follower):
+    leader_or_follower = call.account.single_flight.claim(key)
+    if isinstance(leader_or_follower, Follower):
         if call.events is not None:
             call.events.call_joined()
         try:
-            outcome: Reply | Leader[Reply] = yield from join(role, call.time_left())
+            outcome: Reply | Leader[Reply] = yield from join(leader_or_follower, call.time_left())
         except StillInFlight:
             raise call.deadline_error() from None
         except WouldDeadlock:
@@ -89,8 +89,8 @@ def _answer_with_cache(request: Request, call: Call, cache: Cache) -> Flow[Reply
             return (yield from _send_with_retries(request, call))
         if isinstance(outcome, Reply):
             return outcome.having(cost=0.0, cached=True)
-        role = outcome
-    return (yield from _answer_as_leader(role, key, request, call, cache))
+        leader_or_follower = outcome
+    return (yield from _answer_as_leader(leader_or_follower, key, request, call, cache))
 
 
 def _answer_as_leader(
@@ -160,12 +160,12 @@ def _request_after_break(error: LLMError, request: Request, call: Call) -> Reque
 
 def _attempt(request: Request, call: Call) -> Flow[Reply]:
     """Be admitted, send once, and give back or settle what the attempt holds, however it ends."""
-    fitted = call.account.fit_request(request)
-    admission = Admission(call.account, max_demand(fitted))
+    adapted = call.account.adapt_request(request)
+    admission = Admission(call.account, max_demand(adapted))
     outcome: Reply | LLMError
     try:
-        yield from admit(admission, fitted, call)
-        outcome = yield from _send(admission, fitted, request, call)
+        yield from admit(admission, adapted, call)
+        outcome = yield from _send(admission, adapted, request, call)
     except LLMError as error:
         outcome = error
     finally:
@@ -178,11 +178,11 @@ def _attempt(request: Request, call: Call) -> Flow[Reply]:
     return outcome.having(cost=models.cost(outcome.model, outcome.usage, outcome.service_tier))
 
 
-def _send(admission: Admission, fitted: Request, request: Request, call: Call) -> Flow[Reply]:
-    """Send the *fitted* request once, record the attempt, and learn from its failure."""
-    account, model, scope = call.account, fitted.model, admission.scope
+def _send(admission: Admission, adapted: Request, request: Request, call: Call) -> Flow[Reply]:
+    """Send the *adapted* request once, record the attempt, and learn from its failure."""
+    account, model, scope = call.account, adapted.model, admission.scope
     # No variable of ours is the key itself: tracebacks show them.
-    keyed = replace(fitted, key=account.key_of(scope)) if account.key_of(scope) else fitted
+    keyed = replace(adapted, key=account.key_of(scope)) if account.key_of(scope) else adapted
     sent_at = admission.mark_sent(model)
     try:
         if call.events is not None:
@@ -197,7 +197,7 @@ def _send(admission: Admission, fitted: Request, request: Request, call: Call) -
         call.record_attempt(model, sent_at, error.partial, error)
         # Before the permit is released: the next attempt must know what this one has learnt.
         account.learn_from_failure(error, scope, model, call.quota_wait_left())
-        account.learn_about_model(error, request, fitted)
+        account.learn_about_model(error, request, adapted)
         _note_pause(error, scope, call)
         raise
     except BaseException as error:

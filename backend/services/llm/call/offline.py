@@ -8,14 +8,14 @@ from ..errors import InvalidRequestError, LLMError, TruncatedError
 from ..structured import InvalidAnswer, Rewritten, StepDeadline, parse_answer, rewrite
 from ..types import Mode, Reply, Request
 from .call import Call
-from .output_forms import StructuredSpec, in_form, possible_forms, target_of
+from .output_forms import StructuredSpec, in_output_mode, possible_output_modes, target_of
 from .structured import structured_error
 
 
 def first_form(request: Request, spec: StructuredSpec, call: Call) -> tuple[Mode, Request]:
     """Return the strongest output mode that the model takes, and *request* in its form."""
-    mode, form = next(possible_forms(request, spec, call))
-    return mode, in_form(request, mode, form)
+    mode, rewritten = next(possible_output_modes(request, spec, call))
+    return mode, in_output_mode(request, mode, rewritten)
 
 
 def value_of(
@@ -27,13 +27,13 @@ def value_of(
     satisfy the schema.
     """
     reply, cause = _answer_in(outcome)
-    form = rewrite(spec.schema, target_of(call.account.provider, mode))
+    rewritten = rewrite(spec.schema, target_of(call.account.provider, mode))
     verdict = parse_answer(
         reply.text,
         isinstance(cause, TruncatedError),
         spec.schema,
         coerce=spec.coerce,
-        restore=form.restore if isinstance(form, Rewritten) else None,
+        restore=rewritten.restore if isinstance(rewritten, Rewritten) else None,
         deadline=StepDeadline(call.time_left),
     )
     if isinstance(verdict, InvalidAnswer):

@@ -35,19 +35,19 @@ class StructuredSpec:
     #: Convert what leaves no doubt ("36" for an integer).
     coerce: bool = True
     #: Ask in words alone, as a test's stand-in for an SDK expects.
-    plain: bool = False
+    prompt_only: bool = False
 
     @classmethod
-    def of(cls, spec: Any, knobs: Knobs, *, plain: bool = False) -> StructuredSpec:
+    def of(cls, spec: Any, knobs: Knobs, *, prompt_only: bool = False) -> StructuredSpec:
         """What *spec* asks for, as far as the knobs go; ConfigurationError if it is no schema."""
         try:
             schema = Schema.of(spec)
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
-        return cls(schema, knobs.LLM_MAX_REPAIRS, knobs.LLM_COERCE, plain)
+        return cls(schema, knobs.LLM_MAX_REPAIRS, knobs.LLM_COERCE, prompt_only)
 
 
-def possible_forms(
+def possible_output_modes(
     request: Request, spec: StructuredSpec, call: Call
 ) -> Iterator[tuple[Mode, Rewritten]]:
     """The forms that the model takes and the schema can be written in, strongest first.
@@ -56,7 +56,9 @@ def possible_forms(
     """
     in_service = model_in_service(request, call)
     able = models.abilities(in_service)
-    modes = ("prompt",) if spec.plain else models.modes_for(replace(request, model=in_service))
+    modes = (
+        ("prompt",) if spec.prompt_only else models.modes_for(replace(request, model=in_service))
+    )
     if "tools" in request.options or "toolConfig" in request.options:
         # The caller's own tools exclude any other form.
         modes = ("prompt",)
@@ -69,9 +71,9 @@ def possible_forms(
     if remembered in modes:
         modes = modes[modes.index(remembered) :]
     for mode in modes:
-        form = rewrite(spec.schema, target_of(able.provider, mode))
-        if isinstance(form, Rewritten):
-            yield mode, form
+        rewritten = rewrite(spec.schema, target_of(able.provider, mode))
+        if isinstance(rewritten, Rewritten):
+            yield mode, rewritten
 
 
 def target_of(provider: Provider, mode: Mode) -> Target:
@@ -79,11 +81,11 @@ def target_of(provider: Provider, mode: Mode) -> Target:
     return _TARGETS.get((provider, mode), Target.TOOL if mode == "tool" else Target.PROMPT)
 
 
-def in_form(request: Request, mode: Mode, form: Rewritten) -> Request:
+def in_output_mode(request: Request, mode: Mode, rewritten: Rewritten) -> Request:
     """Ask in this form: the schema goes to the provider, or into the last thing the user says."""
     if mode in ("strict", "schema", "tool"):
-        return replace(request, output=Output(mode, form.schema))
-    words = instructions(form.schema)
+        return replace(request, output=Output(mode, rewritten.schema))
+    words = instructions(rewritten.schema)
     at = max(
         (place for place, each in enumerate(request.messages) if each.get("role") == "user"),
         default=len(request.messages) - 1,

@@ -3,7 +3,7 @@ and asked for again with its faults shown.
 
     structured              turns until an answer satisfies the schema
       _take_turn            one answer in one form; after a refusal of the form in the next
-        possible_forms      the forms that there are, strongest first (output_forms.py)
+        possible_output_modes      the forms that there are, strongest first (output_forms.py)
         _answer_or_partial  what came of asking, whole or not
       _next_turn            what to ask after a faulty one: the same with more room, or a repair
 """
@@ -38,10 +38,10 @@ from .call import Call
 from .output_forms import (
     StructuredSpec,
     form_key,
-    in_form,
+    in_output_mode,
     is_about_form,
     model_in_service,
-    possible_forms,
+    possible_output_modes,
 )
 
 #: An answer and a schema of more characters, or of more when multiplied, are compared in a thread
@@ -64,27 +64,29 @@ class _Judgement:
     cause: LLMError | None
 
     @property
-    def faulty(self) -> InvalidAnswer:
+    def invalid(self) -> InvalidAnswer:
         """The verdict where it is no answer."""
         assert isinstance(self.verdict, InvalidAnswer)
         return self.verdict
 
 
 def structured_by(
-    request: Request, spec: Any, knobs: Knobs, call: Call, *, plain: bool = False
+    request: Request, spec: Any, knobs: Knobs, call: Call, *, prompt_only: bool = False
 ) -> Flow[tuple[Any, Reply]]:
     """Do as `structured` does, by a schema that is first compiled.
 
     Raises `ConfigurationError` if it is none.
     """
-    spec = yield from compiled(spec, knobs, call, plain=plain)
+    spec = yield from compiled(spec, knobs, call, prompt_only=prompt_only)
     answer, reply = yield from structured_answer(request, spec, call)
     return answer.value, reply
 
 
-def compiled(spec: Any, knobs: Knobs, call: Call, *, plain: bool = False) -> Flow[StructuredSpec]:
+def compiled(
+    spec: Any, knobs: Knobs, call: Call, *, prompt_only: bool = False
+) -> Flow[StructuredSpec]:
     """Compile a schema; raises `ConfigurationError` if it is none."""
-    compiling = partial(StructuredSpec.of, spec, knobs, plain=plain)
+    compiling = partial(StructuredSpec.of, spec, knobs, prompt_only=prompt_only)
     try:
         return (
             yield from run_blocking(
@@ -119,27 +121,27 @@ def structured_answer(
         except InvalidRequestError as refused:
             if judged is None:
                 raise
-            raise structured_error(judged.faulty, judged.reply, call) from refused
+            raise structured_error(judged.invalid, judged.reply, call) from refused
         if isinstance(judged.verdict, ValidAnswer):
             return judged.verdict, judged.reply
         if call.has_shown:
             break  # of an answer that was shown in part there is no second
         turn = _next_turn(request, turn, judged)
         if turn is not None and turns_left and call.events is not None:
-            call.events.repair_planned(len(judged.faulty.errors))
+            call.events.repair_planned(len(judged.invalid.errors))
     assert judged is not None, "there is always a first turn"
-    raise structured_error(judged.faulty, judged.reply, call) from judged.cause
+    raise structured_error(judged.invalid, judged.reply, call) from judged.cause
 
 
 def _take_turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judgement]:
     """Ask once in the first form that the provider does not refuse, and judge the answer."""
     # One after the other, as few calls need a second: each is a rewriting of the whole schema.
-    output_modes = possible_forms(request, spec, call)
-    mode, form = strongest, _ = next(output_modes)
+    output_modes = possible_output_modes(request, spec, call)
+    mode, rewritten = strongest, _ = next(output_modes)
     while True:
-        formed = in_form(request, mode, form)
+        formed = in_output_mode(request, mode, rewritten)
         if call.snapshots is not None:
-            call.snapshots.use_form(spec, mode, form)
+            call.snapshots.use_output_mode(spec, mode, rewritten)
         try:
             reply, cause = yield from _answer_or_partial(formed, call)
             break
@@ -148,7 +150,7 @@ def _take_turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judg
             weaker = next(output_modes, None) if may_change else None
             if weaker is None:
                 raise
-            mode, form = weaker
+            mode, rewritten = weaker
     if mode != strongest:
         call.account.remember_output_mode(form_key(request, spec, call), mode)
     cut = isinstance(cause, TruncatedError)
@@ -158,7 +160,7 @@ def _take_turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judg
         cut,
         spec.schema,
         coerce=spec.coerce,
-        restore=form.restore,
+        restore=rewritten.restore,
         deadline=StepDeadline(call.time_left),
     )
     much = _is_slow_to_judge(reply.text, spec.schema.text)
@@ -194,9 +196,9 @@ def _next_turn(request: Request, turn: Request, judged: _Judgement) -> Request |
     """What to ask after a faulty answer; None where nothing more can be done."""
     cut = isinstance(judged.cause, TruncatedError)
     # Groq refuses what the limit cut off as no JSON, without a word about the limit.
-    cut |= isinstance(judged.cause, InvalidRequestError) and judged.faulty.truncated
+    cut |= isinstance(judged.cause, InvalidRequestError) and judged.invalid.truncated
     if judged.reply.text.strip() and not cut:
-        remark = repair_message(judged.faulty.errors)
+        remark = repair_message(judged.invalid.errors)
         # To the first request: every earlier attempt that is shown would cost its tokens again.
         repair = request.followed_by(judged.reply.text, remark)
         return replace(repair, max_tokens=turn.max_tokens, defaulted=turn.defaulted)
@@ -209,17 +211,17 @@ def _next_turn(request: Request, turn: Request, judged: _Judgement) -> Request |
     return turn if not judged.reply.text.strip() else None
 
 
-def structured_error(faulty: InvalidAnswer, reply: Reply, call: Call) -> StructuredOutputError:
+def structured_error(invalid: InvalidAnswer, reply: Reply, call: Call) -> StructuredOutputError:
     """Return the error for an answer that does not satisfy the schema."""
-    listed = "; ".join(str(fault) for fault in faulty.errors[:_LISTED])
-    more = len(faulty.errors) - _LISTED
+    listed = "; ".join(str(fault) for fault in invalid.errors[:_LISTED])
+    more = len(invalid.errors) - _LISTED
     error = StructuredOutputError(
         f"LLM did not return valid JSON: {listed}{f'; and {more} more' if more > 0 else ''}",
         provider=call.account.provider,
         request_id=reply.request_id,
     )
-    error.raw = faulty.raw
-    error.errors = tuple((fault.path, fault.message) for fault in faulty.errors)
+    error.raw = invalid.raw
+    error.errors = tuple((fault.path, fault.message) for fault in invalid.errors)
     error.partial = reply
     return error
 

@@ -48,10 +48,10 @@ class StreamedSnapshots:
         """The last snapshot; None before the first."""
         return self._partial.shown
 
-    def use_form(self, spec: StructuredSpec, mode: Mode, form: Rewritten) -> None:
+    def use_output_mode(self, spec: StructuredSpec, mode: Mode, rewritten: Rewritten) -> None:
         """Expect an answer in this form."""
         self._begin = partial(
-            PartialAnswer, spec.schema, is_wrapped=form.is_wrapped, coerce=spec.coerce
+            PartialAnswer, spec.schema, is_wrapped=rewritten.is_wrapped, coerce=spec.coerce
         )
         self._piece = ToolCallPiece if mode == "tool" else TextPiece
         self.restart()
@@ -81,24 +81,24 @@ def stream(
     account: Account,
     events: CallEvents | None = None,
     *,
-    plain: bool = False,
+    prompt_only: bool = False,
 ) -> Flow[StructuredReply[Any]]:
     """Answer *request* by *schema*, snapshot by snapshot; the last is the valid value."""
-    steps = partial(_answer, request, schema, knobs, plain)
+    steps = partial(_answer, request, schema, knobs, prompt_only)
     return lifecycle.run_call(policy, account, steps, events)
 
 
 def _answer(
-    request: Request, schema: Any, knobs: Knobs, plain: bool, call: Call
+    request: Request, schema: Any, knobs: Knobs, prompt_only: bool, call: Call
 ) -> Flow[StructuredReply[Any]]:
-    spec = yield from structured.compiled(schema, knobs, call, plain=plain)
+    spec = yield from structured.compiled(schema, knobs, call, prompt_only=prompt_only)
     call.snapshots = snapshots = StreamedSnapshots()
     streaming.stream_with(call, knobs.LLM_STREAM_IDLE_TIMEOUT)
     answer, reply = yield from structured.structured_answer(request, spec, call)
     if not extends(answer.plain, snapshots.shown):
         contradiction = Violation("$", "contradicts what was shown of it before")
-        faulty = InvalidAnswer(reply.text, (contradiction,), truncated=False)
-        raise structured.structured_error(faulty, reply, call)
+        invalid = InvalidAnswer(reply.text, (contradiction,), truncated=False)
+        raise structured.structured_error(invalid, reply, call)
     yield from streaming.hand_out(call, [Snapshot(answer.plain)])
     first = call.time_to_first_piece()
     return StructuredReply.of(answer.value, reply.having(time_to_first_token=first))

@@ -49,7 +49,7 @@ class ProviderBatchCalls(ConfiguredClient):
 def _door(client: ConfiguredClient, schema: Any) -> BatchDoor:
     is_stand_in = not client._transport.lender.is_real
     policy = make_policy(client, None)
-    judge = BatchJudge(client._account, client._knobs, policy, schema, plain=is_stand_in)
+    judge = BatchJudge(client._account, client._knobs, policy, schema, prompt_only=is_stand_in)
     return BatchDoor(client._transport.batch_api(client._knobs), client._transport, judge)
 
 

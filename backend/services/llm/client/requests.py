@@ -57,7 +57,7 @@ def make_request(
         options=further,
     )
     client._check_model(request.model)
-    check_request(client._account.fit_request(request), client._account.provider)
+    check_request(client._account.adapt_request(request), client._account.provider)
     return request
 
 

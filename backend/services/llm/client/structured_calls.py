@@ -117,7 +117,9 @@ class StructuredCalls(ConfiguredClient):
         is_stand_in = not self._transport.lender.is_real
 
         def steps(call: Call) -> Flow[StructuredReply[Any]]:
-            found = structured.structured_by(request, schema, self._knobs, call, plain=is_stand_in)
+            found = structured.structured_by(
+                request, schema, self._knobs, call, prompt_only=is_stand_in
+            )
             return StructuredReply.of(*(yield from found))
 
         events = self._events("structured", request, policy)
@@ -135,5 +137,5 @@ class StructuredCalls(ConfiguredClient):
             policy,
             self._account,
             self._events("structured", request, policy),
-            plain=not self._transport.lender.is_real,
+            prompt_only=not self._transport.lender.is_real,
         )

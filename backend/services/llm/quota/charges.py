@@ -33,7 +33,7 @@ class Charge:
         return self.at, self.sequence
 
 
-class Precedence(NamedTuple):
+class PriorityFilter(NamedTuple):
     """Selects the charges that are served first.
 
     Those are the charges of a *sequence* below this one, and all that are reserved for *due* or
@@ -48,7 +48,7 @@ class Precedence(NamedTuple):
         return charge.sequence < self.sequence or charge.at <= self.due
 
 
-EVERY_CHARGE = Precedence()
+EVERY_CHARGE = PriorityFilter()
 
 
 class _Block:
@@ -70,19 +70,19 @@ class _Block:
         sequences = [charge.sequence for charge in self.charges]
         return min(sequences), max(sequences)
 
-    def select(self, after: float, until: float, precedence: Precedence) -> _Block | None:
-        """Return the charges in (after, until] that *precedence* includes, or None if none is."""
+    def select(self, after: float, until: float, priority: PriorityFilter) -> _Block | None:
+        """Return the charges in (after, until] that *priority* includes, or None if none is."""
         first, last = self.charges[0].at, self.charges[-1].at
         lowest, highest = self._sequences
-        if lowest >= precedence.sequence and first > precedence.due:
+        if lowest >= priority.sequence and first > priority.due:
             return None
-        are_all_included = highest < precedence.sequence or last <= precedence.due
+        are_all_included = highest < priority.sequence or last <= priority.due
         if after < first and last <= until and are_all_included:
             return self
         selected = [
             charge
             for charge in self.charges
-            if after < charge.at <= until and precedence.includes(charge)
+            if after < charge.at <= until and priority.includes(charge)
         ]
         return _Block(selected) if selected else None
 
@@ -155,10 +155,10 @@ class PendingCharges:
             yield from block.charges[bisect_right(block.charges, time, key=_time) :]
 
     def times(
-        self, after: float, until: float, precedence: Precedence = EVERY_CHARGE
+        self, after: float, until: float, priority: PriorityFilter = EVERY_CHARGE
     ) -> list[float]:
-        """Return the times in (after, until] of the reserved charges that have *precedence*."""
-        return [at for block in self._select(after, until, precedence) for at in block.times]
+        """Return the times in (after, until] of the reserved charges that have *priority*."""
+        return [at for block in self._select(after, until, priority) for at in block.times]
 
     def full_after(
         self,
@@ -168,20 +168,20 @@ class PendingCharges:
         origin: float,
         after: float,
         until: float,
-        precedence: Precedence = EVERY_CHARGE,
+        priority: PriorityFilter = EVERY_CHARGE,
     ) -> float:
         """Return when a bucket, full again at *full* without them, is so after those charges.
 
         The charges are those of `times`; *seconds_per_unit* is the refill of one unit. *full* and
         the result are in seconds since *origin*, because floats are dense near 0.
         """
-        for block in self._select(after, until, precedence):
+        for block in self._select(after, until, priority):
             full = block.full_after(full, seconds_per_unit, origin)
         return full
 
-    def _select(self, after: float, until: float, precedence: Precedence) -> Iterator[_Block]:
+    def _select(self, after: float, until: float, priority: PriorityFilter) -> Iterator[_Block]:
         for block in self._blocks[self._block_at((after, math.inf)) :]:
-            if part := block.select(after, until, precedence):
+            if part := block.select(after, until, priority):
                 yield part
             if block.charges[-1].at > until:
                 break

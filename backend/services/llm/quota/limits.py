@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Literal, Protocol, TypeAlias
 
-from .charges import Charge, PendingCharges, Precedence
+from .charges import Charge, PendingCharges, PriorityFilter
 
 #: What a limit counts: calls, or tokens of one kind.
 Unit: TypeAlias = Literal["requests", "tokens", "input_tokens", "output_tokens"]
@@ -26,11 +26,11 @@ class Limit(Protocol):
     pending: PendingCharges
 
     def earliest(
-        self, amount: float, start: float, now: float, precedence: Precedence | None = None
+        self, amount: float, start: float, now: float, priority: PriorityFilter | None = None
     ) -> float:
         """Return the first time from *start* on at which *amount* (above 0) fits, or `NEVER`.
 
-        Charges in flight count as answered *now*. With *precedence*, of the reserved charges only
+        Charges in flight count as answered *now*. With *priority*, of the reserved charges only
         those that have it count. Without it all of them count, and one that is reserved for a
         later time keeps its room.
         """

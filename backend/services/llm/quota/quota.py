@@ -9,7 +9,7 @@ from itertools import count
 from typing import NamedTuple
 
 from ..runtime.fork import ForkLock, on_fork_in_child
-from .charges import Charge, Precedence
+from .charges import Charge, PriorityFilter
 from .limits import NEVER, Limit, Unit, float_tolerance, wait_until
 from .queue import Demand, Reservation, ScopeQueue
 
@@ -99,8 +99,8 @@ class Quota:
                     reservation.is_waking, reservation.wake = False, Future()
                 return wait_until(at, now)
             queue.start(reservation, now)
-            to_wake = self._reschedule_next(now)
-        _complete(to_wake)
+            futures_to_wake = self._reschedule_next(now)
+        _complete(futures_to_wake)
         return 0.0
 
     def settle(
@@ -125,8 +125,8 @@ class Quota:
                 is_plausible = 0 <= amount < math.inf
                 received = max(charge.at, min(now, received_by))
                 limit.settle(charge, amount if is_plausible else charge.amount, received, now)
-            to_wake = self._reschedule_next(now)
-        _complete(to_wake)
+            futures_to_wake = self._reschedule_next(now)
+        _complete(futures_to_wake)
 
     def cancel(self, reservation: Reservation, now: float) -> None:
         """Remove a reservation that was not started; RuntimeError for one that was, or is over."""
@@ -136,8 +136,8 @@ class Quota:
                 return
             _check_is_waiting(queue, reservation)
             queue.cancel(reservation)
-            to_wake = self._reschedule_next(now)
-        _complete(to_wake)
+            futures_to_wake = self._reschedule_next(now)
+        _complete(futures_to_wake)
 
     def pause(self, scope: str, until: float) -> None:
         """Start nothing more in *scope* before the time *until*; a longer pause stays."""
@@ -164,8 +164,8 @@ class Quota:
             now = self._advance_clock(now)
             for queue in self._queues.values():
                 queue.paused_until = -math.inf
-            to_wake = self._reschedule_next(now)
-        _complete(to_wake)
+            futures_to_wake = self._reschedule_next(now)
+        _complete(futures_to_wake)
 
     def _reset_in_child(self) -> None:
         """In a child, cancel who waits, and keep the parent's charges in flight to settle them.
@@ -196,7 +196,7 @@ class Quota:
 
     def _reschedule_next(self, now: float) -> list[Future[None]]:
         """Reschedule the next of each scope if it can start earlier; return whom to wake."""
-        to_wake = []
+        futures_to_wake = []
         for queue in self._queues.values():
             reservation = queue.next_after(now)
             if (
@@ -205,8 +205,8 @@ class Quota:
                 and not reservation.is_waking
             ):
                 reservation.is_waking = True
-                to_wake.append(reservation.wake)
-        return to_wake
+                futures_to_wake.append(reservation.wake)
+        return futures_to_wake
 
 
 def _check_is_waiting(queue: ScopeQueue, reservation: Reservation) -> None:
@@ -219,7 +219,7 @@ def _earliest(
     demand: Demand,
     start: float,
     now: float,
-    precedence: Precedence | None = None,
+    priority: PriorityFilter | None = None,
 ) -> tuple[float, Unit | None]:
     """Return the first time from *start* on at which every limit has room.
 
@@ -231,7 +231,7 @@ def _earliest(
     while at not in (before, NEVER):
         before = at
         for limit, amount in queue.amount_by_limit(demand):
-            earliest = limit.earliest(amount, at, now, precedence)
+            earliest = limit.earliest(amount, at, now, priority)
             at, unit = (earliest, limit.unit) if earliest > at else (at, unit)
     return at, unit
 
@@ -239,13 +239,13 @@ def _earliest(
 def _start_time(queue: ScopeQueue, reservation: Reservation, now: float) -> float:
     """Return when a due reservation may start, and reschedule it if earlier ones are late."""
     start = max(now, queue.last_start_before(reservation))
-    precedence = Precedence(reservation.sequence)
-    at, _ = _earliest(queue, reservation.demand, start, now, precedence)
+    priority = PriorityFilter(reservation.sequence)
+    at, _ = _earliest(queue, reservation.demand, start, now, priority)
     if not now < at < NEVER:
         return at
     for limit, amount in queue.amount_by_limit(reservation.demand):
-        # Only an answer makes room here, and it to_wake us. As a fallback, look again after a
-        # quarter of the time that the oldest request has taken: that is a few looks in all.
+        # Only an answer makes room here, and it wakes us. As a fallback, look again after a quarter
+        # of the time that the oldest request has taken: that is a few looks in all.
         if (since := limit.blocked_since(amount)) is not None:
             at = max(at, now + (now - since) / 4)
     queue.reschedule(reservation, at)
@@ -254,17 +254,17 @@ def _start_time(queue: ScopeQueue, reservation: Reservation, now: float) -> floa
 
 def _reschedule_earlier(queue: ScopeQueue, reservation: Reservation, now: float) -> bool:
     """Move a reservation to an earlier time if that takes no room from who is due; tell if so."""
-    precedence = Precedence(reservation.sequence, due=now)
-    at, _ = _earliest(queue, reservation.demand, now, now, precedence)
+    priority = PriorityFilter(reservation.sequence, due=now)
+    at, _ = _earliest(queue, reservation.demand, now, now, priority)
     is_earlier = at < reservation.at - float_tolerance(reservation.at)
     if is_earlier:
         queue.reschedule(reservation, at)
     return is_earlier
 
 
-def _complete(to_wake: list[Future[None]]) -> None:
+def _complete(futures_to_wake: list[Future[None]]) -> None:
     # Outside the lock: whoever is woken takes it at once. A caller that has stopped waiting may
     # have cancelled its future.
-    for wake in to_wake:
+    for wake in futures_to_wake:
         if wake.set_running_or_notify_cancel():
             wake.set_result(None)

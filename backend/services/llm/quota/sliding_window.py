@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from dataclasses import dataclass, field
 
-from .charges import Charge, PendingCharges, Precedence
+from .charges import Charge, PendingCharges, PriorityFilter
 from .limits import NEVER, Unit, float_tolerance
 
 #: A log of up to so many requests is sorted at each read, because that costs next to nothing.
@@ -41,7 +41,7 @@ class SlidingWindow:
             )
 
     def earliest(
-        self, amount: float, start: float, now: float, precedence: Precedence | None = None
+        self, amount: float, start: float, now: float, priority: PriorityFilter | None = None
     ) -> float:
         """Return the first time from *start* on that is in no full window."""
         if self.amount < 1:
@@ -50,9 +50,9 @@ class SlidingWindow:
         if len(self.times) + len(self.pending) + 1 <= self.amount:
             return start
         sent = self.times + [now] * len(self.pending.in_flight)
-        if precedence is None:
+        if priority is None:
             return self._earliest_among_all(sent, start)
-        return self._earliest_after_preceding(sent, start, precedence)
+        return self._earliest_after_preceding(sent, start, priority)
 
     def settle(self, charge: Charge, amount: float, received_by: float, now: float) -> None:
         """Log the request; an *amount* of 0 says that the provider does not count it."""
@@ -89,13 +89,13 @@ class SlidingWindow:
         return end - max(self.window, 0.0) - float_tolerance(end)
 
     def _earliest_after_preceding(
-        self, sent: list[float], start: float, precedence: Precedence
+        self, sent: list[float], start: float, priority: PriorityFilter
     ) -> float:
-        """Return the first free time, counting only reserved charges that have *precedence*."""
+        """Return the first free time, counting only reserved charges that have *priority*."""
         at, before = start, NEVER
         while at != before:
             before = at
-            preceding = self.pending.times(self._window_start(start), at, precedence)
+            preceding = self.pending.times(self._window_start(start), at, priority)
             log = sorted(sent + preceding)
             while (later := self._end_of_full_window_before(log, at)) is not None:
                 at = later

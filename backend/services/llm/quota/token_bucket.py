@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .charges import EVERY_CHARGE, Charge, PendingCharges, Precedence
+from .charges import EVERY_CHARGE, Charge, PendingCharges, PriorityFilter
 from .limits import NEVER, Unit, float_tolerance
 
 
@@ -55,7 +55,7 @@ class TokenBucketLimit:
                 raise ValueError(f"{name}({each}={value!r}): must be a finite number")
 
     def earliest(
-        self, amount: float, start: float, now: float, precedence: Precedence | None = None
+        self, amount: float, start: float, now: float, priority: PriorityFilter | None = None
     ) -> float:
         """Return when enough has been refilled."""
         if amount > self._capacity or self.amount <= 0:
@@ -68,11 +68,11 @@ class TokenBucketLimit:
             start=start,
             now=now,
         )
-        full = self._full_in(new, precedence or EVERY_CHARGE)
-        if precedence is None:
+        full = self._full_in(new, priority or EVERY_CHARGE)
+        if priority is None:
             wait = self._wait_among_all(new, full)
         else:
-            wait = self._wait_after_preceding(new, full, precedence)
+            wait = self._wait_after_preceding(new, full, priority)
         return start if wait - (start - now) <= float_tolerance(start) else now + wait
 
     def settle(self, charge: Charge, amount: float, received_by: float, now: float) -> None:
@@ -101,7 +101,7 @@ class TokenBucketLimit:
             self._missing_at = at
             self._missing += amount
 
-    def _full_in(self, new: _NewCharge, precedence: Precedence) -> float:
+    def _full_in(self, new: _NewCharge, priority: PriorityFilter) -> float:
         """Return the seconds until the bucket is full again after all charges until the start."""
         now, seconds_per_unit = new.now, new.seconds_per_unit
         full = self._missing_at - now + self._missing * seconds_per_unit
@@ -111,7 +111,7 @@ class TokenBucketLimit:
             origin=now,
             after=-math.inf,
             until=now,
-            precedence=precedence,
+            priority=priority,
         )
         if self.pending.in_flight:
             full = max(full, 0.0) + self.pending.in_flight_amount * seconds_per_unit
@@ -121,7 +121,7 @@ class TokenBucketLimit:
             origin=now,
             after=now,
             until=new.start,
-            precedence=precedence,
+            priority=priority,
         )
 
     def _wait_among_all(self, new: _NewCharge, full: float) -> float:
@@ -139,15 +139,17 @@ class TokenBucketLimit:
                 full_after_new = max(full, wait) + new.cost
         return wait
 
-    def _wait_after_preceding(self, new: _NewCharge, full: float, precedence: Precedence) -> float:
-        """Return the seconds until *new* fits, after those alone that have *precedence*."""
+    def _wait_after_preceding(
+        self, new: _NewCharge, full: float, priority: PriorityFilter
+    ) -> float:
+        """Return the seconds until *new* fits, after those alone that have *priority*."""
         wait = new.wait(full)
         for charge in self.pending.reserved_after(new.start):
             time = charge.at - new.now
             # With the tolerance: a charge at the same time may seem later by a rounding.
             if time > wait + float_tolerance(charge.at):
                 break
-            if precedence.includes(charge):
+            if priority.includes(charge):
                 full = max(full, time) + charge.amount * new.seconds_per_unit
                 wait = max(wait, new.wait(full))
         return wait

@@ -208,7 +208,7 @@ def _from_failure(failure: _Failure, model: str, wall: float) -> LLMError:
         retry=_retry_of(kind, failure.status),
     )
     if isinstance(error, AuthenticationError):
-        error.of_proxy = failure.from_proxy
+        error.from_proxy = failure.from_proxy
         error.concerns_all_calls = not failure.from_proxy
     if isinstance(error, ModelNotFoundError):
         error.end_of_life = failure.code == "model_decommissioned"
