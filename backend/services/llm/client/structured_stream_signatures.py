@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from ..call.structured_stream import AsyncStructuredStream, StructuredStream
 from ..types import UNSET, Message
+from .signatures import Guardrail, ReasoningEffort, ServiceTier, ToolChoice
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -32,6 +33,16 @@ class StreamStructured(Protocol):
         timeout: float | None = None,
         max_retries: int | None = None,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> StructuredStream[dict[str, Any]]: ...
 
@@ -50,6 +61,16 @@ class StreamStructured(Protocol):
         timeout: float | None = None,
         max_retries: int | None = None,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> StructuredStream[T]: ...
 
@@ -72,6 +93,16 @@ class AStreamStructured(Protocol):
         timeout: float | None = None,
         max_retries: int | None = None,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> AsyncStructuredStream[dict[str, Any]]: ...
 
@@ -90,5 +121,15 @@ class AStreamStructured(Protocol):
         timeout: float | None = None,
         max_retries: int | None = None,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        guardrail: Guardrail | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> AsyncStructuredStream[T]: ...
