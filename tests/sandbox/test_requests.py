@@ -108,7 +108,7 @@ TALK_BODY = {
         {
             "role": "assistant",
             "content": [
-                {"reasoningContent": {"reasoningText": {"text": "t", "signature": "s"}}},
+                {"reasoningContent": {"reasoningText": {"text": "t", "signature": "c2FuZGJveA=="}}},
                 {"toolUse": {"toolUseId": "1", "name": "f", "input": {"a": 1}}},
             ],
         },

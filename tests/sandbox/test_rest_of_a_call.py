@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+from functools import partial
 from typing import Any
 
 import groq
@@ -86,6 +87,27 @@ def test_what_a_guardrail_is_to_look_at_is_part_of_the_question(bedrock_client: 
     content = [{"guardContent": {"text": {"text": "hello"}}}]
     reply = bedrock_client.converse(modelId=SONNET, messages=[{"role": "user", "content": content}])
     assert [{"text": "Sandbox: hello"}] == reply["output"]["message"]["content"]
+
+
+@pytest.mark.parametrize(
+    ("signature", "message"),
+    [
+        ({}, "messages.1.content.0.thinking.signature: Field required"),
+        ({"signature": "bW9kaWZpZWQ="}, "messages.1.content.0: Invalid `signature` in `thinking`"),
+        ({"signature": "c2FuZGJveA=="}, None),
+    ],
+)
+def test_what_claude_did_not_sign_it_did_not_think(
+    bedrock_client: Any, signature: dict[str, str], message: str | None
+) -> None:
+    thought = {"reasoningContent": {"reasoningText": {"text": "Well.", **signature}}}
+    talk = [*turn(), {"role": "assistant", "content": [thought, {"text": "hi"}]}, *turn()]
+    ask = partial(bedrock_client.converse, messages=talk)
+    if message is None:
+        assert ask(modelId=SONNET)["output"]
+    else:
+        assert message in error_of(lambda: ask(modelId=SONNET))[2]
+    assert ask(modelId="amazon.nova-lite-v1:0")["output"]
 
 
 @pytest.mark.parametrize(("kind", "blocks"), [("enabled", 2), ("disabled", 1)])

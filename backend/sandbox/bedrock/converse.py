@@ -15,7 +15,7 @@ from .catalogue import BedrockModel
 from .citations import citations_of
 from .errors import MODEL_SAID, invalid
 from .guardrails import read_guardrail
-from .thinking import check_effort, reasons
+from .thinking import check_effort, check_thoughts, reasons
 from .tools import forced_tool, read_tools, read_turns, tool_choice
 
 # Most messages here are as users of the service quote them; few were recorded.
@@ -41,6 +41,7 @@ def read_converse(body: Any, model: BedrockModel) -> ModelRequest:
         raise invalid(f"The value at {'.'.join(where) or 'the root'} is invalid: {message}")
     messages = body.get("messages") or []
     _check_messages(messages, model)
+    check_thoughts(messages, model)
     inference = _checked_inference(body, model)
     config = body.get("toolConfig")
     tools = read_tools(config, model)

@@ -33,6 +33,22 @@ def reasons(fields: Any, max_tokens: int | None, model: BedrockModel) -> bool:
     return thinks(wanted, max_tokens, model, prefix=MODEL_SAID)
 
 
+def check_thoughts(messages: list[dict[str, Any]], model: BedrockModel) -> None:
+    """Raise RefusedError for what the model is said to have thought, and did not sign."""
+    if model.family != "claude":
+        return
+    for index, message in enumerate(messages):
+        for place, block in enumerate(message["content"]):
+            reasoning = block.get("reasoningContent")
+            thought = reasoning.get("reasoningText") if isinstance(reasoning, Mapping) else None
+            # The words are those of Anthropic's API, as public issues quote them.
+            where = f"{MODEL_SAID}messages.{index}.content.{place}"
+            if isinstance(thought, Mapping) and not thought.get("signature"):
+                raise invalid(f"{where}.thinking.signature: Field required")
+            if isinstance(thought, Mapping) and thought["signature"] != SIGNATURE:
+                raise invalid(f"{where}: Invalid `signature` in `thinking` block")
+
+
 def thinks(thinking: Any, max_tokens: int | None, model: BedrockModel, prefix: str = "") -> bool:
     """Whether Claude's `thinking` makes the model think; raises RefusedError where it cannot be."""
     if not isinstance(thinking, Mapping):
