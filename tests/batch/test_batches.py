@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import os
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -14,10 +15,12 @@ from pydantic import BaseModel
 
 from sandbox import Fault, Sandbox
 from services.llm.batch import runner
-from services.llm.batch.options import AHEAD
+from services.llm.batch.options import AHEAD, BatchOptions
 from services.llm.batch.results import BatchResult
 from services.llm_client import (
+    AsyncBatch,
     AuthenticationError,
+    Batch,
     BatchStoppedError,
     ConfigurationError,
     InvalidRequestError,
@@ -47,14 +50,31 @@ def test_each_prompt_has_its_reply_in_order(make: Make, read: Read, provider: st
     assert all(isinstance(each.reply, Reply) and each.error is None for each in results)
 
 
-@pytest.mark.parametrize("read", BOTH)
-def test_results_come_as_they_are_there_where_no_order_is_asked_for(
-    client: Any, sandbox: Sandbox, read: Read
-) -> None:
-    sandbox.script(Fault.slow_body(0.1), prompt="Say 0.")
-    results = read(client, numbered(8), concurrency=4, ordered=False)
-    assert 0 == results[-1].index
-    assert list(range(8)) == sorted(each.index for each in results)
+class LastIsFirst:
+    """Answers prompt 0 once all others of eight are answered."""
+
+    def __init__(self) -> None:
+        self.answered = 0
+
+    async def ask(self, prompt: int) -> Reply:
+        while prompt == 0 and self.answered < 7:
+            await asyncio.sleep(0)
+        self.answered += 1
+        return Reply(str(prompt), "a model", "groq")
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_results_come_as_they_are_there_where_no_order_is_asked_for(ordered: bool) -> None:
+    options = BatchOptions(2, ordered)
+    one = [each.index for each in Batch[str](range(8), LastIsFirst().ask, options)]
+
+    async def read() -> list[int]:
+        batch = AsyncBatch[str](range(8), LastIsFirst().ask, options)
+        return [each.index async for each in batch]
+
+    other = asyncio.run(read())
+    expected = list(range(8)) if ordered else [*range(1, 8), 0]
+    assert (expected, expected) == (one, other)
 
 
 @pytest.mark.parametrize("read", BOTH)
@@ -264,18 +284,25 @@ def test_a_slow_reader_stops_the_reading(client: Any, ordered: bool) -> None:
     asyncio.run(main())
 
 
-def test_a_slow_source_holds_no_result_back(client: Any, sandbox: Sandbox) -> None:
-    seen: list[int] = []
+def test_a_slow_source_holds_no_result_back() -> None:
+    given: list[int] = []
 
-    def prompts() -> Iterator[str]:
-        for number, prompt in enumerate(numbered(6)):
-            seen.append(number)
-            yield prompt
-            sandbox.wait_for(number + 1)
+    async def ask(prompt: int) -> Reply:
+        return Reply(str(prompt), "a model", "groq")
 
-    for result in client.generate_batch(prompts(), concurrency=4):
-        # Its answer may take a moment longer than its request.
-        assert seen[-1] <= result.index + 4
+    def prompts() -> Iterator[int]:
+        yield 0
+        assert batch._thread is not None
+        while batch._thread._results.empty():
+            time.sleep(0.001)
+        yield 1
+        assert [0] == given, "a third prompt was waited for while a result was there"
+        yield 2
+
+    batch = Batch[str](prompts(), ask, BatchOptions(4))
+    for result in batch:
+        given.append(result.index)
+    assert [0, 1, 2] == given
 
 
 @pytest.mark.parametrize("read", BOTH)

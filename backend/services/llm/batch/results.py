@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -43,7 +43,7 @@ class BatchResult(Generic[T]):
     def stops_batch(self) -> bool:
         """Whether the same error would meet every further prompt: a key, a budget, the model."""
         if isinstance(self.error, ModelNotFoundError):
-            return not (isinstance(self.prompt, dict) and "model" in self.prompt)
+            return not (isinstance(self.prompt, Mapping) and "model" in self.prompt)
         return isinstance(self.error, LLMError) and self.error.concerns_all_calls
 
 
