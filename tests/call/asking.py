@@ -38,7 +38,7 @@ class Asking:
         self.drive = Drive(self.clock, outcomes)
         self.spec = more.pop("schema", HS_CODE)
         self.wanted = {
-            name: more.pop(name) for name in ("repairs", "coerce", "plain") if name in more
+            name: more.pop(name) for name in ("repairs", "coerce", "prompt_only") if name in more
         }
         self.request = Request(
             model=more.pop("model", STRICT),

@@ -3,7 +3,7 @@ and asked for again with its faults shown.
 
     structured              turns until an answer satisfies the schema
       _take_turn            one answer in one form; after a refusal of the form in the next
-        possible_output_modes      the forms that there are, strongest first (output_forms.py)
+        possible_output_modes  the forms that there are, strongest first (output_forms.py)
         _answer_or_partial  what came of asking, whole or not
       _next_turn            what to ask after a faulty one: the same with more room, or a repair
 """
