@@ -19,6 +19,7 @@ from services.llm.account.daily_budget import BudgetReservation, DailyBudget, Me
 from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.account.outages import Outages
 from services.llm.account.single_flight import Leader, SingleFlight
+from services.llm.account.token_estimator import TokenEstimator
 from services.llm.errors import AuthenticationError, RateLimitError
 from services.llm.events import CallEnded, CallInfo, Event, Hooks, hook_registry
 from services.llm.http.addresses import Names
@@ -38,6 +39,7 @@ from services.llm.stores.memory import MemoryStore
 from services.llm.stores.sqlite import SqliteStore
 from services.llm.telemetry.call_counts import CallCounts, Counts
 from services.llm.telemetry.prometheus import PrometheusHook
+from services.llm.types import Request
 from tests.call.scripted import Clock
 from tests.guarding import Touches, is_held, watch
 from tests.wire.faces import settings
@@ -50,7 +52,7 @@ HANG = 30.0
 
 def quota() -> Touches:
     limits = Quota((SlidingWindow(2, 60.0),), lambda: [TokenBucketLimit(10, 60.0)])
-    touches = watch(limits, lambda: limits._lock, "_queues", "_latest", "_inherited", "_sequence")
+    touches = watch(limits, lambda: limits._lock, "_queues", "_latest", "_inherited", "_turns")
     demand = {"requests": 1.0, "tokens": 4.0}
     reservations = [limits.reserve("m", demand, 100.0, NEVER) for _ in range(3)]  # type: ignore[arg-type]  # the units are literals
     first, second, third = (each for each in reservations if isinstance(each, Reservation))
@@ -140,6 +142,15 @@ def what_an_account_learns() -> Touches:
     assert (True, {"other": True}) == (learnt.get("other", 1.0), learnt.items(1.0))
     learnt.drop("other")
     learnt.clear()
+    return touches
+
+
+def estimates() -> Touches:
+    estimator, request = TokenEstimator(), Request("m", ({"role": "user", "content": "word"},))
+    touches = watch(estimator, lambda: estimator._lock, "_models")
+    estimator.learn(estimator.estimate(request), 9)
+    estimator.estimate(request)
+    estimator.clear()
     return touches
 
 
@@ -292,6 +303,7 @@ LOCKS = {
     "llm/http/addresses.py": "look_ups",
     "llm/account/multi_key.py": "keys",
     "llm/account/outages.py": "outages",
+    "llm/account/token_estimator.py": "estimates",
     "llm/quota/quota.py": "quota",
     "llm/providers/bedrock/abort.py": "an_aborted_call",
     "llm/runtime/watchdog.py": "deadlines, a_deadline",
@@ -317,6 +329,7 @@ ALONE = [
     workers,
     what_an_account_learns,
     outages,
+    estimates,
     look_ups,
     deadlines,
     a_deadline,

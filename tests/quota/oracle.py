@@ -81,8 +81,8 @@ class Sight:
     spent: float
     arrived: float
     settled: float
-    started_as: int
-    settled_as: int
+    started_as: float
+    settled_as: float
 
 
 @dataclass

@@ -24,6 +24,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+from .limit_types import LimitReport
 from .redaction.printable import printable
 from .types import Attempt, Provider, Reply, Usage
 
@@ -75,6 +76,8 @@ class LLMError(Exception):
         self.retry_after = retry_after
         self.attempts: tuple[Attempt, ...] = ()
         self.partial: Reply | None = None
+        #: What the provider said of its limits with this error.
+        self.limits: tuple[LimitReport, ...] = ()
         if retry is not None:
             self.retry = retry
 

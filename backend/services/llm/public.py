@@ -28,6 +28,7 @@ from .errors import (
     StructuredOutputError,
     TruncatedError,
 )
+from .limit_types import Headroom, LimitReport
 from .providers.batch_types import BatchStatus
 from .types import (
     Attempt,
@@ -61,12 +62,14 @@ __all__ = [
     "ContextLengthError",
     "Document",
     "Guardrail",
+    "Headroom",
     "Image",
     "InvalidRequestError",
     "LLMClient",
     "LLMError",
     "LLMTimeoutError",
     "Learned",
+    "LimitReport",
     "ModelNotFoundError",
     "ModelType",
     "ProviderBatch",

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
+from .limit_types import LimitReport, Priority
+
 T = TypeVar("T")
 SomeReply = TypeVar("SomeReply", bound="Reply")
 
@@ -65,6 +67,8 @@ class Request:
     output: Output | None = None
     #: Which of several keys sends it; it says nothing about what is asked.
     key: str = field(default="", repr=False)
+    #: Who goes first where a limit is full; it says nothing about what is asked either.
+    priority: Priority = "interactive"
     #: The provider's own further options, passed on as they are.
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -169,6 +173,14 @@ class Attempt:
     usage: Usage = Usage()
     cost: float | None = None
     request_id: str | None = None
+    #: The tokens that the prompt was thought to take before it was sent.
+    estimated_input_tokens: int = 0
+
+    @property
+    def estimate_error(self) -> float | None:
+        """By what part the estimate of the prompt was too high, below 0 too low; None: unknown."""
+        counted = self.usage.input_tokens
+        return self.estimated_input_tokens / counted - 1 if counted else None
 
     @property
     def waited(self) -> float:
@@ -224,6 +236,9 @@ class Reply:
         if self.tool_calls and self.reasoning and self.provider == "groq":
             message["reasoning"] = self.reasoning
         return message
+
+    #: What the provider said of its limits with this answer.
+    limits: tuple[LimitReport, ...] = field(default=(), repr=False, compare=False)
 
     def having(self: SomeReply, **changes: Any) -> SomeReply:
         """Return a copy with these *changes*, as `dataclasses.replace`, at a tenth of its price."""

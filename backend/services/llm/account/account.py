@@ -17,6 +17,7 @@ from ..errors import (
     RateLimitError,
     Retry,
 )
+from ..limit_types import Headroom, LimitReport, Priority
 from ..quota import Demand, Quota, Refusal, Reservation, SlidingWindow
 from ..runtime.retry_after import LONGEST as LONGEST_WAIT
 from ..runtime.ttl_map import TTLMap
@@ -26,7 +27,9 @@ from .learned import Learned
 from .outages import CREDIBLE as CREDIBLE_OUTAGE
 from .outages import LONGEST as LONGEST_OUTAGE
 from .outages import Outages
+from .path_skew import PathSkew
 from .single_flight import SingleFlight
+from .token_estimator import Estimate, TokenEstimator
 
 if TYPE_CHECKING:
     from .cache import Cache
@@ -68,6 +71,9 @@ class Account:
     cache: Cache | None = None
     single_flight: SingleFlight[Reply] = field(default=_single_flight)
     budget: DailyBudget | None = None
+    estimator: TokenEstimator = field(default_factory=TokenEstimator, repr=False)
+    #: How late the provider may see a request; None where a request counts until it is answered.
+    path: PathSkew | None = None
     #: In what form a model was last asked for answers of a schema, where stronger ones failed.
     output_modes: TTLMap[tuple[str, int], Mode] = field(default_factory=TTLMap, repr=False)
 
@@ -84,10 +90,15 @@ class Account:
         return scope
 
     def reserve(
-        self, scope: str, demand: Demand, now: float, max_wait: float = 0.0
+        self,
+        scope: str,
+        demand: Demand,
+        now: float,
+        max_wait: float = 0.0,
+        priority: Priority = "interactive",
     ) -> Reservation | Refusal:
         """Reserve every limit of *scope*, or none; as `Quota.reserve`."""
-        return self.quota.reserve(scope, demand, now, max_wait)
+        return self.quota.reserve(scope, demand, now, max_wait, priority)
 
     def cancel(self, reservation: Reservation, now: float) -> None:
         """Give back a reservation for which nothing was sent, be it started or not."""
@@ -97,10 +108,15 @@ class Account:
             self.quota.cancel(reservation, now)
 
     def settle(
-        self, reservation: Reservation, spent: Demand, received_by: float, now: float
+        self,
+        reservation: Reservation,
+        spent: Demand,
+        received_by: float,
+        now: float,
+        reports: Sequence[LimitReport] = (),
     ) -> None:
-        """Count what a request *spent*; as `Quota.settle`."""
-        self.quota.settle(reservation, spent, received_by, now)
+        """Count what a request *spent*, and believe what was said of limits; as `Quota.settle`."""
+        self.quota.settle(reservation, spent, received_by, now, reports)
 
     def settle_as_estimated(self, reservation: Reservation, now: float) -> None:
         """Count all that a request demanded which was cancelled in flight."""
@@ -148,6 +164,25 @@ class Account:
             self.pause(error, scope, now + error.retry_after)
             patient = error.retry_after <= quota_wait_left
             error.retry = Retry.AT_ONCE if patient else Retry.NEVER
+        elif error.limits and error.retry is Retry.AFTER_BACKOFF and quota_wait_left > 0:
+            error.retry = Retry.AT_ONCE  # it waits for the limit as it is known now
+
+    def learn_from_outcome(
+        self,
+        estimate: Estimate,
+        demand: Demand,
+        took: float,
+        reply: Reply | None,
+        error: LLMError | None,
+    ) -> None:
+        """Learn from an answer that *took* so many seconds what a prompt takes, and the path."""
+        if reply is not None and reply.usage.reported:
+            self.estimator.learn(estimate, reply.usage.input_tokens)
+        if error is not None:
+            self.estimator.learn_from_refusal(estimate, error.limits, demand["output_tokens"])
+        if self.path is not None and (reply is not None or (error and error.status is not None)):
+            self.path.observe(took, reply.processing if reply is not None else None)
+            self.quota.skew = self.path.seconds
 
     def end_outage(self, scope: str) -> None:
         """End the outage of *scope*, if there is one: the provider has answered."""
@@ -173,6 +208,11 @@ class Account:
                 f" {sent.model} was asked{where})",
             )
 
+    def headroom(self, model: str) -> tuple[Headroom, ...]:
+        """Return what is left of each limit of the scope that carries a request for *model*."""
+        answering = self.resolve_model(Request(model, ()))
+        return self.quota.headroom(self.scopes(answering)[0], self.now())
+
     def learned(self) -> Learned:
         """Return what is known now."""
         now = self.now()
@@ -192,6 +232,8 @@ class Account:
         for known in (self.ended, self.refused_options, self.output_modes):
             known.clear()
         self.outages.clear()
+        self.quota.forget()
+        self.estimator.clear()
         self.quota.resume(self.now())
 
     def pause(self, error: LLMError, scope: str, until: float) -> None:

@@ -17,6 +17,7 @@ from ..errors import (
     RateLimitError,
     Retry,
 )
+from ..limit_types import LimitReport, Priority
 from ..providers import groq
 from ..quota import Demand, Quota, Refusal, Reservation, SlidingWindow, TokenBucketLimit
 from ..runtime.fork import ForkLock
@@ -114,10 +115,15 @@ class MultiKeyAccount(Account):
         return next((scope for scope, known in self._keys.items() if known == key), None)
 
     def reserve(
-        self, scope: str, demand: Demand, now: float, max_wait: float = 0.0
+        self,
+        scope: str,
+        demand: Demand,
+        now: float,
+        max_wait: float = 0.0,
+        priority: Priority = "interactive",
     ) -> Reservation | Refusal:
         """Reserve every limit of *scope*, or none, and count what the key carries."""
-        result = super().reserve(scope, demand, now, max_wait)
+        result = super().reserve(scope, demand, now, max_wait, priority)
         if isinstance(result, Reservation):
             with self._lock:
                 self._requests[scope] += 1
@@ -130,6 +136,17 @@ class MultiKeyAccount(Account):
         super().cancel(reservation, now)
         with self._lock:
             self._requests[reservation.scope] -= 1
+
+    def settle(
+        self,
+        reservation: Reservation,
+        spent: Demand,
+        received_by: float,
+        now: float,
+        reports: Sequence[LimitReport] = (),
+    ) -> None:
+        """Count what a request *spent*; the *reports* are of one model, and a key has several."""
+        super().settle(reservation, spent, received_by, now)
 
     def settle_as_estimated(self, reservation: Reservation, now: float) -> None:
         """Count all of a request that was cancelled on the wire, but not as answered."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
+from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .. import models
 from ..errors import ConfigurationError
-from ..quota import Limit, Quota, SlidingWindow, TokenBucketLimit, Unit
+from ..quota import LearnedLimit, Limit, Quota, SlidingWindow, Unit
 from ..settings.knobs import Knobs
 from ..types import Provider
 from .account import Account
 from .concurrency import ConcurrencyLimiter
+from .path_skew import FIRST_ANSWER, HOLD, PathSkew
 
 if TYPE_CHECKING:
     from .cache import Cache
@@ -20,12 +24,13 @@ if TYPE_CHECKING:
 #: Shared accounts, by a hash of their credentials.
 _accounts: dict[str, Account] = {}
 
-_DAY = 86_400.0
-#: The knobs of each model's own limits, with their windows in seconds and what they count.
-_PER_MODEL: tuple[tuple[str, float, Unit], ...] = (
-    ("REQUESTS_PER_DAY", _DAY, "requests"),
-    ("TOKENS_PER_MINUTE", 60.0, "tokens"),
-    ("TOKENS_PER_DAY", _DAY, "tokens"),
+#: The knobs of each model's own limits, with what they count and their windows in seconds.
+_PER_MODEL: tuple[tuple[str, Unit, float], ...] = (
+    ("REQUESTS_PER_DAY", "requests", models.DAY),
+    ("TOKENS_PER_MINUTE", "tokens", models.MINUTE),
+    ("TOKENS_PER_DAY", "tokens", models.DAY),
+    ("INPUT_TOKENS_PER_MINUTE", "input_tokens", models.MINUTE),
+    ("OUTPUT_TOKENS_PER_MINUTE", "output_tokens", models.MINUTE),
 )
 # A clock that never steps and yet reads as Unix time, as host tests expect of `_request_times`.
 _EPOCH = time.time() - time.monotonic()
@@ -50,29 +55,51 @@ def shared(account: Account, *identity: str) -> Account:
 
 def account_of(provider: Provider, knobs: Knobs, region: str | None) -> Account:
     """Return a new account with the limits that *knobs* set for *provider*."""
-
-    def knob(name: str) -> Any:
-        return getattr(knobs, f"{provider.upper()}_{name}")
-
-    shared_window = SlidingWindow(knob("REQUESTS_PER_MINUTE"), 60.0)
-
-    def per_scope() -> list[Limit]:
-        return [
-            TokenBucketLimit(amount, window, unit)
-            for name, window, unit in _PER_MODEL
-            if (amount := knob(name)) is not None
-        ]
-
+    window = SlidingWindow(_requests_per_minute(provider, knobs), models.MINUTE)
+    path = PathSkew()
+    quota = Quota((window,), of_scope=partial(limits_of_model, provider, knobs))
+    quota.hold, quota.skew, quota.first_answer = HOLD, path.seconds, FIRST_ANSWER
     return Account(
         provider,
-        Quota((shared_window,), per_scope),
+        quota,
         steady_now,
         time.time,
-        shared_window,
+        window,
         ConcurrencyLimiter(knobs.LLM_MAX_CONCURRENCY),
         switch=knobs.LLM_RETIRED_MODELS == "switch",
         region=region,
+        path=path,
     )
+
+
+def limits_of_model(provider: Provider, knobs: Knobs, model: str) -> list[Limit]:
+    """Return the limits that *model* has for itself: the plan's, and in their place the knobs'."""
+    planned = dict(models.plan_limits(knobs.GROQ_PLAN, model) if provider == "groq" else {})
+    if math.isfinite(_requests_per_minute(provider, knobs)):
+        planned.pop(("requests", models.MINUTE), None)
+    set_by_host: dict[tuple[Unit, float], float] = {
+        (unit, window): amount
+        for name, unit, window in _PER_MODEL
+        if (amount := getattr(knobs, f"{provider.upper()}_{name}", None)) is not None
+    }
+    return [
+        LearnedLimit(amount, window, unit, configured=amount, is_ceiling=is_ceiling)
+        for limits, is_ceiling in (
+            ({each: planned[each] for each in planned if each not in set_by_host}, False),
+            (set_by_host, True),
+        )
+        for (unit, window), amount in limits.items()
+    ]
+
+
+def _requests_per_minute(provider: Provider, knobs: Knobs) -> float:
+    """Return the limit over all models: infinite where a plan limits each of them instead."""
+    name = f"{provider.upper()}_REQUESTS_PER_MINUTE"
+    is_planned = provider == "groq" and knobs.GROQ_PLAN != "custom"
+    if is_planned and name not in knobs.model_fields_set:
+        return math.inf
+    amount: float = getattr(knobs, name)
+    return amount
 
 
 def open_cache(knobs: Knobs, provider: Provider, endpoint: str) -> Cache | None:

@@ -27,15 +27,9 @@ BYTES_PER_PAGE = 50_000
 
 def input_estimate(request: Request) -> int:
     """Return a high estimate of the prompt's tokens; the reply's own count replaces it later."""
-    further = (request.options.get("tools"), request.output and request.output.schema)
-    size, parts = _measured(request.messages, in_messages=True)
-    more, _ = _measured([each for each in further if each], in_messages=False)
-    media = sum(_media_tokens(part, request.model) for part in parts)
-    return (
-        math.ceil((size + more) / BYTES_PER_TOKEN)
-        + media
-        + TOKENS_PER_MESSAGE * len(request.messages)
-    )
+    texts, media = texts_in(request)
+    size = sum(map(_size, texts))
+    return math.ceil(size / BYTES_PER_TOKEN) + media + TOKENS_PER_MESSAGE * len(request.messages)
 
 
 def text_estimate(text: str) -> int:
@@ -43,14 +37,28 @@ def text_estimate(text: str) -> int:
     return math.ceil(len(text.encode(errors="replace")) / BYTES_PER_TOKEN)
 
 
-def _measured(values: Iterable[Any], *, in_messages: bool) -> tuple[int, list[Mapping[str, Any]]]:
-    """The bytes of all text inside *values*, and the parts that are images and documents."""
-    size, media = 0, []
+def texts_in(request: Request) -> tuple[list[str], int]:
+    """Return all texts that are a part of the prompt, and the tokens of images and documents."""
+    further = (request.options.get("tools"), request.output and request.output.schema)
+    texts, parts = _found(request.messages, in_messages=True)
+    more, _ = _found([each for each in further if each], in_messages=False)
+    return texts + more, sum(_media_tokens(part, request.model) for part in parts)
+
+
+def _size(text: str) -> int:
+    return len(text if text.isascii() else text.encode(errors="replace"))
+
+
+def _found(
+    values: Iterable[Any], *, in_messages: bool
+) -> tuple[list[str], list[Mapping[str, Any]]]:
+    """The texts inside *values*, and the parts that are images and documents."""
+    texts, media = list[str](), []
     pending = list(values)
     while pending:
         item = pending.pop()
         if isinstance(item, str):
-            size += len(item if item.isascii() else item.encode(errors="replace"))
+            texts.append(item)
         elif type(item) is dict or isinstance(item, Mapping):
             if in_messages and _is_media(item):
                 media.append(item)
@@ -58,7 +66,7 @@ def _measured(values: Iterable[Any], *, in_messages: bool) -> tuple[int, list[Ma
                 pending += item.values()
         elif isinstance(item, (list, tuple)):
             pending += item
-    return size, media
+    return texts, media
 
 
 def _is_media(part: Mapping[str, Any]) -> bool:

@@ -14,9 +14,11 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from ..account.account import Account
+from ..account.token_estimator import Estimate
 from ..effects import Flow, Overdue, run_blocking
 from ..errors import LLMError
 from ..events import WaitedFor
+from ..limit_types import LimitReport, Priority
 from ..quota import Demand, Refusal, Reservation, Unit
 from ..types import Reply, Request
 from .call import Call
@@ -35,15 +37,16 @@ class Admission:
     `close` gives back, or settles by the outcome, whatever is held; it is called in a `finally`.
     """
 
-    def __init__(self, account: Account, demand: Demand) -> None:
+    def __init__(self, account: Account, demand: Demand, estimate: Estimate) -> None:
         self.demand = demand
+        self.estimate = estimate
         self.reservation: Reservation | None = None
         self.permit: Future[None] | None = None
         #: Done once a thread has settled the day's budget; None where that is done already.
         self.budget_settled: Future[None] | None = None
         self._account = account
         #: What the attempt has spent as far as that can be estimated, where nobody counted.
-        self.estimate: Demand = {}
+        self.partly_spent: Demand = {}
         #: The latest moment at which the provider can have received the request, where it is known.
         self.received_at: float | None = None
         #: The unit of the limit that has no room yet; None where it is not known.
@@ -58,7 +61,8 @@ class Admission:
         """The tokens of the day that are to be reserved, where a day has a budget."""
         from ..account.daily_budget import BudgetReservation  # most hosts have none
 
-        return BudgetReservation(int(self.demand["tokens"]))
+        of_answer = int(self.demand.get("output_tokens", 0.0))
+        return BudgetReservation(self.estimate.tokens + of_answer)
 
     @property
     def scope(self) -> str:
@@ -123,12 +127,22 @@ class Admission:
             return
         if self._sent_at is None:
             account.cancel(reservation, now)
-        elif self._reply is None and self._error is None and not self.estimate:
+        elif self._reply is None and self._error is None and not self.partly_spent:
             account.settle_as_estimated(reservation, now)
         else:
             spent = demand_spent(self._model, self._reply, self._error)
             received_at = self.received_at or received_by(self._reply, self._sent_at, now)
-            account.settle(reservation, {**self.estimate, **spent}, received_at, now)
+            spent = {**self.partly_spent, **spent}
+            account.settle(reservation, spent, received_at, now, self._learn())
+
+    def _learn(self) -> tuple[LimitReport, ...]:
+        """Learn what the outcome tells of prompt and path; return what it says of limits."""
+        outcome = self._reply if self._error is None else self._error
+        if outcome is None or self._sent_at is None:
+            return ()
+        took = (self.received_at or self._account.now()) - self._sent_at
+        self._account.learn_from_outcome(self.estimate, self.demand, took, self._reply, self._error)
+        return outcome.limits
 
     def _settle_budget(self) -> None:
         budget = self._account.budget
@@ -136,7 +150,7 @@ class Admission:
             reservation = self.budget_reservation
             spent = budget_spent(reservation.tokens, self._reply, self._error)
             if not (self._reply and self._reply.usage.reported):
-                spent = int(self.estimate.get("tokens", spent))
+                spent = int(self.partly_spent.get("tokens", spent))
             self.budget_settled = budget.settle(reservation, spent, self._account.wall())
 
 
@@ -165,21 +179,34 @@ def _reserve_limits(request: Request, call: Call, admission: Admission) -> Flow[
     yield from _wait_for_outage(scopes, call)
     if call.time_left() <= 0:
         raise call.deadline_error()
+    scope = scopes[0]
+    if len(scopes) > 1:
+        soonest = _soonest(account, scopes, demand, request.priority)
+        if isinstance(soonest, Reservation):
+            return soonest
+        scope = soonest
+    now, patience = account.now(), call.quota_wait_left()
+    result = account.reserve(scope, demand, now, patience, request.priority)
+    if isinstance(result, Refusal):
+        raise call.refusal_error(result, demand)
+    admission.full_unit = result.full_unit
+    return result
+
+
+def _soonest(
+    account: Account, scopes: Sequence[str], demand: Demand, priority: Priority
+) -> Reservation | str:
+    """Reserve on the first scope that has room now, or return the one that has room first."""
     now = account.now()
     soonest: Refusal | None = None
-    soonest_scope = ""
+    found = ""
     for scope in scopes:
-        result = account.reserve(scope, demand, now)
+        result = account.reserve(scope, demand, now, priority=priority)
         if isinstance(result, Reservation):
             return result
         if soonest is None or result.wait < soonest.wait - _TIE:
-            soonest, soonest_scope = result, scope
-    assert soonest is not None, "an account without a usable scope raises"
-    result = account.reserve(soonest_scope, demand, account.now(), call.quota_wait_left())
-    if isinstance(result, Refusal):
-        raise call.refusal_error(result, demand)
-    admission.full_unit = soonest.unit
-    return result
+            soonest, found = result, scope
+    return found
 
 
 def _wait_for_outage(scopes: Sequence[str], call: Call) -> Flow[None]:

@@ -151,7 +151,12 @@ class Call:
             self.quota_waited += passed
 
     def record_attempt(
-        self, model: str, sent_at: float, reply: Reply | None, error: LLMError | None = None
+        self,
+        model: str,
+        sent_at: float,
+        reply: Reply | None,
+        error: LLMError | None = None,
+        estimated: int = 0,
     ) -> None:
         """Add an attempt that was sent at *sent_at*; not one that was refused before."""
         is_sent = error is None or was_sent(error)
@@ -169,6 +174,7 @@ class Call:
             usage=usage,
             cost=models.cost(model, usage, reply.service_tier if reply is not None else None),
             request_id=next((each for each in known if each), None),
+            estimated_input_tokens=estimated,
         )
         if is_sent:
             self.attempts.append(attempt)

@@ -12,15 +12,25 @@ from .call import was_sent
 _NO_TOKENS: Demand = {"tokens": 0.0, "input_tokens": 0.0, "output_tokens": 0.0}
 _NOTHING: Demand = {"requests": 0.0, **_NO_TOKENS}
 
+#: Tokens for the names and the punctuation around a prompt, of which a server may count some.
+_BESIDE_THE_TEXT = 40
+
 #: Seconds of processing from which on a provider's own measure is used. Less is not missed in a
 #: window of a minute, and a stand-in for a provider often makes it up: then a request would be let
 #: through too early.
 _MIN_PROCESSING = 1.0
 
 
-def max_demand(request: Request) -> Demand:
-    """The most that *request* can spend, as both providers reserve it when they receive it."""
-    input_tokens, output_tokens = input_estimate(request), request.max_tokens or 0
+def max_demand(request: Request, input_tokens: int) -> Demand:
+    """The most that *request* can spend, as both providers reserve it when they receive it.
+
+    *input_tokens* are an estimate, to which a few are added that a provider may count beside the
+    text. Where no longest answer is declared, Bedrock reserves the longest of the model.
+    """
+    input_tokens += _BESIDE_THE_TEXT
+    output_tokens = request.max_tokens or 0
+    if request.max_tokens is None and (able := models.abilities(request.model)).max_output:
+        output_tokens = able.max_output if able.provider == "bedrock" else 0
     return {
         "requests": 1.0,
         "tokens": input_tokens + output_tokens,

@@ -143,7 +143,7 @@ def _send_with_retries(request: Request, call: Call) -> Flow[Reply]:
             from .retry import Retries  # most calls pay for no tenacity
 
             retries = Retries(call.policy.retrying())
-        seconds = retries.wait_after(error)
+        seconds = retries.wait_after(error, is_exact=call.policy.exact_attempts)
         if seconds is None or seconds >= call.time_left():
             raise call.final_error(error)
         if call.events is not None:
@@ -161,7 +161,8 @@ def _request_after_break(error: LLMError, request: Request, call: Call) -> Reque
 def _attempt(request: Request, call: Call) -> Flow[Reply]:
     """Be admitted, send once, and give back or settle what the attempt holds, however it ends."""
     adapted = call.account.adapt_request(request)
-    admission = Admission(call.account, max_demand(adapted))
+    estimate = call.account.estimator.estimate(adapted)
+    admission = Admission(call.account, max_demand(adapted, estimate.tokens), estimate)
     outcome: Reply | LLMError
     try:
         yield from admit(admission, adapted, call)
@@ -194,7 +195,7 @@ def _send(admission: Admission, adapted: Request, request: Request, call: Call) 
             reply = yield from call.sender(keyed, timeout, admission)
     except LLMError as error:
         admission.set_outcome(error.partial, error)
-        call.record_attempt(model, sent_at, error.partial, error)
+        call.record_attempt(model, sent_at, error.partial, error, admission.estimate.tokens)
         # Before the permit is released: the next attempt must know what this one has learnt.
         account.learn_from_failure(error, scope, model, call.quota_wait_left())
         account.learn_about_model(error, request, adapted)
@@ -205,7 +206,7 @@ def _send(admission: Admission, adapted: Request, request: Request, call: Call) 
         raise
     admission.set_outcome(reply)
     account.end_outage(scope)
-    call.record_attempt(model, sent_at, reply)
+    call.record_attempt(model, sent_at, reply, None, admission.estimate.tokens)
     return reply
 
 

@@ -15,7 +15,7 @@ from tenacity import (
 )
 from tenacity.wait import wait_base
 
-from ..errors import LLMError, Retry
+from ..errors import LLMError, RateLimitError, Retry
 
 #: Backoff of `transient_errors` in seconds: doubled from the first to the last, less a quarter.
 FIRST_BACKOFF, LAST_BACKOFF, JITTER = 0.5, 8.0, 0.25
@@ -35,6 +35,7 @@ class Retries:
 
     def __init__(self, policy: Retrying) -> None:
         self._policy = policy
+        self._refusals = 0
 
     @cached_property
     def _state(self) -> CallRetryState:
@@ -43,11 +44,18 @@ class Retries:
         state.retry_object.begin()
         return state
 
-    def wait_after(self, error: Exception) -> float | None:
+    def wait_after(self, error: Exception, *, is_exact: bool = False) -> float | None:
         """Seconds to wait before the next attempt; None when the attempts are used up.
 
-        Raises *error* itself where the policy makes no further attempt after it.
+        A limit's refusal that is waited out costs no attempt, unless their number *is_exact*: the
+        caller's patience ends those waits. Raises *error* itself where the policy makes no further
+        attempt after it.
         """
+        if isinstance(error, RateLimitError) and error.retry is Retry.AT_ONCE and not is_exact:
+            self._refusals += 1
+            # The limit's own wait comes first. One that is refused again and again waits longer.
+            again = self._refusals - 1
+            return min(LAST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(again - 1, 64)) if again else 0.0
         self._state.set_exception((type(error), error, error.__traceback__))
         try:
             pause = self._state.retry_object.iter(self._state)

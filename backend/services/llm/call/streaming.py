@@ -81,11 +81,11 @@ def _send(
                 longest = idle
             yield from hand_out(call, events)
     except LLMError as error:
-        admission.estimate = partly_spent(request, channel.so_far(), error)
+        admission.partly_spent = partly_spent(request, channel.so_far(), error)
         raise
     except BaseException:
         # The reader has left, or the call was cancelled: what was not spent is given back.
-        admission.estimate = partly_spent(request, channel.so_far())
+        admission.partly_spent = partly_spent(request, channel.so_far())
         raise
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ConfigurationError, UnsendableError
+from ..limit_types import Priority
 from ..redaction.printable import shown
 from ..settings.knobs import LONGEST_WAIT
 from ..types import Message
@@ -124,6 +125,14 @@ def take_max_tokens(max_tokens: int | None, options: dict[str, Any]) -> int | No
         name = "max_completion_tokens"
         max_tokens = options.pop(name)
     return None if max_tokens is None else count(name, max_tokens, least=1)
+
+
+def take_priority(options: dict[str, Any]) -> Priority:
+    """Take the priority out of *options*; raises `ConfigurationError` for one that is none."""
+    value = options.pop("priority", "interactive")
+    if value == "interactive" or value == "batch":
+        return value  # type: ignore[no-any-return]  # it is one of the two literals
+    raise ConfigurationError(f'priority is {shown(value)}: give "interactive" or "batch"')
 
 
 def seconds(name: str, value: object, *, most: float = _CENTURY) -> float:

@@ -59,6 +59,7 @@ class PromptArguments:
         own = {**options, **arguments_of(prompt)}
         tags = tags_of(own.pop("tags", self.tags))
         named = {name: own.pop(name, value) for name, value in shared.items()}
+        own.setdefault("priority", "batch")
         request = make_request(self.client, own.pop("prompt", None), **named, options=own)
         if self.is_structured and named["temperature"] is UNSET and request.temperature is not None:
             request = replace(request, temperature=STRUCTURED_TEMPERATURE)

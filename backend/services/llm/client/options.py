@@ -11,7 +11,7 @@ from ..types import Provider
 #: The arguments of the calls; those that a call does not have are none of the provider's either.
 _OWN = (
     *("prompt", "schema", "system_prompt", "temperature", "model", "max_tokens", "messages"),
-    *("timeout", "max_retries", "tags"),
+    *("timeout", "max_retries", "tags", "priority"),
 )
 #: Options that both providers have, under one name here.
 _COMMON = ("extra_headers", "guardrail", "metadata", "reasoning_effort", "service_tier")

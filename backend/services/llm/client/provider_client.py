@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..account.learned import Learned
+from ..limit_types import Headroom
+from .arguments import model_id
 from .base import LLMClient
 from .batch_calls import BatchCalls
 from .provider_batch_calls import ProviderBatchCalls
@@ -23,8 +25,15 @@ class ProviderClient(BatchCalls, ProviderBatchCalls, StreamedCalls, LLMClient):
         """Return what this client's account has learnt from the provider's answers, until when."""
         return self._account.learned()
 
+    def headroom(self, model: str | None = None) -> tuple[Headroom, ...]:
+        """Return what is left of each limit of *model* (the client's own by default), as we count.
+
+        It asks nobody: the provider's last word on its limits is part of the count.
+        """
+        return self._account.headroom(model_id(model or self._model))
+
     def forget(self) -> None:
-        """Drop what was learnt: pauses, outages, models that are gone, parameters refused.
+        """Drop what was learnt: pauses, limits, outages, models that are gone, parameters refused.
 
         It holds for all clients that share the account. The next calls find out anew.
         """

@@ -11,7 +11,15 @@ from typing_extensions import TypeVarTuple, Unpack
 
 from ..call.call import CallPolicy
 from ..types import UNSET, Message, Request
-from .arguments import conversation, count, model_id, tags_of, take_max_tokens, timeout_of
+from .arguments import (
+    conversation,
+    count,
+    model_id,
+    tags_of,
+    take_max_tokens,
+    take_priority,
+    timeout_of,
+)
 from .arguments import options as plain_options
 from .arguments import temperature as finite
 from .configured import ConfiguredClient
@@ -42,7 +50,9 @@ def make_request(
 
     Raises `ConfigurationError` that names the argument at fault.
     """
-    further = plain_options(checked(options, client._account.provider))
+    further = dict(options)
+    priority = take_priority(further)
+    further = plain_options(checked(further, client._account.provider))
     max_tokens = take_max_tokens(max_tokens, further)
     own = temperature is UNSET
     defaulted = {"temperature": own, "max_tokens": max_tokens is None}
@@ -54,6 +64,7 @@ def make_request(
             "max_tokens", client.default_max_tokens if max_tokens is None else max_tokens, least=1
         ),
         defaulted=frozenset(name for name, default in defaulted.items() if default),
+        priority=priority,
         options=further,
     )
     client._check_model(request.model)
@@ -112,7 +123,7 @@ def call_arguments(
     A *temperature* of None leaves it to the provider, whatever the client's default. Further
     *options* go to the provider as they are. *timeout* is in seconds for the whole call,
     *max_retries* the further attempts after a passing fault. *tags* name the call to hooks and in
-    reports.
+    reports. With `priority="batch"` it lets others go first where it waits for a limit.
     """
     request = make_request(
         *(self, prompt, system_prompt, temperature, model, max_tokens),

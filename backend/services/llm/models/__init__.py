@@ -9,9 +9,13 @@ from .capabilities import (
     most_image_tokens,
     provider_of,
 )
+from .plans import DAY, MINUTE, Plan, plan_limits
 from .successors import advice, is_alive, successor, successors
 
 __all__ = [
+    "DAY",
+    "MINUTE",
+    "Plan",
     "abilities",
     "advice",
     "cost",
@@ -20,6 +24,7 @@ __all__ = [
     "lacking",
     "modes_for",
     "most_image_tokens",
+    "plan_limits",
     "provider_of",
     "successor",
     "successors",

@@ -42,6 +42,13 @@ class FreePlan(NamedTuple):
     otpm: int | None = None
 
 
+class DeveloperPlan(NamedTuple):
+    """Groq's limits with payment by use; those of a day are not published."""
+
+    rpm: int
+    tpm: int
+
+
 #: context and output in tokens, forms of output, price, limits of the free plan.
 GroqRow: TypeAlias = "tuple[int, int | None, tuple[Mode, ...], Price | None, FreePlan | None]"
 
@@ -93,6 +100,16 @@ GROQ: dict[str, GroqRow] = {
     "qwen-qwq-32b": (131_072, 131_072, _OBJECT, None, None),
     "mistral-saba-24b": (32_768, 32_768, _OBJECT, None, None),
     "deepseek-r1-distill-llama-70b": (131_072, 131_072, _OBJECT, None, None),
+}
+
+# console.groq.com/docs/rate-limits, August to October 2026. A model that is not named has none that
+# is confirmed.
+DEVELOPER_PLAN: dict[str, DeveloperPlan] = {
+    "openai/gpt-oss-120b": DeveloperPlan(1_000, 250_000),
+    "openai/gpt-oss-20b": DeveloperPlan(1_000, 250_000),
+    "openai/gpt-oss-safeguard-20b": DeveloperPlan(1_000, 150_000),
+    "meta-llama/llama-prompt-guard-2-22m": DeveloperPlan(100, 30_000),
+    "meta-llama/llama-prompt-guard-2-86m": DeveloperPlan(100, 30_000),
 }
 
 #: context and output in tokens, price, burndown: how many tokens of quota one of output takes.

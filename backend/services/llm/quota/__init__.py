@@ -1,5 +1,6 @@
 """How much may be sent, and when: one reservation takes room in several limits at once."""
 
+from .learning import LearnedLimit
 from .limits import NEVER, Limit, Unit
 from .queue import Demand, Reservation
 from .quota import Quota, Refusal
@@ -9,6 +10,7 @@ from .token_bucket import TokenBucketLimit
 __all__ = [
     "NEVER",
     "Demand",
+    "LearnedLimit",
     "Limit",
     "Quota",
     "Refusal",

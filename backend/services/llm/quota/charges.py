@@ -16,19 +16,23 @@ from typing import NamedTuple
 _BLOCK_SIZE = 64
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Charge:
     """The amount that one request takes of one limit; `at` is when it may be sent, then was sent.
 
-    *sequence* is the number of its reservation: a lower one was made earlier.
+    *sequence* says who is served first: a lower one was reserved earlier, or has a priority.
     """
 
     amount: float
     at: float
-    sequence: int = 0
+    sequence: float = 0
+    #: When the provider has received it at latest, once that is known while it is in flight.
+    received: float | None = None
+    #: What had been sent in all when it had been sent, itself included.
+    sent_in_all: float = 0.0
 
     @property
-    def sort_key(self) -> tuple[float, int]:
+    def sort_key(self) -> tuple[float, float]:
         """The order of reserved charges: by time, then by sequence."""
         return self.at, self.sequence
 
@@ -66,7 +70,7 @@ class _Block:
         return [charge.at for charge in self.charges]
 
     @cached_property
-    def _sequences(self) -> tuple[int, int]:
+    def _sequences(self) -> tuple[float, float]:
         sequences = [charge.sequence for charge in self.charges]
         return min(sequences), max(sequences)
 
@@ -101,34 +105,59 @@ class _Block:
 
 
 class PendingCharges:
-    """The reserved charges of one limit, and those in flight (`in_flight`, the oldest first)."""
+    """The reserved charges of one limit, and those in flight (`in_flight`, the oldest first).
+
+    A charge that has been received, though not answered, is none of them any more.
+    """
+
+    __slots__ = (
+        *("_blocks", "_only", "_reserved"),
+        *("in_flight", "in_flight_amount", "last_sent", "sent_in_all"),
+    )
 
     def __init__(self) -> None:
         self.in_flight: dict[Charge, None] = {}
         self.in_flight_amount = 0.0
+        #: When the latest charge was sent, and the sum of all that were.
+        self.last_sent = -math.inf
+        self.sent_in_all = 0.0
         self._blocks: list[_Block] = []
+        #: The only one that is reserved, as long as nobody has asked for more than its number.
+        self._only: Charge | None = None
         self._reserved = 0
 
     def __len__(self) -> int:
         return self._reserved + len(self.in_flight)
 
+    def has_before(self, priority: PriorityFilter | None) -> bool:
+        """Whether anything reserved may be served first; False is certain, True is cautious."""
+        if self._reserved != 1 or priority is None or self._only is None:
+            return self._reserved > 0
+        return priority.includes(self._only)
+
+    def reserved_amount(self) -> float:
+        """The sum of what is reserved, and not sent."""
+        return sum(charge.amount for block in self._sorted() for charge in block.charges)
+
     def reserve(self, charge: Charge) -> None:
         """Add a charge; its time must not be changed while it is reserved."""
         self._reserved += 1
-        if not self._blocks:
-            self._blocks.append(_Block([charge]))
+        if self._reserved == 1:
+            self._only = charge
             return
-        index = max(0, min(self._block_at(charge.sort_key), len(self._blocks) - 1))
-        charges = self._blocks[index].charges
+        blocks = self._sorted()
+        index = max(0, min(self._block_at(charge.sort_key), len(blocks) - 1))
+        charges = blocks[index].charges
         insort(charges, charge, key=_sort_key)
         is_small = len(charges) < 2 * _BLOCK_SIZE
         halves = [charges] if is_small else [charges[:_BLOCK_SIZE], charges[_BLOCK_SIZE:]]
-        self._blocks[index : index + 1] = map(_Block, halves)
+        blocks[index : index + 1] = map(_Block, halves)
 
     def cancel(self, charge: Charge) -> None:
         """Remove a reserved charge."""
         self._reserved -= 1
         if not self._reserved:
+            self._only = None
             self._blocks.clear()
             return
         index = self._block_at(charge.sort_key)
@@ -139,7 +168,9 @@ class PendingCharges:
     def start(self, charge: Charge, now: float) -> None:
         """Turn a reserved charge into one in flight, sent at *now*."""
         self.cancel(charge)
-        charge.at = now
+        charge.at = self.last_sent = now
+        self.sent_in_all += charge.amount
+        charge.sent_in_all = self.sent_in_all
         self.in_flight[charge] = None
         self.in_flight_amount += charge.amount
 
@@ -149,9 +180,22 @@ class PendingCharges:
         # Reset when nothing is in flight, so that rounding errors do not add up.
         self.in_flight_amount = self.in_flight_amount - charge.amount if self.in_flight else 0.0
 
+    def received(self, sent_by: float, skew: float) -> Iterator[Charge]:
+        """Remove and yield the charges in flight that were sent at *sent_by* or before.
+
+        The provider has received each, *skew* seconds after its sending at latest.
+        """
+        while self.in_flight:
+            charge = next(iter(self.in_flight))
+            if charge.at > sent_by:
+                return
+            self.settle(charge)
+            charge.received = charge.at + skew
+            yield charge
+
     def reserved_after(self, time: float) -> Iterator[Charge]:
         """Yield the charges that are reserved for later than *time*, in order."""
-        for block in self._blocks[self._block_at((time, math.inf)) :]:
+        for block in self._sorted()[self._block_at((time, math.inf)) :]:
             yield from block.charges[bisect_right(block.charges, time, key=_time) :]
 
     def times(
@@ -180,18 +224,23 @@ class PendingCharges:
         return full
 
     def _select(self, after: float, until: float, priority: PriorityFilter) -> Iterator[_Block]:
-        for block in self._blocks[self._block_at((after, math.inf)) :]:
+        for block in self._sorted()[self._block_at((after, math.inf)) :]:
             if part := block.select(after, until, priority):
                 yield part
             if block.charges[-1].at > until:
                 break
+
+    def _sorted(self) -> list[_Block]:
+        if self._only is not None:
+            self._blocks, self._only = [_Block([self._only])], None
+        return self._blocks
 
     def _block_at(self, sort_key: tuple[float, float]) -> int:
         """Return the index of the first block whose last charge is at *sort_key* or later."""
         return bisect_left(self._blocks, sort_key, key=_last_sort_key)
 
 
-def _sort_key(charge: Charge) -> tuple[float, int]:
+def _sort_key(charge: Charge) -> tuple[float, float]:
     return charge.sort_key
 
 
@@ -199,5 +248,5 @@ def _time(charge: Charge) -> float:
     return charge.at
 
 
-def _last_sort_key(block: _Block) -> tuple[float, int]:
+def _last_sort_key(block: _Block) -> tuple[float, float]:
     return block.charges[-1].sort_key

@@ -1,29 +1,51 @@
 """The protocol of one limit. Every time is in seconds on the clock of the quota's caller.
 
-A limit records for each request the time it was reserved for, the time it was sent and, once it is
-answered, the latest time at which the provider can have received it. Until the answer a request
-counts as received now, which is the worst case: neither jitter on the network nor a long answer
-makes us exceed the provider's limit.
+A limit records for each request the time it was reserved for, the time it was sent and, as soon as
+it is known, the latest time at which the provider can have received it: when it is answered, or
+when so much time has passed as the path to the provider takes at most (its skew). Until then a
+request counts as received now, which is the worst case: neither jitter on the network nor a long
+answer makes us exceed the provider's limit.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
+from ..limit_types import Unit
 from .charges import Charge, PendingCharges, PriorityFilter
 
-#: What a limit counts: calls, or tokens of one kind.
-Unit: TypeAlias = Literal["requests", "tokens", "input_tokens", "output_tokens"]
+__all__ = ["NEVER", "Limit", "Unit", "float_tolerance", "limit_name", "wait_until"]
 
 NEVER = math.inf
+
+_LETTERS = {"requests": "R", "tokens": "T", "input_tokens": "IT", "output_tokens": "OT"}
+_WINDOWS = {60.0: "M", 86_400.0: "D"}
+
+
+def limit_name(unit: Unit, window: float) -> str:
+    """Return the provider's name of a limit, such as TPM; `TP90s` for an unusual window."""
+    return f"{_LETTERS[unit]}P{_WINDOWS.get(window) or f'{window:g}s'}"
 
 
 class Limit(Protocol):
     """An amount per window, and what has been used of it."""
 
+    amount: float
+    window: float
     unit: Unit
     pending: PendingCharges
+
+    def advance(self, sent_by: float, skew: float) -> None:
+        """Count what was sent at *sent_by* or before as received *skew* seconds later at most."""
+
+    def used(self, now: float) -> float:
+        """Return how much is used at *now*, in flight or reserved, at most `amount`."""
+        ...
+
+    def full_at(self, now: float) -> float:
+        """Return when all of it is there again, if nothing else is sent."""
+        ...
 
     def earliest(
         self, amount: float, start: float, now: float, priority: PriorityFilter | None = None

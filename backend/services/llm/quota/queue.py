@@ -7,14 +7,20 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from heapq import merge
 from itertools import takewhile
 from typing import TypeAlias
 
+from ..limit_types import Priority
 from .charges import Charge
+from .learning import Learned, LearnedLimit
 from .limits import Limit, Unit
 
 #: How much of each unit one request takes; a unit that is not named is not taken.
 Demand: TypeAlias = Mapping[Unit, float]
+
+#: Limits, and how much one request takes of each.
+Amounts: TypeAlias = "list[tuple[Limit, float]]"
 
 
 @dataclass(eq=False)
@@ -27,13 +33,22 @@ class Reservation:
     scope: str
     demand: Demand
     at: float
-    sequence: int
+    #: Whose turn it is: a lower one is served first.
+    sequence: float
     charges: list[tuple[Limit, Charge]]
+    priority: Priority = "interactive"
+    #: The unit of the limit that had room last; None where it could start at once.
+    full_unit: Unit | None = None
     #: Whether a thread is about to complete `wake`.
     is_waking: bool = False
     is_started: bool = False
     #: Whether the parent process made it; only there it counts.
     is_inherited: bool = False
+
+    @property
+    def amounts(self) -> Amounts:
+        """How much it takes of each limit."""
+        return [(limit, charge.amount) for limit, charge in self.charges]
 
     @property
     def wake(self) -> Future[None]:
@@ -47,39 +62,77 @@ class Reservation:
         vars(self)["_wake"] = wake
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class ScopeQueue:
     """The limits, the pause and the reservations of one scope; shared limits are among them."""
 
-    limits: Sequence[Limit]
+    limits: tuple[Limit, ...]
     paused_until: float = -math.inf
-    waiting: dict[Reservation, None] = field(default_factory=dict)
     in_flight: set[Reservation] = field(default_factory=set)
+    #: What the provider's answers have taught about the limits; None before the first.
+    learned: Learned | None = None
+    #: When the first request was reserved.
+    begun_at: float | None = None
     _start_times: list[float] = field(default_factory=list, repr=False)
+    #: Those who wait, in the order of their sequence; others overtake the batches.
+    _others: dict[Reservation, None] = field(default_factory=dict, repr=False)
+    _batches: dict[Reservation, None] = field(default_factory=dict, repr=False)
 
-    def amount_by_limit(self, demand: Demand) -> Iterator[tuple[Limit, float]]:
-        """Yield each limit that *demand* takes something of, and how much."""
-        for limit in self.limits:
-            if amount := demand.get(limit.unit, 0.0):
-                yield limit, amount
+    @property
+    def waiting(self) -> Sequence[Reservation]:
+        """All who wait, in the order in which they are served."""
+        return tuple(self._in_order())
+
+    def is_waiting(self, reservation: Reservation) -> bool:
+        """Whether the reservation is neither started nor cancelled."""
+        return reservation in self._others or reservation in self._batches
+
+    def amounts(self, demand: Demand, *, is_patient: bool) -> Amounts:
+        """Return each limit that *demand* takes something of, and how much.
+
+        A guess holds back those who can wait: who cannot is not refused because of one.
+        """
+        guess = self.learned.guess if self.learned is not None and not is_patient else None
+        return [
+            (limit, amount)
+            for limit in self.limits
+            if (amount := demand.get(limit.unit, 0.0)) and limit is not guess
+        ]
+
+    def is_overtaking(self, priority: Priority) -> bool:
+        """Whether a reservation of this priority goes before some that wait."""
+        return priority == "interactive" and bool(self._batches)
 
     def last_start(self) -> float:
         """Return the latest start time of all who wait; minus infinity if nobody does."""
         return self._start_times[-1] if self._start_times else -math.inf
 
-    def last_start_before(self, reservation: Reservation) -> float:
-        """Return the latest start time of those who reserved earlier than *reservation*."""
-        earlier = takewhile(lambda other: other is not reservation, self.waiting)
+    def last_start_before(self, sequence: float) -> float:
+        """Return the latest start time of those who are served before *sequence*."""
+        earlier = takewhile(lambda other: other.sequence < sequence, self._in_order())
         return max((other.at for other in earlier), default=-math.inf)
 
     def next_after(self, now: float) -> Reservation | None:
-        """Return the earliest reservation whose start time is still to come."""
-        return next((reservation for reservation in self.waiting if reservation.at > now), None)
+        """Return who is served first of those whose start time is still to come."""
+        return next((reservation for reservation in self._in_order() if reservation.at > now), None)
 
     def add(self, reservation: Reservation) -> None:
         """Append a reservation and reserve its charges."""
-        self.waiting[reservation] = None
+        self._alike(reservation)[reservation] = None
         self._reserve_charges(reservation)
+
+    def add_limit(self, limit: Limit) -> None:
+        """Let a limit count too that was not known before, also for who waits or is in flight."""
+        self.limits = (*self.limits, limit)
+        for reservation in (*self.in_flight, *self._in_order()):
+            amount = reservation.demand.get(limit.unit, 0.0)
+            if not amount:
+                continue
+            charge = Charge(amount, reservation.at, reservation.sequence)
+            reservation.charges.append((limit, charge))
+            limit.pending.reserve(charge)
+            if reservation.is_started:
+                limit.pending.start(charge, reservation.at)
 
     def reschedule(self, reservation: Reservation, at: float) -> None:
         """Move a reservation to another start time; it keeps its place in the order."""
@@ -98,11 +151,28 @@ class ScopeQueue:
 
     def start(self, reservation: Reservation, now: float) -> None:
         """Move a reservation and its charges from waiting to in flight."""
-        reservation.is_started = True
         self._remove(reservation)
+        reservation.is_started, reservation.at = True, now
         self.in_flight.add(reservation)
         for limit, charge in reservation.charges:
             limit.pending.start(charge, now)
+
+    def forget(self) -> None:
+        """Drop what was learnt of the limits."""
+        for limit in self.limits:
+            if isinstance(limit, LearnedLimit):
+                limit.until = -math.inf
+        if self.learned is not None:
+            self.limits = self.learned.expire(self.limits, math.inf)
+
+    def _in_order(self) -> Iterator[Reservation]:
+        """Yield who waits, in the order in which they are served."""
+        if not self._batches:
+            return iter(self._others)
+        return merge(self._others, self._batches, key=_sequence)
+
+    def _alike(self, reservation: Reservation) -> dict[Reservation, None]:
+        return self._batches if reservation.priority == "batch" else self._others
 
     def _reserve_charges(self, reservation: Reservation) -> None:
         insort(self._start_times, reservation.at)
@@ -110,8 +180,42 @@ class ScopeQueue:
             limit.pending.reserve(charge)
 
     def _remove(self, reservation: Reservation) -> None:
-        del self.waiting[reservation]
+        del self._alike(reservation)[reservation]
         self._remove_start_time(reservation)
 
     def _remove_start_time(self, reservation: Reservation) -> None:
         del self._start_times[bisect_left(self._start_times, reservation.at)]
+
+
+class Turns:
+    """Whose turn it is: the sequence of each reservation (start-time fair queueing, Goyal 1996).
+
+    Those of a person follow one another closely, those of a batch are further apart: where both
+    wait, so many of a person's are served for each of a batch's.
+    """
+
+    #: For each of a batch.
+    INTERACTIVE = 4
+
+    def __init__(self) -> None:
+        self._last: dict[Priority, float] = {"interactive": 0.0, "batch": 0.0}
+        self._served = 0.0
+
+    def peek(self, priority: Priority) -> float:
+        """Return the sequence that the next reservation of this priority would have."""
+        last = math.floor(max(self._last[priority], self._served))
+        # Half a step apart, so that no two are equal.
+        return last + (1.0 if priority == "interactive" else self.INTERACTIVE + 0.5)
+
+    def next(self, priority: Priority) -> float:
+        """Return the sequence of the next reservation of this priority."""
+        self._last[priority] = sequence = self.peek(priority)
+        return sequence
+
+    def serve(self, sequence: float) -> None:
+        """Note that this one is served: none that comes from now on goes before it."""
+        self._served = max(self._served, sequence)
+
+
+def _sequence(reservation: Reservation) -> float:
+    return reservation.sequence

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from itertools import count
 from typing import NamedTuple
 
+from ..limit_types import Headroom, LimitReport, Priority
 from ..runtime.fork import ForkLock, on_fork_in_child
+from .answers import learn, settle
 from .charges import Charge, PriorityFilter
-from .limits import NEVER, Limit, Unit, float_tolerance, wait_until
-from .queue import Demand, Reservation, ScopeQueue
+from .headroom import headroom_of
+from .limits import NEVER, Limit, Unit, wait_until
+from .queue import Amounts, Demand, Reservation, ScopeQueue, Turns
+from .start_times import earliest, reschedule_earlier, start_time
 
 
 class Refusal(NamedTuple):
@@ -28,34 +31,48 @@ class Refusal(NamedTuple):
 class Quota:
     """The limits that a whole account shares (`shared`), and those that each scope has for itself.
 
-    A scope is what a provider limits: a model, or a key. The requests to one scope start in the
-    order they were reserved. A reservation is rescheduled only once its start time has come or it
-    is the next, so that a caller who never starts delays others by no more than its own charges.
-    Between scopes, the earlier reservation starts first where both can, and none waits for one
-    whose own limits or pause hold it back.
+    A scope is what a provider limits: a model, or a key; *of_scope* names its limits, which
+    *per_scope* does where all have the same. The requests to one scope start in the order they were
+    reserved, but that a person's overtake those of a batch (`Turns`). A reservation is rescheduled
+    only once its start time has come or it is the next, so that a caller who never starts delays
+    others by no more than its own charges. Between scopes, the earlier reservation starts first
+    where both can, and none waits for one whose own limits or pause hold it back.
 
     One request is `reserve`, `start` until it returns 0.0, then `settle`; or `cancel` instead of a
     start. Nothing here sleeps or reads a clock: every method is given the time *now*, in seconds.
     A time before the latest one counts as the latest. The lock guards all state and is held for
-    arithmetic only.
+    arithmetic only. After `hold` seconds without an answer a request counts as received, `skew`
+    seconds after its sending; before that, and by default always, as received now. The first
+    request of a scope is sent alone by those who can wait, until its answer has told of the limits
+    or `first_answer` seconds have passed: all that is sent meanwhile could be refused at once.
     """
 
     def __init__(
         self,
         shared: Sequence[Limit] = (),
         per_scope: Callable[[], Sequence[Limit]] = tuple,
+        *,
+        of_scope: Callable[[str], Sequence[Limit]] | None = None,
     ) -> None:
+        self.hold, self.skew = math.inf, 0.0
+        self.first_answer = 0.0
         self._shared_limits = tuple(shared)
         self._per_scope = per_scope
+        self._of_scope = of_scope
         self._queues: dict[str, ScopeQueue] = {}
         self._latest = -math.inf
-        self._sequence = count()
+        self._turns = Turns()
         self._inherited: list[tuple[Limit, Charge]] = []
         self._lock = ForkLock(leaf=True)
         on_fork_in_child(self, Quota._reset_in_child)
 
     def reserve(
-        self, scope: str, demand: Demand, now: float, max_wait: float = 0.0
+        self,
+        scope: str,
+        demand: Demand,
+        now: float,
+        max_wait: float = 0.0,
+        priority: Priority = "interactive",
     ) -> Reservation | Refusal:
         """Reserve *demand* from the first time at which every limit has room.
 
@@ -68,16 +85,20 @@ class Quota:
                 raise ValueError(f"demand[{asked_unit!r}] = {amount!r}: must be 0 or more")
         with self._lock:
             now, queue = self._advance_clock(now), self._queue(scope)
-            at, unit = _earliest(queue, demand, max(now, queue.last_start()), now)
-            wait = wait_until(at, now)
-            if wait > max_wait or at == NEVER:
-                return Refusal(wait, unit)
-            number = next(self._sequence)
-            charges = [
-                (limit, Charge(amount, at, number))
-                for limit, amount in queue.amount_by_limit(demand)
-            ]
-            reservation = Reservation(scope, demand, at, number, charges)
+            self._advance(queue, now)
+            amounts = queue.amounts(demand, is_patient=max_wait > 0)
+            at, unit = self._first_start(queue, amounts, now, priority)
+            if queue.learned is None and self.first_answer:
+                at = max(at, min(self._first_answer_by(queue, now), now + max_wait))
+            if at <= now:
+                at, wait = now, 0.0
+            else:
+                wait = wait_until(at, now)
+                if wait > max_wait or at == NEVER:
+                    return Refusal(wait, unit)
+            sequence = self._turns.next(priority)
+            charges = [(limit, Charge(amount, at, sequence)) for limit, amount in amounts]
+            reservation = Reservation(scope, demand, at, sequence, charges, priority, unit)
             queue.add(reservation)
             return reservation
 
@@ -91,27 +112,34 @@ class Quota:
         with self._lock:
             now, queue = self._advance_clock(now), self._queues[reservation.scope]
             _check_is_waiting(queue, reservation)
+            self._advance(queue, now)
             at = reservation.at
             if at <= now:
-                at = _start_time(queue, reservation, now)
+                at = start_time(queue, reservation, now)
             if at > now:
                 if reservation.is_waking or reservation.wake.done():
                     reservation.is_waking, reservation.wake = False, Future()
                 return wait_until(at, now)
             queue.start(reservation, now)
+            self._turns.serve(reservation.sequence)
             futures_to_wake = self._reschedule_next(now)
         _complete(futures_to_wake)
         return 0.0
 
     def settle(
-        self, reservation: Reservation, spent: Demand, received_by: float, now: float
+        self,
+        reservation: Reservation,
+        spent: Demand,
+        received_by: float,
+        now: float,
+        reports: Sequence[LimitReport] = (),
     ) -> None:
         """Replace the estimate of a started request by what it *spent*.
 
         A unit that is not named, or not as a finite amount from 0 up, keeps its estimate.
-        *received_by* is the latest time at which the provider can have received the request.
-        Raises RuntimeError for a reservation that is not in flight; in a forked child, one of the
-        parent's is ignored.
+        *received_by* is the latest time at which the provider can have received the request, and
+        *reports* are what it said of its limits. Raises RuntimeError for a reservation that is not
+        in flight; in a forked child, one of the parent's is ignored.
         """
         with self._lock:
             now, queue = self._advance_clock(now), self._queues[reservation.scope]
@@ -119,12 +147,9 @@ class Quota:
                 return
             if reservation not in queue.in_flight:
                 raise RuntimeError(f"the reservation for {reservation.scope!r} is not in flight")
-            queue.in_flight.remove(reservation)
-            for limit, charge in reservation.charges:
-                amount = spent.get(limit.unit, charge.amount)
-                is_plausible = 0 <= amount < math.inf
-                received = max(charge.at, min(now, received_by))
-                limit.settle(charge, amount if is_plausible else charge.amount, received, now)
+            self._advance(queue, now)
+            settle(queue, reservation, spent, received_by, now)
+            learn(queue, reports, reservation, spent, now)
             futures_to_wake = self._reschedule_next(now)
         _complete(futures_to_wake)
 
@@ -167,13 +192,26 @@ class Quota:
             futures_to_wake = self._reschedule_next(now)
         _complete(futures_to_wake)
 
+    def headroom(self, scope: str, now: float) -> tuple[Headroom, ...]:
+        """Return what is left of each limit of *scope*."""
+        with self._lock:
+            now, queue = self._advance_clock(now), self._queue(scope)
+            self._advance(queue, now)
+            return tuple(headroom_of(limit, now) for limit in queue.limits)
+
+    def forget(self) -> None:
+        """Drop what was learnt of limits; those that are configured stay, with what is used."""
+        with self._lock:
+            for queue in self._queues.values():
+                queue.forget()
+
     def _reset_in_child(self) -> None:
         """In a child, cancel who waits, and keep the parent's charges in flight to settle them.
 
         The next time that is given counts as the time at which the provider received them.
         """
         for queue in self._queues.values():
-            for reservation in list(queue.waiting):
+            for reservation in queue.waiting:
                 queue.cancel(reservation)
                 reservation.is_inherited = True
             for reservation in queue.in_flight:
@@ -191,8 +229,33 @@ class Quota:
 
     def _queue(self, scope: str) -> ScopeQueue:
         if scope not in self._queues:
-            self._queues[scope] = ScopeQueue((*self._shared_limits, *self._per_scope()))
+            own = self._of_scope(scope) if self._of_scope else self._per_scope()
+            self._queues[scope] = ScopeQueue((*self._shared_limits, *own))
         return self._queues[scope]
+
+    def _advance(self, queue: ScopeQueue, now: float) -> None:
+        for limit in queue.limits:
+            limit.advance(now - self.hold, self.skew)
+        if queue.learned is not None and now >= queue.learned.until:
+            queue.limits = queue.learned.expire(queue.limits, now)
+
+    def _first_answer_by(self, queue: ScopeQueue, now: float) -> float:
+        """Return until when the first answer on a scope is waited for."""
+        if queue.begun_at is None:
+            queue.begun_at = now
+            return now
+        return queue.begun_at + self.first_answer
+
+    def _first_start(
+        self, queue: ScopeQueue, amounts: Amounts, now: float, priority: Priority
+    ) -> tuple[float, Unit | None]:
+        """Return when a new request can start, with the unit of the limit that has room last."""
+        start = max(now, queue.last_start())
+        if queue.is_overtaking(priority):
+            sequence = self._turns.peek(priority)
+            start = max(now, queue.last_start_before(sequence))
+            return earliest(queue, amounts, start, now, PriorityFilter(sequence, due=now))
+        return earliest(queue, amounts, start, now)
 
     def _reschedule_next(self, now: float) -> list[Future[None]]:
         """Reschedule the next of each scope if it can start earlier; return whom to wake."""
@@ -201,7 +264,7 @@ class Quota:
             reservation = queue.next_after(now)
             if (
                 reservation is not None
-                and _reschedule_earlier(queue, reservation, now)
+                and reschedule_earlier(queue, reservation, now)
                 and not reservation.is_waking
             ):
                 reservation.is_waking = True
@@ -210,56 +273,8 @@ class Quota:
 
 
 def _check_is_waiting(queue: ScopeQueue, reservation: Reservation) -> None:
-    if reservation not in queue.waiting:
+    if not queue.is_waiting(reservation):
         raise RuntimeError(f"the reservation for {reservation.scope!r} does not wait to be started")
-
-
-def _earliest(
-    queue: ScopeQueue,
-    demand: Demand,
-    start: float,
-    now: float,
-    priority: PriorityFilter | None = None,
-) -> tuple[float, Unit | None]:
-    """Return the first time from *start* on at which every limit has room.
-
-    With it, return the unit of the limit that has room last. Each limit in turn may put the time
-    off; the limits are asked again until none of them does.
-    """
-    at, unit = max(start, queue.paused_until), None
-    before = None
-    while at not in (before, NEVER):
-        before = at
-        for limit, amount in queue.amount_by_limit(demand):
-            earliest = limit.earliest(amount, at, now, priority)
-            at, unit = (earliest, limit.unit) if earliest > at else (at, unit)
-    return at, unit
-
-
-def _start_time(queue: ScopeQueue, reservation: Reservation, now: float) -> float:
-    """Return when a due reservation may start, and reschedule it if earlier ones are late."""
-    start = max(now, queue.last_start_before(reservation))
-    priority = PriorityFilter(reservation.sequence)
-    at, _ = _earliest(queue, reservation.demand, start, now, priority)
-    if not now < at < NEVER:
-        return at
-    for limit, amount in queue.amount_by_limit(reservation.demand):
-        # Only an answer makes room here, and it wakes us. As a fallback, look again after a quarter
-        # of the time that the oldest request has taken: that is a few looks in all.
-        if (since := limit.blocked_since(amount)) is not None:
-            at = max(at, now + (now - since) / 4)
-    queue.reschedule(reservation, at)
-    return at
-
-
-def _reschedule_earlier(queue: ScopeQueue, reservation: Reservation, now: float) -> bool:
-    """Move a reservation to an earlier time if that takes no room from who is due; tell if so."""
-    priority = PriorityFilter(reservation.sequence, due=now)
-    at, _ = _earliest(queue, reservation.demand, now, now, priority)
-    is_earlier = at < reservation.at - float_tolerance(reservation.at)
-    if is_earlier:
-        queue.reschedule(reservation, at)
-    return is_earlier
 
 
 def _complete(futures_to_wake: list[Future[None]]) -> None:

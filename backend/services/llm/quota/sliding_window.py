@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+import math
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 
 from .charges import Charge, PendingCharges, PriorityFilter
@@ -40,6 +41,23 @@ class SlidingWindow:
                 " be 'requests'; a TokenBucketLimit counts tokens"
             )
 
+    def advance(self, sent_by: float, skew: float) -> None:
+        """Log the requests that the provider has received."""
+        if self.pending.in_flight and sent_by > -math.inf:
+            for charge in self.pending.received(sent_by, skew):
+                self._log(charge.at + skew)
+
+    def used(self, now: float) -> float:
+        """Return how many requests the window counts, those in flight or reserved included."""
+        self._forget_expired(now)
+        return min(max(self.amount, 0.0), float(len(self.times) + len(self.pending)))
+
+    def full_at(self, now: float) -> float:
+        """Return when the last request has left the window."""
+        self._forget_expired(now)
+        last = now if len(self.pending) else max(self.times, default=-math.inf)
+        return max(now, self._expiry(last))
+
     def earliest(
         self, amount: float, start: float, now: float, priority: PriorityFilter | None = None
     ) -> float:
@@ -56,17 +74,31 @@ class SlidingWindow:
 
     def settle(self, charge: Charge, amount: float, received_by: float, now: float) -> None:
         """Log the request; an *amount* of 0 says that the provider does not count it."""
-        self.pending.settle(charge)
+        if charge.received is None:
+            self.pending.settle(charge)
+        else:
+            self._remove(charge.received)
         if amount > 0:
-            self._sort_log()
-            insort(self.times, received_by)
-            self._sorted_length = len(self.times)
+            self._log(received_by)
 
     def blocked_since(self, amount: float) -> float | None:
         """Return when the oldest request in flight was sent, if those alone reach the limit."""
         if len(self.pending.in_flight) + 1 > self.amount and self.pending.in_flight:
             return next(iter(self.pending.in_flight)).at
         return None
+
+    def _log(self, time: float) -> None:
+        self._sort_log()
+        insort(self.times, time)
+        self._sorted_length = len(self.times)
+
+    def _remove(self, time: float) -> None:
+        self._sort_log()
+        index = bisect_left(self.times, time)
+        # It may have left the window, or a host may have changed the log.
+        if self.times[index : index + 1] == [time]:
+            del self.times[index]
+            self._sorted_length = len(self.times)
 
     def _forget_expired(self, now: float) -> None:
         self._sort_log()

@@ -54,16 +54,52 @@ class TokenBucketLimit:
             if not math.isfinite(value):
                 raise ValueError(f"{name}({each}={value!r}): must be a finite number")
 
+    def advance(self, sent_by: float, skew: float) -> None:
+        """Let the refill of what the provider has received begin."""
+        if self.pending.in_flight and sent_by > -math.inf:
+            for charge in self.pending.received(sent_by, skew):
+                self._take(charge.amount, charge.at + skew)
+
+    def used(self, now: float) -> float:
+        """Return what is missing of the full bucket, or in flight or reserved."""
+        pending = self.pending.in_flight_amount + self.pending.reserved_amount()
+        return min(self._capacity, self._missing_after(now) + pending)
+
+    def full_at(self, now: float) -> float:
+        """Return when the refill has replaced all that is used and in flight."""
+        used = self._missing_after(now) + self.pending.in_flight_amount
+        used += self.pending.reserved_amount()
+        return now + used * self.window / self.amount if used and self.amount > 0 else now
+
+    def correct(self, used: float, now: float, sent_since: float) -> None:
+        """Believe the provider that *used* of it was used when it answered a request.
+
+        More than we know of counts at once: others may use the account too. Less is believed, but
+        all that was *sent_since* that request counts as not yet seen, and all that is in flight.
+        """
+        missing, pending = self._missing_after(now), self.pending.in_flight_amount
+        more = used - missing - pending
+        if more > 0:
+            self._missing, self._missing_at = missing + more, now
+        elif used + sent_since < missing:
+            self._missing, self._missing_at = used + sent_since, now
+
     def earliest(
         self, amount: float, start: float, now: float, priority: PriorityFilter | None = None
     ) -> float:
         """Return when enough has been refilled."""
-        if amount > self._capacity or self.amount <= 0:
+        capacity = self._capacity
+        if amount > capacity or self.amount <= 0:
             return NEVER
+        if not self.pending.has_before(priority):
+            # Nobody waits, as most often: what is in flight counts as received at this moment.
+            used = self._missing_after(start) + self.pending.in_flight_amount + amount
+            if used <= capacity:
+                return start
         seconds_per_unit = self.window / self.amount
         new = _NewCharge(
             cost=amount * seconds_per_unit,
-            capacity=self._capacity * seconds_per_unit,
+            capacity=capacity * seconds_per_unit,
             seconds_per_unit=seconds_per_unit,
             start=start,
             now=now,
@@ -77,9 +113,16 @@ class TokenBucketLimit:
 
     def settle(self, charge: Charge, amount: float, received_by: float, now: float) -> None:
         """Count the estimate from *received_by* on, and what exceeds it from *now* on."""
-        self.pending.settle(charge)
-        self._take(min(amount, charge.amount), received_by)
-        self._take(max(amount - charge.amount, 0.0), now)
+        if charge.received is None:
+            self.pending.settle(charge)
+            self._take(min(amount, charge.amount), received_by)
+        elif amount < charge.amount:
+            # What was sent since may have come after the provider's own correction. It counts in
+            # full beside this, so that a bucket that is full for us was not so for the provider.
+            self._missing = max(0.0, self._missing_after(now) - charge.amount + amount)
+            self._missing_at = max(self._missing_at, now)
+        if amount > charge.amount:
+            self._take(amount - charge.amount, now)
 
     def blocked_since(self, amount: float) -> float | None:
         """Return when the oldest charge in flight was sent, if those alone fill the bucket."""
@@ -91,15 +134,19 @@ class TokenBucketLimit:
     def _capacity(self) -> float:
         return self.amount if self.burst is None else self.burst
 
+    def _missing_after(self, time: float) -> float:
+        """Return what is missing at *time* of what the provider has received."""
+        if not self._missing or self.amount <= 0:
+            return self._missing
+        left = self._missing - (time - self._missing_at) * self.amount / self.window
+        return left if left > 0 else 0.0
+
     def _take(self, amount: float, at: float) -> None:
         # An *at* before the latest one reckons back, as if the bucket had not been full since: at
         # worst that ignores some refill, and never invents any.
         if amount > 0:
-            if self._missing:
-                refilled = (at - self._missing_at) * max(self.amount, 0.0) / self.window
-                self._missing = max(0.0, self._missing - refilled)
+            self._missing = self._missing_after(at) + amount
             self._missing_at = at
-            self._missing += amount
 
     def _full_in(self, new: _NewCharge, priority: PriorityFilter) -> float:
         """Return the seconds until the bucket is full again after all charges until the start."""

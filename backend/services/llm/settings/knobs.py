@@ -93,8 +93,16 @@ class Knobs(BaseModel):
     ] = 64
 
     # What a plan allows.
+    GROQ_PLAN: Annotated[
+        Literal["free", "developer", "custom"],
+        Field(
+            description="Limits of each Groq model by plan; `custom`: those that are set here, and"
+            " what Groq tells."
+        ),
+    ] = "custom"
     GROQ_REQUESTS_PER_MINUTE: Annotated[
-        int, Field(ge=1, description="Calls to Groq in any 60 s.")
+        int,
+        Field(ge=1, description="Calls to Groq in any 60 s, to all models; with a plan: its own."),
     ] = 30
     GROQ_REQUESTS_PER_DAY: Annotated[
         int | None,
@@ -107,6 +115,14 @@ class Knobs(BaseModel):
     GROQ_TOKENS_PER_DAY: Annotated[
         int | None,
         Field(ge=1, description="Tokens a day to each Groq model, refilled continuously."),
+    ] = None
+    GROQ_INPUT_TOKENS_PER_MINUTE: Annotated[
+        int | None,
+        Field(ge=1, description="Tokens of prompts a minute to each Groq model."),
+    ] = None
+    GROQ_OUTPUT_TOKENS_PER_MINUTE: Annotated[
+        int | None,
+        Field(ge=1, description="Tokens of answers a minute from each Groq model."),
     ] = None
     BEDROCK_REQUESTS_PER_MINUTE: Annotated[
         int, Field(ge=1, description="Calls to Bedrock in any 60 s.")

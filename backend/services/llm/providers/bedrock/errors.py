@@ -16,6 +16,7 @@ from ...errors import (
     RateLimitError,
     Retry,
 )
+from ...limit_types import LimitReport, Unit
 from ...redaction.secrets import redacted
 from ...runtime.retry_after import seconds_until_retry
 from ..fields import code, member, parse_count, status, text
@@ -179,7 +180,17 @@ def _from_response(error: Exception, model: str, wall: float) -> LLMError:
     if isinstance(translated, (RateLimitError, ProviderUnavailableError)):
         header = text(member(about, "HTTPHeaders"), "retry-after")
         translated.retry_after = seconds_until_retry(header, wall=wall)
+    if isinstance(translated, RateLimitError):
+        translated.limits = (_report_of_refusal(translated),)
     return translated
+
+
+def _report_of_refusal(error: RateLimitError) -> LimitReport:
+    """Return which limit a refusal is about: Bedrock tells no more than that, in words."""
+    words = unquoted(str(error)).lower()
+    unit: Unit = "tokens" if "too many tokens" in words else "requests"
+    window = 86_400.0 if "per day" in words else 60.0
+    return LimitReport(unit, window, is_refusal=True, wait=error.retry_after)
 
 
 def error_in_ok_body(body: object, model: str) -> LLMError | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import LLMError, Retry
+from ...limit_types import LimitReport
 from ...types import Citation, Reply, Request, ToolCall, Usage
 from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
 from ..fields import count, first, member, rows, seconds, text
@@ -43,10 +44,17 @@ def from_chat_completion(response: object, request: Request, *, real: bool | Non
             processing=seconds(usage, "total_time"),
             citations=_citations(message),
             service_tier=text(response, "service_tier"),
+            limits=limits_in(response),
         ),
         request.output,
     )
     return check_complete(reply, real=is_real(response) if real is None else real)
+
+
+def limits_in(response: object) -> tuple[LimitReport, ...]:
+    """What the headers of *response* said of limits, as `read_json` has added it."""
+    found = response.get("_limits") if type(response) is dict else None
+    return found if isinstance(found, tuple) else ()
 
 
 def usage_of(usage: object) -> Usage:

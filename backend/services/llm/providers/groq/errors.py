@@ -17,6 +17,7 @@ from ...errors import (
     RateLimitError,
     Retry,
 )
+from ...limit_types import LimitReport
 from ...redaction.secrets import redacted
 from ...runtime.retry_after import seconds_in_text, seconds_until_retry
 from ..fields import code, member, status, text
@@ -28,7 +29,8 @@ from ..foreign_errors import (
     from_network_error,
 )
 from ..refusals import option_named, refused_name
-from .limit_messages import error_object, exceeds_limit_alone, without_quotes
+from .limit_messages import error_object, exceeds_limit_alone, excess_in, without_quotes
+from .limit_reports import reports_in_headers, with_refusal
 
 #: Codes that say more than their status, or come with several.
 _BY_CODE: dict[str, type[LLMError]] = {
@@ -58,7 +60,7 @@ _BY_STATUS: dict[int, type[LLMError]] = {
 }
 
 #: Known to pass: a timeout, no flex capacity (498), and what a gateway says of a busy or broken
-#: server. Any other 5xx may, so it is retried only if the caller asked for retries.
+#: server. Any other 5xx may: it is retried where retries were asked for.
 _TRANSIENT = frozenset({408, 498, 500, 502, 503, 504})
 
 #: The status that an error stands for which comes without one: in a stream, or under a 200.
@@ -102,6 +104,8 @@ class _Failure:
     failed_generation: str | None
     #: The parameter that it is about, in the provider's word.
     param: str | None
+    #: What its headers say of limits.
+    limits: tuple[LimitReport, ...]
     #: The response had no body, as tests build the SDK's exceptions.
     bare: bool
     #: A page of something before Groq, which is no word of Groq's.
@@ -145,6 +149,7 @@ def error_in_ok_body(body: object, model: str, known: int | None = None) -> LLME
         header=None,
         failed_generation=text(inner, "failed_generation"),
         param=text(inner, "param"),
+        limits=(),
         bare=False,
         from_proxy=page is not None,
     )
@@ -175,6 +180,7 @@ def _failure_in(error: Exception, kinds: frozenset[str]) -> _Failure:
         header=text(headers, "retry-after"),
         failed_generation=text(inner, "failed_generation"),
         param=text(inner, "param"),
+        limits=reports_in_headers(headers),
         bare=body is None,
         from_proxy=page is not None,
     )
@@ -196,6 +202,8 @@ def _message_in(error: Exception, body: object, inner: object) -> str:
 def _from_failure(failure: _Failure, model: str, wall: float) -> LLMError:
     kind = _kind(failure)
     message = failure.message
+    if kind is ContextLengthError:
+        message += excess_in(message)
     if failure.status == 404 and kind is InvalidRequestError:
         message += " (HTTP 404, but not for the model: the base URL must not contain /openai/v1)"
     error = kind(
@@ -207,6 +215,10 @@ def _from_failure(failure: _Failure, model: str, wall: float) -> LLMError:
         retry_after=_retry_after(failure, kind, wall),
         retry=_retry_of(kind, failure.status),
     )
+    error.limits = failure.limits
+    if failure.status in (413, 429) and _is_limits_code(failure) and not failure.bare:
+        is_full = kind is RateLimitError
+        error.limits = with_refusal(failure.limits, message, error.retry_after, is_full=is_full)
     if isinstance(error, AuthenticationError):
         error.from_proxy = failure.from_proxy
         error.concerns_all_calls = not failure.from_proxy
@@ -240,17 +252,18 @@ def _kind(failure: _Failure) -> type[LLMError]:
 
 
 def _is_of_limit(failure: _Failure) -> bool:
-    """Whether status and code are those of a limit, so that the message is about that limit.
+    """Whether status and code are a limit's: other messages may quote what anybody wrote."""
+    return failure.status == 429 and _is_limits_code(failure)
 
-    Those of any other refusal may quote what the model or its user wrote.
-    """
-    return failure.status == 429 and failure.code in (None, "rate_limit_exceeded")
+
+def _is_limits_code(failure: _Failure) -> bool:
+    return failure.code in (None, "rate_limit_exceeded") and not failure.from_proxy
 
 
 def _retry_of(kind: type[LLMError], status: int | None) -> Retry:
     if issubclass(kind, ProviderUnavailableError):
         return Retry.AFTER_BACKOFF if status in _TRANSIENT else Retry.IF_REQUESTED
-    # An error event in a stream has no status of its own: nothing is known of it.
+    # Of an error event in a stream, without a status of its own, nothing is known.
     return Retry.IF_REQUESTED if status is None and kind is LLMError else Retry.NEVER
 
 

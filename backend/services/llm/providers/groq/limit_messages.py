@@ -13,6 +13,7 @@ from ..refusals import unquoted
 _ORGANIZATION = re.compile(r"\borg_[A-Za-z0-9]+")
 _LIMIT = re.compile(r"\((RPM|RPD|TPM|TPD|ITPM|OTPM|ASH|ASD)\)")
 _AMOUNTS = re.compile(r"\bLimit (\d{1,9})\b.{0,60}?\bRequested (\d{1,9})\b", re.S)
+_USED = re.compile(r"\bUsed (\d{1,9})\b")
 # The model's name among it, which the caller wrote, and which may hold anything.
 _QUOTED = re.compile(r"`[^`]*`")
 
@@ -43,6 +44,21 @@ def amount_of(message: str) -> int | None:
     """Return the amount of the limit that a refusal is about."""
     found = _AMOUNTS.search(without_quotes(message))
     return int(found[1]) if found else None
+
+
+def amounts_in(words: str) -> tuple[float | None, float | None, float | None]:
+    """Return a refusal's limit, what of it was used, and what was requested, as far as it says."""
+    found, used = _AMOUNTS.search(words), _USED.search(words)
+    limit, requested = (int(found[1]), int(found[2])) if found else (None, None)
+    return limit or None, int(used[1]) if used else None, requested
+
+
+def excess_in(message: str) -> str:
+    """Return by how much the refused request exceeds the limit, in words; "" if that is unknown."""
+    limit, _, requested = amounts_in(without_quotes(message))
+    if limit is None or requested is None or requested <= limit:
+        return ""
+    return f" (it is {requested - limit:.0f} more than the whole limit of {limit:.0f})"
 
 
 def without_quotes(message: str) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from ...limit_types import LimitReport
 from ...types import (
     ReasoningPiece,
     Reply,
@@ -53,6 +54,8 @@ class StreamReader:
         self._top: dict[str, Any] = {}
         self._reason: str | None = None
         self._is_real = True
+        #: What the head of the response said of limits.
+        self.limits: tuple[LimitReport, ...] = ()
         #: Nothing more is to come: the stream says so.
         self.is_done = False
 
@@ -156,4 +159,5 @@ class StreamReader:
         words = {name: "".join(parts) or None for name, parts in self._parts.items()}
         calls = [{"id": call["id"], "function": call} for _, call in sorted(self._calls.items())]
         message = {**words, "tool_calls": calls, "annotations": self._annotations}
-        return {"choices": [{"message": message, "finish_reason": self._reason}], **self._top}
+        choices = [{"message": message, "finish_reason": self._reason}]
+        return {"choices": choices, "_limits": self.limits, **self._top}

@@ -18,6 +18,7 @@ from ...http.deadline import TimeLeft
 from ...types import Request
 from ..channel import AsyncChannel, Channel
 from ..sources import AsyncIterated, InThread, Iterated
+from .limit_reports import reports_in_headers
 from .stream import StreamReader
 from .transport import has_original_create, post_arguments, read_answer
 
@@ -49,6 +50,7 @@ def opened(sdk: Any, lease: ExitStack, order: Order, timeout: float) -> Channel:
         return Channel(Iterated(lease, iter(chunks), limit), reader, reader.add, order.meaning)
     response = _response(sdk.post(**_unread(order.wire, limit)))
     lease.callback(response.close)
+    reader.limits = reports_in_headers(response.headers)
     if _is_stream(response):
         return Channel(_Bytes(lease, response, limit), reader, reader.feed, order.meaning)
     response.read()
@@ -68,6 +70,7 @@ async def aopened(sdk: Any, lease: AsyncExitStack, order: Order, timeout: float)
             )
         response = _response(await sdk.post(**_unread(order.wire, limit)))
         lease.push_async_callback(response.aclose)
+        reader.limits = reports_in_headers(response.headers)
         if _is_stream(response):
             source = _AsyncBytes(lease, response, limit)
             return AsyncChannel(source, reader, reader.feed, order.meaning)

@@ -1,0 +1,157 @@
+"""How many tokens a prompt takes, learnt for each model from what its provider has counted.
+
+Tokens are taken to be a sum over kinds of bytes and over messages, whose weights are found by
+recursive least squares (Plackett, 1950) on relative errors. It begins with the cautious weights of
+`token_estimate`, and needs no vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..limit_types import LimitReport
+from ..runtime.fork import ForkLock
+from ..types import Request
+from .token_estimate import BYTES_PER_TOKEN, TOKENS_PER_MESSAGE, texts_in
+
+#: Models of which something is known at once; the one that was learnt of first goes.
+MOST_MODELS = 64
+#: What one observation is taken to be off by, and how fast old ones are forgotten.
+_NOISE, _MEMORY = 0.04**2, 0.99
+#: How uncertain the first weights are: of a byte, and of a message.
+_OF_BYTE, _OF_MESSAGE = 0.15**2, 6.0**2
+#: The estimate is above the expectation by this many times its usual error, within these bounds.
+_ERRORS, _LEAST_MARGIN, _MOST_MARGIN = 1.5, 0.01, 0.10
+
+#: After so many observations one of so many is learnt from, and each that is far off.
+_OFTEN, _SELDOM = 32, 8
+
+#: A relative error that no usual text brings, and what it does to the trust in the weights.
+#: The first observations are trusted in any case.
+_SURPRISE, _DOUBT, _SETTLED = 0.25, 4.0, 16
+
+_LETTERS = bytes([*range(65, 91), *range(97, 123)])
+_BLANKS = b" \t\r\n"
+_ASCII = bytes(range(128))
+
+
+def features_of(request: Request) -> tuple[float, ...]:
+    """Return the bytes of letters, blanks, other ASCII and all else, messages, tokens of media."""
+    texts, media = texts_in(request)
+    encoded = "".join(texts).encode(errors="replace")
+    size = len(encoded)
+    letters = size - len(encoded.translate(None, _LETTERS))
+    blanks = size - len(encoded.translate(None, _BLANKS))
+    foreign = len(encoded.translate(None, _ASCII)) if not encoded.isascii() else 0
+    others = size - letters - blanks - foreign
+    return (letters, blanks, others, foreign, len(request.messages), media)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The tokens that a prompt is thought to take, with the features that they depend on."""
+
+    model: str
+    features: tuple[float, ...]
+    tokens: int
+
+
+class _Model:
+    """The weights of one model, their covariance, and how far the estimates were off."""
+
+    def __init__(self) -> None:
+        byte = 1 / BYTES_PER_TOKEN
+        self.weights = [byte, byte, byte, byte, float(TOKENS_PER_MESSAGE)]
+        variances = [_OF_BYTE] * 4 + [_OF_MESSAGE]
+        self._covariance = [
+            [variance if row == column else 0.0 for column in range(5)]
+            for row, variance in enumerate(variances)
+        ]
+        #: The usual relative error; of the first estimates nothing is known.
+        self.error = 0.0
+        self.seen = 0
+
+    def expected(self, features: Sequence[float]) -> float:
+        """Return the expected tokens of text with these features."""
+        return sum(map(float.__mul__, self.weights, map(float, features)))
+
+    def learn(self, features: Sequence[float], tokens: float) -> None:
+        """Move the weights to what explains that such a text has so many *tokens*."""
+        row = [feature / tokens for feature in features]
+        miss = 1 - self.expected(features) / tokens
+        if abs(miss) > _SURPRISE and self.seen > _SETTLED:
+            self._doubt()
+        self.error = max(0.8 * self.error, min(1.0, abs(miss))) if self.error else abs(miss)
+        gains = [sum(map(float.__mul__, each, row)) for each in self._covariance]
+        spread = _NOISE + sum(map(float.__mul__, gains, row))
+        self.weights = [
+            max(0.0, weight + gain / spread * miss)
+            for weight, gain in zip(self.weights, gains, strict=True)
+        ]
+        self._covariance = [
+            [
+                min((value - gain * other / spread) / _MEMORY, _OF_MESSAGE)
+                for value, other in zip(values, gains, strict=True)
+            ]
+            for values, gain in zip(self._covariance, gains, strict=True)
+        ]
+
+    def _doubt(self) -> None:
+        """Trust what is known less, so that the next observations count for more."""
+        self._covariance = [[_DOUBT * value for value in values] for values in self._covariance]
+
+
+class TokenEstimator:
+    """Estimates of prompts by model; what is learnt of a model is lost with the process."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, _Model] = {}
+        self._lock = ForkLock(leaf=True)  # guards what is known of the models
+
+    def estimate(self, request: Request) -> Estimate:
+        """Return an estimate that is rarely too low of the request's prompt."""
+        features = features_of(request)
+        *of_text, media = features
+        with self._lock:
+            known = self._models.get(request.model)
+            if known is None:
+                expected, margin = _Model().expected(of_text), 0.0
+            else:
+                expected = known.expected(of_text)
+                margin = min(_MOST_MARGIN, max(_LEAST_MARGIN, _ERRORS * known.error))
+        tokens = math.ceil(expected * (1 + margin) + media)
+        return Estimate(request.model, features, tokens)
+
+    def learn(self, estimate: Estimate, tokens: float) -> None:
+        """Learn that the prompt had so many *tokens* where this had been the estimate."""
+        model = estimate.model
+        *of_text, media = estimate.features
+        if tokens < 1 or media or not of_text[-1]:
+            return  # an image's tokens would be taken for those of its text
+        with self._lock:
+            if model not in self._models and len(self._models) >= MOST_MODELS:
+                del self._models[next(iter(self._models))]
+            known = self._models.setdefault(model, _Model())
+            known.seen += 1
+            is_off = abs(estimate.tokens - tokens) > _MOST_MARGIN * tokens
+            if known.seen <= _OFTEN or known.seen % _SELDOM == 0 or is_off:
+                known.learn(of_text, tokens)
+
+    def learn_from_refusal(
+        self, estimate: Estimate, reports: Iterable[LimitReport], declared: float
+    ) -> None:
+        """Learn from what a refusal said that the request costs, whose answer may have *declared*.
+
+        Where it costs less than that, the declared answer cannot be a part of it.
+        """
+        for report in reports:
+            if report.requested and report.unit in ("tokens", "input_tokens"):
+                is_sum = report.unit == "tokens" and report.requested > declared
+                self.learn(estimate, report.requested - (declared if is_sum else 0.0))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._models.clear()

@@ -1,0 +1,120 @@
+"""What an answer changes: what its request spent, and what the provider said of its limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..limit_types import LimitReport
+from .charges import Charge
+from .learning import GuessedLimit, Learned, LearnedLimit, limit_of, new_limit
+from .queue import Demand, Reservation, ScopeQueue
+
+#: By what part and by how many tokens an estimate may grow that a refusal has corrected.
+_REESTIMATED, _FEW_TOKENS = 0.12, 64.0
+#: The most that can be used of a limit, as a part of it: others may have overrun it.
+_MOST_USED = 2.0
+
+
+def settle(
+    queue: ScopeQueue, reservation: Reservation, spent: Demand, received_by: float, now: float
+) -> None:
+    """Replace each charge by what was spent, received when the provider has seen it at latest."""
+    queue.in_flight.remove(reservation)
+    for limit, charge in reservation.charges:
+        amount = spent.get(limit.unit, charge.amount)
+        is_plausible = 0 <= amount < math.inf
+        if 0 < amount < charge.amount and isinstance(limit, LearnedLimit):
+            amount = limit.counted(amount, charge.amount)
+        received = max(charge.at, min(now, received_by))
+        if charge.received is not None:
+            received = min(received, charge.received)
+        limit.settle(charge, amount if is_plausible else charge.amount, received, now)
+
+
+def learn(
+    queue: ScopeQueue,
+    reports: Sequence[LimitReport],
+    reservation: Reservation,
+    spent: Demand,
+    now: float,
+) -> None:
+    """Believe what the provider said of its limits with its answer to a request, now settled."""
+    if queue.learned is None:
+        queue.learned = Learned(now)
+    learned = queue.learned
+    if not any(report.is_refusal for report in reports):
+        learned.count_answer(now)
+    for report in reports:
+        limit = limit_of(report, queue.limits)
+        if limit is None and (limit := new_limit(report, queue.limits)) is not None:
+            queue.add_limit(limit)
+        if limit is not None:
+            _judge(limit, report, reservation, spent, now, is_alone=not queue.in_flight)
+            _correct(limit, report, reservation, now)
+        elif report.is_refusal and reservation.at >= learned.refused_at:
+            _guess(queue, learned, report.wait or 0.0, now)
+    if reports:
+        learned.note_expiry(queue.limits)
+
+
+def _judge(
+    limit: LearnedLimit,
+    report: LimitReport,
+    reservation: Reservation,
+    spent: Demand,
+    now: float,
+    *,
+    is_alone: bool,
+) -> None:
+    """Learn what the provider counts from the answer to a request that was in flight *alone*."""
+    declared, counted = reservation.demand.get(limit.unit, 0.0), spent.get(limit.unit, 0.0)
+    if report.used is None or report.is_refusal or not counted:
+        return
+    if report.amount is not None and report.amount > limit.amount:
+        return
+    if is_alone and _sent_since(limit, reservation) == 0:
+        if _charge_of(limit, reservation) is None:
+            limit.correct(counted, now, 0.0)  # it was not known when this was sent
+        limit.judge(report.used, counted, declared, now)
+    limit.is_reported = True
+
+
+def _correct(
+    limit: LearnedLimit, report: LimitReport, reservation: Reservation, now: float
+) -> None:
+    if report.amount is not None:
+        limit.learn(report.amount, now)
+        if report.amount > limit.amount and not report.is_refusal:
+            return  # what is used of a larger limit, by others too, says nothing of our share
+    used = None if report.used is None else min(report.used, _MOST_USED * limit.amount)
+    if report.is_refusal and report.wait is not None:
+        # After the wait one request fits, then as many as are refilled. It may be estimated anew.
+        one = max(report.requested or 0.0, reservation.demand.get(limit.unit, 0.0))
+        if limit.unit != "requests":
+            one += _REESTIMATED * one + _FEW_TOKENS
+        used = max(0.0, limit.amount - one) + report.wait * limit.amount / limit.window
+    elif report.is_refusal and used is None:
+        used = limit.amount
+    if used is not None:
+        limit.correct(used, now, _sent_since(limit, reservation))
+
+
+def _sent_since(limit: LearnedLimit, reservation: Reservation) -> float:
+    """Return how much of *limit* was sent after the request of *reservation*."""
+    charge = _charge_of(limit, reservation)
+    return limit.pending.sent_in_all - (charge.sent_in_all if charge is not None else 0.0)
+
+
+def _charge_of(limit: LearnedLimit, reservation: Reservation) -> Charge | None:
+    return next((charge for known, charge in reservation.charges if known is limit), None)
+
+
+def _guess(queue: ScopeQueue, learned: Learned, wait: float, now: float) -> None:
+    """Hold back after a refusal of which no known limit is the cause."""
+    answered = learned.answered(now)
+    if learned.guess is None:
+        learned.guess = GuessedLimit(answered, now)
+        queue.add_limit(learned.guess)
+    learned.guess.refuse(answered, wait, now)
+    learned.refused_at = now

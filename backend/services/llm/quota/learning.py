@@ -1,0 +1,195 @@
+"""What a provider's answers teach about one scope's limits: tightened at once, loosened slowly.
+
+What is learnt is bounded in number and in time; what a host has configured comes back afterwards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from ..limit_types import LimitReport, Unit
+from .limits import Limit
+from .token_bucket import TokenBucketLimit
+
+#: Seconds for which an amount holds that the provider has stated, and one that we have guessed.
+STATED_FOR, GUESSED_FOR = 3_600.0, 900.0
+#: How often in a row an amount must be stated before more is sent because of it.
+CONFIRMATIONS = 3
+#: Limits of one scope that are learnt, beside those that are configured.
+MOST_LEARNED = 8
+#: The least requests a minute that are guessed: one each ten seconds.
+LEAST_GUESS = 6.0
+#: By how much a guess grows in each minute without a refusal.
+GROWTH = 1.5
+
+_MINUTE = 60.0
+#: Less than so many tokens, or than this part of what is declared, tells nothing; and how near to
+#: none or all of it the provider's figure must be.
+_FEW, _PART, _NEAR = 16.0, 0.05, 0.35
+#: Windows that differ by less than this part are one: a provider's figures are rounded.
+_SAME_WINDOW = 0.2
+
+
+class LearnedLimit(TokenBucketLimit):
+    """A bucket whose amount the provider may correct.
+
+    *configured* is the amount without the provider's word, None where there was no limit at all.
+    Where it *is_ceiling*, a host has set it, and no more than that is ever used.
+    """
+
+    def __init__(
+        self,
+        amount: float,
+        window: float,
+        unit: Unit,
+        *,
+        configured: float | None = None,
+        is_ceiling: bool = False,
+    ) -> None:
+        super().__init__(amount, window, unit)
+        self.configured = configured
+        self.is_ceiling = is_ceiling
+        #: Until when what was learnt holds.
+        self.until = math.inf if configured == amount else -math.inf
+        #: Whether the provider tells what is used, and whether it counts all that a request has
+        #: declared rather than what it spent; None where that is not known.
+        self.is_reported = False
+        self.keeps_declared: bool | None = None
+        #: How often in a row more was stated than the amount.
+        self._higher = 0
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the amount is the provider's word rather than the configuration's."""
+        return self.amount != self.configured
+
+    def is_of(self, unit: Unit, window: float) -> bool:
+        """Whether it is this limit that a report is about."""
+        return self.unit == unit and abs(self.window - window) <= _SAME_WINDOW * self.window
+
+    def learn(self, amount: float, now: float) -> None:
+        """Believe an *amount* that the provider states: less at once, more when it is confirmed."""
+        if self.is_ceiling and self.configured is not None:
+            amount = min(amount, self.configured)
+        self._higher = self._higher + 1 if amount > self.amount else 0
+        if amount < self.amount or self._higher >= CONFIRMATIONS:
+            self.amount, self._higher = amount, 0
+        self.until = now + STATED_FOR if self.is_learned else math.inf
+
+    def counted(self, spent: float, declared: float) -> float:
+        """Return what counts of a request that has *spent* less than it *declared*.
+
+        As long as the provider's own figures have not shown it, all of it.
+        """
+        return declared if self.is_reported and self.keeps_declared is not False else spent
+
+    def judge(self, stated: float, spent: float, declared: float, now: float) -> None:
+        """Learn whether a request that *spent* less than it *declared* is charged for the rest.
+
+        *stated* is what the provider says is used after this request alone, which has been settled.
+        """
+        unspent = declared - spent
+        if unspent < max(_FEW, _PART * declared):
+            return
+        settled = self._missing_after(now) - (self.counted(spent, declared) - spent)
+        part = (stated - settled) / unspent
+        # Anything else says that others use the account too.
+        if abs(part) < _NEAR or abs(part - 1) < _NEAR:
+            self.keeps_declared = part > _NEAR
+
+    def expire(self, now: float) -> bool:
+        """Return to the configured amount when the time has come; True where there is none."""
+        if now < self.until:
+            return False
+        self.until = math.inf
+        if self.configured is None:
+            return True
+        self.amount = self.configured
+        return False
+
+
+class GuessedLimit(LearnedLimit):
+    """Requests a minute after a refusal that names no limit: as many as were answered before it.
+
+    It grows as long as nothing is refused, and is dropped a while after the last refusal.
+    """
+
+    def __init__(self, amount: float, now: float) -> None:
+        super().__init__(max(amount, LEAST_GUESS), _MINUTE, "requests")
+        self._grown_at = now
+
+    def is_of(self, unit: Unit, window: float) -> bool:
+        """No report is about a guess."""
+        return False
+
+    def refuse(self, answered: float, wait: float, now: float) -> None:
+        """Let one request through in *wait* seconds, then as many as are refilled."""
+        self.amount = max(LEAST_GUESS, min(self.amount, answered))
+        self._missing = self.amount - 1 + wait * self.amount / self.window
+        self._missing_at = self._grown_at = now
+        self.until = now + GUESSED_FOR
+
+    def grow(self, now: float) -> None:
+        """Allow more after each minute without a refusal."""
+        if now - self._grown_at >= _MINUTE:
+            self.amount, self._grown_at = self.amount * GROWTH, now
+
+
+class Learned:
+    """What the answers on one scope have taught: its learnt limits, and how many were answered."""
+
+    __slots__ = ("_before", "_begun_at", "_current", "guess", "refused_at", "until")
+
+    def __init__(self, now: float) -> None:
+        self.guess: GuessedLimit | None = None
+        self.refused_at = -math.inf
+        #: When the first of the limits returns to what is configured.
+        self.until = math.inf
+        self._begun_at = now
+        self._before = self._current = 0
+
+    def count_answer(self, now: float) -> None:
+        """Count a request that was not refused."""
+        self._turn(now)
+        self._current += 1
+        if self.guess is not None:
+            self.guess.grow(now)
+
+    def answered(self, now: float) -> float:
+        """Return about how many requests were answered in the last minute."""
+        self._turn(now)
+        return self._current + self._before * (1 - (now - self._begun_at) / _MINUTE)
+
+    def expire(self, limits: Iterable[Limit], now: float) -> tuple[Limit, ...]:
+        """Return *limits* without those whose time is over."""
+        kept = [one for one in limits if not (isinstance(one, LearnedLimit) and one.expire(now))]
+        if self.guess not in kept:
+            self.guess = None
+        self.note_expiry(kept)
+        return tuple(kept)
+
+    def note_expiry(self, limits: Iterable[Limit]) -> None:
+        """Note when the first of *limits* returns to what is configured."""
+        times = (limit.until for limit in limits if isinstance(limit, LearnedLimit))
+        self.until = min(times, default=math.inf)
+
+    def _turn(self, now: float) -> None:
+        passed = now - self._begun_at
+        if passed >= _MINUTE:
+            self._before = self._current if passed < 2 * _MINUTE else 0
+            self._current, self._begun_at = 0, now
+
+
+def limit_of(report: LimitReport, limits: Iterable[Limit]) -> LearnedLimit | None:
+    """Return the limit that *report* is about, if it is known."""
+    known = (limit for limit in limits if isinstance(limit, LearnedLimit))
+    return next((one for one in known if one.is_of(report.unit, report.window)), None)
+
+
+def new_limit(report: LimitReport, limits: Iterable[Limit]) -> LearnedLimit | None:
+    """Return a new limit for a *report* of one that nobody knew; None where it states none."""
+    learned = [one for one in limits if isinstance(one, LearnedLimit) and one.configured is None]
+    if report.amount is None or len(learned) >= MOST_LEARNED:
+        return None
+    return LearnedLimit(report.amount, report.window, report.unit)

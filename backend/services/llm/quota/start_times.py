@@ -1,0 +1,55 @@
+"""When a request of one scope can start: the first time at which every limit has room."""
+
+from __future__ import annotations
+
+from .charges import PriorityFilter
+from .limits import NEVER, Unit, float_tolerance
+from .queue import Amounts, Reservation, ScopeQueue
+
+
+def earliest(
+    queue: ScopeQueue,
+    amounts: Amounts,
+    start: float,
+    now: float,
+    priority: PriorityFilter | None = None,
+) -> tuple[float, Unit | None]:
+    """Return the first time from *start* on at which every limit has room.
+
+    With it, return the unit of the limit that has room last. Each limit in turn may put the time
+    off; the limits are asked again until none of them does.
+    """
+    at, unit = max(start, queue.paused_until), None
+    before = None
+    while at not in (before, NEVER):
+        before = at
+        for limit, amount in amounts:
+            free = limit.earliest(amount, at, now, priority)
+            at, unit = (free, limit.unit) if free > at else (at, unit)
+    return at, unit
+
+
+def start_time(queue: ScopeQueue, reservation: Reservation, now: float) -> float:
+    """Return when a due reservation may start, and reschedule it if earlier ones are late."""
+    start = max(now, queue.last_start_before(reservation.sequence))
+    priority, amounts = PriorityFilter(reservation.sequence), reservation.amounts
+    at, _ = earliest(queue, amounts, start, now, priority)
+    if not now < at < NEVER:
+        return at
+    for limit, amount in amounts:
+        # Only an answer makes room here, and it wakes us. As a fallback, look again after a
+        # quarter of the time that the oldest request has taken: that is a few looks in all.
+        if (since := limit.blocked_since(amount)) is not None:
+            at = max(at, now + (now - since) / 4)
+    queue.reschedule(reservation, at)
+    return at
+
+
+def reschedule_earlier(queue: ScopeQueue, reservation: Reservation, now: float) -> bool:
+    """Move a reservation to an earlier time if that takes no room from who is due; tell if so."""
+    priority = PriorityFilter(reservation.sequence, due=now)
+    at, _ = earliest(queue, reservation.amounts, now, now, priority)
+    is_earlier = at < reservation.at - float_tolerance(reservation.at)
+    if is_earlier:
+        queue.reschedule(reservation, at)
+    return is_earlier

@@ -1,0 +1,313 @@
+"""What a provider says of its limits is believed: less at once, more with care, for a time."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.llm.limit_types import LimitReport
+from services.llm.quota import (
+    NEVER,
+    Demand,
+    LearnedLimit,
+    Quota,
+    Refusal,
+    Reservation,
+    SlidingWindow,
+)
+from services.llm.quota.learning import (
+    CONFIRMATIONS,
+    GUESSED_FOR,
+    LEAST_GUESS,
+    MOST_LEARNED,
+    STATED_FOR,
+)
+from tests.quota.support import ONE, booked, sent, tokens
+
+MINUTE, DAY = 60.0, 86_400.0
+
+
+def limited(amount: float | None, *, is_ceiling: bool = False) -> Quota:
+    """A quota of tokens a minute for each scope, and no other limit."""
+
+    def limits(_: str) -> list[LearnedLimit]:
+        if amount is None:
+            return []
+        return [LearnedLimit(amount, MINUTE, "tokens", configured=amount, is_ceiling=is_ceiling)]
+
+    return Quota(of_scope=limits)
+
+
+def answer(
+    quota: Quota,
+    now: float,
+    demand: Demand,
+    spent: Demand | None = None,
+    *,
+    amount: float,
+    used: float,
+) -> None:
+    """Send a request alone and have it answered with a report on tokens a minute."""
+    said = [LimitReport("tokens", MINUTE, amount, used)]
+    quota.settle(sent(quota, now, demand), spent or {}, now, now, said)
+
+
+def refuse(quota: Quota, now: float, demand: Demand, report: LimitReport) -> None:
+    quota.settle(sent(quota, now, demand), dict.fromkeys(demand, 0.0), now, now, [report])
+
+
+def left(quota: Quota, now: float) -> dict[str, float]:
+    return {one.name: one.left for one in quota.headroom("m", now)}
+
+
+def amounts(quota: Quota, now: float) -> dict[str, tuple[float, bool]]:
+    return {one.name: (one.amount, one.is_learned) for one in quota.headroom("m", now)}
+
+
+def test_a_limit_that_nobody_knew_is_learnt_from_the_first_answer() -> None:
+    quota = limited(None)
+    answer(quota, 100.0, tokens(500), amount=8_000, used=500)
+    assert {"TPM": 7_500.0} == left(quota, 100.0)
+    refusal = quota.reserve("m", tokens(7_501), 100.0)
+    assert isinstance(refusal, Refusal)
+    assert MINUTE / 8_000 == pytest.approx(refusal.wait)
+
+
+def test_a_lower_limit_is_believed_at_once_and_a_higher_one_when_it_is_confirmed() -> None:
+    quota = limited(8_000)
+    answer(quota, 100.0, tokens(1), amount=6_000, used=1)
+    assert {"TPM": (6_000, True)} == amounts(quota, 100.0)
+    for number in range(CONFIRMATIONS):
+        assert {"TPM": (6_000, True)} == amounts(quota, 100.0 + number)
+        answer(quota, 101.0 + number, tokens(1), amount=250_000, used=1)
+    assert {"TPM": (250_000, True)} == amounts(quota, 110.0)
+
+
+def test_a_host_has_the_last_word_on_how_much_is_used_at_most() -> None:
+    quota = limited(4_000, is_ceiling=True)
+    for number in range(CONFIRMATIONS + 1):
+        answer(quota, 100.0 + number, tokens(1), amount=8_000, used=1)
+    assert {"TPM": (4_000, False)} == amounts(quota, 105.0)
+    answer(quota, 106.0, tokens(1), amount=3_000, used=1)
+    assert {"TPM": (3_000, True)} == amounts(quota, 106.0)
+
+
+def test_what_is_used_of_a_larger_limit_says_nothing_of_a_hosts_share_of_it() -> None:
+    quota = limited(4_000, is_ceiling=True)
+    answer(quota, 100.0, tokens(500), amount=8_000, used=7_000)
+    assert {"TPM": 3_500.0} == left(quota, 100.0)
+    answer(quota, 100.0, tokens(500), amount=8_000, used=0)
+    assert {"TPM": 3_000.0} == left(quota, 100.0)
+
+
+def test_what_was_learnt_expires() -> None:
+    quota = limited(8_000)
+    answer(quota, 100.0, tokens(1), amount=6_000, used=1)
+    booked(quota, 99.0 + STATED_FOR)
+    assert {"TPM": (6_000, True)} == amounts(quota, 99.0 + STATED_FOR)
+    assert {"TPM": (8_000, False)} == amounts(quota, 101.0 + STATED_FOR)
+    unknown = limited(None)
+    answer(unknown, 100.0, tokens(1), amount=6_000, used=1)
+    assert {} == left(unknown, 101.0 + STATED_FOR)
+
+
+def test_what_was_learnt_can_be_forgotten() -> None:
+    quota = limited(8_000)
+    answer(quota, 100.0, tokens(1), amount=6_000, used=1)
+    quota.settle(sent(quota, 100.0), {}, 100.0, 100.0, [LimitReport("requests", DAY, 1_000, 1)])
+    quota.pause("other", 200.0)
+    quota.forget()
+    assert {"TPM": (8_000, False)} == amounts(quota, 100.0)
+
+
+def test_the_number_of_learnt_limits_is_bounded() -> None:
+    quota = limited(None)
+    for window in range(1, 3 * MOST_LEARNED):
+        report = LimitReport("requests", 2.0**window, 1_000, 1)
+        quota.settle(sent(quota, 100.0), {}, 100.0, 100.0, [report])
+    assert MOST_LEARNED == len(left(quota, 100.0))
+
+
+def test_use_by_others_counts_as_soon_as_it_is_seen() -> None:
+    quota = limited(8_000)
+    answer(quota, 100.0, tokens(500), amount=8_000, used=7_000)
+    assert {"TPM": 1_000.0} == left(quota, 100.0)
+
+
+def test_less_use_is_believed_but_not_of_what_was_sent_since() -> None:
+    quota = limited(8_000)
+    first = sent(quota, 100.0, tokens(3_000))
+    second = sent(quota, 100.0, tokens(3_000))
+    said = [LimitReport("tokens", MINUTE, 8_000, 100)]
+    quota.settle(second, {}, 100.0, 100.0, said)
+    assert {"TPM": 8_000 - 3_000 - 100} == left(quota, 100.0)
+    quota.settle(first, {}, 100.0, 100.0, said)
+    assert {"TPM": 8_000 - 3_000 - 100} == left(quota, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("used", "keeps"), [(1_000.0, True), (100.0, False), (120.0, False), (5_000.0, None)]
+)
+def test_what_a_provider_counts_is_learnt_from_an_answer_alone(
+    used: float, keeps: bool | None
+) -> None:
+    quota = limited(8_000)
+    spent: Demand = {"tokens": 100.0}
+    answer(quota, 100.0, tokens(1_000), spent, amount=8_000, used=used)
+    base = left(quota, 100.0)["TPM"]
+    two = [sent(quota, 100.0, tokens(1_000)) for _ in range(2)]
+    for one in two:
+        quota.settle(one, spent, 100.0, 100.0)
+    # Where it is not known, all that was declared counts until the provider's figures show it.
+    assert base - 2 * (100.0 if keeps is False else 1_000.0) == left(quota, 100.0)["TPM"]
+
+
+def test_a_request_of_a_limit_that_was_not_known_tells_what_is_counted_too() -> None:
+    quota = limited(None)
+    answer(quota, 100.0, tokens(1_000), {"tokens": 100.0}, amount=8_000, used=1_000)
+    quota.settle(sent(quota, 100.0, tokens(1_000)), {"tokens": 100.0}, 100.0, 100.0)
+    assert {"TPM": 6_000.0} == left(quota, 100.0)
+
+
+def test_who_waits_or_is_in_flight_counts_for_a_limit_that_is_learnt_later() -> None:
+    quota = limited(None)
+    first, in_flight = sent(quota, 100.0, tokens(3_000)), sent(quota, 100.0, tokens(3_000))
+    sent(quota, 100.0, {"requests": 1})
+    quota.pause("m", 101.0)
+    waiting = [booked(quota, 100.0, tokens(3_000)) for _ in range(2)]
+    quota.settle(first, {}, 100.0, 100.0, [LimitReport("tokens", MINUTE, 10_000, 6_000)])
+    assert quota.start(waiting[0], 101.0) == 0.0
+    wait = quota.start(waiting[1], 101.0)
+    assert 2_000 * MINUTE / 10_000 - 1.0 == pytest.approx(wait)
+    quota.settle(in_flight, {}, 101.0, 101.0)
+
+
+def test_after_a_refusal_one_goes_and_then_as_many_as_are_refilled() -> None:
+    quota = limited(6_000)
+    report = LimitReport("tokens", MINUTE, 6_000, 5_500, 1_000, True, 5.0)
+    refuse(quota, 100.0, tokens(1_000), report)
+    waiting = [booked(quota, 100.0, tokens(1_000)) for _ in range(4)]
+    assert waiting[0].at <= 105.0
+    gaps = [later.at - one.at for one, later in pairwise(waiting)]
+    assert [pytest.approx(10.0)] * 3 == gaps
+
+
+def test_a_limit_that_is_full_without_a_wait_or_figures_is_full() -> None:
+    quota = limited(6_000)
+    refuse(quota, 100.0, tokens(1_000), LimitReport("tokens", MINUTE, is_refusal=True))
+    assert {"TPM": 0.0} == left(quota, 100.0)
+
+
+def test_a_refusal_of_no_known_limit_lets_one_through_and_then_what_was_answered_before() -> None:
+    quota = Quota((SlidingWindow(1_000, MINUTE),))
+    for _ in range(30):
+        quota.settle(sent(quota, 100.0), {}, 100.0, 100.0)
+    report = LimitReport("requests", MINUTE, is_refusal=True, wait=2.0)
+    refuse(quota, 101.0, ONE, report)
+    waiting = [booked(quota, 101.0) for _ in range(3)]
+    assert [pytest.approx(103.0), pytest.approx(105.0), pytest.approx(107.0)] == [
+        one.at for one in waiting
+    ]
+    # Who cannot wait is not refused because of a guess.
+    assert isinstance(quota.reserve("other", ONE, 101.0), Reservation)
+
+
+def test_refusals_of_what_was_sent_before_the_first_of_them_are_one() -> None:
+    quota = Quota((SlidingWindow(1_000, MINUTE),))
+    for _ in range(30):
+        quota.settle(sent(quota, 100.0), {}, 100.0, 100.0)
+    several = [sent(quota, 100.0) for _ in range(9)]
+    report = LimitReport("requests", MINUTE, is_refusal=True)
+    for number, one in enumerate(several):
+        quota.settle(one, {"requests": 0.0}, 100.0, 101.0 + number / 10, [report])
+    (guess,) = [one for one in quota.headroom("m", 102.0) if one.amount < 1_000]
+    assert 30.0 == pytest.approx(guess.amount, abs=1.0)
+
+
+def test_a_guess_grows_by_the_minute_and_is_dropped_in_the_end() -> None:
+    quota = Quota((SlidingWindow(1_000, MINUTE),))
+    report = LimitReport("requests", MINUTE, is_refusal=True)
+    refuse(quota, 100.0, ONE, report)
+
+    def guessed(now: float) -> list[float]:
+        return [one.amount for one in quota.headroom("m", now) if one.amount < 1_000]
+
+    assert [LEAST_GUESS] == guessed(100.0)
+    for now in (130.0, 161.0, 222.0, 240.0):
+        quota.settle(booked_and_sent(quota, now), {}, now, now)
+    assert [LEAST_GUESS * 1.5**2] == guessed(240.0)
+    assert [] == guessed(100.0 + GUESSED_FOR)
+
+
+def booked_and_sent(quota: Quota, now: float) -> Reservation:
+    reservation = quota.reserve("m", ONE, now)
+    assert isinstance(reservation, Reservation)
+    assert quota.start(reservation, now) == 0.0
+    return reservation
+
+
+def test_the_first_request_is_sent_alone_until_it_is_answered() -> None:
+    quota = limited(None)
+    quota.first_answer = 1.0
+    first = booked(quota, 100.0)
+    assert isinstance(quota.reserve("m", ONE, 100.0), Reservation)  # who cannot wait
+    others = [booked(quota, 100.0) for _ in range(3)]
+    assert [100.0, 101.0, 101.0, 101.0] == [one.at for one in (first, *others)]
+    assert quota.start(first, 100.0) == 0.0
+    quota.settle(first, {}, 100.1, 100.1)
+    for one in others:
+        assert one.wake.done()
+        assert quota.start(one, 100.1) == 0.0
+    assert 100.2 == booked(quota, 100.2).at
+
+
+def test_the_first_answer_is_not_waited_for_any_longer_than_that() -> None:
+    quota = limited(None)
+    quota.first_answer = 1.0
+    sent(quota, 100.0)
+    late = booked(quota, 100.0)
+    assert quota.start(late, 101.0) == 0.0
+    short = quota.reserve("m", ONE, 101.0, 0.25)
+    assert isinstance(short, Reservation)
+    assert 101.0 == short.at
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["requests", "tokens", "input_tokens"]),
+            st.sampled_from([1.0, 59.0, 60.0, DAY]),
+            st.none() | st.integers(1, 10**12),
+            st.none() | st.integers(0, 10**12),
+            st.none() | st.integers(0, 10**9),
+            st.booleans(),
+            st.none() | st.floats(0, DAY),
+        ),
+        max_size=30,
+    )
+)
+def test_whatever_is_said_the_state_stays_finite_and_bounded_and_forgets(
+    reports: list[tuple[object, ...]],
+) -> None:
+    quota, now = limited(8_000), 100.0
+    for said in reports:
+        now += 1.0
+        got = quota.reserve("m", tokens(10), now, NEVER)
+        if isinstance(got, Refusal):
+            continue  # a limit below the demand
+        now = max(now, got.at)
+        while wait := quota.start(got, now):
+            now += wait
+            if wait == NEVER:
+                return
+        quota.settle(got, {"tokens": 5.0}, now, now, [LimitReport(*said)])  # type: ignore[arg-type]  # of the right types
+        for one in quota.headroom("m", now):
+            assert 0 <= one.left <= one.amount < math.inf
+            assert 0 <= one.full_in < math.inf
+        assert len(quota.headroom("m", now)) <= MOST_LEARNED + 2
+    now += 10 * DAY
+    assert {"TPM": 8_000.0} == left(quota, now)
