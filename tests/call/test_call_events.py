@@ -437,7 +437,7 @@ def secretive() -> Reply:
     """A reply whose every field for words or structures holds the secret."""
     reply, about_the_call = says(SECRET), {"attempts", "usage", "provider", "model", "cost"}
     about_the_call |= {"finish_reason", "request_id", "latency", "processing", "service_tier"}
-    about_the_call |= {"cached", "time_to_first_token"}
+    about_the_call |= {"cached", "time_to_first_token", "limits"}
     hidden = {each.name for each in fields(Reply)} - about_the_call
     words: dict[str, Any] = dict.fromkeys(hidden, SECRET)
     return replace(reply, **words)

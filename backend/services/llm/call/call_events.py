@@ -195,7 +195,7 @@ class CallEvents:
 #: What a reply says of the call: all else in it is of the answer, whatever may be added to it.
 _ABOUT_THE_CALL = frozenset(
     ("model", "provider", "finish_reason", "usage", "attempts", "request_id", "latency", "cost")
-) | {"processing", "cached", "time_to_first_token", "service_tier"}
+) | {"processing", "cached", "time_to_first_token", "service_tier", "limits"}
 
 #: The fields of the answer in a reply that has none.
 _NO_ANSWER: dict[str, Any] = {
