@@ -128,8 +128,7 @@ class Account:
 
     def resolve_model(self, request: Request) -> str:
         """Return the model that answers *request*: its own, unless that was shut down."""
-        now = self.now()
-        if self.ended.get(request.model, now):
+        if self.ended.has_any and self.ended.get(request.model, now := self.now()):
             return self._successor(request, now) or request.model
         return request.model
 
@@ -138,7 +137,10 @@ class Account:
         model = self.resolve_model(request)
         if model != request.model:
             request = replace(request, model=model)
-        request, now = models.fit_to_model(request), self.now()
+        request = models.fit_to_model(request)
+        if not self.refused_options.has_any:
+            return request
+        now = self.now()
         refused = [one for one in request.defaulted if self.refused_options.get((model, one), now)]
         return request.omitting(refused) if refused else request
 

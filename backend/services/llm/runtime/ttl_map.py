@@ -22,6 +22,11 @@ class TTLMap(Generic[K, V]):
         self._lock = ForkLock(leaf=True)  # guards the entries
         self._entries: dict[K, tuple[float, V]] = {}
 
+    @property
+    def has_any(self) -> bool:
+        """Whether anything is kept, expired or not; mostly nothing is."""
+        return bool(self._entries)
+
     def get(self, key: K, now: float) -> V | None:
         """Return the value of *key*, or None."""
         with self._lock:
