@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from .plain_request import PlainRequests
 from .sigv4 import Payload, Signer
 
 _log = logging.getLogger("botocore")
@@ -68,6 +69,7 @@ class Prepared:
             if name.lower() not in _VARYING and name not in serialized["headers"]
         }
         self._signer = self._signer_like(client, request)
+        self._plain = PlainRequests(client._serializer)
 
     def _signer_like(self, client: Any, request: Any) -> Signer | None:
         """The signer whose signature of *request* is what botocore's is."""
@@ -82,7 +84,7 @@ class Prepared:
 
     def made(self, client: Any, arguments: Any) -> tuple[Ready, dict[str, Any]]:
         """Return the request of *arguments*, signed, and the context to read its answer in."""
-        known = client._serializer.serialize_to_request(arguments, self.operation)
+        known = self._plain.serialized(client, self.operation, arguments)
         target, body, context = _target(known), known["body"], dict(self._context)
         headers = {**known["headers"], **self._headers, "amz-sdk-invocation-id": str(uuid.uuid4())}
         unsigned = Ready(known["method"], self._base + target, headers, body)
