@@ -128,7 +128,8 @@ def _blocking(provider: str, calls: int, wanted: float) -> Row:
 
 def _alone(how: str, provider: str) -> Row:
     is_import = how == "import"
-    title = "import over bare Python, ms" if is_import else "first call, whole process, ms"
+    whole = "first call, CPU of the whole process, ms"
+    title = "import over bare Python, CPU ms" if is_import else whole
     return Row(
         f"{provider}-{'import' if is_import else 'first-call'}",
         provider,
