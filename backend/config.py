@@ -57,15 +57,17 @@ class Settings(BaseSettings, Knobs):
         ours = isinstance(dotenv_settings, DotEnvSettingsSource) and (
             dotenv_settings.env_file == _OURS
         )
-        layers = environment.layers() if ours else [environment.variables()]
-        found = [_source(settings_cls, layer) for layer in layers]
+        variable_sources = environment.variable_sources() if ours else [environment.variables()]
+        found = [_source(settings_cls, each) for each in variable_sources]
         return (init_settings, *found, *([] if ours else [dotenv_settings]), file_secret_settings)
 
 
-def _source(settings_cls: type[BaseSettings], layer: environment.Layer) -> EnvSettingsSource:
+def _source(
+    settings_cls: type[BaseSettings], variables: environment.VariableSource
+) -> EnvSettingsSource:
     source = EnvSettingsSource(settings_cls)
     fold = str if source.case_sensitive else str.lower
-    source.env_vars = {fold(name): value for name, value in layer.values.items()}
+    source.env_vars = {fold(name): value for name, value in variables.values.items()}
     return source
 
 

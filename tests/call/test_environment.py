@@ -14,7 +14,7 @@ from pydantic_settings import SettingsConfigDict
 import config
 from services.llm.errors import ConfigurationError
 from services.llm.settings import environment
-from services.llm.settings.environment import ENVIRONMENT, Layer, layers
+from services.llm.settings.environment import ENVIRONMENT, VariableSource, variable_sources
 
 OTHERS = "it belongs to another user"
 
@@ -38,7 +38,7 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def models() -> list[str]:
-    return [layer.get("GROQ_MODEL") for layer in layers()]
+    return [source.get("GROQ_MODEL") for source in variable_sources()]
 
 
 def test_the_working_directory_comes_before_the_folder_of_the_code(
@@ -47,7 +47,10 @@ def test_the_working_directory_comes_before_the_folder_of_the_code(
     (here / ".env").write_text("GROQ_MODEL=here\n")
     (tmp_path / "code" / ".env").write_text("GROQ_MODEL=there\nAWS_REGION=eu-west-1\n")
     places = [ENVIRONMENT, str(here / ".env"), str(tmp_path / "code" / ".env")]
-    assert (places, ["", "here", "there"]) == ([layer.place for layer in layers()], models())
+    assert (places, ["", "here", "there"]) == (
+        [source.place for source in variable_sources()],
+        models(),
+    )
     assert ("here", "eu-west-1") == (config.Settings().GROQ_MODEL, config.Settings().AWS_REGION)
     monkeypatch.setenv("GROQ_MODEL", "set")
     assert "set" == config.Settings().GROQ_MODEL
@@ -56,17 +59,17 @@ def test_the_working_directory_comes_before_the_folder_of_the_code(
 def test_a_file_above_does_not_count(here: Path) -> None:
     (here.parent / ".env").write_text("GROQ_BASE_URL=https://evil.example\n")
     assert "" == config.Settings().GROQ_BASE_URL
-    assert not any(layer.get("GROQ_BASE_URL") for layer in layers())
+    assert not any(source.get("GROQ_BASE_URL") for source in variable_sources())
 
 
 def test_one_folder_is_read_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "_BESIDE_CONFIG", here)
-    assert [ENVIRONMENT, str(here / ".env")] == [layer.place for layer in layers()]
+    assert [ENVIRONMENT, str(here / ".env")] == [source.place for source in variable_sources()]
 
 
 def test_a_working_directory_that_is_gone_holds_none(here: Path) -> None:
     here.rmdir()
-    assert 2 == len(layers())
+    assert 2 == len(variable_sources())
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
@@ -137,7 +140,7 @@ def test_what_is_no_file_is_not_there(here: Path, kind: str) -> None:
 )
 def test_a_file_that_is_no_utf_8_is_named(here: Path, raw: bytes, problem: str) -> None:
     (here / ".env").write_bytes(raw)
-    for reader in (layers, config.Settings):
+    for reader in (variable_sources, config.Settings):
         with pytest.raises(ConfigurationError, match=f"^{here}/.env is .*{problem}.*: save it as"):
             reader()
 
@@ -165,7 +168,7 @@ def test_a_file_that_cannot_be_opened_is_named_unless_it_is_anothers(
     monkeypatch.setattr(os, "stat", lambda file: SimpleNamespace(st_uid=owner, st_mode=0o100600))
     if counts:
         with pytest.raises(ConfigurationError, match=f"^{here}/.env: Permission denied$"):
-            layers()
+            variable_sources()
     else:
         assert ["", "", ""] == models()
 
@@ -195,7 +198,7 @@ def test_another_variables_value_is_not_put_into_a_file(
     [({"GROQ_MODEL": "a", "groq_model": "b"}, "a"), ({"groq_Model": "b"}, "b"), ({}, "")],
 )
 def test_a_variable_is_found_in_any_case(values: dict[str, str], expected: str) -> None:
-    assert expected == Layer("here", values).get("GROQ_MODEL")
+    assert expected == VariableSource("here", values).get("GROQ_MODEL")
 
 
 def test_a_file_that_is_given_takes_the_place_of_ours(here: Path, tmp_path: Path) -> None:

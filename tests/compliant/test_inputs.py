@@ -18,7 +18,7 @@ from services.groq_compliant.sources import (
     text_in,
     text_in_stdin,
 )
-from services.llm.settings.environment import Layer
+from services.llm.settings.environment import VariableSource
 
 
 class Stdin(io.TextIOWrapper):
@@ -160,13 +160,13 @@ def test_a_schema_that_is_none_is_one_line(tmp_path: Path, text: str, problem: s
 def test_keys_come_from_the_first_place_that_holds_any(
     environment: Mapping[str, str], dotenv: Mapping[str, str], expected: tuple[str, str]
 ) -> None:
-    found = keys_of([Layer("here", environment), Layer("there", dotenv)])
+    found = keys_of([VariableSource("here", environment), VariableSource("there", dotenv)])
     assert (*expected, "here" if expected[1] in environment.values() else "there") == found
 
 
 def test_without_a_key_the_error_says_where_to_put_one() -> None:
     with pytest.raises(InputError, match=r"no API key: set GROQ_API_KEYS or GROQ_API_KEY"):
-        keys_of([Layer("here", {})])
+        keys_of([VariableSource("here", {})])
 
 
 def test_the_null_device_holds_no_prompt_and_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

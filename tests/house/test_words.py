@@ -41,6 +41,14 @@ REPLACED_BY = {
     "dialect": "provider (but for a dialect of JSON Schema)",
     "heir": "next waiter, or replacement",
     "ring": "keys",
+    "lease": "stack",
+    "outgoing": "templated request",
+    "questioner": "prompt runner",
+    "precedence": "priority",
+    "own_road": "transport",
+    "settle_unknown": "settle_as_estimated",
+    "outage_scope": "outage_key",
+    "losing_nothing": "lossless_instance",
 }
 
 #: In a sentence these have a plain meaning as well; as a part of an identifier they have none.

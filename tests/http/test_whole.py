@@ -17,7 +17,7 @@ from services.llm.http.http1_connections import Connection, Origin
 from services.llm.http.idle import IdleStack
 from services.llm.http.idle_pools import close
 from services.llm.http.whole import read_whole
-from services.llm.providers.groq.prepared import Outgoing, Prepared
+from services.llm.providers.groq.prepared import RequestTemplate, TemplatedRequest
 from tests.http.faces import KINDS, Face
 from tests.http.servers import Server, answer, forever, serving
 
@@ -99,14 +99,14 @@ def test_what_is_none_of_httpxs_errors_stays_what_it_is(face: Face) -> None:
         raise RuntimeError("mine")
 
     with (
-        patch.object(face.client.own_transport, "exchange", broken),
+        patch.object(face.client.original_transport, "exchange", broken),
         pytest.raises(RuntimeError, match="mine"),
     ):
         post(face, "http://a.test")
 
 
 def test_a_client_that_is_closed_meanwhile_keeps_no_connection(face: Face) -> None:
-    pool = face.client.own_transport.pool
+    pool = face.client.original_transport.pool
 
     def closing(server: Server, connection: socket.socket) -> None:
         server.read_request(connection)
@@ -123,8 +123,10 @@ def test_an_sdk_that_sends_no_timeout_gets_none_added() -> None:
     sdk: Any = type("Sdk", (), {"base_url": "", "default_headers": {}, "default_query": {}})()
     sdk._client = face.client
     request = httpx.Request("POST", "http://a.test/b?c=d", headers={"x-mine": "1"})
-    outgoing = Outgoing(Prepared(sdk, Origin("a.test", 80, None), request), {"a": 1}, 5.0)
-    head, _, body = bytes(outgoing.encoded() or b"").partition(b"\r\n\r\n")
+    templated = TemplatedRequest(
+        RequestTemplate(sdk, Origin("a.test", 80, None), request), {"a": 1}, 5.0
+    )
+    head, _, body = bytes(templated.encoded() or b"").partition(b"\r\n\r\n")
     lines = [b"POST /b?c=d HTTP/1.1", b"Host: a.test", b"x-mine: 1", b"Content-Length: 7"]
     assert (lines, b'{"a":1}') == (head.split(b"\r\n"), body)
     face.close()

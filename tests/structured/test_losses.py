@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
 from services.llm.structured import Rewritten, Schema, StepDeadline, Target, rewrite
-from services.llm.structured.annotations import losing_nothing
+from services.llm.structured.annotations import lossless_instance
 from services.llm.structured.losses import lost_members
 from tests.structured.parsing import errors, value
 
@@ -181,4 +181,4 @@ def test_a_pydantic_that_cannot_be_asked_for_it_loses_what_it_does() -> None:
         def validate_json(self, _: str) -> object:
             raise AssertionError
 
-    assert None is losing_nothing(cast("Any", Older()), "{}")
+    assert None is lossless_instance(cast("Any", Older()), "{}")

@@ -193,7 +193,7 @@ def test_snapshots_only_grow_up_to_the_whole_answer(
         whole = parse_answer(text, False, schema, coerce=coerce, restore=form.restore)
         shown = [*snapshots(text, document, size, form.is_wrapped, coerce)]
         assert isinstance(whole, ValidAnswer)
-        for earlier, later in itertools.pairwise([*shown, whole.plain]):
+        for earlier, later in itertools.pairwise([*shown, whole.json_value]):
             assert extends(later, earlier)
         assert all(one != other for one, other in itertools.pairwise(shown))
 

@@ -42,17 +42,17 @@ def open_at(open_client: OpenFace, request: pytest.FixtureRequest) -> Callable[.
 
 
 @pytest.fixture
-def made() -> Iterator[list[prepared.Ready]]:
+def made() -> Iterator[list[prepared.PreparedRequest]]:
     """The requests that were made in the short way."""
-    seen: list[prepared.Ready] = []
-    original = prepared.Prepared.made
+    seen: list[prepared.PreparedRequest] = []
+    original = prepared.RequestTemplate.made
 
-    def noted(self: prepared.Prepared, client: Any, arguments: Any) -> Any:
+    def noted(self: prepared.RequestTemplate, client: Any, arguments: Any) -> Any:
         ready, context = original(self, client, arguments)
         seen.append(ready)
         return ready, context
 
-    with patch.object(prepared.Prepared, "made", noted):
+    with patch.object(prepared.RequestTemplate, "made", noted):
         yield seen
 
 
@@ -63,7 +63,7 @@ def _talking(server: Server, connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("model", ["sandbox/ok", INVOKED])
 def test_it_says_what_the_first_one_says(
-    open_at: Callable[..., Face], made: list[prepared.Ready], model: str
+    open_at: Callable[..., Face], made: list[prepared.PreparedRequest], model: str
 ) -> None:
     with serving(_talking) as server:
         face = open_at(server.url)
@@ -98,7 +98,7 @@ def test_each_has_its_own_model_and_body(open_at: Callable[..., Face]) -> None:
 
 
 def test_an_error_is_told_as_for_the_first_one(
-    open_client: OpenFace, sandbox: Sandbox, made: list[prepared.Ready]
+    open_client: OpenFace, sandbox: Sandbox, made: list[prepared.PreparedRequest]
 ) -> None:
     face = open_client("bedrock", LLM_MAX_RETRIES=0)
     told = []
@@ -118,7 +118,7 @@ def test_where_someone_looks_on_botocore_makes_it(
     open_client: OpenFace,
     sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
-    made: list[prepared.Ready],
+    made: list[prepared.PreparedRequest],
     looks_on: str,
 ) -> None:
     face = open_client("bedrock")

@@ -50,13 +50,13 @@ def open_at(open_client: OpenFace, request: pytest.FixtureRequest) -> OpenAt:
 def sent_around_the_sdk() -> Iterator[list[str]]:
     """Whatever goes around the SDK, one entry for each request."""
     seen: list[str] = []
-    original = prepared.Outgoing.encoded
+    original = prepared.TemplatedRequest.encoded
 
-    def encoded(self: prepared.Outgoing) -> memoryview | None:
+    def encoded(self: prepared.TemplatedRequest) -> memoryview | None:
         seen.append("sent")
         return original(self)
 
-    with patch.object(prepared.Outgoing, "encoded", encoded):
+    with patch.object(prepared.TemplatedRequest, "encoded", encoded):
         yield seen
 
 
@@ -210,7 +210,7 @@ def _a_hook(sdk: Any) -> None:
 
 def _a_transport(sdk: Any) -> None:
     is_async = isinstance(sdk, groq.AsyncGroq)
-    close(sdk._client.own_transport.pool.idle.drain())
+    close(sdk._client.original_transport.pool.idle.drain())
     sdk._client._transport = httpx.AsyncHTTPTransport() if is_async else httpx.HTTPTransport()
 
 
@@ -258,8 +258,8 @@ def test_what_a_host_changes_is_minded(
 def _sdk_of(face: Face) -> Any:
     if face.loop is None:
         return face.client.client
-    (lease,) = face.client._transport._async_clients._resources.values()
-    return lease.resource
+    (held,) = face.client._transport._async_clients._resources.values()
+    return held.resource
 
 
 def test_extra_headers_and_another_query_go_through_the_sdk(

@@ -14,7 +14,7 @@ from ..llm.errors import LLMError
 from . import batch, interrupts, screen, sources
 from .arguments import Options, parse
 from .interrupts import INTERRUPTED
-from .session import Make, Questioner, client_of, is_kept, model_of, note
+from .session import Make, PromptRunner, client_of, is_kept, model_of, note
 
 ANSWERED, FAILED, WRONG_USAGE = 0, 1, 2
 
@@ -86,19 +86,19 @@ def _carry_out(make: Make, options: Options, stderr: screen.Screen) -> int:
 async def _ask(make: Make, options: Options, schema: Any, prompt: str) -> int:
     """Ask once, and write the answer."""
     async with client_of(make, options) as client:
-        questioner = Questioner(client, options, model_of(options), schema)
+        prompt_runner = PromptRunner(client, options, model_of(options), schema)
         if screen.is_terminal() if options.stream is None else options.stream:
-            await _show(questioner, prompt)
+            await _show(prompt_runner, prompt)
             return ANSWERED
-        answer = await questioner.ask(prompt, {})
+        answer = await prompt_runner.ask(prompt, {})
     screen.answer(answer.shown(whole=options.json))
     return ANSWERED
 
 
-async def _show(questioner: Questioner, prompt: str) -> None:
+async def _show(prompt_runner: PromptRunner, prompt: str) -> None:
     """Ask once, and write the answer as it comes; what ends it closes its connection."""
     with screen.AnswerInPieces() as answer:
-        async with questioner.stream(prompt) as stream:
+        async with prompt_runner.stream(prompt) as stream:
             async for piece in stream:
                 answer.write(piece)
         note(stream.reply)
@@ -124,7 +124,7 @@ async def _ask_all(
             stderr.progress(f"{tally.done} answered, {tally.failed} failed{share}")
 
         async with client_of(make, options) as client:
-            asker = Questioner(client, options, model_of(options), schema)
+            asker = PromptRunner(client, options, model_of(options), schema)
 
             async def ask(line: batch.BatchLine) -> dict[str, Any]:
                 return (await asker.ask(line.prompt, line.how)).fields(whole=options.json)

@@ -15,7 +15,7 @@ from ..llm.call.retry import CallRetryState, wait_decorrelated
 from ..llm.errors import ProviderUnavailableError
 from ..llm.quota import Refusal
 from ..llm.runtime.retry_after import seconds_until_retry
-from ..llm.settings.environment import Layer
+from ..llm.settings.environment import VariableSource
 from ..llm.stores import BudgetFile, open_store
 from .sources import first_of, keys_of
 
@@ -124,7 +124,9 @@ def _prompts() -> None:
 
 def _keys() -> None:
     def found(*values: Mapping[str, str]) -> tuple[str, str]:
-        return keys_of(Layer(f"place {number}", each) for number, each in enumerate(values))[:2]
+        return keys_of(
+            VariableSource(f"place {number}", each) for number, each in enumerate(values)
+        )[:2]
 
     both = {"GROQ_API_KEYS": "a,b", "GROQ_API_KEY": "c"}
     expect(("GROQ_API_KEYS", "a,b"), found(both, {}), "both variables")

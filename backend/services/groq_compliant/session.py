@@ -12,7 +12,7 @@ from ..llm.call.stream import AsyncStream
 from ..llm.redaction.secrets import redacted
 from ..llm.settings import environment, host
 from ..llm.settings.endpoints import is_loopback
-from ..llm.settings.environment import ENVIRONMENT, Layer
+from ..llm.settings.environment import ENVIRONMENT, VariableSource
 from ..llm.settings.knobs import Knobs
 from ..llm.types import Message, Reply
 from . import sources
@@ -38,7 +38,7 @@ def client_of(make: Make, options: Options) -> CompliantClient:
     Raises InputError and ConfigurationError, each for what it names.
     """
     known = _known()
-    places = _checked(environment.layers)
+    places = _checked(environment.variable_sources)
     found = sources.keys_of(places)
     if not options.base_url:
         _refuse_foreign_endpoint(known.GROQ_BASE_URL, found, places)
@@ -115,7 +115,7 @@ def rounded(reply: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Questioner:
+class PromptRunner:
     """Asks a client what the command line says, in the way it says."""
 
     client: CompliantClient
@@ -172,7 +172,9 @@ def _checked(read: Callable[[], _T]) -> _T:
         raise sources.InputError(f"the settings are wrong: {error}") from error
 
 
-def _refuse_foreign_endpoint(url: str, found: sources.Found, places: Sequence[Layer]) -> None:
+def _refuse_foreign_endpoint(
+    url: str, found: sources.Found, places: Sequence[VariableSource]
+) -> None:
     """Raise InputError where a `.env` would have a key from elsewhere sent to its own endpoint.
 
     It may have come with a folder that somebody else has made.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..llm.settings.environment import Layer
+from ..llm.settings.environment import VariableSource
 
 KEY_VARIABLES = ("GROQ_API_KEYS", "GROQ_API_KEY")
 
@@ -77,17 +77,17 @@ def _is_piped() -> bool:
         return True
 
 
-def keys_of(places: Iterable[Layer]) -> Found:
+def keys_of(places: Iterable[VariableSource]) -> Found:
     """Return the keys in the first of *places* that holds any.
 
     In each, GROQ_API_KEYS comes before GROQ_API_KEY; a blank or comma-only value does not count.
     Raises InputError without any.
     """
-    for layer in places:
+    for source in places:
         for name in KEY_VARIABLES:
-            keys = layer.get(name)
+            keys = source.get(name)
             if keys.replace(",", "").strip():
-                return Found(name, keys, layer.place)
+                return Found(name, keys, source.place)
     raise InputError("no API key: set GROQ_API_KEYS or GROQ_API_KEY, or put one of them into .env")
 
 

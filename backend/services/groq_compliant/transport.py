@@ -11,9 +11,9 @@ import anyio
 from ..llm.account.multi_key import MultiKeyAccount
 from ..llm.errors import LLMError
 from ..llm.providers import groq
-from ..llm.providers.channel import AsyncChannel, raising
+from ..llm.providers.channel import AsyncChannel, map_errors
 from ..llm.providers.foreign_errors import redact_error
-from ..llm.providers.groq.stream_transport import Order, aopened
+from ..llm.providers.groq.stream_transport import StreamSpec, aopened
 from ..llm.providers.groq.transport import asend, has_original_create
 from ..llm.providers.sources import agiving_back
 from ..llm.runtime.event_loops import PerEventLoop
@@ -39,7 +39,7 @@ class MultiKeyTransport:
         """Send *request* once, on this event loop, in at most *timeout* s; raises LLMError."""
         wire = groq.to_chat_completion(request)
         held = await self._clients.get()
-        with raising(partial(self._meaning, request)):
+        with map_errors(partial(self._to_error, request)):
             async with held as (_, sdk_of):
                 sdk = sdk_of(request.key)
                 if has_original_create(sdk):
@@ -51,10 +51,12 @@ class MultiKeyTransport:
 
     async def aopen(self, request: Request, timeout: float) -> AsyncChannel:
         """Send *request* once for a stream, as `asend` does."""
-        order = Order(groq.to_chat_completion(request), request, partial(self._meaning, request))
-        async with agiving_back(order.meaning) as lease:
-            _, sdk_of = await lease.enter_async_context(await self._clients.get())
-            return await aopened(sdk_of(request.key), lease, order, timeout)
+        spec = StreamSpec(
+            groq.to_chat_completion(request), request, partial(self._to_error, request)
+        )
+        async with agiving_back(spec.to_error) as stack:
+            _, sdk_of = await stack.enter_async_context(await self._clients.get())
+            return await aopened(sdk_of(request.key), stack, spec, timeout)
 
     async def aclose(self) -> None:
         """Close this event loop's connections, once its calls have ended."""
@@ -64,7 +66,7 @@ class MultiKeyTransport:
         """In a child, leave the parent's event loops alone."""
         self._clients.forget()
 
-    def _meaning(self, request: Request, error: Exception) -> LLMError:
+    def _to_error(self, request: Request, error: Exception) -> LLMError:
         redact_error(error, *self._account.keys, sent=request)
         meant = groq.classify(error, request.model, wall=self._account.wall())
         return redact_error(meant, *self._account.keys, sent=request)

@@ -95,10 +95,10 @@ def _answer(
     call.snapshots = snapshots = StreamedSnapshots()
     streaming.stream_with(call, knobs.LLM_STREAM_IDLE_TIMEOUT)
     answer, reply = yield from structured.structured_answer(request, spec, call)
-    if not extends(answer.plain, snapshots.shown):
+    if not extends(answer.json_value, snapshots.shown):
         contradiction = Violation("$", "contradicts what was shown of it before")
         invalid = InvalidAnswer(reply.text, (contradiction,), truncated=False)
         raise structured.structured_error(invalid, reply, call)
-    yield from streaming.hand_out(call, [Snapshot(answer.plain)])
+    yield from streaming.hand_out(call, [Snapshot(answer.json_value)])
     first = call.time_to_first_piece()
     return StructuredReply.of(answer.value, reply.having(time_to_first_token=first))

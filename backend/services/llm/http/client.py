@@ -36,5 +36,5 @@ def http_client(
         # A key goes to the host that it was given for, and nowhere else.
         follow_redirects=False,
     )
-    client.own_transport = transport
+    client.original_transport = transport
     return client

@@ -18,7 +18,7 @@ class Client(httpx.Client):
     """For threads."""
 
     #: The transport of ours that it was made with; a host may put another in its place.
-    own_transport: Any = None
+    original_transport: Any = None
 
     @property  # type: ignore[misc] # a jar that stays empty needs no setter
     def cookies(self) -> httpx.Cookies:
@@ -30,7 +30,7 @@ class AsyncClient(httpx.AsyncClient):
     """For asyncio."""
 
     #: The transport of ours that it was made with; a host may put another in its place.
-    own_transport: Any = None
+    original_transport: Any = None
 
     @property  # type: ignore[misc] # a jar that stays empty needs no setter
     def cookies(self) -> httpx.Cookies:

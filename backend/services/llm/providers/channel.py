@@ -56,20 +56,20 @@ class AsyncSource(Protocol):
         """Let go of the connection, which may be kept where the stream *is_done*."""
 
 
-def raise_meaning(error: BaseException, meaning: Callable[[Exception], LLMError]) -> NoReturn:
+def raise_mapped(error: BaseException, to_error: Callable[[Exception], LLMError]) -> NoReturn:
     """Raise what *error* means, from it; itself where it is that already, or no Exception."""
-    if not isinstance(error, Exception) or (meant := meaning(error)) is error:
+    if not isinstance(error, Exception) or (meant := to_error(error)) is error:
         raise error
     raise meant from error
 
 
 @contextmanager
-def raising(meaning: Callable[[Exception], LLMError]) -> Iterator[None]:
+def map_errors(to_error: Callable[[Exception], LLMError]) -> Iterator[None]:
     """Raise what an error of the block means, from it."""
     try:
         yield
     except Exception as error:
-        raise_meaning(error, meaning)
+        raise_mapped(error, to_error)
 
 
 class _Channel:
@@ -79,11 +79,11 @@ class _Channel:
         self,
         reader: Reader,
         take: Callable[[Any], Sequence[StreamEvent]],
-        meaning: Callable[[Exception], LLMError],
+        to_error: Callable[[Exception], LLMError],
     ) -> None:
         self.reader = reader
         self.take = take
-        self.meaning = meaning
+        self.to_error = to_error
         self.is_closed = False
 
     @property
@@ -132,7 +132,7 @@ class _Channel:
         )
         if self.is_finished and not was_told:
             return None
-        meant = self.meaning(error)
+        meant = self.to_error(error)
         if isinstance(meant, LLMTimeoutError) and meant.status is None:
             meant.args = (
                 f"{(meant.provider or '').capitalize()} connection error: the stream has stood"

@@ -1,6 +1,6 @@
 """Sources of a stream that are the same for both providers: what an SDK or a stand-in iterates.
 
-Each holds a lease, an exit stack that gives back what the stream has borrowed.
+Each holds an exit stack that gives back what the stream has borrowed.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import anyio
 from ..errors import LLMError
 from ..http.deadline import TimeLeft
 from ..runtime.blocking import run_in_thread
-from .channel import AsyncChannel, Channel, Source, raise_meaning
+from .channel import AsyncChannel, Channel, Source, raise_mapped
 
 
 class Iterated:
     """What is iterated in the caller's thread; reads below it that know *limit* end there."""
 
     def __init__(
-        self, lease: ExitStack, items: Iterator[Any], limit: TimeLeft | None = None
+        self, stack: ExitStack, items: Iterator[Any], limit: TimeLeft | None = None
     ) -> None:
-        self._lease = lease
+        self._stack = stack
         self._items = items
         self._limit = limit
 
@@ -37,14 +37,14 @@ class Iterated:
 
     def close(self, *, is_done: bool = False) -> None:
         """Let go of it."""
-        self._lease.close()
+        self._stack.close()
 
 
 class AsyncIterated:
     """The same on an event loop, each read within its time."""
 
-    def __init__(self, lease: AsyncExitStack, items: AsyncIterator[Any]) -> None:
-        self._lease = lease
+    def __init__(self, stack: AsyncExitStack, items: AsyncIterator[Any]) -> None:
+        self._stack = stack
         self._items = items
 
     async def read(self, until: float) -> Any:
@@ -54,7 +54,7 @@ class AsyncIterated:
 
     async def aclose(self, *, is_done: bool = False) -> None:
         """Let go of it, and let it end: else the event loop would, in a task of its own."""
-        await self._lease.aclose()
+        await self._stack.aclose()
         # What it says of its connection, which is closed, is no news.
         with suppress(Exception), anyio.move_on_after(0):
             await anext(self._items, None)
@@ -77,27 +77,27 @@ class InThread:
 
 def in_threads(channel: Channel) -> AsyncChannel:
     """A stream for an event loop out of one that blocks."""
-    return AsyncChannel(InThread(channel.source), channel.reader, channel.take, channel.meaning)
+    return AsyncChannel(InThread(channel.source), channel.reader, channel.take, channel.to_error)
 
 
 @contextmanager
-def giving_back(meaning: Callable[[Exception], LLMError]) -> Iterator[ExitStack]:
+def giving_back(to_error: Callable[[Exception], LLMError]) -> Iterator[ExitStack]:
     """A stack for what a stream borrows: closed at once where it is not opened after all."""
-    lease = ExitStack()
+    stack = ExitStack()
     try:
-        yield lease
+        yield stack
     except BaseException as error:
-        lease.close()
-        raise_meaning(error, meaning)
+        stack.close()
+        raise_mapped(error, to_error)
 
 
 @asynccontextmanager
-async def agiving_back(meaning: Callable[[Exception], LLMError]) -> AsyncIterator[AsyncExitStack]:
+async def agiving_back(to_error: Callable[[Exception], LLMError]) -> AsyncIterator[AsyncExitStack]:
     """The same for an event loop, also in a task that is being cancelled."""
-    lease = AsyncExitStack()
+    stack = AsyncExitStack()
     try:
-        yield lease
+        yield stack
     except BaseException as error:
         with anyio.CancelScope(shield=True):
-            await lease.aclose()
-        raise_meaning(error, meaning)
+            await stack.aclose()
+        raise_mapped(error, to_error)

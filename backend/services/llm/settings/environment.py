@@ -27,7 +27,7 @@ _BESIDE_CONFIG = Path(__file__).parents[3]
 ENVIRONMENT = "the environment"
 
 
-class Layer(NamedTuple):
+class VariableSource(NamedTuple):
     """The variables that are set in one *place*, the environment or a file; none is blank."""
 
     place: str
@@ -39,19 +39,19 @@ class Layer(NamedTuple):
         return self.values.get(name) or folded.get(name, "")
 
 
-def layers() -> list[Layer]:
+def variable_sources() -> list[VariableSource]:
     """Return all places where variables are set; the first that holds one counts.
 
     Raises `ConfigurationError`, which names the file, for a `.env` that cannot be read.
     """
     folders = (_working_directory(), _BESIDE_CONFIG)
     files = dict.fromkeys(folder / ".env" for folder in folders if folder)
-    return [variables(), *(Layer(str(file), _variables_in(file)) for file in files)]
+    return [variables(), *(VariableSource(str(file), _variables_in(file)) for file in files)]
 
 
-def variables() -> Layer:
+def variables() -> VariableSource:
     """Return what is set in the environment itself."""
-    return Layer(ENVIRONMENT, _set(os.environ))
+    return VariableSource(ENVIRONMENT, _set(os.environ))
 
 
 def _working_directory() -> Path | None:

@@ -48,7 +48,7 @@ def adapter_of(spec: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
     return adapter, generated
 
 
-def losing_nothing(adapter: TypeAdapter[Any], text: str) -> tuple[Any] | None:
+def lossless_instance(adapter: TypeAdapter[Any], text: str) -> tuple[Any] | None:
     """Give the instance of JSON *text* that leaves out no member of it, or None without one.
 
     Of a union pydantic takes a model that ignores what it does not know before a dict that would

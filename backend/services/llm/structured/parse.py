@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .coerce import coerced
@@ -30,7 +30,7 @@ class ValidAnswer:
     #: What the caller asked for: a JSON value, or an instance of the type.
     value: Any
     #: The JSON value that it was made of.
-    plain: Any = None
+    json_value: Any = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .annotations import adapter_of, losing_nothing
+from .annotations import adapter_of, lossless_instance
 from .compile import MOST_STEPS, compile_checked, compile_validator, steps_for
 from .deadline import StepDeadline
 from .explain import violations
@@ -105,7 +105,7 @@ class Schema:
             return value
         # From JSON and not from Python, so that strict types take dates, enums and tuples as well.
         text = json.dumps(value, allow_nan=False)
-        if self._has_alternatives and (whole := losing_nothing(self._adapter, text)) is not None:
+        if self._has_alternatives and (whole := lossless_instance(self._adapter, text)) is not None:
             return whole[0]
         return self._adapter.validate_json(text)
 

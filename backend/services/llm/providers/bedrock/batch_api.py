@@ -58,12 +58,12 @@ class BedrockBatchApi:
     def __init__(
         self,
         lend: Callable[[], AbstractContextManager[BatchClients]],
-        meaning: Callable[[Exception], LLMError],
+        to_error: Callable[[Exception], LLMError],
         place: str,
         role_arn: str,
     ) -> None:
         self._lend = lend
-        self._meaning = meaning
+        self._to_error = to_error
         bucket, _, prefix = place.strip().removeprefix("s3://").strip("/").partition("/")
         self._bucket, self._prefix = bucket, "/".join(filter(None, [prefix, _FOLDER]))
         self._role_arn = role_arn
@@ -193,7 +193,7 @@ class BedrockBatchApi:
         except LLMError:
             raise
         except Exception as error:
-            raise self._meaning(error) from error
+            raise self._to_error(error) from error
 
 
 def _check_form(bedrock: Any, kind: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from ...errors import ConfigurationError, LLMError
 from ...runtime.sdk_lender import SdkLender
 from ...settings.knobs import Knobs
 from ...types import Reply, Request
-from ..channel import AsyncChannel, Channel, raising
+from ..channel import AsyncChannel, Channel, map_errors
 from ..foreign_errors import redact_error
 from ..sources import agiving_back, giving_back
 from .batch_api import BatchClients, BedrockBatchApi
@@ -22,7 +22,7 @@ from .converse_answer import from_converse
 from .errors import classify
 from .invoke import from_invoke, to_invoke
 from .routes import uses_invoke
-from .stream_transport import Order, StreamingTransport
+from .stream_transport import StreamingTransport, StreamSpec
 from .transport import Answered, Call, headers_of
 
 E = TypeVar("E", bound=BaseException)
@@ -54,37 +54,39 @@ class BedrockTransport:
 
     def send(self, request: Request, timeout: float) -> Reply:
         """Send *request* once, in this thread; raises LLMError, also after *timeout* seconds."""
-        with raising(partial(self._meaning, request)), self.lender.lend() as sdk:
+        with map_errors(partial(self._to_error, request)), self.lender.lend() as sdk:
             return _reply(self._calls.send(sdk, _call_of(sdk, request), timeout), request)
 
     async def asend(self, request: Request, timeout: float) -> Reply:
         """Send *request* once, as `send` does, without blocking the event loop."""
-        with raising(partial(self._meaning, request)), self.lender.lend() as sdk:
+        with map_errors(partial(self._to_error, request)), self.lender.lend() as sdk:
             return _reply(await self._calls.asend(sdk, _call_of(sdk, request), timeout), request)
 
     def open(self, request: Request, timeout: float) -> Channel:
         """Send *request* once for a stream, in this thread; raises LLMError."""
-        with giving_back(partial(self._meaning, request)) as lease:
-            sdk = lease.enter_context(self.lender.lend())
-            return self._calls.open(sdk, lease, self._order(sdk, request), timeout)
+        with giving_back(partial(self._to_error, request)) as stack:
+            sdk = stack.enter_context(self.lender.lend())
+            return self._calls.open(sdk, stack, self._stream_spec(sdk, request), timeout)
 
     async def aopen(self, request: Request, timeout: float) -> AsyncChannel:
         """Send *request* once for a stream, as `open` does, without blocking the event loop."""
-        async with agiving_back(partial(self._meaning, request)) as lease:
-            sdk = lease.enter_context(self.lender.lend())
-            return await self._calls.aopen(sdk, lease, self._order(sdk, request), timeout)
+        async with agiving_back(partial(self._to_error, request)) as stack:
+            sdk = stack.enter_context(self.lender.lend())
+            return await self._calls.aopen(sdk, stack, self._stream_spec(sdk, request), timeout)
 
-    def _order(self, sdk: Any, request: Request) -> Order:
-        return Order(_call_of(sdk, request).arguments, request, partial(self._meaning, request))
+    def _stream_spec(self, sdk: Any, request: Request) -> StreamSpec:
+        return StreamSpec(
+            _call_of(sdk, request).arguments, request, partial(self._to_error, request)
+        )
 
-    def _meaning(self, request: Request, error: Exception) -> LLMError:
+    def _to_error(self, request: Request, error: Exception) -> LLMError:
         return self._classify(self._redact(error, request), request)
 
     def batch_api(self, knobs: Knobs) -> BedrockBatchApi:
         """Return Bedrock's invocation jobs, with this client's credentials."""
         lend = partial(self._lend_for_batches, knobs)
         place, role = knobs.BEDROCK_BATCH_BUCKET, knobs.BEDROCK_BATCH_ROLE_ARN
-        return BedrockBatchApi(lend, self._batch_meaning, place, role)
+        return BedrockBatchApi(lend, self._batch_error, place, role)
 
     @contextmanager
     def _lend_for_batches(self, knobs: Knobs) -> Iterator[BatchClients]:
@@ -101,8 +103,8 @@ class BedrockTransport:
         with bedrock.lend() as jobs, s3.lend() as objects:
             yield BatchClients(jobs, objects)
 
-    def _batch_meaning(self, error: Exception) -> LLMError:
-        return self._meaning(Request("", ()), error)
+    def _batch_error(self, error: Exception) -> LLMError:
+        return self._to_error(Request("", ()), error)
 
     def close(self) -> None:
         """Close the connections, and let the threads end with their calls."""

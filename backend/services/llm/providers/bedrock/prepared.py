@@ -38,7 +38,7 @@ _VARIABLE = (
 )
 
 
-class Ready(NamedTuple):
+class PreparedRequest(NamedTuple):
     """A request that is ready to be sent, with the members that botocore's own has."""
 
     method: str
@@ -50,7 +50,7 @@ class Ready(NamedTuple):
         return f"<a request to {self.url}>"
 
 
-class Prepared:
+class RequestTemplate:
     """What a client's requests of one operation have in common."""
 
     def __init__(
@@ -82,12 +82,12 @@ class Prepared:
         ours = signer.authorization(payload, {**headers, "Host": self._host}, moment, credentials)
         return signer if ours == theirs else None
 
-    def made(self, client: Any, arguments: Any) -> tuple[Ready, dict[str, Any]]:
+    def made(self, client: Any, arguments: Any) -> tuple[PreparedRequest, dict[str, Any]]:
         """Return the request of *arguments*, signed, and the context to read its answer in."""
         known = self._plain.serialized(client, self.operation, arguments)
         target, body, context = _target(known), known["body"], dict(self._context)
         headers = {**known["headers"], **self._headers, "amz-sdk-invocation-id": str(uuid.uuid4())}
-        unsigned = Ready(known["method"], self._base + target, headers, body)
+        unsigned = PreparedRequest(known["method"], self._base + target, headers, body)
         credentials = _credentials_of(client)
         if self._signer is None or credentials is None:
             signed = self._signed_by_botocore(client, unsigned, context)
@@ -97,7 +97,7 @@ class Prepared:
         return unsigned._replace(headers={**signed, "Content-Length": str(len(body))}), context
 
     def _signed(
-        self, signer: Signer, unsigned: Ready, path: str, credentials: Any
+        self, signer: Signer, unsigned: PreparedRequest, path: str, credentials: Any
     ) -> dict[str, str]:
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         headers = {"Host": self._host, **unsigned.headers, "X-Amz-Date": moment}
@@ -108,7 +108,7 @@ class Prepared:
         return {**headers, "Authorization": signature}
 
     def _signed_by_botocore(
-        self, client: Any, unsigned: Ready, context: dict[str, Any]
+        self, client: Any, unsigned: PreparedRequest, context: dict[str, Any]
     ) -> dict[str, str]:
         method, url, headers, body = unsigned
         request = _request_class()(method=method, url=url, headers=headers, data=body)
@@ -119,10 +119,10 @@ class Prepared:
 
 
 #: By client and method: how its requests are made; None: as botocore makes them.
-_known: WeakKeyDictionary[Any, dict[str, Prepared | None]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Any, dict[str, RequestTemplate | None]] = WeakKeyDictionary()
 
 
-def prepared_for(client: Any, method: str) -> Prepared | None:
+def prepared_for(client: Any, method: str) -> RequestTemplate | None:
     """How *client*'s requests of *method* are made, if that is known and nobody looks on."""
     if _log.isEnabledFor(logging.DEBUG) or "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         return None  # there each invocation has a trace of its own
@@ -140,7 +140,7 @@ def learn(
     if any(getattr(operation, name, None) for name in _VARIABLE):
         return
     try:
-        prepared = Prepared(client, arguments, request, operation, context)
+        prepared = RequestTemplate(client, arguments, request, operation, context)
         again, _ = prepared.made(client, arguments)
     except (AttributeError, KeyError, TypeError):
         return  # a botocore of other parts
@@ -148,7 +148,7 @@ def learn(
         known[method] = prepared
 
 
-_NOTHING: Mapping[str, Prepared | None] = {}
+_NOTHING: Mapping[str, RequestTemplate | None] = {}
 
 
 def _sent(request: Any) -> tuple[Any, ...]:

@@ -38,14 +38,14 @@ class StreamConnections:
 
     async def aopen(self, origin: Origin, signed: Signed, until: float) -> AsyncOpened:
         """Do as `open` does, on this event loop."""
-        async with AsyncExitStack() as lease:
-            idle = await lease.enter_async_context(await self._idle.of_this_loop())
+        async with AsyncExitStack() as stack:
+            idle = await stack.enter_async_context(await self._idle.of_this_loop())
             connection = take_idle(idle, origin)
             with botocore_errors(signed.request.url, connecting=True):
                 connection = connection or await AsyncConnection.opened(origin, self._limit, until)
             with botocore_errors(signed.request.url):
                 head = await connection.begin(signed, until)
-            return AsyncOpened(connection, head, idle, signed.request.url, lease.pop_all())
+            return AsyncOpened(connection, head, idle, signed.request.url, stack.pop_all())
 
     def close(self) -> None:
         """Close the idle connections of all threads."""
@@ -91,10 +91,10 @@ class AsyncOpened:
         head: Head,
         idle: IdleStack[AsyncConnection],
         url: str,
-        lease: AsyncExitStack,
+        stack: AsyncExitStack,
     ) -> None:
         self.head = head
-        self.lease = lease
+        self.stack = stack
         self._connection = connection
         self._idle = idle
         self._url = url
@@ -106,7 +106,7 @@ class AsyncOpened:
 
     async def aclose(self, *, is_done: bool = False) -> None:
         """Keep the connection where it can carry another stream, else close it."""
-        async with self.lease:
+        async with self.stack:
             # It costs the connection, and no answer.
             with suppress(Exception):
                 until = time.monotonic() + _LINGER

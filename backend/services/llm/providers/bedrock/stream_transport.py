@@ -38,12 +38,12 @@ T = TypeVar("T")
 _CONTENT_TYPE = "application/vnd.amazon.eventstream"
 
 
-class Order(NamedTuple):
+class StreamSpec(NamedTuple):
     """What is to be streamed: the keywords of the SDK's method, and what an error of it means."""
 
     arguments: Mapping[str, Any]
     request: Request
-    meaning: Callable[[Exception], LLMError]
+    to_error: Callable[[Exception], LLMError]
 
     @property
     def call(self) -> Call:
@@ -70,69 +70,69 @@ class StreamingTransport(Transport):
 
         return StreamConnections(self._size, self._limit)
 
-    def open(self, sdk: Any, lease: ExitStack, order: Order, timeout: float) -> Channel:
-        """Open a stream in at most *timeout* seconds; once open, it closes *lease* in the end.
+    def open(self, sdk: Any, stack: ExitStack, spec: StreamSpec, timeout: float) -> Channel:
+        """Open a stream in at most *timeout* seconds; once open, it closes *stack* in the end.
 
         Raises TimeoutError, and what the SDK raises.
         """
-        until, call = time.monotonic() + timeout, order.call
+        until, call = time.monotonic() + timeout, spec.call
         if why_the_sdks_own(sdk, call.method):
             blocking = self._blocking_stream(until)
-            return _Watched.of(_ask(sdk, order, blocking, timeout), lease, order, blocking)
+            return _Watched.of(_ask(sdk, spec, blocking, timeout), stack, spec, blocking)
         signed = self._signed(sdk, call, until)
         if signed.response is not None:
-            return _Watched.of(signed.response, lease, order, self._blocking_stream(until))
+            return _Watched.of(signed.response, stack, spec, self._blocking_stream(until))
         origin = self._http.origin_of(sdk, signed.request.url)
         opened = self._connections.open(origin, signed, until)
         if _is_stream(opened.head):
-            reader = order.reader(_about(opened.head))
-            return Channel(_Leased(opened, lease), reader, reader.feed, order.meaning)
+            reader = spec.reader(_about(opened.head))
+            return Channel(_Leased(opened, stack), reader, reader.feed, spec.to_error)
         body = b"".join(iter(partial(opened.read, until), None))
         opened.close()
-        raise _refusal(sdk, signed, opened.head, body, order)
+        raise _refusal(sdk, signed, opened.head, body, spec)
 
     async def aopen(
-        self, sdk: Any, lease: AsyncExitStack, order: Order, timeout: float
+        self, sdk: Any, stack: AsyncExitStack, spec: StreamSpec, timeout: float
     ) -> AsyncChannel:
         """Do as `open` does, without blocking the event loop."""
-        until, call = time.monotonic() + timeout, order.call
+        until, call = time.monotonic() + timeout, spec.call
         if why_the_sdks_own(sdk, call.method):
-            return await self._in_a_worker(sdk, lease, order, until)
+            return await self._in_a_worker(sdk, stack, spec, until)
         with anyio.fail_after(timeout):
             signed = await self._asigned(sdk, call)
         if signed.response is not None:
-            return self._of_workers(lease, order, signed.response, self._blocking_stream(until))
+            return self._of_workers(stack, spec, signed.response, self._blocking_stream(until))
         origin = self._http.origin_of(sdk, signed.request.url)
         opened = await self._connections.aopen(origin, signed, until)
         if _is_stream(opened.head):
-            reader = order.reader(_about(opened.head))
-            return AsyncChannel(_AsyncLeased(opened, lease), reader, reader.feed, order.meaning)
+            reader = spec.reader(_about(opened.head))
+            return AsyncChannel(_AsyncLeased(opened, stack), reader, reader.feed, spec.to_error)
         pieces = []
         try:
             while (piece := await opened.read(until)) is not None:
                 pieces.append(piece)
         finally:
             await opened.aclose()
-        raise _refusal(sdk, signed, opened.head, b"".join(pieces), order)
+        raise _refusal(sdk, signed, opened.head, b"".join(pieces), spec)
 
     async def _in_a_worker(
-        self, sdk: Any, lease: AsyncExitStack, order: Order, until: float
+        self, sdk: Any, stack: AsyncExitStack, spec: StreamSpec, until: float
     ) -> AsyncChannel:
         blocking = self._blocking_stream(until)
-        ask = partial(_ask, sdk, order, blocking, left_until(until))
+        ask = partial(_ask, sdk, spec, blocking, left_until(until))
         try:
             response = await self._awaited(self._submit(ask))
         except BaseException:
             blocking.abort()
             raise
-        return self._of_workers(lease, order, response, blocking)
+        return self._of_workers(stack, spec, response, blocking)
 
     def _of_workers(
-        self, lease: AsyncExitStack, order: Order, response: Any, blocking: StreamCall
+        self, stack: AsyncExitStack, spec: StreamSpec, response: Any, blocking: StreamCall
     ) -> AsyncChannel:
-        channel = _Watched.of(response, ExitStack(), order, blocking)
-        source = _InWorkers(self, channel.source, blocking, lease)
-        return AsyncChannel(source, channel.reader, channel.take, order.meaning)
+        channel = _Watched.of(response, ExitStack(), spec, blocking)
+        source = _InWorkers(self, channel.source, blocking, stack)
+        return AsyncChannel(source, channel.reader, channel.take, spec.to_error)
 
     def _blocking_stream(self, until: float) -> StreamCall:
         from .stream_call import StreamCall  # pays for http.client only where it is used
@@ -155,46 +155,46 @@ class StreamingTransport(Transport):
 class _Leased:
     """A source that gives back what was borrowed for it."""
 
-    def __init__(self, source: Source, lease: ExitStack) -> None:
+    def __init__(self, source: Source, stack: ExitStack) -> None:
         self._source = source
-        self._lease = lease
+        self._stack = stack
         self.read = source.read
 
     def close(self, *, is_done: bool = False) -> None:
         """Let go of it."""
-        with self._lease:
+        with self._stack:
             self._source.close(is_done=is_done)
 
 
 class _AsyncLeased:
     """The same for an event loop."""
 
-    def __init__(self, source: AsyncSource, lease: AsyncExitStack) -> None:
+    def __init__(self, source: AsyncSource, stack: AsyncExitStack) -> None:
         self._source = source
-        self._lease = lease
+        self._stack = stack
         self.read = source.read
 
     async def aclose(self, *, is_done: bool = False) -> None:
         """Let go of it."""
-        async with self._lease:
+        async with self._stack:
             await self._source.aclose(is_done=is_done)
 
 
 class _Watched:
     """botocore's own stream, read in a thread: the watchdog ends a read at its moment."""
 
-    def __init__(self, events: Iterator[Any], blocking: StreamCall, lease: ExitStack) -> None:
+    def __init__(self, events: Iterator[Any], blocking: StreamCall, stack: ExitStack) -> None:
         self._events = events
         self._blocking = blocking
-        self._lease = lease
+        self._stack = stack
 
     @classmethod
-    def of(cls, response: Any, lease: ExitStack, order: Order, blocking: StreamCall) -> Channel:
+    def of(cls, response: Any, stack: ExitStack, spec: StreamSpec, blocking: StreamCall) -> Channel:
         """The stream of a *response* that whatever stands in the SDK's place has given."""
-        events = response["body" if uses_invoke(order.request.model) else "stream"]
-        lease.callback(getattr(events, "close", bool))
-        reader = order.reader(member(response, "ResponseMetadata"))
-        return Channel(cls(iter(events), blocking, lease), reader, reader.add, order.meaning)
+        events = response["body" if uses_invoke(spec.request.model) else "stream"]
+        stack.callback(getattr(events, "close", bool))
+        reader = spec.reader(member(response, "ResponseMetadata"))
+        return Channel(cls(iter(events), blocking, stack), reader, reader.add, spec.to_error)
 
     def read(self, until: float) -> Any:
         """Return the next event before *until*, or None at the end."""
@@ -202,7 +202,7 @@ class _Watched:
 
     def close(self, *, is_done: bool = False) -> None:
         """Close the connection."""
-        self._lease.close()
+        self._stack.close()
 
 
 class _InWorkers:
@@ -213,12 +213,12 @@ class _InWorkers:
         transport: StreamingTransport,
         source: Source,
         blocking: StreamCall,
-        lease: AsyncExitStack,
+        stack: AsyncExitStack,
     ) -> None:
         self._transport = transport
         self._source = source
         self._blocking = blocking
-        self._lease = lease
+        self._stack = stack
 
     async def read(self, until: float) -> Any:
         """Return the next event before *until*, or None at the end."""
@@ -232,18 +232,18 @@ class _InWorkers:
 
     async def aclose(self, *, is_done: bool = False) -> None:
         """Close the connection."""
-        async with self._lease:
+        async with self._stack:
             if not is_done:
                 self._blocking.abort()
             self._source.close()
 
 
-def _ask(sdk: Any, order: Order, blocking: StreamCall, timeout: float) -> Any:
+def _ask(sdk: Any, spec: StreamSpec, blocking: StreamCall, timeout: float) -> Any:
     """What the SDK's method returns, in this thread."""
 
     def ask() -> Any:
-        with signing.adding(order.call.headers):
-            return getattr(sdk, order.call.method)(**order.arguments)
+        with signing.adding(spec.call.headers):
+            return getattr(sdk, spec.call.method)(**spec.arguments)
 
     return _watched(ask, blocking, timeout)
 
@@ -274,7 +274,9 @@ def _about(head: Head) -> dict[str, Any]:
     return {**known, "HTTPHeaders": headers}
 
 
-def _refusal(sdk: Any, signed: signing.Signed, head: Head, body: bytes, order: Order) -> Exception:
+def _refusal(
+    sdk: Any, signed: signing.Signed, head: Head, body: bytes, spec: StreamSpec
+) -> Exception:
     """The error in an answer that is no stream."""
     if head.status != 200:
         try:
@@ -282,7 +284,7 @@ def _refusal(sdk: Any, signed: signing.Signed, head: Head, body: bytes, order: O
         except Exception as error:
             return error
     try:
-        error_found = error_in_ok_body(json.loads(body), order.request.model)
+        error_found = error_in_ok_body(json.loads(body), spec.request.model)
     except ValueError:
         error_found = None
     return error_found or LLMError(

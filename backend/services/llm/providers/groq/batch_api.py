@@ -40,7 +40,7 @@ _SHORT = 60.0
 
 
 class GroqBatchApi:
-    """Batches of one key; *lend* gives the SDK's client, *meaning* says what an error means."""
+    """Batches of one key; *lend* gives the SDK's client, *to_error* says what an error means."""
 
     max_lines = 50_000
     max_bytes = 100_000_000
@@ -48,10 +48,10 @@ class GroqBatchApi:
     def __init__(
         self,
         lend: Callable[[], AbstractContextManager[Any]],
-        meaning: Callable[[Exception], LLMError],
+        to_error: Callable[[Exception], LLMError],
     ) -> None:
         self._lend = lend
-        self._meaning = meaning
+        self._to_error = to_error
 
     def check(self) -> None:
         """Raise `ConfigurationError` where batches cannot be asked for."""
@@ -164,7 +164,7 @@ class GroqBatchApi:
         except LLMError:
             raise
         except Exception as error:
-            raise self._meaning(error) from error
+            raise self._to_error(error) from error
 
 
 def _copy(sdk: Any, file: str, into: BinaryIO) -> None:

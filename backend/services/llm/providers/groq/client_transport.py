@@ -17,7 +17,7 @@ from ...runtime.fork import on_fork_in_child
 from ...runtime.sdk_lender import SdkLender
 from ...settings.knobs import Knobs
 from ...types import Reply, Request
-from ..channel import AsyncChannel, Channel, raising
+from ..channel import AsyncChannel, Channel, map_errors
 from ..foreign_errors import redact_error
 from ..sources import agiving_back, giving_back, in_threads
 from . import transport
@@ -26,7 +26,7 @@ from .batch_api import BATCH_LIMIT, BATCH_TIMEOUT, GroqBatchApi
 from .connect import GroqConnection
 from .errors import classify
 from .request import to_chat_completion
-from .stream_transport import Order, aopened, opened
+from .stream_transport import StreamSpec, aopened, opened
 from .transport import has_original_create
 
 E = TypeVar("E", bound=BaseException)
@@ -57,7 +57,7 @@ class GroqTransport:
     def send(self, request: Request, timeout: float) -> Reply:
         """Send *request* once, in this thread; raises LLMError, also after *timeout* seconds."""
         wire = to_chat_completion(request)
-        with raising(partial(self._meaning, request)):
+        with map_errors(partial(self._to_error, request)):
             with self.lender.lend() as sdk:
                 if has_original_create(sdk):
                     response = transport.send(sdk, wire, timeout)
@@ -76,7 +76,7 @@ class GroqTransport:
             return await run_in_thread(partial(self.send, request, timeout))
         wire = to_chat_completion(request)
         held = await self._async_clients.get()
-        with raising(partial(self._meaning, request)):
+        with map_errors(partial(self._to_error, request)):
             async with held as sdk:
                 if has_original_create(sdk):
                     response = await transport.asend(sdk, wire, timeout)
@@ -87,9 +87,9 @@ class GroqTransport:
 
     def open(self, request: Request, timeout: float) -> Channel:
         """Send *request* once for a stream, in this thread; raises LLMError."""
-        order = self._order(request)
-        with giving_back(order.meaning) as lease:
-            return opened(lease.enter_context(self.lender.lend()), lease, order, timeout)
+        spec = self._stream_spec(request)
+        with giving_back(spec.to_error) as stack:
+            return opened(stack.enter_context(self.lender.lend()), stack, spec, timeout)
 
     async def aopen(self, request: Request, timeout: float) -> AsyncChannel:
         """Send *request* once for a stream, as `open` does, on this event loop.
@@ -98,20 +98,20 @@ class GroqTransport:
         """
         if not self.lender.is_real:
             return in_threads(await run_in_thread(partial(self.open, request, timeout)))
-        order = self._order(request)
-        async with agiving_back(order.meaning) as lease:
-            sdk = await lease.enter_async_context(await self._async_clients.get())
-            return await aopened(sdk, lease, order, timeout)
+        spec = self._stream_spec(request)
+        async with agiving_back(spec.to_error) as stack:
+            sdk = await stack.enter_async_context(await self._async_clients.get())
+            return await aopened(sdk, stack, spec, timeout)
 
-    def _order(self, request: Request) -> Order:
-        return Order(to_chat_completion(request), request, partial(self._meaning, request))
+    def _stream_spec(self, request: Request) -> StreamSpec:
+        return StreamSpec(to_chat_completion(request), request, partial(self._to_error, request))
 
-    def _meaning(self, request: Request, error: Exception) -> LLMError:
+    def _to_error(self, request: Request, error: Exception) -> LLMError:
         return self._classify(self._redact(error, request), request)
 
     def batch_api(self, knobs: Knobs) -> GroqBatchApi:
         """Return Groq's Batch API, with this client's key."""
-        return GroqBatchApi(self._lend_for_batches, self._batch_meaning)
+        return GroqBatchApi(self._lend_for_batches, self._batch_error)
 
     def _lend_for_batches(self) -> AbstractContextManager[Any]:
         # What moves files takes longer, and reads more, than what asks once.
@@ -120,7 +120,7 @@ class GroqTransport:
             self._batch_lender = SdkLender(connect, "groq")
         return (self._batch_lender or self.lender).lend()
 
-    def _batch_meaning(self, error: Exception) -> LLMError:
+    def _batch_error(self, error: Exception) -> LLMError:
         nothing = Request("", ())
         return self._classify(self._redact(error, nothing), nothing)
 

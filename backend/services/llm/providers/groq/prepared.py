@@ -39,7 +39,7 @@ _OF_THE_CODING = ("content-encoding", "content-length")
 _sdk_log, _http_log = logging.getLogger("groq"), logging.getLogger("httpx")
 
 
-class Prepared:
+class RequestTemplate:
     """A client's request without its body; it shows nothing of itself, since a key is in it."""
 
     def __init__(self, sdk: Any, origin: Origin, sent: httpx.Request) -> None:
@@ -59,10 +59,10 @@ class Prepared:
         return sdk.base_url is self._base_url and _settings_of(sdk) == self.settings
 
 
-class Outgoing:
+class TemplatedRequest:
     """One request, which shows nothing of itself."""
 
-    def __init__(self, prepared: Prepared, body: Mapping[str, Any], timeout: float) -> None:
+    def __init__(self, prepared: RequestTemplate, body: Mapping[str, Any], timeout: float) -> None:
         self._prepared = prepared
         self._body = body
         self._timeout = timeout
@@ -99,19 +99,19 @@ def body_of(arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 #: The requests of each of the SDK's clients.
-_prepared: WeakKeyDictionary[Any, Prepared] = WeakKeyDictionary()
+_prepared: WeakKeyDictionary[Any, RequestTemplate] = WeakKeyDictionary()
 
 
 def learn(sdk: Any, sent: httpx.Request) -> None:
     """Keep what *sdk* has put around the body of *sent*, a request without extra headers."""
     with suppress(AttributeError):  # an SDK of other parts
-        transport = getattr(sdk._client, "own_transport", None)
+        transport = getattr(sdk._client, "original_transport", None)
         if transport is None or (origin := transport.pool.direct_origin(sent.url)) is None:
             return
-        _prepared[sdk] = Prepared(sdk, origin, sent)
+        _prepared[sdk] = RequestTemplate(sdk, origin, sent)
 
 
-def prepared_for(sdk: Any) -> Prepared | None:
+def prepared_for(sdk: Any) -> RequestTemplate | None:
     """What is known of *sdk*'s requests; None where they have to go through the SDK."""
     known = _prepared.get(sdk)
     try:
@@ -131,31 +131,31 @@ def _is_unseen(sdk: Any) -> bool:
     """Whether nobody is to see a request of *sdk* on its way."""
     http = sdk._client
     return not (
-        http._transport is not http.own_transport
+        http._transport is not http.original_transport
         or _http_log.isEnabledFor(logging.INFO)
         or _sdk_log.isEnabledFor(logging.DEBUG)
         or any(http.event_hooks.values())
-        or http.own_transport.pool.is_replaced()
+        or http.original_transport.pool.is_replaced()
         or not all(is_untouched(sdk, name, sys.modules["groq"]) for name in _OF_SDK)
         or not all(is_untouched(http, name, httpx) for name in _OF_HTTP)
         or not takes(type(sdk)._make_status_error_from_response, STATUS_ERROR)
     )
 
 
-async def send(sdk: Any, prepared: Prepared, body: Mapping[str, Any], timeout: float) -> Any:
+async def send(sdk: Any, prepared: RequestTemplate, body: Mapping[str, Any], timeout: float) -> Any:
     """Send *body* in at most *timeout* seconds; return the answer, or raise the SDK's errors."""
-    until, own = time.monotonic() + timeout, sdk._client.own_transport
-    outgoing = Outgoing(prepared, body, timeout)
+    until, own = time.monotonic() + timeout, sdk._client.original_transport
+    templated = TemplatedRequest(prepared, body, timeout)
     try:
-        answer = decoded(await own.exchange(prepared.origin, outgoing, until), own.pool.limit)
+        answer = decoded(await own.exchange(prepared.origin, templated, until), own.pool.limit)
     except Exception as error:
         failure = error
     else:
-        return _read(sdk, outgoing, answer)
-    raise _as_groq(failure, outgoing)
+        return _read(sdk, templated, answer)
+    raise _as_groq(failure, templated)
 
 
-def _read(sdk: Any, outgoing: Outgoing, answer: Answer) -> Any:
+def _read(sdk: Any, templated: TemplatedRequest, answer: Answer) -> Any:
     """The answer's JSON; raises the SDK's error of its status."""
     if 200 <= answer.status < 300:
         return read_json(answer.body, dict(answer.headers))
@@ -163,15 +163,15 @@ def _read(sdk: Any, outgoing: Outgoing, answer: Answer) -> Any:
         answer.status,
         headers=raw(answer.headers),
         content=answer.body,
-        request=outgoing.as_httpx(),
+        request=templated.as_httpx(),
     )
     raise sdk._make_status_error_from_response(response)
 
 
-def _as_groq(failure: Exception, outgoing: Outgoing) -> Exception:
+def _as_groq(failure: Exception, templated: TemplatedRequest) -> Exception:
     """The SDK's error of a connection for *failure*, by way of httpx's, as it comes from there."""
     groq = sys.modules["groq"]
-    request, cause = outgoing.as_httpx(), httpx_error(failure)
+    request, cause = templated.as_httpx(), httpx_error(failure)
     kind = (
         groq.APITimeoutError
         if isinstance(cause, httpx.TimeoutException)

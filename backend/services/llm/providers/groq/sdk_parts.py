@@ -1,6 +1,6 @@
-"""Whether a part of the groq SDK is called as our own road calls it; some are private to it.
+"""Whether a part of the groq SDK can be called as our transport calls it; some are private to it.
 
-Where a release has another, the road is not taken, and the SDK's typed call makes the request.
+Where a release has another, our transport is not used, and the SDK's typed call makes the request.
 """
 
 from __future__ import annotations

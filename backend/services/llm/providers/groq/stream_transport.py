@@ -29,56 +29,58 @@ _UNREAD = {"X-Stainless-Raw-Response": "stream"}
 _LINGER = 0.1
 
 
-class Order(NamedTuple):
+class StreamSpec(NamedTuple):
     """What is to be streamed: the keywords of `create`, and what an error of theirs means."""
 
     wire: Mapping[str, Any]
     request: Request
-    meaning: Callable[[Exception], LLMError]
+    to_error: Callable[[Exception], LLMError]
 
 
-def opened(sdk: Any, lease: ExitStack, order: Order, timeout: float) -> Channel:
-    """Send *order* through *sdk*, in at most *timeout* seconds, and return the stream.
+def opened(sdk: Any, stack: ExitStack, spec: StreamSpec, timeout: float) -> Channel:
+    """Send *spec* through *sdk*, in at most *timeout* seconds, and return the stream.
 
-    It closes *lease* in the end. Raises what the SDK raises.
+    It closes *stack* in the end. Raises what the SDK raises.
     """
-    reader, limit = StreamReader(order.request), TimeLeft(time.monotonic() + timeout)
+    reader, limit = StreamReader(spec.request), TimeLeft(time.monotonic() + timeout)
     if not has_original_create(sdk):
         options = {"timeout": limit} if type(sdk).__module__.startswith("groq") else {}
-        chunks = sdk.chat.completions.create(**order.wire, stream=True, **options)
-        lease.callback(getattr(chunks, "close", bool))
-        return Channel(Iterated(lease, iter(chunks), limit), reader, reader.add, order.meaning)
-    response = _response(sdk.post(**_unread(order.wire, limit)))
-    lease.callback(response.close)
+        chunks = sdk.chat.completions.create(**spec.wire, stream=True, **options)
+        stack.callback(getattr(chunks, "close", bool))
+        return Channel(Iterated(stack, iter(chunks), limit), reader, reader.add, spec.to_error)
+    response = _response(sdk.post(**_unread(spec.wire, limit)))
+    stack.callback(response.close)
     reader.limits = reports_in_headers(response.headers)
     if _is_stream(response):
-        return Channel(_Bytes(lease, response, limit), reader, reader.feed, order.meaning)
+        return Channel(_Bytes(stack, response, limit), reader, reader.feed, spec.to_error)
     response.read()
-    whole = Iterated(lease, iter([read_answer(response)]))
-    return Channel(whole, reader, reader.add_whole, order.meaning)
+    whole = Iterated(stack, iter([read_answer(response)]))
+    return Channel(whole, reader, reader.add_whole, spec.to_error)
 
 
-async def aopened(sdk: Any, lease: AsyncExitStack, order: Order, timeout: float) -> AsyncChannel:
+async def aopened(
+    sdk: Any, stack: AsyncExitStack, spec: StreamSpec, timeout: float
+) -> AsyncChannel:
     """Do as `opened` does, through the SDK's awaiting client."""
-    reader, limit = StreamReader(order.request), TimeLeft(time.monotonic() + timeout)
+    reader, limit = StreamReader(spec.request), TimeLeft(time.monotonic() + timeout)
     with anyio.fail_after(timeout):
         if not has_original_create(sdk):
-            chunks = await sdk.chat.completions.create(**order.wire, stream=True, timeout=limit)
-            lease.push_async_callback(chunks.close)
+            chunks = await sdk.chat.completions.create(**spec.wire, stream=True, timeout=limit)
+            stack.push_async_callback(chunks.close)
             return AsyncChannel(
-                AsyncIterated(lease, aiter(chunks)), reader, reader.add, order.meaning
+                AsyncIterated(stack, aiter(chunks)), reader, reader.add, spec.to_error
             )
-        response = _response(await sdk.post(**_unread(order.wire, limit)))
-        lease.push_async_callback(response.aclose)
+        response = _response(await sdk.post(**_unread(spec.wire, limit)))
+        stack.push_async_callback(response.aclose)
         reader.limits = reports_in_headers(response.headers)
         if _is_stream(response):
-            source = _AsyncBytes(lease, response, limit)
-            return AsyncChannel(source, reader, reader.feed, order.meaning)
+            source = _AsyncBytes(stack, response, limit)
+            return AsyncChannel(source, reader, reader.feed, spec.to_error)
         await response.aread()
         answer = read_answer(response)
-        await lease.aclose()
+        await stack.aclose()
     whole = InThread(Iterated(ExitStack(), iter([answer])))
-    return AsyncChannel(whole, reader, reader.add_whole, order.meaning)
+    return AsyncChannel(whole, reader, reader.add_whole, spec.to_error)
 
 
 def _unread(wire: Mapping[str, Any], limit: TimeLeft) -> dict[str, Any]:
@@ -105,8 +107,8 @@ def _end_at(is_done: bool) -> float:
 class _Bytes:
     """The bytes of a response, for threads; each read ends at the moment of *limit*."""
 
-    def __init__(self, lease: ExitStack, response: Any, limit: TimeLeft) -> None:
-        self._lease = lease
+    def __init__(self, stack: ExitStack, response: Any, limit: TimeLeft) -> None:
+        self._stack = stack
         self._pieces: Iterator[bytes] = response.iter_bytes()
         self._limit = limit
 
@@ -117,7 +119,7 @@ class _Bytes:
 
     def close(self, *, is_done: bool = False) -> None:
         """Close the connection, or keep it where the message ends with the stream."""
-        with self._lease:
+        with self._stack:
             self._limit.at = _end_at(is_done)
             # It costs the connection, and no answer.
             with suppress(Exception):
@@ -128,8 +130,8 @@ class _Bytes:
 class _AsyncBytes:
     """The same for an event loop."""
 
-    def __init__(self, lease: AsyncExitStack, response: Any, limit: TimeLeft) -> None:
-        self._lease = lease
+    def __init__(self, stack: AsyncExitStack, response: Any, limit: TimeLeft) -> None:
+        self._stack = stack
         self._pieces: AsyncIterator[bytes] = response.aiter_bytes()
         self._limit = limit
 
@@ -140,7 +142,7 @@ class _AsyncBytes:
 
     async def aclose(self, *, is_done: bool = False) -> None:
         """Close the connection, or keep it where the message ends with the stream."""
-        async with self._lease:
+        async with self._stack:
             self._limit.at = _end_at(is_done)
             # It costs the connection, and no answer.
             with suppress(Exception):
