@@ -11,6 +11,10 @@ import certifi
 import pytest
 from hypothesis import settings
 
+from tests.redis_server import redis_url
+
+__all__ = ["redis_url"]  # a fixture
+
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")

@@ -114,7 +114,7 @@ class GroqClient(ProviderClient):
             known.LLM_MAX_RESPONSE_MB,
         )
         self._transport = GroqTransport(connection, _sleep, self._account.wall)
-        self._open_cache()
+        self._open_stores()
 
     @property
     def _model(self) -> str:
@@ -172,7 +172,7 @@ class BedrockClient(ProviderClient):
             int(known.LLM_MAX_RESPONSE_MB * 1024 * 1024),
         )
         self._transport = BedrockTransport(connection, _sleep, self._account.wall)
-        self._open_cache()
+        self._open_stores()
 
     @property
     def _model(self) -> str:

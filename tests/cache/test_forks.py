@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from services.llm.runtime import fork
-from services.llm.stores import FaultTolerantStore, sqlite
+from services.llm.stores import FaultTolerantStore, sqlite_database
 from services.llm.stores.memory import MemoryStore
 from services.llm.stores.sqlite import SqliteStore
 from tests.cache.support import key_of
@@ -50,11 +50,11 @@ def test_a_connection_that_a_fork_copied_unannounced_is_neither_used_nor_closed(
     copied = store._connection
     fork._after_fork_in_child()
     assert copied is not None
-    assert copied in sqlite._connections_of_parent
+    assert copied in sqlite_database._connections_of_parent
     assert {"n": 1} == store.get(key_of(1))
     assert store._connection is not copied
     store.close()
-    sqlite._connections_of_parent.remove(copied)
+    sqlite_database._connections_of_parent.remove(copied)
     copied.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from services.llm.stores import RedisBudget, StoreError
-from tests.cache.conftest import PASSWORD
+from tests.redis_server import PASSWORD
 
 NOON = 1_795_348_800.0  # 2026-11-22 12:00:00 UTC
 DAY = 86_400.0

@@ -13,8 +13,8 @@ import redis
 
 from services.llm.stores import StoreError
 from services.llm.stores.redis_store import RedisStore
-from tests.cache.conftest import PASSWORD
 from tests.cache.support import key_of
+from tests.redis_server import PASSWORD
 
 
 def test_the_server_ends_an_entry(redis_url: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.llm.stores import StoreError, sqlite
+from services.llm.stores import StoreError, sqlite_database
 from services.llm.stores.sqlite import SqliteStore
 from tests.cache.support import Clock, key_of, mode_of
 
@@ -131,7 +131,7 @@ def test_a_damaged_value_is_a_miss(path: Path, caplog: pytest.LogCaptureFixture)
 def test_a_locked_database_makes_the_store_unavailable(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "LOCK_TIMEOUT", 0.02)
+    monkeypatch.setattr(sqlite_database, "LOCK_TIMEOUT", 0.02)
     with closing(SqliteStore(path, ttl=60)) as store, closing(sqlite3.connect(path)) as holder:
         store.put(key_of(1), {"n": 1})
         holder.execute("BEGIN IMMEDIATE")

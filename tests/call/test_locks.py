@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import prometheus_client
 import pytest
@@ -23,6 +24,10 @@ from services.llm.account.token_estimator import TokenEstimator
 from services.llm.errors import AuthenticationError, RateLimitError
 from services.llm.events import CallEnded, CallInfo, Event, Hooks, hook_registry
 from services.llm.http.addresses import Names
+from services.llm.ledger import opening
+from services.llm.ledger.ledger import Ledger
+from services.llm.ledger.store import MemoryUsageStore, UsageStore
+from services.llm.ledger.usage import UsageEntry, UsageKey, UsageSums
 from services.llm.providers.bedrock import abort
 from services.llm.providers.bedrock import connect as bedrock_connect
 from services.llm.quota import NEVER, Quota, Reservation, SlidingWindow, TokenBucketLimit
@@ -105,6 +110,24 @@ def single_flight_followers() -> Touches:
     touches = watch(leader, lambda: single_flight._lock, "_thread")
     with pytest.raises(RuntimeError):
         single_flight.claim("k").join(0)  # type: ignore[union-attr]  # a follower
+    return touches
+
+
+def a_ledger() -> Touches:
+    store = MemoryUsageStore()
+    ledger = Ledger(store)
+    names = ("_sums", "_written", "_is_writing", "_unwritten", "_pause_until", "_log_at")
+    touches = watch(ledger, lambda: ledger._lock, *names)
+    entry = UsageEntry(UsageKey("2026-11-26", "groq", "m"), UsageSums(calls=1))
+    for failure in (None, StoreError("gone")):
+        with pytest.MonkeyPatch.context() as patch:
+            if failure is not None:
+                patch.setattr(store, "add", Mock(side_effect=failure))
+            written = ledger.add(entry)
+            assert written is not None
+            written.result(30)
+    assert 2 == sum(each.sums.calls for each in ledger.read("2026-11-26", "2026-11-26"))
+    ledger.close()
     return touches
 
 
@@ -304,6 +327,8 @@ LOCKS = {
     "llm/account/multi_key.py": "keys",
     "llm/account/outages.py": "outages",
     "llm/account/token_estimator.py": "estimates",
+    "llm/ledger/ledger.py": "a_ledger",
+    "llm/ledger/opening.py": "test_each_url_is_opened_once",
     "llm/quota/quota.py": "quota",
     "llm/providers/bedrock/abort.py": "an_aborted_call",
     "llm/runtime/watchdog.py": "deadlines, a_deadline",
@@ -312,7 +337,7 @@ LOCKS = {
     "llm/stores/json_log.py": "a_json_store",
     "llm/stores/locks.py": "a_locked_path",
     "llm/stores/memory.py": "a_memory_store",
-    "llm/stores/sqlite.py": "an_sqlite_store",
+    "llm/stores/sqlite_database.py": "an_sqlite_store",
     "llm/runtime/ttl_map.py": "what_an_account_learns",
     "llm/runtime/workers.py": "workers",
     "llm/providers/bedrock/connect.py": "test_boto3_makes_one_client_at_a_time",
@@ -320,6 +345,7 @@ LOCKS = {
 _MAKES_A_LOCK = re.compile(r"\b(ForkLock|R?Lock|Condition|Semaphore)\(")
 
 ALONE = [
+    a_ledger,
     quota,
     concurrency_limiter,
     single_flight,
@@ -442,3 +468,16 @@ def test_a_lock_that_holds_nobody_back_is_seen(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(ForkLock, "__exit__", lambda *_: None)
     for use in (quota, concurrency_limiter, single_flight, days_sum, days_bookings, workers, keys):
         assert use().unguarded, use.__name__
+
+
+def test_each_url_is_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, held = opening._store, []
+
+    def noting(url: str) -> UsageStore:
+        held.append(is_held(opening._opening))
+        return store(url)
+
+    monkeypatch.setattr(opening, "_ledgers", {})
+    monkeypatch.setattr(opening, "_store", noting)
+    assert opening.ledger_at("memory:") is opening.ledger_at("memory:")
+    assert [True] == held

@@ -36,6 +36,7 @@ ROWS: tuple[frozenset[str], ...] = (
         {
             "services.llm.events",
             "services.llm.http",
+            "services.llm.ledger",
             "services.llm.providers.foreign_errors",
             "services.llm.providers.refusals",
             "services.llm.providers.request_checks",
@@ -55,7 +56,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"services.llm.call"}),
     frozenset({"services.llm.batch"}),
     frozenset({"services.llm.client"}),
-    frozenset({"services.llm.public"}),
+    frozenset({"services.llm.public", "services.llm.report"}),
     frozenset({"config"}),
     frozenset({"services.llm_client", "services.groq_compliant"}),
     frozenset({"groq_client_compliant"}),

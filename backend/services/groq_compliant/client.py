@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tenacity import RetryCallState, Retrying
 
@@ -16,6 +16,7 @@ from ..llm.account.cache import Cache
 from ..llm.account.daily_budget import DailyBudget
 from ..llm.account.learned import Learned
 from ..llm.account.multi_key import MINUTE, MultiKeyAccount
+from ..llm.account.registry import open_ledger
 from ..llm.call import lifecycle, retry, streaming
 from ..llm.call.call import CallPolicy
 from ..llm.call.call_events import CallEvents, events_of
@@ -45,6 +46,9 @@ from .constructor import (
     token_counter_at,
 )
 from .transport import MultiKeyTransport
+
+if TYPE_CHECKING:
+    from ..llm.ledger.usage_report import UsageReport
 
 #: Further attempts of a call after a passing fault or a refusal that asks for a wait.
 DEFAULT_RETRIES = 5
@@ -100,6 +104,7 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
         self._transport = MultiKeyTransport(self._connect, self._account)
         self._store = store_at(cache_path, seconds("cache_ttl_sec", cache_ttl_sec))
         self._account.cache = self._cache_of(self._store)
+        self._account.ledger = open_ledger(known.LLM_LEDGER_URL)
         if daily_token_budget is not None:
             self._account.budget = DailyBudget(daily_token_budget, token_counter_at(cache_path))
 
@@ -174,6 +179,17 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
     def learned(self) -> Learned:
         """Return what this client has learnt from the provider's answers, until it expires."""
         return self._account.learned()
+
+    def usage_report(
+        self, days: int = 30, by: str | Iterable[str] = ("day", "model")
+    ) -> UsageReport:
+        """Return what the ledger at the settings' `LLM_LEDGER_URL` has added up.
+
+        See `ProviderClient.usage_report`.
+        """
+        from ..llm.client.reports import usage_report  # few ask for one
+
+        return usage_report(self._account, days, by)
 
     def forget(self) -> None:
         """Drop what was learnt: pauses, outages, refused keys, models that are gone."""

@@ -15,9 +15,9 @@ from .types import AnyEvent, Reply, Request, StreamEvent
 
 R = TypeVar("R")
 
-#: What a call sleeps for: room in a limit, a permit, the next attempt, or that the day's budget is
-#: written.
-WaitReason: TypeAlias = Literal["quota", "concurrency", "retry", "budget"]
+#: What a call sleeps for: room in a limit, a permit, the next attempt, or that the day's budget or
+#: the ledger is written.
+WaitReason: TypeAlias = Literal["quota", "concurrency", "retry", "budget", "ledger"]
 
 #: The threads that a blocking function runs in: one pool that hangs delays no other.
 Pool: TypeAlias = Literal["cache", "budget", "judgement", "batch"]

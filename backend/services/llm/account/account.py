@@ -32,6 +32,7 @@ from .single_flight import SingleFlight
 from .token_estimator import Estimate, TokenEstimator
 
 if TYPE_CHECKING:
+    from ..ledger.ledger import Ledger
     from .cache import Cache
     from .daily_budget import DailyBudget
 
@@ -74,6 +75,8 @@ class Account:
     estimator: TokenEstimator = field(default_factory=TokenEstimator, repr=False)
     #: How late the provider may see a request; None where a request counts until it is answered.
     path: PathSkew | None = None
+    #: Where usage is added up; None: nowhere.
+    ledger: Ledger | None = None
     #: In what form a model was last asked for answers of a schema, where stronger ones failed.
     output_modes: TTLMap[tuple[str, int], Mode] = field(default_factory=TTLMap, repr=False)
 

@@ -19,6 +19,7 @@ from .concurrency import ConcurrencyLimiter
 from .path_skew import FIRST_ANSWER, HOLD, PathSkew
 
 if TYPE_CHECKING:
+    from ..ledger.ledger import Ledger
     from .cache import Cache
 
 #: Shared accounts, by a hash of their credentials.
@@ -119,3 +120,15 @@ def open_cache(knobs: Knobs, provider: Provider, endpoint: str) -> Cache | None:
         raise ConfigurationError(f"LLM_CACHE_URL: {error}") from error
     base_url = endpoint.rstrip("/")
     return Cache(store, provider, base_url, knobs.LLM_CACHE_NAMESPACE, knobs.LLM_CACHE_TIMEOUT)
+
+
+def open_ledger(url: str) -> Ledger | None:
+    """Return the ledger at *url*, which all clients of the process share; None for an empty one.
+
+    Raises ConfigurationError where there can be none.
+    """
+    if not url:
+        return None
+    from ..ledger.opening import ledger_at  # most hosts have none
+
+    return ledger_at(url)

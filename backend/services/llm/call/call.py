@@ -36,6 +36,8 @@ R = TypeVar("R")
 if TYPE_CHECKING:
     from tenacity import Retrying
 
+    from .call_usage import CallUsage
+
 
 class Snapshots(Protocol):
     """What is handed out of a structured answer as it comes."""
@@ -85,6 +87,8 @@ class Call:
     started_at: float
     #: What tells the call's hooks; None where it has none.
     events: CallEvents | None = None
+    #: What adds its usage to a ledger; None where the account has none.
+    usage: CallUsage | None = None
     attempts: list[Attempt] = field(default_factory=list)
     quota_waited: float = 0.0
     #: How a request is sent, where it is not by one `Send`: the attempt's admission is told of it.
@@ -161,6 +165,7 @@ class Call:
         """Add an attempt that was sent at *sent_at*; not one that was refused before."""
         is_sent = error is None or was_sent(error)
         usage = reply.usage if reply is not None else Usage()
+        tier = reply.service_tier if reply is not None else None
         status = error.status if error is not None else 200
         known = [each.request_id for each in (reply, error) if each is not None]
         attempt = Attempt(
@@ -172,18 +177,22 @@ class Call:
             error=error.label if error is not None else None,
             status=status,
             usage=usage,
-            cost=models.cost(model, usage, reply.service_tier if reply is not None else None),
+            cost=models.cost(model, usage, tier),
             request_id=next((each for each in known if each), None),
             estimated_input_tokens=estimated,
         )
         if is_sent:
             self.attempts.append(attempt)
             self.waited = {}
+            if self.usage is not None:
+                self.usage.attempt_ended(attempt, tier)
         if self.events is not None:
             self.events.attempt_ended(attempt, is_sent=is_sent)
 
     def record_interruption(self, model: str, sent_at: float, error: BaseException) -> None:
         """Tell hooks of an attempt that was interrupted: what it has spent is not known."""
+        if self.usage is not None:
+            self.usage.attempt_interrupted(model)
         if self.events is not None:
             number, latency = len(self.attempts) + 1, self.account.now() - sent_at
             attempt = Attempt(number, model, latency=latency, error=type(error).__name__)

@@ -29,6 +29,7 @@ from .demand import max_demand
 
 if TYPE_CHECKING:
     from ..account.cache import Cache
+    from .call_usage import CallUsage
     from .retry import Retries
 
 R = TypeVar("R", bound=Reply)
@@ -44,7 +45,7 @@ def run_call(
 
     *events* tell the call's hooks what happens.
     """
-    call = Call(policy, account, account.now(), events)
+    call = Call(policy, account, account.now(), events, _usage(account, policy))
     try:
         if events is not None:
             events.call_started()
@@ -54,14 +55,32 @@ def run_call(
             error.attempts = tuple(call.attempts)
         if events is not None:
             events.call_failed(error, tuple(call.attempts), call.duration())
+        if call.usage is not None:
+            if isinstance(error, LLMError):
+                yield from call.usage.call_ended(None)
+            else:
+                call.usage.call_interrupted()
         raise
+    if call.usage is not None:
+        yield from call.usage.call_ended(reply)
     if events is not None:
         events.call_answered(reply, call.duration())
     return reply
 
 
+def _usage(account: Account, policy: CallPolicy) -> CallUsage | None:
+    """What adds a new call's usage to the account's ledger; None where there is none."""
+    if account.ledger is None:
+        return None
+    from .call_usage import CallUsage  # most hosts have none
+
+    return CallUsage(account.ledger, account, policy.tags)
+
+
 def answer(request: Request, call: Call) -> Flow[Reply]:
     """Answer from the cache, from an identical call that is in flight, or from the provider."""
+    if call.usage is not None:
+        call.usage.model = request.model
     cache = call.account.cache
     if cache is None:
         reply = yield from _send_with_retries(request, call)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, NoReturn, Protocol
 
-from ..account.registry import account_of, open_cache, shared
+from ..account.registry import account_of, open_cache, open_ledger, shared
 from ..batch.api import BatchApi
 from ..call.call import CallPolicy
 from ..call.call_events import CallEvents, events_of
@@ -137,11 +137,12 @@ class ConfiguredClient(ABC):
         await self._transport.aclose()
         self._close_cache()
 
-    def _open_cache(self) -> None:
-        # The answers of a test's stand-in are not kept: another test would find them.
+    def _open_stores(self) -> None:
+        # Nothing of a test's stand-in is kept: another test would find it.
         if self._transport.lender.is_real:
             provider = self._account.provider
             self._account.cache = open_cache(self._knobs, provider, self._endpoint)
+            self._account.ledger = open_ledger(self._knobs.LLM_LEDGER_URL)
 
     def _close_cache(self) -> None:
         if self._account.cache is not None and self._owns_account:

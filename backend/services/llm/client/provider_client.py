@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 from ..account.learned import Learned
 from ..limit_types import Headroom
 from .arguments import model_id
@@ -10,6 +13,9 @@ from .batch_calls import BatchCalls
 from .provider_batch_calls import ProviderBatchCalls
 from .streamed_calls import StreamedCalls
 from .window import WindowAttribute, WindowTimes, check_rate_limit
+
+if TYPE_CHECKING:
+    from ..ledger.usage_report import UsageReport
 
 
 class ProviderClient(BatchCalls, ProviderBatchCalls, StreamedCalls, LLMClient):
@@ -31,6 +37,19 @@ class ProviderClient(BatchCalls, ProviderBatchCalls, StreamedCalls, LLMClient):
         It asks nobody: the provider's last word on its limits is part of the count.
         """
         return self._account.headroom(model_id(model or self._model))
+
+    def usage_report(
+        self, days: int = 30, by: str | Iterable[str] = ("day", "model")
+    ) -> UsageReport:
+        """Return what the ledger at `LLM_LEDGER_URL` has added up, of all who write to it.
+
+        It is of so many UTC *days*, today included, grouped *by* any of day, provider, model, tier
+        and tag:NAME. Waits for the ledger's file or server. Raises ConfigurationError without a
+        ledger, LLMError where it cannot be read.
+        """
+        from .reports import usage_report  # few ask for one
+
+        return usage_report(self._account, days, by)
 
     def forget(self) -> None:
         """Drop what was learnt: pauses, limits, outages, models that are gone, parameters refused.

@@ -170,7 +170,14 @@ class Knobs(BaseModel):
         ),
     ] = 0.25
 
-    # What hooks are told.
+    # What was used, and what hooks are told.
+    LLM_LEDGER_URL: Annotated[
+        Url,
+        Field(
+            description="Where usage and cost are added up: `sqlite:path`, `json:path`, `redis://`,"
+            " `memory:`; empty: nowhere."
+        ),
+    ] = ""
     LLM_EVENTS_CONTENT: Annotated[
         bool, Field(description="Events and traces hold what was asked and answered.")
     ] = False

@@ -18,7 +18,7 @@ OLDER_CACHE_BYTES = 1 << 26
 
 _LOG, _ENTRY = b'{"format":"llm-answers"', b'\n{"sum":"'
 _BUDGET = b'{"day": '
-_DATABASE, _TABLE = b"SQLite format 3\0", b"llm_answers"
+_DATABASE = b"SQLite format 3\0"
 
 #: A key of an older cache: a hash in hexadecimal, of 64 bits or more.
 _HASH = re.compile(r"[0-9a-fA-F]{16,128}")
@@ -39,9 +39,9 @@ def is_budget(start: bytes) -> bool:
     return _is_blank(start) or _is_prefix_or_longer(start, _BUDGET)
 
 
-def is_database(start: bytes, log: bytes) -> bool:
-    """Tell whether *start*, and the *log* beside it, are of an SQLite database with our table."""
-    named = _TABLE in start or _TABLE in log
+def is_database(start: bytes, log: bytes, table: str) -> bool:
+    """Tell whether *start*, and the *log* beside it, are of an SQLite database with our *table*."""
+    named = table.encode() in start or table.encode() in log
     return _is_blank(start) or (start.startswith(_DATABASE) and named)
 
 

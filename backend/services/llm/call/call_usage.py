@@ -1,0 +1,57 @@
+"""Adds what one call has used to its account's ledger, as each attempt ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+
+from ..account.account import Account
+from ..effects import Flow, sleep
+from ..ledger.ledger import Ledger
+from ..ledger.usage import UsageEntry, UsageKey, UsageSums, of_attempt, tags_of
+from ..stores import utc_day
+from ..types import Attempt, Reply, Usage
+
+#: Seconds for which a call that has its outcome waits for the ledger, at most.
+_LONGEST = 2.0
+#: The tiers that cost what the default one does.
+_DEFAULT_TIERS = (None, "default", "on_demand", "auto")
+
+
+class CallUsage:
+    """What one call adds to a *ledger*; a call without a ledger has none of this."""
+
+    def __init__(self, ledger: Ledger, account: Account, tags: Mapping[str, str]) -> None:
+        self._ledger = ledger
+        self._account = account
+        self._tags = tags_of(tags)
+        #: The model that was asked last.
+        self.model = ""
+        self._written: Future[None] | None = None
+
+    def attempt_ended(self, attempt: Attempt, tier: str | None) -> None:
+        """Add an attempt that was sent, answered or not."""
+        self._add(attempt.model, of_attempt(attempt.usage, attempt.cost), tier)
+
+    def attempt_interrupted(self, model: str) -> None:
+        """Add an attempt that was sent, and of which nobody knows what it used."""
+        self._add(model, of_attempt(Usage(), None))
+
+    def call_ended(self, reply: Reply | None) -> Flow[None]:
+        """Add the call itself, and wait until all of it is written."""
+        self.call_interrupted(reply)
+        if self._written is not None:
+            yield from sleep(_LONGEST, "ledger", self._written)
+
+    def call_interrupted(self, reply: Reply | None = None) -> None:
+        """Add the call itself, which has ended in its *reply* or without one."""
+        cached = reply is not None and reply.cached
+        sums = UsageSums(calls=1, failed=reply is None, cached=cached)
+        self._add(self.model if reply is None else reply.model, sums)
+
+    def _add(self, model: str, sums: UsageSums, tier: str | None = None) -> None:
+        account = self._account
+        known_tier = "" if tier in _DEFAULT_TIERS else tier or ""
+        day = utc_day(account.wall())
+        key = UsageKey(day, account.provider, model, known_tier, self._tags)
+        self._written = self._ledger.add(UsageEntry(key, sums))

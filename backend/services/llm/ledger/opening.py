@@ -1,0 +1,51 @@
+"""The ledger that a URL names: one for all clients of the process that name the same."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+from ..errors import ConfigurationError
+from ..redaction.secrets import without_credentials
+from .ledger import Ledger
+from .store import MemoryUsageStore, UsageStore
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)  # not C:\, a drive
+_FORMS = "sqlite:path, json:path, redis://host:port/db, rediss://host:port/db or memory:"
+
+_ledgers: dict[str, Ledger] = {}
+_opening = threading.Lock()  # guards the above
+
+
+def ledger_at(url: str) -> Ledger:
+    """Return the ledger at *url*, not yet opened.
+
+    Raises ConfigurationError for a URL of no known form, and without a package that it needs.
+    """
+    with _opening:
+        if url not in _ledgers:
+            try:
+                _ledgers[url] = Ledger(_store(url))
+            except (ValueError, ImportError) as error:
+                raise ConfigurationError(f"LLM_LEDGER_URL: {error}") from error
+        return _ledgers[url]
+
+
+def _store(url: str) -> UsageStore:
+    found = _SCHEME.fullmatch(url)
+    scheme, rest = (found[1].lower(), found[2]) if found else ("", "")
+    if scheme == "sqlite" and rest not in ("", ":memory:"):
+        from .sqlite_usage import SqliteUsage
+
+        return SqliteUsage(rest)
+    if scheme == "json" and rest:
+        from .json_usage import JsonUsage
+
+        return JsonUsage(rest)
+    if scheme in ("redis", "rediss") and rest.startswith("//"):
+        from .redis_usage import RedisUsage
+
+        return RedisUsage(f"{scheme}:{rest}")
+    if scheme == "memory" and not rest:
+        return MemoryUsageStore()
+    raise ValueError(f"give {_FORMS}, not {without_credentials(url)!r}")

@@ -1,0 +1,87 @@
+"""The ledger on a Redis server, for all hosts that share it: one hash a day, kept for 400 days."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+
+from ..stores import StoreError
+from ..stores.redis_server import RedisServer
+from .store import UsageBatch
+from .usage import UsageEntry, checked_key, checked_sums, combined, encode_tags
+
+_PREFIX = "llm-usage:"
+#: Seconds for which a day is kept, and for which a batch is known to have been added.
+_KEPT, _REMEMBERED = 400 * 86_400, 3_600
+#: Days that are read with one request.
+_DAYS_AT_ONCE = 100
+
+# One script: a batch whose answer was lost is sent again, and must not be added twice. A field
+# that holds no number, of another program, begins anew.
+_ADD = """
+if not redis.call('SET', KEYS[1], 1, 'NX', 'EX', ARGV[1]) then return 0 end
+for i = 3, #ARGV, 3 do
+    local day = KEYS[1 + tonumber(ARGV[i])]
+    local added = redis.pcall('HINCRBY', day, ARGV[i + 1], ARGV[i + 2])
+    if type(added) == 'table' then redis.call('HSET', day, ARGV[i + 1], ARGV[i + 2]) end
+    redis.call('EXPIRE', day, ARGV[2])
+end
+return 1
+"""
+
+
+class RedisUsage:
+    """A `UsageStore` on the server at *url*; ImportError without `redis`, ValueError for a URL."""
+
+    blocking = True
+
+    def __init__(self, url: str) -> None:
+        self._server = RedisServer(url)
+
+    def __repr__(self) -> str:
+        return f"RedisUsage({self._server.where!r})"
+
+    def add(self, batch: UsageBatch) -> None:
+        """Add the entries, once for each id of a batch."""
+        days = sorted({entry.key.day for entry in batch.entries})
+        arguments: list[object] = [_REMEMBERED, _KEPT]
+        for entry in batch.entries:
+            for name, count in entry.sums.counts().items():
+                arguments += [1 + days.index(entry.key.day), _field(entry, name), count]
+        keys = [f"{_PREFIX}batch:{batch.id}", *(_PREFIX + day for day in days)]
+        with self._server.errors():
+            self._server.client.eval(_ADD, len(keys), *keys, *arguments)
+
+    def read(self, first_day: str, last_day: str) -> list[UsageEntry]:
+        """Return the sums of these days, at most those that are kept."""
+        last = date.fromisoformat(last_day)
+        first = max(date.fromisoformat(first_day), last - timedelta(seconds=_KEPT))
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        entries: list[UsageEntry] = []
+        for start in range(0, len(days), _DAYS_AT_ONCE):
+            some = [each.isoformat() for each in days[start : start + _DAYS_AT_ONCE]]
+            with self._server.errors():
+                pipeline = self._server.client.pipeline(transaction=False)
+                for day in some:
+                    pipeline.hgetall(_PREFIX + day)
+                answers = pipeline.execute()
+            for day, fields in zip(some, answers, strict=True):
+                entries += [self._entry(day, *each) for each in fields.items()]
+        return [UsageEntry(key, sums) for key, sums in combined(entries).items()]
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._server.close()
+
+    def _entry(self, day: str, field: bytes, count: bytes) -> UsageEntry:
+        try:
+            *names, name = json.loads(field)
+            return UsageEntry(checked_key(day, *names), checked_sums({name: int(count)}))
+        except (ValueError, TypeError, RecursionError) as error:
+            where = f"{self._server.where}, {_PREFIX}{day}"
+            raise StoreError(f"{where} holds a field that is no usage: {error}") from error
+
+
+def _field(entry: UsageEntry, name: str) -> str:
+    key = entry.key
+    return json.dumps([key.provider, key.model, key.tier, encode_tags(key.tags), name])

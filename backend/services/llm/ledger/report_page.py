@@ -1,0 +1,134 @@
+"""A usage report as one HTML page with its charts: nothing in it is loaded from elsewhere; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape as html_escape
+
+from ..redaction.printable import printable
+from .report_text import COLUMNS, dollars, left_out
+from .usage import UsageEntry, UsageSums
+from .usage_report import UsageReport, days_between, report
+
+#: The width of a chart, the height of a day chart, and of one bar of a list, in pixels.
+_WIDTH, _HEIGHT, _BAR = 720, 180, 26
+#: Models that have a bar of their own; the others share one.
+_MOST_BARS = 12
+
+_STYLE = """
+:root { color-scheme: light dark; --bar: #2f6fb0; --line: #8886; }
+@media (prefers-color-scheme: dark) { :root { --bar: #6ea8e0; } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; }
+h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+svg { width: 100%; height: auto; }
+svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
+.bar { fill: var(--bar); } .axis { stroke: var(--line); }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .2rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
+th.text, td.text { text-align: left; } tr.total { font-weight: 600; }
+"""
+
+
+def as_page(shown: UsageReport, entries: Sequence[UsageEntry]) -> str:
+    """Return *shown* as a page, with charts of the *entries* that it was made of."""
+    days = (shown.first_day, shown.last_day)
+    by_day = report(entries, ("day",), *days)
+    by_model = report(entries, ("model",), *days)
+    title = f"Usage from {shown.first_day} to {shown.last_day}"
+    parts = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{title}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>{title}</h1>",
+        f"<p>{shown.total.calls:,} calls, {shown.total.attempts:,} attempts, US$"
+        f" {dollars(shown.total)}. Days are UTC.</p>",
+        *(f"<p>{escape(sentence)}</p>" for sentence in left_out(shown.total)),
+        _day_chart("US dollars a day", by_day, lambda sums: sums.dollars),
+        _day_chart("Tokens a day", by_day, lambda sums: sums.input_tokens + sums.output_tokens),
+        _model_chart(by_model),
+        _table(shown),
+        "</body></html>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _day_chart(title: str, by_day: UsageReport, value: Callable[[UsageSums], float]) -> str:
+    """Bars of each day, also of those on which nothing was used."""
+    values = {row.group[0]: value(row.sums) for row in by_day.rows}
+    days = days_between(by_day.first_day, by_day.last_day)
+    most = max([*values.values(), 0]) or 1
+    step = _WIDTH / len(days)
+    bars = []
+    for n, day in enumerate(days):
+        height = _HEIGHT * values.get(day, 0) / most
+        bars.append(
+            f'<rect class="bar" x="{n * step:.2f}" y="{20 + _HEIGHT - height:.2f}"'
+            f' width="{step * 0.8:.2f}" height="{height:.2f}">'
+            f"<title>{day}: {_number(values.get(day, 0))}</title></rect>"
+        )
+    base = 20 + _HEIGHT
+    return _chart(
+        title,
+        base + 20,
+        [
+            f'<text x="0" y="12">{_number(max([*values.values(), 0]))}</text>',
+            *bars,
+            f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{base}" y2="{base}"/>',
+            f'<text x="0" y="{base + 15}">{days[0]}</text>',
+            f'<text x="{_WIDTH}" y="{base + 15}" text-anchor="end">{days[-1]}</text>',
+        ],
+    )
+
+
+def _model_chart(by_model: UsageReport) -> str:
+    """Bars of the models that cost most, and one of all others."""
+    costs = sorted(((row.sums.dollars, row.group[0]) for row in by_model.rows), reverse=True)
+    shown = costs[:_MOST_BARS]
+    if others := costs[_MOST_BARS:]:
+        shown.append((sum(cost for cost, _ in others), f"{len(others)} others"))
+    most = max([*(cost for cost, _ in shown), 0]) or 1
+    bars = []
+    for n, (cost, model) in enumerate(shown):
+        width, y = (_WIDTH - 330) * cost / most, n * _BAR
+        bars.append(f'<text x="0" y="{y + 16}">{escape(model[:40])}</text>')
+        bars.append(
+            f'<rect class="bar" x="250" y="{y + 4}" width="{width:.2f}" height="{_BAR - 8}"/>'
+        )
+        bars.append(f'<text x="{256 + width:.2f}" y="{y + 16}">{_number(cost)}</text>')
+    return _chart("US dollars by model", max(1, len(shown)) * _BAR, bars)
+
+
+def _chart(title: str, height: float, parts: Sequence[str]) -> str:
+    drawing = "".join(parts)
+    return (
+        f'<h2>{title}</h2><svg viewBox="0 0 {_WIDTH} {height}" role="img"'
+        f' aria-label="{title}">{drawing}</svg>'
+    )
+
+
+def _table(shown: UsageReport) -> str:
+    heads = [f'<th class="text">{escape(each)}</th>' for each in shown.by]
+    heads += [f"<th>{head}</th>" for head in (*(head for head, _ in COLUMNS), "US$")]
+    rows = [_row(row.group, row.sums) for row in shown.rows]
+    rows.append(_row(("total", *[""] * (len(shown.by) - 1)), shown.total, ' class="total"'))
+    return (
+        f'<h2>By {escape(", ".join(shown.by))}</h2><div class="wide"><table>'
+        f"<thead><tr>{''.join(heads)}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _row(group: Sequence[str], sums: UsageSums, attributes: str = "") -> str:
+    cells = [f'<td class="text">{escape(each)}</td>' for each in group]
+    cells += [f"<td>{getattr(sums, name):,}</td>" for _, name in COLUMNS]
+    return f"<tr{attributes}>{''.join(cells)}<td>{dollars(sums)}</td></tr>"
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def escape(text: str) -> str:
+    """Return *text* as a page shows it, control characters written out."""
+    return html_escape(printable(text))

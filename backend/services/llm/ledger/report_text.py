@@ -1,0 +1,94 @@
+"""A usage report as a table for a terminal, as CSV and as JSON; pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ..redaction.printable import printable
+from .usage import COUNTS, UsageSums
+from .usage_report import UsageReport
+
+#: The columns of a table: heading, and the sum's name.
+COLUMNS = (
+    ("calls", "calls"),
+    ("failed", "failed"),
+    ("cached", "cached"),
+    ("attempts", "attempts"),
+    ("input", "input_tokens"),
+    ("of it cached", "cached_input_tokens"),
+    ("output", "output_tokens"),
+    ("of it reasoning", "reasoning_tokens"),
+)
+
+
+def as_table(report: UsageReport) -> str:
+    """Return *report* as lines of columns, and what its cost leaves out."""
+    heads = [*report.by, *(head for head, _ in COLUMNS), "US$"]
+    rows = [[*map(printable, row.group), *_cells(row.sums)] for row in report.rows]
+    rows.append(["total", *[""] * (len(report.by) - 1), *_cells(report.total)])
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    texts = len(report.by)
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if n < texts else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return "  ".join(padded).rstrip()
+
+    ruled = "  ".join("-" * width for width in widths)
+    return "\n".join([line(heads), ruled, *map(line, rows), *left_out(report.total)]) + "\n"
+
+
+def left_out(total: UsageSums) -> list[str]:
+    """Return a sentence for each kind of attempts whose cost is not in the sum."""
+    sentences = []
+    if total.unpriced:
+        sentences.append(
+            f"Not in the cost: {total.unpriced:,} attempt(s) of models whose price is not known."
+        )
+    if total.unreported:
+        sentences.append(
+            f"Not counted: the tokens of {total.unreported:,} attempt(s) that failed or were"
+            " cancelled before the provider said what they used."
+        )
+    return sentences
+
+
+def as_csv(report: UsageReport) -> str:
+    """Return *report* as CSV with a head, one line a row, without the total.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*report.by, *COUNTS[:-1], "cost_usd"])
+    for row in report.rows:
+        group = [f"'{each}" if each[:1] in tuple("=+-@\t\r") else each for each in row.group]
+        counts = [getattr(row.sums, name) for name in COUNTS[:-1]]
+        writer.writerow([*group, *counts, dollars(row.sums)])
+    return text.getvalue()
+
+
+def as_json(report: UsageReport) -> str:
+    """Return *report* as one JSON object; costs are in US dollars."""
+
+    def sums(of: UsageSums) -> dict[str, Any]:
+        return {name: getattr(of, name) for name in COUNTS[:-1]} | {"cost_usd": of.dollars}
+
+    rows = [dict(zip(report.by, row.group, strict=True)) | sums(row.sums) for row in report.rows]
+    days = {"first_day": report.first_day, "last_day": report.last_day, "by": list(report.by)}
+    return json.dumps({**days, "rows": rows, "total": sums(report.total)}, indent=2) + "\n"
+
+
+def dollars(sums: UsageSums) -> str:
+    """Return the cost with as many digits as are of use, six at least."""
+    return f"{sums.dollars:.6f}"
+
+
+def _cells(sums: UsageSums) -> list[str]:
+    return [*(f"{getattr(sums, name):,}" for _, name in COLUMNS), f"{sums.dollars:,.6f}"]

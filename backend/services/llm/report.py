@@ -1,0 +1,75 @@
+"""The command that shows a ledger: `python -m services.llm.report --help`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from .errors import ConfigurationError
+from .ledger.opening import ledger_at
+from .ledger.report_page import as_page
+from .ledger.report_text import as_csv, as_json, as_table
+from .ledger.usage_report import checked_groups, days_until, report
+from .settings import host
+from .stores import StoreError, utc_day
+
+FORMATS = ("table", "csv", "json", "html")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write a report to standard output; return 0, 1 where there is none, 2 for wrong arguments."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        by = checked_groups(parsed.by)
+        days = days_until(utc_day(time.time()), parsed.days)
+        ledger = ledger_at(parsed.url or _url_of_settings())
+        entries = ledger.read(*days)
+    except (ConfigurationError, StoreError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    shown = report(entries, by, *days)
+    if parsed.format == "html":
+        text = as_page(shown, entries)
+    else:
+        text = {"table": as_table, "csv": as_csv, "json": as_json}[parsed.format](shown)
+    return _write(text)
+
+
+def _url_of_settings() -> str:
+    url = host.read(host.current()).LLM_LEDGER_URL
+    if not url or url == "memory:":
+        raise ConfigurationError(
+            f"LLM_LEDGER_URL is {url!r}: name the ledger there, or with --url, as sqlite:path,"
+            " json:path or redis://host:port/db"
+        )
+    return url
+
+
+def _write(text: str) -> int:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m services.llm.report", description="Show what calls have used and cost."
+    )
+    parser.add_argument("--url", help="the ledger; by default the settings' LLM_LEDGER_URL")
+    parser.add_argument("--days", type=int, default=30, help="UTC days, today included (30)")
+    parser.add_argument(
+        "--by", default="day,model", help="day, provider, model, tier, tag:NAME (day,model)"
+    )
+    parser.add_argument("--format", choices=FORMATS, default="table")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""An SQLite database file that threads, processes and forks share: opened, locked, set aside.
+
+The database runs in write-ahead mode with `synchronous=NORMAL`: what was committed survives
+`kill -9`, a power cut may undo the latest commits but damages nothing (sqlite.org/wal.html).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+from ..runtime.fork import around_fork
+from .file_formats import OLDER_CACHE_BYTES, is_database
+from .files import (
+    absolute_path,
+    describe_os_error,
+    foreign_file_error,
+    move_aside,
+    open_nonblocking,
+    open_private,
+    refuse_links,
+    sibling,
+)
+from .locks import LOCK_TIMEOUT, lock_on
+from .protocol import StoreError
+
+R = TypeVar("R")
+
+_JOURNAL = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
+#: Suffixes of the files that SQLite keeps beside a database.
+_COMPANIONS = ("-wal", "-shm")
+
+#: Connections of the parent that a fork from C code has copied: neither used nor closed here.
+#: Source: sqlite.org/howtocorrupt.html, 2.6.
+_connections_of_parent: list[sqlite3.Connection] = []
+
+
+class SqliteDatabase:
+    """One table in a database of its own or beside other tables, which several processes share.
+
+    *schema* holds the statements that create the table, *content* says what its rows are. The file
+    is opened with the first use.
+    """
+
+    blocking = True
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        table: str,
+        schema: Sequence[str],
+        content: str,
+    ) -> None:
+        self.path = absolute_path(path)
+        self._table = table
+        self._schema = schema
+        self._content = content
+        self._file_lock = lock_on(self.path)  # guards creating the file and moving it aside
+        self._mutex = threading.Lock()  # guards the connection
+        self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+        around_fork(
+            self,
+            pause=SqliteDatabase._pause,
+            resume=SqliteDatabase._resume,
+            reset=SqliteDatabase._reset_in_child,
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        with self._mutex:
+            self._disconnect()
+
+    def _pause(self) -> None:
+        """Close the connection and let nobody connect: SQLite forbids to carry one over a fork."""
+        self._mutex.acquire()
+        self._disconnect()
+
+    def _resume(self) -> None:
+        """Let threads connect again."""
+        self._mutex.release()
+
+    def _reset_in_child(self) -> None:
+        """Begin with a free lock and no connection."""
+        self._mutex = threading.Lock()
+        if self._connection is not None:
+            _connections_of_parent.append(self._connection)
+            self._connection = None
+
+    def _run(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """Run *work*; if the database is damaged, move it aside and run *work* on a new one.
+
+        Raises StoreError for any other error of SQLite or of the file system.
+        """
+        with self._mutex:
+            try:
+                try:
+                    return work(self._connect())
+                except sqlite3.DatabaseError as error:
+                    if not _means_damage(error):
+                        raise
+                    self._move_damaged_aside()
+                    return work(self._connect())
+            except (sqlite3.Error, OSError) as error:
+                self._disconnect()
+                raise StoreError(
+                    f"{self.path} cannot be used: {describe_os_error(error)}"
+                ) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._connection is None:
+            with self._file_lock.held():
+                self._create_file()
+                self._inode = self.path.stat().st_ino
+                self._connection = sqlite3.connect(
+                    self.path, timeout=LOCK_TIMEOUT, check_same_thread=False
+                )
+                for statement in (*_JOURNAL, *self._schema):
+                    self._connection.execute(statement).close()
+                self._opened(self._connection)
+        return self._connection
+
+    def _opened(self, database: sqlite3.Connection) -> None:
+        """Do what is to be done with each new connection."""
+
+    def _create_file(self) -> None:
+        """Create the file if there is none; SQLite gives its -wal and -shm files its mode, 0600.
+
+        An existing file is not opened: closing it would drop the locks that other connections of
+        this process have on it (sqlite.org/howtocorrupt.html, 2.2).
+        """
+        refuse_links(self.path, *(sibling(self.path, suffix) for suffix in _COMPANIONS))
+        if not self.path.exists():
+            os.close(open_private(str(self.path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            with closing(self._connection):
+                self._connection = None
+
+    def _move_damaged_aside(self) -> None:
+        self._disconnect()
+        with self._file_lock.held():
+            if self.path.stat().st_ino != self._inode:
+                return  # another process has moved it aside
+            log = _first_bytes(sibling(self.path, "-wal"))
+            if not is_database(_first_bytes(self.path), log, self._table):
+                what = f"an SQLite database with a table of {self._content}"
+                raise foreign_file_error(self.path, what)
+            move_aside(self.path, "is a damaged SQLite database", companions=_COMPANIONS)
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        # Closing it drops this process's locks on it; those of a damaged file are of no use.
+        with open(path, "rb", opener=open_nonblocking) as file:
+            return file.read(OLDER_CACHE_BYTES)
+    except FileNotFoundError:
+        return b""
+
+
+def _means_damage(error: sqlite3.DatabaseError) -> bool:
+    # SQLITE_CORRUPT and SQLITE_NOTADB, told by their messages: `sqlite_errorcode` came with
+    # Python 3.11, and a refusal (SQLITE_AUTH) is of the same class.
+    message = str(error)
+    return "malformed" in message or "not a database" in message

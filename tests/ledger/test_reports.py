@@ -1,0 +1,207 @@
+"""Reports of a ledger: grouped, and shown as a table, CSV, JSON and a page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from services.llm import report as command
+from services.llm.errors import ConfigurationError
+from services.llm.ledger.report_page import as_page
+from services.llm.ledger.report_text import as_csv, as_json, as_table
+from services.llm.ledger.sqlite_usage import SqliteUsage
+from services.llm.ledger.store import UsageBatch
+from services.llm.ledger.usage import UsageEntry, UsageKey, UsageSums
+from services.llm.ledger.usage_report import UsageReport, checked_groups, days_until, report
+from services.llm.settings import host
+
+ENTRIES = [
+    UsageEntry(
+        UsageKey("2026-11-25", "groq", "openai/gpt-oss-120b", "", (("tenant", "acme"),)),
+        UsageSums(2, 1, 0, 3, 1, 0, 1_000, 500, 100, 0, 50, 1_500_000),
+    ),
+    UsageEntry(
+        UsageKey("2026-11-26", "groq", "<b>=new\x1b[31m", "batch", (("tenant", "=cmd()"),)),
+        UsageSums(1, 0, 0, 1, 0, 1, 10, 5),
+    ),
+]
+DAYS = ("2026-11-25", "2026-11-26")
+
+
+def grouped(*by: str) -> UsageReport:
+    return report(ENTRIES, by, *DAYS)
+
+
+def test_rows_are_grouped_and_summed() -> None:
+    assert [(("groq",), 3)] == [(row.group, row.sums.calls) for row in grouped("provider").rows]
+    by_tenant = [(row.group, row.sums.calls) for row in grouped("tag:tenant", "tier").rows]
+    assert [(("=cmd()", "batch"), 1), (("acme", ""), 2)] == by_tenant
+    assert [("",)] == [row.group for row in grouped("tag:user").rows]
+    assert UsageSums(3, 1, 0, 4, 1, 1, 1_010, 505, 100, 0, 50, 1_500_000) == grouped("day").total
+
+
+@pytest.mark.parametrize("by", ["", "days", "tag:", "day,day", [], [1], ["day", "day"]])
+def test_what_cannot_be_grouped_by_is_refused(by: object) -> None:
+    with pytest.raises(ConfigurationError, match="by is "):
+        checked_groups(by)  # type: ignore[arg-type]  # what a caller may give all the same
+
+
+def test_groups_may_be_one_text() -> None:
+    assert ("day", "tag:tenant") == checked_groups(" day, tag:tenant")
+
+
+@pytest.mark.parametrize("days", [0, -1, 4_001, True, 1.0, "30"])
+def test_days_out_of_bounds_are_refused(days: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"days is .*: give a whole number from 1 to 4000"):
+        days_until("2026-11-26", days)  # type: ignore[arg-type]  # as above
+
+
+def test_today_is_one_of_the_days() -> None:
+    assert ("2026-11-26", "2026-11-26") == days_until("2026-11-26", 1)
+    assert ("2026-10-28", "2026-11-26") == days_until("2026-11-26", 30)
+
+
+def test_a_table_lines_up_and_says_what_its_cost_leaves_out() -> None:
+    lines = as_table(grouped("model")).splitlines()
+    heads = [
+        *("model", "calls", "failed", "cached", "attempts", "input", "of it cached", "output"),
+        *("of it reasoning", "US$"),
+    ]
+    assert heads == [each.strip() for each in lines[0].split("  ") if each.strip()]
+    assert 1 == len({len(line) for line in lines[1:5]})
+    assert lines[2].startswith("<b>=new\\u001b[31m")
+    assert lines[4].startswith("total ")
+    assert lines[4].endswith("0.001500")
+    assert [
+        "Not in the cost: 1 attempt(s) of models whose price is not known.",
+        "Not counted: the tokens of 1 attempt(s) that failed or were cancelled before the provider"
+        " said what they used.",
+    ] == lines[5:]
+
+
+def test_csv_has_all_counts_and_no_formula() -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(grouped("tag:tenant", "day")))))
+    assert ["'=cmd()", "acme"] == [row["tag:tenant"] for row in rows]
+    assert ("1000", "0.001500", "1") == (
+        rows[1]["input_tokens"],
+        rows[1]["cost_usd"],
+        rows[1]["unreported"],
+    )
+
+
+def test_json_has_rows_and_total() -> None:
+    document = json.loads(as_json(grouped("day")))
+    assert ["2026-11-25", "2026-11-26"] == [row["day"] for row in document["rows"]]
+    assert (3, 0.0015) == (document["total"]["calls"], document["total"]["cost_usd"])
+
+
+class _Links(HTMLParser):
+    """Notes each tag, and each attribute that would load something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.loaded: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.loaded += [name for name, _ in attributes if name in ("src", "href", "srcset")]
+
+
+def test_a_page_loads_nothing_and_escapes_names() -> None:
+    page = as_page(grouped("model", "tag:tenant"), ENTRIES)
+    reader = _Links()
+    reader.feed(page)
+    assert [] == reader.loaded
+    assert not {"script", "link", "img", "b"} & reader.tags
+    assert "url(" not in page
+    assert "@import" not in page
+    assert "&lt;b&gt;=new" in page
+    drawings = [part.partition("</svg>")[0] for part in page.split("<svg")[1:]]
+    assert 3 == len([ElementTree.fromstring(f"<svg{each}</svg>") for each in drawings])
+
+
+def test_a_page_of_no_usage_and_one_of_many_models_are_drawn() -> None:
+    assert "0 calls" in as_page(report([], ("day",), *DAYS), [])
+    many = [
+        UsageEntry(UsageKey("2026-11-26", "groq", f"m{n}"), UsageSums(cost=n)) for n in range(15)
+    ]
+    assert "3 others" in as_page(report(many, ("model",), *DAYS), many)
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A ledger with the entries, read two days later."""
+    store = SqliteUsage(tmp_path / "usage.db")
+    store.add(UsageBatch(tuple(ENTRIES)))
+    store.close()
+    monkeypatch.setattr(time, "time", lambda: 1_795_780_000.0)  # 2026-11-27
+    return f"sqlite:{store.path}"
+
+
+@pytest.mark.parametrize("form", command.FORMATS)
+def test_the_command_shows_a_ledger_in_each_form(
+    url: str, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 0 == command.main(["--url", url, "--format", form, "--by", "model"])
+    out = capsys.readouterr().out
+    assert "openai/gpt-oss-120b" in out
+    assert "\x1b" not in out or form != "table"
+
+
+def test_the_command_asks_the_settings_for_the_ledger(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(host, "current", lambda: {"LLM_LEDGER_URL": url})
+    assert 0 == command.main(["--by", "provider", "--days", "3"])
+    assert "groq" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--by", "week"], "by is 'week'"),
+        (["--days", "0"], "days is 0"),
+        ([], "LLM_LEDGER_URL is '': name the ledger"),
+        (["--url", "nowhere"], "LLM_LEDGER_URL: give sqlite:path"),
+        (["--url", "sqlite:/nonexistent/usage.db"], "cannot be used"),
+    ],
+)
+def test_the_command_says_what_is_wrong_in_one_line(
+    arguments: list[str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(host, "current", lambda: {"USE_GROQ": "true"})
+    assert 1 == command.main(arguments)
+    err = capsys.readouterr().err
+    assert words in err
+    assert 1 == err.count("\n")
+
+
+def test_the_command_ends_quietly_where_nobody_reads_on(tmp_path: Path) -> None:
+    store = SqliteUsage(tmp_path / "usage.db")
+    store.add(UsageBatch(tuple(ENTRIES)))
+    store.close()
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "services.llm.report", "--url", f"sqlite:{store.path}"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        cwd=Path(command.__file__).parents[2],
+        check=False,
+    )
+    os.close(write)
+    assert (1, b"") == (done.returncode, done.stderr)

@@ -1,0 +1,234 @@
+"""Each kind of store keeps the same sums."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from services.llm.errors import ConfigurationError
+from services.llm.ledger import json_usage
+from services.llm.ledger.json_usage import JsonUsage
+from services.llm.ledger.opening import ledger_at
+from services.llm.ledger.redis_usage import RedisUsage
+from services.llm.ledger.sqlite_usage import SqliteUsage
+from services.llm.ledger.store import MemoryUsageStore, UsageBatch, UsageStore
+from services.llm.ledger.usage import UsageEntry, UsageKey, UsageSums
+from services.llm.stores import StoreError
+
+TODAY, TOMORROW = "2026-11-26", "2026-11-27"
+ACME = UsageKey(
+    TODAY, "groq", 'model\u2028"a', "flex", (("tenant", "acme"), ("user", "J\u00f3zef"))
+)
+PLAIN = UsageKey(TOMORROW, "bedrock", "b")
+ONE = UsageSums(calls=1, attempts=2, input_tokens=30, cost=7)
+
+
+def batch(*entries: tuple[UsageKey, UsageSums]) -> UsageBatch:
+    return UsageBatch(tuple(UsageEntry(*each) for each in entries))
+
+
+def kept(store: UsageStore, first: str = TODAY, last: str = TOMORROW) -> dict[UsageKey, UsageSums]:
+    return {each.key: each.sums for each in store.read(first, last)}
+
+
+@pytest.fixture(params=["memory", "json", "sqlite", "redis"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[UsageStore]:
+    """A store of each kind, empty."""
+    if request.param == "redis":
+        url: str = request.getfixturevalue("redis_url")
+        with redis.Redis.from_url(url) as client:
+            for name in client.scan_iter("llm-usage:*"):
+                client.delete(name)
+        made: UsageStore = RedisUsage(url)
+    else:
+        makers: dict[str, Any] = {
+            "memory": MemoryUsageStore,
+            "json": lambda: JsonUsage(tmp_path / "usage.jsonl"),
+            "sqlite": lambda: SqliteUsage(tmp_path / "usage.db"),
+        }
+        made = makers[request.param]()
+    yield made
+    made.close()
+
+
+def test_sums_add_up_by_key_and_day(store: UsageStore) -> None:
+    assert {} == kept(store)
+    store.add(batch((ACME, ONE), (PLAIN, ONE)))
+    store.add(batch((ACME, ONE)))
+    assert {ACME: ONE + ONE, PLAIN: ONE} == kept(store)
+    assert {PLAIN: ONE} == kept(store, TOMORROW)
+    assert {} == kept(store, "2026-11-20", "2026-11-25")
+
+
+def test_sums_outlive_the_connection(store: UsageStore) -> None:
+    store.add(batch((ACME, ONE)))
+    store.close()
+    assert {ACME: ONE} == kept(store)
+
+
+def test_a_batch_that_is_sent_again_to_redis_counts_once(redis_url: str) -> None:
+    store, once = RedisUsage(redis_url), batch((UsageKey("2026-01-01", "groq", "m"), ONE))
+    store.add(once)
+    store.add(once)
+    assert [ONE] == list(kept(store, "2026-01-01", "2026-01-01").values())
+    with redis.Redis.from_url(redis_url) as client:
+        assert 399 * 86_400 < client.ttl("llm-usage:2026-01-01") <= 400 * 86_400
+
+
+def test_a_field_of_redis_that_is_no_usage_is_named(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset("llm-usage:2026-01-02", "something", "else")
+    with pytest.raises(StoreError, match="llm-usage:2026-01-02 holds a field that is no usage"):
+        RedisUsage(redis_url).read("2026-01-02", "2026-01-02")
+
+
+def test_a_number_of_redis_that_was_none_begins_anew(redis_url: str) -> None:
+    store, key = RedisUsage(redis_url), UsageKey("2026-01-03", "groq", "m")
+    store.add(batch((key, ONE)))
+    with redis.Redis.from_url(redis_url) as client:
+        for field in client.hkeys("llm-usage:2026-01-03"):
+            client.hset("llm-usage:2026-01-03", field, "many")
+    store.add(batch((key, ONE)))
+    assert {key: ONE} == kept(store, "2026-01-03", "2026-01-03")
+
+
+def test_a_torn_line_is_left_out_and_the_next_stands_apart(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "usage.jsonl"
+    JsonUsage(path).add(batch((ACME, ONE), (ACME, ONE)))
+    path.write_bytes(path.read_bytes()[:-9])
+    store = JsonUsage(path)
+    store.add(batch((PLAIN, ONE)))
+    with caplog.at_level(logging.WARNING):
+        assert {ACME: ONE, PLAIN: ONE} == kept(store)
+    assert [f"{path}: 1 line(s) that hold no usage are left out"] == caplog.messages
+
+
+@pytest.mark.parametrize(
+    "line", [b"[]", b"{}", b'{"llm_usage":[1]}', b'{"llm_usage":["d","p","m","","{}"],"calls":-1}']
+)
+def test_a_line_that_holds_no_usage_is_left_out(tmp_path: Path, line: bytes) -> None:
+    store = JsonUsage(tmp_path / "usage.jsonl")
+    store.add(batch((ACME, ONE)))
+    with store.path.open("ab") as file:
+        file.write(line + b"\n")
+    assert {ACME: ONE} == kept(store)
+
+
+def test_a_file_that_was_never_a_ledger_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_text("mine")
+    for use in (lambda: JsonUsage(path).add(batch((ACME, ONE))), lambda: kept(JsonUsage(path))):
+        with pytest.raises(StoreError, match="it is not a ledger of usage, and stays as it is"):
+            use()
+    assert "mine" == path.read_text()
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "usage.jsonl").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="is a link"):
+        JsonUsage(tmp_path / "usage.jsonl").add(batch((ACME, ONE)))
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_that_has_grown_is_rewritten_with_one_line_a_key(tmp_path: Path) -> None:
+    store = JsonUsage(tmp_path / "usage.jsonl", small=2_000)
+    for _ in range(40):
+        store.add(batch((ACME, ONE), (PLAIN, ONE)))
+        assert store.path.stat().st_size < 3_000
+    assert {ACME: 40, PLAIN: 40} == {key: sums.calls for key, sums in kept(store).items()}
+    assert 0o600 == store.path.stat().st_mode & 0o777
+
+
+def test_a_write_that_is_cut_short_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = JsonUsage(tmp_path / "usage.jsonl")
+    store.add(batch((ACME, ONE)))
+    before = store.path.read_bytes()
+
+    class FullDisk:
+        def __init__(self, file: Any) -> None:
+            self._file = file
+
+        def __enter__(self) -> Any:
+            self._file.__enter__()
+            return self
+
+        def __exit__(self, *error: Any) -> None:
+            self._file.__exit__(*error)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._file, name)
+
+        def write(self, data: bytes) -> int:
+            written: int = self._file.write(data[:10])
+            return written
+
+    def opened(path: Path, mode: str, **options: Any) -> Any:
+        file = open(path, mode, **options)  # noqa: SIM115  the caller's `with` closes it
+        return FullDisk(file) if mode == "ab" else file
+
+    monkeypatch.setattr(json_usage, "open", opened, raising=False)
+    with pytest.raises(StoreError, match=r"10 of .* bytes could be written"):
+        store.add(batch((PLAIN, ONE)))
+    assert before == store.path.read_bytes()
+
+
+def test_a_row_that_holds_no_usage_is_named(tmp_path: Path) -> None:
+    store = SqliteUsage(tmp_path / "usage.db")
+    store.add(batch((ACME, ONE)))
+    with sqlite3.connect(store.path) as database:
+        database.execute("UPDATE llm_usage SET calls = -1")
+    database.close()
+    with pytest.raises(StoreError, match="holds a row that is no usage: 'calls'"):
+        kept(store)
+    store.close()
+
+
+def test_memory_drops_the_earliest_days_first() -> None:
+    store = MemoryUsageStore(most_keys=2)
+    for day in ("2026-01-03", "2026-01-01", "2026-01-02"):
+        store.add(batch((UsageKey(day, "groq", "m"), ONE)))
+    days = [each.key.day for each in store.read("2026-01-01", "2026-01-31")]
+    assert ["2026-01-02", "2026-01-03"] == sorted(days)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "usage.db",
+        "sqlite:",
+        "sqlite::memory:",
+        "json:",
+        "memory:x",
+        "redis:x",
+        "ftp://x",
+        "redis://h:p",
+    ],
+)
+def test_a_url_of_no_known_form_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="LLM_LEDGER_URL: "):
+        ledger_at(url)
+
+
+def test_a_password_is_not_shown() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ledger_at("mysql://me:open-sesame@host/db")
+    assert "open-sesame" not in str(caught.value)
+
+
+def test_each_url_is_one_ledger(tmp_path: Path, redis_url: str) -> None:
+    for url in (f"sqlite:{tmp_path}/u.db", f"json:{tmp_path}/u.jsonl", redis_url, "memory:"):
+        assert ledger_at(url) is ledger_at(url)
+    names = [repr(ledger_at(url).store) for url in (f"json:{tmp_path}/u.jsonl", redis_url)]
+    assert f"JsonUsage('{tmp_path}/u.jsonl')" == names[0]
+    assert json.dumps(names).count("open-sesame") == 0
