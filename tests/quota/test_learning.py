@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.llm.limit_types import LimitReport
@@ -276,6 +276,7 @@ def test_the_first_answer_is_not_waited_for_any_longer_than_that() -> None:
     assert 101.0 == short.at
 
 
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(
@@ -311,3 +312,38 @@ def test_whatever_is_said_the_state_stays_finite_and_bounded_and_forgets(
         assert len(quota.headroom("m", now)) <= MOST_LEARNED + 2
     now += 10 * DAY
     assert {"TPM": 8_000.0} == left(quota, now)
+
+
+def test_an_answer_beside_others_teaches_nothing_of_what_is_counted() -> None:
+    quota = limited(8_000)
+    first, second = (sent(quota, 100.0, tokens(1_000)) for _ in range(2))
+    said = [LimitReport("tokens", MINUTE, 8_000, 2_000)]
+    quota.settle(first, {"tokens": 100.0}, 100.0, 100.0, said)
+    quota.settle(second, {"tokens": 100.0}, 100.0, 100.0)
+    # As the provider tells of its use, all that was declared counts until that is known.
+    assert {"TPM": 6_000.0} == left(quota, 100.0)
+
+
+def test_a_guess_stays_where_another_limit_expires() -> None:
+    quota = limited(None)
+    answer(quota, 100.0, tokens(1), amount=6_000, used=1)
+    late = 100.0 + STATED_FOR - 100.0
+    refuse(quota, late, ONE, LimitReport("requests", MINUTE, is_refusal=True))
+    assert {"TPM", "RPM"} == set(left(quota, late))
+    assert {"RPM"} == set(left(quota, 101.0 + STATED_FOR))
+
+
+def test_who_could_not_wait_is_put_off_by_no_guess_later_either() -> None:
+    quota = Quota((SlidingWindow(1_000, MINUTE),))
+    refuse(quota, 100.0, ONE, LimitReport("requests", MINUTE, is_refusal=True))
+    for _ in range(20):
+        got = quota.reserve("m", ONE, 100.0)
+        assert isinstance(got, Reservation)
+        assert quota.start(got, 100.0) == 0.0
+
+
+def test_forgetting_before_anything_was_learnt_changes_nothing() -> None:
+    quota = limited(8_000)
+    sent(quota, 100.0, tokens(1_000))
+    quota.forget()
+    assert {"TPM": 7_000.0} == left(quota, 100.0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
+import math
 
 #: Seconds that a path is thought to take before anything is known of it, and at least and at most.
 FIRST, LEAST, MOST = 1.0, 0.05, 5.0
-#: The last answers by which the path is judged, and how much longer than them it may take.
-SAMPLES, MARGIN = 64, 1.5
+#: How much longer than the slowest of recent answers the path may take, and how much of what an
+#: answer has shown is left after the next one.
+MARGIN, MEMORY = 1.5, 0.96
 
 
 #: Seconds without an answer after which a request has been received: who stalled longer is rare.
@@ -26,15 +27,16 @@ class PathSkew:
 
     def __init__(self) -> None:
         self.seconds = FIRST
-        self._paths: deque[float] = deque(maxlen=SAMPLES)
-        self._whole: deque[float] = deque(maxlen=SAMPLES)
+        self._slowest = 0.0
+        self._fastest = math.inf
 
     def observe(self, took: float, processing: float | None) -> None:
         """Learn from an answer that *took* so long, of which the provider worked *processing* s."""
         if processing is not None and 0 <= processing <= took:
             path = took - processing
         else:
-            self._whole.append(took)
-            path = min(took, took - min(self._whole) + LEAST)
-        self._paths.append(path)
-        self.seconds = min(MOST, max(LEAST, MARGIN * max(self._paths)))
+            late = took - min(took, self._fastest)
+            self._fastest = took - MEMORY * late
+            path = min(took, took - self._fastest + LEAST)
+        self._slowest = max(path, MEMORY * self._slowest)
+        self.seconds = min(MOST, max(LEAST, MARGIN * self._slowest))

@@ -20,7 +20,9 @@ def settle(
     queue: ScopeQueue, reservation: Reservation, spent: Demand, received_by: float, now: float
 ) -> None:
     """Replace each charge by what was spent, received when the provider has seen it at latest."""
-    queue.in_flight.remove(reservation)
+    del queue.in_flight[reservation]
+    if not queue.in_flight:
+        queue.in_flight.clear()  # of the table too, for thousands of scopes that rest
     for limit, charge in reservation.charges:
         amount = spent.get(limit.unit, charge.amount)
         is_plausible = 0 <= amount < math.inf

@@ -104,6 +104,12 @@ class _Block:
         return max(full + self._sum, first - origin + self._peak)
 
 
+#: Of thousands of limits that rest: for which nobody waits, and nothing is in flight. Nothing is
+#: ever put into these.
+_NO_BLOCKS: list[_Block] = []
+_NONE_IN_FLIGHT: dict[Charge, None] = {}
+
+
 class PendingCharges:
     """The reserved charges of one limit, and those in flight (`in_flight`, the oldest first).
 
@@ -116,12 +122,12 @@ class PendingCharges:
     )
 
     def __init__(self) -> None:
-        self.in_flight: dict[Charge, None] = {}
+        self.in_flight = _NONE_IN_FLIGHT
         self.in_flight_amount = 0.0
         #: When the latest charge was sent, and the sum of all that were.
         self.last_sent = -math.inf
         self.sent_in_all = 0.0
-        self._blocks: list[_Block] = []
+        self._blocks = _NO_BLOCKS
         #: The only one that is reserved, as long as nobody has asked for more than its number.
         self._only: Charge | None = None
         self._reserved = 0
@@ -157,8 +163,7 @@ class PendingCharges:
         """Remove a reserved charge."""
         self._reserved -= 1
         if not self._reserved:
-            self._only = None
-            self._blocks.clear()
+            self._only, self._blocks = None, _NO_BLOCKS
             return
         index = self._block_at(charge.sort_key)
         charges = self._blocks[index].charges
@@ -171,12 +176,16 @@ class PendingCharges:
         charge.at = self.last_sent = now
         self.sent_in_all += charge.amount
         charge.sent_in_all = self.sent_in_all
+        if not self.in_flight:
+            self.in_flight = {}
         self.in_flight[charge] = None
         self.in_flight_amount += charge.amount
 
     def settle(self, charge: Charge) -> None:
         """Remove a charge that was in flight."""
         del self.in_flight[charge]
+        if not self.in_flight:
+            self.in_flight = _NONE_IN_FLIGHT
         # Reset when nothing is in flight, so that rounding errors do not add up.
         self.in_flight_amount = self.in_flight_amount - charge.amount if self.in_flight else 0.0
 

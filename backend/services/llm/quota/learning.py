@@ -38,6 +38,8 @@ class LearnedLimit(TokenBucketLimit):
     Where it *is_ceiling*, a host has set it, and no more than that is ever used.
     """
 
+    __slots__ = ("_higher", "configured", "is_ceiling", "is_reported", "keeps_declared", "until")
+
     def __init__(
         self,
         amount: float,
@@ -114,6 +116,8 @@ class GuessedLimit(LearnedLimit):
 
     It grows as long as nothing is refused, and is dropped a while after the last refusal.
     """
+
+    __slots__ = ("_grown_at",)
 
     def __init__(self, amount: float, now: float) -> None:
         super().__init__(max(amount, LEAST_GUESS), _MINUTE, "requests")

@@ -68,7 +68,7 @@ class ScopeQueue:
 
     limits: tuple[Limit, ...]
     paused_until: float = -math.inf
-    in_flight: set[Reservation] = field(default_factory=set)
+    in_flight: dict[Reservation, None] = field(default_factory=dict)
     #: What the provider's answers have taught about the limits; None before the first.
     learned: Learned | None = None
     #: When the first request was reserved.
@@ -153,7 +153,7 @@ class ScopeQueue:
         """Move a reservation and its charges from waiting to in flight."""
         self._remove(reservation)
         reservation.is_started, reservation.at = True, now
-        self.in_flight.add(reservation)
+        self.in_flight[reservation] = None
         for limit, charge in reservation.charges:
             limit.pending.start(charge, now)
 

@@ -26,7 +26,7 @@ class _NewCharge(NamedTuple):
         return max(self.start - self.now, full + self.cost - self.capacity)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class TokenBucketLimit:
     """`amount` per `window` seconds, refilled continuously, at most `burst` at once.
 
