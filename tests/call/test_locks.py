@@ -22,7 +22,7 @@ from services.llm.account.outages import Outages
 from services.llm.account.single_flight import Leader, SingleFlight
 from services.llm.account.token_estimator import TokenEstimator
 from services.llm.errors import AuthenticationError, RateLimitError
-from services.llm.events import CallEnded, CallInfo, Event, Hooks, hook_registry
+from services.llm.events import CallEnded, CallInfo, Event, Hooks, LimitSources, hook_registry
 from services.llm.http.addresses import Names
 from services.llm.ledger import opening
 from services.llm.ledger.ledger import Ledger
@@ -45,7 +45,7 @@ from services.llm.stores.sqlite import SqliteStore
 from services.llm.telemetry.call_counts import CallCounts, Counts
 from services.llm.telemetry.prometheus import PrometheusHook
 from services.llm.types import Request
-from tests.call.scripted import Clock
+from tests.call.scripted import Clock, account
 from tests.guarding import Touches, is_held, watch
 from tests.wire.faces import settings
 
@@ -313,6 +313,14 @@ def counts_of_calls() -> Touches:
     return touches
 
 
+def sources_of_limits() -> Touches:
+    sources, owner = LimitSources(), account(Clock())
+    touches = watch(sources, lambda: sources._lock, "_scopes")
+    sources.note(owner, MODEL)
+    assert list(sources.headroom())
+    return touches
+
+
 #: Who has a lock, with the test below that is about it.
 LOCKS = {
     "llm/account/daily_budget.py": "days_sum, days_bookings",
@@ -321,6 +329,7 @@ LOCKS = {
     "llm/runtime/fork.py": "test_what_a_fork_changes_is_registered_while_none_is_under_way",
     "llm/account/concurrency.py": "concurrency_limiter",
     "llm/events/hook_registry.py": "hooks_that_fail",
+    "llm/events/limit_sources.py": "sources_of_limits",
     "llm/telemetry/call_counts.py": "counts_of_calls",
     "llm/telemetry/prometheus.py": "test_metrics_are_brought_up_to_date_by_one_thread_at_a_time",
     "llm/http/addresses.py": "look_ups",
@@ -366,6 +375,7 @@ ALONE = [
     an_aborted_call,
     hooks_that_fail,
     counts_of_calls,
+    sources_of_limits,
 ]
 IN_A_FOLDER = [a_json_store, an_sqlite_store, a_locked_path]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import sys
@@ -17,6 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox import Answer, Fault, Sandbox
+from services.llm.call import call_events
 from services.llm.errors import ConfigurationError, LLMError
 from services.llm.events import (
     AttemptEnded,
@@ -26,6 +28,7 @@ from services.llm.events import (
     CallStarted,
     Event,
     FirstPiece,
+    LimitSources,
     ModelSwitched,
     OutageBegan,
     RepairPlanned,
@@ -35,6 +38,7 @@ from services.llm.events import (
     WaitStarted,
     hooks,
 )
+from services.llm.limit_types import Headroom
 from services.llm.runtime import fork
 from services.llm.telemetry import call_counts, prometheus
 from services.llm.telemetry.call_counts import METRICS
@@ -97,12 +101,43 @@ EVERYTHING: tuple[Event, ...] = (
 )
 
 
+class _Account:
+    """An account with one limit."""
+
+    provider, now = "groq", float
+
+    def __init__(self, left: float, amount: float = 30.0) -> None:
+        self.quota = self
+        self._found = Headroom("RPM", "requests", 60.0, amount, left, 1.0)
+
+    def headroom(self, scope: str, now: float) -> tuple[Headroom, ...]:
+        return (self._found,)
+
+
+@pytest.fixture(autouse=True)
+def sources(monkeypatch: pytest.MonkeyPatch) -> LimitSources:
+    """The accounts whose limits are looked at: none of an earlier test."""
+    known = LimitSources()
+    for module in (prometheus, call_events):
+        monkeypatch.setattr(module, "limit_sources", known)
+    return known
+
+
+@pytest.fixture
+def accounts(sources: LimitSources) -> list[_Account]:
+    """One such account, and those that a test adds."""
+    held = [_Account(12.0)]
+    sources.note(held[0], MODEL)  # type: ignore[arg-type]  # as much of an account as is asked
+    return held
+
+
 def tell(events: tuple[Event, ...] = EVERYTHING) -> None:
     for event in events:
         for each in hooks.registered:
             each.hook(event)
 
 
+@pytest.mark.usefixtures("accounts")
 def test_each_metric_of_the_table_is_in_a_scrape_with_its_labels(
     registry: CollectorRegistry,
 ) -> None:
@@ -209,6 +244,48 @@ def test_labels_stay_few_whatever_callers_send(registry: CollectorRegistry) -> N
 )
 def test_a_status_is_one_of_http_or_other(status: int | None, label: str) -> None:
     assert label == status_label(status)
+
+
+def test_what_is_left_of_a_limit_is_that_of_the_account_that_has_least(
+    registry: CollectorRegistry, sources: LimitSources, accounts: list[_Account]
+) -> None:
+    prometheus.instrument(registry=registry)
+    for scope, account in {
+        MODEL: _Account(3.0),
+        f"us.{MODEL}": _Account(9.0),
+        "key 2 of 3": _Account(0.0, 0.0),
+        "made/up": _Account(1.0, float("inf")),
+    }.items():
+        accounts.append(account)
+        sources.note(account, scope)  # type: ignore[arg-type]  # as above
+    samples = scraped(registry)
+    assert {(MODEL, 3.0), ("key 2 of 3", 0.0), ("other", 9.0)} == {
+        (dict(labels)["scope"], left) for labels, left in samples["llm_limit_left"].items()
+    }
+    assert 30.0 == value(samples, "llm_limit_amount", scope=MODEL, limit="RPM")
+    accounts.clear()
+    del account
+    gc.collect()
+    assert {} == scraped(registry).get("llm_limit_left", {})
+
+
+def test_the_limits_of_a_client_are_looked_at_once_it_was_used(
+    open_client: OpenFace, registry: CollectorRegistry
+) -> None:
+    prometheus.instrument(registry=registry)
+    face = open_client("groq", GROQ_REQUESTS_PER_MINUTE=20)
+    face.generate("hi")
+    assert (19.0, 20.0) == (
+        value(scraped(registry), "llm_limit_left", scope="other", limit="RPM"),
+        value(scraped(registry), "llm_limit_amount", scope="other", limit="RPM"),
+    )
+
+
+def test_an_account_is_remembered_with_so_many_scopes() -> None:
+    sources, account = LimitSources(), _Account(1.0)
+    for number in range(100):
+        sources.note(account, f"m-{number}")  # type: ignore[arg-type]  # as above
+    assert 64 == len(list(sources.headroom()))
 
 
 def test_several_clients_count_in_one_registry_and_each_call_once(
@@ -319,6 +396,7 @@ def queries() -> list[str]:
     return [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 
 
+@pytest.mark.usefixtures("accounts")
 def test_every_query_of_the_dashboard_finds_its_series(registry: CollectorRegistry) -> None:
     prometheus.instrument(registry=registry)
     tell()

@@ -32,6 +32,7 @@ from ..events import (
     WaitEnded,
     WaitStarted,
     hooks_for,
+    limit_sources,
 )
 from ..runtime.fork import on_fork_in_child
 from ..types import Attempt, Reply, Request, StructuredReply
@@ -126,6 +127,7 @@ class CallEvents:
 
     def attempt_started(self, number: int, model: str, scope: str) -> None:
         """An attempt is sent to *model*."""
+        limit_sources.note(self._account, scope)
         previous, self._model = self._model, model
         if model != previous:
             self._tell(ModelSwitched, previous=previous, model=model)

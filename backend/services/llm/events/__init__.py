@@ -25,6 +25,7 @@ from .event_types import (
     WaitStarted,
 )
 from .hook_registry import EventHook, Hooks, Registration, hooks, hooks_for
+from .limit_sources import LimitSources, limit_sources
 
 __all__ = [
     "AttemptEnded",
@@ -38,6 +39,7 @@ __all__ = [
     "EventHook",
     "FirstPiece",
     "Hooks",
+    "LimitSources",
     "ModelSwitched",
     "Operation",
     "OutageBegan",
@@ -50,4 +52,5 @@ __all__ = [
     "WaitedFor",
     "hooks",
     "hooks_for",
+    "limit_sources",
 ]

@@ -99,6 +99,8 @@ METRICS = (
         *("llm_model_switches", "counter", "Successors that took a model's place."),
         labels=("provider", "previous"),
     ),
+    Metric("llm_limit_left", "gauge", "What is left of a limit.", ("provider", "scope", "limit")),
+    Metric("llm_limit_amount", "gauge", "The limit itself.", ("provider", "scope", "limit")),
     Metric("llm_repairs", "counter", "Structured answers asked again.", ("provider", "model")),
 )
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from .. import errors, models
 from ..events import CallEnded
 from ..models.catalogue import REPLACEMENTS
+
+_KEY = re.compile(r"key \d{1,4} of \d{1,4}")
 
 #: What stands for all names that are not known.
 OTHER = "other"
@@ -23,6 +26,11 @@ def model_label(model: str) -> str:
     """Return the id of a model in our table, without profile and ARN; else "other"."""
     able = models.abilities(model)
     return able.model if able.known or able.model in REPLACEMENTS else OTHER
+
+
+def scope_label(scope: str) -> str:
+    """Return the place of one of several keys, or a known model; else "other"."""
+    return scope if _KEY.fullmatch(scope) else model_label(scope)
 
 
 def error_label(name: str) -> str:

@@ -13,13 +13,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
+from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ..events import Event, hooks
+from ..events import CallEnded, Event, hooks, limit_sources
+from ..limit_types import Headroom
 from ..runtime.fork import ForkLock
 from .call_counts import METRICS, CallCounts, Metric
 from .extras import HasHooks, required
+from .labels import scope_label
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
@@ -66,6 +69,8 @@ class PrometheusHook:
         """Count *event*."""
         if self._counts.note(event) or self._is_shared:
             self._update()
+            if isinstance(event, CallEnded):
+                self._look_at_limits()
 
     def describe(self) -> Iterable[Any]:
         """Return the names of the metrics, for the registry to know whose they are."""
@@ -74,6 +79,7 @@ class PrometheusHook:
     def collect(self) -> Iterable[Any]:
         """Return the metrics as they are now."""
         self._update()
+        self._look_at_limits()
         return [family for metric in self._metrics.values() for family in metric.collect()]
 
     def _update(self) -> None:
@@ -86,6 +92,27 @@ class PrometheusHook:
                 self._metrics[name].labels(*labels).observe(value)
             for (name, *labels), level in counts.levels.items():
                 self._metrics[name].labels(*labels).set(level)
+
+    def _look_at_limits(self) -> None:
+        """Set what is left of each limit; of several accounts', of the one that has least."""
+        lowest: dict[tuple[str, str, str], Headroom] = {}
+        for provider, scope, found in limit_sources.headroom():
+            labels = (str(provider), scope_label(scope), found.name)
+            known = lowest.get(labels)
+            if found.amount < inf and (known is None or _share(found) < _share(known)):
+                lowest[labels] = found
+        with self._lock:
+            left, amount = self._metrics["llm_limit_left"], self._metrics["llm_limit_amount"]
+            if not self._is_shared:  # where the library cannot forget
+                left.clear()
+                amount.clear()
+            for labels, found in lowest.items():
+                left.labels(*labels).set(found.left)
+                amount.labels(*labels).set(found.amount)
+
+
+def _share(found: Headroom) -> float:
+    return found.left / found.amount if found.amount else 0.0
 
 
 def _made(kind: Callable[..., Any], metric: Metric) -> Any:
