@@ -87,6 +87,86 @@ def test_boto3_accepts_whatever_a_talk_becomes(client: Any, talk: list[Any], mod
     assert all(one != following for one, following in pairwise(roles))
 
 
+_MARK = {"cache_control": {"type": "ephemeral"}}
+_URLS = st.sampled_from(
+    [f"data:text/csv;base64,{PIXEL}", f"data:application/pdf;base64,{PIXEL}", "s3://bucket/a.md"]
+)
+_FILES = st.builds(
+    lambda name, url, cited: {
+        "type": "file",
+        "file": {"filename": name, "file_data": url},
+        "citations": {"enabled": cited},
+    },
+    st.text(),
+    _URLS,
+    st.booleans(),
+)
+_THOUGHTS = st.one_of(
+    st.builds(
+        lambda text, sign: {"type": "reasoning", "text": text, "signature": sign}, *[_TEXTS] * 2
+    ),
+    st.just({"type": "reasoning", "redacted": PIXEL}),
+)
+_PICTURES = st.sampled_from(["s3://bucket/a.png", f"data:image/png;base64,{PIXEL}"])
+_CALLS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id": st.sampled_from(["t1", "functions.f:0"]),
+            "function": st.fixed_dictionaries(
+                {"name": st.just("f"), "arguments": st.sampled_from(["", "{}", '{"a": [1]}'])}
+            ),
+        }
+    ),
+    min_size=1,
+    max_size=2,
+)
+_RICH_TALK = st.lists(
+    st.one_of(
+        st.builds(
+            lambda parts: {"role": "user", "content": parts, **_MARK}, st.lists(_FILES, min_size=1)
+        ),
+        st.builds(
+            lambda url: {
+                "role": "user",
+                "content": [{"type": "image_url", "image_url": url, **_MARK}],
+            },
+            _PICTURES,
+        ),
+        st.builds(
+            lambda thoughts, calls: {"role": "assistant", "content": thoughts, "tool_calls": calls},
+            st.lists(_THOUGHTS, max_size=2),
+            _CALLS,
+        ),
+    ),
+    min_size=1,
+    max_size=5,
+)
+_OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "stop": st.sampled_from(["x", ["x", "y"]]),
+        "top_p": st.floats(0, 1),
+        "reasoning_effort": st.sampled_from(["none", "low", "high", "max"]),
+        "service_tier": st.sampled_from(["default", "on_demand", "flex"]),
+        "guardrail": st.just({"id": "abc", "version": "1", "trace": True}),
+        "metadata": st.just({"a": "b"}),
+        "extra_headers": st.just({"X-A": "b"}),
+        "tools": st.just([{"function": {"name": "f"}, **_MARK}]),
+    },
+)
+
+
+@settings(deadline=None)
+@given(talk=_RICH_TALK, options=_OPTIONS)
+def test_boto3_accepts_whatever_a_call_carries(
+    client: Any, talk: list[Any], options: dict[str, Any]
+) -> None:
+    call = to_converse(_request(*talk, options=options))
+    with Stubber(client) as stub:
+        stub.add_response("converse", _response(), call)
+        client.converse(**call)
+
+
 @settings(deadline=None)
 @given(talk=_ANY_TALK)
 def test_every_word_of_a_talk_reaches_the_wire_once_and_in_order(talk: list[Any]) -> None:

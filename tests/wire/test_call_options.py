@@ -87,6 +87,34 @@ def test_each_option_reaches_its_provider_in_the_providers_own_form(
     assert "chairs" == exchange.headers["x-team"]
 
 
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("generate", {}),
+        ("generate_with_retry", {}),
+        ("generate_structured", {"schema": SCHEMA}),
+        ("respond_structured", {"schema": SCHEMA}),
+    ],
+)
+def test_every_method_takes_what_a_call_may_carry(
+    face: Face, sandbox: Sandbox, method: str, arguments: dict[str, Any]
+) -> None:
+    document = {"role": "user", "content": ["Sum up.", Document(b"Chairs.")]}
+    options = {"stop": ["END"], "service_tier": "flex", "extra_headers": {"X-Team": "chairs"}}
+    face._call(method, messages=[document], **arguments, **options)
+    (exchange,) = sandbox.exchanges
+    assert "chairs" == exchange.headers["x-team"]
+    stops = exchange.body.get("stop") or exchange.body["inferenceConfig"]["stopSequences"]
+    assert ["END"] == stops
+    assert "flex" in json.dumps(exchange.body)
+    wrong: dict[str, Any] = {"guardrail": {}} if face.provider == "groq" else {"seed": 1}
+    with pytest.raises(InvalidRequestError, match=r"seed|guardrail"):
+        face._call(method, "hi", **arguments, **wrong)
+
+
 def test_a_header_of_one_call_is_not_sent_with_the_next(face: Face, sandbox: Sandbox) -> None:
     for headers in ({"X-Team": "chairs"}, None, {"X-Team": "tables"}, None):
         face.respond("hi", extra_headers=headers)

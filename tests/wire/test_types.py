@@ -26,7 +26,8 @@ from typing import Annotated, Literal, Optional, TypedDict
 from pydantic import BaseModel, Field
 from services.groq_compliant.client import CompliantClient
 from services.llm_client import (
-    BedrockClient, GroqClient, LLMClient, Message, Reply, StructuredReply, create_llm_client,
+    BedrockClient, GroqClient, Image, LLMClient, Message, Reply, StructuredReply,
+    create_llm_client, tool_results,
 )
 from typing_extensions import reveal_type
 
@@ -66,6 +67,16 @@ client = create_llm_client()
 chat: list[Message] = [{"role": "user", "content": "hi"}]
 reveal_type(client.generate("hi"))
 reveal_type(client.respond("hi", messages=chat).usage.total_tokens)
+picture: list[Message] = [{"role": "user", "content": ["What is this?", Image("chair.png")]}]
+reveal_type(client.respond(messages=picture, stop=["x"], seed=7, top_p=0.5, tools=[{"type": "x"}],
+            tool_choice="auto", reasoning_effort="low", service_tier="flex", metadata={"a": "b"},
+            guardrail={"id": "a", "version": "1"}, extra_headers={"a": "b"}, new=5).message)
+client.respond("hi", seed="7")  # type: ignore[arg-type]  # what is misused is an error
+client.generate("hi", reasoning_effort="lots")  # type: ignore[arg-type]  # so is this
+client.stream("hi", guardrail={"id": "a"})  # type: ignore[arg-type]  # and this
+client.generate_structured("hi", Answer, seed="7")  # type: ignore[call-overload]  # and this
+reveal_type(client.stream("hi", seed=7).reply.citations)
+reveal_type(tool_results(client.respond("hi"), {"a": {"b": 1}}))
 reveal_type(client.generate_structured("hi", Answer))
 reveal_type(client.generate_structured("hi", Point))
 reveal_type(client.generate_structured("hi", Row)["name"])
@@ -94,7 +105,8 @@ async def ask(groq: GroqClient, bedrock: BedrockClient, keys: CompliantClient) -
     reveal_type(next(groq.generate_batch(["hi"], schema={"type": "object"})).value)
 """
 REVEALED = [
-    *("str", "int", "Answer", "Point", "str", "list[int]", "int", "Answer | None"),
+    *("str", "int", "dict[str, Any]", "tuple[Citation, ...]", "list[Mapping[str, Any]]"),
+    *("Answer", "Point", "str", "list[int]", "int", "Answer | None"),
     *("Literal['a']", "dict[str, Any]", "Answer", "Answer", "dict[str, Any]", "float | None"),
     *("str", "str", "Answer", "dict[str, Any]", "StructuredReply[list[Answer]]", "Answer"),
     *("str", "Answer", "dict[str, Any]"),
@@ -137,9 +149,10 @@ def test_mypy_without_plugins_sees_right_types_and_no_error_in_our_files(
 
 
 def test_mypy_sees_no_error_in_the_readmes_examples(tmp_path: Path, cache: str) -> None:
-    readme = (BACKEND.parent / "README.md").read_text(encoding="utf-8")
+    pages = ("README.md", "docs/calls.md")
+    text = "".join((BACKEND.parent / page).read_text(encoding="utf-8") for page in pages)
     (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = True\nexplicit_package_bases = True\n")
-    for number, example in enumerate(re.findall(r"^```python\n(.*?)^```$", readme, re.M | re.S)):
+    for number, example in enumerate(re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)):
         (tmp_path / f"example_{number}.py").write_text(example)
     _checked(["mypy", "--cache-dir", cache, "."], tmp_path)
 
