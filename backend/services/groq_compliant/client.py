@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -35,6 +35,7 @@ from ..llm.settings.endpoints import endpoint
 from ..llm.stores import Store
 from ..llm.types import Message, Reply, Request
 from .batch_chats import BatchChats
+from .chat_signatures import AskChat, AskChatForStream
 from .constructor import (
     DEFAULT_MODEL,
     DEFAULT_TEMPERATURE,
@@ -116,65 +117,71 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
         """Raise TypeError: connections and locks stay in the process that made them."""
         raise pickling_error(self)
 
-    async def chat(
-        self,
-        messages: Sequence[Message],
-        model: str = DEFAULT_MODEL,
-        temperature: float | None = DEFAULT_TEMPERATURE,
-        max_tokens: int | None = None,
-        *,
-        tags: Mapping[str, str] | None = None,
-        **provider_options: Any,
-    ) -> str:
-        """Return the answer to a chat; arguments and errors are those of `respond`."""
-        return text_of(
-            await self.respond(
-                messages, model, temperature, max_tokens, tags=tags, **provider_options
+    if TYPE_CHECKING:
+        chat: AskChat[Coroutine[Any, Any, str]]
+        respond: AskChat[Coroutine[Any, Any, Reply]]
+        stream: AskChatForStream[AsyncStream]
+    else:
+
+        async def chat(
+            self,
+            messages: Sequence[Message],
+            model: str = DEFAULT_MODEL,
+            temperature: float | None = DEFAULT_TEMPERATURE,
+            max_tokens: int | None = None,
+            *,
+            tags: Mapping[str, str] | None = None,
+            **provider_options: Any,
+        ) -> str:
+            """Return the answer to a chat; arguments and errors are those of `respond`."""
+            return text_of(
+                await self.respond(
+                    messages, model, temperature, max_tokens, tags=tags, **provider_options
+                )
             )
-        )
 
-    async def respond(
-        self,
-        messages: Sequence[Message],
-        model: str = DEFAULT_MODEL,
-        temperature: float | None = DEFAULT_TEMPERATURE,
-        max_tokens: int | None = None,
-        *,
-        tags: Mapping[str, str] | None = None,
-        **provider_options: Any,
-    ) -> Reply:
-        """Return the whole reply to a chat: text, usage, attempts with their waits, cost.
+        async def respond(
+            self,
+            messages: Sequence[Message],
+            model: str = DEFAULT_MODEL,
+            temperature: float | None = DEFAULT_TEMPERATURE,
+            max_tokens: int | None = None,
+            *,
+            tags: Mapping[str, str] | None = None,
+            **provider_options: Any,
+        ) -> Reply:
+            """Return the whole reply to a chat: text, usage, attempts with their waits, cost.
 
-        None leaves a parameter to the provider; *provider_options* go there as they are. *tags*
-        name the call to hooks and in reports, such as {"tenant": "acme"}. Raises
-        ConfigurationError before any call for what cannot work, else LLMError.
-        """
-        request = request_of(messages, model, temperature, max_tokens, provider_options)
-        policy, steps = self._policy(tags), partial(lifecycle.answer, request)
-        events = self._events("respond", request, policy)
-        return await self._run(policy, steps, events)
+            None leaves a parameter to the provider; *provider_options* go there as they are. *tags*
+            name the call to hooks and in reports, such as {"tenant": "acme"}. Raises
+            ConfigurationError before any call for what cannot work, else LLMError.
+            """
+            request = request_of(messages, model, temperature, max_tokens, provider_options)
+            policy, steps = self._policy(tags), partial(lifecycle.answer, request)
+            events = self._events("respond", request, policy)
+            return await self._run(policy, steps, events)
 
-    def stream(
-        self,
-        messages: Sequence[Message],
-        model: str = DEFAULT_MODEL,
-        temperature: float | None = DEFAULT_TEMPERATURE,
-        max_tokens: int | None = None,
-        *,
-        tags: Mapping[str, str] | None = None,
-        resume: bool = False,
-        **provider_options: Any,
-    ) -> AsyncStream:
-        """Return the reply to a chat as it comes, to be read in an `async with` block.
+        def stream(
+            self,
+            messages: Sequence[Message],
+            model: str = DEFAULT_MODEL,
+            temperature: float | None = DEFAULT_TEMPERATURE,
+            max_tokens: int | None = None,
+            *,
+            tags: Mapping[str, str] | None = None,
+            resume: bool = False,
+            **provider_options: Any,
+        ) -> AsyncStream:
+            """Return the reply to a chat as it comes, to be read in an `async with` block.
 
-        Arguments and errors are those of `respond`; see `AsyncStream`. With *resume*, a model that
-        can goes on where its text broke off.
-        """
-        request = request_of(messages, model, temperature, max_tokens, provider_options)
-        policy, idle = self._policy(tags), self._knobs.LLM_STREAM_IDLE_TIMEOUT
-        events, resumes = self._events("stream", request, policy), checked_resume(resume)
-        flow = streaming.stream(request, policy, self._account, idle, events, resumes=resumes)
-        return AsyncStream(flow, self._transport)
+            Arguments and errors are those of `respond`; see `AsyncStream`. With *resume*, a model
+            that can goes on where its text broke off.
+            """
+            request = request_of(messages, model, temperature, max_tokens, provider_options)
+            policy, idle = self._policy(tags), self._knobs.LLM_STREAM_IDLE_TIMEOUT
+            events, resumes = self._events("stream", request, policy), checked_resume(resume)
+            flow = streaming.stream(request, policy, self._account, idle, events, resumes=resumes)
+            return AsyncStream(flow, self._transport)
 
     def learned(self) -> Learned:
         """Return what this client has learnt from the provider's answers, until it expires."""

@@ -11,6 +11,7 @@ from ..llm.call import drivers, lifecycle, structured, structured_streaming
 from ..llm.call.call import Call, CallPolicy
 from ..llm.call.call_events import CallEvents
 from ..llm.call.structured_stream import AsyncStructuredStream
+from ..llm.client.signatures import ReasoningEffort, ServiceTier, ToolChoice
 from ..llm.effects import Flow
 from ..llm.events import Operation
 from ..llm.settings.knobs import Knobs
@@ -61,6 +62,15 @@ class StructuredChats(ABC):
         max_tokens: int | None = ...,
         *,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **provider_options: Any,
     ) -> StructuredReply[dict[str, Any]]: ...
 
@@ -74,6 +84,15 @@ class StructuredChats(ABC):
         max_tokens: int | None = ...,
         *,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **provider_options: Any,
     ) -> StructuredReply[T]: ...
 
@@ -121,6 +140,15 @@ class StructuredChats(ABC):
         max_tokens: int | None = ...,
         *,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **provider_options: Any,
     ) -> AsyncStructuredStream[dict[str, Any]]: ...
 
@@ -134,6 +162,15 @@ class StructuredChats(ABC):
         max_tokens: int | None = ...,
         *,
         tags: Mapping[str, str] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        service_tier: ServiceTier | None = None,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **provider_options: Any,
     ) -> AsyncStructuredStream[T]: ...
 
