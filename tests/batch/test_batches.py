@@ -185,6 +185,34 @@ def test_calls_wait_for_their_limits_however_long_that_takes(
 
 
 @pytest.mark.parametrize("read", BOTH)
+def test_a_limit_that_refuses_again_and_again_fails_no_prompt(
+    client: Any, sandbox: Sandbox, read: Read
+) -> None:
+    sandbox.script(*[Fault.rate_limited(0.01)] * 4)
+    (result,) = read(client, ["Say it."], max_retries=0)
+    assert (None, 5) == (result.error, len(result.reply.attempts))
+
+
+@pytest.mark.parametrize("read", BOTH)
+def test_a_batch_lets_interactive_calls_go_first_unless_it_is_told_not_to(
+    client: Any, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    reserve = client._account.reserve
+
+    def noting(*arguments: Any, **more: Any) -> Any:
+        seen.append(more.get("priority") or arguments[-1])
+        return reserve(*arguments, **more)
+
+    monkeypatch.setattr(client._account, "reserve", noting)
+    own = {"prompt": "At once.", "priority": "interactive"}
+    assert [None, None] == [each.error for each in read(client, ["Say it.", own], concurrency=1)]
+    assert ("batch", "interactive") == (seen[0], seen[-1])
+    with pytest.raises(ConfigurationError, match="priority is 'high'"):
+        client.generate_batch([], priority="high")
+
+
+@pytest.mark.parametrize("read", BOTH)
 def test_a_refused_key_ends_the_batch_and_those_in_flight_have_their_errors(
     client: Any, sandbox: Sandbox, read: Read
 ) -> None:
@@ -293,7 +321,7 @@ def test_a_slow_source_holds_no_result_back() -> None:
     def prompts() -> Iterator[int]:
         yield 0
         assert batch._thread is not None
-        while batch._thread._results.empty():
+        while batch._thread._results.empty() and not batch._window.is_ready:
             time.sleep(0.001)
         yield 1
         assert [0] == given, "a third prompt was waited for while a result was there"
@@ -355,14 +383,24 @@ def test_dropping_the_iterator_cancels_what_is_in_flight(client: Any, sandbox: S
     assert client._account.concurrency.free == 64
 
 
-def test_a_batch_that_outlives_its_event_loop_is_dropped_in_silence(client: Any) -> None:
-    async def main() -> Any:
-        batch = client.agenerate_batch(numbered(3), concurrency=1)
-        await batch.__anext__()
+def test_a_loop_that_ends_amid_a_batch_is_given_no_new_calls() -> None:
+    asked: list[int] = []
+
+    async def ask(prompt: int) -> Reply:
+        asked.append(prompt)
+        if prompt:
+            await asyncio.Event().wait()
+        return Reply(str(prompt), "a model", "groq")
+
+    async def main() -> AsyncBatch[str]:
+        batch = AsyncBatch[str](iter(range(9)), ask, BatchOptions(2, False))
+        assert 0 == (await batch.__anext__()).index
+        await asyncio.sleep(0)
         return batch
 
     batch = asyncio.run(main())
     del batch
+    assert [0, 1, 2] == asked
 
 
 def test_what_is_never_read_is_never_asked(client: Any, sandbox: Sandbox) -> None:

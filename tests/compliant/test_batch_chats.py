@@ -65,6 +65,26 @@ def test_a_budget_that_is_used_up_ends_the_batch(sandbox: Sandbox) -> None:
     assert len(sandbox.exchanges) < 20
 
 
+def test_a_batch_lets_other_calls_go_first_unless_it_is_told_not_to(sandbox: Sandbox) -> None:
+    seen: list[str] = []
+
+    async def reading(client: GroqClient) -> list[Any]:
+        account: Any = client._account
+        reserve = account.reserve
+
+        def noting(*arguments: Any, **more: Any) -> Any:
+            seen.append(more.get("priority") or arguments[-1])
+            return reserve(*arguments, **more)
+
+        account.reserve = noting
+        own = {"prompt": "At once.", "priority": "interactive"}
+        return [each async for each in client.generate_batch(["a", own], concurrency=1)]
+
+    results = with_client(sandbox.url, reading)
+    assert [None, None] == [each.error for each in results]
+    assert ("batch", "interactive") == (seen[0], seen[-1])
+
+
 def test_what_is_wrong_for_all_is_an_error_at_once(sandbox: Sandbox) -> None:
     async def asking(client: GroqClient) -> None:
         for arguments in ({"temprature": 0}, {"schema": 7}, {"concurrency": 0}, {"progress": 1.5}):

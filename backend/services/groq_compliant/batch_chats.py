@@ -19,7 +19,7 @@ from ..llm.batch.submission import LEAST_HOURS, BatchDoor, Submission, checked_h
 from ..llm.call import lifecycle, structured
 from ..llm.call.call import Call
 from ..llm.call.output_forms import StructuredSpec
-from ..llm.client.arguments import conversation, count
+from ..llm.client.arguments import conversation, count, take_priority
 from ..llm.effects import Flow
 from ..llm.events import Operation
 from ..llm.providers.groq.client_transport import GroqTransport
@@ -54,7 +54,10 @@ class _Shared:
         model = own.pop("model", self.model)
         temperature = own.pop("temperature", self.temperature)
         length = own.pop("max_tokens", self.max_tokens)
-        return request_of(conversation(**named), model, temperature, length, own), tags
+        priority = take_priority({"priority": "batch", **own})
+        own.pop("priority", None)
+        request = request_of(conversation(**named), model, temperature, length, own)
+        return replace(request, priority=priority), tags
 
 
 class BatchChats(StructuredChats):

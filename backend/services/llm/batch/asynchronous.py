@@ -96,7 +96,7 @@ class _Reading:
         self, prompts: Iterable[Any] | AsyncIterable[Any], ask: Ask, options: BatchOptions
     ) -> None:
         self._window = options.window()
-        self._runner = Runner(ask, options.concurrency, self._finish)
+        self._runner = Runner(ask, options.concurrency, self._finish, self._read_more)
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
@@ -144,7 +144,6 @@ class _Reading:
     def _finish(self, result: BatchResult[Any]) -> None:
         self.ending.note(result)
         self._window.finish(result.index, result)
-        self._read_more()
         self._changed.set()
 
     @property

@@ -19,13 +19,21 @@ Result = BatchResult[Any]
 class Runner:
     """Answers prompts by *ask*, *concurrency* at once, and hands each result to *deliver*.
 
-    After an error that would meet every further prompt, what still waits gets that error unsent.
+    *refill* is called when a call has ended by itself. After an error that would meet every further
+    prompt, what still waits gets that error unsent.
     """
 
-    def __init__(self, ask: Ask, concurrency: int, deliver: Callable[[Result], None]) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        concurrency: int,
+        deliver: Callable[[Result], None],
+        refill: Callable[[], None] = lambda: None,
+    ) -> None:
         self._ask = ask
         self._concurrency = concurrency
         self._deliver = deliver
+        self._refill = refill
         self._waiting: deque[tuple[int, Any]] = deque()
         self._tasks: dict[asyncio.Task[Reply], tuple[int, Any]] = {}
         self._stopped_by: Exception | None = None
@@ -69,6 +77,9 @@ class Runner:
             self._stopped_by = result.error
         self._deliver(result)
         self._start()
+        # An event loop that ends cancels all of its tasks, and must be given no new ones.
+        if not task.cancelled():
+            self._refill()
 
 
 def _result_of(task: asyncio.Task[Reply], index: int, prompt: Any) -> Result:
