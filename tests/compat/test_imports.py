@@ -58,6 +58,7 @@ def test_an_import_loads_neither_sdk_nor_http_stack_nor_what_only_schemas_need()
         "heavy = {'groq', 'boto3', 'botocore', 'httpx', 'urllib3', 'redis', 'difflib'};"
         "heavy |= {'services.llm.structured', 'jsonschema_rs', 'h11', 'tenacity'};"
         "heavy |= {f'services.llm.providers.{name}' for name in ('bedrock', 'groq')};"
+        "heavy |= {'services.llm.events.event_types', 'services.llm.telemetry'};"
         "print(json.dumps(sorted(heavy & set(sys.modules))))"
     )
 

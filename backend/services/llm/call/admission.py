@@ -17,7 +17,6 @@ from ..account.account import Account
 from ..account.token_estimator import Estimate
 from ..effects import Flow, Overdue, run_blocking
 from ..errors import LLMError
-from ..events import WaitedFor
 from ..limit_types import LimitReport, Priority
 from ..quota import Demand, Refusal, Reservation, Unit
 from ..types import Reply, Request
@@ -26,6 +25,7 @@ from .demand import budget_spent, demand_spent, received_by
 
 if TYPE_CHECKING:
     from ..account.daily_budget import BudgetReservation
+    from ..events import WaitedFor
 
 #: Seconds by which one scope must be free before another to be preferred out of turn.
 _TIE = 1e-3

@@ -25,10 +25,8 @@ from ..errors import (
     RetriesExhaustedError,
     Retry,
 )
-from ..events import WaitedFor
 from ..quota import NEVER, Demand, Refusal
 from ..types import AnyEvent, Attempt, Mode, Reply, Request, Usage
-from .call_events import CallEvents
 from .resumption import Resumption
 
 R = TypeVar("R")
@@ -36,6 +34,8 @@ R = TypeVar("R")
 if TYPE_CHECKING:
     from tenacity import Retrying
 
+    from ..events import WaitedFor
+    from .call_events import CallEvents
     from .call_usage import CallUsage
 
 

@@ -24,11 +24,11 @@ from ..errors import AuthenticationError, LLMError, ProviderUnavailableError, Ra
 from ..types import Reply, Request
 from .admission import Admission, admit
 from .call import Call, CallPolicy
-from .call_events import CallEvents
 from .demand import max_demand
 
 if TYPE_CHECKING:
     from ..account.cache import Cache
+    from .call_events import CallEvents
     from .call_usage import CallUsage
     from .retry import Retries
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from math import inf
+from typing import TYPE_CHECKING
 
 from ..account.account import Account
 from ..effects import Channel, Flow, emit, open_stream, pull
@@ -28,9 +29,11 @@ from ..types import (
 from . import lifecycle
 from .admission import Admission
 from .call import Call, CallPolicy
-from .call_events import CallEvents
 from .demand import partly_spent
 from .resumption import Resumption
+
+if TYPE_CHECKING:
+    from .call_events import CallEvents
 
 
 def stream(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..account.account import Account
 from ..effects import Flow
@@ -31,8 +31,10 @@ from ..types import (
 )
 from . import lifecycle, streaming, structured
 from .call import Call, CallPolicy
-from .call_events import CallEvents
 from .output_forms import StructuredSpec
+
+if TYPE_CHECKING:
+    from .call_events import CallEvents
 
 
 class StreamedSnapshots:

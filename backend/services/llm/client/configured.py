@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ..account.registry import account_of, open_cache, open_ledger, shared
 from ..batch.api import BatchApi
 from ..call.call import CallPolicy
-from ..call.call_events import CallEvents, events_of
 from ..call.drivers import StreamTransport
-from ..events import Operation
+from ..events import hooks_for
 from ..redaction.secrets import without_credentials
 from ..runtime.fork import pickling_error
 from ..runtime.sdk_lender import SdkLender
@@ -18,6 +17,10 @@ from ..settings.knobs import Knobs
 from ..types import Provider, Request
 from .arguments import count, timeout_of
 from .hooks import hooks_of
+
+if TYPE_CHECKING:
+    from ..call.call_events import CallEvents
+    from ..events import Operation
 
 
 class SdkTransport(StreamTransport, Protocol):
@@ -103,6 +106,10 @@ class ConfiguredClient(ABC):
     def _events(
         self, operation: Operation, request: Request, policy: CallPolicy
     ) -> CallEvents | None:
+        if not hooks_for(self.hooks):
+            return None
+        from ..call.call_events import events_of  # only calls with hooks have events
+
         return events_of(
             self.hooks, operation, request, self._account, policy.tags, self._shown_endpoint
         )

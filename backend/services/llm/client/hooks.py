@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ..events import Hooks
 from ..settings.knobs import Knobs
-from ..telemetry.logs import log_call
 
 
 def hooks_of(knobs: Knobs) -> Hooks:
     """Return a client's registry of hooks, with the log of calls in it where that is wanted."""
     hooks = Hooks(has_content=knobs.LLM_EVENTS_CONTENT)
     if knobs.LLM_LOG_CALLS:
+        from ..telemetry.logs import log_call
+
         hooks.add(log_call)
     return hooks

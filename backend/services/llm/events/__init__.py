@@ -1,31 +1,63 @@
 """What a call tells its hooks: events, and the registries of hooks that they are handed to.
 
 Hooks of `hooks` hear the calls of every client in the process; those of `client.hooks` hear that
-client's.
+client's. The events are imported with the first hook.
 """
 
-from .event_types import (
-    AttemptEnded,
-    AttemptStarted,
-    CacheHit,
-    CallEnded,
-    CallInfo,
-    CallJoined,
-    CallStarted,
-    Event,
-    FirstPiece,
-    ModelSwitched,
-    Operation,
-    OutageBegan,
-    RepairPlanned,
-    RetryPlanned,
-    ScopePaused,
-    WaitedFor,
-    WaitEnded,
-    WaitStarted,
-)
+from typing import TYPE_CHECKING
+
+from ..runtime.lazy_names import lazy_names
 from .hook_registry import EventHook, Hooks, Registration, hooks, hooks_for
 from .limit_sources import LimitSources, limit_sources
+
+if TYPE_CHECKING:
+    from .event_types import (
+        AttemptEnded,
+        AttemptStarted,
+        CacheHit,
+        CallEnded,
+        CallInfo,
+        CallJoined,
+        CallStarted,
+        Event,
+        FirstPiece,
+        ModelSwitched,
+        Operation,
+        OutageBegan,
+        RepairPlanned,
+        RetryPlanned,
+        ScopePaused,
+        WaitedFor,
+        WaitEnded,
+        WaitStarted,
+    )
+
+__getattr__ = lazy_names(
+    __name__,
+    dict.fromkeys(
+        (
+            "AttemptEnded",
+            "AttemptStarted",
+            "CacheHit",
+            "CallEnded",
+            "CallInfo",
+            "CallJoined",
+            "CallStarted",
+            "Event",
+            "FirstPiece",
+            "ModelSwitched",
+            "Operation",
+            "OutageBegan",
+            "RepairPlanned",
+            "RetryPlanned",
+            "ScopePaused",
+            "WaitedFor",
+            "WaitEnded",
+            "WaitStarted",
+        ),
+        "event_types",
+    ),
+)
 
 __all__ = [
     "AttemptEnded",

@@ -14,13 +14,15 @@ import sys
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..errors import ConfigurationError
 from ..redaction.secrets import redacted
 from ..runtime.fork import ForkLock
 from ..runtime.signals import find_signal_error, handler_traceback
-from .event_types import Event
+
+if TYPE_CHECKING:
+    from .event_types import Event
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ tokens. They fail with `StoreError`; a store of `open_store` turns it into a mis
 when it is first looked up: most hosts keep nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..runtime.lazy_names import lazy_names
 from .protocol import LONGEST_TTL, Store, StoreError
 
 if TYPE_CHECKING:
@@ -16,22 +16,16 @@ if TYPE_CHECKING:
     from .opening import open_store
     from .redis_budget import RedisBudget
 
-_MODULES = {
-    "BudgetFile": "budget",
-    "FaultTolerantStore": "fault_tolerant",
-    "RedisBudget": "redis_budget",
-    "open_store": "opening",
-    "utc_day": "budget",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is first looked up here."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    return globals().setdefault(name, found)
-
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "BudgetFile": "budget",
+        "FaultTolerantStore": "fault_tolerant",
+        "RedisBudget": "redis_budget",
+        "open_store": "opening",
+        "utc_day": "budget",
+    },
+)
 
 __all__ = [
     "LONGEST_TTL",
