@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -237,6 +238,26 @@ def test_a_call_of_a_tool_is_no_beginning(face: Face, sandbox: Sandbox) -> None:
     sandbox.script(Fault.in_stream("cut", pieces=1, answer=Answer.calls("weather")), REST)
     assert isinstance(resumed(face, tools=tools).error, LLMError)
     assert 1 == len(sandbox.exchanges)
+
+
+def test_a_task_cancelled_during_a_continuation_leaves_nothing(
+    open_client: OpenFace, sandbox: Sandbox
+) -> None:
+    face = open_client("bedrock async", LLM_MAX_CONCURRENCY=1)
+    sandbox.script(broken(), Fault.silent(60))
+
+    async def scene() -> None:
+        got = Read()
+        stream = face.client.astream("Which chapter?", model=TAKES, resume=True)
+        reading = asyncio.create_task(got.aread(stream))
+        await asyncio.to_thread(sandbox.wait_for, 2)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        assert {asyncio.current_task()} == asyncio.all_tasks()
+        assert "Chapter 94" == got.text
+
+    face.run(scene())
+    assert "Sandbox: still there?" == face.generate("still there?", timeout=5)
 
 
 def test_resume_is_true_or_false(face: Face) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,8 @@ from tests.wire.streaming import Read, open_stream
 KNOBS = {"LLM_MAX_CONCURRENCY": 1, "LLM_CACHE_URL": "memory:"}
 LIMITS = {f"{name}_REQUESTS_PER_MINUTE": 1000 for name in ("GROQ", "BEDROCK")}
 PIECES = ("Chapter", " 94", " has", " chairs.")
+#: It goes on with an answer whose beginning it is given.
+RESUMING = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 
 
 def assert_nothing_is_left(face: Face, question: str) -> None:
@@ -42,6 +46,45 @@ def test_a_task_cancelled_at_any_step_leaves_the_way_free(
         assert {asyncio.current_task()} == asyncio.all_tasks()
 
     for steps in range(80):
+        face.run(scene(steps))
+        assert_nothing_is_left(face, f"after {steps}")
+
+
+async def read_frames(face: Face, question: str) -> None:
+    async for _ in face.client.astream(question).sse(heartbeat=1e-4):
+        pass
+
+
+async def read_snapshots(face: Face, question: str) -> None:
+    async with face.client.astream_structured(question, {"type": "object"}) as stream:
+        async for _ in stream:
+            pass
+
+
+async def read_resumed(face: Face, question: str) -> None:
+    async with face.client.astream(question, model=RESUMING, resume=True) as stream:
+        async for _ in stream:
+            pass
+
+
+@pytest.mark.parametrize("read", [read_frames, read_snapshots, read_resumed])
+def test_a_reader_of_any_kind_cancelled_at_any_step_leaves_the_way_free(
+    open_client: OpenFace, sandbox: Sandbox, read: Callable[[Face, str], Coroutine[Any, Any, None]]
+) -> None:
+    face = open_client("bedrock async", **KNOBS, **LIMITS)
+
+    async def scene(steps: int) -> None:
+        if read is read_resumed:
+            sandbox.script(Fault.in_stream("cut", pieces=2, answer=Answer.streams(*PIECES)))
+        task = asyncio.create_task(read(face, f"step {steps}"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert {asyncio.current_task()} == asyncio.all_tasks()
+        sandbox.clear()
+
+    for steps in range(0, 90, 3):
         face.run(scene(steps))
         assert_nothing_is_left(face, f"after {steps}")
 
