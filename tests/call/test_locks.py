@@ -315,7 +315,7 @@ def counts_of_calls() -> Touches:
 
 def sources_of_limits() -> Touches:
     sources, owner = LimitSources(), account(Clock())
-    touches = watch(sources, lambda: sources._lock, "_scopes")
+    touches = watch(sources, lambda: sources._lock, "_accounts")
     sources.note(owner, MODEL)
     assert list(sources.headroom())
     return touches

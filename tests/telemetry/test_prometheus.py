@@ -107,7 +107,7 @@ class _Account:
     provider, now = "groq", float
 
     def __init__(self, left: float, amount: float = 30.0) -> None:
-        self.quota = self
+        self.quota, self.followed = self, set[str]()
         self._found = Headroom("RPM", "requests", 60.0, amount, left, 1.0)
 
     def headroom(self, scope: str, now: float) -> tuple[Headroom, ...]:
@@ -328,6 +328,7 @@ def test_observations_that_nobody_scrapes_do_not_pile_up(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(call_counts, "MOST_OBSERVATIONS", 10)
+    monkeypatch.setattr(call_counts, "_BATCH", 2)
     prometheus.instrument(registry=registry)
     hook: Any = hooks.registered[0].hook
     for _ in range(25):

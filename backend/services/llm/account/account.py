@@ -72,6 +72,8 @@ class Account:
     cache: Cache | None = None
     single_flight: SingleFlight[Reply] = field(default=_single_flight)
     budget: DailyBudget | None = None
+    #: Scopes whose limits hooks look at; see `events.limit_sources`.
+    followed: set[str] = field(default_factory=set, repr=False)
     estimator: TokenEstimator = field(default_factory=TokenEstimator, repr=False)
     #: How late the provider may see a request; None where a request counts until it is answered.
     path: PathSkew | None = None

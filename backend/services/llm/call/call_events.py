@@ -95,7 +95,7 @@ class CallEvents:
         """The call begins."""
         request = self._request
         self._call = info = object.__new__(CallInfo)
-        vars(info).update(
+        info.__dict__.update(
             id=_ids.next(),
             provider=self._account.provider,
             model=request.model,
@@ -127,7 +127,8 @@ class CallEvents:
 
     def attempt_started(self, number: int, model: str, scope: str) -> None:
         """An attempt is sent to *model*."""
-        limit_sources.note(self._account, scope)
+        if scope not in self._account.followed:
+            limit_sources.note(self._account, scope)
         previous, self._model = self._model, model
         if model != previous:
             self._tell(ModelSwitched, previous=previous, model=model)
@@ -189,7 +190,7 @@ class CallEvents:
         # As the constructor does, which sets one field after another at three times the price.
         event = object.__new__(kind)
         values["call"], values["at"] = self._call, self._account.now()
-        vars(event).update(values)
+        event.__dict__.update(values)
         for each in self._hooks:
             each.call(event)
 
@@ -208,10 +209,9 @@ _NO_ANSWER: dict[str, Any] = {
 def without_content(reply: Reply) -> Reply:
     """Return a copy of *reply* without anything that was answered."""
     copy = object.__new__(type(reply))
-    vars(copy).update(vars(reply))
-    vars(copy).update(_NO_ANSWER)
+    copy.__dict__.update(reply.__dict__, **_NO_ANSWER)
     if isinstance(reply, StructuredReply):
-        vars(copy)["value"] = None
+        copy.__dict__["value"] = None
     return copy
 
 

@@ -116,10 +116,9 @@ class ConfiguredClient(ABC):
 
     def _shown_endpoint(self) -> str:
         """The URL that is called, without credentials; "" for a test's stand-in."""
-        if not self._transport.lender.is_real:
-            return ""
         if self._endpoint_shown is None:
-            self._endpoint_shown = without_credentials(self._endpoint)
+            is_real = self._transport.lender.is_real
+            self._endpoint_shown = without_credentials(self._endpoint) if is_real else ""
         return self._endpoint_shown
 
     def share_account(self) -> None:

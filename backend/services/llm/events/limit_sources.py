@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
-from weakref import WeakKeyDictionary
+from typing import Protocol
+from weakref import WeakSet
 
 from ..limit_types import Headroom
 from ..runtime.fork import ForkLock
@@ -36,25 +36,29 @@ class HasLimits(Protocol):
     def quota(self) -> HasHeadroom:
         """Its limits."""
 
+    @property
+    def followed(self) -> set[str]:
+        """The scopes whose limits are looked at, for `LimitSources` to keep."""
+
 
 class LimitSources:
-    """Accounts, weakly held, and the scopes that their calls have used."""
+    """Accounts, weakly held; each has the scopes that its calls have used."""
 
     def __init__(self) -> None:
-        self._lock = ForkLock(leaf=True)  # guards the one below
-        self._scopes: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+        self._lock = ForkLock(leaf=True)  # guards the one below, and the scopes of each account
+        self._accounts: WeakSet[HasLimits] = WeakSet()
 
     def note(self, account: HasLimits, scope: str) -> None:
         """Remember that a call of *account* was sent within the limits of *scope*."""
         with self._lock:
-            scopes = self._scopes.setdefault(account, set())
-            if len(scopes) < _MOST_SCOPES:
-                scopes.add(scope)
+            self._accounts.add(account)
+            if len(account.followed) < _MOST_SCOPES:
+                account.followed.add(scope)
 
     def headroom(self) -> Iterator[tuple[Provider, str, Headroom]]:
         """Yield provider and scope of each limit, and what is left of it."""
         with self._lock:
-            known = [(account, tuple(scopes)) for account, scopes in self._scopes.items()]
+            known = [(account, tuple(account.followed)) for account in self._accounts]
         for account, scopes in known:
             for scope in scopes:
                 for each in account.quota.headroom(scope, account.now()):

@@ -6,7 +6,7 @@ table are "other", and no tag is a label.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -104,6 +104,9 @@ METRICS = (
     Metric("llm_repairs", "counter", "Structured answers asked again.", ("provider", "model")),
 )
 
+#: Events that are counted in one go, which is cheaper than one by one.
+_BATCH = 200
+
 #: Observations that are kept between two scrapes; then they are taken over by the call.
 MOST_OBSERVATIONS = 5_000
 
@@ -121,6 +124,8 @@ class CallCounts:
     """A hook that counts; `take` returns the counts and begins anew."""
 
     def __init__(self) -> None:
+        #: Events that are not counted yet; a deque needs no lock.
+        self._pending: deque[Event] = deque()
         self._lock = ForkLock(leaf=True)  # guards the three below
         self._increments: dict[Series, float] = defaultdict(float)
         self._observations: list[tuple[Series, float]] = []
@@ -145,16 +150,25 @@ class CallCounts:
 
     def note(self, event: Event) -> bool:
         """Count *event*; return whether so many observations are kept that they should be taken."""
+        self._pending.append(event)
+        if len(self._pending) < _BATCH:
+            return False
         with self._lock:
-            self._handlers[type(event)](event)
+            self._count_pending()
             return len(self._observations) >= MOST_OBSERVATIONS
 
     def take(self) -> Counts:
         """Return what was counted since the last time."""
         with self._lock:
+            self._count_pending()
             increments, self._increments = self._increments, defaultdict(float)
             observations, self._observations = self._observations, []
             return Counts(increments, observations, dict(self._levels))
+
+    def _count_pending(self) -> None:
+        while self._pending:
+            event = self._pending.popleft()
+            self._handlers[type(event)](event)
 
     def _call_started(self, event: CallStarted) -> None:
         self._levels["llm_calls_in_flight", event.call.provider] += 1
@@ -244,5 +258,6 @@ class CallCounts:
 
     def _reset_in_child(self) -> None:
         """In a child, nothing is counted that the parent will count, and nothing is in flight."""
+        self._pending.clear()
         self._increments, self._observations = defaultdict(float), []
         self._levels = defaultdict(float, dict.fromkeys(self._levels, 0.0))
