@@ -50,8 +50,9 @@ from services.llm.events import (
 from services.llm.quota import Quota, TokenBucketLimit
 from services.llm.runtime import fork
 from services.llm.stores.memory import MemoryStore
+from services.llm.stream_types import TextPiece
 from services.llm.structured import Schema
-from services.llm.types import Reply, Request, StructuredReply, TextPiece, Usage
+from services.llm.types import Reply, Request, StructuredReply, Usage
 from tests.call.asking import GOOD, HS_CODE
 from tests.call.calls import MODEL, REQUEST, limited, unavailable
 from tests.call.scripted import Clock, Drive, account, says

@@ -12,7 +12,8 @@ import pytest
 from services.llm.call.stream import AsyncStream
 from services.llm.call.stream_reader import StreamReader
 from services.llm.effects import Close, Flow, Open, emit, open_stream, sleep
-from services.llm.types import Reply, Request, TextPiece
+from services.llm.stream_types import TextPiece
+from services.llm.types import Reply, Request
 from tests.call.scripted import says
 
 REQUEST = Request("m", ({"role": "user", "content": "hi"},))

@@ -19,6 +19,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"services", "services.llm", "services.llm.providers"}),
     frozenset({"services.llm.limit_types"}),
     frozenset({"services.llm.types"}),
+    frozenset({"services.llm.stream_types"}),
     frozenset({"services.llm.effects"}),
     frozenset({"services.llm.models", "services.llm.redaction", "services.llm.runtime"}),
     frozenset(

@@ -7,7 +7,8 @@ from typing import Any
 
 from services.llm.call.stream import AsyncStream, Stream
 from services.llm.errors import LLMError
-from services.llm.types import Reply, StreamEvent, TextPiece
+from services.llm.stream_types import StreamEvent, TextPiece
+from services.llm.types import Reply
 from tests.wire.faces import Face
 
 

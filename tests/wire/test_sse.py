@@ -24,7 +24,8 @@ from services.llm.errors import (
     RateLimitError,
     TruncatedError,
 )
-from services.llm.types import ReasoningPiece, TextPiece, ToolCallPiece, Usage, UsageReport
+from services.llm.stream_types import ReasoningPiece, TextPiece, ToolCallPiece, UsageReport
+from services.llm.types import Usage
 from services.llm_client import to_sse
 from tests.wire.browser import parsed, serving, visit
 from tests.wire.conftest import OpenFace

@@ -39,16 +39,8 @@ from services.llm.http.h11_stream import AsyncConnection
 from services.llm.http.http1_connections import Origin
 from services.llm.providers.bedrock import INVOKE_MODELS
 from services.llm.providers.bedrock.errors import classify
-from services.llm.types import (
-    ReasoningPiece,
-    Reply,
-    Request,
-    TextPiece,
-    ToolCall,
-    ToolCallPiece,
-    Usage,
-    UsageReport,
-)
+from services.llm.stream_types import ReasoningPiece, TextPiece, ToolCallPiece, UsageReport
+from services.llm.types import Reply, Request, ToolCall, Usage
 from tests.http.servers import Server, answer, serving
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import KINDS, Face, settings

@@ -22,13 +22,8 @@ from services.llm.errors import (
     RateLimitError,
     TruncatedError,
 )
-from services.llm.types import (
-    ReasoningPiece,
-    Reply,
-    TextPiece,
-    ToolCallPiece,
-    UsageReport,
-)
+from services.llm.stream_types import ReasoningPiece, TextPiece, ToolCallPiece, UsageReport
+from services.llm.types import Reply
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
 from tests.wire.streaming import Read, open_stream, read

@@ -11,7 +11,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
 
-from .types import AnyEvent, Reply, Request, StreamEvent
+from .stream_types import AnyEvent, StreamEvent
+from .types import Reply, Request
 
 R = TypeVar("R")
 

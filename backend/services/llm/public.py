@@ -30,20 +30,8 @@ from .errors import (
 )
 from .limit_types import Headroom, LimitReport
 from .providers.batch_types import BatchStatus
-from .types import (
-    Attempt,
-    Citation,
-    ModelType,
-    ReasoningPiece,
-    Reply,
-    StreamEvent,
-    StructuredReply,
-    TextPiece,
-    ToolCall,
-    ToolCallPiece,
-    Usage,
-    UsageReport,
-)
+from .stream_types import ReasoningPiece, StreamEvent, TextPiece, ToolCallPiece, UsageReport
+from .types import Attempt, Citation, ModelType, Reply, StructuredReply, ToolCall, Usage
 
 __all__ = [
     "AsyncBatch",

@@ -90,6 +90,11 @@ class Request:
         )
         return replace(self, messages=(*self.messages, *turn))
 
+    def option_names(self) -> set[str]:
+        """Return the names of the options, and of what stands in them, such as in extra_body."""
+        values = [value for value in self.options.values() if isinstance(value, Mapping)]
+        return {*self.options, *(name for value in values for name in value)}
+
 
 def _encodable(text: str) -> str:
     """Return *text* with U+FFFD for each half of a surrogate pair, as JSON may hold one."""
@@ -267,48 +272,3 @@ class StructuredReply(Reply, Generic[T]):
         known = [cost for cost in costs if cost is not None]
         cost = math.fsum(known) if len(known) == len(costs) else None
         return cls(**{**own, "usage": usage, "cost": cost}, value=value)
-
-
-@dataclass(frozen=True)
-class TextPiece:
-    """A part of the answer's text, never empty."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class ReasoningPiece:
-    """A part of what the model thought before it answered, never empty."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class ToolCallPiece:
-    """A part of a tool call: calls are told apart by `index`, and only the first part names one."""
-
-    index: int
-    arguments: str
-    id: str = ""
-    name: str = ""
-
-
-@dataclass(frozen=True)
-class UsageReport:
-    """The tokens that the stream has used, as the provider counted them up to here."""
-
-    usage: Usage
-
-
-StreamEvent: TypeAlias = TextPiece | ReasoningPiece | ToolCallPiece | UsageReport
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A structured answer as far as it has come: a plain value, which extends the one before."""
-
-    value: Any
-
-
-#: What streams of either kind hand out.
-AnyEvent: TypeAlias = StreamEvent | Snapshot

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import models
 from ..errors import (
@@ -287,19 +287,13 @@ class Account:
     def _learn_refused_option(self, error: InvalidRequestError, sent: Request) -> None:
         """Ask this model without a parameter that it refuses, where nobody asked for it."""
         option = error.refused_option
-        if error.refused_name in _given_names(sent.options):
+        if error.refused_name in sent.option_names():
             return  # It is the caller's own: without our default the request is as wrong.
         if option in sent.defaulted and getattr(sent, option) is not None:
             news = self.refused_options.put((sent.model, option), True, self.now(), A_DAY)
             error.retry = Retry.AT_ONCE
             if news:
                 log.warning("%s takes no %s: its default is left out", sent.model, option)
-
-
-def _given_names(options: Mapping[str, Any]) -> set[str]:
-    """The names of the caller's *options*, and of what stands in them, such as in extra_body."""
-    inner = [name for value in options.values() if isinstance(value, Mapping) for name in value]
-    return {*options, *inner}
 
 
 def _by_model(pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:

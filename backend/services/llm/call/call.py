@@ -26,7 +26,8 @@ from ..errors import (
     Retry,
 )
 from ..quota import NEVER, Demand, Refusal
-from ..types import AnyEvent, Attempt, Mode, Reply, Request, Usage
+from ..stream_types import AnyEvent
+from ..types import Attempt, Mode, Reply, Request, Usage
 from .resumption import Resumption
 
 R = TypeVar("R")

@@ -32,7 +32,8 @@ from ..effects import (
 from ..runtime.blocking import BlockingCall
 from ..runtime.running_loop import blocking_thread
 from ..runtime.signals import find_signal_error
-from ..types import Reply, Request, StreamEvent
+from ..stream_types import StreamEvent
+from ..types import Reply, Request
 
 P = ParamSpec("P")
 R = TypeVar("R")

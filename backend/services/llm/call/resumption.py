@@ -15,7 +15,8 @@ from .. import models
 from ..account.token_estimate import text_estimate
 from ..errors import LLMError, Retry, TruncatedError
 from ..providers.completeness import CUT_OFF
-from ..types import AnyEvent, Reply, Request, TextPiece, UsageReport
+from ..stream_types import AnyEvent, TextPiece, UsageReport
+from ..types import Reply, Request
 
 
 class Resumption:

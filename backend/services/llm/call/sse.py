@@ -35,16 +35,8 @@ from ..errors import (
     StructuredOutputError,
     TruncatedError,
 )
-from ..types import (
-    AnyEvent,
-    ReasoningPiece,
-    Reply,
-    Snapshot,
-    TextPiece,
-    ToolCallPiece,
-    Usage,
-    UsageReport,
-)
+from ..stream_types import AnyEvent, ReasoningPiece, Snapshot, TextPiece, ToolCallPiece, UsageReport
+from ..types import Reply, Usage
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ from typing import Any, cast, overload
 
 from ..effects import Flow
 from ..runtime.closing import ClosedByAsyncBlock, ClosedByBlock
-from ..types import AnyEvent, Reply, StreamEvent, TextPiece
+from ..stream_types import AnyEvent, StreamEvent, TextPiece
+from ..types import Reply
 from .drivers import arun, run
 from .sse import HEARTBEAT, Frames, aframes, checked_heartbeat
 from .stream_reader import StreamReader

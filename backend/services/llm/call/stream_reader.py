@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any
 
 from ..effects import Close, Effect, Emit, Flow, Open
-from ..types import AnyEvent, Reply
+from ..stream_types import AnyEvent
+from ..types import Reply
 
 
 class StreamReader:

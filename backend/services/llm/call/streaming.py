@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING
 from ..account.account import Account
 from ..effects import Channel, Flow, emit, open_stream, pull
 from ..errors import LLMError, LLMTimeoutError, TruncatedError
-from ..types import (
+from ..stream_types import (
     AnyEvent,
     ReasoningPiece,
-    Reply,
-    Request,
     StreamEvent,
     TextPiece,
     ToolCallPiece,
     UsageReport,
 )
+from ..types import Reply, Request
 from . import lifecycle
 from .admission import Admission
 from .call import Call, CallPolicy

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Generic, TypeVar, cast
 
-from ..types import Snapshot, StructuredReply
+from ..stream_types import Snapshot
+from ..types import StructuredReply
 from .stream import AwaitingStream, BlockingStream
 
 T = TypeVar("T")

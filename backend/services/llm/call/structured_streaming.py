@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..account.account import Account
 from ..effects import Flow
 from ..settings.knobs import Knobs
+from ..stream_types import AnyEvent, Snapshot, TextPiece, ToolCallPiece
 from ..structured import (
     InvalidAnswer,
     PartialAnswer,
@@ -20,15 +21,7 @@ from ..structured import (
     Violation,
     extends,
 )
-from ..types import (
-    AnyEvent,
-    Mode,
-    Request,
-    Snapshot,
-    StructuredReply,
-    TextPiece,
-    ToolCallPiece,
-)
+from ..types import Mode, Request, StructuredReply
 from . import lifecycle, streaming, structured
 from .call import Call, CallPolicy
 from .output_forms import StructuredSpec

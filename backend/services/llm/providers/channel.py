@@ -16,7 +16,8 @@ import anyio
 from ..errors import LLMError, LLMTimeoutError
 from ..runtime.coroutines import run_without_loop
 from ..runtime.signals import find_signal_error, handler_traceback
-from ..types import Reply, StreamEvent
+from ..stream_types import StreamEvent
+from ..types import Reply
 from .foreign_errors import class_names
 
 

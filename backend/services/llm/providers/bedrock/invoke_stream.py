@@ -6,15 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ...types import (
-    ReasoningPiece,
-    Reply,
-    Request,
-    StreamEvent,
-    TextPiece,
-    ToolCallPiece,
-    UsageReport,
-)
+from ...stream_types import ReasoningPiece, StreamEvent, TextPiece, ToolCallPiece, UsageReport
+from ...types import Reply, Request
 from ..fields import first, member, rows, text
 from .errors import error_in_ok_body
 from .invoke import family, read_body

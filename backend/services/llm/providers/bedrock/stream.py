@@ -9,16 +9,8 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
-from ...types import (
-    ReasoningPiece,
-    Reply,
-    Request,
-    StreamEvent,
-    TextPiece,
-    ToolCallPiece,
-    Usage,
-    UsageReport,
-)
+from ...stream_types import ReasoningPiece, StreamEvent, TextPiece, ToolCallPiece, UsageReport
+from ...types import Reply, Request, Usage
 from ..completeness import raises_llm_error, read_so_far
 from ..fields import count, member, text
 from .converse_answer import from_converse, usage_of

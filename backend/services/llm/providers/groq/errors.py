@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from ...errors import (
     AuthenticationError,
-    ContentFilteredError,
     ContextLengthError,
     InvalidRequestError,
     LLMError,
@@ -29,67 +27,17 @@ from ..foreign_errors import (
     from_network_error,
 )
 from ..refusals import option_named, refused_name
+from .error_codes import (
+    BY_CODE,
+    BY_STATUS,
+    IMPLIED,
+    OF_GENERATION,
+    STATUS_OF_CLASS,
+    TOO_LONG,
+    TRANSIENT,
+)
 from .limit_messages import error_object, exceeds_limit_alone, excess_in, without_quotes
 from .limit_reports import reports_in_headers, with_refusal
-
-#: Codes that say more than their status, or come with several.
-_BY_CODE: dict[str, type[LLMError]] = {
-    "model_decommissioned": ModelNotFoundError,
-    "model_not_found": ModelNotFoundError,
-    "context_length_exceeded": ContextLengthError,
-    "json_validate_failed": InvalidRequestError,
-    "tool_use_failed": InvalidRequestError,
-    "content_filter": ContentFilteredError,
-    "content_policy_violation": ContentFilteredError,
-    "invalid_api_key": AuthenticationError,
-    "model_terms_required": AuthenticationError,
-    "model_permission_blocked_org": AuthenticationError,
-    "model_permission_blocked_project": AuthenticationError,
-}
-
-#: Refusals of what the model wrote; Groq may leave out what that was.
-_OF_GENERATION = frozenset({"json_validate_failed", "tool_use_failed"})
-
-_BY_STATUS: dict[int, type[LLMError]] = {
-    **dict.fromkeys((400, 404, 405, 415, 422), InvalidRequestError),
-    **dict.fromkeys((401, 403), AuthenticationError),
-    **dict.fromkeys((408, 504), LLMTimeoutError),
-    413: ContextLengthError,
-    429: RateLimitError,
-    498: ProviderUnavailableError,
-}
-
-#: Known to pass: a timeout, no flex capacity (498), and what a gateway says of a busy or broken
-#: server. Any other 5xx may: it is retried where retries were asked for.
-_TRANSIENT = frozenset({408, 498, 500, 502, 503, 504})
-
-#: The status that an error stands for which comes without one: in a stream, or under a 200.
-_IMPLIED = {
-    **dict.fromkeys(("rate_limit_exceeded", "rate_limit_error"), 429),
-    **dict.fromkeys(("context_length_exceeded", "json_validate_failed", "tool_use_failed"), 400),
-    **dict.fromkeys(("model_decommissioned", "invalid_request_error"), 400),
-    **dict.fromkeys(("invalid_api_key", "authentication_error"), 401),
-    **dict.fromkeys(("internal_server_error", "server_error", "api_error"), 500),
-    **dict.fromkeys(("service_unavailable", "overloaded_error"), 503),
-    "model_not_found": 404,
-    "capacity_exceeded": 498,
-}
-
-_STATUS_OF_CLASS = {
-    "BadRequestError": 400,
-    "AuthenticationError": 401,
-    "PermissionDeniedError": 403,
-    "NotFoundError": 404,
-    "ConflictError": 409,
-    "UnprocessableEntityError": 422,
-    "RateLimitError": 429,
-    "InternalServerError": 500,
-}
-
-#: How Groq says that a prompt is too long where it gives no code (recorded).
-_TOO_LONG = re.compile(
-    r"(?:code=\d{3}, message=)?Please reduce the length of the messages or completion"
-)
 
 
 @dataclass(frozen=True)
@@ -160,7 +108,7 @@ def error_in_ok_body(body: object, model: str, known: int | None = None) -> LLME
 
 
 def _implied(inner: object) -> int | None:
-    named = [_IMPLIED.get(text(inner, name) or "") for name in ("code", "type")]
+    named = [IMPLIED.get(text(inner, name) or "") for name in ("code", "type")]
     stated = status(inner, "status_code") or status(inner, "code")
     return stated or next((each for each in named if each), None)
 
@@ -169,7 +117,10 @@ def _failure_in(error: Exception, kinds: frozenset[str]) -> _Failure:
     body = member(error, "body")
     inner = error_object(body)
     headers = member(member(error, "response"), "headers")
-    by_class = next((_STATUS_OF_CLASS[kind] for kind in kinds if kind in _STATUS_OF_CLASS), None)
+    by_class = next(
+        (STATUS_OF_CLASS[kind] for kind in kinds if kind in STATUS_OF_CLASS),
+        None,
+    )
     known = status(error, "status_code") or by_class or _implied(inner)
     page = describe_proxy_page(body, known, "Groq") if isinstance(body, str) else None
     return _Failure(
@@ -227,10 +178,10 @@ def _from_failure(failure: _Failure, model: str, wall: float) -> LLMError:
         # What Groq says since 2026 of models that it has shut down, too.
         error.unknown_id = failure.code == "model_not_found"
     if isinstance(error, InvalidRequestError):
-        if failure.code not in _OF_GENERATION:
+        if failure.code not in OF_GENERATION:
             error.refused_name = refused_name(message, failure.param)
             error.refused_option = option_named(error.refused_name)
-        nothing = "" if failure.code in _OF_GENERATION else None
+        nothing = "" if failure.code in OF_GENERATION else None
         error.failed_generation = failure.failed_generation or nothing
     return error
 
@@ -239,16 +190,16 @@ def _kind(failure: _Failure) -> type[LLMError]:
     if _is_of_limit(failure) and exceeds_limit_alone(without_quotes(failure.message)):
         return ContextLengthError
     # Of a server that fails, a code says nothing.
-    if failure.code in _BY_CODE and (failure.status or 0) < 500:
-        return _BY_CODE[failure.code]
-    if failure.status == 400 and failure.param == "messages" and _TOO_LONG.match(failure.message):
+    if failure.code in BY_CODE and (failure.status or 0) < 500:
+        return BY_CODE[failure.code]
+    if failure.status == 400 and failure.param == "messages" and TOO_LONG.match(failure.message):
         return ContextLengthError
     # Tests build the SDK's NotFoundError with no body, and mean the model.
     if failure.status == 404 and failure.bare:
         return ModelNotFoundError
     if failure.status is not None and failure.status >= 500:
-        return _BY_STATUS.get(failure.status, ProviderUnavailableError)
-    return _BY_STATUS.get(failure.status or 0, LLMError)
+        return BY_STATUS.get(failure.status, ProviderUnavailableError)
+    return BY_STATUS.get(failure.status or 0, LLMError)
 
 
 def _is_of_limit(failure: _Failure) -> bool:
@@ -262,7 +213,7 @@ def _is_limits_code(failure: _Failure) -> bool:
 
 def _retry_of(kind: type[LLMError], status: int | None) -> Retry:
     if issubclass(kind, ProviderUnavailableError):
-        return Retry.AFTER_BACKOFF if status in _TRANSIENT else Retry.IF_REQUESTED
+        return Retry.AFTER_BACKOFF if status in TRANSIENT else Retry.IF_REQUESTED
     # Of an error event in a stream, without a status of its own, nothing is known.
     return Retry.IF_REQUESTED if status is None and kind is LLMError else Retry.NEVER
 

@@ -7,15 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...limit_types import LimitReport
-from ...types import (
-    ReasoningPiece,
-    Reply,
-    Request,
-    StreamEvent,
-    TextPiece,
-    ToolCallPiece,
-    UsageReport,
-)
+from ...stream_types import ReasoningPiece, StreamEvent, TextPiece, ToolCallPiece, UsageReport
+from ...types import Reply, Request
 from ..completeness import raises_llm_error, read_so_far
 from ..fields import count, first, member, rows, text
 from .answer import from_chat_completion, is_real, usage_of
