@@ -88,7 +88,8 @@ def _run(machine: Machine, wanted: Iterable[Row], rounds: int) -> dict[Row, Roun
     found = {}
     for row in wanted:
         # What is left behind shows in one long round.
-        found[row] = run(machine, row, 1 if row.order["measure"] == "soak" else rounds)
+        is_long = row.order["measure"] in ("soak", "many")
+        found[row] = run(machine, row, 1 if is_long else rounds)
         print(*of_row(row, found[row]), sep="\n", flush=True)
     return found
 
