@@ -6,6 +6,7 @@ the answer has ended, such as the end of the message, does the answer no harm.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -100,6 +101,9 @@ class _Channel:
         """Return what has come, whole or not."""
         return self.reader.so_far()
 
+    async def _give_turn(self) -> None:
+        """Let others have their turn, where there are any."""
+
     async def _pull(
         self,
         timeout: float,
@@ -113,6 +117,10 @@ class _Channel:
                     break
                 if events := self.take(item):
                     return events
+                # A server may send what says nothing, byte by byte, and always have more.
+                if time.monotonic() >= until:
+                    raise TimeoutError("nothing was said in time")
+                await self._give_turn()
         except Exception as error:
             await close()
             if (failure := self._failure(error, timeout)) is not None:
@@ -176,6 +184,9 @@ class AsyncChannel(_Channel):
     def __init__(self, source: AsyncSource, *how: Any) -> None:
         super().__init__(*how)
         self.source = source
+
+    async def _give_turn(self) -> None:
+        await asyncio.sleep(0)
 
     async def pull(self, timeout: float) -> Sequence[StreamEvent] | None:
         """Return the events that come next, in at most *timeout* seconds; None at the end."""

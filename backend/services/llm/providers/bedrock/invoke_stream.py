@@ -45,6 +45,8 @@ class Body:
         )
         self._body: dict[str, Any] = {"content": [], "generation": "", "outputs": [{"text": ""}]}
         self._body |= {"stop_reason": None, "usage": {}}
+        # What Llama or Mistral has said: joined once, since each piece would copy all of it.
+        self._words: list[str] = []
         # In the form of a plain reply's headers, which is what the reader of bodies knows.
         self._counts: dict[str, str] = dict(headers or {})
 
@@ -72,14 +74,17 @@ class Body:
     def reply(self) -> Reply:
         """The reply that has come; raises as `from_invoke` for one that is not whole."""
         content = [_closed(dict(block)) for block in self._body["content"]]
-        return read_body(self._body | {"content": content}, self._request, self._counts)
+        words = "".join(self._words)
+        body = self._body | {"content": content, "generation": words}
+        body["outputs"] = [self._body["outputs"][0] | {"text": words}]
+        return read_body(body, self._request, self._counts)
 
     def _add_claude(self, piece: _Json) -> list[StreamEvent]:
         kind, delta, body = text(piece, "type"), member(piece, "delta") or {}, self._body
         if kind == "message_start":
             body["usage"] |= member(member(piece, "message"), "usage") or {}
         elif kind == "content_block_start":
-            block = dict(member(piece, "content_block") or {}) | {"partial_json": ""}
+            block = dict(member(piece, "content_block") or {}) | {"pieces": {}}
             body["content"].append(block)
             if text(block, "type") == "tool_use":
                 identity = text(block, "id") or "", text(block, "name") or ""
@@ -100,17 +105,17 @@ class Body:
     def _add_delta(self, delta: _Json) -> list[StreamEvent]:
         blocks = self._body["content"]
         if not blocks:
-            blocks.append({"type": "text", "partial_json": ""})
+            blocks.append({"type": "text", "pieces": {}})
         found: list[StreamEvent] = []
         for name in ("text", "thinking", "partial_json"):
             if words := text(delta, name):
-                blocks[-1][name] = (blocks[-1].get(name) or "") + words
+                blocks[-1]["pieces"].setdefault(name, []).append(words)
                 found.append(_piece(name, words, len(blocks) - 1))
         return found
 
     def _add_llama(self, piece: _Json) -> list[StreamEvent]:
         words = text(piece, "generation") or ""
-        self._body["generation"] += words
+        self._words.append(words)
         for name in ("prompt_token_count", "generation_token_count", "stop_reason"):
             if member(piece, name) is not None:
                 self._body[name] = piece[name]
@@ -119,7 +124,7 @@ class Body:
     def _add_mistral(self, piece: _Json) -> list[StreamEvent]:
         output = self._body["outputs"][0]
         words = "".join(text(one, "text") or "" for one in rows(piece, "outputs"))
-        output["text"] += words
+        self._words.append(words)
         reason = text(first(piece, "outputs"), "stop_reason")
         output["stop_reason"] = reason or output.get("stop_reason")
         return [TextPiece(words)] if words else []
@@ -132,8 +137,10 @@ def _piece(name: str, words: str, place: int) -> StreamEvent:
 
 
 def _closed(block: dict[str, Any]) -> dict[str, Any]:
-    pieces = block.pop("partial_json")
-    return block | {"input": parsed(pieces)} if text(block, "type") == "tool_use" else block
+    pieces = {name: "".join(parts) for name, parts in block.pop("pieces").items()}
+    written = pieces.pop("partial_json", "")
+    whole = block | {name: (text(block, name) or "") + words for name, words in pieces.items()}
+    return whole | {"input": parsed(written)} if text(block, "type") == "tool_use" else whole
 
 
 def parsed(pieces: str) -> Any:

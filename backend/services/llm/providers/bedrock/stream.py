@@ -14,6 +14,7 @@ from ...types import Reply, Request, Usage
 from ..completeness import raises_llm_error, read_so_far
 from ..fields import count, member, text
 from .converse_answer import from_converse, usage_of
+from .frames import Frames
 from .invoke_stream import Body, parsed
 
 _Json = Mapping[str, Any]
@@ -54,7 +55,7 @@ class StreamReader(ABC):
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._frames: Any = None
+        self._frames: Frames | None = None
         #: Nothing more is to come: the stream says so.
         self.is_done = False
 
@@ -65,11 +66,9 @@ class StreamReader(ABC):
 
     def feed(self, received: bytes) -> list[StreamEvent]:
         """Read what was received. Raises botocore's errors: of a broken frame, of an exception."""
-        if self._frames is None:
-            self._frames = import_module("botocore.eventstream").EventStreamBuffer()
-        self._frames.add_data(received)
+        self._frames = self._frames or Frames()
         found: list[StreamEvent] = []
-        for frame in self._frames:
+        for frame in self._frames.feed(received):
             headers, payload = frame.headers, json.loads(frame.payload or b"{}")
             if headers.get(":message-type", "event") != "event":
                 raise self._failure(headers, payload)
@@ -122,7 +121,7 @@ class ConverseReader(StreamReader):
         # Only tools begin with one: a text's block is opened by its first delta (recorded).
         if start:
             tool = dict(member(member(start, "start"), "toolUse") or {})
-            self._blocks[_place(start)] = {"toolUse": tool | {"input": ""}} if tool else {}
+            self._blocks[_place(start)] = {"toolUse": tool | {"input": []}} if tool else {}
             if tool:
                 identity = text(tool, "toolUseId") or "", text(tool, "name") or ""
                 found.append(ToolCallPiece(_place(start), "", *identity))
@@ -155,15 +154,14 @@ def _reported(usage: Usage) -> list[StreamEvent]:
 def _add(block: dict[str, Any], delta: object, place: int) -> list[StreamEvent]:
     found: list[StreamEvent] = []
     if words := text(delta, "text"):
-        block["text"] = block.get("text", "") + words
+        block.setdefault("text", []).append(words)
         found.append(TextPiece(words))
     if reasoning := member(delta, "reasoningContent"):
         found += _add_reasoning(block.setdefault("reasoningContent", {}), reasoning)
     if citation := member(delta, "citation"):
         block.setdefault("citations", []).append(citation)
     if (piece := text(member(delta, "toolUse"), "input")) is not None:
-        tool = block.setdefault("toolUse", {"input": ""})
-        tool["input"] += piece
+        block.setdefault("toolUse", {"input": []})["input"].append(piece)
         found.append(ToolCallPiece(place, piece))
     return found
 
@@ -174,21 +172,23 @@ def _add_reasoning(known: dict[str, Any], delta: object) -> list[StreamEvent]:
         known["redactedContent"] = redacted
     for name in ("text", "signature"):
         if piece := text(delta, name):
-            thought = known.setdefault("reasoningText", {})
-            thought[name] = thought.get(name, "") + piece
+            known.setdefault("reasoningText", {}).setdefault(name, []).append(piece)
     thought_piece = text(delta, "text")
     return [ReasoningPiece(thought_piece)] if thought_piece else []
 
 
 def _closed(block: dict[str, Any]) -> dict[str, Any]:
     """A tool's input comes as pieces of JSON, a citation beside its text; Converse joins them."""
+    words = "".join(block.get("text", ()))
     if cited := block.get("citations"):
-        words = [{"text": block.get("text", "")}]
-        return {"citationsContent": {"content": words, "citations": cited}}
-    tool = block.get("toolUse")
-    if not tool:
-        return block
-    return block | {"toolUse": tool | {"input": parsed(tool["input"])}}
+        return {"citationsContent": {"content": [{"text": words}], "citations": cited}}
+    whole = block | {"text": words} if "text" in block else dict(block)
+    if thought := member(reasoning := block.get("reasoningContent"), "reasoningText"):
+        joined = {name: "".join(pieces) for name, pieces in thought.items()}
+        whole["reasoningContent"] = {**(reasoning or {}), "reasoningText": joined}
+    if tool := block.get("toolUse"):
+        whole["toolUse"] = tool | {"input": parsed("".join(tool["input"]))}
+    return whole
 
 
 class InvokeReader(StreamReader):

@@ -7,17 +7,18 @@ class Events:
     """Puts bytes together and hands out the data of each event that is whole."""
 
     def __init__(self) -> None:
-        self._unended: list[bytes] = []
+        self._unended = bytearray()
         self._data: list[bytes] = []
 
     def feed(self, received: bytes) -> list[bytes]:
         """Take what was received; return the data of the events that ended with it."""
         if b"\n" not in received:
-            # Joined once its end is here: a long line costs no more than its length.
-            self._unended.append(received)
+            # Split once its end is here: a long line costs no more than its length.
+            self._unended += received
             return []
-        *lines, rest = b"".join((*self._unended, received)).split(b"\n")
-        self._unended = [rest]
+        data = bytes(self._unended) + received if self._unended else received
+        *lines, rest = data.split(b"\n")
+        self._unended[:] = rest
         whole = []
         for line in lines:
             line = line.removesuffix(b"\r")

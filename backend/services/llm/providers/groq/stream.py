@@ -133,10 +133,10 @@ class StreamReader:
                 text(call, "id") or "",
                 text(function, "name") or "",
             )
-            made = self._calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
+            made = self._calls.setdefault(index, {"id": "", "name": "", "arguments": []})
             made["id"] = made["id"] or piece.id
             made["name"] = made["name"] or piece.name
-            made["arguments"] += piece.arguments
+            made["arguments"].append(piece.arguments)
             found.append(piece)
         return found
 
@@ -150,7 +150,12 @@ class StreamReader:
 
     def _completion(self) -> dict[str, Any]:
         words = {name: "".join(parts) or None for name, parts in self._parts.items()}
-        calls = [{"id": call["id"], "function": call} for _, call in sorted(self._calls.items())]
+        calls = [_closed(call) for _, call in sorted(self._calls.items())]
         message = {**words, "tool_calls": calls, "annotations": self._annotations}
         choices = [{"message": message, "finish_reason": self._reason}]
         return {"choices": choices, "_limits": self.limits, **self._top}
+
+
+def _closed(call: dict[str, Any]) -> dict[str, Any]:
+    """A tool call as a whole answer has it."""
+    return {"id": call["id"], "function": call | {"arguments": "".join(call["arguments"])}}

@@ -1,0 +1,68 @@
+"""A provider cuts its stream where it likes, and says in its frames what it likes."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from botocore.eventstream import EventStreamBuffer, ParserError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.bedrock.event_stream import event
+from services.llm.providers.bedrock.frames import Frames
+from services.llm.providers.groq.sse import Events
+
+BODY = b"".join(event("contentBlockDelta", {"delta": {"text": "x" * n}}) for n in (0, 7, 300))
+
+
+def told(frames: Any) -> list[tuple[dict[str, Any], bytes]]:
+    return [(frame.headers, frame.payload) for frame in frames]
+
+
+@given(cuts=st.lists(st.integers(0, len(BODY)), max_size=8).map(sorted))
+def test_frames_are_those_of_botocore_wherever_the_bytes_are_cut(cuts: list[int]) -> None:
+    whole, frames = EventStreamBuffer(), Frames()
+    whole.add_data(BODY)
+    edges = [0, *cuts, len(BODY)]
+    pieces = [BODY[start:end] for start, end in pairwise(edges)]
+    assert told(whole) == [each for piece in pieces for each in told(frames.feed(piece))]
+
+
+@pytest.mark.parametrize("size", [0, 12, 15])
+def test_a_frame_shorter_than_any_is_an_error(size: int) -> None:
+    lengths = struct.pack("!II", size, 0)
+    prelude = lengths + struct.pack("!I", zlib.crc32(lengths))
+    with pytest.raises(ParserError, match=f"a frame of {size} bytes is too short"):
+        list(Frames().feed(prelude))
+
+
+def test_a_broken_prelude_is_an_error_before_the_frame_ends() -> None:
+    frames = Frames()
+    assert [] == list(frames.feed(BODY[:8]))
+    with pytest.raises(ParserError, match="Checksum mismatch"):
+        list(frames.feed(b"\0\0\0\0"))
+
+
+def test_an_unended_frame_is_not_copied_with_each_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, given, own = event("chunk", {"bytes": "x" * 30_000}), [0], EventStreamBuffer.add_data
+
+    def counted(buffer: EventStreamBuffer, data: bytes) -> None:
+        given[0] += len(data)
+        own(buffer, data)
+
+    monkeypatch.setattr(EventStreamBuffer, "add_data", counted)
+    frames = Frames()
+    found = [each for byte in frame for each in frames.feed(bytes([byte]))]
+    assert (1, len(frame) + 12) == (len(found), given[0])
+
+
+@given(cuts=st.lists(st.integers(1, 60), max_size=8).map(sorted))
+def test_server_sent_events_are_the_same_wherever_they_are_cut(cuts: list[int]) -> None:
+    body = b": ping\r\n\r\ndata: one\r\ndata:two\n\nevent: x\n\ndata: three\n\ndata: unended\n"
+    events, edges = Events(), [0, *cuts, len(body)]
+    pieces = [body[start:end] for start, end in pairwise(edges)]
+    assert [b"one\ntwo", b"three"] == [each for piece in pieces for each in events.feed(piece)]
