@@ -7,10 +7,13 @@ import json
 import re
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from services.llm.errors import LLMTimeoutError
+from services.llm.providers import foreign_errors
 from services.llm.redaction import quotation
 from services.llm.redaction.quotation import without_quotations
 from services.llm.redaction.secrets import redacted
@@ -182,3 +185,19 @@ def test_a_callers_own_words_in_an_option_are_cut_however_short(name: str) -> No
     options = {name: {"X-Token": "tok-5150"}}
     shown = without_quotations("Bad: tok-5150 (7)", request("hi", **options))
     assert "Bad: *** (7)" == shown
+
+
+def test_a_prompt_is_not_looked_for_where_no_answer_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[tuple[str, Request | None]] = []
+
+    def search(text: str, sent: Request | None) -> str:
+        searched.append((text, sent))
+        return text
+
+    monkeypatch.setattr(foreign_errors, "without_quotations", search)
+    error = LLMTimeoutError("late")
+    error.__cause__ = httpx.ReadTimeout("later")
+    error.__cause__.__cause__ = ValueError("said")
+    sent = Request("m", ({"role": "user", "content": "hi"},))
+    foreign_errors.redact_error(error, sent=sent)
+    assert [("late", None), ("later", None), ("said", sent)] == searched

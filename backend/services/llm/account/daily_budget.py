@@ -11,6 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from ..errors import ConfigurationError, LLMError, RateLimitError
+from ..redaction.printable import words_of
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Workers
 from ..stores import StoreError, utc_day
@@ -99,7 +100,7 @@ class DailyBudget:
         try:
             used = self._counter.add(tokens, now)
         except StoreError as error:
-            raise LLMError(f"The daily token budget cannot be kept: {error}") from error
+            raise LLMError(f"The daily token budget cannot be kept: {words_of(error)}") from error
         with self._lock:
             reservation.day = day
             is_late = reservation.is_settled
@@ -136,7 +137,7 @@ class DailyBudget:
             self._counter.add(more, now, day=day)
         except StoreError as error:
             # An answer that is there must not be lost to this: the estimate stays counted.
-            log.warning("the daily token budget keeps an estimate: %s", error)
+            log.warning("the daily token budget keeps an estimate: %s", words_of(error))
 
 
 class _Corrections:

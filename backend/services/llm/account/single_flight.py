@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from ..redaction.printable import words_of
 from ..runtime.coroutines import run_without_loop
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.running_loop import current_loop, next_iteration
@@ -282,7 +283,7 @@ def copied_error(error: E) -> E:
         return error.with_traceback(None)
     for name, value in vars(error).items():  # lists are copied: notes are added in place
         vars(copy)[name] = list(value) if type(value) is list else value
-    if str(copy) != str(error):
+    if words_of(copy) != words_of(error):
         return error.with_traceback(None)
     copy.__cause__ = error.__cause__
     copy.__suppress_context__ = True

@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..errors import ConfigurationError
+from ..redaction.printable import words_of
 from ..redaction.secrets import redacted
 from ..runtime.fork import ForkLock
 from ..runtime.signals import find_signal_error, handler_traceback
@@ -85,7 +86,7 @@ class Registration:
             type(event).__name__,
             _place(error),
             type(error).__name__,
-            _message(error),
+            redacted(words_of(error)),
         )
 
 
@@ -155,13 +156,6 @@ def _check_is_plain_function(hook: object) -> None:
 
 def _name(hook: object) -> str:
     return getattr(hook, "__qualname__", None) or type(hook).__qualname__
-
-
-def _message(error: Exception) -> str:
-    try:
-        return redacted(str(error))
-    except Exception as unshown:
-        return f"a message that cannot be shown ({type(unshown).__name__})"
 
 
 def _place(error: Exception) -> str:

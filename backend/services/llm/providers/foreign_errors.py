@@ -16,6 +16,7 @@ from ..errors import (
     RateLimitError,
     Retry,
 )
+from ..redaction.printable import words_of
 from ..redaction.quotation import without_quotations
 from ..redaction.secrets import redacted
 from ..types import Request
@@ -27,6 +28,14 @@ _SECRET_LENGTH = 16
 
 # Raised before anything is sent, for a URL or a header that cannot be: no attempt is better.
 _MISTAKES = frozenset({"UnsupportedProtocol", "LocalProtocolError"})
+
+#: What is raised where no answer came in time, by the SDKs, by HTTP libraries and by us.
+_TIMEOUTS = frozenset(
+    {
+        *("TimeoutError", "TimeoutException", "APITimeoutError", "LLMTimeoutError"),
+        *("ReadTimeoutError", "ConnectTimeoutError"),
+    }
+)
 
 
 def class_names(error: BaseException, *roots: str) -> frozenset[str]:
@@ -77,7 +86,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def from_bare_exception(error: Exception) -> tuple[type[LLMError], Retry]:
     """Return what a bare `Exception` of a mocked SDK means, by its message."""
-    message = str(error).lower()
+    message = words_of(error).lower()
     if "rate limit" in message or "rate_limit_exceeded" in message:
         return RateLimitError, Retry.NEVER
     if "authentication" in message or "invalid api key" in message:
@@ -105,7 +114,7 @@ def describe_proxy_page(message: str, status: int | None, provider: str) -> str 
 
 def describe(error: BaseException) -> str:
     """Return an unexpected error's class and message, without secrets."""
-    message = redacted(str(error))
+    message = redacted(words_of(error))
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
@@ -116,8 +125,12 @@ def redact_error(error: _E, *secrets: str, sent: Request | None = None) -> _E:
     Other data, such as a body, stays.
     """
     for each in _causes(error):
+        # Who waited in vain was told nothing: to look for a prompt of megabytes would take longer.
+        kinds = {kind.__name__ for kind in type(each).__mro__}
+        quoted = None if kinds & _TIMEOUTS else sent
         each.args = tuple(
-            _redacted(part, secrets, sent) if isinstance(part, str) else part for part in each.args
+            _redacted(part, secrets, quoted) if isinstance(part, str) else part
+            for part in each.args
         )
     return error
 

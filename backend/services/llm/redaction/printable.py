@@ -1,4 +1,4 @@
-"""Escapes control characters, so that a terminal only shows a text."""
+"""Shows texts of others: without control characters, and whatever their own methods do."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ _OBEYED = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 def printable(text: str) -> str:
     r"""Return *text* with each control character written out, as \u001b is in JSON."""
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def words_of(error: BaseException) -> str:
+    """Return the message of *error*, whatever a host's own exception makes of being shown."""
+    try:
+        return str(error)
+    except Exception as unshown:
+        return f"a message that cannot be shown ({type(unshown).__name__})"
 
 
 def shown(value: object) -> str:

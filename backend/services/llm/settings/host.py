@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from ..errors import ConfigurationError
+from ..redaction.printable import words_of
 from ..redaction.secrets import redacted
 from .knobs import Knobs, refusal
 from .plain_values import is_mock
@@ -112,7 +113,7 @@ def _returned(function: Callable[[], Any]) -> Any:
 
 
 def _described(error: Exception) -> str:
-    return f"{type(error).__name__}: {redacted(str(error))}"
+    return f"{type(error).__name__}: {redacted(words_of(error))}"
 
 
 def _at(settings: Any, name: str) -> Any:

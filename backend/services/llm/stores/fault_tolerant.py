@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from ..redaction.printable import words_of
 from ..runtime.fork import ForkLock
 from .protocol import Store, StoreError
 
@@ -71,7 +72,8 @@ class FaultTolerantStore:
             if due:
                 self._warned[kind] = now
         if due:
-            _log.warning("the cache is left out for now, calls go on without it: %s", error)
+            words = words_of(error)
+            _log.warning("the cache is left out for now, calls go on without it: %s", words)
 
     def _attempt(self, action: Callable[[], R]) -> R | None:
         if self.is_suspended:

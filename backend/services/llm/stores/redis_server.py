@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from ..redaction.printable import words_of
 from ..redaction.secrets import without_credentials
 from .protocol import StoreError
 
@@ -49,7 +50,7 @@ class RedisServer:
         try:
             return self.client.get(name)
         except self._refusal as error:
-            if str(error).startswith("WRONGTYPE"):
+            if words_of(error).startswith("WRONGTYPE"):
                 return None
             raise
 
@@ -64,4 +65,4 @@ class RedisServer:
             yield
         # What is no Redis server may answer anything, and its client fails on that in any way.
         except Exception as error:
-            raise StoreError(f"{self.where} cannot be used: {error}") from error
+            raise StoreError(f"{self.where} cannot be used: {words_of(error)}") from error
