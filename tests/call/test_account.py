@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import logging
-from dataclasses import replace
+import pickle
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -268,3 +271,11 @@ def test_what_was_learnt_can_be_looked_at_and_dropped() -> None:
         ours.resolve_model(asking(OLD)),
         ours.adapt_request(asking(HEIR)).temperature,
     )
+
+
+def test_what_was_learnt_can_be_copied_and_sent_and_written() -> None:
+    ours = account(Clock())
+    ours.learn_about_model(not_found(OLD, ended=True), asking(OLD), asking(OLD))
+    for known in (ours.learned(), Learned()):
+        assert known == pickle.loads(pickle.dumps(known)) == copy.deepcopy(known)
+        assert known == Learned(**json.loads(json.dumps(asdict(known))))

@@ -10,7 +10,7 @@ import pytest
 
 from groq_client_compliant import GroqClient as CompliantClient
 from sandbox import Fault, Sandbox
-from services.llm_client import BedrockClient, GroqClient
+from services.llm_client import BedrockClient, GroqClient, InvalidRequestError
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
 
@@ -87,4 +87,15 @@ async def test_the_compliant_clients_own_is_left_out_where_the_model_refuses_it(
         assert [("temperature",)] == list(client.learned().refused_options.values())
         client.forget()
         assert {} == client.learned().refused_options
+    assert [0.7, None] == sent(sandbox)
+
+
+def test_a_single_attempt_may_fail_of_a_default_and_the_next_does_not(
+    face: Face, sandbox: Sandbox
+) -> None:
+    sandbox.script(Fault.error(400, "`temperature` is not supported by this model."))
+    with pytest.raises(InvalidRequestError) as caught:
+        face.generate("hi", max_retries=0)
+    assert 1 == len(caught.value.attempts)
+    face.generate("hi", max_retries=0)
     assert [0.7, None] == sent(sandbox)

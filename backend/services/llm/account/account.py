@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .. import models
@@ -225,9 +224,9 @@ class Account:
         now = self.now()
         ended = {model: self._successor(Request(model, ()), now) for model in self.ended.items(now)}
         return Learned(
-            MappingProxyType(ended),
-            MappingProxyType(self.outages.known(now)),
-            MappingProxyType(self.quota.pauses(now)),
+            ended,
+            self.outages.known(now),
+            self.quota.pauses(now),
             _by_model(self.refused_options.items(now)),
             _by_model(
                 dict.fromkeys((model, m) for (model, _), m in self.output_modes.items(now).items())
@@ -300,4 +299,4 @@ def _by_model(pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]
     found: dict[str, tuple[str, ...]] = {}
     for model, name in sorted(pairs):
         found[model] = (*found.get(model, ()), name)
-    return MappingProxyType(found)
+    return found

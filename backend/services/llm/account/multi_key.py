@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf
-from types import MappingProxyType
 
 from ..errors import (
     AuthenticationError,
@@ -200,7 +199,7 @@ class MultiKeyAccount(Account):
             scope if refused_model is None else f"{scope} for {refused_model}": why
             for (scope, refused_model), why in refused.items()
         }
-        return replace(super().learned(), refused_keys=MappingProxyType(by_key))
+        return replace(super().learned(), refused_keys=by_key)
 
     def forget(self) -> None:
         """Drop all that was learnt, of keys and of their organisations too."""
