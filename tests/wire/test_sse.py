@@ -25,7 +25,7 @@ from services.llm.errors import (
     TruncatedError,
 )
 from services.llm.stream_types import ReasoningPiece, TextPiece, ToolCallPiece, UsageReport
-from services.llm.types import Usage
+from services.llm.types import Reply, Usage
 from services.llm_client import to_sse
 from tests.wire.browser import parsed, serving, visit
 from tests.wire.conftest import OpenFace
@@ -317,6 +317,11 @@ def test_an_error_is_told_of_by_a_kind_that_a_browser_may_know(error: LLMError, 
     ((name, data),) = parsed(sse.error_frame(error))
     assert ("error", kind) == (name, data["type"])
     assert "x" not in data["message"].split()
+
+
+def test_a_usage_that_nobody_told_is_null() -> None:
+    ((name, data),) = parsed(sse.done_frame(Reply("hi", "a model", "groq", "stop")))
+    assert ("done", None) == (name, data["usage"])
 
 
 def test_what_is_no_event_has_no_frame() -> None:

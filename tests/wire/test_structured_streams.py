@@ -117,6 +117,7 @@ def test_snapshots_grow_up_to_the_valid_value(
     assert GOODS.model_dump() == seen.snapshots[-1]
     assert len(seen.snapshots) > (1 if model == TOOL else 5)
     assert all(extends(later, one) for one, later in itertools.pairwise(seen.snapshots))
+    assert all(later != one for one, later in itertools.pairwise(seen.snapshots))
     assert seen.reply.usage.reported
     assert seen.reply.time_to_first_token is not None
     assert 1 == len(sandbox.exchanges)
@@ -233,6 +234,21 @@ def test_snapshots_are_server_sent_events_too(face: Face, sandbox: Sandbox) -> N
     *snapshots, (name, _) = parsed(page)
     assert {"snapshot"} == {each for each, _ in snapshots}
     assert ({"value": GOODS.model_dump()}, "done") == (snapshots[-1][1], name)
+
+
+def test_a_value_that_is_null_is_a_snapshot_too(face: Face, sandbox: Sandbox) -> None:
+    sandbox.script(Answer.streams('{"value": ', "null}"))
+    seen = read(face, "None?", {"type": ["null", "string"]}, model=model_of(face))
+    assert seen.reply is not None
+    assert ([None], None) == (seen.snapshots, seen.reply.value)
+
+
+def test_a_last_snapshot_that_was_shown_already_is_not_repeated(
+    face: Face, sandbox: Sandbox
+) -> None:
+    sandbox.script(Answer.streams('{"name": "oak"', "}"))
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+    assert [{"name": "oak"}] == read(face, "Wood?", schema, model=model_of(face)).snapshots
 
 
 def test_groq_is_asked_for_what_it_streams(open_client: OpenFace, sandbox: Sandbox) -> None:

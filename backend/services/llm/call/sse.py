@@ -180,7 +180,7 @@ def done_frame(reply: Reply) -> str:
             "finish_reason": reply.finish_reason,
             "model": reply.model,
             "cached": reply.cached,
-            "usage": _tokens(reply.usage),
+            "usage": _tokens(reply.usage) if reply.usage.reported else None,
         },
     )
 

@@ -94,6 +94,7 @@ def _answer(
         contradiction = Violation("$", "contradicts what was shown of it before")
         invalid = InvalidAnswer(reply.text, (contradiction,), truncated=False)
         raise structured.structured_error(invalid, reply, call)
-    yield from streaming.hand_out(call, [Snapshot(answer.json_value)])
+    if snapshots.shown is None or answer.json_value != snapshots.shown:
+        yield from streaming.hand_out(call, [Snapshot(answer.json_value)])
     first = call.time_to_first_piece()
     return StructuredReply.of(answer.value, reply.having(time_to_first_token=first))
