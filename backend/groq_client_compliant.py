@@ -63,9 +63,14 @@ class GroqClient(CompliantClient):
 
     def _connect(self) -> tuple[Any, Callable[[str], Any]]:
         """One pool of connections, and an SDK client for every key on it."""
-        httpx, sdk, size = import_module("httpx"), import_module("groq"), self._max_concurrency
-        limit = self._knobs.LLM_MAX_RESPONSE_MB
-        pool = http_client("AsyncClient", size, self._request_timeout, limit, self._base_url)
+        httpx, sdk = import_module("httpx"), import_module("groq")
+        pool = http_client(
+            "AsyncClient",
+            size=self._max_concurrency,
+            timeout=self._request_timeout,
+            limit=self._knobs.LLM_MAX_RESPONSE_MB,
+            url=self._base_url,
+        )
         # Retries have one owner, and it is not the SDK.
         options = {"base_url": self._base_url, "max_retries": 0, "http_client": pool}
         try:

@@ -107,11 +107,11 @@ class GroqClient(ProviderClient):
         self._base_url = endpoint("GROQ_BASE_URL", base_url or known.GROQ_BASE_URL)
         connection = GroqConnection(
             partial(_sdk, "Groq"),
-            self.api_key,
-            self._base_url,
-            self.timeout,
-            known.LLM_MAX_CONCURRENCY,
-            known.LLM_MAX_RESPONSE_MB,
+            api_key=self.api_key,
+            base_url=self._base_url,
+            timeout=self.timeout,
+            max_connections=known.LLM_MAX_CONCURRENCY,
+            limit=known.LLM_MAX_RESPONSE_MB,
         )
         self._transport = GroqTransport(connection, _sleep, self._account.wall)
         self._open_stores()
@@ -164,12 +164,12 @@ class BedrockClient(ProviderClient):
         named = endpoint_url or known.AWS_ENDPOINT_URL_BEDROCK_RUNTIME
         connection = BedrockConnection(
             partial(_sdk, "boto3"),
-            self.region_name,
-            aws_endpoint(named) or None,
-            self._credentials,
-            self.timeout,
-            known.LLM_MAX_CONCURRENCY,
-            int(known.LLM_MAX_RESPONSE_MB * 1024 * 1024),
+            region_name=self.region_name,
+            endpoint_url=aws_endpoint(named) or None,
+            credentials=self._credentials,
+            timeout=self.timeout,
+            max_connections=known.LLM_MAX_CONCURRENCY,
+            limit=int(known.LLM_MAX_RESPONSE_MB * 1024 * 1024),
         )
         self._transport = BedrockTransport(connection, _sleep, self._account.wall)
         self._open_stores()

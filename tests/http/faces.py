@@ -19,7 +19,10 @@ class Face:
     def __init__(self, kind: str, timeout: float = 20.0, limit: float = 1.0, **more: Any) -> None:
         self.is_async = kind == "AsyncClient"
         self._runner = asyncio.new_event_loop() if self.is_async else None
-        self.client = self.run(lambda: http_client(kind, 8, timeout, limit, **more))  # type: ignore[arg-type] # one of the two
+        made: Any = kind
+        self.client = self.run(
+            lambda: http_client(made, size=8, timeout=timeout, limit=limit, **more)
+        )
 
     def run(self, call: Callable[[], Any]) -> Any:
         """What *call* returns, awaited if it can be."""

@@ -165,7 +165,7 @@ def test_a_kept_connection_that_refuses_a_request_is_replaced(
 
 def test_a_client_that_was_closed_meanwhile_keeps_no_connection() -> None:
     async def scene(server: Server) -> None:
-        transport: Any = http_client("AsyncClient", 8, HANG, 1.0)._transport
+        transport: Any = http_client("AsyncClient", size=8, timeout=HANG, limit=1.0)._transport
         pools.append(transport._pool)
         await transport.exchange(Origin("127.0.0.1", server.port, None), Sent(), until())
         assert [] == transport._pool.idle.drain()
@@ -178,7 +178,7 @@ def test_a_client_that_was_closed_meanwhile_keeps_no_connection() -> None:
 
     pools: list[Any] = []
     with serving(closing) as server:
-        transport: Any = http_client("Client", 8, HANG, 1.0)._transport
+        transport: Any = http_client("Client", size=8, timeout=HANG, limit=1.0)._transport
         pools.append(transport._pool)
         origin = Origin("127.0.0.1", server.port, None)
         run_without_loop(transport.exchange(origin, Sent(), until()))

@@ -158,11 +158,11 @@ class BatchChats(StructuredChats):
         # A batch is of one organisation; the first key's is as good as any.
         connection = GroqConnection(
             self._find_sdk,
-            self._account.keys[0],
-            self._base_url,
-            self._request_timeout,
-            self._max_concurrency,
-            self._knobs.LLM_MAX_RESPONSE_MB,
+            api_key=self._account.keys[0],
+            base_url=self._base_url,
+            timeout=self._request_timeout,
+            max_connections=self._max_concurrency,
+            limit=self._knobs.LLM_MAX_RESPONSE_MB,
         )
         transport = GroqTransport(connection, time.sleep, self._account.wall)
         judge = BatchJudge(self._account, self._knobs, self._policy(None), schema)

@@ -20,16 +20,16 @@ from .. import models
 from ..account.account import Account
 from ..account.single_flight import Follower, Leader, StillInFlight, WouldDeadlock
 from ..effects import Flow, join, send, sleep
-from ..errors import AuthenticationError, LLMError, ProviderUnavailableError, RateLimitError
+from ..errors import AuthenticationError, LLMError, RateLimitError
 from ..types import Reply, Request
 from .admission import Admission, admit
 from .call import Call, CallPolicy
 from .demand import max_demand
+from .reporting import report_cache_hit, report_failure, report_pause, report_reply, usage_of
 
 if TYPE_CHECKING:
     from ..account.cache import Cache
     from .call_events import CallEvents
-    from .call_usage import CallUsage
     from .retry import Retries
 
 R = TypeVar("R", bound=Reply)
@@ -45,7 +45,7 @@ def run_call(
 
     *events* tell the call's hooks what happens.
     """
-    call = Call(policy, account, account.now(), events, _usage(account, policy))
+    call = Call(policy, account, account.now(), events, usage_of(account, policy))
     try:
         if events is not None:
             events.call_started()
@@ -53,28 +53,10 @@ def run_call(
     except BaseException as error:
         if isinstance(error, LLMError):
             error.attempts = tuple(call.attempts)
-        if events is not None:
-            events.call_failed(error, tuple(call.attempts), call.duration())
-        if call.usage is not None:
-            if isinstance(error, LLMError):
-                yield from call.usage.call_ended(None)
-            else:
-                call.usage.call_interrupted()
+        yield from report_failure(call, error)
         raise
-    if call.usage is not None:
-        yield from call.usage.call_ended(reply)
-    if events is not None:
-        events.call_answered(reply, call.duration())
+    yield from report_reply(call, reply)
     return reply
-
-
-def _usage(account: Account, policy: CallPolicy) -> CallUsage | None:
-    """What adds a new call's usage to the account's ledger; None where there is none."""
-    if account.ledger is None:
-        return None
-    from .call_usage import CallUsage  # most hosts have none
-
-    return CallUsage(account.ledger, account, policy.tags)
 
 
 def answer(request: Request, call: Call) -> Flow[Reply]:
@@ -94,7 +76,8 @@ def _answer_with_cache(request: Request, call: Call, cache: Cache) -> Flow[Reply
     key = cache.key_of(request)
     cached: Reply | None = yield from call.use_cache(cache, partial(cache.get, key))
     if cached is not None:
-        return _note_cache_hit(cached, call)
+        report_cache_hit(call)
+        return cached
     leader_or_follower = call.account.single_flight.claim(key)
     if isinstance(leader_or_follower, Follower):
         if call.events is not None:
@@ -122,7 +105,7 @@ def _answer_as_leader(
             # Another leader may have stored its reply between our lookup and our claim.
             reply = yield from call.use_cache(cache, partial(cache.get, key))
             if reply is not None:
-                reply = _note_cache_hit(reply, call)
+                report_cache_hit(call)
             else:
                 reply = yield from _send_with_retries(request, call)
                 yield from call.use_cache(cache, partial(cache.put, key, reply))
@@ -132,12 +115,6 @@ def _answer_as_leader(
             raise
         leader.set_result(reply)
         return reply
-
-
-def _note_cache_hit(reply: Reply, call: Call) -> Reply:
-    if call.events is not None:
-        call.events.cache_hit()
-    return reply
 
 
 def _concerns_followers(error: Exception, call: Call) -> bool:
@@ -218,7 +195,7 @@ def _send(admission: Admission, adapted: Request, request: Request, call: Call) 
         # Before the permit is released: the next attempt must know what this one has learnt.
         account.learn_from_failure(error, scope, model, call.quota_wait_left())
         account.learn_about_model(error, request, adapted)
-        _note_pause(error, scope, call)
+        report_pause(call, scope, error)
         raise
     except BaseException as error:
         call.record_interruption(model, sent_at, error)
@@ -227,13 +204,3 @@ def _send(admission: Admission, adapted: Request, request: Request, call: Call) 
     account.end_outage(scope)
     call.record_attempt(model, sent_at, reply, None, admission.estimate.tokens)
     return reply
-
-
-def _note_pause(error: LLMError, scope: str, call: Call) -> None:
-    """Tell hooks of the pause, or the outage, that *error* has begun."""
-    if call.events is None:
-        return
-    if isinstance(error, RateLimitError):
-        call.events.paused(scope)
-    elif isinstance(error, ProviderUnavailableError) and error.retry_after is not None:
-        call.events.outage_began(scope, error.retry_after)

@@ -13,7 +13,12 @@ def check_environment(url: str) -> None:
 
 
 def http_client(
-    kind: Literal["Client", "AsyncClient"], size: int, timeout: float, limit: float, url: str = ""
+    kind: Literal["Client", "AsyncClient"],
+    *,
+    size: int,
+    timeout: float,
+    limit: float,
+    url: str = "",
 ) -> Any:
     """Make an HTTP client for the SDK that keeps up to *size* idle connections open.
 

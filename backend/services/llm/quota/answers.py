@@ -27,7 +27,7 @@ def settle(
         amount = spent.get(limit.unit, charge.amount)
         is_plausible = 0 <= amount < math.inf
         if 0 < amount < charge.amount and isinstance(limit, LearnedLimit):
-            amount = limit.counted(amount, charge.amount)
+            amount = limit.counted(spent=amount, declared=charge.amount)
         received = max(charge.at, min(now, received_by))
         if charge.received is not None:
             received = min(received, charge.received)
@@ -77,8 +77,8 @@ def _judge(
         return
     if is_alone and _sent_since(limit, reservation) == 0:
         if _charge_of(limit, reservation) is None:
-            limit.correct(counted, now, 0.0)  # it was not known when this was sent
-        limit.judge(report.used, counted, declared, now)
+            limit.correct(counted, now, sent_since=0.0)  # it was not known when this was sent
+        limit.judge(stated=report.used, spent=counted, declared=declared, now=now)
     limit.is_reported = True
 
 
@@ -99,7 +99,7 @@ def _correct(
     elif report.is_refusal and used is None:
         used = limit.amount
     if used is not None:
-        limit.correct(used, now, _sent_since(limit, reservation))
+        limit.correct(used, now, sent_since=_sent_since(limit, reservation))
 
 
 def _sent_since(limit: LearnedLimit, reservation: Reservation) -> float:

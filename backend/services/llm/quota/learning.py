@@ -79,14 +79,14 @@ class LearnedLimit(TokenBucketLimit):
             self.amount, self._higher = amount, 0
         self.until = now + STATED_FOR if self.is_learned else math.inf
 
-    def counted(self, spent: float, declared: float) -> float:
+    def counted(self, *, spent: float, declared: float) -> float:
         """Return what counts of a request that has *spent* less than it *declared*.
 
         As long as the provider's own figures have not shown it, all of it.
         """
         return declared if self.is_reported and self.keeps_declared is not False else spent
 
-    def judge(self, stated: float, spent: float, declared: float, now: float) -> None:
+    def judge(self, *, stated: float, spent: float, declared: float, now: float) -> None:
         """Learn whether a request that *spent* less than it *declared* is charged for the rest.
 
         *stated* is what the provider says is used after this request alone, which has been settled.
@@ -94,7 +94,7 @@ class LearnedLimit(TokenBucketLimit):
         unspent = declared - spent
         if unspent < max(_FEW, _PART * declared):
             return
-        settled = self._missing_after(now) - (self.counted(spent, declared) - spent)
+        settled = self._missing_after(now) - (self.counted(spent=spent, declared=declared) - spent)
         part = (stated - settled) / unspent
         # Anything else says that others use the account too.
         if abs(part) < _NEAR or abs(part - 1) < _NEAR:

@@ -71,7 +71,7 @@ class TokenBucketLimit:
         used += self.pending.reserved_amount()
         return now + used * self.window / self.amount if used and self.amount > 0 else now
 
-    def correct(self, used: float, now: float, sent_since: float) -> None:
+    def correct(self, used: float, now: float, *, sent_since: float) -> None:
         """Believe the provider that *used* of it was used when it answered a request.
 
         More than we know of counts at once: others may use the account too. Less is believed, but

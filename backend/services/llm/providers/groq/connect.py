@@ -42,7 +42,13 @@ class GroqConnection:
         return sdk
 
     def _http_client(self, kind: Literal["Client", "AsyncClient"]) -> Any:
-        return http_client(kind, self.max_connections, self.timeout, self.limit, self.base_url)
+        return http_client(
+            kind,
+            size=self.max_connections,
+            timeout=self.timeout,
+            limit=self.limit,
+            url=self.base_url,
+        )
 
     def _options(self) -> dict[str, Any]:
         # Retries have one owner, and it is not the SDK.

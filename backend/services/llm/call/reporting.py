@@ -1,0 +1,58 @@
+"""How a call ended, for those who want to know: its hooks, and the ledger of usage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..account.account import Account
+from ..effects import Flow
+from ..errors import LLMError, ProviderUnavailableError, RateLimitError
+from ..types import Reply
+from .call import Call, CallPolicy
+
+if TYPE_CHECKING:
+    from .call_usage import CallUsage
+
+
+def usage_of(account: Account, policy: CallPolicy) -> CallUsage | None:
+    """Return what adds a new call's usage to the account's ledger; None where there is none."""
+    if account.ledger is None:
+        return None
+    from .call_usage import CallUsage  # most hosts have none
+
+    return CallUsage(account.ledger, account, policy.tags)
+
+
+def report_failure(call: Call, error: BaseException) -> Flow[None]:
+    """Tell of the *error* that ends a call; nothing is yielded where the call is interrupted."""
+    if call.events is not None:
+        call.events.call_failed(error, tuple(call.attempts), call.duration())
+    if call.usage is not None:
+        if isinstance(error, LLMError):
+            yield from call.usage.call_ended(None)
+        else:
+            call.usage.call_interrupted()
+
+
+def report_reply(call: Call, reply: Reply) -> Flow[None]:
+    """Tell of the *reply* that ends a call."""
+    if call.usage is not None:
+        yield from call.usage.call_ended(reply)
+    if call.events is not None:
+        call.events.call_answered(reply, call.duration())
+
+
+def report_cache_hit(call: Call) -> None:
+    """Tell hooks that the reply was in the cache."""
+    if call.events is not None:
+        call.events.cache_hit()
+
+
+def report_pause(call: Call, scope: str, error: LLMError) -> None:
+    """Tell hooks of the pause, or the outage, that *error* has begun."""
+    if call.events is None:
+        return
+    if isinstance(error, RateLimitError):
+        call.events.paused(scope)
+    elif isinstance(error, ProviderUnavailableError) and error.retry_after is not None:
+        call.events.outage_began(scope, error.retry_after)
