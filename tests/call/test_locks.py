@@ -17,6 +17,7 @@ import pytest
 from services import llm_client
 from services.llm.account.concurrency import ConcurrencyLimiter
 from services.llm.account.daily_budget import BudgetReservation, DailyBudget, MemoryTokenCounter
+from services.llm.account.money_budgets import MoneyBudgets
 from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.account.outages import Outages
 from services.llm.account.single_flight import Leader, SingleFlight
@@ -110,6 +111,13 @@ def single_flight_followers() -> Touches:
     touches = watch(leader, lambda: single_flight._lock, "_thread")
     with pytest.raises(RuntimeError):
         single_flight.claim("k").join(0)  # type: ignore[union-attr]  # a follower
+    return touches
+
+
+def budgets_in_money() -> Touches:
+    budgets = MoneyBudgets(1, (), lambda name: MemoryTokenCounter())
+    touches = watch(budgets, lambda: budgets._lock, "_budgets")
+    assert budgets.of({}) == budgets.of({})
     return touches
 
 
@@ -336,6 +344,7 @@ LOCKS = {
     "llm/account/multi_key.py": "keys",
     "llm/account/outages.py": "outages",
     "llm/account/token_estimator.py": "estimates",
+    "llm/account/money_budgets.py": "budgets_in_money",
     "llm/ledger/ledger.py": "a_ledger",
     "llm/ledger/opening.py": "test_each_url_is_opened_once",
     "llm/quota/quota.py": "quota",
@@ -354,6 +363,7 @@ LOCKS = {
 _MAKES_A_LOCK = re.compile(r"\b(ForkLock|R?Lock|Condition|Semaphore)\(")
 
 ALONE = [
+    budgets_in_money,
     a_ledger,
     quota,
     concurrency_limiter,

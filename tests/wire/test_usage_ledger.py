@@ -170,3 +170,28 @@ def test_no_call_that_has_returned_is_lost_to_a_kill(
     # The call that was made when the process died may be there or not.
     assert answered <= sums.calls <= answered + 2
     assert answered <= sums.attempts <= len(sandbox.exchanges)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_budget_in_dollars_ends_the_call_before_it_and_is_settled_after(
+    kind: str, url: str, sandbox: Sandbox, open_client: OpenFace
+) -> None:
+    price = '{"sandbox/ok": {"input": 0, "output": 1000}}'
+    face = open_client(
+        kind,
+        LLM_LEDGER_URL=url,
+        LLM_PRICES=price,
+        LLM_DAILY_BUDGET_USD=1,
+        LLM_TAG_BUDGETS_USD="tenant=small:0.01",
+    )
+    sandbox.script(Answer(text="one", output_tokens=5))
+    assert 0.005 == face.respond("a", max_tokens=900).cost
+    with pytest.raises(LLMError, match=r"US\$1 exceeded: the call may cost US\$0.996"):
+        face.generate("a", max_tokens=996)
+    with pytest.raises(LLMError, match=r"US\$0\.01 of tenant=small exceeded"):
+        face.generate("a", max_tokens=11, tags={"tenant": "small"})
+    # What was reserved for calls that were refused is given back.
+    face.generate("a", max_tokens=900)
+    read(face, "b", max_tokens=900)
+    with pytest.raises(ConfigurationError, match="the price of 'sandbox/other' is not known"):
+        face.generate("a", model="sandbox/other", max_retries=0)

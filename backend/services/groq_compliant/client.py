@@ -16,7 +16,7 @@ from ..llm.account.cache import Cache
 from ..llm.account.daily_budget import DailyBudget
 from ..llm.account.learned import Learned
 from ..llm.account.multi_key import MINUTE, MultiKeyAccount
-from ..llm.account.registry import open_ledger
+from ..llm.account.registry import money_budgets, open_ledger
 from ..llm.call import lifecycle, retry, streaming
 from ..llm.call.call import CallPolicy
 from ..llm.call.call_events import CallEvents, events_of
@@ -106,6 +106,7 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
         self._store = store_at(cache_path, seconds("cache_ttl_sec", cache_ttl_sec))
         self._account.cache = self._cache_of(self._store)
         self._account.ledger = open_ledger(known.LLM_LEDGER_URL)
+        self._account.money = money_budgets(known)
         if daily_token_budget is not None:
             self._account.budget = DailyBudget(daily_token_budget, token_counter_at(cache_path))
 

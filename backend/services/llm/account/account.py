@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..ledger.ledger import Ledger
     from .cache import Cache
     from .daily_budget import DailyBudget
+    from .money_budgets import MoneyBudgets
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Account:
     budget: DailyBudget | None = None
     #: Scopes whose limits hooks look at; see `events.limit_sources`.
     followed: set[str] = field(default_factory=set, repr=False)
+    money: MoneyBudgets | None = None
     estimator: TokenEstimator = field(default_factory=TokenEstimator, repr=False)
     #: How late the provider may see a request; None where a request counts until it is answered.
     path: PathSkew | None = None

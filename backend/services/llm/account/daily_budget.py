@@ -59,13 +59,13 @@ class MemoryTokenCounter:
 
 @dataclass(eq=False)
 class BudgetReservation:
-    """The tokens that an attempt reserves, and the UTC day from which they were taken, if any.
+    """The amount that an attempt reserves, and the UTC day from which it was taken, if any.
 
-    A thread takes them, which goes on when its call is cancelled: then the reservation is settled
-    before it is made, and the thread itself gives the tokens back.
+    A thread takes it, which goes on when its call is cancelled: then the reservation is settled
+    before it is made, and the thread itself gives the amount back.
     """
 
-    tokens: int
+    amount: int
     day: str | None = None
     is_settled: bool = False
 
@@ -76,12 +76,16 @@ class DailyBudget:
     The cap is soft: a call that takes more than its estimate may end above it.
     """
 
+    _name = "daily token budget"
+    #: Whether every further call meets a budget that is used up.
+    _concerns_all_calls = True
+
     def __init__(self, tokens: int, counter: TokenCounter) -> None:
         if type(tokens) is not int or tokens < 0:
             raise ConfigurationError(
                 f"daily_token_budget is {tokens!r}: give a whole number of tokens, 0 for none"
             )
-        self.tokens = tokens
+        self.amount = tokens
         self._counter = counter
         self._lock = ForkLock(leaf=True)  # guards the day and the end of every reservation
 
@@ -96,25 +100,31 @@ class DailyBudget:
         Either way the reservation is to be settled. Raises LLMError where the sum cannot be kept:
         what cannot be counted is not spent.
         """
-        tokens, day = reservation.tokens, utc_day(now)
+        day = utc_day(now)
         try:
-            used = self._counter.add(tokens, now)
+            used = self._counter.add(reservation.amount, now)
         except StoreError as error:
-            raise LLMError(f"The daily token budget cannot be kept: {words_of(error)}") from error
+            raise LLMError(f"The {self._name} cannot be kept: {words_of(error)}") from error
         with self._lock:
             reservation.day = day
             is_late = reservation.is_settled
         if is_late:
-            self._correct(-tokens, day, now)
-        if used > self.tokens:
-            wait, left = _DAY - now % _DAY, max(0, self.tokens - (used - tokens))
+            self._correct(-reservation.amount, day, now)
+        if used > self.amount:
+            wait, left = _DAY - now % _DAY, max(0, self.amount - (used - reservation.amount))
             exceeded = RateLimitError(
-                f"Daily token budget exceeded: {tokens} tokens are needed, {left} of {self.tokens}"
-                f" are left until 00:00 UTC. Please wait {wait:.0f} seconds",
+                f"{self._exceeded(reservation.amount, left)} until 00:00 UTC. Please wait"
+                f" {wait:.0f} seconds",
                 retry_after=wait,
             )
-            exceeded.concerns_all_calls = True
+            exceeded.concerns_all_calls = self._concerns_all_calls
             raise exceeded
+
+    def _exceeded(self, needed: int, left: int) -> str:
+        return (
+            f"Daily token budget exceeded: {needed} tokens are needed, {left} of {self.amount} are"
+            " left"
+        )
 
     def settle(self, reservation: BudgetReservation, spent: int, now: float) -> Future[None] | None:
         """Correct the day's sum by what the attempt *spent*; 0 gives all of it back.
@@ -126,7 +136,7 @@ class DailyBudget:
             if reservation.is_settled:
                 raise RuntimeError("a reservation of the day's tokens was settled twice")
             reservation.is_settled = True
-            day, more = reservation.day, spent - reservation.tokens
+            day, more = reservation.day, spent - reservation.amount
         if day is None or not more:
             return None
         correct = partial(self._correct, more, day, now)
@@ -137,7 +147,7 @@ class DailyBudget:
             self._counter.add(more, now, day=day)
         except StoreError as error:
             # An answer that is there must not be lost to this: the estimate stays counted.
-            log.warning("the daily token budget keeps an estimate: %s", words_of(error))
+            log.warning("the %s keeps an estimate: %s", self._name, words_of(error))
 
 
 class _Corrections:

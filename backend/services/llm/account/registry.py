@@ -21,6 +21,7 @@ from .path_skew import FIRST_ANSWER, HOLD, PathSkew
 if TYPE_CHECKING:
     from ..ledger.ledger import Ledger
     from .cache import Cache
+    from .money_budgets import MoneyBudgets
 
 #: Shared accounts, by a hash of their credentials.
 _accounts: dict[str, Account] = {}
@@ -132,3 +133,25 @@ def open_ledger(url: str) -> Ledger | None:
     from ..ledger.opening import ledger_at  # most hosts have none
 
     return ledger_at(url)
+
+
+def money_budgets(knobs: Knobs) -> MoneyBudgets | None:
+    """Return the budgets in money that *knobs* set, or None; take the host's own prices.
+
+    They are counted where the ledger is, for all who share it; without one, in this process.
+    Raises ConfigurationError that names the knob.
+    """
+    if knobs.LLM_PRICES:
+        try:
+            models.set_own_prices(models.parse_prices(knobs.LLM_PRICES))
+        except (ValueError, RecursionError) as error:
+            raise ConfigurationError(f"LLM_PRICES: {error}") from error
+    if knobs.LLM_DAILY_BUDGET_USD is None and not knobs.LLM_TAG_BUDGETS_USD:
+        return None
+    from .money_budgets import MoneyBudgets, nano_dollars, parse_tag_budgets
+    from .money_counters import counters_at  # most hosts have no budget
+
+    dollars = knobs.LLM_DAILY_BUDGET_USD
+    amount = None if dollars is None else nano_dollars("LLM_DAILY_BUDGET_USD", dollars)
+    by_tag = parse_tag_budgets(knobs.LLM_TAG_BUDGETS_USD)
+    return MoneyBudgets(amount, by_tag, counters_at(knobs.LLM_LEDGER_URL))

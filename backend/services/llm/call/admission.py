@@ -10,22 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from ..account.account import Account
 from ..account.token_estimator import Estimate
-from ..effects import Flow, Overdue, run_blocking
+from ..effects import Flow
 from ..errors import LLMError
 from ..limit_types import LimitReport, Priority
 from ..quota import Demand, Refusal, Reservation, Unit
 from ..types import Reply, Request
 from .call import Call
-from .demand import budget_spent, demand_spent, received_by
+from .demand import demand_spent, received_by
 
 if TYPE_CHECKING:
-    from ..account.daily_budget import BudgetReservation
     from ..events import WaitedFor
+    from .budget_shares import BudgetShares
 
 #: Seconds by which one scope must be free before another to be preferred out of turn.
 _TIE = 1e-3
@@ -42,8 +41,8 @@ class Admission:
         self.estimate = estimate
         self.reservation: Reservation | None = None
         self.permit: Future[None] | None = None
-        #: Done once a thread has settled the day's budget; None where that is done already.
-        self.budget_settled: Future[None] | None = None
+        #: What is held of the day's budgets; None where there are none.
+        self.budgets: BudgetShares | None = None
         self._account = account
         #: What the attempt has spent as far as that can be estimated, where nobody counted.
         self.partly_spent: Demand = {}
@@ -55,14 +54,6 @@ class Admission:
         self._sent_at: float | None = None
         self._reply: Reply | None = None
         self._error: LLMError | None = None
-
-    @cached_property
-    def budget_reservation(self) -> BudgetReservation:
-        """The tokens of the day that are to be reserved, where a day has a budget."""
-        from ..account.daily_budget import BudgetReservation  # most hosts have none
-
-        of_answer = int(self.demand.get("output_tokens", 0.0))
-        return BudgetReservation(self.estimate.tokens + of_answer)
 
     @property
     def scope(self) -> str:
@@ -118,7 +109,8 @@ class Admission:
         try:
             self.cancel()
         finally:
-            self._settle_budget()
+            if self.budgets is not None:
+                self.budgets.settle(self._reply, self._error, self.partly_spent)
 
     def _end_reservation(self) -> None:
         reservation, self.reservation = self.reservation, None
@@ -144,26 +136,14 @@ class Admission:
         self._account.learn_from_outcome(self.estimate, self.demand, took, self._reply, self._error)
         return outcome.limits
 
-    def _settle_budget(self) -> None:
-        budget = self._account.budget
-        if budget is not None:
-            reservation = self.budget_reservation
-            spent = budget_spent(reservation.tokens, self._reply, self._error)
-            if not (self._reply and self._reply.usage.reported):
-                spent = int(self.partly_spent.get("tokens", spent))
-            self.budget_settled = budget.settle(reservation, spent, self._account.wall())
-
 
 def admit(admission: Admission, request: Request, call: Call) -> Flow[None]:
     """Wait until *request* may be sent, holding what that takes; or raise what forbids it."""
-    budget = call.account.budget
-    if budget is not None:
-        reserve = partial(budget.reserve, admission.budget_reservation, call.account.wall())
-        try:
-            # The budget may be shared with other processes, through a file or a server.
-            yield from run_blocking(reserve, call.time_left(), "budget", blocks=budget.blocking)
-        except Overdue:
-            raise call.deadline_error() from None
+    if call.account.budget is not None or call.account.money is not None:
+        from .budget_shares import BudgetShares  # most hosts have none
+
+        admission.budgets = BudgetShares(call.account, request.model, admission.demand)
+        yield from admission.budgets.reserve(call)
     while True:
         admission.reservation = yield from _reserve_limits(request, call, admission)
         if (yield from _wait_for_start(admission, call)):

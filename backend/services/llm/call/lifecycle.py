@@ -167,9 +167,9 @@ def _attempt(request: Request, call: Call) -> Flow[Reply]:
         outcome = error
     finally:
         admission.close()
-    if (budget_settled := admission.budget_settled) is not None:
+    for settled in () if admission.budgets is None else admission.budgets.settled:
         # A thread writes it, so that it is written even if the call is cancelled here.
-        yield from sleep(call.time_left(), "budget", budget_settled)
+        yield from sleep(call.time_left(), "budget", settled)
     if isinstance(outcome, LLMError):
         raise outcome
     return outcome.having(cost=models.cost(outcome.model, outcome.usage, outcome.service_tier))

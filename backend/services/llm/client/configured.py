@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from ..account.registry import account_of, open_cache, open_ledger, shared
+from ..account.registry import account_of, money_budgets, open_cache, open_ledger, shared
 from ..batch.api import BatchApi
 from ..call.call import CallPolicy
 from ..call.drivers import StreamTransport
@@ -149,6 +149,7 @@ class ConfiguredClient(ABC):
             provider = self._account.provider
             self._account.cache = open_cache(self._knobs, provider, self._endpoint)
             self._account.ledger = open_ledger(self._knobs.LLM_LEDGER_URL)
+            self._account.money = money_budgets(self._knobs)
 
     def _close_cache(self) -> None:
         if self._account.cache is not None and self._owns_account:

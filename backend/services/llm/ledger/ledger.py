@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 
+from ..redaction.printable import words_of
 from ..redaction.secrets import redacted
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Workers
@@ -137,7 +138,9 @@ class Ledger:
             waiting, self._written = self._written, Future()
         waiting.set_result(None)
         if must_log:
-            log.warning("usage is kept in memory until it can be written: %s", redacted(str(error)))
+            log.warning(
+                "usage is kept in memory until it can be written: %s", redacted(words_of(error))
+            )
 
     def _reset_in_child(self) -> None:
         """Leave the parent's usage to the parent."""

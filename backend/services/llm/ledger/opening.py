@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from typing import Literal, TypeAlias
 
 from ..errors import ConfigurationError
 from ..redaction.secrets import without_credentials
@@ -12,6 +13,8 @@ from .store import MemoryUsageStore, UsageStore
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)  # not C:\, a drive
 _FORMS = "sqlite:path, json:path, redis://host:port/db, rediss://host:port/db or memory:"
+
+Kind: TypeAlias = Literal["sqlite", "json", "redis", "memory"]
 
 _ledgers: dict[str, Ledger] = {}
 _opening = threading.Lock()  # guards the above
@@ -31,21 +34,33 @@ def ledger_at(url: str) -> Ledger:
         return _ledgers[url]
 
 
-def _store(url: str) -> UsageStore:
+def place_of(url: str) -> tuple[Kind, str]:
+    """Return the kind of store that *url* names, and its path or URL; ValueError for others."""
     found = _SCHEME.fullmatch(url)
     scheme, rest = (found[1].lower(), found[2]) if found else ("", "")
     if scheme == "sqlite" and rest not in ("", ":memory:"):
+        return "sqlite", rest
+    if scheme == "json" and rest:
+        return "json", rest
+    if scheme in ("redis", "rediss") and rest.startswith("//"):
+        return "redis", f"{scheme}:{rest}"
+    if scheme == "memory" and not rest:
+        return "memory", ""
+    raise ValueError(f"give {_FORMS}, not {without_credentials(url)!r}")
+
+
+def _store(url: str) -> UsageStore:
+    kind, place = place_of(url)
+    if kind == "sqlite":
         from .sqlite_usage import SqliteUsage
 
-        return SqliteUsage(rest)
-    if scheme == "json" and rest:
+        return SqliteUsage(place)
+    if kind == "json":
         from .json_usage import JsonUsage
 
-        return JsonUsage(rest)
-    if scheme in ("redis", "rediss") and rest.startswith("//"):
+        return JsonUsage(place)
+    if kind == "redis":
         from .redis_usage import RedisUsage
 
-        return RedisUsage(f"{scheme}:{rest}")
-    if scheme == "memory" and not rest:
-        return MemoryUsageStore()
-    raise ValueError(f"give {_FORMS}, not {without_credentials(url)!r}")
+        return RedisUsage(place)
+    return MemoryUsageStore()

@@ -2,7 +2,6 @@
 
 from .capabilities import (
     abilities,
-    cost,
     fit_to_model,
     lacking,
     modes_for,
@@ -10,6 +9,7 @@ from .capabilities import (
     provider_of,
 )
 from .plans import DAY, MINUTE, Plan, plan_limits
+from .prices import cost, most_cost, parse_prices, set_own_prices
 from .successors import advice, is_alive, successor, successors
 
 __all__ = [
@@ -23,9 +23,12 @@ __all__ = [
     "is_alive",
     "lacking",
     "modes_for",
+    "most_cost",
     "most_image_tokens",
+    "parse_prices",
     "plan_limits",
     "provider_of",
+    "set_own_prices",
     "successor",
     "successors",
 ]

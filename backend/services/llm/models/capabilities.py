@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..types import Mode, Provider, Request, Usage
+from ..types import Mode, Provider, Request
 from .catalogue import BEDROCK, GROQ, FreePlan, Price
 from .features import NOTHING_KNOWN, Features, claude_version, on_bedrock, on_groq
 from .needs import Needs
@@ -29,10 +29,6 @@ _TOOL: tuple[Mode, ...] = ("tool", "prompt")
 _STRICT: tuple[Mode, ...] = ("strict", "tool", "prompt")
 #: Of a Groq model nothing is known: what almost every one there takes.
 _GROQ_MODES: tuple[Mode, ...] = ("tool", "object", "prompt")
-
-
-#: Bedrock's service tiers whose prices are not the list's.
-_OTHERWISE_PRICED = frozenset({"priority", "flex", "reserved"})
 
 
 class Abilities(NamedTuple):
@@ -164,27 +160,3 @@ def provider_of(model: str) -> Provider:
         if model.startswith("arn:") or re.match(_BEDROCK, split_profile(model)[0])
         else "groq"
     )
-
-
-def cost(model: str, usage: Usage, tier: str | None = None) -> float | None:
-    """US dollars that *usage* cost at the list price, or None where that is not known.
-
-    What of the input was read from the provider's cache or written to it has its own price. Not
-    included: discounts, and cache writes for an hour. Of Bedrock's service *tier*s, only the
-    default's prices are known; Groq's cost the same.
-    """
-    able = abilities(model)
-    price = able.price
-    unlisted = able.provider == "bedrock" and tier in _OTHERWISE_PRICED
-    if price is None or not usage.reported or unlisted:
-        return None
-    read, written = usage.cached_input_tokens, usage.cache_write_input_tokens
-    dollars = (
-        max(0, usage.input_tokens - read - written) * price.input
-        + read * (price.input if price.cached_input is None else price.cached_input)
-        + written * (price.input if price.cache_write is None else price.cache_write)
-        + usage.output_tokens * price.output
-    ) / 1e6
-    total = dollars if split_profile(model)[1] == "global" else dollars * (1 + price.surcharge)
-    # Prices have few digits: anything below 1e-12 is a rounding error.
-    return round(total, 12)

@@ -170,7 +170,22 @@ class Knobs(BaseModel):
         ),
     ] = 0.25
 
-    # What was used, and what hooks are told.
+    # What was used and may be spent, and what hooks are told.
+    LLM_DAILY_BUDGET_USD: Annotated[
+        float | None,
+        Field(ge=0, allow_inf_nan=False, description="US dollars that calls may cost a UTC day."),
+    ] = None
+    LLM_TAG_BUDGETS_USD: Annotated[
+        str,
+        Field(description="The same by tag: `tenant=acme:5, tenant=*:0.5` (`*`: any other value)."),
+    ] = ""
+    LLM_PRICES: Annotated[
+        str,
+        Field(
+            description='Prices before ours: `{"model": {"input": 1.0, "output": 2.0}}`, US dollars'
+            " for a million tokens."
+        ),
+    ] = ""
     LLM_LEDGER_URL: Annotated[
         Url,
         Field(

@@ -30,8 +30,9 @@ class RedisBudget:
 
     blocking = True
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, prefix: str = _PREFIX) -> None:
         self._server = RedisServer(url)
+        self._prefix = prefix
 
     def __repr__(self) -> str:
         return f"RedisBudget({self._server.where!r})"
@@ -45,4 +46,4 @@ class RedisBudget:
         today = utc_day(now)
         changed = tokens if day in (None, today) else 0
         with self._server.errors():
-            return int(self._server.client.eval(_ADD, 1, _PREFIX + today, changed, _KEPT))
+            return int(self._server.client.eval(_ADD, 1, self._prefix + today, changed, _KEPT))

@@ -1,0 +1,179 @@
+"""Budgets in US dollars: who is held to which, what a call takes of it, and where it is counted."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.llm.account import money_budgets as module
+from services.llm.account.daily_budget import BudgetReservation, MemoryTokenCounter
+from services.llm.account.money_budgets import (
+    MoneyBudget,
+    MoneyBudgets,
+    TagBudget,
+    nano_dollars,
+    parse_tag_budgets,
+    reserved_cost,
+    spent_cost,
+)
+from services.llm.account.money_counters import counters_at
+from services.llm.account.registry import money_budgets
+from services.llm.errors import ConfigurationError, RateLimitError
+from services.llm.ledger.usage import NANO
+from services.llm.models import prices
+from services.llm.models.catalogue import Price
+from services.llm.settings.knobs import Knobs
+from services.llm.types import Reply, Usage
+
+NOON = 1_795_348_800.0  # 2026-11-22 12:00:00 UTC
+DAY = 86_400.0
+RULES = parse_tag_budgets("tenant=acme:5, tenant=*:0.5, user=*:1")
+
+
+@pytest.fixture(autouse=True)
+def _one_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prices, "_own", {"m": Price(1.0, 2.0)})
+
+
+def names(tags: dict[str, str], amount: int | None = None) -> list[str]:
+    budgets = MoneyBudgets(amount, RULES, lambda name: MemoryTokenCounter())
+    return [f"{budget._of}:{budget.amount / NANO:g}" for budget in budgets.of(tags)]
+
+
+def test_a_call_is_held_to_the_budgets_of_its_tags() -> None:
+    assert [] == names({})
+    assert [":2"] == names({"team": "x"}, 2 * NANO)
+    assert [":2", " of tenant=acme:5"] == names({"tenant": "acme"}, 2 * NANO)
+    assert [" of tenant=other:0.5", " of user=ann:1"] == names({"tenant": "other", "user": "ann"})
+
+
+def test_budgets_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_BUDGETS", 3)
+    budgets = MoneyBudgets(None, RULES, lambda name: MemoryTokenCounter())
+    for n in range(10):
+        budgets.of({"user": str(n)})
+    assert 3 == len(budgets._budgets)
+
+
+@pytest.mark.parametrize(
+    "text", ["tenant", "tenant=acme", "tenant:5", "=a:5", "tenant=:5", "a=b:c", "a=b:nan", "a=b:"]
+)
+def test_what_is_no_budget_by_tag_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="LLM_TAG_BUDGETS_USD has "):
+        parse_tag_budgets(text)
+
+
+def test_budgets_by_tag_are_read() -> None:
+    assert (TagBudget("t", "a:b", 5 * NANO), TagBudget("t", "*", 0)) == parse_tag_budgets(
+        " t=a:b:5 , t = *:0,,"
+    )
+
+
+@pytest.mark.parametrize("dollars", [-1.0, float("inf"), float("nan"), 1e9])
+def test_dollars_out_of_bounds_are_refused(dollars: float) -> None:
+    with pytest.raises(ConfigurationError, match=r"KNOB is .*: give US dollars from 0 to 900,000"):
+        nano_dollars("KNOB", dollars)
+
+
+def test_a_budget_that_is_used_up_says_what_is_left_until_when() -> None:
+    budget = MoneyBudget(NANO, MemoryTokenCounter(), "tenant=acme")
+    first = BudgetReservation(900_000_000)
+    budget.reserve(first, NOON)
+    words = (
+        "Daily budget of US$1 of tenant=acme exceeded: the call may cost US$0.200000, US$0.100000"
+        " are left until 00:00 UTC. Please wait 43200 seconds"
+    )
+    with pytest.raises(RateLimitError, match=f"^{re.escape(words)}$") as caught:
+        budget.reserve(BudgetReservation(200_000_000), NOON)
+    assert not caught.value.concerns_all_calls
+    assert 43_200 == caught.value.retry_after
+    budget.settle(first, 300_000_000, NOON)
+    assert MoneyBudget(0, MemoryTokenCounter())._concerns_all_calls
+
+
+def test_a_call_reserves_the_most_that_it_can_cost() -> None:
+    demand = {"input_tokens": 10.0, "output_tokens": 100.0}
+    assert 210_000 == reserved_cost("m", demand)  # type: ignore[arg-type]  # of a demand, two units
+    with pytest.raises(ConfigurationError, match="the price of 'nobody/knows' is not known: give"):
+        reserved_cost("nobody/knows", demand)  # type: ignore[arg-type]  # as above
+
+
+def test_an_attempt_is_settled_by_what_is_known() -> None:
+    counted = Reply("", "m", "groq", usage=Usage(10, 5, 15, reported=True))
+    silent, tiered = Reply("", "m", "groq"), Reply("", "nobody/knows", "groq", usage=counted.usage)
+    part = {"input_tokens": 1.0, "output_tokens": 1.0, "tokens": 2.0}
+    assert 20_000 == spent_cost(500, "m", counted, True, {})
+    assert 500 == spent_cost(500, "m", tiered, False, {})
+    assert 500 == spent_cost(500, "m", silent, False, {})
+    assert 0 == spent_cost(500, "m", silent, True, {})
+    assert 0 == spent_cost(500, "m", None, True, {})
+    assert 3_000 == spent_cost(500_000, "m", None, True, part)  # type: ignore[arg-type]  # of a demand, three units
+    assert 500 == spent_cost(500, "nobody/knows", None, True, part)  # type: ignore[arg-type]  # of a demand, three units
+
+
+@pytest.mark.parametrize("kind", ["", "memory", "json", "sqlite", "redis"])
+def test_each_budget_is_counted_by_itself_wherever_the_ledger_is(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    urls = {"": "", "memory": "memory:", "redis": ""}
+    url = urls.get(kind, f"{kind}:{tmp_path}/usage")
+    if kind == "redis":
+        url = request.getfixturevalue("redis_url")
+        with redis.Redis.from_url(url) as client:
+            for name in client.scan_iter("llm-usd:*"):
+                client.delete(name)
+    make = counters_at(url)
+    acme, other = make("tenant=acme"), make("tenant=ü")
+    assert [5, 7, 0, 3] == [
+        acme.add(5, NOON),
+        acme.add(2, NOON),
+        other.add(-1, NOON),
+        other.add(3, NOON),
+    ]
+    assert 4 == acme.add(-3, NOON, day="2026-11-22")
+    assert [1, 1] == [acme.add(1, NOON + DAY), acme.add(-3, NOON + DAY, day="2026-11-22")]
+    is_shared = kind in ("json", "sqlite", "redis")
+    assert is_shared == (counters_at(url)("tenant=acme").add(0, NOON + DAY) == 1)
+    assert is_shared == acme.blocking
+
+
+def test_an_unknown_ledger_has_no_counters() -> None:
+    with pytest.raises(ConfigurationError, match="LLM_LEDGER_URL: give sqlite"):
+        counters_at("ftp://x")
+
+
+def test_the_knobs_make_the_budgets() -> None:
+    assert money_budgets(Knobs()) is None
+    with pytest.raises(ConfigurationError, match="LLM_PRICES: "):
+        money_budgets(Knobs(LLM_PRICES="[]"))
+    own = '{"p": {"input": 1, "output": 1}}'
+    made = money_budgets(Knobs(LLM_DAILY_BUDGET_USD=2, LLM_PRICES=own))
+    assert made is not None
+    assert [2 * NANO] == [budget.amount for budget in made.of({})]
+    assert Price(1, 1) == prices._own["p"]
+    tagged = money_budgets(Knobs(LLM_TAG_BUDGETS_USD="t=*:1"))
+    assert tagged is not None
+    assert [] == tagged.of({})
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 60)), max_size=20))
+def test_no_more_is_let_through_than_the_budget_and_nothing_is_lost(
+    calls: list[tuple[int, int]],
+) -> None:
+    counter, spent = MemoryTokenCounter(), 0
+    budget = MoneyBudget(100, counter)
+    for most, used in calls:
+        reservation, cost = BudgetReservation(most), min(used, most)
+        try:
+            budget.reserve(reservation, NOON)
+        except RateLimitError:
+            cost = 0
+            assert spent + most > 100
+        budget.settle(reservation, cost, NOON)
+        spent += cost
+        assert spent == counter.add(0, NOON) <= 100
