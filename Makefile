@@ -78,7 +78,7 @@ rooms: $(STAMP)
 	@$(VENV)/bin/python docs/draw_rooms.py
 
 lock: $(STAMP)
-	for lock in requirements/dev requirements/2024 bench/requirements bench/langchain; do \
+	for lock in requirements/dev requirements/2024 bench/requirements bench/langchain bench/limits; do \
 		cd $(CURDIR)/$$(dirname $$lock) && name=$$(basename $$lock) && \
 		UV_PYTHON_DOWNLOADS=never $(abspath $(VENV))/bin/uv pip compile --quiet $(LOCK_FLAGS) \
 			--universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -28,6 +28,20 @@ def test_prompt_and_longest_answer_are_reserved_as_both_providers_do() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "longest"),
+    [
+        ("us.anthropic.claude-haiku-5-5", 32_000),
+        ("us.meta.llama3-3-70b-instruct-v1:0", 0),
+        ("m", 0),
+    ],
+)
+def test_where_none_is_declared_bedrock_reserves_the_longest_answer_of_the_model(
+    model: str, longest: int
+) -> None:
+    assert longest == max_demand(Request(model, ()), 100)["output_tokens"]
+
+
+@pytest.mark.parametrize(
     ("model", "reply", "error", "expected"),
     [
         ("m", COUNTED, None, {"tokens": 11, "input_tokens": 7, "output_tokens": 4}),

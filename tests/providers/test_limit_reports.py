@@ -125,6 +125,12 @@ def test_what_is_larger_than_the_limit_says_by_how_much_and_fills_no_limit(statu
     assert (LimitReport("tokens", 60.0, 8_000, None, 9_000),) == error.limits
 
 
+def test_what_is_too_large_without_figures_says_just_that() -> None:
+    error = classify(groq_error(413, "Request Entity Too Large", {}), "m", wall=0.0)
+    assert isinstance(error, ContextLengthError)
+    assert "more than" not in str(error)
+
+
 def test_another_refusal_says_nothing_of_limits_but_in_its_headers() -> None:
     error = classify(groq_error(500, "Internal Server Error", GROQS, code=None), "m", wall=0.0)
     assert reports_in_headers(GROQS) == error.limits

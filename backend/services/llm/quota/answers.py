@@ -75,9 +75,13 @@ def _judge(
         return
     if report.amount is not None and report.amount > limit.amount:
         return
-    if is_alone and _sent_since(limit, reservation) == 0:
-        if _charge_of(limit, reservation) is None:
-            limit.correct(counted, now, sent_since=0.0)  # it was not known when this was sent
+    if _charge_of(limit, reservation) is None:
+        limit.correct(counted, now, settled_since=0.0)  # it was not known when this was sent
+        own = 0.0
+    else:
+        own = limit.counted(spent=counted, declared=declared) if counted < declared else counted
+    # Nothing else was settled since it was sent, but for what floats cannot tell.
+    if is_alone and _settled_since(limit, reservation) - own < 0.5:
         limit.judge(stated=report.used, spent=counted, declared=declared, now=now)
     limit.is_reported = True
 
@@ -99,13 +103,14 @@ def _correct(
     elif report.is_refusal and used is None:
         used = limit.amount
     if used is not None:
-        limit.correct(used, now, sent_since=_sent_since(limit, reservation))
+        limit.correct(used, now, settled_since=_settled_since(limit, reservation))
 
 
-def _sent_since(limit: LearnedLimit, reservation: Reservation) -> float:
-    """Return how much of *limit* was sent after the request of *reservation*."""
+def _settled_since(limit: LearnedLimit, reservation: Reservation) -> float:
+    """Return how much of *limit* was settled after the request was sent, its own included."""
     charge = _charge_of(limit, reservation)
-    return limit.pending.sent_in_all - (charge.sent_in_all if charge is not None else 0.0)
+    before = charge.settled_before if charge is not None else 0.0
+    return limit.pending.settled_in_all - before
 
 
 def _charge_of(limit: LearnedLimit, reservation: Reservation) -> Charge | None:

@@ -28,8 +28,8 @@ class Charge:
     sequence: float = 0
     #: When the provider has received it at latest, once that is known while it is in flight.
     received: float | None = None
-    #: What had been sent in all when it had been sent, itself included.
-    sent_in_all: float = 0.0
+    #: What had been settled in all when it was sent.
+    settled_before: float = 0.0
 
     @property
     def sort_key(self) -> tuple[float, float]:
@@ -118,15 +118,16 @@ class PendingCharges:
 
     __slots__ = (
         *("_blocks", "_only", "_reserved"),
-        *("in_flight", "in_flight_amount", "last_sent", "sent_in_all"),
+        *("in_flight", "in_flight_amount", "received_amount", "settled_in_all"),
     )
 
     def __init__(self) -> None:
         self.in_flight = _NONE_IN_FLIGHT
         self.in_flight_amount = 0.0
-        #: When the latest charge was sent, and the sum of all that were.
-        self.last_sent = -math.inf
-        self.sent_in_all = 0.0
+        #: What has been received, and is not settled.
+        self.received_amount = 0.0
+        #: What has ever been settled.
+        self.settled_in_all = 0.0
         self._blocks = _NO_BLOCKS
         #: The only one that is reserved, as long as nobody has asked for more than its number.
         self._only: Charge | None = None
@@ -173,9 +174,8 @@ class PendingCharges:
     def start(self, charge: Charge, now: float) -> None:
         """Turn a reserved charge into one in flight, sent at *now*."""
         self.cancel(charge)
-        charge.at = self.last_sent = now
-        self.sent_in_all += charge.amount
-        charge.sent_in_all = self.sent_in_all
+        charge.at = now
+        charge.settled_before = self.settled_in_all
         if not self.in_flight:
             self.in_flight = {}
         self.in_flight[charge] = None
@@ -200,6 +200,7 @@ class PendingCharges:
                 return
             self.settle(charge)
             charge.received = charge.at + skew
+            self.received_amount += charge.amount
             yield charge
 
     def reserved_after(self, time: float) -> Iterator[Charge]:

@@ -71,18 +71,21 @@ class TokenBucketLimit:
         used += self.pending.reserved_amount()
         return now + used * self.window / self.amount if used and self.amount > 0 else now
 
-    def correct(self, used: float, now: float, *, sent_since: float) -> None:
+    def correct(self, used: float, now: float, *, settled_since: float) -> None:
         """Believe the provider that *used* of it was used when it answered a request.
 
         More than we know of counts at once: others may use the account too. Less is believed, but
-        all that was *sent_since* that request counts as not yet seen, and all that is in flight.
+        what was *settled_since* that request was sent counts as not yet seen, as does all that is
+        not settled.
         """
         missing, pending = self._missing_after(now), self.pending.in_flight_amount
         more = used - missing - pending
         if more > 0:
             self._missing, self._missing_at = missing + more, now
-        elif used + sent_since < missing:
-            self._missing, self._missing_at = used + sent_since, now
+        else:
+            unseen = settled_since + self.pending.received_amount
+            if used + unseen < missing:
+                self._missing, self._missing_at = used + unseen, now
 
     def earliest(
         self, amount: float, start: float, now: float, priority: PriorityFilter | None = None
@@ -113,14 +116,13 @@ class TokenBucketLimit:
 
     def settle(self, charge: Charge, amount: float, received_by: float, now: float) -> None:
         """Count the estimate from *received_by* on, and what exceeds it from *now* on."""
+        self.pending.settled_in_all += amount
         if charge.received is None:
             self.pending.settle(charge)
             self._take(min(amount, charge.amount), received_by)
-        elif amount < charge.amount:
-            # What was sent since may have come after the provider's own correction. It counts in
-            # full beside this, so that a bucket that is full for us was not so for the provider.
-            self._missing = max(0.0, self._missing_after(now) - charge.amount + amount)
-            self._missing_at = max(self._missing_at, now)
+        else:
+            self.pending.received_amount -= charge.amount
+            self._give_back(max(0.0, charge.amount - amount), now)
         if amount > charge.amount:
             self._take(amount - charge.amount, now)
 
@@ -140,6 +142,13 @@ class TokenBucketLimit:
             return self._missing
         left = self._missing - (time - self._missing_at) * self.amount / self.window
         return left if left > 0 else 0.0
+
+    def _give_back(self, amount: float, now: float) -> None:
+        # What was sent since may have come after the provider's own correction. It counts in full
+        # beside this, so that a bucket that is full for us was not so for the provider.
+        if amount:
+            self._missing = max(0.0, self._missing_after(now) - amount)
+            self._missing_at = max(self._missing_at, now)
 
     def _take(self, amount: float, at: float) -> None:
         # An *at* before the latest one reckons back, as if the bucket had not been full since: at
