@@ -152,14 +152,14 @@ def test_where_nothing_is_asked_by_tls_no_certificates_are_read() -> None:
         read.assert_called_once_with()
 
 
-def test_what_the_usual_transport_is_made_of_is_made_once() -> None:
+def test_a_patched_transport_is_made_once() -> None:
     pool = Pool("Client", 8, 9)
     url = httpx.URL("http://a.test")
-    assert pool.usual_transport(url) is None
+    assert pool.patched_transport(url) is None
     with patch.object(httpx.HTTPTransport, "handle_request"):
-        usual = pool.usual_transport(url)
+        usual = pool.patched_transport(url)
         assert usual is not None
-        assert usual is pool.usual_transport(url)
+        assert usual is pool.patched_transport(url)
 
 
 def test_a_head_and_its_body_are_sent_together() -> None:

@@ -22,7 +22,7 @@ import trustme
 
 from services.llm.errors import ResponseTooLargeError
 from services.llm.http import addresses
-from services.llm.http.connections import Kept
+from services.llm.http.connections import PooledConnection
 from services.llm.http.refused import was_reset
 from tests.http.faces import KINDS, Face
 from tests.http.servers import Server, answer, forever, serving
@@ -67,7 +67,7 @@ def context(request: pytest.FixtureRequest, certificates: ssl.SSLContext) -> ssl
     return certificates if request.param == "tls" else None
 
 
-def idle(face: Face) -> list[Kept]:
+def idle(face: Face) -> list[PooledConnection]:
     """The connections that wait, the oldest first."""
     (origin,) = face.client._transport._pool._origins.values()
     return [kept for _, kept in origin.idle._idle]
@@ -100,7 +100,7 @@ def test_one_that_the_server_closed_while_it_waited_is_replaced(
         assert (2, 2) == (len(server.taken), len(server.requests))
 
 
-def _until_closed(face: Face, kept: Kept) -> None:
+def _until_closed(face: Face, kept: PooledConnection) -> None:
     deadline = time.monotonic() + 20
     while not kept.connection.has_expired():
         assert time.monotonic() < deadline

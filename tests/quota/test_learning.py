@@ -153,7 +153,7 @@ def test_less_use_is_believed_but_not_of_what_was_settled_since() -> None:
 
 def test_what_is_in_flight_for_long_counts_though_the_provider_does_not_show_it() -> None:
     quota = limited(8_000)
-    quota.hold, quota.skew = 5.0, 0.0
+    quota.answer_timeout, quota.skew = 5.0, 0.0
     long = sent(quota, 100.0, tokens(3_000))
     answer(quota, 106.0, tokens(1), amount=8_000, used=1)
     assert 8_000 - 3_000 + 6 * 8_000 / MINUTE - 1 == pytest.approx(left(quota, 106.0)["TPM"])

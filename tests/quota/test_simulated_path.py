@@ -107,7 +107,7 @@ def test_the_whole_quota_is_used_and_none_is_refused(
 ) -> None:
     known = LearnedLimit(limit, 60.0, unit, configured=limit)  # type: ignore[arg-type]  # it is a unit
     quota = Quota((known,))
-    quota.hold, quota.skew = HOLD, 1.0
+    quota.answer_timeout, quota.skew = HOLD, 1.0
     world = World(quota, Bucket(limit, 60.0), answer_time, amount)
     for _ in range(CALLERS):
         world.ask()

@@ -60,7 +60,7 @@ def account_of(provider: Provider, knobs: Knobs, region: str | None) -> Account:
     window = SlidingWindow(_requests_per_minute(provider, knobs), models.MINUTE)
     path = PathSkew()
     quota = Quota((window,), of_scope=partial(limits_of_model, provider, knobs))
-    quota.hold, quota.skew, quota.first_answer = HOLD, path.seconds, FIRST_ANSWER
+    quota.answer_timeout, quota.skew, quota.first_answer = HOLD, path.seconds, FIRST_ANSWER
     return Account(
         provider,
         quota,

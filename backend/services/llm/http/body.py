@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from .bounded import Decoder
-from .failures import RAISED, as_httpx
+from .failures import HTTPCORE_ERRORS, as_httpx
 
 #: Bytes of a body that is not worth to be handed out piece by piece.
 _SHORT = 256 * 1024
@@ -86,7 +86,7 @@ class Body(_Body, httpx.SyncByteStream):
         try:
             for data in self._response.stream:
                 yield from decoder.feed(data)
-        except RAISED as error:
+        except HTTPCORE_ERRORS as error:
             failure: Exception = as_httpx(error, self._request)
         else:
             decoder.end()
@@ -111,7 +111,7 @@ class AsyncBody(_Body, httpx.AsyncByteStream):
             async for data in self._response.stream:
                 for piece in decoder.feed(data):
                     yield piece
-        except RAISED as error:
+        except HTTPCORE_ERRORS as error:
             failure: Exception = as_httpx(error, self._request)
         else:
             decoder.end()

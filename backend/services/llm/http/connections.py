@@ -23,7 +23,7 @@ Mode = Literal["Client", "AsyncClient"]
 
 
 @dataclass(eq=False)
-class Kept:
+class PooledConnection:
     """A connection, and the network below it that tells what became of it."""
 
     connection: Any
@@ -42,7 +42,7 @@ class Kept:
 
 def connector(
     url: httpx.URL, proxy: httpx.Proxy | None, context: ssl.SSLContext | None, mode: Mode
-) -> Callable[[], Kept]:
+) -> Callable[[], PooledConnection]:
     """What makes a connection to the origin of *url*; it connects with its first request."""
     if proxy is not None:
         return _proxied(proxy, context, mode)
@@ -51,15 +51,17 @@ def connector(
     port = url.port or {b"http": 80, b"https": 443}[url.raw_scheme]
     origin = httpcore.Origin(url.raw_scheme, url.raw_host, port)
 
-    def connect() -> Kept:
+    def connect() -> PooledConnection:
         network = AsyncNetwork() if is_async else Network()
         # When it expires is the stack's to say.
-        return Kept(kind(origin, context, network_backend=network), network, False)
+        return PooledConnection(kind(origin, context, network_backend=network), network, False)
 
     return connect
 
 
-def _proxied(proxy: httpx.Proxy, context: ssl.SSLContext | None, mode: Mode) -> Callable[[], Kept]:
+def _proxied(
+    proxy: httpx.Proxy, context: ssl.SSLContext | None, mode: Mode
+) -> Callable[[], PooledConnection]:
     prefix = "Async" if mode == "AsyncClient" else ""
     is_socks = proxy.url.scheme.startswith("socks")
     kind: Any = getattr(httpcore, prefix + ("SOCKSProxy" if is_socks else "HTTPProxy"))
@@ -77,9 +79,9 @@ def _proxied(proxy: httpx.Proxy, context: ssl.SSLContext | None, mode: Mode) -> 
         options["proxy_headers"] = proxy.headers.raw
         options["proxy_ssl_context"] = context if url.scheme == "https" else None
 
-    def connect() -> Kept:
+    def connect() -> PooledConnection:
         network = _network_to(url, mode)
-        return Kept(kind(**options, network_backend=network), network, True)
+        return PooledConnection(kind(**options, network_backend=network), network, True)
 
     return connect
 

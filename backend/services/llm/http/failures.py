@@ -8,7 +8,7 @@ import httpx
 from ..runtime.signals import handler_traceback
 
 #: What httpcore raises; httpx has a class of the same name for each.
-RAISED = (
+HTTPCORE_ERRORS = (
     httpcore.TimeoutException,
     httpcore.NetworkError,
     httpcore.ProtocolError,
@@ -21,11 +21,11 @@ def as_httpx(error: BaseException, request: httpx.Request) -> httpx.RequestError
     """httpx's exception for httpcore's *error*, which becomes its cause."""
     kind: type[httpx.RequestError] = getattr(httpx, type(error).__name__, httpx.TransportError)
     translated = kind(str(error), request=request)
-    translated.__cause__ = without_frames(error)
+    translated.__cause__ = without_traceback(error)
     return translated
 
 
-def without_frames(error: BaseException) -> BaseException:
+def without_traceback(error: BaseException) -> BaseException:
     """*error* itself, once it and its causes have forgotten where they were raised.
 
     Reporters show the variables of each frame, and in httpcore's and h11's these are headers:

@@ -11,10 +11,10 @@ import httpx
 
 from ..runtime.fork import on_fork_in_child
 from . import http1_connections
-from .connections import Kept, Mode, connector
+from .connections import Mode, PooledConnection, connector
 from .deadline import TimeLeft
 from .environment import Proxies, checked, trusted
-from .failures import RAISED
+from .failures import HTTPCORE_ERRORS
 from .idle import IdleStack
 from .idle_pools import close
 from .untouched import is_untouched
@@ -25,10 +25,10 @@ _PHASES = ("connect", "read", "write", "pool")
 class Origin:
     """How one origin is reached, and its connections that wait."""
 
-    def __init__(self, url: httpx.URL, connect: Callable[[], Kept], idle: int) -> None:
+    def __init__(self, url: httpx.URL, connect: Callable[[], PooledConnection], idle: int) -> None:
         self.url = url
         self.connect = connect
-        self.idle: IdleStack[Kept] = IdleStack(idle)
+        self.idle: IdleStack[PooledConnection] = IdleStack(idle)
 
 
 class Pool:
@@ -47,7 +47,7 @@ class Pool:
         self._origins: dict[tuple[bytes, bytes, int | None], Origin] = {}
         #: The connections that carry whole exchanges.
         self.idle: IdleStack[Any] = IdleStack(size)
-        self._usual: Any = None
+        self._patched: Any = None
         on_fork_in_child(self, Pool._reset_in_child)
 
     def _reset_in_child(self) -> None:
@@ -57,7 +57,7 @@ class Pool:
         if self.mode == "Client":
             # An event loop's must not be touched: its selector is the parent's too.
             close(waiting)
-        self._usual = None
+        self._patched = None
 
     def origin_of(self, url: httpx.URL) -> Origin:
         """The origin of *url*; redirects are not followed, so that there is mostly one."""
@@ -87,27 +87,27 @@ class Pool:
             and is_untouched(getattr(httpcore, f"{prefix}ConnectionPool"), method, httpcore)
         )
 
-    def usual_transport(self, url: httpx.URL) -> Any:
+    def patched_transport(self, url: httpx.URL) -> Any:
         """httpx's own transport, where a test or an instrumentation has put something into it.
 
         Else None. What stands there is called, as if there were no transport of ours.
         """
         if not self.is_replaced():
             return None
-        if self._usual is None:
+        if self._patched is None:
             prefix = "Async" if self.mode == "AsyncClient" else ""
             kind: Any = getattr(httpx, f"{prefix}HTTPTransport")
-            self._usual = kind(verify=trusted(), proxy=self._proxies.proxy_for(url))
-        return self._usual
+            self._patched = kind(verify=trusted(), proxy=self._proxies.proxy_for(url))
+        return self._patched
 
-    def shut(self) -> list[Kept]:
+    def shut(self) -> list[PooledConnection]:
         """Keep no connection from now on, and return httpcore's that wait, to be closed."""
         self._size = 0
         close(self.idle.shut())
-        return [kept for origin in list(self._origins.values()) for kept in origin.idle.shut()]
+        return [pooled for origin in list(self._origins.values()) for pooled in origin.idle.shut()]
 
 
-def sent(request: httpx.Request) -> httpcore.Request:
+def to_httpcore(request: httpx.Request) -> httpcore.Request:
     """*request* as httpcore takes it, each of its timeouts a moment: that of the deadline.
 
     A `TimeLeft` stays the caller's, who moves it on.
@@ -130,10 +130,10 @@ def sent(request: httpx.Request) -> httpcore.Request:
     )
 
 
-def may_repeat(error: BaseException, kept: Kept, is_fresh: bool) -> bool:
+def may_repeat(error: BaseException, pooled: PooledConnection, is_fresh: bool) -> bool:
     """Whether *error* means that the server never saw the request, so that it is sent anew.
 
     Just a connection that was kept, and closed by the server before the request reached it: the
     network below has the proof. Else the server may have begun, and be paid for it.
     """
-    return not is_fresh and isinstance(error, RAISED) and bool(kept.network.was_refused)
+    return not is_fresh and isinstance(error, HTTPCORE_ERRORS) and bool(pooled.network.was_refused)

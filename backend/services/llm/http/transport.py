@@ -19,13 +19,13 @@ from ..errors import ResponseTooLargeError
 from ..runtime.coroutines import run_without_loop
 from . import http1_connections
 from .body import AsyncBody, Body, answer_of, is_short, short_answer
-from .connections import Kept
+from .connections import PooledConnection
 from .exchange import aexchange, exchange
-from .failures import RAISED, as_httpx, without_frames
+from .failures import HTTPCORE_ERRORS, as_httpx, without_traceback
 from .http1 import Answer
 from .http1_connections import Sendable
-from .pool import Origin, Pool, may_repeat, sent
-from .whole import OfHttpx, is_read_whole
+from .pool import Origin, Pool, may_repeat, to_httpcore
+from .whole import WholeRequest, is_read_whole
 
 
 class _Transport(ABC):
@@ -40,18 +40,18 @@ class _Transport(ABC):
         return self._pool
 
     async def _handle(self, request: httpx.Request) -> httpx.Response:
-        usual = self._pool.usual_transport(request.url)
-        if usual is not None:
-            response: httpx.Response = await self._send_by(usual, request)
+        patched = self._pool.patched_transport(request.url)
+        if patched is not None:
+            response: httpx.Response = await self._send_by(patched, request)
             return response
         if is_read_whole.get() and (direct := self._pool.direct_origin(request.url)) is not None:
-            return await self._handle_whole(direct, OfHttpx(request))
+            return await self._handle_whole(direct, WholeRequest(request))
         origin, began = self._pool.origin_of(request.url), time.monotonic()
-        kept, answer = await self._exchange(request, origin)
-        return await self._answer(answer, request, began, partial(self._give_back, origin, kept))
+        pooled, answer = await self._exchange(request, origin)
+        return await self._answer(answer, request, began, partial(self._give_back, origin, pooled))
 
     async def _handle_whole(
-        self, direct: http1_connections.Origin, request: OfHttpx
+        self, direct: http1_connections.Origin, request: WholeRequest
     ) -> httpx.Response:
         try:
             answer = await self.exchange(direct, request, request.until)
@@ -62,32 +62,36 @@ class _Transport(ABC):
             failure = request.failed(error)
         raise failure
 
-    async def _exchange(self, request: httpx.Request, origin: Origin) -> tuple[Kept, Any]:
-        to_send = sent(request)
-        waiting = await self._waiting(origin)
-        kept = waiting or origin.connect()
+    async def _exchange(
+        self, request: httpx.Request, origin: Origin
+    ) -> tuple[PooledConnection, Any]:
+        to_send = to_httpcore(request)
+        waiting = await self._take_idle(origin)
+        pooled = waiting or origin.connect()
         while True:
             try:
-                return kept, await self._send_by(kept.connection, to_send)
+                return pooled, await self._send_by(pooled.connection, to_send)
             except BaseException as error:
-                failure = without_frames(error)
-                kept.network.abort()
-            if not may_repeat(failure, kept, is_fresh=waiting is None):
-                raise as_httpx(failure, request) if isinstance(failure, RAISED) else failure
-            waiting, kept = None, origin.connect()
+                failure = without_traceback(error)
+                pooled.network.abort()
+            if not may_repeat(failure, pooled, is_fresh=waiting is None):
+                raise (
+                    as_httpx(failure, request) if isinstance(failure, HTTPCORE_ERRORS) else failure
+                )
+            waiting, pooled = None, origin.connect()
 
-    async def _waiting(self, origin: Origin) -> Kept | None:
-        while (kept := origin.idle.take()) is not None and kept.has_expired():
-            await self._close(kept)
-        return kept
+    async def _take_idle(self, origin: Origin) -> PooledConnection | None:
+        while (pooled := origin.idle.take()) is not None and pooled.has_expired():
+            await self._close(pooled)
+        return pooled
 
-    async def _give_back(self, origin: Origin, kept: Kept) -> None:
-        for each in origin.idle.put(kept) if kept.is_reusable() else [kept]:
+    async def _give_back(self, origin: Origin, pooled: PooledConnection) -> None:
+        for each in origin.idle.put(pooled) if pooled.is_reusable() else [pooled]:
             await self._close(each)
 
     async def _close_idle(self) -> None:
-        for kept in self._pool.shut():
-            await self._close(kept)
+        for pooled in self._pool.shut():
+            await self._close(pooled)
 
     @abstractmethod
     async def _send_by(self, connection: Any, request: Any) -> Any:
@@ -110,7 +114,7 @@ class _Transport(ABC):
         """Return httpx's response, whose end calls *give_back*; *began* as of `short_answer`."""
 
     @abstractmethod
-    async def _close(self, kept: Kept) -> None:
+    async def _close(self, pooled: PooledConnection) -> None:
         """Close a connection."""
 
 
@@ -148,8 +152,8 @@ class Transport(_Transport, httpx.BaseTransport):
         with closing(body):
             return short_answer(answer, list(body), began)
 
-    async def _close(self, kept: Kept) -> None:
-        kept.connection.close()
+    async def _close(self, pooled: PooledConnection) -> None:
+        pooled.connection.close()
 
 
 class AsyncTransport(_Transport, httpx.AsyncBaseTransport):
@@ -186,5 +190,5 @@ class AsyncTransport(_Transport, httpx.AsyncBaseTransport):
         async with aclosing(body):
             return short_answer(answer, [piece async for piece in body], began)
 
-    async def _close(self, kept: Kept) -> None:
-        await kept.connection.aclose()
+    async def _close(self, pooled: PooledConnection) -> None:
+        await pooled.connection.aclose()

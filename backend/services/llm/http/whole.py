@@ -12,7 +12,7 @@ import h11
 import httpx
 
 from .bounded import Decoder
-from .failures import without_frames
+from .failures import without_traceback
 from .http1 import Answer, encoded
 from .http1_connections import UnconnectedError
 
@@ -36,7 +36,7 @@ def read_whole() -> Iterator[None]:
         is_read_whole.reset(token)
 
 
-class OfHttpx:
+class WholeRequest:
     """One of httpx's requests, which shows nothing of itself."""
 
     def __init__(self, request: httpx.Request) -> None:
@@ -104,5 +104,5 @@ def httpx_error(failure: Exception) -> Exception:
     else:
         return failure
     made = kind(str(reason))
-    made.__cause__ = without_frames(reason)
+    made.__cause__ = without_traceback(reason)
     return made

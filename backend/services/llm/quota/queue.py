@@ -187,7 +187,7 @@ class ScopeQueue:
         del self._start_times[bisect_left(self._start_times, reservation.at)]
 
 
-class Turns:
+class FairSequence:
     """Whose turn it is: the sequence of each reservation (start-time fair queueing, Goyal 1996).
 
     Those of a person follow one another closely, those of a batch are further apart: where both

@@ -13,7 +13,7 @@ from .answers import learn, settle
 from .charges import Charge, PriorityFilter
 from .headroom import headroom_of
 from .limits import NEVER, Limit, Unit, wait_until
-from .queue import Amounts, Demand, Reservation, ScopeQueue, Turns
+from .queue import Amounts, Demand, FairSequence, Reservation, ScopeQueue
 from .start_times import earliest, reschedule_earlier, start_time
 
 
@@ -33,16 +33,16 @@ class Quota:
 
     A scope is what a provider limits: a model, or a key; *of_scope* names its limits, which
     *per_scope* does where all have the same. The requests to one scope start in the order they were
-    reserved, but that a person's overtake those of a batch (`Turns`). A reservation is rescheduled
-    only once its start time has come or it is the next, so that a caller who never starts delays
-    others by no more than its own charges. Between scopes, the earlier reservation starts first
-    where both can, and none waits for one whose own limits or pause hold it back.
+    reserved, but that a person's overtake those of a batch (`FairSequence`). A reservation is
+    rescheduled only once its start time has come or it is the next, so that a caller who never
+    starts delays others by no more than its own charges. Between scopes, the earlier reservation
+    starts first where both can, and none waits for one whose own limits or pause hold it back.
 
     One request is `reserve`, `start` until it returns 0.0, then `settle`; or `cancel` instead of a
-    start. Nothing here sleeps or reads a clock: every method is given the time *now*, in seconds.
-    A time before the latest one counts as the latest. The lock guards all state and is held for
-    arithmetic only. After `hold` seconds without an answer a request counts as received, `skew`
-    seconds after its sending; before that, and by default always, as received now. The first
+    start. Nothing here sleeps or reads a clock: every method is given the time *now*, in seconds. A
+    time before the latest one counts as the latest. The lock guards all state and is held for
+    arithmetic only. After `answer_timeout` seconds without an answer a request counts as received,
+    `skew` seconds after its sending; before that, and by default always, as received now. The first
     request of a scope is sent alone by those who can wait, until its answer has told of the limits
     or `first_answer` seconds have passed: all that is sent meanwhile could be refused at once.
     """
@@ -54,14 +54,14 @@ class Quota:
         *,
         of_scope: Callable[[str], Sequence[Limit]] | None = None,
     ) -> None:
-        self.hold, self.skew = math.inf, 0.0
+        self.answer_timeout, self.skew = math.inf, 0.0
         self.first_answer = 0.0
         self._shared_limits = tuple(shared)
         self._per_scope = per_scope
         self._of_scope = of_scope
         self._queues: dict[str, ScopeQueue] = {}
         self._latest = -math.inf
-        self._turns = Turns()
+        self._sequences = FairSequence()
         self._inherited: list[tuple[Limit, Charge]] = []
         self._lock = ForkLock(leaf=True)
         on_fork_in_child(self, Quota._reset_in_child)
@@ -96,7 +96,7 @@ class Quota:
                 wait = wait_until(at, now)
                 if wait > max_wait or at == NEVER:
                     return Refusal(wait, unit)
-            sequence = self._turns.next(priority)
+            sequence = self._sequences.next(priority)
             charges = [(limit, Charge(amount, at, sequence)) for limit, amount in amounts]
             reservation = Reservation(scope, demand, at, sequence, charges, priority, unit)
             queue.add(reservation)
@@ -121,7 +121,7 @@ class Quota:
                     reservation.is_waking, reservation.wake = False, Future()
                 return wait_until(at, now)
             queue.start(reservation, now)
-            self._turns.serve(reservation.sequence)
+            self._sequences.serve(reservation.sequence)
             futures_to_wake = self._reschedule_next(now)
         _complete(futures_to_wake)
         return 0.0
@@ -235,7 +235,7 @@ class Quota:
 
     def _advance(self, queue: ScopeQueue, now: float) -> None:
         for limit in queue.limits:
-            limit.advance(now - self.hold, self.skew)
+            limit.advance(now - self.answer_timeout, self.skew)
         if queue.learned is not None and now >= queue.learned.until:
             queue.limits = queue.learned.expire(queue.limits, now)
 
@@ -252,7 +252,7 @@ class Quota:
         """Return when a new request can start, with the unit of the limit that has room last."""
         start = max(now, queue.last_start())
         if queue.is_overtaking(priority):
-            sequence = self._turns.peek(priority)
+            sequence = self._sequences.peek(priority)
             start = max(now, queue.last_start_before(sequence))
             return earliest(queue, amounts, start, now, PriorityFilter(sequence, due=now))
         return earliest(queue, amounts, start, now)
