@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sandbox import Answer, Fault, Sandbox
 from services.llm.account.registry import account_of
 from services.llm.call import retry
+from services.llm.quota import quota
 from services.llm_client import Attempt, LLMError
 from tests.wire.clock import VirtualTime
 from tests.wire.conftest import OpenFace
@@ -60,9 +61,13 @@ class Told:
 
 @pytest.fixture
 def faces(open_client: OpenFace, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Face]]:
-    """All four, patient for ten seconds, with a backoff that is no lottery."""
+    """All four, patient for ten seconds, with a backoff that is no lottery.
+
+    They hold to their own limits alone: Groq tells of its limits in answers, Bedrock does not.
+    """
     with monkeypatch.context() as patch:
         patch.setattr(retry, "JITTER", 0.0)
+        patch.setattr(quota, "learn", lambda *_: None)
         yield [open_client(kind, LLM_MAX_QUOTA_WAIT=10.0) for kind in KINDS]
 
 
