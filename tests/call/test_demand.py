@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from services.llm.call.demand import budget_spent, demand_spent, max_demand, received_by
+from services.llm.call.demand import (
+    budget_spent,
+    demand_spent,
+    max_demand,
+    partly_spent,
+    received_by,
+)
 from services.llm.errors import ConfigurationError, LLMError, ProviderUnavailableError
 from services.llm.quota import Demand
-from services.llm.types import Reply, Request, Usage
+from services.llm.types import Reply, Request, ToolCall, Usage
 
 #: Its output counts five times (known_models).
 BURNING = "us.anthropic.claude-sonnet-4-6"
@@ -93,3 +101,35 @@ def test_the_day_owes_what_was_counted_else_nothing_for_a_failure_and_all_for_an
     reply: Reply | None, error: LLMError | None, expected: int
 ) -> None:
     assert expected == budget_spent(60, reply, error)
+
+
+def so_far(**said: Any) -> Reply:
+    return Reply(said.pop("text", ""), "m", "groq", **said)
+
+
+@pytest.mark.parametrize(
+    ("reply", "output"),
+    [
+        (so_far(text="x" * 30), 10),
+        (so_far(reasoning="x" * 60), 20),
+        (so_far(tool_calls=(ToolCall("c", "pay", "x" * 90),)), 30),
+        (so_far(text="x" * 30, reasoning="x" * 60), 30),
+    ],
+)
+def test_a_stream_that_ended_early_has_spent_its_prompt_and_what_came(
+    reply: Reply, output: int
+) -> None:
+    request = Request("m", ({"role": "user", "content": "hi"},))
+    spent = partly_spent(request, reply)
+    asked = max_demand(request, 100)["input_tokens"]
+    assert spent["output_tokens"] == pytest.approx(output, abs=3)
+    assert 0 < spent["input_tokens"] <= asked
+    assert spent["tokens"] == spent["input_tokens"] + spent["output_tokens"]
+    assert spent == partly_spent(request, reply, LLMError("cut", status=500))
+
+
+def test_a_stream_of_which_nothing_came_has_spent_nothing_if_it_was_refused() -> None:
+    request = Request("m", ({"role": "user", "content": "hi"},))
+    assert {} == partly_spent(request, so_far())
+    assert {} == partly_spent(request, so_far(), LLMError("silence"))
+    assert partly_spent(request, so_far(), LLMError("no", status=400)) == NO_TOKENS

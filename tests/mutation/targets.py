@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-_QUOTA = ("tests/quota/test_quota.py", "tests/quota/test_quota_waking.py")
+_QUOTA = (
+    "tests/quota/test_quota.py",
+    "tests/quota/test_quota_waking.py",
+    "tests/quota/test_resume.py",
+    "tests/quota/test_forks.py",
+)
+_STREAMS = (
+    "tests/providers/test_streams.py",
+    "tests/providers/test_frames.py",
+    "tests/providers/test_any_stream.py",
+    "tests/providers/test_errors_in_ok_bodies.py",
+)
 _FLOW = (
     "tests/call/test_lifecycle.py",
     "tests/call/test_lifecycle_waiting.py",
@@ -88,8 +99,14 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "services/llm/providers/bedrock/answer_parts.py": ("tests/providers/test_answer_parts.py",),
     "services/llm/providers/groq/messages.py": ("tests/providers/test_groq_messages.py",),
     "services/llm/client/content.py": ("tests/call/test_content.py",),
-    "services/llm/providers/bedrock/errors.py": ("tests/providers/test_bedrock_errors.py",),
-    "services/llm/providers/bedrock/stream.py": ("tests/providers/test_streams.py",),
+    "services/llm/providers/bedrock/errors.py": (
+        "tests/providers/test_bedrock_errors.py",
+        "tests/providers/test_what_words_decide.py",
+        "tests/providers/test_errors_in_ok_bodies.py",
+    ),
+    "services/llm/providers/bedrock/frames.py": ("tests/providers/test_frames.py",),
+    "services/llm/providers/groq/sse.py": _STREAMS[:2],
+    "services/llm/providers/bedrock/stream.py": _STREAMS,
     "services/llm/providers/groq/request.py": ("tests/providers/test_groq_request.py",),
     "services/llm/providers/groq/answer.py": ("tests/providers/test_groq_answer.py",),
     "services/llm/providers/groq/limit_messages.py": (
@@ -100,13 +117,15 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/providers/test_groq_failures.py",
         "tests/providers/test_groq_refusals.py",
         "tests/providers/test_what_words_decide.py",
+        "tests/providers/test_errors_in_ok_bodies.py",
     ),
     "services/llm/providers/refusals.py": (
+        "tests/providers/test_refusals.py",
         "tests/providers/test_what_words_decide.py",
         "tests/providers/test_bedrock_errors.py",
         "tests/providers/test_groq_refusals.py",
     ),
-    "services/llm/providers/groq/stream.py": ("tests/providers/test_streams.py",),
+    "services/llm/providers/groq/stream.py": _STREAMS,
     "services/llm/stores/log_index.py": (
         "tests/cache/test_log_index.py",
         "tests/cache/test_json_store.py",

@@ -19,7 +19,9 @@ from services.llm.errors import (
     Retry,
 )
 from services.llm.providers.bedrock import RAW_BODY, from_converse, from_invoke
+from services.llm.providers.bedrock.errors import error_in_ok_body as error_of_bedrock
 from services.llm.providers.groq import from_chat_completion
+from services.llm.providers.groq.errors import error_in_ok_body as error_of_groq
 from services.llm.providers.groq.stream import fold
 from services.llm.types import Request
 
@@ -124,3 +126,49 @@ def test_bedrocks_error_is_read_as_such(body: Any, kind: type[LLMError], words: 
 def test_what_says_nothing_was_cut_off(body: str) -> None:
     with pytest.raises(LLMError, match="cut off"):
         from_converse({RAW_BODY: body, "ResponseMetadata": {}}, ASKED)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "retry"),
+    [
+        ({"message": "Out of order"}, LLMError, Retry.IF_REQUESTED),
+        ({"Message": "Out of order"}, LLMError, Retry.IF_REQUESTED),
+        ({"error": "Out of order"}, LLMError, Retry.IF_REQUESTED),
+        ({"detail": "Out of order"}, LLMError, Retry.IF_REQUESTED),
+        (
+            {"error": {"message": "Out of order", "code": "ThrottlingException"}},
+            *(RateLimitError, Retry.AFTER_BACKOFF),
+        ),
+        (
+            {"error": {"message": "Out of order", "__type": "x#ValidationException", "code": 503}},
+            *(InvalidRequestError, Retry.NEVER),
+        ),
+    ],
+)
+def test_bedrocks_words_and_name_stand_in_any_of_several_places(
+    body: dict[str, Any], kind: type[LLMError], retry: Retry
+) -> None:
+    error = error_of_bedrock(body, "m")
+    assert error is not None
+    assert (kind, retry) == (type(error), error.retry)
+    assert "Out of order" in str(error)
+    assert error.status in (200, 503)
+
+
+def test_groqs_body_without_words_is_no_error_and_a_page_is_a_proxys() -> None:
+    empty: list[Any] = [{}, {"error": {}}, {"error": {"message": ""}}, [], None]
+    assert [None] * 5 == [error_of_groq(body, "m") for body in empty]
+    page = error_of_groq({"error": "<html><body>Sign in</body></html>"}, "m")
+    assert page is not None
+    assert "HTTP 200 from a proxy before Groq" in str(page)
+    assert 200 == page.status
+
+
+@pytest.mark.parametrize(("code", "wrote"), [("tool_use_failed", ""), ("other", None)])
+def test_what_the_model_wrote_may_be_nothing_where_its_form_is_refused(
+    code: str, wrote: str | None
+) -> None:
+    body = {"error": {"message": "No.", "code": code, "type": "invalid_request_error"}}
+    error = error_of_groq(body, "m")
+    assert isinstance(error, InvalidRequestError)
+    assert wrote == error.failed_generation

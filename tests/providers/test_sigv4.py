@@ -17,7 +17,9 @@ from services.llm.providers.bedrock.sigv4 import Payload, Signer
 
 VISIBLE = st.characters(min_codepoint=32, max_codepoint=126)
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,12}", fullmatch=True).map(lambda name: f"X-Own-{name}")
-MODELS = st.from_regex(r"(?:[A-Za-z0-9._~-]|%3A|%2F|%20){1,24}", fullmatch=True)
+MODELS = st.from_regex(r"(?:[A-Za-z0-9._~-]|%3A|%2F|%20){1,24}", fullmatch=True).filter(
+    lambda model: model.strip(".")
+)
 
 
 def _signed_by_botocore(url: str, headers: dict[str, str], body: bytes, keys: Any) -> AWSRequest:

@@ -257,3 +257,35 @@ def test_groqs_param_is_json_like_any() -> None:
 )
 def test_of_a_server_that_fails_a_code_says_nothing(status: int, kind: type[LLMError]) -> None:
     assert kind is type(from_groq(status, {"message": "No.", "code": "model_not_found"}))
+
+
+@pytest.mark.parametrize(("status", "kind"), [(499, LLMError), (500, ProviderUnavailableError)])
+def test_of_a_name_that_is_new_the_status_says_whose_fault_it_is(
+    status: int, kind: type[LLMError]
+) -> None:
+    assert kind is type(from_bedrock("SomethingNew", "No.", status))
+
+
+def test_an_id_that_bedrock_does_not_know_is_no_end_of_a_model() -> None:
+    error = from_bedrock("ValidationException", "The provided model identifier is invalid.", 400)
+    assert isinstance(error, ModelNotFoundError)
+    assert (True, False) == (error.unknown_id, error.end_of_life)
+
+
+@pytest.mark.parametrize("status", [300, 308, 399])
+def test_a_redirect_is_shown_and_not_followed(status: int) -> None:
+    request = httpx.Request("POST", "https://groq.example/chat")
+    headers = {"location": "https://other.example/?key=gsk_012345678901234567890123"}
+    response = httpx.Response(status, headers=headers, request=request)
+    error = classify(groq.APIStatusError("No.", response=response, body=None), "m", wall=0.0)
+    assert f"HTTP {status}: it redirects to https://other.example/" in str(error)
+    assert "gsk_0" not in str(error)
+
+
+@pytest.mark.parametrize(("page", "of_proxy"), [("<html>Sign in</html>", True), ("No.", False)])
+def test_a_proxys_refusal_says_nothing_of_the_key(page: str, of_proxy: bool) -> None:
+    request = httpx.Request("POST", "https://groq.example/chat")
+    response = httpx.Response(401, request=request)
+    error = classify(groq.AuthenticationError("No.", response=response, body=page), "m", wall=0.0)
+    assert isinstance(error, AuthenticationError)
+    assert (of_proxy, not of_proxy) == (error.from_proxy, error.concerns_all_calls)
