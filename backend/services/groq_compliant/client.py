@@ -25,6 +25,7 @@ from ..llm.client.arguments import checked_resume, count, seconds, tags_of, time
 from ..llm.client.hooks import hooks_of
 from ..llm.events import Operation
 from ..llm.http.client import check_environment
+from ..llm.limit_types import Headroom
 from ..llm.providers import groq
 from ..llm.providers.completeness import text_of
 from ..llm.redaction.secrets import without_credentials
@@ -187,6 +188,12 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
     def learned(self) -> Learned:
         """Return what this client has learnt from the provider's answers, until it expires."""
         return self._account.learned()
+
+    def headroom(self) -> dict[str, tuple[Headroom, ...]]:
+        """Return what is left of the limits of each key that is in use, named by its place."""
+        account = self._account
+        scopes = account.scopes(DEFAULT_MODEL)
+        return {scope: account.quota.headroom(scope, account.now()) for scope in sorted(scopes)}
 
     def usage_report(
         self, days: int = 30, by: str | Iterable[str] = ("day", "model")

@@ -23,15 +23,16 @@ def settle(
     del queue.in_flight[reservation]
     if not queue.in_flight:
         queue.in_flight.clear()  # of the table too, for thousands of scopes that rest
+    received = max(reservation.at, min(now, received_by))
     for limit, charge in reservation.charges:
-        amount = spent.get(limit.unit, charge.amount)
-        is_plausible = 0 <= amount < math.inf
-        if 0 < amount < charge.amount and isinstance(limit, LearnedLimit):
-            amount = limit.counted(spent=amount, declared=charge.amount)
-        received = max(charge.at, min(now, received_by))
-        if charge.received is not None:
-            received = min(received, charge.received)
-        limit.settle(charge, amount if is_plausible else charge.amount, received, now)
+        declared = charge.amount
+        amount = spent.get(limit.unit, declared)
+        if not 0 <= amount < math.inf:
+            amount = declared
+        elif 0 < amount < declared and isinstance(limit, LearnedLimit):
+            amount = limit.counted(spent=amount, declared=declared)
+        seen = received if charge.received is None else min(received, charge.received)
+        limit.settle(charge, amount, seen, now)
 
 
 def learn(

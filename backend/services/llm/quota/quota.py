@@ -62,6 +62,9 @@ class Quota:
         self._queues: dict[str, ScopeQueue] = {}
         self._latest = -math.inf
         self._sequences = FairSequence()
+        #: When the first request was sent since nothing has been in flight.
+        self._oldest = math.inf
+        self._in_flight = 0
         self._inherited: list[tuple[Limit, Charge]] = []
         self._lock = ForkLock(leaf=True)
         on_fork_in_child(self, Quota._reset_in_child)
@@ -122,6 +125,8 @@ class Quota:
                 return wait_until(at, now)
             queue.start(reservation, now)
             self._sequences.serve(reservation.sequence)
+            self._oldest = min(self._oldest, now)
+            self._in_flight += 1
             futures_to_wake = self._reschedule_next(now)
         _complete(futures_to_wake)
         return 0.0
@@ -149,6 +154,9 @@ class Quota:
                 raise RuntimeError(f"the reservation for {reservation.scope!r} is not in flight")
             self._advance(queue, now)
             settle(queue, reservation, spent, received_by, now)
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._oldest = math.inf
             learn(queue, reports, reservation, spent, now)
             futures_to_wake = self._reschedule_next(now)
         _complete(futures_to_wake)
@@ -218,6 +226,7 @@ class Quota:
                 self._inherited += reservation.charges
                 reservation.is_inherited = True
             queue.in_flight.clear()
+        self._oldest, self._in_flight = math.inf, 0
 
     def _advance_clock(self, now: float) -> float:
         """Return *now*, or the latest time given if that is later; settle inherited charges."""
@@ -234,8 +243,10 @@ class Quota:
         return self._queues[scope]
 
     def _advance(self, queue: ScopeQueue, now: float) -> None:
-        for limit in queue.limits:
-            limit.advance(now - self.answer_timeout, self.skew)
+        sent_by = now - self.answer_timeout
+        if sent_by >= self._oldest:
+            for limit in queue.limits:
+                limit.advance(sent_by, self.skew)
         if queue.learned is not None and now >= queue.learned.until:
             queue.limits = queue.learned.expire(queue.limits, now)
 
