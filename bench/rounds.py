@@ -108,8 +108,12 @@ class _Alone:
 
     def __init__(self, machine: Machine, row: Row, url: str) -> None:
         self._machine, self._row, self._url = machine, row, url
+        self._began: set[str] = set()
 
     def __call__(self, client: str) -> Figures:
+        if client not in self._began:
+            self._began.add(client)
+            self(client)  # the first process writes the bytecode
         provider = self._row.provider
         if self._row.order["measure"] == "once":
             return {"ms": self._took(client, "-m", "bench.once", client, provider, self._url)}
@@ -138,7 +142,12 @@ def _worked() -> float:
 def _quiet() -> dict[str, str]:
     more = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONWARNINGS": "ignore"}
     # A list of certificates that this machine has set would be read for a server without TLS.
-    kept = {name: value for name, value in os.environ.items() if not name.endswith("_CA_BUNDLE")}
+    # Without its bytecode, a module is compiled by each process.
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.endswith("_CA_BUNDLE") and name != "PYTHONDONTWRITEBYTECODE"
+    }
     return {**kept, **more}
 
 
