@@ -106,14 +106,17 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
         self._transport = MultiKeyTransport(self._connect, self._account)
         self._store = store_at(cache_path, seconds("cache_ttl_sec", cache_ttl_sec))
         self._account.cache = self._cache_of(self._store)
-        self._account.ledger = open_ledger(known.LLM_LEDGER_URL)
-        self._account.money = money_budgets(known)
+        self._open_ledger()
         if daily_token_budget is not None:
             self._account.budget = DailyBudget(daily_token_budget, token_counter_at(cache_path))
 
     def _cache_of(self, store: Store) -> Cache:
         place, knobs = self._base_url.rstrip("/"), self._knobs
         return Cache(store, "groq", place, knobs.LLM_CACHE_NAMESPACE, knobs.LLM_CACHE_TIMEOUT)
+
+    def _open_ledger(self) -> None:
+        self._account.ledger = open_ledger(self._knobs.LLM_LEDGER_URL)
+        self._account.money = money_budgets(self._knobs)
 
     def __reduce__(self) -> NoReturn:
         """Raise TypeError: connections and locks stay in the process that made them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from ..runtime.retry_after import LONGEST as LONGEST_WAIT
 from ..runtime.ttl_map import TTLMap
 from ..types import Mode, Provider, Reply, Request
 from .concurrency import ConcurrencyLimiter
-from .learned import Learned
+from .learned import Learned, by_model
 from .outages import CREDIBLE as CREDIBLE_OUTAGE
 from .outages import LONGEST as LONGEST_OUTAGE
 from .outages import Outages
@@ -229,8 +229,8 @@ class Account:
             ended,
             self.outages.known(now),
             self.quota.pauses(now),
-            _by_model(self.refused_options.items(now)),
-            _by_model(
+            by_model(self.refused_options.items(now)),
+            by_model(
                 dict.fromkeys((model, m) for (model, _), m in self.output_modes.items(now).items())
             ),
         )
@@ -295,10 +295,3 @@ class Account:
             error.retry = Retry.AT_ONCE
             if news:
                 log.warning("%s takes no %s: its default is left out", sent.model, option)
-
-
-def _by_model(pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for model, name in sorted(pairs):
-        found[model] = (*found.get(model, ()), name)
-    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -25,3 +25,11 @@ class Learned:
     refused_options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     weaker_modes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     refused_keys: Mapping[str, str] = field(default_factory=dict)
+
+
+def by_model(pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
+    """Return the names of each model, sorted."""
+    found: dict[str, tuple[str, ...]] = {}
+    for model, name in sorted(pairs):
+        found[model] = (*found.get(model, ()), name)
+    return found
