@@ -19,6 +19,7 @@ _STYLE = """
 :root { color-scheme: light dark; --bar: #2f6fb0; --line: #8886; }
 @media (prefers-color-scheme: dark) { :root { --bar: #6ea8e0; } }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; }
+body { padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 svg { width: 100%; height: auto; }
 svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
@@ -26,7 +27,7 @@ svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
-th.text, td.text { text-align: left; } tr.total { font-weight: 600; }
+th.text, td.text { text-align: left; white-space: nowrap; } tr.total { font-weight: 600; }
 """
 
 
