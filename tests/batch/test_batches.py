@@ -364,6 +364,53 @@ def test_leaving_early_cancels_what_is_in_flight(client: Any, sandbox: Sandbox) 
     assert client._account.concurrency.free == 64
 
 
+@pytest.mark.parametrize("readers", [1, 2])
+def test_a_batch_that_another_thread_closes_ends_its_waiting_readers(
+    make: Make, sandbox: Sandbox, readers: int
+) -> None:
+    sandbox.script(Fault.silent(60), times=None)
+    batch = make(LLM_MAX_RETRIES=0).generate_batch(["one", "two"])
+    errors: list[object] = []
+
+    def read() -> None:
+        try:
+            next(batch)
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    threads = [threading.Thread(target=read, daemon=True) for _ in range(readers)]
+    for thread in threads:
+        thread.start()
+        sandbox.wait_for(2)
+    batch.close()
+    for thread in threads:
+        thread.join(10)
+    assert ["the batch was closed while its next result was waited for"] * readers == errors
+
+
+@pytest.mark.parametrize("source", ["prompts", "an async source that waits"])
+def test_a_batch_that_another_task_closes_ends_its_waiting_reader(
+    make: Make, sandbox: Sandbox, source: str
+) -> None:
+    sandbox.script(Fault.silent(60), times=None)
+
+    async def waiting() -> AsyncIterator[str]:
+        await asyncio.sleep(60)
+        yield "never"
+
+    async def main() -> None:
+        prompts: Any = ["one"] if source == "prompts" else waiting()
+        batch = make(LLM_MAX_RETRIES=0).agenerate_batch(prompts)
+        reader = asyncio.create_task(anext(batch))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        await batch.aclose()
+        with pytest.raises(RuntimeError, match="closed while its next result was waited for"):
+            await asyncio.wait_for(reader, 10)
+
+    asyncio.run(main())
+
+
 def test_dropping_the_iterator_cancels_what_is_in_flight(client: Any, sandbox: Sandbox) -> None:
     sandbox.script(None, Fault.silent(30), times=None)
     for _ in client.generate_batch(numbered(100), concurrency=2):

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from .options import BatchOptions
 from .results import BatchProgress, BatchResult
 from .runner import Ask, Runner
-from .stopping import Ending
+from .stopping import Ending, closed_meanwhile
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="AsyncBatch[Any]")
@@ -103,14 +103,19 @@ class _Reading:
         self.ending = Ending(self._window)
         self._prompts: Iterator[Any] | None = None
         self._reader: asyncio.Task[None] | None = None
+        #: Whether it was closed before its end.
+        self._is_cut = False
         if isinstance(prompts, AsyncIterable):
             self._reader = asyncio.create_task(self._read(aiter(prompts)))
         else:
             self._prompts = iter(prompts)
 
     async def next(self) -> BatchResult[Any] | None:
-        """Return the next result; None where there is none any more."""
-        while True:
+        """Return the next result; None where there is none any more.
+
+        Raises RuntimeError where another task closes the batch meanwhile.
+        """
+        while not self._is_cut:
             self._read_more()
             result = self._window.take()
             if result is not None:
@@ -121,10 +126,13 @@ class _Reading:
                 return None
             self._changed.clear()
             await self._changed.wait()
+        raise closed_meanwhile()
 
     async def aclose(self) -> None:
         """Read no more, and cancel what is in flight."""
+        self._is_cut = not self.ending.has_ended
         self.ending.is_reading = False
+        self._changed.set()  # for whoever waits for a result
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from .options import BatchOptions
 from .results import BatchProgress, BatchResult
 from .runner import Ask, Runner
-from .stopping import Ending
+from .stopping import Ending, closed_meanwhile
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="Batch[Any]")
@@ -159,6 +159,7 @@ class _LoopThread:
             raise RuntimeError("a batch is read in the process that began it, not in a forked one")
         result = self._results.get()
         if isinstance(result, BaseException):
+            self._results.put(result)  # for whoever waits beside us
             raise result
         return result
 
@@ -180,6 +181,8 @@ class _LoopThread:
     def _main(self) -> None:
         try:
             asyncio.run(self._serve())
+            # Whoever waits in another thread than the one that closed the batch is told, too.
+            self._results.put(closed_meanwhile())
         except BaseException as error:
             # It ends this thread, and is raised where its results are waited for.
             if self._started.done():

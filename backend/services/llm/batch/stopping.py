@@ -46,3 +46,8 @@ class Ending:
             raise self._source_error
         if (cause := self._stopped_by) is not None:
             raise BatchStoppedError.after(self._window.started, cause) from cause
+
+
+def closed_meanwhile() -> RuntimeError:
+    """Return what a reader gets whose batch another thread or task closes while it waits."""
+    return RuntimeError("the batch was closed while its next result was waited for")
