@@ -500,6 +500,25 @@ def test_a_child_streams_over_connections_of_its_own(open_client: OpenFace) -> N
     assert 0 == os.waitpid(child, 0)[1]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no child processes")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # it is what is tried
+@pytest.mark.parametrize("kind", ["groq", "bedrock"])
+def test_a_child_takes_nothing_of_its_parents_stream(open_client: OpenFace, kind: str) -> None:
+    with open_client(kind).client.stream("hi", model="sandbox/paced?every=0.01") as stream:
+        shown = next(stream)
+        child = os.fork()
+        if child == 0:
+            taken = True
+            try:
+                next(stream)
+            except RuntimeError as error:
+                taken = "in the process that began it" not in str(error)
+            finally:
+                os._exit(taken)
+        assert 0 == os.waitpid(child, 0)[1]
+        assert "Sandbox: hi" == shown + "".join(stream)
+
+
 @pytest.mark.parametrize("kind", ["bedrock", "bedrock async"])
 def test_a_connection_that_the_server_will_close_is_not_kept(
     face_at: Callable[..., Face], kind: str

@@ -6,6 +6,7 @@ its end, has failed, or is closed.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,6 +32,8 @@ class StreamReader:
         self._channel: Any = None
         self._is_over = False
         self._is_busy = False
+        #: The process whose connection it is.
+        self._process: int | None = None
 
     def next_event(self) -> Flow[AnyEvent | None]:
         """Return the event that comes next; None at the end. Raises what ends the stream."""
@@ -56,6 +59,10 @@ class StreamReader:
     def _next_events(self) -> Flow[Sequence[AnyEvent] | None]:
         if self._is_busy:
             raise RuntimeError("a stream is read by one thread or task at a time")
+        # The child of a fork would take what comes away from its parent, who would miss it.
+        if self._process not in (None, os.getpid()):
+            raise RuntimeError("a stream is read in the process that began it, not in a forked one")
+        self._process = os.getpid()
         self._is_busy = self.is_open = True
         try:
             return (yield from self._run_until_emit())
