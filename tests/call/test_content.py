@@ -169,6 +169,34 @@ def test_what_is_too_large_is_read_no_further(
             parts_of(Image(source))
 
 
+def test_a_path_may_be_made_of_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"94: furniture")
+
+    class Named(os.PathLike):  # type: ignore[type-arg]  # a subclass of a generic at run time
+        def __fspath__(self) -> bytes:
+            return os.fsencode(tmp_path / "a.txt")
+
+    (part,) = parts_of(Document(Named()))
+    assert "a.txt" == part["file"]["filename"]
+
+
+@pytest.mark.parametrize("tools", [True, 5, "tool", {"name": "tool"}])
+def test_tools_are_a_list(tools: object) -> None:
+    from services.llm.client.arguments import options
+
+    assert {"tools": [{}]} == options({"tools": ({},)})
+    with pytest.raises(InvalidRequestError, match="give a list of tools"):
+        options({"tools": tools})
+
+
+@pytest.mark.parametrize("name", ["Transfer-Encoding", "content-length", "Connection", "Expect"])
+def test_a_header_that_frames_the_request_is_not_the_callers(name: str) -> None:
+    from services.llm.client.arguments import options
+
+    with pytest.raises(ConfigurationError, match="says how a request is sent"):
+        options({"extra_headers": {name: "3"}})
+
+
 @pytest.mark.parametrize("name", ["a b", "a:b", "", "ä"])
 def test_a_headers_name_is_a_token(name: str) -> None:
     from services.llm.client.arguments import options

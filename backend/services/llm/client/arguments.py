@@ -19,6 +19,10 @@ from .snapshot import sendable, snapshot
 _MOST = 2**53
 #: A token of RFC 9110, 5.6.2.
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+#: Headers by which a server finds the end of a request: another value and it waits, or is misled.
+_FRAMING = frozenset(
+    {"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"}
+)
 _CENTURY = 100 * 365 * 86_400.0
 #: Tags of one call, and the characters of a tag's name and of its value.
 _MOST_TAGS, _LONGEST_NAME, _LONGEST_VALUE = 16, 64, 256
@@ -66,6 +70,8 @@ def _message(place: str, message: Mapping[str, Any]) -> Message:
 def options(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a snapshot of the provider's own options; `UnsendableError` names the one at fault."""
     taken = {name: snapshot(name, value) for name, value in values.items()}
+    if not isinstance(taken.get("tools", []), list):
+        raise UnsendableError(f"tools is {shown(taken['tools'])}: give a list of tools")
     headers = taken.get("extra_headers")
     if isinstance(headers, dict):
         for name, value in headers.items():
@@ -75,6 +81,10 @@ def options(values: Mapping[str, Any]) -> dict[str, Any]:
                 )
             if not re.fullmatch(_HEADER_NAME, name):
                 raise UnsendableError(f"extra_headers[{name!a}] is no name of a header")
+            if name.lower() in _FRAMING:
+                raise UnsendableError(
+                    f"extra_headers[{name!a}] says how a request is sent, which is not yours to say"
+                )
     return taken
 
 

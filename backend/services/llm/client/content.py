@@ -94,7 +94,7 @@ def _part(place: str, part: object) -> object:
 def _file_name(source: object) -> str:
     if not isinstance(source, (str, os.PathLike)) or str(source)[:5].lower() == "data:":
         return ""
-    return os.path.basename(os.fspath(source))
+    return os.path.basename(os.fsdecode(source))
 
 
 def _url_of(
@@ -105,7 +105,7 @@ def _url_of(
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
     elif isinstance(source, (str, os.PathLike)):
-        data = _read(Path(source), place)
+        data = _read(Path(os.fsdecode(source)), place)
     else:
         found = type(source).__name__
         raise UnsendableError(f"{place} is made of {found}: give a path, bytes or a URL")
