@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from services.llm.stores.files import move_aside
+from services.llm.stores.files import move_aside, open_nonblocking, open_private
 from tests.cache.support import BACKEND, key_of
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
@@ -42,6 +43,13 @@ def test_a_device_is_left_where_it_is(pipe: Path) -> None:
         move_aside(pipe, "is no cache")
     assert pipe.is_fifo()
     assert ["pipe"] == [each.name for each in pipe.parent.iterdir()]
+
+
+@pytest.mark.parametrize("opener", [open_nonblocking, open_private])
+def test_what_has_no_end_is_refused(pipe: Path, opener: Callable[[str, int], int]) -> None:
+    for path in (pipe, Path(os.devnull)):
+        with pytest.raises(OSError, match="no regular file"):
+            opener(str(path), os.O_RDWR)
 
 
 def test_a_pipe_is_refused_and_not_waited_for(pipe: Path) -> None:

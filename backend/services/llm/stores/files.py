@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -17,16 +18,26 @@ _log = logging.getLogger(__name__)
 
 #: Whoever can create files beside ours must not redirect our writes by a symbolic link.
 _NO_LINK: int = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT: int = getattr(os, "O_NONBLOCK", 0)
 
 
 def open_private(path: str, flags: int) -> int:
-    """An opener for `open`: refuse a symbolic link, create a file with mode 0600."""
-    return os.open(path, flags | _NO_LINK, 0o600)
+    """An opener for `open`: refuse a link, a pipe and a device; create with mode 0600."""
+    return _regular(os.open(path, flags | _NO_LINK | _NO_WAIT, 0o600), path)
 
 
 def open_nonblocking(path: str, flags: int) -> int:
-    """An opener for `open`: refuse a symbolic link, and do not wait for the writer of a pipe."""
-    return os.open(path, flags | _NO_LINK | getattr(os, "O_NONBLOCK", 0))
+    """An opener for `open`: refuse a symbolic link, a pipe and a device."""
+    return _regular(os.open(path, flags | _NO_LINK | _NO_WAIT), path)
+
+
+def _regular(handle: int, path: str) -> int:
+    """Return *handle*; OSError for a pipe, which keeps us waiting, or a device without an end."""
+    kind = os.fstat(handle).st_mode
+    if stat.S_ISREG(kind) or stat.S_ISDIR(kind):  # a folder is refused by whoever opens it
+        return handle
+    os.close(handle)
+    raise OSError(errno.EINVAL, "no regular file", path)
 
 
 def absolute_path(path: str | os.PathLike[str]) -> Path:
