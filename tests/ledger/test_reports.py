@@ -50,7 +50,7 @@ def test_rows_are_grouped_and_summed() -> None:
     assert UsageSums(3, 1, 0, 4, 1, 1, 1_010, 505, 100, 0, 50, 1_500_000) == grouped("day").total
 
 
-@pytest.mark.parametrize("by", ["", "days", "tag:", "day,day", [], [1], ["day", "day"]])
+@pytest.mark.parametrize("by", ["", "days", "tag:", "day,day", [], [1], None, 5, ["day", "day"]])
 def test_what_cannot_be_grouped_by_is_refused(by: object) -> None:
     with pytest.raises(ConfigurationError, match="by is "):
         checked_groups(by)  # type: ignore[arg-type]  # what a caller may give all the same
@@ -188,6 +188,40 @@ def test_the_command_says_what_is_wrong_in_one_line(
     err = capsys.readouterr().err
     assert words in err
     assert 1 == err.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("form", "shown"), [("csv", "M\\xfcller"), ("table", "M\\xfcller"), ("html", "M&#252;ller")]
+)
+def test_what_the_output_cannot_encode_is_escaped(
+    form: str, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteUsage(tmp_path / "usage.db")
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    key = UsageKey(today, "groq", "Müller")
+    store.add(UsageBatch((UsageEntry(key, UsageSums(calls=1)),)))
+    store.close()
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    assert 0 == command.main(["--url", f"sqlite:{store.path}", "--format", form])
+    assert shown in written.getvalue().decode("ascii")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
+def test_the_command_says_that_it_could_not_write(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "services.llm.report", "--url", f"sqlite:{tmp_path}/usage.db"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=Path(command.__file__).parents[2],
+            check=False,
+            text=True,
+        )
+    assert (1, "error: the report cannot be written: No space left on device\n") == (
+        done.returncode,
+        done.stderr,
+    )
 
 
 def test_the_command_ends_quietly_where_nobody_reads_on(tmp_path: Path) -> None:

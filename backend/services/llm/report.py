@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = as_page(shown, entries)
     else:
         text = {"table": as_table, "csv": as_csv, "json": as_json}[parsed.format](shown)
-    return _write(text)
+    return _write(text, "xmlcharrefreplace" if parsed.format == "html" else "backslashreplace")
 
 
 def _url_of_settings() -> str:
@@ -48,12 +48,17 @@ def _url_of_settings() -> str:
     return url
 
 
-def _write(text: str) -> int:
+def _write(text: str, errors: str) -> int:
+    """Write *text*, with what standard output cannot encode as *errors* says; return as main."""
+    encoding = "ascii" if errors == "xmlcharrefreplace" else sys.stdout.encoding
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(text.encode(encoding, errors).decode(encoding))
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read has seen enough
+    except OSError as error:
+        # What is buffered would fail again at the interpreter's exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # else whoever read has seen enough
+            print(f"error: the report cannot be written: {error.strerror}", file=sys.stderr)
         return 1
     return 0
 

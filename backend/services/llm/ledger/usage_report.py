@@ -40,6 +40,8 @@ class UsageReport:
 
 def checked_groups(by: str | Iterable[str]) -> tuple[str, ...]:
     """Return what to group by; *by* may be one text with commas. ConfigurationError for others."""
+    if not isinstance(by, Iterable):
+        raise ConfigurationError(f"by is {by!r}: give a text, or several")
     groups = tuple(each.strip() for each in by.split(",")) if isinstance(by, str) else tuple(by)
     for each in groups:
         if each not in GROUPS and not re.fullmatch(r"tag:.+", str(each)):
