@@ -133,9 +133,9 @@ def test_tags_are_those_of_the_batch_or_the_prompts_own(client: Any, read: Read)
 
 @pytest.mark.parametrize("read", BOTH)
 def test_what_is_no_prompt_is_an_error_of_its_own(client: Any, read: Read) -> None:
-    results = read(client, ["Say it.", 7, b"bytes", {"prmpt": "it"}, ""])
+    results = read(client, ["Say it.", 7, b"bytes", {"prmpt": "it"}, {1: 2}, ""])
     kinds = [type(each.error).__name__ for each in results]
-    assert ["NoneType", *["ConfigurationError"] * 3] == kinds[:4]
+    assert ["NoneType", *["ConfigurationError"] * 4] == kinds[:5]
     assert "a prompt is a int: give text, a chat list, or a dict" in str(results[1].error)
 
 

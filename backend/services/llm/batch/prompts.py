@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import ConfigurationError
+from ..redaction.printable import shown
 
 
 def arguments_of(prompt: object) -> dict[str, Any]:
@@ -16,6 +17,9 @@ def arguments_of(prompt: object) -> dict[str, Any]:
     if isinstance(prompt, str):
         return {"prompt": prompt}
     if isinstance(prompt, Mapping):
+        for name in prompt:
+            if not isinstance(name, str):
+                raise ConfigurationError(f"a prompt has {shown(name)} for an argument's name")
         return dict(prompt)
     if isinstance(prompt, Sequence) and not isinstance(prompt, bytes):
         return {"messages": prompt}
