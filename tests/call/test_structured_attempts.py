@@ -127,6 +127,13 @@ def test_a_refused_generation_that_is_empty_gets_more_room() -> None:
     assert [100, 400] == [request.max_tokens for request in asking.drive.sent]
 
 
+def test_what_was_valid_without_its_end_counts_all_turns() -> None:
+    asking = Asking(says('{"hs_code": "wood"}'), cut(GOOD))
+    asking.run()
+    assert [False, True] == [each.error is not None for each in asking.reply.attempts]
+    assert 20 == StructuredReply.of(None, asking.reply).usage.total_tokens
+
+
 def test_a_truncated_answer_of_which_nothing_is_known_is_judged_by_its_text() -> None:
     error = cut('{"hs_code": "9401.61"}')
     error.partial = None

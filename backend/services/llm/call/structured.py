@@ -185,11 +185,11 @@ def _answer_or_partial(request: Request, call: Call) -> Flow[tuple[Reply, LLMErr
     try:
         return (yield from lifecycle.answer(request, call)), None
     except TruncatedError as error:
-        return error.partial or _as_reply(error.text, request, call), error
+        return _as_reply(error.partial, error.text, request, call), error
     except InvalidRequestError as error:
         if error.failed_generation is None:
             raise
-        return _as_reply(error.failed_generation, request, call), error
+        return _as_reply(None, error.failed_generation, request, call), error
 
 
 def _next_turn(request: Request, turn: Request, judged: _Judgement) -> Request | None:
@@ -226,6 +226,7 @@ def structured_error(invalid: InvalidAnswer, reply: Reply, call: Call) -> Struct
     return error
 
 
-def _as_reply(text: str, request: Request, call: Call) -> Reply:
+def _as_reply(partial: Reply | None, text: str, request: Request, call: Call) -> Reply:
     """What a failed call had written, as if it were its answer."""
-    return Reply(text, model_in_service(request, call), call.account.provider)
+    reply = partial or Reply(text, model_in_service(request, call), call.account.provider)
+    return reply.having(attempts=tuple(call.attempts), latency=call.duration())
