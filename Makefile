@@ -4,6 +4,7 @@
 #   make test    every test: on today's packages, then the face's on those of early 2024
 #   make check   lint, format, types, import directions
 #   make bench   speed beside other clients; writes the README's table. BENCH=--help tells of rows
+#   make faults  what becomes of each fault, as a table. FAULTS=503 tells of those with this name
 #   make mutants small changes of the pure modules, each of which some test must notice
 #   make knobs   the README's table of settings, from the settings themselves
 #   make rooms   the drawing in docs/architecture.md, from the imports
@@ -41,7 +42,7 @@ STAMP_2024 := $(VENV_2024)/.installed-$(VERSION_2024)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-today test-2024 check bench mutants knobs rooms lock clean
+.PHONY: help demo test test-today test-2024 check bench faults mutants knobs rooms lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -67,6 +68,9 @@ check: $(STAMP)
 bench: $(BENCH_STAMP) $(LANGCHAIN_STAMP)
 	@PYTHONPATH=backend $(BENCH_VENV)/bin/python -m bench \
 		--langchain $(BENCH_VENV)-langchain/bin/python $(BENCH)
+
+faults: $(STAMP)
+	@PYTHONPATH=backend $(VENV)/bin/python -m tests.faults $(FAULTS)
 
 mutants: $(STAMP) $(REDIS)
 	@$(VENV)/bin/python -m tests.mutation
