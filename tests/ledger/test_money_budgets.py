@@ -23,7 +23,7 @@ from services.llm.account.money_budgets import (
 )
 from services.llm.account.money_counters import counters_at
 from services.llm.account.registry import money_budgets
-from services.llm.errors import ConfigurationError, RateLimitError
+from services.llm.errors import ConfigurationError, InvalidRequestError, RateLimitError
 from services.llm.ledger.usage import NANO
 from services.llm.models import prices
 from services.llm.models.catalogue import Price
@@ -94,6 +94,16 @@ def test_a_budget_that_is_used_up_says_what_is_left_until_when() -> None:
     assert 43_200 == caught.value.retry_after
     budget.settle(first, 300_000_000, NOON)
     assert MoneyBudget(0, MemoryTokenCounter())._concerns_all_calls
+
+
+def test_a_call_that_no_day_has_room_for_is_refused_for_good() -> None:
+    budget = MoneyBudget(NANO, MemoryTokenCounter())
+    with pytest.raises(
+        InvalidRequestError, match=r"US\$2\.000000, more than the whole daily budget"
+    ):
+        budget.reserve(BudgetReservation(2 * NANO), NOON)
+    with pytest.raises(RateLimitError, match="US\\$0 exceeded"):
+        MoneyBudget(0, MemoryTokenCounter()).reserve(BudgetReservation(1), NOON)
 
 
 def test_a_call_reserves_the_most_that_it_can_cost() -> None:
@@ -171,7 +181,7 @@ def test_no_more_is_let_through_than_the_budget_and_nothing_is_lost(
         reservation, cost = BudgetReservation(most), min(used, most)
         try:
             budget.reserve(reservation, NOON)
-        except RateLimitError:
+        except (RateLimitError, InvalidRequestError):
             cost = 0
             assert spent + most > 100
         budget.settle(reservation, cost, NOON)

@@ -174,7 +174,8 @@ def test_the_command_asks_the_settings_for_the_ledger(
         (["--days", "0"], "days is 0"),
         ([], "LLM_LEDGER_URL is '': name the ledger"),
         (["--url", "nowhere"], "LLM_LEDGER_URL: give sqlite:path"),
-        (["--url", "sqlite:/nonexistent/usage.db"], "cannot be used"),
+        (["--url", "sqlite:/nonexistent/usage.db"], "there is no ledger at /nonexistent/usage.db"),
+        (["--url", f"json:{__file__}"], "cannot be used"),
     ],
 )
 def test_the_command_says_what_is_wrong_in_one_line(

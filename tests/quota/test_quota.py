@@ -249,3 +249,8 @@ def test_a_clock_that_steps_back_is_taken_to_stand_still() -> None:
     answered(quota, 100.0)
     assert quota.reserve("m", ONE, 40.0) == Refusal(60.0, "requests")
     assert quota.paused_for("m", 40.0) == 0.0
+
+
+def test_a_limit_that_lets_all_through_is_no_headroom() -> None:
+    open_to_all = Quota((SlidingWindow(math.inf, 60.0),))
+    assert () == open_to_all.headroom("m", 0.0)

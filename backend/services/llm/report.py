@@ -7,9 +7,10 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from .errors import ConfigurationError
-from .ledger.opening import ledger_at
+from .ledger.opening import ledger_at, place_of
 from .ledger.report_page import as_page
 from .ledger.report_text import as_csv, as_json, as_table
 from .ledger.usage_report import checked_groups, days_until, report
@@ -25,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         by = checked_groups(parsed.by)
         days = days_until(utc_day(time.time()), parsed.days)
-        ledger = ledger_at(parsed.url or _url_of_settings())
+        url = parsed.url or _url_of_settings()
+        ledger = ledger_at(url)
+        _check_exists(url)
         entries = ledger.read(*days)
     except (ConfigurationError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -46,6 +49,13 @@ def _url_of_settings() -> str:
             " json:path or redis://host:port/db"
         )
     return url
+
+
+def _check_exists(url: str) -> None:
+    """Raise ConfigurationError for a file that is not there: reading would make it."""
+    kind, place = place_of(url)
+    if kind in ("sqlite", "json") and not Path(place).expanduser().exists():
+        raise ConfigurationError(f"there is no ledger at {place}")
 
 
 def _write(text: str, errors: str) -> int:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .. import models
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, InvalidRequestError
 from ..ledger.usage import NANO
 from ..quota import Demand
 from ..runtime.fork import ForkLock
 from ..types import Reply
-from .daily_budget import DailyBudget, TokenCounter
+from .daily_budget import BudgetReservation, DailyBudget, TokenCounter
 
 #: Budgets by name that are kept in memory; their counts are kept by their counters.
 _MOST_BUDGETS = 10_000
@@ -28,6 +28,16 @@ class MoneyBudget(DailyBudget):
         self._of = f" of {of}" if of else ""
         self._name = f"daily budget in US dollars{self._of}"
         self._concerns_all_calls = not of
+
+    def reserve(self, reservation: BudgetReservation, now: float) -> None:
+        """Reserve as `DailyBudget` does; InvalidRequestError for more than the whole budget."""
+        if reservation.amount > self.amount > 0:
+            raise InvalidRequestError(
+                f"the call may cost US${reservation.amount / NANO:.6f}, more than the whole daily"
+                f" budget of US${self.amount / NANO:g}{self._of}: lower max_tokens, shorten the"
+                " prompt, or raise the budget"
+            )
+        super().reserve(reservation, now)
 
     def _exceeded(self, needed: int, left: int) -> str:
         return (

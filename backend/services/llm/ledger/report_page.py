@@ -127,7 +127,7 @@ def _row(group: Sequence[str], sums: UsageSums, attributes: str = "") -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6f}"
 
 
 def escape(text: str) -> str:

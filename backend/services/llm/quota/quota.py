@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from math import inf
 from typing import NamedTuple
 
 from ..limit_types import Headroom, LimitReport, Priority
@@ -201,11 +202,11 @@ class Quota:
         _complete(futures_to_wake)
 
     def headroom(self, scope: str, now: float) -> tuple[Headroom, ...]:
-        """Return what is left of each limit of *scope*."""
+        """Return what is left of each limit of *scope*, but of those that let all through."""
         with self._lock:
             now, queue = self._advance_clock(now), self._queue(scope)
             self._advance(queue, now)
-            return tuple(headroom_of(limit, now) for limit in queue.limits)
+            return tuple(headroom_of(each, now) for each in queue.limits if each.amount != inf)
 
     def forget(self) -> None:
         """Drop what was learnt of limits; those that are configured stay, with what is used."""
