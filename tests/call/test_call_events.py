@@ -47,6 +47,8 @@ from services.llm.events import (
     WaitStarted,
     hooks,
 )
+from services.llm.ledger.ledger import Ledger
+from services.llm.ledger.store import MemoryUsageStore
 from services.llm.quota import Quota, TokenBucketLimit
 from services.llm.runtime import fork
 from services.llm.stores.memory import MemoryStore
@@ -210,6 +212,18 @@ def test_a_cancelled_call_tells_that_its_attempt_and_itself_have_ended(
         heard.ended.error_type,
         heard.ended.attempts,
     )
+
+
+def test_a_call_that_is_cancelled_as_it_waits_for_the_ledger_tells_its_end() -> None:
+    clock, heard = Clock(), Heard()
+    to = account(clock)
+    to.ledger = Ledger(MemoryUsageStore())
+    flow = heard.call(to)
+    assert isinstance(next(flow), Send)
+    assert isinstance(flow.send(says("Yes.")), Sleep)
+    flow.close()
+    assert [CallStarted, AttemptStarted, AttemptEnded, CallEnded] == heard.kinds
+    to.ledger.close()
 
 
 def test_an_attempt_that_was_never_sent_is_told_as_such() -> None:

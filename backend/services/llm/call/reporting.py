@@ -36,10 +36,11 @@ def report_failure(call: Call, error: BaseException) -> Flow[None]:
 
 def report_reply(call: Call, reply: Reply) -> Flow[None]:
     """Tell of the *reply* that ends a call."""
-    if call.usage is not None:
-        yield from call.usage.call_ended(reply)
+    # First, since a call may be interrupted while it waits for the ledger.
     if call.events is not None:
         call.events.call_answered(reply, call.duration())
+    if call.usage is not None:
+        yield from call.usage.call_ended(reply)
 
 
 def report_cache_hit(call: Call) -> None:
