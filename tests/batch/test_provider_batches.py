@@ -317,7 +317,7 @@ def test_what_cannot_be_sent_is_refused_before_anything_is_submitted(
         client.submit_batch(PROMPTS, temprature=0)
     with pytest.raises(ConfigurationError, match="did you mean submit_batch"):
         client.generate_batch(PROMPTS, provider_batch=True)
-    for identity in ("", "a,,b"):
+    for identity in ("", "a,,b", "../files", "a b", "batch_\ud800", "x\r\ny", None, 5):
         with pytest.raises(ConfigurationError, match="give the id of a batch"):
             client.resume_batch(identity)
     assert [] == [each for each in sandbox.exchanges if "Create" in each.operation]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ LEAST_HOURS, MOST_HOURS = 24, 168
 #: So many prompts are written before other tasks of the event loop have their turn.
 _PAUSE = 100
 
+#: Groq's ids of batches, and Bedrock's ARNs of jobs.
+_ID = r"[A-Za-z0-9_-][A-Za-z0-9_:/-]*"
+
 
 @dataclass(frozen=True)
 class BatchDoor:
@@ -33,8 +37,9 @@ class BatchDoor:
 
     def find(self, identity: object) -> ProviderBatch[Any]:
         """Return the batch of that id; raises `ConfigurationError` for what is none."""
-        parts = [part.strip() for part in str(identity).split(",")]
-        if not all(parts):
+        parts = [part.strip() for part in identity.split(",")] if isinstance(identity, str) else []
+        # It becomes a part of a URL, and must not lead elsewhere.
+        if not parts or not all(re.fullmatch(_ID, part) for part in parts):
             raise ConfigurationError(f"id is {shown(identity)}: give the id of a batch")
         return ProviderBatch(self.api, self.transport, parts, self.judge)
 
