@@ -30,6 +30,7 @@ def test_the_calls_are_followed_by_their_results_in_their_order() -> None:
     ("reply", "results", "problem"),
     [
         (Reply("hi", "m", "groq"), {"a": ""}, "the reply calls no tool"),
+        (CALLED, None, "results is None: give a mapping"),
         (CALLED, {"a": ""}, "results has none for the call 'b'"),
         (CALLED, {"a": "", "b": "", "c": ""}, "results has 'c', which is no call of the reply"),
     ],

@@ -114,7 +114,7 @@ def test_to_sse_takes_either_kind_of_stream(face: Face, sandbox: Sandbox) -> Non
     assert "done" == parsed(frames)[-1][0]
 
 
-@pytest.mark.parametrize("heartbeat", [0, -1, True, "15", float("nan"), float("inf")])
+@pytest.mark.parametrize("heartbeat", [0, -1, True, "15", float("nan"), float("inf"), 10**400])
 def test_a_heartbeat_that_is_no_time_is_refused_at_once(
     open_client: OpenFace, heartbeat: Any
 ) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import math
+import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from typing import Any, Protocol
 
@@ -35,6 +35,7 @@ from ..errors import (
     StructuredOutputError,
     TruncatedError,
 )
+from ..redaction.printable import shown
 from ..stream_types import AnyEvent, ReasoningPiece, Snapshot, TextPiece, ToolCallPiece, UsageReport
 from ..types import Reply, Usage
 
@@ -148,10 +149,10 @@ async def _ended(reading: asyncio.Task[Any]) -> None:
 def checked_heartbeat(seconds: float | None) -> float | None:
     """Return *seconds*; raises ConfigurationError for what is no time above zero."""
     is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if seconds is None or (is_number and math.isfinite(seconds) and seconds > 0):
+    if seconds is None or (is_number and 0 < seconds <= sys.float_info.max):
         return seconds
     raise ConfigurationError(
-        f"heartbeat is {seconds!r}: give seconds above 0, or None for no comments"
+        f"heartbeat is {shown(seconds)}: give seconds above 0, or None for no comments"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ConfigurationError
+from ..redaction.printable import shown
 from ..types import Message, Reply
 from .snapshot import snapshot
 
@@ -18,6 +19,8 @@ def tool_results(reply: Reply, results: Mapping[str, Any]) -> list[Message]:
     calls nothing, a call without a result and a result without its call.
     """
     calls = [call.id for call in reply.tool_calls]
+    if not isinstance(results, Mapping):
+        raise ConfigurationError(f"results is {shown(results)}: give a mapping of calls' ids")
     if not calls:
         raise ConfigurationError("the reply calls no tool: there are no results to send")
     for identity in calls:
