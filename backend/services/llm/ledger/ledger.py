@@ -136,11 +136,11 @@ class Ledger:
                 self._log_at = now + _LOG_EVERY
             # Those who came meanwhile go on as well.
             waiting, self._written = self._written, Future()
-        waiting.set_result(None)
         if must_log:
             log.warning(
                 "usage is kept in memory until it can be written: %s", redacted(words_of(error))
             )
+        waiting.set_result(None)
 
     def _reset_in_child(self) -> None:
         """Leave the parent's usage to the parent."""
