@@ -142,7 +142,8 @@ def admit(admission: Admission, request: Request, call: Call) -> Flow[None]:
     if call.account.budget is not None or call.account.money is not None:
         from .budget_shares import BudgetShares  # most hosts have none
 
-        admission.budgets = BudgetShares(call.account, request.model, admission.demand)
+        tokens = admission.estimate.tokens + int(admission.demand.get("output_tokens", 0.0))
+        admission.budgets = BudgetShares(call.account, request.model, admission.demand, tokens)
         yield from admission.budgets.reserve(call)
     while True:
         admission.reservation = yield from _reserve_limits(request, call, admission)

@@ -18,12 +18,17 @@ from .demand import budget_spent
 
 
 class BudgetShares:
-    """Amounts that are reserved of each budget of a call, and settled together."""
+    """Amounts that are reserved of each budget of a call, and settled together.
 
-    def __init__(self, account: Account, model: str, demand: Demand) -> None:
+    *tokens* are those of the request, as estimated, and of the longest answer: a limit's *demand*
+    is more, since a provider may count a few beside the text.
+    """
+
+    def __init__(self, account: Account, model: str, demand: Demand, tokens: int) -> None:
         self._account = account
         self._model = model
         self._demand = demand
+        self._tokens = tokens
         self._shares: list[tuple[DailyBudget, BudgetReservation]] = []
         #: Done once threads have settled them; none where that is done already.
         self.settled: list[Future[None]] = []
@@ -58,7 +63,7 @@ class BudgetShares:
     def _amounts(self, call: Call) -> Iterator[tuple[DailyBudget, int]]:
         """The budgets of the call, and what it may take of each at most."""
         if self._account.budget is not None:
-            yield self._account.budget, int(self._demand["tokens"])
+            yield self._account.budget, self._tokens
         if self._account.money is not None:
             for budget in self._account.money.of(call.policy.tags):
                 yield budget, reserved_cost(self._model, self._demand)
