@@ -15,7 +15,9 @@ from botocore.config import Config
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.exceptions import ConnectTimeoutError, HTTPClientError
 
+from services.llm.errors import LLMTimeoutError
 from services.llm.providers.bedrock.abort import BlockingCall, track
+from services.llm.providers.bedrock.transport import _in_time
 
 
 def a_call() -> BlockingCall:
@@ -198,3 +200,10 @@ def test_a_call_that_is_cut_off_before_it_connects_sends_nothing(sdk: Any) -> No
 
     with pytest.raises((HTTPClientError, BotoConnectionError)):
         blocking.run(call)
+
+
+def test_whatever_a_call_raises_once_it_is_aborted_is_its_deadline() -> None:
+    call = a_call()
+    call.abort()
+    with pytest.raises(LLMTimeoutError, match=r"within 1\.5 seconds"), _in_time(1.5, call):
+        raise BotoConnectionError(error=OSError("Bad file descriptor"))

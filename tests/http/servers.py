@@ -19,6 +19,8 @@ class Server:
         self.url = f"{scheme}://localhost:{port}"
         self.port = port
         self.taken: list[socket.socket] = []
+        #: How many of them are closed: the kernel has sent what tells the client so.
+        self.closed = 0
         self.requests: list[bytes] = []
 
     def read_request(self, connection: socket.socket) -> bytes:
@@ -52,6 +54,7 @@ def serving(
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     server = Server(listener.getsockname()[1], "https" if context else "http")
     threads: list[threading.Thread] = []
+    counting = threading.Lock()
 
     def talk(raw: socket.socket) -> None:
         with contextlib.suppress(OSError), raw:
@@ -61,6 +64,8 @@ def serving(
             server.taken.append(connection)
             with connection:
                 handle(server, connection)
+        with counting:
+            server.closed += 1
 
     def accept() -> None:
         with contextlib.suppress(OSError):

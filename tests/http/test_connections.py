@@ -140,7 +140,7 @@ def test_a_kept_connection_that_refuses_a_request_is_replaced(
 
     def closed(server: Server) -> None:
         ends = until()
-        while server.taken[-1].fileno() != -1:
+        while server.closed < len(server.taken):
             assert time.monotonic() < ends
 
     async def scene(server: Server) -> None:

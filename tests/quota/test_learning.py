@@ -39,7 +39,7 @@ def limited(amount: float | None, *, is_ceiling: bool = False) -> Quota:
             return []
         return [LearnedLimit(amount, MINUTE, "tokens", configured=amount, is_ceiling=is_ceiling)]
 
-    return Quota(of_scope=limits)
+    return Quota(make_limits_for=limits)
 
 
 def answer(
@@ -265,7 +265,7 @@ def booked_and_sent(quota: Quota, now: float) -> Reservation:
 
 def test_the_first_request_is_sent_alone_until_it_is_answered() -> None:
     quota = limited(None)
-    quota.first_answer = 1.0
+    quota.first_answer_timeout = 1.0
     first = booked(quota, 100.0)
     assert isinstance(quota.reserve("m", ONE, 100.0), Reservation)  # who cannot wait
     others = [booked(quota, 100.0) for _ in range(3)]
@@ -280,7 +280,7 @@ def test_the_first_request_is_sent_alone_until_it_is_answered() -> None:
 
 def test_the_first_answer_is_not_waited_for_any_longer_than_that() -> None:
     quota = limited(None)
-    quota.first_answer = 1.0
+    quota.first_answer_timeout = 1.0
     sent(quota, 100.0)
     late = booked(quota, 100.0)
     assert quota.start(late, 101.0) == 0.0

@@ -49,7 +49,7 @@ class LearningMachine(RuleBasedStateMachine):
         self.provider = TellingProvider(amount)
         known = LearnedLimit(amount, WINDOW, "tokens", configured=amount)
         self.quota = Quota((SlidingWindow(9, WINDOW),), lambda: (known,) if stated else ())
-        self.quota.answer_timeout, self.quota.skew, self.quota.first_answer = 5.0, 0.0, 1.0
+        self.quota.answer_timeout, self.quota.skew, self.quota.first_answer_timeout = 5.0, 0.0, 1.0
         self.waiting: list[Reservation] = []
         self.in_flight: list[Reservation] = []
         if not stated:  # the first answer tells

@@ -21,7 +21,7 @@ def test_ten_thousand_accounts_with_a_plans_limits_would_fit_into_20_mb() -> Non
     def limits(_: str) -> list[Limit]:
         return limits_of_model("groq", knobs, GPT)
 
-    quota = Quota(of_scope=limits)
+    quota = Quota(make_limits_for=limits)
     quota.settle(sent(quota, 100.0, tokens(500), "first"), {"tokens": 400}, 100.0, 100.0)
     gc.collect()
     tracemalloc.start()

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.llm.quota import NEVER, Quota, Refusal, Reservation, SlidingWindow, TokenBucketLimit
-from services.llm.quota.limits import float_tolerance, wait_until
+from services.llm.quota.limits import float_tolerance, seconds_until
 from tests.quota.support import ONE, a_minute, answered, booked, sent, tokens
 
 # Reserving.
@@ -219,7 +219,7 @@ def test_a_pause_holds_until_its_end_and_a_shorter_one_does_not_shorten_it() -> 
 @example([2.0**-53, 1 + 2.0**-52])
 def test_a_wait_is_never_short_of_its_moment(moments: list[float]) -> None:
     now, moment = moments
-    wait = wait_until(moment, now)
+    wait = seconds_until(moment, now)
     assert now + wait >= moment
     assert wait - (moment - now) <= float_tolerance(moment)
 

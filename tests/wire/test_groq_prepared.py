@@ -21,7 +21,7 @@ import trustme
 
 from services.llm.http.idle_pools import close
 from services.llm.providers.groq import prepared, transport
-from services.llm.providers.groq.sdk_parts import takes
+from services.llm.providers.groq.sdk_parts import accepts
 from services.llm_client import LLMError, LLMTimeoutError, ResponseTooLargeError
 from tests.http.servers import Server, answer, serving
 from tests.wire.conftest import OpenFace
@@ -346,7 +346,7 @@ def test_a_part_that_is_called_otherwise_is_not_called(
     open_at: OpenAt, sent_around_the_sdk: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prepared, "STATUS_ERROR", ("answer",))
-    monkeypatch.setattr(transport, "POST", ("address",))
+    monkeypatch.setattr(transport, "POST_PARAMETERS", ("address",))
     with serving(answering(*[answer(OK, JSON)] * 3)) as server:
         face = open_at(server.url)
         assert ["Hello", "Hello"] == [face.generate("hi") for _ in range(2)]
@@ -355,4 +355,4 @@ def test_a_part_that_is_called_otherwise_is_not_called(
 
 @pytest.mark.parametrize("function", [None, type])
 def test_what_tells_no_parameters_takes_none(function: object) -> None:
-    assert not takes(function, ("response",))
+    assert not accepts(function, ("response",))

@@ -59,8 +59,8 @@ def account_of(provider: Provider, knobs: Knobs, region: str | None) -> Account:
     """Return a new account with the limits that *knobs* set for *provider*."""
     window = SlidingWindow(_requests_per_minute(provider, knobs), models.MINUTE)
     path = PathSkew()
-    quota = Quota((window,), of_scope=partial(limits_of_model, provider, knobs))
-    quota.answer_timeout, quota.skew, quota.first_answer = HOLD, path.seconds, FIRST_ANSWER
+    quota = Quota((window,), make_limits_for=partial(limits_of_model, provider, knobs))
+    quota.answer_timeout, quota.skew, quota.first_answer_timeout = HOLD, path.seconds, FIRST_ANSWER
     return Account(
         provider,
         quota,

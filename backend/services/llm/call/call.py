@@ -124,7 +124,7 @@ class Call:
         """Seconds that may still be waited for limits."""
         return max(0.0, min(self.policy.max_quota_wait - self.quota_waited, self.time_left()))
 
-    def use_cache(self, cache: Cache, operation: Callable[[], R]) -> Flow[R | None]:
+    def run_on_cache(self, cache: Cache, operation: Callable[[], R]) -> Flow[R | None]:
         """Run an *operation* on the store of *cache*; None where that takes too long."""
         return cache.run(operation, self.time_left(), self.policy.cache_timeout)
 

@@ -74,7 +74,7 @@ def answer(request: Request, call: Call) -> Flow[Reply]:
 def _answer_with_cache(request: Request, call: Call, cache: Cache) -> Flow[Reply]:
     """Return the cached reply, or wait for the leader of an identical call, or be that leader."""
     key = cache.key_of(request)
-    cached: Reply | None = yield from call.use_cache(cache, partial(cache.get, key))
+    cached: Reply | None = yield from call.run_on_cache(cache, partial(cache.get, key))
     if cached is not None:
         report_cache_hit(call)
         return cached
@@ -103,12 +103,12 @@ def _answer_as_leader(
     with leader:
         try:
             # Another leader may have stored its reply between our lookup and our claim.
-            reply = yield from call.use_cache(cache, partial(cache.get, key))
+            reply = yield from call.run_on_cache(cache, partial(cache.get, key))
             if reply is not None:
                 report_cache_hit(call)
             else:
                 reply = yield from _send_with_retries(request, call)
-                yield from call.use_cache(cache, partial(cache.put, key, reply))
+                yield from call.run_on_cache(cache, partial(cache.put, key, reply))
         except Exception as error:
             if not _concerns_followers(error, call):
                 leader.resign()
@@ -120,8 +120,8 @@ def _answer_as_leader(
 def _concerns_followers(error: Exception, call: Call) -> bool:
     """Whether followers would fail alike: not where our own time, limits or key are the cause."""
     is_own = isinstance(error, (AuthenticationError, RateLimitError))
-    is_answer = isinstance(error, LLMError) and bool(call.attempts)
-    return is_answer and not is_own and call.time_left() > 0
+    is_from_provider = isinstance(error, LLMError) and bool(call.attempts)
+    return is_from_provider and not is_own and call.time_left() > 0
 
 
 def _send_with_retries(request: Request, call: Call) -> Flow[Reply]:

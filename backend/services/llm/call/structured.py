@@ -170,7 +170,7 @@ def _take_turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judg
         raise call.deadline_error() from None
     if isinstance(verdict, InvalidAnswer) and (cache := call.account.cache):
         # Else the next call would fail for as long as answers are kept.
-        yield from call.use_cache(cache, partial(cache.forget, formed))
+        yield from call.run_on_cache(cache, partial(cache.forget, formed))
     return _Judgement(reply, verdict, cause)
 
 

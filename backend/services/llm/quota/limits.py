@@ -15,7 +15,7 @@ from typing import Protocol
 from ..limit_types import Unit
 from .charges import Charge, PendingCharges, PriorityFilter
 
-__all__ = ["NEVER", "Limit", "Unit", "float_tolerance", "limit_name", "wait_until"]
+__all__ = ["NEVER", "Limit", "Unit", "float_tolerance", "limit_name", "seconds_until"]
 
 NEVER = math.inf
 
@@ -73,7 +73,7 @@ def float_tolerance(time: float) -> float:
     return 4 * math.ulp(time) + 1e-9
 
 
-def wait_until(time: float, now: float) -> float:
+def seconds_until(time: float, now: float) -> float:
     """Return seconds to wait, rounded up so that *now* plus them is not before *time*."""
     wait = time - now
     while now + wait < time:  # a step or two: the difference of near floats is exact

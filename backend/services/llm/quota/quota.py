@@ -13,7 +13,7 @@ from ..runtime.fork import ForkLock, on_fork_in_child
 from .answers import learn, settle
 from .charges import Charge, PriorityFilter
 from .headroom import headroom_of
-from .limits import NEVER, Limit, Unit, wait_until
+from .limits import NEVER, Limit, Unit, seconds_until
 from .queue import Amounts, Demand, FairSequence, Reservation, ScopeQueue
 from .start_times import earliest, reschedule_earlier, start_time
 
@@ -32,39 +32,41 @@ class Refusal(NamedTuple):
 class Quota:
     """The limits that a whole account shares (`shared`), and those that each scope has for itself.
 
-    A scope is what a provider limits: a model, or a key; *of_scope* names its limits, which
-    *per_scope* does where all have the same. The requests to one scope start in the order they were
-    reserved, but that a person's overtake those of a batch (`FairSequence`). A reservation is
-    rescheduled only once its start time has come or it is the next, so that a caller who never
-    starts delays others by no more than its own charges. Between scopes, the earlier reservation
-    starts first where both can, and none waits for one whose own limits or pause hold it back.
+    A scope is what a provider limits: a model, or a key; *make_limits_for* names its limits,
+    which *make_limits* does where all have the same. The requests to one scope start in the
+    order they were reserved, but that a person's overtake those of a batch (`FairSequence`). A
+    reservation is rescheduled only once its start time has come or it is the next, so that a
+    caller who never starts delays others by no more than its own charges. Between scopes, the
+    earlier reservation starts first where both can, and none waits for one whose own limits or
+    pause hold it back.
 
-    One request is `reserve`, `start` until it returns 0.0, then `settle`; or `cancel` instead of a
-    start. Nothing here sleeps or reads a clock: every method is given the time *now*, in seconds. A
-    time before the latest one counts as the latest. The lock guards all state and is held for
-    arithmetic only. After `answer_timeout` seconds without an answer a request counts as received,
-    `skew` seconds after its sending; before that, and by default always, as received now. The first
-    request of a scope is sent alone by those who can wait, until its answer has told of the limits
-    or `first_answer` seconds have passed: all that is sent meanwhile could be refused at once.
+    One request is `reserve`, `start` until it returns 0.0, then `settle`; or `cancel` instead
+    of a start. Nothing here sleeps or reads a clock: every method is given the time *now*, in
+    seconds. A time before the latest one counts as the latest. The lock guards all state and is
+    held for arithmetic only. After `answer_timeout` seconds without an answer a request counts
+    as received, `skew` seconds after its sending; before that, and by default always, as
+    received now. The first request of a scope is sent alone by those who can wait, until its
+    answer has told of the limits or `first_answer_timeout` seconds have passed: all that is
+    sent meanwhile could be refused at once.
     """
 
     def __init__(
         self,
         shared: Sequence[Limit] = (),
-        per_scope: Callable[[], Sequence[Limit]] = tuple,
+        make_limits: Callable[[], Sequence[Limit]] = tuple,
         *,
-        of_scope: Callable[[str], Sequence[Limit]] | None = None,
+        make_limits_for: Callable[[str], Sequence[Limit]] | None = None,
     ) -> None:
         self.answer_timeout, self.skew = math.inf, 0.0
-        self.first_answer = 0.0
+        self.first_answer_timeout = 0.0
         self._shared_limits = tuple(shared)
-        self._per_scope = per_scope
-        self._of_scope = of_scope
+        self._make_limits = make_limits
+        self._make_limits_for = make_limits_for
         self._queues: dict[str, ScopeQueue] = {}
-        self._latest = -math.inf
+        self._latest_now = -math.inf
         self._sequences = FairSequence()
         #: When the first request was sent since nothing has been in flight.
-        self._oldest = math.inf
+        self._oldest_start = math.inf
         self._in_flight = 0
         self._inherited: list[tuple[Limit, Charge]] = []
         self._lock = ForkLock(leaf=True)
@@ -92,12 +94,12 @@ class Quota:
             self._advance(queue, now)
             amounts = queue.amounts(demand, is_patient=max_wait > 0)
             at, unit = self._first_start(queue, amounts, now, priority)
-            if queue.learned is None and self.first_answer:
+            if queue.learned is None and self.first_answer_timeout:
                 at = max(at, min(self._first_answer_by(queue, now), now + max_wait))
             if at <= now:
                 at, wait = now, 0.0
             else:
-                wait = wait_until(at, now)
+                wait = seconds_until(at, now)
                 if wait > max_wait or at == NEVER:
                     return Refusal(wait, unit)
             sequence = self._sequences.next(priority)
@@ -123,10 +125,10 @@ class Quota:
             if at > now:
                 if reservation.is_waking or reservation.wake.done():
                     reservation.is_waking, reservation.wake = False, Future()
-                return wait_until(at, now)
+                return seconds_until(at, now)
             queue.start(reservation, now)
             self._sequences.serve(reservation.sequence)
-            self._oldest = min(self._oldest, now)
+            self._oldest_start = min(self._oldest_start, now)
             self._in_flight += 1
             futures_to_wake = self._reschedule_next(now)
         _complete(futures_to_wake)
@@ -157,7 +159,7 @@ class Quota:
             settle(queue, reservation, spent, received_by, now)
             self._in_flight -= 1
             if not self._in_flight:
-                self._oldest = math.inf
+                self._oldest_start = math.inf
             learn(queue, reports, reservation, spent, now)
             futures_to_wake = self._reschedule_next(now)
         _complete(futures_to_wake)
@@ -183,7 +185,7 @@ class Quota:
         """Return the seconds that the pause of *scope* still lasts, 0.0 without one."""
         with self._lock:
             now = self._advance_clock(now)
-            return max(0.0, wait_until(self._queue(scope).paused_until, now))
+            return max(0.0, seconds_until(self._queue(scope).paused_until, now))
 
     def pauses(self, now: float) -> dict[str, float]:
         """Return the scopes that are paused, each with the seconds that are left."""
@@ -227,11 +229,11 @@ class Quota:
                 self._inherited += reservation.charges
                 reservation.is_inherited = True
             queue.in_flight.clear()
-        self._oldest, self._in_flight = math.inf, 0
+        self._oldest_start, self._in_flight = math.inf, 0
 
     def _advance_clock(self, now: float) -> float:
         """Return *now*, or the latest time given if that is later; settle inherited charges."""
-        self._latest = now = max(self._latest, now)
+        self._latest_now = now = max(self._latest_now, now)
         while self._inherited:
             limit, charge = self._inherited.pop()
             limit.settle(charge, charge.amount, now, now)
@@ -239,13 +241,13 @@ class Quota:
 
     def _queue(self, scope: str) -> ScopeQueue:
         if scope not in self._queues:
-            own = self._of_scope(scope) if self._of_scope else self._per_scope()
+            own = self._make_limits_for(scope) if self._make_limits_for else self._make_limits()
             self._queues[scope] = ScopeQueue((*self._shared_limits, *own))
         return self._queues[scope]
 
     def _advance(self, queue: ScopeQueue, now: float) -> None:
         sent_by = now - self.answer_timeout
-        if sent_by >= self._oldest:
+        if sent_by >= self._oldest_start:
             for limit in queue.limits:
                 limit.advance(sent_by, self.skew)
         if queue.learned is not None and now >= queue.learned.until:
@@ -256,7 +258,7 @@ class Quota:
         if queue.begun_at is None:
             queue.begun_at = now
             return now
-        return queue.begun_at + self.first_answer
+        return queue.begun_at + self.first_answer_timeout
 
     def _first_start(
         self, queue: ScopeQueue, amounts: Amounts, now: float, priority: Priority

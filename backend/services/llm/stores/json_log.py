@@ -74,13 +74,13 @@ class JsonStore:
         with file_errors(self.path):
             try:
                 value = self._read(key)
-                self._prune_at_opening()
+                self._prune_once_opened()
                 return value
             except FileNotFoundError:  # nothing was put yet, or the file was removed
                 self.close()
             except _ForeignFileError:
                 with self._file_lock.held():
-                    self._ensure_log()
+                    self._create_or_replace_log()
             return None
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
@@ -91,7 +91,7 @@ class JsonStore:
             try:
                 self._append(line, now)
             except (FileNotFoundError, _ForeignFileError):
-                self._ensure_log()
+                self._create_or_replace_log()
                 self._append(line, now)
             self._index.expire(now, at_most=_EXPIRE_PER_PUT)
             self._compact_if_worth(now)
@@ -111,7 +111,7 @@ class JsonStore:
         # Opened for each read: an open handle would stay on a log that was replaced meanwhile.
         with self._mutex, FileIO(self.path, "rb", opener=open_nonblocking) as log:
             now = self._clock()
-            self._catch_up(log, now)
+            self._index_new_lines(log, now)
             slot = self._index.find(key, now)
             if slot is None:
                 return None
@@ -122,13 +122,13 @@ class JsonStore:
 
     def _append(self, line: bytes, now: float) -> None:
         with FileIO(self.path, "rb+", opener=_appending) as log:
-            size = self._catch_up(log, now)
+            size = self._index_new_lines(log, now)
             # We hold the lock, so a last line without newline is of a writer that was killed.
             is_torn = size > self._index.position
             _write_all(log, b"\n" + line if is_torn else line)
-            self._catch_up(log, now)
+            self._index_new_lines(log, now)
 
-    def _catch_up(self, log: FileIO, now: float) -> int:
+    def _index_new_lines(self, log: FileIO, now: float) -> int:
         """Index the new lines, or all if the log was replaced; return its size in bytes."""
         log.seek(0)
         header = log.read(HEADER_SIZE)
@@ -152,7 +152,7 @@ class JsonStore:
             _log.warning("%s: damaged lines skipped: %d", self.path, index.damaged - damaged)
         return size
 
-    def _ensure_log(self) -> None:
+    def _create_or_replace_log(self) -> None:
         """Create the log if there is none; move aside a damaged one, or a cache of an older form.
 
         OSError for any other file, which is left unchanged.
@@ -173,7 +173,7 @@ class JsonStore:
             pass  # the usual start
         replace_file(self.path, [new_header()])
 
-    def _prune_at_opening(self) -> None:
+    def _prune_once_opened(self) -> None:
         """Compact once, if lines had expired when the log was first read."""
         if not self._is_opening:
             return

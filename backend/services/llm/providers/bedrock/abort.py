@@ -48,7 +48,7 @@ class BlockingCall:
         self.until = until
         self.limit = limit
         #: Done once the call is aborted.
-        self.last_error: Future[None] = Future()
+        self.aborted: Future[None] = Future()
         #: The answer was longer than the limit.
         self.too_large: ResponseTooLargeError | None = None
         self._connection: Any = None
@@ -56,7 +56,7 @@ class BlockingCall:
 
     def run(self, call: Callable[[], T]) -> T:
         """Make *call* in this thread; raises ConnectionAbortedError if it is aborted already."""
-        if self.last_error.done():
+        if self.aborted.done():
             raise ConnectionAbortedError("nobody waits for the answer any more")
         token = _current.set(self)
         try:
@@ -70,8 +70,8 @@ class BlockingCall:
     def abort(self) -> None:
         """End the call, if it has not ended; one that has yet to connect ends as it does."""
         with _lock:
-            if not self.last_error.done():
-                self.last_error.set_result(None)
+            if not self.aborted.done():
+                self.aborted.set_result(None)
             self._shut()
 
     def left(self) -> float:
@@ -84,14 +84,14 @@ class BlockingCall:
         with _lock:
             # One of our own: a TLS handshake takes the descriptor away from the other.
             self._opening = made.dup()
-            if self.last_error.done():
+            if self.aborted.done():
                 self._shut()
 
     def connected(self, connection: Any) -> None:
         """Take note that the call goes over *connection*, which carries no other from now on."""
         with _lock:
             self._connection, connection.call = connection, self
-            if self.last_error.done():
+            if self.aborted.done():
                 self._shut()
         self._drop_opening()
 

@@ -253,10 +253,10 @@ def _watched(call: Callable[[], T], blocking: StreamCall, timeout: float) -> T:
         try:
             result = blocking.run(call)
         except Exception as error:
-            if blocking.last_error.done():
+            if blocking.aborted.done():
                 raise TimeoutError("aborted") from error
             raise
-    if blocking.last_error.done():
+    if blocking.aborted.done():
         # What was cut off may look like the end.
         raise TimeoutError("aborted")
     return result

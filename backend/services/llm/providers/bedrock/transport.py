@@ -206,7 +206,7 @@ def _in_time(timeout: float, blocking: BlockingCall | None = None) -> Iterator[N
     """Tell what ended a call that was aborted: its deadline, or the length of its answer."""
     try:
         yield
-        if blocking is not None and blocking.last_error.done():
+        if blocking is not None and blocking.aborted.done():
             # What was cut off may look whole: botocore does not count what it reads.
             raise TimeoutError("aborted")
     except ResponseTooLargeError as error:
@@ -218,7 +218,7 @@ def _in_time(timeout: float, blocking: BlockingCall | None = None) -> Iterator[N
         if blocking is not None and blocking.too_large is not None:
             blocking.too_large.provider = "bedrock"
             raise blocking.too_large from error
-        if blocking is not None and blocking.last_error.done():
+        if blocking is not None and blocking.aborted.done():
             raise _unanswered(timeout) from error
         raise
 

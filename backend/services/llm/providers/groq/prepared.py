@@ -24,7 +24,7 @@ from ...http.http1_connections import Origin
 from ...http.untouched import is_untouched
 from ...http.whole import decoded, httpx_error, raw
 from .json_answer import read_json
-from .sdk_parts import STATUS_ERROR, takes
+from .sdk_parts import STATUS_ERROR, accepts
 
 #: What of the SDK, and of httpx, is on the way that is left out.
 _OF_SDK = ("request", "_build_request", "_prepare_options", "_prepare_request", "_process_response")
@@ -138,7 +138,7 @@ def _is_unseen(sdk: Any) -> bool:
         or http.original_transport.pool.is_replaced()
         or not all(is_untouched(sdk, name, sys.modules["groq"]) for name in _OF_SDK)
         or not all(is_untouched(http, name, httpx) for name in _OF_HTTP)
-        or not takes(type(sdk)._make_status_error_from_response, STATUS_ERROR)
+        or not accepts(type(sdk)._make_status_error_from_response, STATUS_ERROR)
     )
 
 

@@ -10,12 +10,12 @@ from inspect import signature
 from typing import Any
 
 #: The parameters by which we call the SDK's functions.
-POST = ("path", "cast_to", "body", "options")
+POST_PARAMETERS = ("path", "cast_to", "body", "options")
 STATUS_ERROR = ("response",)
 
 
 @lru_cache(maxsize=32)
-def takes(function: Any, names: tuple[str, ...]) -> bool:
+def accepts(function: Any, names: tuple[str, ...]) -> bool:
     """Whether *function* is one that has parameters of these *names*."""
     try:
         return set(names) <= signature(function).parameters.keys()

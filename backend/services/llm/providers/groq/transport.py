@@ -17,7 +17,7 @@ import anyio
 from ...http.untouched import is_untouched
 from ...runtime.coroutines import run_without_loop
 from .json_answer import read_json
-from .sdk_parts import POST, takes
+from .sdk_parts import POST_PARAMETERS, accepts
 
 _PATH = "/openai/v1/chat/completions"
 
@@ -43,7 +43,7 @@ def has_original_create(sdk: Any) -> bool:
         and _is_defined_in(package, type(completions))
         and is_untouched(completions, "create", package)
         and is_untouched(sdk, "post", package)
-        and takes(type(sdk).post, POST)
+        and accepts(type(sdk).post, POST_PARAMETERS)
     )
 
 
