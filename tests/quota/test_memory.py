@@ -11,8 +11,9 @@ from services.llm.settings.knobs import Knobs
 from tests.quota.support import sent, tokens
 
 GPT = "openai/gpt-oss-120b"
-#: A fiftieth of the ten thousand that are to fit into 20 MB.
-SCOPES, MOST = 200, 400_000
+#: A fiftieth of the ten thousand that are to fit into 20 MiB; how large an object is differs by
+#: interpreter.
+SCOPES, MOST = 200, 20 * 2**20 // 50
 
 
 def test_ten_thousand_accounts_with_a_plans_limits_would_fit_into_20_mb() -> None:

@@ -32,10 +32,10 @@ ERRORS = [300, 400, 401, 403, 404, 408, 413, 418, 422, 424, 429, 498, 500, 502, 
 
 #: Kind of client, model, body, statuses, how many answers.
 ANSWERS: dict[str, tuple[str, str, Mapping[str, Any], list[int], int]] = {
-    "Groq": ("groq", "m", bent.GROQ, [200], 800),
+    "Groq": ("groq", "m", bent.GROQ, [200], 1200),
     "Groq, awaited": ("groq async", "m", bent.GROQ, [200], 300),
     "Groq's errors": ("groq", "m", bent.GROQ_ERROR, [200, *ERRORS], 800),
-    "Converse": ("bedrock", CONVERSE, bent.CONVERSE, [200], 700),
+    "Converse": ("bedrock", CONVERSE, bent.CONVERSE, [200], 1100),
     "Converse, awaited": ("bedrock async", CONVERSE, bent.CONVERSE, [200], 200),
     "Claude": ("bedrock", INVOKE_MODELS[0], bent.CLAUDE, [200], 400),
     "Llama": ("bedrock", INVOKE_MODELS[3], bent.LLAMA, [200], 200),
