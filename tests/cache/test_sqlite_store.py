@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sqlite3
 from contextlib import closing
@@ -145,3 +146,14 @@ def test_a_locked_database_makes_the_store_unavailable(
 def test_a_folder_that_is_missing_makes_the_store_unavailable(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"missing.*No such file"):
         SqliteStore(tmp_path / "missing" / "cache.db", ttl=60).get(key_of(1))
+
+
+def test_a_store_that_is_dropped_closes_its_connection(path: Path) -> None:
+    store = SqliteStore(path, ttl=60)
+    store.put(key_of(1), {"n": 1})
+    connection = store._connection
+    assert connection is not None
+    del store
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")

@@ -141,7 +141,7 @@ def test_neither_shows_its_bytes() -> None:
         (Document(b"PK\x03\x04broken"), "is of no known type"),
         (Document(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a.ppt"), "is of no known type"),
         (Image("no/such/file.png"), "cannot be read: 'no/such/file.png' \\(No such file"),
-        (Image("a\0b"), "cannot be read: .* \\(embedded null byte"),
+        (Image("a\0b"), "cannot be read: .*embedded null "),
         (Image(os.devnull), "is no file: '/dev/null'"),
         (Image(5), "is made of int: give a path, bytes"),  # type: ignore[arg-type]  # what it is about
         (Document(5), "is made of int: give a path, bytes"),  # type: ignore[arg-type]  # the same

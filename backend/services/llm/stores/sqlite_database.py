@@ -74,6 +74,11 @@ class SqliteDatabase:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
 
+    def __del__(self) -> None:
+        # Ledgers and budgets go with the client that had them, which nobody may have closed.
+        if (connection := getattr(self, "_connection", None)) is not None:
+            connection.close()
+
     def close(self) -> None:
         """Close the connection; the next use opens another."""
         with self._mutex:
