@@ -40,16 +40,17 @@ class MemoryUsageStore:
 
     def add(self, batch: UsageBatch) -> None:
         """Add the entries; where there are too many keys, drop those of the earliest days."""
-        kept = [UsageEntry(key, sums) for key, sums in self._sums.items()]
-        sums = combined([*kept, *batch.entries])
-        for key in sorted(sums)[: max(0, len(sums) - self._most_keys)]:
-            del sums[key]
-        self._sums = sums
+        for key, sums in combined(batch.entries).items():
+            kept = self._sums.get(key)
+            self._sums[key] = sums if kept is None else kept + sums
+        if (surplus := len(self._sums) - self._most_keys) > 0:
+            for key in sorted(self._sums)[:surplus]:
+                del self._sums[key]
 
     def read(self, first_day: str, last_day: str) -> list[UsageEntry]:
         """Return the sums of these days."""
-        sums = self._sums
-        return [UsageEntry(key, sums[key]) for key in sums if first_day <= key.day <= last_day]
+        kept = list(self._sums.items())  # at once: the ledger's thread may be adding
+        return [UsageEntry(key, sums) for key, sums in kept if first_day <= key.day <= last_day]
 
     def close(self) -> None:
         """Nothing is open."""

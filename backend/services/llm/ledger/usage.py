@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ..types import Usage
@@ -54,7 +54,7 @@ class UsageSums:
     cost: int = 0
 
     def __add__(self, other: UsageSums) -> UsageSums:
-        return UsageSums(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+        return UsageSums(*(getattr(self, name) + getattr(other, name) for name in COUNTS))
 
     @property
     def dollars(self) -> float:
