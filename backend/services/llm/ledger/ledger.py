@@ -19,7 +19,7 @@ from ..redaction.secrets import redacted
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Workers
 from .store import UsageBatch, UsageStore
-from .usage import UsageEntry, UsageKey, UsageSums, combined
+from .usage import UsageEntry, UsageKey, UsageSums, add_to, combined
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +55,7 @@ class Ledger:
             key = entry.key
             if key not in self._sums and len(self._sums) >= MOST_KEYS:
                 key = UsageKey(key.day, key.provider, key.model, key.tier)
-            kept = self._sums.get(key)
-            self._sums[key] = entry.sums if kept is None else kept + entry.sums
+            add_to(self._sums, key, entry.sums)
             if self._now() < self._pause_until:
                 return None
             written = self._written

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from typing import Literal, TypeAlias
 
 from ..errors import ConfigurationError
 from ..redaction.secrets import without_credentials
+from ..stores.opening import split_scheme
 from .ledger import Ledger
 from .store import MemoryUsageStore, UsageStore
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)  # not C:\, a drive
 _FORMS = "sqlite:path, json:path, redis://host:port/db, rediss://host:port/db or memory:"
 
 Kind: TypeAlias = Literal["sqlite", "json", "redis", "memory"]
@@ -36,8 +35,7 @@ def ledger_at(url: str) -> Ledger:
 
 def place_of(url: str) -> tuple[Kind, str]:
     """Return the kind of store that *url* names, and its path or URL; ValueError for others."""
-    found = _SCHEME.fullmatch(url)
-    scheme, rest = (found[1].lower(), found[2]) if found else ("", "")
+    scheme, rest = split_scheme(url) or ("", "")
     if scheme == "sqlite" and rest not in ("", ":memory:"):
         return "sqlite", rest
     if scheme == "json" and rest:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import uuid4
 
-from .usage import UsageEntry, UsageKey, UsageSums, combined
+from .usage import UsageEntry, UsageKey, UsageSums, add_to
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,8 @@ class MemoryUsageStore:
 
     def add(self, batch: UsageBatch) -> None:
         """Add the entries; where there are too many keys, drop those of the earliest days."""
-        for key, sums in combined(batch.entries).items():
-            kept = self._sums.get(key)
-            self._sums[key] = sums if kept is None else kept + sums
+        for entry in batch.entries:
+            add_to(self._sums, entry.key, entry.sums)
         if (surplus := len(self._sums) - self._most_keys) > 0:
             for key in sorted(self._sums)[:surplus]:
                 del self._sums[key]

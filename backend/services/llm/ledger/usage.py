@@ -97,9 +97,14 @@ def combined(entries: Iterable[UsageEntry]) -> dict[UsageKey, UsageSums]:
     """Return one sum for each key of *entries*."""
     sums: dict[UsageKey, UsageSums] = {}
     for entry in entries:
-        kept = sums.get(entry.key)
-        sums[entry.key] = entry.sums if kept is None else kept + entry.sums
+        add_to(sums, entry.key, entry.sums)
     return sums
+
+
+def add_to(sums: dict[UsageKey, UsageSums], key: UsageKey, more: UsageSums) -> None:
+    """Add *more* to the sum of *key*, which may be new."""
+    kept = sums.get(key)
+    sums[key] = more if kept is None else kept + more
 
 
 def tags_of(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -49,5 +49,11 @@ def _named(url: str | os.PathLike[str], ttl: float, clock: Callable[[], float]) 
 
 
 def _split(url: str | os.PathLike[str]) -> tuple[str, str]:
-    found = _SCHEME.fullmatch(url) if isinstance(url, str) else None
-    return (found[1].lower(), found[2]) if found else ("json", os.fspath(url))
+    found = split_scheme(url) if isinstance(url, str) else None
+    return found or ("json", os.fspath(url))
+
+
+def split_scheme(url: str) -> tuple[str, str] | None:
+    """Return the scheme of *url*, in small letters, and what follows its colon; None for a path."""
+    found = _SCHEME.fullmatch(url)
+    return (found[1].lower(), found[2]) if found else None
