@@ -9,9 +9,9 @@ import pytest
 from services.llm.call.demand import (
     budget_spent,
     demand_spent,
+    latest_receipt,
     max_demand,
     partly_spent,
-    received_by,
 )
 from services.llm.errors import ConfigurationError, LLMError, ProviderUnavailableError
 from services.llm.quota import Demand
@@ -80,11 +80,11 @@ def test_a_refusal_cost_no_tokens_an_answer_its_count_and_silence_everything(
 def test_a_request_was_seen_by_when_its_provider_began_to_work(
     worked: float | None, expected: float
 ) -> None:
-    assert expected == received_by(Reply("x", "m", "groq", processing=worked), 100.0, 112.0)
+    assert expected == latest_receipt(Reply("x", "m", "groq", processing=worked), 100.0, 112.0)
 
 
 def test_a_failure_may_have_been_seen_until_its_end() -> None:
-    assert 112.0 == received_by(None, 100.0, 112.0)
+    assert 112.0 == latest_receipt(None, 100.0, 112.0)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ HANG = 30.0
 def quota() -> Touches:
     limits = Quota((SlidingWindow(2, 60.0),), lambda: [TokenBucketLimit(10, 60.0)])
     touches = watch(
-        limits, lambda: limits._lock, "_queues", "_latest_now", "_inherited", "_sequences"
+        limits, lambda: limits._lock, "_queues", "_latest_now", "_parent_charges", "_scheduler"
     )
     demand = {"requests": 1.0, "tokens": 4.0}
     reservations = [limits.reserve("m", demand, 100.0, NEVER) for _ in range(3)]  # type: ignore[arg-type]  # the units are literals
@@ -76,7 +76,7 @@ def quota() -> Touches:
 
 def concurrency_limiter() -> Touches:
     concurrency = ConcurrencyLimiter(1)
-    touches = watch(concurrency, lambda: concurrency._lock, "_held", "_waiting", "_inherited")
+    touches = watch(concurrency, lambda: concurrency._lock, "_held", "_waiting", "_parent_permits")
     inside, next_in, last = (
         concurrency.acquire(),
         concurrency.acquire(),

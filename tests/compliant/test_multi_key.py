@@ -20,7 +20,7 @@ from services.llm.errors import (
     Retry,
     TruncatedError,
 )
-from services.llm.quota import Refusal, Reservation
+from services.llm.quota import NoCapacity, Reservation
 from services.llm.types import Reply, Request
 from tests.compliant.multi_key import FIRST, ONE, SECOND, THIRD, answered, make, refusal, send
 from tests.compliant.support import KEYS, MODEL, Clock
@@ -73,7 +73,7 @@ def test_no_minute_holds_more_than_a_key_may_send(pauses: list[float], rpm: int)
     (scope,) = ring.scopes(MODEL)
     for pause in pauses:
         clock.now += pause
-        while isinstance(result := ring.reserve(scope, ONE, clock.now), Refusal):
+        while isinstance(result := ring.reserve(scope, ONE, clock.now), NoCapacity):
             clock.now += result.wait
         ring.quota.start(result, clock.now)
         ring.quota.settle(result, {}, clock.now, clock.now)
@@ -87,7 +87,7 @@ def test_half_a_minutes_requests_may_go_at_once_and_then_one_by_one(clock: Clock
     for _ in range(15):
         answered(ring, scope, clock.now)
     late = ring.reserve(scope, ONE, clock.now)
-    assert isinstance(late, Refusal)
+    assert isinstance(late, NoCapacity)
     assert pytest.approx(2.0) == late.wait
 
 
@@ -96,7 +96,7 @@ def test_an_organisations_limit_binds_over_all_keys(clock: Clock) -> None:
     for _ in range(4):
         answered(ring, ring.scopes(MODEL)[0], clock.now)
     waits = [ring.reserve(scope, ONE, clock.now) for scope in ring.scopes(MODEL)]
-    assert [60.0] * 3 == [wait.wait for wait in waits if isinstance(wait, Refusal)]
+    assert [60.0] * 3 == [wait.wait for wait in waits if isinstance(wait, NoCapacity)]
 
 
 def test_any_5xx_may_pass(ring: MultiKeyAccount) -> None:

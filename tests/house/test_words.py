@@ -49,10 +49,13 @@ REPLACED_BY = {
     "settle_unknown": "settle_as_estimated",
     "outage_scope": "outage_key",
     "losing_nothing": "lossless_instance",
+    "skew": "transit",
+    "fair_sequence": "FairScheduler",
+    "received_by": "latest_receipt",
 }
 
 #: In a sentence these have a plain meaning as well; as a part of an identifier they have none.
-NOT_IN_SENTENCES = frozenset({"crowd", "gate", "crashed", "dialect"})
+NOT_IN_SENTENCES = frozenset({"crowd", "gate", "crashed", "dialect", "received_by"})
 
 #: Participles that name nothing: what was said is a message, what was given an argument.
 NO_NAMES = frozenset({"said", "told", "given", "asked"})

@@ -11,7 +11,14 @@ import pytest
 
 from services.llm.account.concurrency import ConcurrencyLimiter
 from services.llm.account.single_flight import Leader, SingleFlight
-from services.llm.quota import NEVER, Quota, Refusal, Reservation, SlidingWindow, TokenBucketLimit
+from services.llm.quota import (
+    NEVER,
+    NoCapacity,
+    Quota,
+    Reservation,
+    SlidingWindow,
+    TokenBucketLimit,
+)
 from services.llm.runtime import fork
 from services.llm.runtime.fork import ForkLock, around_fork, on_fork_in_child
 from services.llm.runtime.workers import Workers
@@ -189,12 +196,12 @@ def test_a_child_counts_what_was_in_flight_and_drops_who_waited() -> None:
     quota._reset_in_child()
     # Two of three requests, and 6 of 10 tokens, of which 2 are refilled at 102; the 4 were in
     # flight and count from the child's first look.
-    assert quota.reserve("m", {"requests": 1, "tokens": 8}, 102.0) == Refusal(2.0, "tokens")
+    assert quota.reserve("m", {"requests": 1, "tokens": 8}, 102.0) == NoCapacity(2.0, "tokens")
     assert isinstance(quota.reserve("m", {"requests": 1}, 102.0), Reservation)
-    assert quota.reserve("m", {"requests": 1}, 102.0) == Refusal(58.0, "requests")
+    assert quota.reserve("m", {"requests": 1}, 102.0) == NoCapacity(58.0, "requests")
     quota.settle(in_flight, {}, 103.0, 103.0)
     quota.cancel(waiting, 103.0)
-    assert quota.reserve("m", {"requests": 1}, 103.0) == Refusal(57.0, "requests")
+    assert quota.reserve("m", {"requests": 1}, 103.0) == NoCapacity(57.0, "requests")
     with pytest.raises(RuntimeError, match="does not wait"):
         quota.start(waiting, 103.0)
 
@@ -203,7 +210,7 @@ def test_a_child_counts_what_was_in_flight_and_drops_who_waited() -> None:
 def test_a_childs_quota_goes_on_from_the_parents_and_leaves_that_alone() -> None:
     quota, in_flight, waiting = quota_amid_work()
     told = told_by_child(lambda: quota.reserve("m", {"requests": 1, "tokens": 8}, 102.0))
-    assert told == "Refusal(wait=2.0, unit='tokens')"
+    assert told == "NoCapacity(wait=2.0, unit='tokens')"
     quota.settle(in_flight, {}, 100.0, 104.0)
     assert quota.start(waiting, 104.0) == 0.0
 

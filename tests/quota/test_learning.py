@@ -14,8 +14,8 @@ from services.llm.quota import (
     NEVER,
     Demand,
     LearnedLimit,
+    NoCapacity,
     Quota,
-    Refusal,
     Reservation,
     SlidingWindow,
 )
@@ -72,9 +72,9 @@ def test_a_limit_that_nobody_knew_is_learnt_from_the_first_answer() -> None:
     quota = limited(None)
     answer(quota, 100.0, tokens(500), amount=8_000, used=500)
     assert {"TPM": 7_500.0} == left(quota, 100.0)
-    refusal = quota.reserve("m", tokens(7_501), 100.0)
-    assert isinstance(refusal, Refusal)
-    assert MINUTE / 8_000 == pytest.approx(refusal.wait)
+    full = quota.reserve("m", tokens(7_501), 100.0)
+    assert isinstance(full, NoCapacity)
+    assert MINUTE / 8_000 == pytest.approx(full.wait)
 
 
 def test_a_lower_limit_is_believed_at_once_and_a_higher_one_when_it_is_confirmed() -> None:
@@ -153,7 +153,7 @@ def test_less_use_is_believed_but_not_of_what_was_settled_since() -> None:
 
 def test_what_is_in_flight_for_long_counts_though_the_provider_does_not_show_it() -> None:
     quota = limited(8_000)
-    quota.answer_timeout, quota.skew = 5.0, 0.0
+    quota.answer_timeout, quota.max_transit = 5.0, 0.0
     long = sent(quota, 100.0, tokens(3_000))
     answer(quota, 106.0, tokens(1), amount=8_000, used=1)
     assert 8_000 - 3_000 + 6 * 8_000 / MINUTE - 1 == pytest.approx(left(quota, 106.0)["TPM"])
@@ -311,7 +311,7 @@ def test_whatever_is_said_the_state_stays_finite_and_bounded_and_forgets(
     for said in reports:
         now += 1.0
         got = quota.reserve("m", tokens(10), now, NEVER)
-        if isinstance(got, Refusal):
+        if isinstance(got, NoCapacity):
             continue  # a limit below the demand
         now = max(now, got.at)
         while wait := quota.start(got, now):

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 
 from services.llm.limit_types import LimitReport, Priority
-from services.llm.quota import NEVER, LearnedLimit, Quota, Refusal, Reservation, SlidingWindow
+from services.llm.quota import NEVER, LearnedLimit, NoCapacity, Quota, Reservation, SlidingWindow
 
 WINDOW = 60.0
 
@@ -49,7 +49,8 @@ class LearningMachine(RuleBasedStateMachine):
         self.provider = TellingProvider(amount)
         known = LearnedLimit(amount, WINDOW, "tokens", configured=amount)
         self.quota = Quota((SlidingWindow(9, WINDOW),), lambda: (known,) if stated else ())
-        self.quota.answer_timeout, self.quota.skew, self.quota.first_answer_timeout = 5.0, 0.0, 1.0
+        self.quota.answer_timeout, self.quota.max_transit = 5.0, 0.0
+        self.quota.first_answer_timeout = 1.0
         self.waiting: list[Reservation] = []
         self.in_flight: list[Reservation] = []
         if not stated:  # the first answer tells
@@ -64,7 +65,7 @@ class LearningMachine(RuleBasedStateMachine):
     def reserve(self, amount: int, priority: Priority) -> None:
         demand = {"requests": 1.0, "tokens": float(amount)}
         got = self.quota.reserve("m", demand, self.now, NEVER, priority)  # type: ignore[arg-type]  # the units are literals
-        assert not isinstance(got, Refusal)
+        assert not isinstance(got, NoCapacity)
         self.waiting.append(got)
 
     @precondition(lambda self: self.waiting)

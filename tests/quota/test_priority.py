@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.llm.limit_types import Priority
 from services.llm.quota import NEVER, Quota, Reservation, TokenBucketLimit
-from services.llm.quota.queue import FairSequence
+from services.llm.quota.queue import FairScheduler
 
 #: One request a second, of which none is saved up.
 PACE = 1.0
@@ -57,7 +57,7 @@ def test_a_batch_gets_its_share_though_people_keep_coming() -> None:
     places = [order.index(one) for one in batch]
     assert places == sorted(places)
     gaps = [later - one for one, later in pairwise(places[1:])]
-    assert [FairSequence.INTERACTIVE + 1] * 2 == gaps
+    assert [FairScheduler.INTERACTIVE_PER_BATCH + 1] * 2 == gaps
     assert people == [one for one in order if one.priority == "interactive"]
 
 
@@ -81,7 +81,7 @@ def test_a_wait_is_cancelled_at_any_place() -> None:
 
 @given(st.lists(st.sampled_from(["interactive", "batch", "serve"]), max_size=60))
 def test_no_two_have_the_same_turn_and_each_kind_keeps_its_order(steps: list[str]) -> None:
-    turns, waiting, all_of = FairSequence(), [], []
+    turns, waiting, all_of = FairScheduler(), [], []
     last: dict[str, float] = {}
     for step in steps:
         if step != "serve":

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.llm.quota import NEVER, Quota, Refusal, Reservation, SlidingWindow, TokenBucketLimit
+from services.llm.quota import (
+    NEVER,
+    NoCapacity,
+    Quota,
+    Reservation,
+    SlidingWindow,
+    TokenBucketLimit,
+)
 from services.llm.quota.limits import float_tolerance, seconds_until
 from tests.quota.support import ONE, a_minute, answered, booked, sent, tokens
 
@@ -22,8 +29,8 @@ def test_a_request_with_room_goes_at_once() -> None:
 def test_who_will_not_wait_books_nothing_and_is_told_how_long_it_would_be() -> None:
     quota = a_minute(1)
     answered(quota, 100.0)
-    assert quota.reserve("m", ONE, 115.0) == Refusal(45.0, "requests")
-    assert quota.reserve("m", ONE, 159.5) == Refusal(0.5, "requests")
+    assert quota.reserve("m", ONE, 115.0) == NoCapacity(45.0, "requests")
+    assert quota.reserve("m", ONE, 159.5) == NoCapacity(0.5, "requests")
     assert isinstance(quota.reserve("m", ONE, 160.0), Reservation)
 
 
@@ -33,16 +40,16 @@ def test_a_wait_that_is_slept_out_exactly_is_long_enough(now: float, window: flo
     quota = Quota((SlidingWindow(1, window),), lambda: (TokenBucketLimit(7.0, window),))
     answered(quota, now, tokens(6.9))
     for _ in range(50):
-        refusal = quota.reserve("m", tokens(6.9), now)
-        assert isinstance(refusal, Refusal)
-        now += refusal.wait
+        full = quota.reserve("m", tokens(6.9), now)
+        assert isinstance(full, NoCapacity)
+        now += full.wait
         answered(quota, now, tokens(6.9))
 
 
 def test_a_wait_up_to_the_longest_allowed_is_reserved() -> None:
     quota = a_minute(1)
     answered(quota, 100.0)
-    assert quota.reserve("m", ONE, 101.0, 58.9) == Refusal(59.0, "requests")
+    assert quota.reserve("m", ONE, 101.0, 58.9) == NoCapacity(59.0, "requests")
     reservation = quota.reserve("m", ONE, 101.0, 59.0)
     assert isinstance(reservation, Reservation)
     assert reservation.at == 160.0
@@ -52,26 +59,26 @@ def test_a_request_takes_all_of_its_limits_or_none() -> None:
     bucket = TokenBucketLimit(10, 10.0)
     quota = Quota((SlidingWindow(5, 60.0),), lambda: (bucket,))
     answered(quota, 100.0, tokens(8))
-    assert quota.reserve("m", tokens(8), 100.0) == Refusal(6.0, "tokens")
+    assert quota.reserve("m", tokens(8), 100.0) == NoCapacity(6.0, "tokens")
     for _ in range(4):
         answered(quota, 100.0)
-    assert quota.reserve("m", ONE, 100.0) == Refusal(60.0, "requests")
-    assert quota.reserve("m", tokens(8), 100.0) == Refusal(60.0, "requests")
+    assert quota.reserve("m", ONE, 100.0) == NoCapacity(60.0, "requests")
+    assert quota.reserve("m", tokens(8), 100.0) == NoCapacity(60.0, "requests")
     assert isinstance(quota.reserve("m", {"tokens": 2}, 100.0), Reservation)
 
 
 def test_what_never_fits_is_refused_for_ever_whatever_one_would_wait() -> None:
     quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
-    assert quota.reserve("m", tokens(11), 100.0, NEVER) == Refusal(NEVER, "tokens")
+    assert quota.reserve("m", tokens(11), 100.0, NEVER) == NoCapacity(NEVER, "tokens")
 
 
 def test_each_model_has_its_own_limits_beside_the_shared_ones() -> None:
     quota = Quota((SlidingWindow(3, 60.0),), lambda: (SlidingWindow(2, 60.0),))
     for _ in range(2):
         answered(quota, 100.0, scope="a")
-    assert quota.reserve("a", ONE, 100.0) == Refusal(60.0, "requests")
+    assert quota.reserve("a", ONE, 100.0) == NoCapacity(60.0, "requests")
     answered(quota, 100.0, scope="b")
-    assert quota.reserve("b", ONE, 100.0) == Refusal(60.0, "requests")
+    assert quota.reserve("b", ONE, 100.0) == NoCapacity(60.0, "requests")
 
 
 @pytest.mark.parametrize("amount", [-1.0, math.nan])
@@ -85,7 +92,7 @@ def test_a_limit_that_a_host_sets_to_nothing_refuses_everything() -> None:
     quota = Quota((window,))
     waiting = booked(quota, 100.0)
     window.amount = 0
-    assert quota.reserve("m", ONE, 100.0) == Refusal(NEVER, "requests")
+    assert quota.reserve("m", ONE, 100.0) == NoCapacity(NEVER, "requests")
     assert quota.start(waiting, 100.0) == NEVER
     window.amount = 1
     assert quota.start(waiting, 100.0) == 0.0
@@ -101,7 +108,7 @@ def test_those_who_wait_go_in_the_order_they_reserved() -> None:
     assert (first.at, second.at) == (160.0, 220.0)
     assert quota.start(second, 160.0) == 60.0
     assert quota.start(first, 160.0) == 0.0
-    assert quota.reserve("m", ONE, 160.0) == Refusal(120.0, "requests")
+    assert quota.reserve("m", ONE, 160.0) == NoCapacity(120.0, "requests")
 
 
 def test_nobody_overtakes_one_who_waits_for_more() -> None:
@@ -109,8 +116,8 @@ def test_nobody_overtakes_one_who_waits_for_more() -> None:
     answered(quota, 100.0, tokens(8))
     large = booked(quota, 100.0, tokens(6))
     assert large.at == 104.0
-    assert quota.reserve("m", tokens(1), 100.0) == Refusal(5.0, "tokens")
-    assert quota.reserve("m", {}, 100.0) == Refusal(4.0, None)
+    assert quota.reserve("m", tokens(1), 100.0) == NoCapacity(5.0, "tokens")
+    assert quota.reserve("m", {}, 100.0) == NoCapacity(4.0, None)
 
 
 def test_a_herd_that_wakes_too_soon_is_told_once_and_in_order() -> None:
@@ -148,7 +155,7 @@ def test_one_who_never_wakes_leaves_a_bucket_to_refill() -> None:
     answered(quota, 100.0, tokens(10))
     asleep = booked(quota, 100.0, tokens(10))
     assert asleep.at == 110.0
-    assert quota.reserve("m", tokens(5), 111.0) == Refusal(4.0, "tokens")
+    assert quota.reserve("m", tokens(5), 111.0) == NoCapacity(4.0, "tokens")
     answered(quota, 120.0, tokens(10))
     assert quota.start(asleep, 121.0) == 9.0
 
@@ -168,7 +175,7 @@ def test_a_reservation_in_one_scope_keeps_its_room_from_the_others() -> None:
     answered(quota, 100.0, tokens(10))
     large = booked(quota, 100.0, tokens(10), "a")
     assert large.at == 110.0
-    assert quota.reserve("b", tokens(1), 105.0) == Refusal(6.0, "tokens")
+    assert quota.reserve("b", tokens(1), 105.0) == NoCapacity(6.0, "tokens")
 
 
 def test_a_paused_scope_holds_back_no_other() -> None:
@@ -184,8 +191,8 @@ def test_a_moment_that_one_limit_puts_off_must_suit_the_others_too() -> None:
     answered(quota, 100.0, {"tokens": 100})
     quota.pause("a", 200.0)
     assert booked(quota, 100.0, scope="a").at == 200.0
-    assert quota.reserve("m", {"tokens": 60}, 100.0) == Refusal(60.0, "tokens")
-    assert quota.reserve("m", tokens(60), 100.0) == Refusal(160.0, "requests")
+    assert quota.reserve("m", {"tokens": 60}, 100.0) == NoCapacity(60.0, "tokens")
+    assert quota.reserve("m", tokens(60), 100.0) == NoCapacity(160.0, "requests")
 
 
 def test_nobody_overtakes_one_whose_moment_has_been_put_off() -> None:
@@ -206,7 +213,7 @@ def test_a_pause_holds_until_its_end_and_a_shorter_one_does_not_shorten_it() -> 
     quota.pause("m", 130.0)
     quota.pause("m", 120.0)
     assert (quota.paused_for("m", 110.0), quota.paused_for("other", 110.0)) == (20.0, 0.0)
-    assert quota.reserve("m", ONE, 110.0) == Refusal(20.0, None)
+    assert quota.reserve("m", ONE, 110.0) == NoCapacity(20.0, None)
     assert quota.start(waiting, 110.0) == 20.0
     assert quota.start(waiting, 130.0) == 0.0
     assert quota.paused_for("m", 131.0) == 0.0
@@ -247,7 +254,7 @@ def test_a_reservation_is_settled_once() -> None:
 def test_a_clock_that_steps_back_is_taken_to_stand_still() -> None:
     quota = a_minute(1)
     answered(quota, 100.0)
-    assert quota.reserve("m", ONE, 40.0) == Refusal(60.0, "requests")
+    assert quota.reserve("m", ONE, 40.0) == NoCapacity(60.0, "requests")
     assert quota.paused_for("m", 40.0) == 0.0
 
 

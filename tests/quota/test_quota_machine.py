@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 from services.llm.quota import (
     NEVER,
     Demand,
+    NoCapacity,
     Quota,
-    Refusal,
     Reservation,
     SlidingWindow,
     TokenBucketLimit,
@@ -94,7 +94,7 @@ class QuotaMachine(RuleBasedStateMachine):
     @rule(scope=scopes, tokens=st.integers(0, 8), max_wait=st.sampled_from([0.0, 2.0, 30.0, NEVER]))
     def reserve(self, scope: str, tokens: int, max_wait: float) -> None:
         got = self.quota.reserve(scope, {"requests": 1, "tokens": tokens}, self.now(), max_wait)
-        if isinstance(got, Refusal):
+        if isinstance(got, NoCapacity):
             assert got.wait > max_wait or got.wait == NEVER
         else:
             assert 0 <= got.at - self.clock <= max_wait
@@ -185,7 +185,7 @@ class QuotaMachine(RuleBasedStateMachine):
         elif refusal.wait != NEVER:
             self.clock += refusal.wait - 1 / 64
             early = self.quota.reserve(scope, demand, self.clock)
-            assert isinstance(early, Refusal)
+            assert isinstance(early, NoCapacity)
             assert early.wait == 1 / 64
             self.clock += 1 / 64
             reservation = self.quota.reserve(scope, demand, self.clock)

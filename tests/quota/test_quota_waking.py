@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from services.llm.quota import Quota, Refusal, Reservation, SlidingWindow, TokenBucketLimit
+from services.llm.quota import NoCapacity, Quota, Reservation, SlidingWindow, TokenBucketLimit
 from tests.quota.support import ONE, a_minute, answered, booked, sent, tokens
 
 # Waking.
@@ -29,7 +29,7 @@ def test_a_refund_twice_or_of_what_was_sent_is_an_error_and_gives_nothing_back()
         with pytest.raises(RuntimeError, match="does not wait to be started"):
             quota.cancel(reservation, 100.0)
     answered(quota, 100.0)
-    assert quota.reserve("m", ONE, 100.0) == Refusal(60.0, "requests")
+    assert quota.reserve("m", ONE, 100.0) == NoCapacity(60.0, "requests")
 
 
 def test_what_an_answer_did_not_spend_goes_to_the_first_and_then_to_the_next() -> None:
@@ -120,15 +120,15 @@ def test_a_slot_is_used_from_when_the_provider_can_have_seen_the_request() -> No
     quota = a_minute(1)
     in_flight = sent(quota, 100.0)
     quota.settle(in_flight, {}, 103.0, 104.0)
-    assert quota.reserve("m", ONE, 104.0) == Refusal(59.0, "requests")
+    assert quota.reserve("m", ONE, 104.0) == NoCapacity(59.0, "requests")
 
 
 @pytest.mark.parametrize(
-    ("received_by", "free"), [(90.0, 160.0), (200.0, 164.0), (math.nan, 164.0)]
+    ("latest_receipt", "free"), [(90.0, 160.0), (200.0, 164.0), (math.nan, 164.0)]
 )
-def test_a_request_is_seen_between_its_sending_and_now(received_by: float, free: float) -> None:
+def test_a_request_is_seen_between_its_sending_and_now(latest_receipt: float, free: float) -> None:
     quota = a_minute(1)
-    quota.settle(sent(quota, 100.0), {}, received_by, 104.0)
+    quota.settle(sent(quota, 100.0), {}, latest_receipt, 104.0)
     assert booked(quota, 104.0).at == free
 
 
@@ -136,13 +136,13 @@ def test_a_request_is_seen_between_its_sending_and_now(received_by: float, free:
 def test_what_cannot_have_been_spent_is_not_believed(spent: float) -> None:
     quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
     quota.settle(sent(quota, 100.0, tokens(4)), {"tokens": spent}, 100.0, 100.0)
-    assert quota.reserve("m", tokens(10), 100.0) == Refusal(4.0, "tokens")
+    assert quota.reserve("m", tokens(10), 100.0) == NoCapacity(4.0, "tokens")
 
 
 def test_a_request_in_flight_for_longer_than_the_window_still_counts() -> None:
     quota = a_minute(1)
     in_flight = sent(quota, 100.0)
-    assert quota.reserve("m", ONE, 500.0) == Refusal(60.0, "requests")
+    assert quota.reserve("m", ONE, 500.0) == NoCapacity(60.0, "requests")
     quota.settle(in_flight, {}, 100.5, 500.0)
     assert isinstance(quota.reserve("m", ONE, 500.0), Reservation)
 

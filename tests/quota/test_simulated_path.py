@@ -13,7 +13,7 @@ from itertools import count
 
 import pytest
 
-from services.llm.account.path_skew import HOLD, PathSkew
+from services.llm.account.transit_time import ANSWER_TIMEOUT, TransitTime
 from services.llm.quota import NEVER, LearnedLimit, Quota, Reservation
 
 CALLERS = 64
@@ -50,7 +50,7 @@ class World:
     answer_time: float
     amount: float
     luck: random.Random = field(default_factory=lambda: random.Random(5))
-    path: PathSkew = field(default_factory=PathSkew)
+    transit_time: TransitTime = field(default_factory=TransitTime)
     now: float = 0.0
     starts: int = 0
     looks: int = 0
@@ -93,8 +93,8 @@ class World:
 
     def answered(self, got: Reservation, sent: float) -> None:
         self.quota.settle(got, {"tokens": self.amount}, self.now, self.now)
-        self.path.observe(self.now - sent, None)
-        self.quota.skew = self.path.seconds
+        self.transit_time.observe(self.now - sent, None)
+        self.quota.max_transit = self.transit_time.seconds
         self.ask()
 
 
@@ -107,7 +107,7 @@ def test_the_whole_quota_is_used_and_none_is_refused(
 ) -> None:
     known = LearnedLimit(limit, 60.0, unit, configured=limit)  # type: ignore[arg-type]  # it is a unit
     quota = Quota((known,))
-    quota.answer_timeout, quota.skew = HOLD, 1.0
+    quota.answer_timeout, quota.max_transit = ANSWER_TIMEOUT, 1.0
     world = World(quota, Bucket(limit, 60.0), answer_time, amount)
     for _ in range(CALLERS):
         world.ask()

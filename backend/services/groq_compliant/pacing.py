@@ -18,7 +18,7 @@ from ..llm.account.multi_key import MultiKeyAccount
 from ..llm.account.registry import steady_now
 from ..llm.client.arguments import count
 from ..llm.errors import AuthenticationError, ConfigurationError, RateLimitError
-from ..llm.quota import Demand, Quota, Refusal, Reservation, TokenBucketLimit
+from ..llm.quota import Demand, NoCapacity, Quota, Reservation, TokenBucketLimit
 from .constructor import keys_in
 
 #: The demand of one request, and the one scope of a bucket.
@@ -62,7 +62,7 @@ class TokenBucket:
     def _charge(self, tokens: float, patience: float) -> Reservation | None:
         demand: Demand = {"requests": _amount("tokens", tokens)}
         reservation = self._quota.reserve(_SCOPE, demand, self._now(), patience)
-        return None if isinstance(reservation, Refusal) else reservation
+        return None if isinstance(reservation, NoCapacity) else reservation
 
     def _wait_of(self, reservation: Reservation) -> float:
         """Start *reservation* and settle it, or return the seconds until that can be."""
@@ -135,7 +135,7 @@ class KeyManager:
         waits = []
         for scope in self._account.scopes(""):
             reservation = self._account.reserve(scope, _ONE, now := self._account.now())
-            if isinstance(reservation, Refusal):
+            if isinstance(reservation, NoCapacity):
                 waits.append(reservation.wait)
                 continue
             self._account.quota.start(reservation, now)

@@ -13,7 +13,7 @@ from tenacity import Retrying
 from ..llm.account.multi_key import MultiKeyAccount
 from ..llm.call.retry import CallRetryState, wait_decorrelated
 from ..llm.errors import ProviderUnavailableError
-from ..llm.quota import Refusal
+from ..llm.quota import NoCapacity
 from ..llm.runtime.retry_after import seconds_until_retry
 from ..llm.settings.environment import VariableSource
 from ..llm.stores import BudgetFile, open_store
@@ -104,7 +104,7 @@ def _bucket() -> None:
     (scope,) = account.scopes("any")
     while now < 180.0:
         reservation = account.reserve(scope, {"requests": 1.0}, now)
-        if isinstance(reservation, Refusal):
+        if isinstance(reservation, NoCapacity):
             now += reservation.wait
             continue
         account.quota.start(reservation, now)

@@ -17,7 +17,7 @@ from ..errors import (
     Retry,
 )
 from ..limit_types import Headroom, LimitReport, Priority
-from ..quota import Demand, Quota, Refusal, Reservation, SlidingWindow
+from ..quota import Demand, NoCapacity, Quota, Reservation, SlidingWindow
 from ..runtime.retry_after import LONGEST as LONGEST_WAIT
 from ..runtime.ttl_map import TTLMap
 from ..types import Mode, Provider, Reply, Request
@@ -26,9 +26,9 @@ from .learned import Learned, by_model
 from .outages import CREDIBLE as CREDIBLE_OUTAGE
 from .outages import LONGEST as LONGEST_OUTAGE
 from .outages import Outages
-from .path_skew import PathSkew
 from .single_flight import SingleFlight
 from .token_estimator import Estimate, TokenEstimator
+from .transit_time import TransitTime
 
 if TYPE_CHECKING:
     from ..ledger.ledger import Ledger
@@ -76,8 +76,8 @@ class Account:
     followed: set[str] = field(default_factory=set, repr=False)
     money: MoneyBudgets | None = None
     estimator: TokenEstimator = field(default_factory=TokenEstimator, repr=False)
-    #: How late the provider may see a request; None where a request counts until it is answered.
-    path: PathSkew | None = None
+    #: How long a request takes to the provider; None where it counts until it is answered.
+    transit_time: TransitTime | None = None
     #: Where usage is added up; None: nowhere.
     ledger: Ledger | None = None
     #: In what form a model was last asked for answers of a schema, where stronger ones failed.
@@ -102,7 +102,7 @@ class Account:
         now: float,
         max_wait: float = 0.0,
         priority: Priority = "interactive",
-    ) -> Reservation | Refusal:
+    ) -> Reservation | NoCapacity:
         """Reserve every limit of *scope*, or none; as `Quota.reserve`."""
         return self.quota.reserve(scope, demand, now, max_wait, priority)
 
@@ -117,12 +117,12 @@ class Account:
         self,
         reservation: Reservation,
         spent: Demand,
-        received_by: float,
+        latest_receipt: float,
         now: float,
         reports: Sequence[LimitReport] = (),
     ) -> None:
         """Count what a request *spent*, and believe what was said of limits; as `Quota.settle`."""
-        self.quota.settle(reservation, spent, received_by, now, reports)
+        self.quota.settle(reservation, spent, latest_receipt, now, reports)
 
     def settle_as_estimated(self, reservation: Reservation, now: float) -> None:
         """Count all that a request demanded which was cancelled in flight."""
@@ -170,8 +170,8 @@ class Account:
         if isinstance(error, RateLimitError) and error.retry_after is not None:
             error.retry_after = min(error.retry_after, LONGEST_WAIT)
             self.pause(error, scope, now + error.retry_after)
-            patient = error.retry_after <= quota_wait_left
-            error.retry = Retry.AT_ONCE if patient else Retry.NEVER
+            can_wait = error.retry_after <= quota_wait_left
+            error.retry = Retry.AT_ONCE if can_wait else Retry.NEVER
         elif error.limits and error.retry is Retry.AFTER_BACKOFF and quota_wait_left > 0:
             error.retry = Retry.AT_ONCE  # it waits for the limit as it is known now
 
@@ -183,14 +183,15 @@ class Account:
         reply: Reply | None,
         error: LLMError | None,
     ) -> None:
-        """Learn from an answer that *took* so many seconds what a prompt takes, and the path."""
+        """Learn from an answer that *took* so many seconds its prompt's tokens and its transit."""
         if reply is not None and reply.usage.reported:
             self.estimator.learn(estimate, reply.usage.input_tokens)
         if error is not None:
             self.estimator.learn_from_refusal(estimate, error.limits, demand["output_tokens"])
-        if self.path is not None and (reply is not None or (error and error.status is not None)):
-            self.path.observe(took, reply.processing if reply is not None else None)
-            self.quota.skew = self.path.seconds
+        is_answered = reply is not None or (error is not None and error.status is not None)
+        if self.transit_time is not None and is_answered:
+            self.transit_time.observe(took, reply.processing if reply is not None else None)
+            self.quota.max_transit = self.transit_time.seconds
 
     def end_outage(self, scope: str) -> None:
         """End the outage of *scope*, if there is one: the provider has answered."""

@@ -19,7 +19,7 @@ class ConcurrencyLimiter:
         self._lock = ForkLock(leaf=True)  # guards the three below
         self._held: set[Future[None]] = set()
         self._waiting: deque[Future[None]] = deque()
-        self._inherited: set[Future[None]] = set()
+        self._parent_permits: set[Future[None]] = set()
         on_fork_in_child(self, ConcurrencyLimiter._reset_in_child)
 
     @property
@@ -45,8 +45,8 @@ class ConcurrencyLimiter:
         A child process releases its parent's permits to no effect: it holds none of them.
         """
         with self._lock:
-            if permit in self._inherited:
-                self._inherited.discard(permit)
+            if permit in self._parent_permits:
+                self._parent_permits.discard(permit)
             elif permit in self._held:
                 self._held.discard(permit)
                 self._give_to_next()
@@ -55,7 +55,7 @@ class ConcurrencyLimiter:
 
     def _reset_in_child(self) -> None:
         """In a child, no permit is held, and nobody waits."""
-        self._inherited |= {*self._held, *self._waiting}
+        self._parent_permits |= {*self._held, *self._waiting}
         self._held.clear()
         self._waiting.clear()
 

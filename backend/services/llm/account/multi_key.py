@@ -18,7 +18,7 @@ from ..errors import (
 )
 from ..limit_types import LimitReport, Priority
 from ..providers import groq
-from ..quota import Demand, Quota, Refusal, Reservation, SlidingWindow, TokenBucketLimit
+from ..quota import Demand, NoCapacity, Quota, Reservation, SlidingWindow, TokenBucketLimit
 from ..runtime.fork import ForkLock
 from ..runtime.ttl_map import TTLMap
 from .account import AN_HOUR, Account
@@ -120,7 +120,7 @@ class MultiKeyAccount(Account):
         now: float,
         max_wait: float = 0.0,
         priority: Priority = "interactive",
-    ) -> Reservation | Refusal:
+    ) -> Reservation | NoCapacity:
         """Reserve every limit of *scope*, or none, and count what the key carries."""
         result = super().reserve(scope, demand, now, max_wait, priority)
         if isinstance(result, Reservation):
@@ -140,12 +140,12 @@ class MultiKeyAccount(Account):
         self,
         reservation: Reservation,
         spent: Demand,
-        received_by: float,
+        latest_receipt: float,
         now: float,
         reports: Sequence[LimitReport] = (),
     ) -> None:
         """Count what a request *spent*; the *reports* are of one model, and a key has several."""
-        super().settle(reservation, spent, received_by, now)
+        super().settle(reservation, spent, latest_receipt, now)
 
     def settle_as_estimated(self, reservation: Reservation, now: float) -> None:
         """Count all of a request that was cancelled on the wire, but not as answered."""

@@ -16,7 +16,7 @@ from ..settings.knobs import Knobs
 from ..types import Provider
 from .account import Account
 from .concurrency import ConcurrencyLimiter
-from .path_skew import FIRST_ANSWER, HOLD, PathSkew
+from .transit_time import ANSWER_TIMEOUT, FIRST_ANSWER_TIMEOUT, TransitTime
 
 if TYPE_CHECKING:
     from ..ledger.ledger import Ledger
@@ -58,9 +58,10 @@ def shared(account: Account, *identity: str) -> Account:
 def account_of(provider: Provider, knobs: Knobs, region: str | None) -> Account:
     """Return a new account with the limits that *knobs* set for *provider*."""
     window = SlidingWindow(_requests_per_minute(provider, knobs), models.MINUTE)
-    path = PathSkew()
+    transit_time = TransitTime()
     quota = Quota((window,), make_limits_for=partial(limits_of_model, provider, knobs))
-    quota.answer_timeout, quota.skew, quota.first_answer_timeout = HOLD, path.seconds, FIRST_ANSWER
+    quota.answer_timeout, quota.max_transit = ANSWER_TIMEOUT, transit_time.seconds
+    quota.first_answer_timeout = FIRST_ANSWER_TIMEOUT
     return Account(
         provider,
         quota,
@@ -70,7 +71,7 @@ def account_of(provider: Provider, knobs: Knobs, region: str | None) -> Account:
         ConcurrencyLimiter(knobs.LLM_MAX_CONCURRENCY),
         switch=knobs.LLM_RETIRED_MODELS == "switch",
         region=region,
-        path=path,
+        transit_time=transit_time,
     )
 
 

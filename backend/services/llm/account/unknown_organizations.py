@@ -34,10 +34,10 @@ class UnknownOrganizations(TokenBucketLimit):
         self._answered = _Answered()
         self._failures: list[bool] = []
 
-    def settle(self, charge: Charge, amount: float, received_by: float, now: float) -> None:
+    def settle(self, charge: Charge, amount: float, latest_receipt: float, now: float) -> None:
         """Count the request unless it was refused, and grow where its answer proves more room."""
         failed = self._failures.pop() if self._failures else None
-        super().settle(charge, 0.0 if failed else amount, received_by, now)
+        super().settle(charge, 0.0 if failed else amount, latest_receipt, now)
         if failed is None:
             pace = self._known / self.window
             self._answered.add(charge.at, pace)

@@ -17,10 +17,10 @@ from ..account.token_estimator import Estimate
 from ..effects import Flow
 from ..errors import LLMError
 from ..limit_types import LimitReport, Priority
-from ..quota import Demand, Refusal, Reservation, Unit
+from ..quota import Demand, NoCapacity, Reservation, Unit
 from ..types import Reply, Request
 from .call import Call
-from .demand import demand_spent, received_by
+from .demand import demand_spent, latest_receipt
 
 if TYPE_CHECKING:
     from ..events import WaitedFor
@@ -123,7 +123,7 @@ class Admission:
             account.settle_as_estimated(reservation, now)
         else:
             spent = demand_spent(self._model, self._reply, self._error)
-            received_at = self.received_at or received_by(self._reply, self._sent_at, now)
+            received_at = self.received_at or latest_receipt(self._reply, self._sent_at, now)
             spent = {**self.partly_spent, **spent}
             account.settle(reservation, spent, received_at, now, self._learn())
 
@@ -168,8 +168,8 @@ def _reserve_limits(request: Request, call: Call, admission: Admission) -> Flow[
         scope = soonest
     now, patience = account.now(), call.quota_wait_left()
     result = account.reserve(scope, demand, now, patience, request.priority)
-    if isinstance(result, Refusal):
-        raise call.refusal_error(result, demand)
+    if isinstance(result, NoCapacity):
+        raise call.limit_error(result, demand)
     admission.full_unit = result.full_unit
     return result
 
@@ -179,7 +179,7 @@ def _soonest(
 ) -> Reservation | str:
     """Reserve on the first scope that has room now, or return the one that has room first."""
     now = account.now()
-    soonest: Refusal | None = None
+    soonest: NoCapacity | None = None
     found = ""
     for scope in scopes:
         result = account.reserve(scope, demand, now, priority=priority)
@@ -224,7 +224,7 @@ def _wait_for_start(admission: Admission, call: Call) -> Flow[bool]:
     seconds = reservation.at - account.now()
     while True:
         if seconds > call.quota_wait_left():
-            raise call.refusal_error(Refusal(seconds, None), reservation.demand)
+            raise call.limit_error(NoCapacity(seconds, None), reservation.demand)
         if seconds > 0:
             limit = _limit_waited_for(admission, call)
             yield from call.wait(seconds, "quota", reservation.wake, limit, scope)

@@ -25,7 +25,7 @@ from ..errors import (
     RetriesExhaustedError,
     Retry,
 )
-from ..quota import NEVER, Demand, Refusal
+from ..quota import NEVER, Demand, NoCapacity
 from ..stream_types import AnyEvent
 from ..types import Attempt, Mode, Reply, Request, Usage
 from .resumption import Resumption
@@ -199,15 +199,15 @@ class Call:
             attempt = Attempt(number, model, latency=latency, error=type(error).__name__)
             self.events.attempt_ended(attempt, is_sent=True)
 
-    def refusal_error(self, refusal: Refusal, demand: Demand) -> LLMError:
+    def limit_error(self, full: NoCapacity, demand: Demand) -> LLMError:
         """Return the error for limits of ours that have no room in time, or never have."""
-        unit = refusal.unit or "requests"
-        if refusal.wait == NEVER and unit == "requests":
+        unit = full.unit or "requests"
+        if full.wait == NEVER and unit == "requests":
             return RateLimitError(
                 "Rate limit exceeded: a limit on requests lets none through",
                 provider=self.account.provider,
             )
-        if refusal.wait == NEVER:
+        if full.wait == NEVER:
             return ContextLengthError(
                 f"{demand.get(unit, 0):.0f} {unit} in one call are more than the whole limit of"
                 f" {unit}: shorten the prompt, lower max_tokens, or raise"
@@ -215,9 +215,9 @@ class Call:
                 provider=self.account.provider,
             )
         return RateLimitError(
-            f"Rate limit exceeded. Please wait {refusal.wait:.1f} seconds",
+            f"Rate limit exceeded. Please wait {full.wait:.1f} seconds",
             provider=self.account.provider,
-            retry_after=refusal.wait,
+            retry_after=full.wait,
         )
 
     def outage_error(self, wait: float) -> ProviderUnavailableError:

@@ -74,7 +74,7 @@ def budget_spent(reserved: int, reply: Reply | None, error: LLMError | None) -> 
     return reserved if reply is not None and error is None else 0
 
 
-def received_by(reply: Reply | None, sent_at: float, now: float) -> float:
+def latest_receipt(reply: Reply | None, sent_at: float, now: float) -> float:
     """The latest moment at which the provider can have received a request sent at *sent_at*.
 
     That is *now*, less the seconds that the provider says it took to process the request.

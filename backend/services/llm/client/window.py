@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..account.registry import steady_now
 from ..errors import RateLimitError
-from ..quota import Refusal, Reservation
+from ..quota import NoCapacity, Reservation
 
 if TYPE_CHECKING:
     from .provider_client import ProviderClient
@@ -40,7 +40,7 @@ def check_rate_limit(client: ProviderClient) -> None:
     """Use one request of the window, or raise `RateLimitError` with the seconds to wait."""
     quota, now = client._account.quota, steady_now()
     result = quota.reserve(client._model, {"requests": 1.0}, now)
-    wait = result.wait if isinstance(result, Refusal) else quota.start(result, now)
+    wait = result.wait if isinstance(result, NoCapacity) else quota.start(result, now)
     if isinstance(result, Reservation):
         # Between the two calls another may have come first.
         if wait > 0:

@@ -3,7 +3,7 @@
 from .learning import LearnedLimit
 from .limits import NEVER, Limit, Unit
 from .queue import Demand, Reservation
-from .quota import Quota, Refusal
+from .quota import NoCapacity, Quota
 from .sliding_window import SlidingWindow
 from .token_bucket import TokenBucketLimit
 
@@ -12,8 +12,8 @@ __all__ = [
     "Demand",
     "LearnedLimit",
     "Limit",
+    "NoCapacity",
     "Quota",
-    "Refusal",
     "Reservation",
     "SlidingWindow",
     "TokenBucketLimit",

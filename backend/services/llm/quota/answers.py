@@ -17,13 +17,13 @@ _MOST_USED = 2.0
 
 
 def settle(
-    queue: ScopeQueue, reservation: Reservation, spent: Demand, received_by: float, now: float
+    queue: ScopeQueue, reservation: Reservation, spent: Demand, latest_receipt: float, now: float
 ) -> None:
     """Replace each charge by what was spent, received when the provider has seen it at latest."""
     del queue.in_flight[reservation]
     if not queue.in_flight:
         queue.in_flight.clear()  # of the table too, for thousands of scopes that rest
-    received = max(reservation.at, min(now, received_by))
+    received = max(reservation.at, min(now, latest_receipt))
     for limit, charge in reservation.charges:
         declared = charge.amount
         amount = spent.get(limit.unit, declared)
@@ -31,7 +31,7 @@ def settle(
             amount = declared
         elif 0 < amount < declared and isinstance(limit, LearnedLimit):
             amount = limit.counted(spent=amount, declared=declared)
-        seen = received if charge.received is None else min(received, charge.received)
+        seen = received if charge.received_at is None else min(received, charge.received_at)
         limit.settle(charge, amount, seen, now)
 
 

@@ -27,7 +27,7 @@ class Charge:
     at: float
     sequence: float = 0
     #: When the provider has received it at latest, once that is known while it is in flight.
-    received: float | None = None
+    received_at: float | None = None
     #: What had been settled in all when it was sent.
     settled_before: float = 0.0
 
@@ -189,17 +189,17 @@ class PendingCharges:
         # Reset when nothing is in flight, so that rounding errors do not add up.
         self.in_flight_amount = self.in_flight_amount - charge.amount if self.in_flight else 0.0
 
-    def received(self, sent_by: float, skew: float) -> Iterator[Charge]:
-        """Remove and yield the charges in flight that were sent at *sent_by* or before.
+    def take_received(self, sent_until: float, max_transit: float) -> Iterator[Charge]:
+        """Remove and yield the charges in flight that were sent at *sent_until* or before.
 
-        The provider has received each, *skew* seconds after its sending at latest.
+        The provider has received each, *max_transit* seconds after its sending at latest.
         """
         while self.in_flight:
             charge = next(iter(self.in_flight))
-            if charge.at > sent_by:
+            if charge.at > sent_until:
                 return
             self.settle(charge)
-            charge.received = charge.at + skew
+            charge.received_at = charge.at + max_transit
             self.received_amount += charge.amount
             yield charge
 

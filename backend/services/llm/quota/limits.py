@@ -2,7 +2,7 @@
 
 A limit records for each request the time it was reserved for, the time it was sent and, as soon as
 it is known, the latest time at which the provider can have received it: when it is answered, or
-when so much time has passed as the path to the provider takes at most (its skew). Until then a
+when so much time has passed as the way to the provider takes at most (`max_transit`). Until then a
 request counts as received now, which is the worst case: neither jitter on the network nor a long
 answer makes us exceed the provider's limit.
 """
@@ -36,8 +36,8 @@ class Limit(Protocol):
     unit: Unit
     pending: PendingCharges
 
-    def advance(self, sent_by: float, skew: float) -> None:
-        """Count what was sent at *sent_by* or before as received *skew* seconds later at most."""
+    def mark_received(self, sent_until: float, max_transit: float) -> None:
+        """Count what was sent until *sent_until* as received *max_transit* seconds later."""
 
     def used(self, now: float) -> float:
         """Return how much is used at *now*, in flight or reserved, at most `amount`."""
@@ -58,8 +58,8 @@ class Limit(Protocol):
         """
         ...
 
-    def settle(self, charge: Charge, amount: float, received_by: float, now: float) -> None:
-        """Replace a charge in flight by the real *amount*, received at *received_by* at latest."""
+    def settle(self, charge: Charge, amount: float, latest_receipt: float, now: float) -> None:
+        """Replace a charge in flight by the real *amount*, received by *latest_receipt*."""
 
     def blocked_since(self, amount: float) -> float | None:
         """Return when the oldest charge in flight was sent, if those leave no room for *amount*.

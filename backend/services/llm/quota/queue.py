@@ -42,8 +42,8 @@ class Reservation:
     #: Whether a thread is about to complete `wake`.
     is_waking: bool = False
     is_started: bool = False
-    #: Whether the parent process made it; only there it counts.
-    is_inherited: bool = False
+    #: Whether the parent process made it, before a fork: only there it counts.
+    is_from_parent_process: bool = False
 
     @property
     def amounts(self) -> Amounts:
@@ -87,12 +87,12 @@ class ScopeQueue:
         """Whether the reservation is neither started nor cancelled."""
         return reservation in self._others or reservation in self._batches
 
-    def amounts(self, demand: Demand, *, is_patient: bool) -> Amounts:
+    def amounts(self, demand: Demand, *, can_wait: bool) -> Amounts:
         """Return each limit that *demand* takes something of, and how much.
 
         A guess holds back those who can wait: who cannot is not refused because of one.
         """
-        guess = self.learned.guess if self.learned is not None and not is_patient else None
+        guess = self.learned.guess if self.learned is not None and not can_wait else None
         return [
             (limit, amount)
             for limit in self.limits
@@ -187,15 +187,14 @@ class ScopeQueue:
         del self._start_times[bisect_left(self._start_times, reservation.at)]
 
 
-class FairSequence:
-    """Whose turn it is: the sequence of each reservation (start-time fair queueing, Goyal 1996).
+class FairScheduler:
+    """Gives each reservation its place in the order: start-time fair queueing (Goyal 1996).
 
     Those of a person follow one another closely, those of a batch are further apart: where both
     wait, so many of a person's are served for each of a batch's.
     """
 
-    #: For each of a batch.
-    INTERACTIVE = 4
+    INTERACTIVE_PER_BATCH = 4
 
     def __init__(self) -> None:
         self._last: dict[Priority, float] = {"interactive": 0.0, "batch": 0.0}
@@ -205,7 +204,7 @@ class FairSequence:
         """Return the sequence that the next reservation of this priority would have."""
         last = math.floor(max(self._last[priority], self._served))
         # Half a step apart, so that no two are equal.
-        return last + (1.0 if priority == "interactive" else self.INTERACTIVE + 0.5)
+        return last + (1.0 if priority == "interactive" else self.INTERACTIVE_PER_BATCH + 0.5)
 
     def next(self, priority: Priority) -> float:
         """Return the sequence of the next reservation of this priority."""

@@ -14,12 +14,12 @@ from .answers import learn, settle
 from .charges import Charge, PriorityFilter
 from .headroom import headroom_of
 from .limits import NEVER, Limit, Unit, seconds_until
-from .queue import Amounts, Demand, FairSequence, Reservation, ScopeQueue
+from .queue import Amounts, Demand, FairScheduler, Reservation, ScopeQueue
 from .start_times import earliest, reschedule_earlier, start_time
 
 
-class Refusal(NamedTuple):
-    """Nothing was reserved; `wait` is the seconds until there is room (`NEVER`: there never is).
+class NoCapacity(NamedTuple):
+    """Nothing was reserved; there is room in `wait` seconds (`NEVER`: there never is).
 
     `unit` is the unit of the limit that has room last. It is None where the scope's pause, or an
     earlier reservation, is what there is to wait for.
@@ -34,7 +34,7 @@ class Quota:
 
     A scope is what a provider limits: a model, or a key; *make_limits_for* names its limits,
     which *make_limits* does where all have the same. The requests to one scope start in the
-    order they were reserved, but that a person's overtake those of a batch (`FairSequence`). A
+    order they were reserved, but that a person's overtake those of a batch (`FairScheduler`). A
     reservation is rescheduled only once its start time has come or it is the next, so that a
     caller who never starts delays others by no more than its own charges. Between scopes, the
     earlier reservation starts first where both can, and none waits for one whose own limits or
@@ -44,7 +44,7 @@ class Quota:
     of a start. Nothing here sleeps or reads a clock: every method is given the time *now*, in
     seconds. A time before the latest one counts as the latest. The lock guards all state and is
     held for arithmetic only. After `answer_timeout` seconds without an answer a request counts
-    as received, `skew` seconds after its sending; before that, and by default always, as
+    as received, `max_transit` seconds after its sending; before that, and by default always, as
     received now. The first request of a scope is sent alone by those who can wait, until its
     answer has told of the limits or `first_answer_timeout` seconds have passed: all that is
     sent meanwhile could be refused at once.
@@ -57,18 +57,18 @@ class Quota:
         *,
         make_limits_for: Callable[[str], Sequence[Limit]] | None = None,
     ) -> None:
-        self.answer_timeout, self.skew = math.inf, 0.0
+        self.answer_timeout, self.max_transit = math.inf, 0.0
         self.first_answer_timeout = 0.0
         self._shared_limits = tuple(shared)
         self._make_limits = make_limits
         self._make_limits_for = make_limits_for
         self._queues: dict[str, ScopeQueue] = {}
         self._latest_now = -math.inf
-        self._sequences = FairSequence()
+        self._scheduler = FairScheduler()
         #: When the first request was sent since nothing has been in flight.
         self._oldest_start = math.inf
         self._in_flight = 0
-        self._inherited: list[tuple[Limit, Charge]] = []
+        self._parent_charges: list[tuple[Limit, Charge]] = []
         self._lock = ForkLock(leaf=True)
         on_fork_in_child(self, Quota._reset_in_child)
 
@@ -79,11 +79,11 @@ class Quota:
         now: float,
         max_wait: float = 0.0,
         priority: Priority = "interactive",
-    ) -> Reservation | Refusal:
+    ) -> Reservation | NoCapacity:
         """Reserve *demand* from the first time at which every limit has room.
 
-        Refuse if that is more than *max_wait* seconds away. A refusal's wait is exact as long as
-        nothing else happens; requests in flight count as answered now. Raises ValueError for an
+        Return `NoCapacity` if that is more than *max_wait* seconds away; its wait is exact as long
+        as nothing else happens. Requests in flight count as answered now. Raises ValueError for an
         amount that is negative or no number.
         """
         for asked_unit, amount in demand.items():
@@ -91,8 +91,8 @@ class Quota:
                 raise ValueError(f"demand[{asked_unit!r}] = {amount!r}: must be 0 or more")
         with self._lock:
             now, queue = self._advance_clock(now), self._queue(scope)
-            self._advance(queue, now)
-            amounts = queue.amounts(demand, is_patient=max_wait > 0)
+            self._apply_timeouts(queue, now)
+            amounts = queue.amounts(demand, can_wait=max_wait > 0)
             at, unit = self._first_start(queue, amounts, now, priority)
             if queue.learned is None and self.first_answer_timeout:
                 at = max(at, min(self._first_answer_by(queue, now), now + max_wait))
@@ -101,8 +101,8 @@ class Quota:
             else:
                 wait = seconds_until(at, now)
                 if wait > max_wait or at == NEVER:
-                    return Refusal(wait, unit)
-            sequence = self._sequences.next(priority)
+                    return NoCapacity(wait, unit)
+            sequence = self._scheduler.next(priority)
             charges = [(limit, Charge(amount, at, sequence)) for limit, amount in amounts]
             reservation = Reservation(scope, demand, at, sequence, charges, priority, unit)
             queue.add(reservation)
@@ -118,7 +118,7 @@ class Quota:
         with self._lock:
             now, queue = self._advance_clock(now), self._queues[reservation.scope]
             _check_is_waiting(queue, reservation)
-            self._advance(queue, now)
+            self._apply_timeouts(queue, now)
             at = reservation.at
             if at <= now:
                 at = start_time(queue, reservation, now)
@@ -127,7 +127,7 @@ class Quota:
                     reservation.is_waking, reservation.wake = False, Future()
                 return seconds_until(at, now)
             queue.start(reservation, now)
-            self._sequences.serve(reservation.sequence)
+            self._scheduler.serve(reservation.sequence)
             self._oldest_start = min(self._oldest_start, now)
             self._in_flight += 1
             futures_to_wake = self._reschedule_next(now)
@@ -138,25 +138,25 @@ class Quota:
         self,
         reservation: Reservation,
         spent: Demand,
-        received_by: float,
+        latest_receipt: float,
         now: float,
         reports: Sequence[LimitReport] = (),
     ) -> None:
         """Replace the estimate of a started request by what it *spent*.
 
         A unit that is not named, or not as a finite amount from 0 up, keeps its estimate.
-        *received_by* is the latest time at which the provider can have received the request, and
+        *latest_receipt* is the latest time at which the provider can have received the request, and
         *reports* are what it said of its limits. Raises RuntimeError for a reservation that is not
         in flight; in a forked child, one of the parent's is ignored.
         """
         with self._lock:
             now, queue = self._advance_clock(now), self._queues[reservation.scope]
-            if reservation.is_inherited:
+            if reservation.is_from_parent_process:
                 return
             if reservation not in queue.in_flight:
                 raise RuntimeError(f"the reservation for {reservation.scope!r} is not in flight")
-            self._advance(queue, now)
-            settle(queue, reservation, spent, received_by, now)
+            self._apply_timeouts(queue, now)
+            settle(queue, reservation, spent, latest_receipt, now)
             self._in_flight -= 1
             if not self._in_flight:
                 self._oldest_start = math.inf
@@ -168,7 +168,7 @@ class Quota:
         """Remove a reservation that was not started; RuntimeError for one that was, or is over."""
         with self._lock:
             now, queue = self._advance_clock(now), self._queues[reservation.scope]
-            if reservation.is_inherited:
+            if reservation.is_from_parent_process:
                 return
             _check_is_waiting(queue, reservation)
             queue.cancel(reservation)
@@ -207,7 +207,7 @@ class Quota:
         """Return what is left of each limit of *scope*, but of those that let all through."""
         with self._lock:
             now, queue = self._advance_clock(now), self._queue(scope)
-            self._advance(queue, now)
+            self._apply_timeouts(queue, now)
             return tuple(headroom_of(each, now) for each in queue.limits if each.amount != inf)
 
     def forget(self) -> None:
@@ -224,18 +224,18 @@ class Quota:
         for queue in self._queues.values():
             for reservation in queue.waiting:
                 queue.cancel(reservation)
-                reservation.is_inherited = True
+                reservation.is_from_parent_process = True
             for reservation in queue.in_flight:
-                self._inherited += reservation.charges
-                reservation.is_inherited = True
+                self._parent_charges += reservation.charges
+                reservation.is_from_parent_process = True
             queue.in_flight.clear()
         self._oldest_start, self._in_flight = math.inf, 0
 
     def _advance_clock(self, now: float) -> float:
         """Return *now*, or the latest time given if that is later; settle inherited charges."""
         self._latest_now = now = max(self._latest_now, now)
-        while self._inherited:
-            limit, charge = self._inherited.pop()
+        while self._parent_charges:
+            limit, charge = self._parent_charges.pop()
             limit.settle(charge, charge.amount, now, now)
         return now
 
@@ -245,11 +245,11 @@ class Quota:
             self._queues[scope] = ScopeQueue((*self._shared_limits, *own))
         return self._queues[scope]
 
-    def _advance(self, queue: ScopeQueue, now: float) -> None:
-        sent_by = now - self.answer_timeout
-        if sent_by >= self._oldest_start:
+    def _apply_timeouts(self, queue: ScopeQueue, now: float) -> None:
+        sent_until = now - self.answer_timeout
+        if sent_until >= self._oldest_start:
             for limit in queue.limits:
-                limit.advance(sent_by, self.skew)
+                limit.mark_received(sent_until, self.max_transit)
         if queue.learned is not None and now >= queue.learned.until:
             queue.limits = queue.learned.expire(queue.limits, now)
 
@@ -266,7 +266,7 @@ class Quota:
         """Return when a new request can start, with the unit of the limit that has room last."""
         start = max(now, queue.last_start())
         if queue.is_overtaking(priority):
-            sequence = self._sequences.peek(priority)
+            sequence = self._scheduler.peek(priority)
             start = max(now, queue.last_start_before(sequence))
             return earliest(queue, amounts, start, now, PriorityFilter(sequence, due=now))
         return earliest(queue, amounts, start, now)

@@ -41,11 +41,11 @@ class SlidingWindow:
                 " be 'requests'; a TokenBucketLimit counts tokens"
             )
 
-    def advance(self, sent_by: float, skew: float) -> None:
+    def mark_received(self, sent_until: float, max_transit: float) -> None:
         """Log the requests that the provider has received."""
-        if self.pending.in_flight and sent_by > -math.inf:
-            for charge in self.pending.received(sent_by, skew):
-                self._log(charge.at + skew)
+        if self.pending.in_flight and sent_until > -math.inf:
+            for charge in self.pending.take_received(sent_until, max_transit):
+                self._log(charge.at + max_transit)
 
     def used(self, now: float) -> float:
         """Return how many requests the window counts, those in flight or reserved included."""
@@ -72,14 +72,14 @@ class SlidingWindow:
             return self._earliest_among_all(sent, start)
         return self._earliest_after_preceding(sent, start, priority)
 
-    def settle(self, charge: Charge, amount: float, received_by: float, now: float) -> None:
+    def settle(self, charge: Charge, amount: float, latest_receipt: float, now: float) -> None:
         """Log the request; an *amount* of 0 says that the provider does not count it."""
-        if charge.received is None:
+        if charge.received_at is None:
             self.pending.settle(charge)
         else:
-            self._remove(charge.received)
+            self._remove(charge.received_at)
         if amount > 0:
-            self._log(received_by)
+            self._log(latest_receipt)
 
     def blocked_since(self, amount: float) -> float | None:
         """Return when the oldest request in flight was sent, if those alone reach the limit."""

@@ -54,11 +54,11 @@ class TokenBucketLimit:
             if not math.isfinite(value):
                 raise ValueError(f"{name}({each}={value!r}): must be a finite number")
 
-    def advance(self, sent_by: float, skew: float) -> None:
+    def mark_received(self, sent_until: float, max_transit: float) -> None:
         """Let the refill of what the provider has received begin."""
-        if self.pending.in_flight and sent_by > -math.inf:
-            for charge in self.pending.received(sent_by, skew):
-                self._take(charge.amount, charge.at + skew)
+        if self.pending.in_flight and sent_until > -math.inf:
+            for charge in self.pending.take_received(sent_until, max_transit):
+                self._take(charge.amount, charge.at + max_transit)
 
     def used(self, now: float) -> float:
         """Return what is missing of the full bucket, or in flight or reserved."""
@@ -114,12 +114,12 @@ class TokenBucketLimit:
             wait = self._wait_after_preceding(new, full, priority)
         return start if wait - (start - now) <= float_tolerance(start) else now + wait
 
-    def settle(self, charge: Charge, amount: float, received_by: float, now: float) -> None:
-        """Count the estimate from *received_by* on, and what exceeds it from *now* on."""
+    def settle(self, charge: Charge, amount: float, latest_receipt: float, now: float) -> None:
+        """Count the estimate from *latest_receipt* on, and what exceeds it from *now* on."""
         self.pending.settled_in_all += amount
-        if charge.received is None:
+        if charge.received_at is None:
             self.pending.settle(charge)
-            self._take(min(amount, charge.amount), received_by)
+            self._take(min(amount, charge.amount), latest_receipt)
         else:
             self.pending.received_amount -= charge.amount
             self._give_back(max(0.0, charge.amount - amount), now)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.llm.account.path_skew import FIRST, LEAST, MARGIN, MOST, PathSkew
+from services.llm.account.transit_time import FIRST, LEAST, MARGIN, MOST, TransitTime
 
 
 def learnt(*answers: tuple[float, float | None]) -> float:
-    path = PathSkew()
+    transit = TransitTime()
     for took, processing in answers:
-        path.observe(took, processing)
-    return path.seconds
+        transit.observe(took, processing)
+    return transit.seconds
 
 
 def test_before_anything_is_known_a_second_is_kept() -> None:
