@@ -8,7 +8,7 @@ from services.llm.account.account import Account
 from services.llm.call import lifecycle, retry, structured
 from services.llm.call.call import Call, CallPolicy
 from services.llm.call.output_forms import StructuredSpec
-from services.llm.effects import Flow
+from services.llm.effects import Effects
 from services.llm.errors import InvalidRequestError, LLMError
 from services.llm.structured import Schema
 from services.llm.types import Provider, Reply, Request, StructuredReply
@@ -53,11 +53,11 @@ class Asking:
         wanted = StructuredSpec(Schema.of(self.spec), **self.wanted)
         policy = CallPolicy(lambda: retry.transient_errors(1), timeout=120)
 
-        def steps(call: Call) -> Flow[StructuredReply[Any]]:
+        def get_reply(call: Call) -> Effects[StructuredReply[Any]]:
             value, self.reply = yield from structured.structured(self.request, wanted, call)
             return StructuredReply.of(value, self.reply)
 
-        return self.drive.run(lifecycle.run_call(policy, self.account, steps)).value
+        return self.drive.run(lifecycle.run_call(policy, self.account, get_reply)).value
 
     @property
     def modes(self) -> list[str | None]:

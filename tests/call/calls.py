@@ -8,7 +8,7 @@ from typing import Any
 from services.llm.account.account import Account
 from services.llm.call import lifecycle, retry
 from services.llm.call.call import CallPolicy
-from services.llm.effects import Flow
+from services.llm.effects import Effects
 from services.llm.errors import LLMError, ProviderUnavailableError, RateLimitError
 from services.llm.types import Reply, Request
 
@@ -16,7 +16,7 @@ MODEL = "openai/gpt-oss-120b"
 REQUEST = Request(MODEL, ({"role": "user", "content": "hi"},), 0.7, 100)
 
 
-def call(to: Account, attempts: int = 3, **terms: Any) -> Flow[Reply]:
+def call(to: Account, attempts: int = 3, **terms: Any) -> Effects[Reply]:
     """One call's flow."""
     told: dict[str, Any] = {"timeout": 120.0, **terms}
     policy = retry.exact_attempts if told.get("exact_attempts") else retry.transient_errors

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from services.llm.account.account import Account
 from services.llm.account.concurrency import ConcurrencyLimiter
-from services.llm.effects import Effect, Flow, Join, RunBlocking, Send, Sleep
+from services.llm.effects import Effect, Effects, Join, RunBlocking, Send, Sleep
 from services.llm.quota import Quota, SlidingWindow
 from services.llm.types import Provider, Reply, Request, Usage
 
@@ -52,7 +52,7 @@ class Drive:
     outcomes: Iterable[Reply | BaseException]
     effects: list[Effect] = field(default_factory=list)
 
-    def run(self, flow: Flow[R]) -> R:
+    def run(self, flow: Effects[R]) -> R:
         """Drive *flow* to its end."""
         outcomes = iter(self.outcomes)
         resume: Any = flow.send

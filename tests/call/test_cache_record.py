@@ -31,7 +31,7 @@ def kept(reply: Reply) -> Reply | None:
 
 
 def test_a_reply_is_restored_whole() -> None:
-    assert FULL.having(cost=0.0, cached=True) == kept(FULL)
+    assert FULL.replace(cost=0.0, cached=True) == kept(FULL)
 
 
 def test_what_a_reply_has_not_is_not_kept() -> None:

@@ -19,7 +19,7 @@ from services.llm.call import lifecycle, retry, streaming, structured
 from services.llm.call.call import Call, CallPolicy
 from services.llm.call.call_events import CallIds, events_of
 from services.llm.call.output_forms import StructuredSpec
-from services.llm.effects import Flow, Join, Open, Pull, Send, Sleep
+from services.llm.effects import Effects, Join, Open, Pull, Send, Sleep
 from services.llm.errors import (
     ConfigurationError,
     LLMError,
@@ -77,7 +77,7 @@ class Heard:
             **{"timeout": 120.0, "tags": {"tenant": "acme"}, **policy},
         )
 
-    def call(self, to: Account, request: Request = REQUEST) -> Flow[Reply]:
+    def call(self, to: Account, request: Request = REQUEST) -> Effects[Reply]:
         events = events_of(self.hooks, "respond", request, to, self.policy.tags)
         return lifecycle.run_call(self.policy, to, partial(lifecycle.answer, request), events)
 
@@ -408,13 +408,13 @@ def test_a_stream_tells_its_first_piece_inside_its_attempt() -> None:
     assert 1.5 == heard.ended.reply.time_to_first_token
 
 
-def structured_call(heard: Heard, to: Account) -> Flow[StructuredReply[Any]]:
-    def steps(call: Call) -> Flow[StructuredReply[Any]]:
+def structured_call(heard: Heard, to: Account) -> Effects[StructuredReply[Any]]:
+    def get_reply(call: Call) -> Effects[StructuredReply[Any]]:
         spec = StructuredSpec(Schema.of(HS_CODE), repairs=1)
         return StructuredReply.of(*(yield from structured.structured(REQUEST, spec, call)))
 
     events = events_of(heard.hooks, "structured", REQUEST, to, {})
-    return lifecycle.run_call(heard.policy, to, steps, events)
+    return lifecycle.run_call(heard.policy, to, get_reply, events)
 
 
 def test_a_repair_tells_its_turn_and_how_many_violations_there_were() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from services.llm.call.drivers import arun, async_method, blocking_method, run
-from services.llm.effects import Flow, join, run_blocking, send, sleep
+from services.llm.effects import Effects, join, run_blocking, send, sleep
 from services.llm.types import Reply, Request
 from tests.call.scripted import says
 
@@ -52,10 +52,10 @@ class Twin:
         return f"awaited within {timeout}"
 
 
-Driver = Callable[[Flow[Any], Tape], Any]
+Driver = Callable[[Effects[Any], Tape], Any]
 
 
-def _arun(flow: Flow[Any], wire: Tape) -> Any:
+def _arun(flow: Effects[Any], wire: Tape) -> Any:
     return asyncio.run(arun(flow, wire))
 
 
@@ -71,7 +71,7 @@ def test_a_send_resumes_with_the_reply(drive: Driver) -> None:
 
 @both
 def test_what_a_send_raises_is_thrown_into_the_flow(drive: Driver) -> None:
-    def forgiving() -> Flow[str]:
+    def forgiving() -> Effects[str]:
         try:
             yield from send(REQUEST, 3.0)
         except KeyError as error:
@@ -150,7 +150,7 @@ class Asker:
     _transport = Tape()
 
     @blocking_method
-    def yes(self, number: int, *, twice: bool = False) -> Flow[int]:
+    def yes(self, number: int, *, twice: bool = False) -> Effects[int]:
         """Return *number*."""
         reply = yield from send(REQUEST, float(number))
         assert "Yes." == reply.text
@@ -171,7 +171,7 @@ def test_a_method_made_of_a_flow_keeps_its_arguments_and_its_words() -> None:
 def test_a_coroutine_that_is_never_finished_closes_its_flow() -> None:
     closed: list[str] = []
 
-    def flow() -> Flow[None]:
+    def flow() -> Effects[None]:
         try:
             yield from sleep(600.0, "retry")
         finally:
@@ -189,7 +189,7 @@ def test_a_coroutine_that_is_never_finished_closes_its_flow() -> None:
 
 @both
 def test_what_is_no_effect_is_an_error(drive: Driver) -> None:
-    def flow() -> Flow[None]:
+    def flow() -> Effects[None]:
         yield "nothing that a driver knows"  # type: ignore[misc]  # the error of a programmer
 
     with pytest.raises(AssertionError, match="nothing that a driver knows"):

@@ -167,12 +167,12 @@ def test_a_successor_is_asked_at_once_and_remembered() -> None:
     clock = Clock()
     to = account(clock)
     request = Request("mixtral-8x7b-32768", REQUEST.messages, 0.7, 100)
-    steps = partial(lifecycle.answer, request)
+    get_reply = partial(lifecycle.answer, request)
     outcomes: list[Reply | BaseException] = [gone(), says("Yes."), says("Yes.")]
     drive = Drive(clock, iter(outcomes))
     for _ in range(2):
         policy = CallPolicy(lambda: retry.transient_errors(3), 120.0)
-        drive.run(lifecycle.run_call(policy, to, steps))
+        drive.run(lifecycle.run_call(policy, to, get_reply))
     assert ["mixtral-8x7b-32768", MODEL, MODEL] == [sent.model for sent in drive.sent]
     assert [] == drive.slept
 

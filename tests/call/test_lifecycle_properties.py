@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.llm.account.account import Account
 from services.llm.call import lifecycle, retry
 from services.llm.call.call import CallPolicy
-from services.llm.effects import Effect, Flow, Send, Sleep
+from services.llm.effects import Effect, Effects, Send, Sleep
 from services.llm.errors import (
     InvalidRequestError,
     LLMError,
@@ -49,7 +49,7 @@ class Caller:
 
     def __init__(self, to: Account, clock: Clock, policy: CallPolicy, attempts: int) -> None:
         self._to, self._clock, self._policy, self._attempts = to, clock, policy, attempts
-        self._call: Flow[Reply] | None = None
+        self._call: Effects[Reply] | None = None
         self._effect: Effect | None = None
         self._began = 0.0
         self._sends = 0

@@ -17,7 +17,7 @@ from services.llm.account.single_flight import Follower, SingleFlight, StillInFl
 from services.llm.account.token_estimate import input_estimate
 from services.llm.call import lifecycle, retry
 from services.llm.call.call import CallPolicy
-from services.llm.effects import Flow, Join, Overdue, RunBlocking, Send, Sleep
+from services.llm.effects import Effects, Join, Overdue, RunBlocking, Send, Sleep
 from services.llm.errors import (
     AuthenticationError,
     InvalidRequestError,
@@ -62,9 +62,9 @@ class Sum:
         return self.tokens
 
 
-def call(to: Account, request: Request = REQUEST, timeout: float = 120.0) -> Flow[Reply]:
-    steps = partial(lifecycle.answer, request)
-    return lifecycle.run_call(CallPolicy(lambda: retry.transient_errors(3), timeout), to, steps)
+def call(to: Account, request: Request = REQUEST, timeout: float = 120.0) -> Effects[Reply]:
+    get_reply = partial(lifecycle.answer, request)
+    return lifecycle.run_call(CallPolicy(lambda: retry.transient_errors(3), timeout), to, get_reply)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from services.llm.account.outages import Outages
 from services.llm.account.single_flight import SingleFlight
 from services.llm.call import lifecycle, retry
 from services.llm.call.call import Call, CallPolicy
-from services.llm.effects import Close, Effect, Emit, Flow, Overdue, RunBlocking, Send, Sleep
+from services.llm.effects import Close, Effect, Effects, Emit, Overdue, RunBlocking, Send, Sleep
 from services.llm.errors import LLMError, ProviderUnavailableError, RateLimitError
 from services.llm.types import Reply, Request
 from tests.call.scripted import Clock, account, says
@@ -96,7 +96,7 @@ class Scene:
         self.to.single_flight = SingleFlight()
         self.to.budget = DailyBudget(1000, self.day)
 
-    def call(self) -> Flow[Reply]:
+    def call(self) -> Effects[Reply]:
         policy = CallPolicy(lambda: retry.transient_errors(3), TIMEOUT, max_quota_wait=300.0)
         return lifecycle.run_call(policy, self.to, partial(lifecycle.answer, REQUEST))
 

@@ -11,7 +11,7 @@ import pytest
 
 from services.llm.call.stream import AsyncStream
 from services.llm.call.stream_reader import StreamReader
-from services.llm.effects import Close, Flow, Open, emit, open_stream, sleep
+from services.llm.effects import Close, Effects, Open, emit, open_stream, sleep
 from services.llm.stream_types import TextPiece
 from services.llm.types import Reply, Request
 from tests.call.scripted import says
@@ -20,7 +20,7 @@ REQUEST = Request("m", ({"role": "user", "content": "hi"},))
 CHANNEL: Any = "channel"
 
 
-def streamed(steps: list[str]) -> Flow[Reply]:
+def streamed(steps: list[str]) -> Effects[Reply]:
     """Two pieces; *steps* is told of the end."""
     try:
         yield from open_stream(REQUEST, 1.0)

@@ -11,7 +11,7 @@ import pytest
 
 from services.llm.call import lifecycle, retry, structured
 from services.llm.call.call import Call, CallPolicy
-from services.llm.effects import Flow, Overdue, RunBlocking
+from services.llm.effects import Effects, Overdue, RunBlocking
 from services.llm.errors import (
     InvalidRequestError,
     LLMError,
@@ -172,7 +172,7 @@ def test_so_is_an_answer_of_many_items_to_a_schema_of_many_alternatives() -> Non
 def _compiled(spec: Any, clock: Clock, drive: Drive) -> Any:
     owner = account(clock)
 
-    def steps(call: Call) -> Flow[StructuredReply[Any]]:
+    def steps(call: Call) -> Effects[StructuredReply[Any]]:
         found = structured.structured_by(Asking().request, spec, Knobs(), call)
         return StructuredReply.of(*(yield from found))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from services.groq_compliant import command_line, interrupts, screen
+from services.groq_compliant import command_line, console, interrupts
 from services.groq_compliant.command_line import run
 from services.llm.errors import LLMError
 from services.llm.types import Reply
@@ -56,7 +56,7 @@ def _a_key(monkeypatch: pytest.MonkeyPatch) -> None:
 def last_error(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Notes that standard output was given up, which must not happen to that of the tests."""
     notes: list[str] = []
-    monkeypatch.setattr(screen, "give_up_answers", lambda: notes.append("given up"))
+    monkeypatch.setattr(console, "give_up_answers", lambda: notes.append("given up"))
     return notes
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from groq_client_compliant import main
 from sandbox import Answer, Fault, Sandbox
-from services.groq_compliant import screen
+from services.groq_compliant import console
 from tests.compliant.support import KEYS
 from tests.compliant.test_command_line_terminal import on_a_terminal
 
@@ -136,7 +136,7 @@ def test_a_disk_that_is_full_ends_the_call(
         def write(self, text: str, /) -> int:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(screen, "give_up_answers", lambda: None)
+    monkeypatch.setattr(console, "give_up_answers", lambda: None)
     with redirect_stdout(Full()):
         assert 1 == run("hello")
     assert "No space left" in capsys.readouterr().err

@@ -12,7 +12,7 @@ import pytest
 from groq_client_compliant import main
 from sandbox import Sandbox
 from services.groq_compliant import provider_batch
-from services.groq_compliant.screen import Screen
+from services.groq_compliant.console import Console
 from services.llm.batch.provider_batch import ProviderBatch
 from services.llm.errors import ProviderUnavailableError
 from tests.compliant.support import KEYS, MODEL
@@ -150,12 +150,12 @@ def test_an_interrupted_batch_of_calls_is_resumed_from_the_cache(
 
 def test_progress_is_told_every_ten_seconds_where_there_is_no_terminal() -> None:
     stream, now = io.StringIO(), 0.0
-    screen = Screen(stream, {}, lambda: now)
-    screen.progress("never")
-    screen.tells_progress = True
+    console = Console(stream, {}, lambda: now)
+    console.progress("never")
+    console.tells_progress = True
     for second in range(25):
         now = float(second)
-        screen.progress(f"{second} answered")
+        console.progress(f"{second} answered")
     assert ["10 answered", "20 answered"] == stream.getvalue().splitlines()
 
 

@@ -52,10 +52,14 @@ REPLACED_BY = {
     "skew": "transit",
     "fair_sequence": "FairScheduler",
     "received_by": "latest_receipt",
+    "having": "replace",
+    "screen": "console",
 }
 
 #: In a sentence these have a plain meaning as well; as a part of an identifier they have none.
-NOT_IN_SENTENCES = frozenset({"crowd", "gate", "crashed", "dialect", "received_by"})
+NOT_IN_SENTENCES = frozenset(
+    {"crowd", "gate", "crashed", "dialect", "having", "received_by", "screen"}
+)
 
 #: Participles that name nothing: what was said is a message, what was given an argument.
 NO_NAMES = frozenset({"said", "told", "given", "asked"})

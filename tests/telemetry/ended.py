@@ -23,7 +23,7 @@ def answered(**changes: Any) -> CallEnded:
 
 def cached(**changes: Any) -> CallEnded:
     """A call whose answer was kept."""
-    return answered(reply=REPLY.having(cached=True, attempts=(), cost=0.0), attempts=(), **changes)
+    return answered(reply=REPLY.replace(cached=True, attempts=(), cost=0.0), attempts=(), **changes)
 
 
 def failed(**changes: Any) -> CallEnded:

@@ -462,7 +462,7 @@ def test_an_attempt_within_the_limits_of_a_key_names_it(telemetry: Telemetry) ->
 
 def test_what_a_provider_did_not_say_is_left_out(telemetry: Telemetry) -> None:
     hook = hook_of(telemetry)
-    reply = REPLY.having(request_id=None, finish_reason=None)
+    reply = REPLY.replace(request_id=None, finish_reason=None)
     for event in (*whole_call()[:3], answered(reply=reply)):
         hook(event)
     shown = attributes(telemetry.calls[0])
@@ -518,7 +518,7 @@ def test_tools_images_and_their_results_are_shown_by_their_parts() -> None:
     assert [{"type": "text", "content": "See"}, {"type": "image_url"}, {"type": "image"}] == asked
     assert [{"type": "tool_call", "id": "c1", "name": "f", "arguments": "{}"}] == called
     assert [{"type": "tool_call_response", "id": "c1", "response": "42"}] == result
-    reply = REPLY.having(reasoning="Hm.", tool_calls=(ToolCall("c2", "g", "[]"),))
+    reply = REPLY.replace(reasoning="Hm.", tool_calls=(ToolCall("c2", "g", "[]"),))
     (message,) = json.loads(answer_attributes(reply)["gen_ai.output.messages"])
     assert ["reasoning", "tool_call"] == [part["type"] for part in message["parts"]]
     assert {} == answer_attributes(REPLY)

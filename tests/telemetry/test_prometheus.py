@@ -107,7 +107,7 @@ class _Account:
     provider, now = "groq", float
 
     def __init__(self, left: float, amount: float = 30.0) -> None:
-        self.quota, self.followed = self, set[str]()
+        self.quota, self.observed_scopes = self, set[str]()
         self._found = Headroom("RPM", "requests", 60.0, amount, left, 1.0)
 
     def headroom(self, scope: str, now: float) -> tuple[Headroom, ...]:

@@ -25,7 +25,7 @@ from services.llm.account.single_flight import SingleFlight
 from services.llm.call.demand import partly_spent
 from services.llm.call.drivers import arun, run
 from services.llm.call.streaming import events_of
-from services.llm.effects import Flow, emit, open_stream, pull
+from services.llm.effects import Effects, emit, open_stream, pull
 from services.llm.errors import (
     ConfigurationError,
     LLMError,
@@ -287,7 +287,7 @@ class AsyncPull:
         return self.of.pull(timeout)
 
 
-def told() -> Flow[list[Any]]:
+def told() -> Effects[list[Any]]:
     channel = yield from open_stream(Request("m", ()), 1.0)
     said: list[Any] = []
     while (events := (yield from pull(channel, 1.0))) is not None:

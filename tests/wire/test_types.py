@@ -196,7 +196,7 @@ def test_a_signature_shows_what_a_caller_gets(
 def test_help_says_nothing_of_the_inside(capsys: pytest.CaptureFixture[str]) -> None:
     for kind in (GroqClient, BedrockClient, LLMClient, CompliantClient):
         help(kind)
-    assert "Flow" not in capsys.readouterr().out
+    assert "Effects" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["generate", "agenerate"])

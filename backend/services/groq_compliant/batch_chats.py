@@ -20,7 +20,7 @@ from ..llm.call import lifecycle, structured
 from ..llm.call.call import Call
 from ..llm.call.output_forms import StructuredSpec
 from ..llm.client.arguments import conversation, count, take_priority
-from ..llm.effects import Flow
+from ..llm.effects import Effects
 from ..llm.events import Operation
 from ..llm.providers.groq.client_transport import GroqTransport
 from ..llm.providers.groq.connect import GroqConnection
@@ -109,7 +109,7 @@ class BatchChats(StructuredChats):
         patience = max(_CACHE_TIMEOUT, self._knobs.LLM_CACHE_TIMEOUT)
         policy = replace(policy, cache_timeout=patience)
 
-        def steps(call: Call) -> Flow[Reply]:
+        def get_reply(call: Call) -> Effects[Reply]:
             if schema is None:
                 return (yield from lifecycle.answer(request, call))
             found = structured.structured_by(request, schema, self._knobs, call)
@@ -117,7 +117,7 @@ class BatchChats(StructuredChats):
 
         operation: Operation = "respond" if schema is None else "structured"
         events = self._events(operation, request, policy)
-        return await self._run(policy, steps, events)
+        return await self._run(policy, get_reply, events)
 
     async def submit_batch(
         self,

@@ -22,7 +22,7 @@ from ..llm.call.call import CallPolicy
 from ..llm.call.call_events import CallEvents, events_of
 from ..llm.call.stream import AsyncStream
 from ..llm.client.arguments import checked_resume, count, seconds, tags_of, timeout_of
-from ..llm.client.hooks import hooks_of
+from ..llm.client.hooks import configured_hooks
 from ..llm.events import Operation
 from ..llm.http.client import check_environment
 from ..llm.limit_types import Headroom
@@ -98,7 +98,7 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
         )
         self._knobs = known
         #: Those that are told of this client's calls; see `services.llm.events`.
-        self.hooks = hooks_of(known)
+        self.hooks = configured_hooks(known)
         self._base_url = endpoint("base_url", base_url or known.GROQ_BASE_URL or groq.BASE_URL)
         check_environment(self._base_url)
         self._shown_url = without_credentials(self._base_url)
@@ -162,9 +162,9 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
             ConfigurationError before any call for what cannot work, else LLMError.
             """
             request = request_of(messages, model, temperature, max_tokens, provider_options)
-            policy, steps = self._policy(tags), partial(lifecycle.answer, request)
+            policy, get_reply = self._policy(tags), partial(lifecycle.answer, request)
             events = self._events("respond", request, policy)
-            return await self._run(policy, steps, events)
+            return await self._run(policy, get_reply, events)
 
         def stream(
             self,

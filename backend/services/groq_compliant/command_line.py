@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..llm.errors import LLMError
-from . import batch, interrupts, screen, sources
+from . import batch, console, interrupts, sources
 from .arguments import Options, parse
 from .interrupts import INTERRUPTED
 from .session import Make, PromptRunner, client_of, is_kept, model_of, note
@@ -28,22 +28,22 @@ def run(make: Make, arguments: Sequence[str] | None = None) -> int:
 
     0 answered, 1 failed, 2 wrong usage, 130 interrupted. A failure is one line on standard error.
     """
-    stderr = screen.Screen(sys.stderr, os.environ)
+    stderr = console.Console(sys.stderr, os.environ)
     try:
         code = _guarded(make, arguments, stderr)
-        screen.flush_answers()
+        console.flush_answers()
     except BrokenPipeError:
         # Whoever read the answers has had enough of them: no failure, and nobody to tell.
-        screen.give_up_answers()
+        console.give_up_answers()
         return ANSWERED
-    except screen.AnswerLost as lost:
-        screen.give_up_answers()
+    except console.AnswerLost as lost:
+        console.give_up_answers()
         stderr.line(str(lost), "error")
         return FAILED
     return code
 
 
-def _guarded(make: Make, arguments: Sequence[str] | None, stderr: screen.Screen) -> int:
+def _guarded(make: Make, arguments: Sequence[str] | None, stderr: console.Console) -> int:
     try:
         options = parse(arguments)
     except SystemExit as leaving:  # argparse has said why
@@ -51,7 +51,7 @@ def _guarded(make: Make, arguments: Sequence[str] | None, stderr: screen.Screen)
     if isinstance(sys.stdout, TextIOWrapper):
         # What the terminal's encoding lacks is shown escaped, rather than not at all.
         sys.stdout.reconfigure(errors="backslashreplace")
-    handler = screen.log_on(stderr, verbose=options.verbose)
+    handler = console.log_on(stderr, verbose=options.verbose)
     try:
         return _carry_out(make, options, stderr)
     except KeyboardInterrupt:
@@ -62,10 +62,10 @@ def _guarded(make: Make, arguments: Sequence[str] | None, stderr: screen.Screen)
         return WRONG_USAGE if isinstance(error, sources.UsageError) else FAILED
     finally:
         stderr.wipe()
-        screen.log_off(handler)
+        console.log_off(handler)
 
 
-def _carry_out(make: Make, options: Options, stderr: screen.Screen) -> int:
+def _carry_out(make: Make, options: Options, stderr: console.Console) -> int:
     if not options.self_test:
         schema = None if options.schema is None else sources.schema_in(options.schema)
         if options.batch is not None:
@@ -87,17 +87,17 @@ async def _ask(make: Make, options: Options, schema: Any, prompt: str) -> int:
     """Ask once, and write the answer."""
     async with client_of(make, options) as client:
         prompt_runner = PromptRunner(client, options, model_of(options), schema)
-        if screen.is_terminal() if options.stream is None else options.stream:
+        if console.is_terminal() if options.stream is None else options.stream:
             await _show(prompt_runner, prompt)
             return ANSWERED
         answer = await prompt_runner.ask(prompt, {})
-    screen.answer(answer.shown(whole=options.json))
+    console.answer(answer.shown(whole=options.json))
     return ANSWERED
 
 
 async def _show(prompt_runner: PromptRunner, prompt: str) -> None:
     """Ask once, and write the answer as it comes; what ends it closes its connection."""
-    with screen.AnswerInPieces() as answer:
+    with console.AnswerInPieces() as answer:
         async with prompt_runner.stream(prompt) as stream:
             async for piece in stream:
                 answer.write(piece)
@@ -106,7 +106,7 @@ async def _show(prompt_runner: PromptRunner, prompt: str) -> None:
 
 
 async def _ask_all(
-    make: Make, options: Options, schema: Any, file: Path, stderr: screen.Screen
+    make: Make, options: Options, schema: Any, file: Path, stderr: console.Console
 ) -> int:
     """Ask every line of *file*, and write the answers in their order."""
     if options.resume and not is_kept(options):
@@ -119,7 +119,7 @@ async def _ask_all(
             nonlocal tally
             tally = so_far
             stderr.wipe()
-            screen.answer(record)
+            console.answer(record)
             share = f", {min(100, 100 * lines.tell() // size)} % read" if lines.seekable() else ""
             stderr.progress(f"{tally.done} answered, {tally.failed} failed{share}")
 
@@ -138,14 +138,14 @@ async def _ask_all(
 
 
 async def _submit_all(
-    make: Make, options: Options, schema: Any, file: Path, stderr: screen.Screen
+    make: Make, options: Options, schema: Any, file: Path, stderr: console.Console
 ) -> int:
     """Have every line of *file* answered by Groq's Batch API, and write the answers in order."""
     from .provider_batch import ProviderRun  # pays for files and polls only where they are
 
     def tell(record: str, _: batch.BatchCounts) -> None:
         stderr.wipe()
-        screen.answer(record)
+        console.answer(record)
 
     async with client_of(make, options) as client:
         answering = ProviderRun(client, options, model_of(options), schema, file, stderr)

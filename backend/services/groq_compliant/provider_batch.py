@@ -20,7 +20,7 @@ from ..llm.types import StructuredReply
 from .arguments import Options
 from .batch import BatchCounts, BatchLine, opened, read
 from .client import CompliantClient
-from .screen import Screen
+from .console import Console
 from .session import Answer
 from .sources import InputError, UsageError
 
@@ -77,7 +77,7 @@ class ProviderRun:
     model: str
     schema: Any
     file: Path
-    stderr: Screen
+    stderr: Console
 
     async def answer_all(self, tell: Tell) -> BatchCounts:
         """Submit the prompts, or find what was submitted; *tell* each record in order."""

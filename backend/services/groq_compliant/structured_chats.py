@@ -12,7 +12,7 @@ from ..llm.call.call import Call, CallPolicy
 from ..llm.call.call_events import CallEvents
 from ..llm.call.structured_stream import AsyncStructuredStream
 from ..llm.client.signatures import ReasoningEffort, ServiceTier, ToolChoice
-from ..llm.effects import Flow
+from ..llm.effects import Effects
 from ..llm.events import Operation
 from ..llm.settings.knobs import Knobs
 from ..llm.types import Message, Reply, Request, StructuredReply
@@ -46,10 +46,10 @@ class StructuredChats(ABC):
     async def _run(
         self,
         policy: CallPolicy,
-        steps: Callable[[Call], Flow[R]],
+        get_reply: Callable[[Call], Effects[R]],
         events: CallEvents | None,
     ) -> R:
-        flow = lifecycle.run_call(policy, self._account, steps, events)
+        flow = lifecycle.run_call(policy, self._account, get_reply, events)
         return await drivers.arun(flow, self._transport)
 
     @overload
@@ -115,13 +115,13 @@ class StructuredChats(ABC):
         """
         request = request_of(messages, model, temperature, max_tokens, provider_options)
 
-        def steps(call: Call) -> Flow[StructuredReply[Any]]:
+        def get_reply(call: Call) -> Effects[StructuredReply[Any]]:
             found = structured.structured_by(request, schema, self._knobs, call)
             return StructuredReply.of(*(yield from found))
 
         policy = self._policy(tags)
         events = self._events("structured", request, policy)
-        return await self._run(policy, steps, events)
+        return await self._run(policy, get_reply, events)
 
     async def structured(
         self, messages: Sequence[Message], schema: Any, *args: Any, **kwargs: Any

@@ -1,7 +1,8 @@
-"""All that takes time in a call: a flow yields one of these effects, and a driver performs it.
+"""All that takes time in a call: a generator yields these effects, and a driver performs each.
 
-`Effect` is the closed union of them. A driver performs each kind, and resumes the flow with what
-came of it, or throws into it what was raised.
+`Effect` is the closed union of them, `Effects[R]` a generator that yields some and returns an R.
+The driver resumes it with what came of each effect, or throws into it what was raised, as httpx
+does with an `auth_flow`.
 """
 
 from __future__ import annotations
@@ -127,42 +128,42 @@ class Close:
 
 
 Effect: TypeAlias = Send | Sleep | Join | RunBlocking | Open | Pull | Emit | Close
-Flow: TypeAlias = Generator[Effect, Any, R]
+Effects: TypeAlias = Generator[Effect, Any, R]
 
 
-def send(request: Request, timeout: float) -> Flow[Reply]:
+def send(request: Request, timeout: float) -> Effects[Reply]:
     """Yield a `Send` and resume with its reply."""
     return cast("Reply", (yield Send(request, timeout)))
 
 
-def open_stream(request: Request, timeout: float) -> Flow[Channel]:
+def open_stream(request: Request, timeout: float) -> Effects[Channel]:
     """Yield an `Open` and resume with the stream."""
     return cast("Channel", (yield Open(request, timeout)))
 
 
-def pull(channel: Channel, timeout: float) -> Flow[Sequence[StreamEvent] | None]:
+def pull(channel: Channel, timeout: float) -> Effects[Sequence[StreamEvent] | None]:
     """Yield a `Pull` and resume with the events that came, or None at the stream's end."""
     return cast("Sequence[StreamEvent] | None", (yield Pull(channel, timeout)))
 
 
-def emit(events: Sequence[AnyEvent]) -> Flow[None]:
+def emit(events: Sequence[AnyEvent]) -> Effects[None]:
     """Yield an `Emit`."""
     yield Emit(events)
 
 
-def sleep(seconds: float, reason: WaitReason, wake: Future[None] | None = None) -> Flow[None]:
+def sleep(seconds: float, reason: WaitReason, wake: Future[None] | None = None) -> Effects[None]:
     """Yield a `Sleep`, unless there is nothing to wait for."""
     if seconds > 0 and not (wake and wake.done()):
         yield Sleep(seconds, reason, wake)
 
 
-def join(follower: Joinable, timeout: float | None = None) -> Flow[Any]:
+def join(follower: Joinable, timeout: float | None = None) -> Effects[Any]:
     """Yield a `Join` and resume with what the identical call ended in."""
     return (yield Join(follower, timeout))
 
 
 def run_blocking(
     function: Callable[[], R], timeout: float, pool: Pool = "cache", *, blocks: bool = True
-) -> Flow[R]:
+) -> Effects[R]:
     """Yield a `RunBlocking` and resume with what it returned; run at once what never blocks."""
     return cast("R", (yield RunBlocking(function, timeout, pool))) if blocks else function()

@@ -72,8 +72,8 @@ class Account:
     cache: Cache | None = None
     single_flight: SingleFlight[Reply] = field(default=_single_flight)
     budget: DailyBudget | None = None
-    #: Scopes whose limits hooks look at; see `events.limit_sources`.
-    followed: set[str] = field(default_factory=set, repr=False)
+    #: Scopes whose limits metrics report; see `events.limit_sources`.
+    observed_scopes: set[str] = field(default_factory=set, repr=False)
     money: MoneyBudgets | None = None
     estimator: TokenEstimator = field(default_factory=TokenEstimator, repr=False)
     #: How long a request takes to the provider; None where it counts until it is answered.

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any, TypeVar
 
-from ..effects import Flow, Overdue, run_blocking
+from ..effects import Effects, Overdue, run_blocking
 from ..errors import ConfigurationError
 from ..stores import FaultTolerantStore, Store
 from ..types import Reply, Request
@@ -50,7 +50,7 @@ class Cache:
 
     def run(
         self, operation: Callable[[], R], time_left: float, timeout: float | None = None
-    ) -> Flow[R | None]:
+    ) -> Effects[R | None]:
         """Run an *operation* on the store, waiting *timeout* seconds or the call's *time_left*.
 
         After that time it counts as a miss, and goes on in its thread; a store that has had all of

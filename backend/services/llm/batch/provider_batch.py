@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from .. import models
 from ..call.drivers import Transport, async_method, blocking_method
-from ..effects import Flow, Overdue, run_blocking, sleep
+from ..effects import Effects, Overdue, run_blocking, sleep
 from ..errors import LLMError, LLMTimeoutError, RateLimitError, Retry
 from ..providers.batch_types import BatchLine, BatchState, BatchStatus
 from ..types import Attempt, Reply, Usage
@@ -74,12 +74,12 @@ class ProviderBatch(Generic[T]):
         return f"ProviderBatch({self.id!r})"
 
     @blocking_method
-    def status(self) -> Flow[BatchStatus]:
+    def status(self) -> Effects[BatchStatus]:
         """Return how far it is now; raises LLMError."""
         return (yield from self._status())
 
     @blocking_method
-    def cancel(self) -> Flow[None]:
+    def cancel(self) -> Effects[None]:
         """Have it end: what is answered until then is billed, and can be read."""
         for part in self.parts:
             yield from _attempted(partial(self._api.cancel, part))
@@ -100,13 +100,13 @@ class ProviderBatch(Generic[T]):
                 yield self._result_of(line)
 
     @blocking_method
-    def _download(self, on_status: OnStatus | None) -> Flow[ResultFiles]:
+    def _download(self, on_status: OnStatus | None) -> Effects[ResultFiles]:
         return (yield from self._wait_and_download(on_status))
 
     astatus, acancel = async_method(status), async_method(cancel)
     _adownload = async_method(_download)
 
-    def _status(self, known: dict[str, BatchStatus] | None = None) -> Flow[BatchStatus]:
+    def _status(self, known: dict[str, BatchStatus] | None = None) -> Effects[BatchStatus]:
         """Look at each part that is not *known* to have ended, and add them up."""
         known = {} if known is None else known
         for part in self.parts:
@@ -114,7 +114,7 @@ class ProviderBatch(Generic[T]):
                 known[part] = yield from _attempted(partial(self._api.status, part))
         return _sum_of(list(known.values()))
 
-    def _wait_and_download(self, on_status: OnStatus | None) -> Flow[ResultFiles]:
+    def _wait_and_download(self, on_status: OnStatus | None) -> Effects[ResultFiles]:
         known: dict[str, BatchStatus] = {}
         seconds = FIRST_POLL
         while True:
@@ -146,7 +146,7 @@ class ProviderBatch(Generic[T]):
             return BatchResult(index, prompt, error=error)
 
 
-def submit_files(api: BatchApi, files: Sequence[InputFile], hours: int) -> Flow[list[str]]:
+def submit_files(api: BatchApi, files: Sequence[InputFile], hours: int) -> Effects[list[str]]:
     """Submit each of *files*, and return their ids; what is submitted is cancelled on an error."""
     submitted: list[str] = []
     try:
@@ -162,12 +162,12 @@ def submit_files(api: BatchApi, files: Sequence[InputFile], hours: int) -> Flow[
     return submitted
 
 
-def check(api: BatchApi) -> Flow[None]:
+def check(api: BatchApi) -> Effects[None]:
     """Raise `ConfigurationError` where batches cannot be asked for."""
     yield from _attempted(api.check)
 
 
-def _attempted(operation: Callable[[], R]) -> Flow[R]:
+def _attempted(operation: Callable[[], R]) -> Effects[R]:
     """Run *operation* in a thread, again where it fails by what is known to pass."""
     attempt = 0
     while True:
@@ -205,8 +205,8 @@ def _priced(outcome: Reply | LLMError, api: BatchApi) -> Reply | LLMError:
     error, status = (None, 200) if isinstance(outcome, Reply) else (outcome.label, outcome.status)
     attempts = (Attempt(1, model, error=error, status=status, usage=usage, cost=cost),)
     if isinstance(outcome, Reply):
-        return outcome.having(attempts=attempts, cost=cost)
+        return outcome.replace(attempts=attempts, cost=cost)
     outcome.attempts = attempts
     if reply is not None:
-        outcome.partial = reply.having(attempts=attempts, cost=cost)
+        outcome.partial = reply.replace(attempts=attempts, cost=cost)
     return outcome

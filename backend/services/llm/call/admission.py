@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..account.account import Account
 from ..account.token_estimator import Estimate
-from ..effects import Flow
+from ..effects import Effects
 from ..errors import LLMError
 from ..limit_types import LimitReport, Priority
 from ..quota import Demand, NoCapacity, Reservation, Unit
@@ -23,7 +23,7 @@ from .call import Call
 from .demand import demand_spent, latest_receipt
 
 if TYPE_CHECKING:
-    from ..events import WaitedFor
+    from ..events import WaitCause
     from .budget_shares import BudgetShares
 
 #: Seconds by which one scope must be free before another to be preferred out of turn.
@@ -137,7 +137,7 @@ class Admission:
         return outcome.limits
 
 
-def admit(admission: Admission, request: Request, call: Call) -> Flow[None]:
+def admit(admission: Admission, request: Request, call: Call) -> Effects[None]:
     """Wait until *request* may be sent, holding what that takes; or raise what forbids it."""
     if call.account.budget is not None or call.account.money is not None:
         from .budget_shares import BudgetShares  # most hosts have none
@@ -152,7 +152,7 @@ def admit(admission: Admission, request: Request, call: Call) -> Flow[None]:
         admission.cancel()
 
 
-def _reserve_limits(request: Request, call: Call, admission: Admission) -> Flow[Reservation]:
+def _reserve_limits(request: Request, call: Call, admission: Admission) -> Effects[Reservation]:
     """Reserve the limits of the scope that has room first; among equals, of the one in turn."""
     account, demand = call.account, admission.demand
     admission.full_unit = None
@@ -190,7 +190,7 @@ def _soonest(
     return found
 
 
-def _wait_for_outage(scopes: Sequence[str], call: Call) -> Flow[None]:
+def _wait_for_outage(scopes: Sequence[str], call: Call) -> Effects[None]:
     """Wait until an outage is over, whoever was told of it.
 
     After its Retry-After one attempt, the probe, is sent; the others wait until that has returned.
@@ -207,14 +207,14 @@ def _wait_for_outage(scopes: Sequence[str], call: Call) -> Flow[None]:
                 return
             if call.time_left() <= 0:
                 raise call.deadline_error()
-            yield from call.wait(call.time_left(), "retry", probe_returned, "outage", scopes[0])
+            yield from call.wait(call.time_left(), "outage", probe_returned, scopes[0])
         elif seconds >= call.time_left():
             raise call.outage_error(seconds)
         else:
-            yield from call.wait(seconds, "retry", None, "outage", scopes[0])
+            yield from call.wait(seconds, "outage", None, scopes[0])
 
 
-def _wait_for_start(admission: Admission, call: Call) -> Flow[bool]:
+def _wait_for_start(admission: Admission, call: Call) -> Effects[bool]:
     """Wait for the reserved moment, then for a permit, which is not held during other waits.
 
     Return whether the attempt may be sent; False where its scope can be used no more.
@@ -226,12 +226,11 @@ def _wait_for_start(admission: Admission, call: Call) -> Flow[bool]:
         if seconds > call.quota_wait_left():
             raise call.limit_error(NoCapacity(seconds, None), reservation.demand)
         if seconds > 0:
-            limit = _limit_waited_for(admission, call)
-            yield from call.wait(seconds, "quota", reservation.wake, limit, scope)
+            yield from call.wait(seconds, _wait_cause(admission, call), reservation.wake, scope)
         yield from _wait_for_outage((scope,), call)
         permit = admission.acquire_permit()
         if not permit.done():
-            yield from call.wait(call.time_left(), "concurrency", permit, "concurrency", scope)
+            yield from call.wait(call.time_left(), "concurrency", permit, scope)
         if not permit.done() or call.time_left() <= 0:
             raise call.deadline_error()
         if not account.is_usable(scope, account.now()):
@@ -245,7 +244,7 @@ def _wait_for_start(admission: Admission, call: Call) -> Flow[bool]:
         admission.release()
 
 
-def _limit_waited_for(admission: Admission, call: Call) -> WaitedFor:
+def _wait_cause(admission: Admission, call: Call) -> WaitCause:
     """What keeps the reservation from being started: a pause, a full limit, or earlier calls."""
     account, unit = call.account, admission.full_unit
     if account.quota.paused_for(admission.scope, account.now()):

@@ -9,7 +9,7 @@ from functools import partial
 from ..account.account import Account
 from ..account.daily_budget import BudgetReservation, DailyBudget
 from ..account.money_budgets import MoneyBudget, reserved_cost, spent_cost
-from ..effects import Flow, Overdue, run_blocking
+from ..effects import Effects, Overdue, run_blocking
 from ..errors import LLMError
 from ..quota import Demand
 from ..types import Reply
@@ -33,7 +33,7 @@ class BudgetShares:
         #: Done once threads have settled them; none where that is done already.
         self.settled: list[Future[None]] = []
 
-    def reserve(self, call: Call) -> Flow[None]:
+    def reserve(self, call: Call) -> Effects[None]:
         """Reserve of each budget, or raise what the first one that has too little left says."""
         for budget, amount in self._amounts(call):
             reservation = BudgetReservation(amount)

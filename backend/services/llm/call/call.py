@@ -12,7 +12,7 @@ from .. import models
 from ..account.account import Account
 from ..account.cache import Cache
 from ..account.single_flight import Leader
-from ..effects import Flow, WaitReason, sleep
+from ..effects import Effects, WaitReason, sleep
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -28,14 +28,14 @@ from ..errors import (
 from ..quota import NEVER, Demand, NoCapacity
 from ..stream_types import AnyEvent
 from ..types import Attempt, Mode, Reply, Request, Usage
-from .resumption import Resumption
+from .stream_resumption import StreamResumption
 
 R = TypeVar("R")
 
 if TYPE_CHECKING:
     from tenacity import Retrying
 
-    from ..events import WaitedFor
+    from ..events import WaitCause
     from .call_events import CallEvents
     from .call_usage import CallUsage
 
@@ -78,6 +78,13 @@ def was_sent(error: LLMError) -> bool:
 
 _UNSENT = (AuthenticationError, ConfigurationError, InvalidRequestError)
 
+#: What a wait is added up as in an `Attempt`, by its cause; all others are for limits.
+_WAIT_REASONS: Mapping[WaitCause, WaitReason] = {
+    "concurrency": "concurrency",
+    "outage": "retry",
+    "backoff": "retry",
+}
+
 
 @dataclass
 class Call:
@@ -93,7 +100,7 @@ class Call:
     attempts: list[Attempt] = field(default_factory=list)
     quota_waited: float = 0.0
     #: How a request is sent, where it is not by one `Send`: the attempt's admission is told of it.
-    sender: Callable[[Request, float, Any], Flow[Reply]] | None = None
+    sender: Callable[[Request, float, Any], Effects[Reply]] | None = None
     #: When the first piece of a stream came.
     first_piece_at: float | None = None
     #: Something of the answer has been handed out: from then on nothing is tried again.
@@ -101,7 +108,7 @@ class Call:
     #: What is handed out of a structured answer as it comes, in place of its text.
     snapshots: Snapshots | None = None
     #: How a stream goes on after a break; None where it does not.
-    resumption: Resumption | None = None
+    stream_resumption: StreamResumption | None = None
     #: The identical calls that wait for this one.
     leader: Leader[Reply] | None = None
     #: Seconds waited since the last attempt, by reason.
@@ -124,33 +131,33 @@ class Call:
         """Seconds that may still be waited for limits."""
         return max(0.0, min(self.policy.max_quota_wait - self.quota_waited, self.time_left()))
 
-    def run_on_cache(self, cache: Cache, operation: Callable[[], R]) -> Flow[R | None]:
+    def run_on_cache(self, cache: Cache, operation: Callable[[], R]) -> Effects[R | None]:
         """Run an *operation* on the store of *cache*; None where that takes too long."""
         return cache.run(operation, self.time_left(), self.policy.cache_timeout)
 
     def wait(
         self,
         seconds: float,
-        reason: WaitReason,
+        cause: WaitCause,
         wake: Future[None] | None = None,
-        limit: WaitedFor = "backoff",
         scope: str = "",
-    ) -> Flow[None]:
+    ) -> Effects[None]:
         """Sleep until *wake* is done, *seconds* at most, and add up how long that took.
 
-        Hooks are told that the call waits for *limit*, to be sent to *scope*.
+        Hooks are told that the call waits because of *cause*, to be sent to *scope*.
         """
         if seconds <= 0:
             return
+        reason = _WAIT_REASONS.get(cause, "quota")
         begun = self.account.now()
         if self.events is not None:
-            self.events.wait_started(limit, seconds, scope)
+            self.events.wait_started(cause, seconds, scope)
         try:
             yield from sleep(seconds, reason, wake)
         finally:
             passed = self.account.now() - begun
             if self.events is not None:
-                self.events.wait_ended(limit, passed, scope)
+                self.events.wait_ended(cause, passed, scope)
         self.waited[reason] = self.waited.get(reason, 0.0) + passed
         if reason == "quota":
             self.quota_waited += passed

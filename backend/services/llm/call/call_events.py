@@ -28,11 +28,11 @@ from ..events import (
     RepairPlanned,
     RetryPlanned,
     ScopePaused,
-    WaitedFor,
+    WaitCause,
     WaitEnded,
     WaitStarted,
-    hooks_for,
     limit_sources,
+    registered_hooks,
 )
 from ..runtime.fork import on_fork_in_child
 from ..types import Attempt, Reply, Request, StructuredReply
@@ -89,7 +89,7 @@ class CallEvents:
         self._tags = tags
         self._endpoint = endpoint
         self._model = request.model
-        self._waited: dict[WaitedFor, float] = {}
+        self._waited: dict[WaitCause, float] = {}
 
     def call_started(self) -> None:
         """The call begins."""
@@ -116,18 +116,18 @@ class CallEvents:
         """The call waits for the answer to an identical one."""
         self._tell(CallJoined)
 
-    def wait_started(self, limit: WaitedFor, seconds: float, scope: str) -> None:
-        """The call waits for *limit*, at most *seconds*."""
-        self._tell(WaitStarted, limit=limit, seconds=seconds, scope=scope)
+    def wait_started(self, cause: WaitCause, seconds: float, scope: str) -> None:
+        """The call waits because of *cause*, at most *seconds*."""
+        self._tell(WaitStarted, limit=cause, seconds=seconds, scope=scope)
 
-    def wait_ended(self, limit: WaitedFor, seconds: float, scope: str) -> None:
-        """The call has waited for *limit*."""
-        self._waited[limit] = self._waited.get(limit, 0.0) + seconds
-        self._tell(WaitEnded, limit=limit, seconds=seconds, scope=scope)
+    def wait_ended(self, cause: WaitCause, seconds: float, scope: str) -> None:
+        """The call has waited because of *cause*."""
+        self._waited[cause] = self._waited.get(cause, 0.0) + seconds
+        self._tell(WaitEnded, limit=cause, seconds=seconds, scope=scope)
 
     def attempt_started(self, number: int, model: str, scope: str) -> None:
         """An attempt is sent to *model*."""
-        if scope not in self._account.followed:
+        if scope not in self._account.observed_scopes:
             limit_sources.note(self._account, scope)
         previous, self._model = self._model, model
         if model != previous:
@@ -227,7 +227,7 @@ def events_of(
 
     *endpoint* returns the URL that is called.
     """
-    if not (listening := hooks_for(client_hooks)):
+    if not (listening := registered_hooks(client_hooks)):
         return None
     return CallEvents(
         *(listening, operation, request, account, tags, endpoint),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 
 from ..account.account import Account
-from ..effects import Flow, sleep
+from ..effects import Effects, sleep
 from ..ledger.ledger import Ledger
 from ..ledger.usage import UsageEntry, UsageKey, UsageSums, of_attempt, tags_of
 from ..stores import utc_day
@@ -37,7 +37,7 @@ class CallUsage:
         """Add an attempt that was sent, and of which nobody knows what it used."""
         self._add(model, of_attempt(Usage(), None))
 
-    def call_ended(self, reply: Reply | None) -> Flow[None]:
+    def call_ended(self, reply: Reply | None) -> Effects[None]:
         """Add the call itself, and wait until all of it is written."""
         self.call_interrupted(reply)
         if self._written is not None:

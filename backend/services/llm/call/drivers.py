@@ -20,8 +20,8 @@ from ..effects import (
     Channel,
     Close,
     Effect,
+    Effects,
     Emit,
-    Flow,
     Join,
     Open,
     Pull,
@@ -41,7 +41,7 @@ M = TypeVar("M", bound=Callable[..., Any])
 C = TypeVar("C", bound="HasTransport")
 
 # An annotation is its text here.
-_FLOW_OF = re.compile(r"Flow\[(.*)\]\Z")
+_RETURNED = re.compile(r"Effects\[(.*)\]\Z")
 
 
 class AsyncTransport(Protocol):
@@ -108,7 +108,7 @@ class HasTransport(Protocol):
     def _transport(self) -> Transport: ...
 
 
-def run(flow: Flow[R], transport: Transport) -> R:
+def run(flow: Effects[R], transport: Transport) -> R:
     """Drive *flow* to its end in this thread; raises what ends it."""
     step: Callable[[], Effect] = partial(next, flow)
     handled = sys.exc_info()[1]
@@ -125,7 +125,7 @@ def run(flow: Flow[R], transport: Transport) -> R:
                 step = partial(flow.throw, find_signal_error(error, handled))
 
 
-async def arun(flow: Flow[R], transport: AsyncTransport) -> R:
+async def arun(flow: Effects[R], transport: AsyncTransport) -> R:
     """Drive *flow* to its end in this task; raises what ends it."""
     step: Callable[[], Effect] = partial(next, flow)
     handled = sys.exc_info()[1]
@@ -142,7 +142,7 @@ async def arun(flow: Flow[R], transport: AsyncTransport) -> R:
 
 
 def blocking_method(
-    flow_of: Callable[Concatenate[C, P], Flow[R]],
+    flow_of: Callable[Concatenate[C, P], Effects[R]],
 ) -> Callable[Concatenate[C, P], R]:
     """Make the method that drives this flow in the caller's thread."""
 
@@ -156,7 +156,7 @@ def async_method(
     method: Callable[Concatenate[C, P], R],
 ) -> Callable[Concatenate[C, P], CoroutineType[Any, Any, R]]:
     """Make the async counterpart of a `blocking_method`: it drives the same flow in its task."""
-    flow_of: Callable[Concatenate[C, P], Flow[R]] = method.__wrapped__  # type: ignore[attr-defined] # it set it
+    flow_of: Callable[Concatenate[C, P], Effects[R]] = method.__wrapped__  # type: ignore[attr-defined] # it set it
 
     async def counterpart(self: C, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await arun(flow_of(self, *args, **kwargs), self._transport)
@@ -171,7 +171,7 @@ def _named(method: M, flow_of: Callable[..., Any]) -> M:
     """Let *method* show the flow's signature and docstring, and what it returns in the end."""
     update_wrapper(method, flow_of)
     signature = inspect.signature(flow_of)
-    returned = _FLOW_OF.sub(r"\1", str(signature.return_annotation))
+    returned = _RETURNED.sub(r"\1", str(signature.return_annotation))
     method.__annotations__ = {**flow_of.__annotations__, "return": returned}
     vars(method)["__signature__"] = signature.replace(return_annotation=returned)
     return method

@@ -1,6 +1,6 @@
 """The life of a call, top to bottom. Nothing here does I/O: what takes time is yielded.
 
-run_call                     run a call's steps; an error that ends it carries all attempts
+run_call                     begin a call and get its reply; an error carries all attempts
   answer                     from the cache, from an identical call in flight, or by sending
     _answer_as_leader        send for all identical calls, and give them the outcome
       _send_with_retries     attempt, and wait before another attempt, as the policy decides
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .. import models
 from ..account.account import Account
 from ..account.single_flight import Follower, Leader, StillInFlight, WouldDeadlock
-from ..effects import Flow, join, send, sleep
+from ..effects import Effects, join, send, sleep
 from ..errors import AuthenticationError, LLMError, RateLimitError
 from ..types import Reply, Request
 from .admission import Admission, admit
@@ -38,10 +38,10 @@ R = TypeVar("R", bound=Reply)
 def run_call(
     policy: CallPolicy,
     account: Account,
-    steps: Callable[[Call], Flow[R]],
+    get_reply: Callable[[Call], Effects[R]],
     events: CallEvents | None = None,
-) -> Flow[R]:
-    """Run the *steps* of a new call; an error that ends them carries the call's attempts.
+) -> Effects[R]:
+    """Begin a call and *get_reply* of it; an error that ends it carries the call's attempts.
 
     *events* tell the call's hooks what happens.
     """
@@ -49,7 +49,7 @@ def run_call(
     try:
         if events is not None:
             events.call_started()
-        reply = yield from steps(call)
+        reply = yield from get_reply(call)
     except BaseException as error:
         if isinstance(error, LLMError):
             error.attempts = tuple(call.attempts)
@@ -59,7 +59,7 @@ def run_call(
     return reply
 
 
-def answer(request: Request, call: Call) -> Flow[Reply]:
+def answer(request: Request, call: Call) -> Effects[Reply]:
     """Answer from the cache, from an identical call that is in flight, or from the provider."""
     if call.usage is not None:
         call.usage.model = request.model
@@ -68,10 +68,10 @@ def answer(request: Request, call: Call) -> Flow[Reply]:
         reply = yield from _send_with_retries(request, call)
     else:
         reply = yield from _answer_with_cache(request, call, cache)
-    return reply.having(attempts=tuple(call.attempts), latency=call.duration())
+    return reply.replace(attempts=tuple(call.attempts), latency=call.duration())
 
 
-def _answer_with_cache(request: Request, call: Call, cache: Cache) -> Flow[Reply]:
+def _answer_with_cache(request: Request, call: Call, cache: Cache) -> Effects[Reply]:
     """Return the cached reply, or wait for the leader of an identical call, or be that leader."""
     key = cache.key_of(request)
     cached: Reply | None = yield from call.run_on_cache(cache, partial(cache.get, key))
@@ -90,14 +90,14 @@ def _answer_with_cache(request: Request, call: Call, cache: Cache) -> Flow[Reply
             # The leader is a task in this very thread, which must not wait for it.
             return (yield from _send_with_retries(request, call))
         if isinstance(outcome, Reply):
-            return outcome.having(cost=0.0, cached=True)
+            return outcome.replace(cost=0.0, cached=True)
         leader_or_follower = outcome
     return (yield from _answer_as_leader(leader_or_follower, key, request, call, cache))
 
 
 def _answer_as_leader(
     leader: Leader[Reply], key: str, request: Request, call: Call, cache: Cache
-) -> Flow[Reply]:
+) -> Effects[Reply]:
     """Send for all identical calls, and give their followers the reply, or the error."""
     call.leader = leader
     with leader:
@@ -124,13 +124,14 @@ def _concerns_followers(error: Exception, call: Call) -> bool:
     return is_from_provider and not is_own and call.time_left() > 0
 
 
-def _send_with_retries(request: Request, call: Call) -> Flow[Reply]:
+def _send_with_retries(request: Request, call: Call) -> Effects[Reply]:
     """Attempt until one succeeds, as long as the retry policy and the deadline allow."""
     retries: Retries | None = None
     while True:
         try:
             reply = yield from _attempt(request, call)
-            return reply if call.resumption is None else call.resumption.whole(reply)
+            resumption = call.stream_resumption
+            return reply if resumption is None else resumption.join_parts(reply)
         except LLMError as failure:
             error = failure
         if call.has_shown:
@@ -144,17 +145,17 @@ def _send_with_retries(request: Request, call: Call) -> Flow[Reply]:
             raise call.final_error(error)
         if call.events is not None:
             call.events.retry_planned(len(call.attempts), error, seconds)
-        yield from call.wait(seconds, "retry")
+        yield from call.wait(seconds, "backoff")
 
 
 def _request_after_break(error: LLMError, request: Request, call: Call) -> Request:
     """Return what asks for the rest of a stream; raises where what was shown stays all there is."""
-    if call.resumption is None:
+    if call.stream_resumption is None:
         raise error
-    return call.resumption.next_request(error, call.account.resolve_model(request))
+    return call.stream_resumption.request_for_rest(error, call.account.resolve_model(request))
 
 
-def _attempt(request: Request, call: Call) -> Flow[Reply]:
+def _attempt(request: Request, call: Call) -> Effects[Reply]:
     """Be admitted, send once, and give back or settle what the attempt holds, however it ends."""
     adapted = call.account.adapt_request(request)
     estimate = call.account.estimator.estimate(adapted)
@@ -172,10 +173,10 @@ def _attempt(request: Request, call: Call) -> Flow[Reply]:
         yield from sleep(call.time_left(), "budget", settled)
     if isinstance(outcome, LLMError):
         raise outcome
-    return outcome.having(cost=models.cost(outcome.model, outcome.usage, outcome.service_tier))
+    return outcome.replace(cost=models.cost(outcome.model, outcome.usage, outcome.service_tier))
 
 
-def _send(admission: Admission, adapted: Request, request: Request, call: Call) -> Flow[Reply]:
+def _send(admission: Admission, adapted: Request, request: Request, call: Call) -> Effects[Reply]:
     """Send the *adapted* request once, record the attempt, and learn from its failure."""
     account, model, scope = call.account, adapted.model, admission.scope
     # No variable of ours is the key itself: tracebacks show them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..account.account import Account
-from ..effects import Flow
+from ..effects import Effects
 from ..errors import LLMError, ProviderUnavailableError, RateLimitError
 from ..types import Reply
 from .call import Call, CallPolicy
@@ -23,7 +23,7 @@ def usage_of(account: Account, policy: CallPolicy) -> CallUsage | None:
     return CallUsage(account.ledger, account, policy.tags)
 
 
-def report_failure(call: Call, error: BaseException) -> Flow[None]:
+def report_failure(call: Call, error: BaseException) -> Effects[None]:
     """Tell of the *error* that ends a call; nothing is yielded where the call is interrupted."""
     if call.events is not None:
         call.events.call_failed(error, tuple(call.attempts), call.duration())
@@ -34,7 +34,7 @@ def report_failure(call: Call, error: BaseException) -> Flow[None]:
             call.usage.call_interrupted()
 
 
-def report_reply(call: Call, reply: Reply) -> Flow[None]:
+def report_reply(call: Call, reply: Reply) -> Effects[None]:
     """Tell of the *reply* that ends a call."""
     # First, since a call may be interrupted while it waits for the ledger.
     if call.events is not None:

@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any, cast, overload
 
-from ..effects import Flow
+from ..effects import Effects
 from ..runtime.closing import ClosedByAsyncBlock, ClosedByBlock
 from ..stream_types import AnyEvent, StreamEvent, TextPiece
 from ..types import Reply
@@ -30,7 +30,7 @@ _CLOSING: set[asyncio.Task[None]] = set()
 class _Stream:
     """What both kinds of stream are: a reader, and the reply at the end."""
 
-    def __init__(self, flow: Flow[Reply], transport: Any) -> None:
+    def __init__(self, flow: Effects[Reply], transport: Any) -> None:
         self._reader = StreamReader(flow)
         self._transport = transport
 
@@ -49,7 +49,7 @@ class _Stream:
 class BlockingStream(_Stream, ClosedByBlock):
     """What a thread reads."""
 
-    def __init__(self, flow: Flow[Reply], transport: Any) -> None:
+    def __init__(self, flow: Effects[Reply], transport: Any) -> None:
         super().__init__(flow, transport)
         self._on_drop(_close_in_thread, self._reader, transport)
 

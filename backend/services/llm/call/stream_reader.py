@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ..effects import Close, Effect, Emit, Flow, Open
+from ..effects import Close, Effect, Effects, Emit, Open
 from ..stream_types import AnyEvent
 from ..types import Reply
 
@@ -20,7 +20,7 @@ from ..types import Reply
 class StreamReader:
     """The events that *flow* emits, one after another; `reply` is what it returns in the end."""
 
-    def __init__(self, flow: Flow[Reply]) -> None:
+    def __init__(self, flow: Effects[Reply]) -> None:
         #: Events that have come and are not read yet.
         self.waiting: deque[AnyEvent] = deque()
         self.reply: Reply | None = None
@@ -35,7 +35,7 @@ class StreamReader:
         #: The process whose connection it is.
         self._process: int | None = None
 
-    def next_event(self) -> Flow[AnyEvent | None]:
+    def next_event(self) -> Effects[AnyEvent | None]:
         """Return the event that comes next; None at the end. Raises what ends the stream."""
         while not self.waiting:
             if self._is_over:
@@ -44,7 +44,7 @@ class StreamReader:
                 self.waiting.extend(events)
         return self.waiting.popleft()
 
-    def close(self) -> Flow[None]:
+    def close(self) -> Effects[None]:
         """Give back what the stream holds, and forget what waits to be read."""
         self._is_over = True
         self.waiting.clear()
@@ -56,7 +56,7 @@ class StreamReader:
         self._flow.close()
         self.is_open = False
 
-    def _next_events(self) -> Flow[Sequence[AnyEvent] | None]:
+    def _next_events(self) -> Effects[Sequence[AnyEvent] | None]:
         if self._is_busy:
             raise RuntimeError("a stream is read by one thread or task at a time")
         # The child of a fork would take what comes away from its parent, who would miss it.
@@ -76,7 +76,7 @@ class StreamReader:
         finally:
             self._is_busy = False
 
-    def _run_until_emit(self) -> Flow[Sequence[AnyEvent] | None]:
+    def _run_until_emit(self) -> Effects[Sequence[AnyEvent] | None]:
         """Pass the flow's effects on until it emits events; None at its end."""
         resume = self._resume
         while True:
@@ -95,7 +95,7 @@ class StreamReader:
             except BaseException as error:
                 resume = partial(self._flow.throw, error)
 
-    def _perform(self, effect: Effect) -> Flow[Any]:
+    def _perform(self, effect: Effect) -> Effects[Any]:
         if not isinstance(effect, Open):
             return (yield effect)
         if self._channel is not None:
@@ -103,7 +103,7 @@ class StreamReader:
         self._channel = yield effect
         return self._channel
 
-    def _release(self) -> Flow[None]:
+    def _release(self) -> Effects[None]:
         self._is_over = True
         try:
             if self._channel is not None:

@@ -14,7 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..account.account import Account
-from ..effects import Channel, Flow, emit, open_stream, pull
+from ..effects import Channel, Effects, emit, open_stream, pull
 from ..errors import LLMError, LLMTimeoutError, TruncatedError
 from ..stream_types import (
     AnyEvent,
@@ -29,7 +29,7 @@ from . import lifecycle
 from .admission import Admission
 from .call import Call, CallPolicy
 from .demand import partly_spent
-from .resumption import Resumption
+from .stream_resumption import StreamResumption
 
 if TYPE_CHECKING:
     from .call_events import CallEvents
@@ -43,7 +43,7 @@ def stream(
     events: CallEvents | None = None,
     *,
     resumes: bool = False,
-) -> Flow[Reply]:
+) -> Effects[Reply]:
     """Answer *request* piece by piece; *idle* is the longest wait between two pieces, in s.
 
     Where it *resumes*, it goes on after a break, if its model can.
@@ -51,9 +51,9 @@ def stream(
     return lifecycle.run_call(policy, account, partial(_answer, request, idle, resumes), events)
 
 
-def _answer(request: Request, idle: float, resumes: bool, call: Call) -> Flow[Reply]:
+def _answer(request: Request, idle: float, resumes: bool, call: Call) -> Effects[Reply]:
     stream_with(call, idle)
-    call.resumption = Resumption(request) if resumes else None
+    call.stream_resumption = StreamResumption(request) if resumes else None
     reply = yield from lifecycle.answer(request, call)
     if call.first_piece_at is None:
         yield from hand_out(call, tuple(events_of(reply)))
@@ -67,10 +67,10 @@ def stream_with(call: Call, idle: float) -> None:
 
 def _send(
     call: Call, idle: float, request: Request, timeout: float, admission: Admission
-) -> Flow[Reply]:
+) -> Effects[Reply]:
     """Send once, hand out what comes, and return the whole reply."""
     until, longest = call.account.now() + timeout, inf
-    if (view := call.snapshots or call.resumption) is not None:
+    if (view := call.snapshots or call.stream_resumption) is not None:
         view.restart()
     channel = yield from open_stream(request, timeout)
     try:
@@ -95,7 +95,7 @@ def _whole(channel: Channel, call: Call) -> Reply:
     try:
         return channel.whole()
     except TruncatedError as error:
-        reply = call.resumption.ended(error) if call.resumption is not None else None
+        reply = call.stream_resumption.ended(error) if call.stream_resumption is not None else None
         if reply is None:
             raise
         return reply
@@ -121,13 +121,13 @@ def _note_first_piece(call: Call, admission: Admission) -> None:
     call.account.outages.release_probe(admission)
 
 
-def hand_out(call: Call, events: Sequence[AnyEvent]) -> Flow[None]:
+def hand_out(call: Call, events: Sequence[AnyEvent]) -> Effects[None]:
     """Give *events*, or the snapshot that they make, to whoever reads the stream."""
     if call.first_piece_at is None:
         call.first_piece_at = call.account.now()
         if call.events is not None:
             call.events.first_piece(call.time_to_first_piece())
-    if (view := call.snapshots or call.resumption) is not None:
+    if (view := call.snapshots or call.stream_resumption) is not None:
         events = view.of(events)
     if not events:
         return

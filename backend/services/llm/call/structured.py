@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from .. import models
-from ..effects import Flow, Overdue, run_blocking
+from ..effects import Effects, Overdue, run_blocking
 from ..errors import (
     InvalidRequestError,
     LLMError,
@@ -72,7 +72,7 @@ class _Judgement:
 
 def structured_by(
     request: Request, spec: Any, knobs: Knobs, call: Call, *, prompt_only: bool = False
-) -> Flow[tuple[Any, Reply]]:
+) -> Effects[tuple[Any, Reply]]:
     """Do as `structured` does, by a schema that is first compiled.
 
     Raises `ConfigurationError` if it is none.
@@ -84,7 +84,7 @@ def structured_by(
 
 def compiled(
     spec: Any, knobs: Knobs, call: Call, *, prompt_only: bool = False
-) -> Flow[StructuredSpec]:
+) -> Effects[StructuredSpec]:
     """Compile a schema; raises `ConfigurationError` if it is none."""
     compiling = partial(StructuredSpec.of, spec, knobs, prompt_only=prompt_only)
     try:
@@ -97,7 +97,7 @@ def compiled(
         raise call.deadline_error() from None
 
 
-def structured(request: Request, spec: StructuredSpec, call: Call) -> Flow[tuple[Any, Reply]]:
+def structured(request: Request, spec: StructuredSpec, call: Call) -> Effects[tuple[Any, Reply]]:
     """Return a value that satisfies the schema, and the reply that held it."""
     answer, reply = yield from structured_answer(request, spec, call)
     return answer.value, reply
@@ -105,7 +105,7 @@ def structured(request: Request, spec: StructuredSpec, call: Call) -> Flow[tuple
 
 def structured_answer(
     request: Request, spec: StructuredSpec, call: Call
-) -> Flow[tuple[ValidAnswer, Reply]]:
+) -> Effects[tuple[ValidAnswer, Reply]]:
     """Return an answer that satisfies the schema, and the reply that held it.
 
     Raises `StructuredOutputError` with the last answer's faults when the repairs are used up, and
@@ -133,7 +133,7 @@ def structured_answer(
     raise structured_error(judged.invalid, judged.reply, call) from judged.cause
 
 
-def _take_turn(request: Request, spec: StructuredSpec, call: Call) -> Flow[_Judgement]:
+def _take_turn(request: Request, spec: StructuredSpec, call: Call) -> Effects[_Judgement]:
     """Ask once in the first form that the provider does not refuse, and judge the answer."""
     # One after the other, as few calls need a second: each is a rewriting of the whole schema.
     output_modes = possible_output_modes(request, spec, call)
@@ -180,7 +180,7 @@ def _is_slow_to_judge(answer: str, schema: str) -> bool:
     return one + other > _QUICK or one * other > _QUICK_PRODUCT
 
 
-def _answer_or_partial(request: Request, call: Call) -> Flow[tuple[Reply, LLMError | None]]:
+def _answer_or_partial(request: Request, call: Call) -> Effects[tuple[Reply, LLMError | None]]:
     """Ask, and take for a reply what a failed call had written."""
     try:
         return (yield from lifecycle.answer(request, call)), None
@@ -229,4 +229,4 @@ def structured_error(invalid: InvalidAnswer, reply: Reply, call: Call) -> Struct
 def _as_reply(partial: Reply | None, text: str, request: Request, call: Call) -> Reply:
     """What a failed call had written, as if it were its answer."""
     reply = partial or Reply(text, model_in_service(request, call), call.account.provider)
-    return reply.having(attempts=tuple(call.attempts), latency=call.duration())
+    return reply.replace(attempts=tuple(call.attempts), latency=call.duration())

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..account.account import Account
-from ..effects import Flow
+from ..effects import Effects
 from ..settings.knobs import Knobs
 from ..stream_types import AnyEvent, Snapshot, TextPiece, ToolCallPiece
 from ..structured import (
@@ -77,15 +77,15 @@ def stream(
     events: CallEvents | None = None,
     *,
     prompt_only: bool = False,
-) -> Flow[StructuredReply[Any]]:
+) -> Effects[StructuredReply[Any]]:
     """Answer *request* by *schema*, snapshot by snapshot; the last is the valid value."""
-    steps = partial(_answer, request, schema, knobs, prompt_only)
-    return lifecycle.run_call(policy, account, steps, events)
+    get_reply = partial(_answer, request, schema, knobs, prompt_only)
+    return lifecycle.run_call(policy, account, get_reply, events)
 
 
 def _answer(
     request: Request, schema: Any, knobs: Knobs, prompt_only: bool, call: Call
-) -> Flow[StructuredReply[Any]]:
+) -> Effects[StructuredReply[Any]]:
     spec = yield from structured.compiled(schema, knobs, call, prompt_only=prompt_only)
     call.snapshots = snapshots = StreamedSnapshots()
     streaming.stream_with(call, knobs.LLM_STREAM_IDLE_TIMEOUT)
@@ -97,4 +97,4 @@ def _answer(
     if snapshots.shown is None or answer.json_value != snapshots.shown:
         yield from streaming.hand_out(call, [Snapshot(answer.json_value)])
     first = call.time_to_first_piece()
-    return StructuredReply.of(answer.value, reply.having(time_to_first_token=first))
+    return StructuredReply.of(answer.value, reply.replace(time_to_first_token=first))

@@ -16,7 +16,7 @@ from ..batch.prompts import arguments_of
 from ..batch.runner import Ask
 from ..call.call import CallPolicy
 from ..call.drivers import arun
-from ..effects import Flow
+from ..effects import Effects
 from ..types import UNSET, Reply, Request
 from . import batch_signatures
 from .arguments import count, tags_of
@@ -149,7 +149,7 @@ def _plan(
     )
 
 
-def _flow_of(client: BatchCalls, schema: Any) -> Callable[[Request, CallPolicy], Flow[Reply]]:
+def _flow_of(client: BatchCalls, schema: Any) -> Callable[[Request, CallPolicy], Effects[Reply]]:
     if schema is None:
         return client._run
 

@@ -9,14 +9,14 @@ from ..account.registry import account_of, money_budgets, open_cache, open_ledge
 from ..batch.api import BatchApi
 from ..call.call import CallPolicy
 from ..call.drivers import StreamTransport
-from ..events import hooks_for
+from ..events import registered_hooks
 from ..redaction.secrets import without_credentials
 from ..runtime.fork import pickling_error
 from ..runtime.sdk_lender import SdkLender
 from ..settings.knobs import Knobs
 from ..types import Provider, Request
 from .arguments import count, timeout_of
-from .hooks import hooks_of
+from .hooks import configured_hooks
 
 if TYPE_CHECKING:
     from ..call.call_events import CallEvents
@@ -67,7 +67,7 @@ class ConfiguredClient(ABC):
         self._account = account_of(provider, knobs, region)
         self._owns_account = True
         #: Those that are told of this client's calls; see `services.llm.events`.
-        self.hooks = hooks_of(knobs)
+        self.hooks = configured_hooks(knobs)
 
     def __reduce__(self) -> NoReturn:
         """Raise TypeError: threads, sockets and locks stay in the process that made them."""
@@ -106,7 +106,7 @@ class ConfiguredClient(ABC):
     def _events(
         self, operation: Operation, request: Request, policy: CallPolicy
     ) -> CallEvents | None:
-        if not hooks_for(self.hooks):
+        if not registered_hooks(self.hooks):
             return None
         from ..call.call_events import events_of  # only calls with hooks have events
 

@@ -6,7 +6,7 @@ from ..events import Hooks
 from ..settings.knobs import Knobs
 
 
-def hooks_of(knobs: Knobs) -> Hooks:
+def configured_hooks(knobs: Knobs) -> Hooks:
     """Return a client's registry of hooks, with the log of calls in it where that is wanted."""
     hooks = Hooks(has_content=knobs.LLM_EVENTS_CONTENT)
     if knobs.LLM_LOG_CALLS:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..call import streaming
 from ..call.call import CallPolicy
 from ..call.stream import AsyncStream, Stream
-from ..effects import Flow
+from ..effects import Effects
 from ..types import UNSET, Message, Reply, Request
 from .arguments import checked_resume
 from .configured import ConfiguredClient
@@ -67,7 +67,7 @@ class StreamedCalls(ConfiguredClient):
             """Return the reply as it comes, to be read in an `async with` block; as `stream`."""
             return AsyncStream(self._stream(request, policy, resume), self._transport)
 
-    def _stream(self, request: Request, policy: CallPolicy, resume: bool) -> Flow[Reply]:
+    def _stream(self, request: Request, policy: CallPolicy, resume: bool) -> Effects[Reply]:
         idle = self._knobs.LLM_STREAM_IDLE_TIMEOUT
         events = self._events("stream", request, policy)
         return streaming.stream(request, policy, self._account, idle, events, resumes=resume)

@@ -10,7 +10,7 @@ from ..call import lifecycle
 from ..call.call import Call, CallPolicy
 from ..call.drivers import async_method, blocking_method
 from ..call.structured_stream import AsyncStructuredStream, StructuredStream
-from ..effects import Flow
+from ..effects import Effects
 from ..errors import ConfigurationError
 from ..types import UNSET, Message, Request, StructuredReply
 from . import structured_signatures, structured_stream_signatures
@@ -67,7 +67,7 @@ class StructuredCalls(ConfiguredClient):
         @takes(structured_arguments)
         def respond_structured(
             self, request: Request, schema: Any, policy: CallPolicy
-        ) -> Flow[StructuredReply[Any]]:
+        ) -> Effects[StructuredReply[Any]]:
             """Return an answer that satisfies *schema* as `.value`, with the cost of all turns.
 
             Arguments and errors are those of `generate_structured`.
@@ -78,7 +78,7 @@ class StructuredCalls(ConfiguredClient):
         @takes(structured_arguments)
         def generate_structured(
             self, request: Request, schema: Any, policy: CallPolicy
-        ) -> Flow[Any]:
+        ) -> Effects[Any]:
             """Return an object that satisfies *schema*: a dict for a JSON Schema, else an instance.
 
             *schema* may be any annotation that pydantic's TypeAdapter takes. *messages* come before
@@ -111,23 +111,23 @@ class StructuredCalls(ConfiguredClient):
 
     def _structured(
         self, request: Request, schema: Any, policy: CallPolicy
-    ) -> Flow[StructuredReply[Any]]:
+    ) -> Effects[StructuredReply[Any]]:
         from ..call import structured  # pays for schemas only where there is one
 
         is_stand_in = not self._transport.lender.is_real
 
-        def steps(call: Call) -> Flow[StructuredReply[Any]]:
+        def get_reply(call: Call) -> Effects[StructuredReply[Any]]:
             found = structured.structured_by(
                 request, schema, self._knobs, call, prompt_only=is_stand_in
             )
             return StructuredReply.of(*(yield from found))
 
         events = self._events("structured", request, policy)
-        return (yield from lifecycle.run_call(policy, self._account, steps, events))
+        return (yield from lifecycle.run_call(policy, self._account, get_reply, events))
 
     def _snapshots(
         self, request: Request, schema: Any, policy: CallPolicy
-    ) -> Flow[StructuredReply[Any]]:
+    ) -> Effects[StructuredReply[Any]]:
         from ..call import structured_streaming  # pays for schemas only where there is one
 
         return structured_streaming.stream(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..call import lifecycle
 from ..call.call import CallPolicy
 from ..call.drivers import async_method, blocking_method
-from ..effects import Flow
+from ..effects import Effects
 from ..providers.completeness import text_of
 from ..types import UNSET, Message, Reply, Request
 from .arguments import count
@@ -32,7 +32,7 @@ class TextCalls(ConfiguredClient):
 
         @blocking_method
         @takes(call_arguments)
-        def respond(self, request: Request, policy: CallPolicy) -> Flow[Reply]:
+        def respond(self, request: Request, policy: CallPolicy) -> Effects[Reply]:
             """Return the whole reply to *messages*, then to *prompt* as what the user says last.
 
             A *temperature* of None leaves it to the provider, whatever the client's default.
@@ -44,7 +44,7 @@ class TextCalls(ConfiguredClient):
 
         @blocking_method
         @takes(call_arguments)
-        def generate(self, request: Request, policy: CallPolicy) -> Flow[str]:
+        def generate(self, request: Request, policy: CallPolicy) -> Effects[str]:
             """Return the text of the model's answer; arguments and errors as of `respond`."""
             return text_of((yield from self._run(request, policy)))
 
@@ -63,7 +63,7 @@ class TextCalls(ConfiguredClient):
             timeout: float | None = None,
             tags: Mapping[str, str] | None = None,
             **options: Any,
-        ) -> Flow[str]:
+        ) -> Effects[str]:
             """Return the model's answer in at most *max_retries* attempts in all.
 
             What is not known to be permanent is tried again, after 1 s, 2 s, 4 s and so on, up to a
@@ -82,7 +82,7 @@ class TextCalls(ConfiguredClient):
         agenerate_with_retry = async_method(generate_with_retry)
         arespond = async_method(respond)
 
-    def _run(self, request: Request, policy: CallPolicy) -> Flow[Reply]:
-        steps = partial(lifecycle.answer, request)
+    def _run(self, request: Request, policy: CallPolicy) -> Effects[Reply]:
+        get_reply = partial(lifecycle.answer, request)
         events = self._events("respond", request, policy)
-        return lifecycle.run_call(policy, self._account, steps, events)
+        return lifecycle.run_call(policy, self._account, get_reply, events)

@@ -7,7 +7,7 @@ client's. The events are imported with the first hook.
 from typing import TYPE_CHECKING
 
 from ..runtime.lazy_names import lazy_names
-from .hook_registry import EventHook, Hooks, Registration, hooks, hooks_for
+from .hook_registry import EventHook, Hooks, Registration, hooks, registered_hooks
 from .limit_sources import LimitSources, limit_sources
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         RepairPlanned,
         RetryPlanned,
         ScopePaused,
-        WaitedFor,
+        WaitCause,
         WaitEnded,
         WaitStarted,
     )
@@ -51,7 +51,7 @@ __getattr__ = lazy_names(
             "RepairPlanned",
             "RetryPlanned",
             "ScopePaused",
-            "WaitedFor",
+            "WaitCause",
             "WaitEnded",
             "WaitStarted",
         ),
@@ -79,10 +79,10 @@ __all__ = [
     "RepairPlanned",
     "RetryPlanned",
     "ScopePaused",
+    "WaitCause",
     "WaitEnded",
     "WaitStarted",
-    "WaitedFor",
     "hooks",
-    "hooks_for",
     "limit_sources",
+    "registered_hooks",
 ]

@@ -33,7 +33,7 @@ Operation: TypeAlias = Literal["respond", "stream", "structured"]
 
 #: What a call waits for: room in a limit of this unit, the end of a pause, earlier calls of its
 #: scope, a permit to be in flight, the end of an outage, or the backoff of a retry.
-WaitedFor: TypeAlias = Literal[
+WaitCause: TypeAlias = Literal[
     "requests",
     "tokens",
     "input_tokens",
@@ -93,7 +93,7 @@ class CallJoined(Event):
 class WaitStarted(Event):
     """The call waits for `limit`, at most `seconds`, to be sent to `scope` ("": to any)."""
 
-    limit: WaitedFor
+    limit: WaitCause
     seconds: float
     scope: str = ""
 
@@ -102,7 +102,7 @@ class WaitStarted(Event):
 class WaitEnded(Event):
     """The call has waited for `limit`, `seconds` long."""
 
-    limit: WaitedFor
+    limit: WaitCause
     seconds: float
     scope: str = ""
 
@@ -195,7 +195,7 @@ class CallEnded(Event):
     error: LLMError | None = None
     error_type: str | None = None
     attempts: tuple[Attempt, ...] = ()
-    waited: Mapping[WaitedFor, float] = field(default_factory=dict)
+    waited: Mapping[WaitCause, float] = field(default_factory=dict)
 
     @property
     def is_cached(self) -> bool:

@@ -126,7 +126,7 @@ class Hooks:
 hooks = Hooks()
 
 
-def hooks_for(client_hooks: Hooks) -> tuple[Registration, ...]:
+def registered_hooks(client_hooks: Hooks) -> tuple[Registration, ...]:
     """Return those whom a call of a client tells that begins now: the process's, then the client's.
 
     A hook that is in both registries is told once. One that makes the call itself is not told of

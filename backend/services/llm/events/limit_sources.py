@@ -37,7 +37,7 @@ class HasLimits(Protocol):
         """Its limits."""
 
     @property
-    def followed(self) -> set[str]:
+    def observed_scopes(self) -> set[str]:
         """The scopes whose limits are looked at, for `LimitSources` to keep."""
 
 
@@ -52,13 +52,13 @@ class LimitSources:
         """Remember that a call of *account* was sent within the limits of *scope*."""
         with self._lock:
             self._accounts.add(account)
-            if len(account.followed) < _MOST_SCOPES:
-                account.followed.add(scope)
+            if len(account.observed_scopes) < _MOST_SCOPES:
+                account.observed_scopes.add(scope)
 
     def headroom(self) -> Iterator[tuple[Provider, str, Headroom]]:
         """Yield provider and scope of each limit, and what is left of it."""
         with self._lock:
-            known = [(account, tuple(account.followed)) for account in self._accounts]
+            known = [(account, tuple(account.observed_scopes)) for account in self._accounts]
         for account, scopes in known:
             for scope in scopes:
                 for each in account.quota.headroom(scope, account.now()):

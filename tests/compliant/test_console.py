@@ -8,8 +8,15 @@ from collections.abc import Mapping
 
 import pytest
 
-from services.groq_compliant import screen
-from services.groq_compliant.screen import AnswerLost, Screen, answer, is_coloured, log_off, log_on
+from services.groq_compliant import console
+from services.groq_compliant.console import (
+    AnswerLost,
+    Console,
+    answer,
+    is_coloured,
+    log_off,
+    log_on,
+)
 from services.llm.errors import LLMError
 
 
@@ -50,13 +57,13 @@ def test_colours_are_for_terminals_unless_the_environment_says_otherwise(
 
 def test_a_message_is_one_line() -> None:
     stream = io.StringIO()
-    Screen(stream, {}).line("two\n lines", "error")
+    Console(stream, {}).line("two\n lines", "error")
     assert "error: two lines\n" == stream.getvalue()
 
 
 def test_only_the_level_is_coloured() -> None:
     stream = Terminal()
-    shown = Screen(stream, {})
+    shown = Console(stream, {})
     shown.line("red", "error")
     shown.line("plain", "info")
     assert "\x1b[31merror: \x1b[0mred\ninfo: plain\n" == stream.getvalue()
@@ -64,7 +71,7 @@ def test_only_the_level_is_coloured() -> None:
 
 def test_progress_stands_below_the_lines_of_a_terminal() -> None:
     stream = Terminal()
-    shown = Screen(stream, {"NO_COLOR": "1"})
+    shown = Console(stream, {"NO_COLOR": "1"})
     shown.progress("1 of 2")
     shown.progress("2 of 2")
     shown.line("done")
@@ -75,13 +82,13 @@ def test_progress_stands_below_the_lines_of_a_terminal() -> None:
 
 def test_a_file_gets_no_progress() -> None:
     stream = io.StringIO()
-    Screen(stream, {}).progress("1 of 2")
+    Console(stream, {}).progress("1 of 2")
     assert "" == stream.getvalue()
 
 
 @pytest.mark.parametrize("stream", [None, Gone()])
 def test_where_nobody_reads_nothing_is_said(stream: io.StringIO | None) -> None:
-    shown = Screen(stream, {})
+    shown = Console(stream, {})
     shown.line("lost")
     shown.line("lost too")
     assert not shown._is_terminal
@@ -92,7 +99,7 @@ def test_the_log_is_shown_from_warnings_on_unless_all_is_wanted(
     verbose: bool, expected: str
 ) -> None:
     stream = io.StringIO()
-    handler = log_on(Screen(stream, {}), verbose=verbose)
+    handler = log_on(Console(stream, {}), verbose=verbose)
     try:
         logging.getLogger("services.llm.account.multi_key").info("news")
         logging.getLogger("services.llm.account.multi_key").warning("key %d", 1)
@@ -106,29 +113,29 @@ def test_the_log_is_shown_from_warnings_on_unless_all_is_wanted(
 def test_an_answer_that_nobody_reads_is_a_broken_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", Gone())
     with pytest.raises(BrokenPipeError):
-        screen.answer("lost")
+        console.answer("lost")
 
 
 def test_an_answer_that_cannot_be_written_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", Full())
     with pytest.raises(AnswerLost, match="No space left on device"):
-        screen.answer("lost")
+        console.answer("lost")
 
 
 def test_without_standard_output_an_answer_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(AnswerLost, match="standard output is closed"):
-        screen.answer("lost")
-    screen.flush_answers()
-    screen.give_up_answers()
+        console.answer("lost")
+    console.flush_answers()
+    console.give_up_answers()
 
 
 def test_what_is_given_up_is_written_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     with open(writing, "w") as stdout, open(reading) as read:
         monkeypatch.setattr(sys, "stdout", stdout)
-        screen.give_up_answers()
-        screen.answer("to nobody")
+        console.give_up_answers()
+        console.answer("to nobody")
         assert "" == read.read()
 
 
@@ -139,7 +146,7 @@ HARMLESS = "\\u001b]0;title\\u0007\\u001b[31mred\\u0008\\u009b2J\\u007f\\u000dov
 @pytest.mark.parametrize("terminal", [True, False])
 def test_control_characters_of_a_provider_are_written_out_in_every_line(terminal: bool) -> None:
     stream = Terminal() if terminal else io.StringIO()
-    Screen(stream, {"NO_COLOR": "1"}).line(EVIL.replace("\r", ""), "error")
+    Console(stream, {"NO_COLOR": "1"}).line(EVIL.replace("\r", ""), "error")
     assert f"error: {HARMLESS.replace(chr(92) + 'u000d', '')}\n" == stream.getvalue()
 
 

@@ -16,7 +16,7 @@ _EVERY = 10.0
 _COLOURS = {"warning": "33", "error": "31", "critical": "31"}
 
 
-class Screen:
+class Console:
     """Lines on *stream*, and below them one line of progress where it is a terminal.
 
     Elsewhere progress is a line every ten seconds, where `tells_progress` is set.
@@ -74,16 +74,16 @@ class Screen:
             self._stream = None
 
 
-class ScreenHandler(logging.Handler):
-    """Puts log records on a screen, one line each."""
+class ConsoleHandler(logging.Handler):
+    """Puts log records on a console, one line each."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, console: Console) -> None:
         super().__init__()
-        self._screen = screen
+        self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show *record*, without any traceback."""
-        self._screen.line(record.getMessage(), record.levelname.lower())
+        self._console.line(record.getMessage(), record.levelname.lower())
 
 
 def is_coloured(is_terminal: bool, environment: Mapping[str, str]) -> bool:
@@ -96,9 +96,9 @@ def is_coloured(is_terminal: bool, environment: Mapping[str, str]) -> bool:
     return is_terminal and environment.get("TERM") != "dumb"
 
 
-def log_on(screen: Screen, *, verbose: bool) -> ScreenHandler:
+def log_on(console: Console, *, verbose: bool) -> ConsoleHandler:
     """Show this package's log from warnings on, or all of it; the caller removes the handler."""
-    handler = ScreenHandler(screen)
+    handler = ConsoleHandler(console)
     logger = _logger()
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
@@ -106,7 +106,7 @@ def log_on(screen: Screen, *, verbose: bool) -> ScreenHandler:
     return handler
 
 
-def log_off(handler: ScreenHandler) -> None:
+def log_off(handler: ConsoleHandler) -> None:
     """Undo `log_on`."""
     logger = _logger()
     logger.removeHandler(handler)

@@ -19,7 +19,7 @@ from ..stream_types import AnyEvent, TextPiece, UsageReport
 from ..types import Reply, Request
 
 
-class Resumption:
+class StreamResumption:
     """What was shown of one answer, over all attempts, and how its rest is asked for."""
 
     def __init__(self, request: Request) -> None:
@@ -78,7 +78,7 @@ class Resumption:
         reason = reply.finish_reason if reply is not None else None
         return reply if self.count and reason is not None and reason not in CUT_OFF else None
 
-    def next_request(self, error: LLMError, model: str) -> Request:
+    def request_for_rest(self, error: LLMError, model: str) -> Request:
         """Return what to ask *model* after *error*; raises what the stream ends in where nothing.
 
         That is the error that broke it off, if a continuation fails before it has begun.
@@ -97,18 +97,18 @@ class Resumption:
             self._set_partial(error, model)
         return self._continued
 
-    def whole(self, reply: Reply) -> Reply:
+    def join_parts(self, reply: Reply) -> Reply:
         """Return the answer with all its parts; the cost is None where one's is not known."""
         if not self.count:
             return reply
         costs = [models.cost(part.model, part.usage, part.service_tier) for part in self._broken]
         known = [cost for cost in (*costs, reply.cost) if cost is not None]
-        return self._joined(reply).having(
+        return self._joined(reply).replace(
             cost=math.fsum(known) if len(known) > len(costs) else None, resumed=self.count
         )
 
     def _joined(self, reply: Reply) -> Reply:
-        return reply.having(
+        return reply.replace(
             text=self.text,
             usage=sum((part.usage for part in self._broken), reply.usage),
             citations=tuple(each for part in (*self._broken, reply) for each in part.citations),
