@@ -99,7 +99,10 @@ def test_a_damaged_database_of_ours_is_set_aside_with_a_warning(
     assert [logging.WARNING] == [record.levelno for record in caplog.records]
 
 
-def test_a_database_damaged_while_in_use_is_set_aside_with_its_log(path: Path) -> None:
+@pytest.mark.parametrize("notices", [True, False], ids=["noticed first", "by the damage"])
+def test_a_database_damaged_while_in_use_is_set_aside_with_its_log(
+    path: Path, monkeypatch: pytest.MonkeyPatch, notices: bool
+) -> None:
     with closing(SqliteStore(path, ttl=60)) as store, closing(SqliteStore(path, ttl=60)) as other:
         for n in range(200):
             store.put(key_of(n), {"padding": "x" * 500})
@@ -111,7 +114,10 @@ def test_a_database_damaged_while_in_use_is_set_aside_with_its_log(path: Path) -
         path.write_bytes(spoilt)
         store.put(key_of("new"), {"n": 1})
         assert {"n": 1} == store.get(key_of("new"))
+        if not notices:  # as where it is replaced between the look at it and its use
+            monkeypatch.setattr(other, "_is_in_place", lambda: True)
         other.put(key_of("newer"), {"n": 2})  # finds the damage too, and the file already replaced
+        monkeypatch.undo()
         assert [{"n": 1}, {"n": 2}] == [other.get(key_of("new")), store.get(key_of("newer"))]
     suffixes = [aside.name.rpartition("Z")[2] for aside in path.parent.glob("*.damaged-*")]
     assert ["", "-shm", "-wal"] == sorted(suffixes)

@@ -6,6 +6,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,13 @@ import pytest
 import redis
 
 from services.llm.errors import ConfigurationError
-from services.llm.ledger import json_usage
 from services.llm.ledger.json_usage import JsonUsage
 from services.llm.ledger.opening import ledger_at
 from services.llm.ledger.redis_usage import RedisUsage
 from services.llm.ledger.sqlite_usage import SqliteUsage
 from services.llm.ledger.store import MemoryUsageStore, UsageBatch, UsageStore
 from services.llm.ledger.usage import UsageEntry, UsageKey, UsageSums
-from services.llm.stores import StoreError
+from services.llm.stores import StoreError, appended_file
 
 TODAY, TOMORROW = "2026-11-26", "2026-11-27"
 ACME = UsageKey(
@@ -155,32 +155,122 @@ def test_a_write_that_is_cut_short_is_taken_back(
     store.add(batch((ACME, ONE)))
     before = store.path.read_bytes()
 
-    class FullDisk:
-        def __init__(self, file: Any) -> None:
-            self._file = file
+    class FullDisk(FileIO):
+        def write(self, data: Any) -> int:
+            return super().write(bytes(data)[:10])
 
-        def __enter__(self) -> Any:
-            self._file.__enter__()
-            return self
-
-        def __exit__(self, *error: Any) -> None:
-            self._file.__exit__(*error)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._file, name)
-
-        def write(self, data: bytes) -> int:
-            written: int = self._file.write(data[:10])
-            return written
-
-    def opened(path: Path, mode: str, **options: Any) -> Any:
-        file = open(path, mode, **options)  # noqa: SIM115  the caller's `with` closes it
-        return FullDisk(file) if mode == "ab" else file
-
-    monkeypatch.setattr(json_usage, "open", opened, raising=False)
+    store.close()
+    monkeypatch.setattr(appended_file, "FileIO", FullDisk)
     with pytest.raises(StoreError, match=r"10 of .* bytes could be written"):
         store.add(batch((PLAIN, ONE)))
     assert before == store.path.read_bytes()
+
+
+@pytest.fixture
+def opens(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The paths that are opened to be appended to."""
+    opened: list[Path] = []
+
+    class Noted(FileIO):
+        def __init__(self, path: Path, mode: str, **options: Any) -> None:
+            opened.append(path)
+            super().__init__(path, mode, **options)
+
+    monkeypatch.setattr(appended_file, "FileIO", Noted)
+    return opened
+
+
+def test_the_file_is_opened_once_for_many_writes(tmp_path: Path, opens: list[Path]) -> None:
+    store = JsonUsage(tmp_path / "usage.jsonl")
+    for _ in range(5):
+        store.add(batch((ACME, ONE)))
+    assert {ACME: 5} == {key: sums.calls for key, sums in kept(store).items()}
+    assert [store.path] == opens
+    store.close()
+
+
+@pytest.mark.parametrize("becomes", ["removed", "renamed", "replaced", "emptied"])
+def test_writes_go_to_the_file_that_is_there_now(
+    tmp_path: Path, opens: list[Path], becomes: str
+) -> None:
+    store = JsonUsage(tmp_path / "usage.jsonl")
+    store.add(batch((ACME, ONE)))
+    if becomes == "removed":
+        store.path.unlink()
+    elif becomes == "renamed":
+        store.path.rename(tmp_path / "usage.1.jsonl")
+    elif becomes == "replaced":
+        (tmp_path / "new").write_bytes(b"")
+        (tmp_path / "new").replace(store.path)
+    else:
+        store.path.write_bytes(b"")
+    store.add(batch((PLAIN, ONE)))
+    assert {PLAIN: ONE} == kept(store)
+    assert 1 + (becomes != "emptied") == len(opens)
+    store.close()
+
+
+def test_a_link_that_takes_the_files_place_is_not_followed(tmp_path: Path) -> None:
+    store = JsonUsage(tmp_path / "usage.jsonl")
+    store.add(batch((ACME, ONE)))
+    store.path.rename(tmp_path / "elsewhere")
+    store.path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="is a link"):
+        store.add(batch((PLAIN, ONE)))
+
+
+def test_a_foreign_text_that_takes_the_files_place_stays(tmp_path: Path) -> None:
+    store = JsonUsage(tmp_path / "usage.jsonl")
+    store.add(batch((ACME, ONE)))
+    store.path.write_text("mine")
+    with pytest.raises(StoreError, match="it is not a ledger of usage"):
+        store.add(batch((PLAIN, ONE)))
+    assert "mine" == store.path.read_text()
+    store.close()
+
+
+def test_where_an_open_file_cannot_be_replaced_none_is_kept_open(
+    tmp_path: Path, opens: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appended_file, "_KEEPS_OPEN", False)
+    store = JsonUsage(tmp_path / "usage.jsonl")
+    store.add(batch((ACME, ONE)))
+    store.add(batch((ACME, ONE)))
+    assert 2 == len(opens)
+    assert {ACME: ONE + ONE} == kept(store)
+
+
+@pytest.mark.parametrize("companions", [True, False])
+def test_a_database_that_is_removed_under_way_is_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, companions: bool
+) -> None:
+    store = SqliteUsage(tmp_path / "usage.db")
+    store.add(batch((ACME, ONE)))
+    for suffix in ("", "-wal", "-shm") if companions else ("",):
+        (tmp_path / f"usage.db{suffix}").unlink()
+    with caplog.at_level(logging.WARNING):
+        store.add(batch((PLAIN, ONE)))
+        store.add(batch((PLAIN, ONE)))
+        assert {PLAIN: ONE + ONE} == kept(store)
+    assert [f"{store.path} was removed or replaced: the file that is there now is used"] == (
+        caplog.messages
+    )
+    other = SqliteUsage(store.path)
+    assert {PLAIN: ONE + ONE} == kept(other)
+    other.close()
+    store.close()
+
+
+@pytest.mark.parametrize("damage", ["DROP TABLE llm_usage", "ALTER TABLE llm_usage RENAME TO was"])
+def test_a_table_that_is_dropped_under_way_is_made_anew(tmp_path: Path, damage: str) -> None:
+    store = SqliteUsage(tmp_path / "usage.db")
+    store.add(batch((ACME, ONE)))
+    with sqlite3.connect(store.path) as database:
+        database.execute(damage)
+    database.close()
+    store.add(batch((PLAIN, ONE)))
+    assert {PLAIN: ONE} == kept(store)
+    store.close()
 
 
 def test_a_row_that_holds_no_usage_is_named(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ The database runs in write-ahead mode with `synchronous=NORMAL`: what was commit
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -30,6 +31,8 @@ from .locks import LOCK_TIMEOUT, lock_on
 from .protocol import StoreError
 
 R = TypeVar("R")
+
+_log = logging.getLogger(__name__)
 
 _JOURNAL = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
 #: Suffixes of the files that SQLite keeps beside a database.
@@ -110,9 +113,12 @@ class SqliteDatabase:
                 try:
                     return work(self._connect())
                 except sqlite3.DatabaseError as error:
-                    if not _means_damage(error):
+                    if _means_lost_table(error):
+                        self._disconnect()
+                    elif _means_damage(error):
+                        self._move_damaged_aside()
+                    else:
                         raise
-                    self._move_damaged_aside()
                     return work(self._connect())
             except (sqlite3.Error, OSError) as error:
                 self._disconnect()
@@ -121,6 +127,12 @@ class SqliteDatabase:
                 ) from error
 
     def _connect(self) -> sqlite3.Connection:
+        if self._connection is not None and not self._is_in_place():
+            # What was committed to it is lost with it; SQLite then leaves the new -wal file alone.
+            _log.warning(
+                "%s was removed or replaced: the file that is there now is used", self.path
+            )
+            self._disconnect()
         if self._connection is None:
             with self._file_lock.held():
                 self._create_file()
@@ -132,6 +144,13 @@ class SqliteDatabase:
                     self._connection.execute(statement).close()
                 self._opened(self._connection)
         return self._connection
+
+    def _is_in_place(self) -> bool:
+        """Whether the file at our path is the one that the connection has open."""
+        try:
+            return self.path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
 
     def _opened(self, database: sqlite3.Connection) -> None:
         """Do what is to be done with each new connection."""
@@ -177,3 +196,8 @@ def _means_damage(error: sqlite3.DatabaseError) -> bool:
     # Python 3.11, and a refusal (SQLITE_AUTH) is of the same class.
     message = str(error)
     return "malformed" in message or "not a database" in message
+
+
+def _means_lost_table(error: sqlite3.DatabaseError) -> bool:
+    # Another program has dropped it: opening the database makes it anew.
+    return "no such table" in str(error)
