@@ -98,3 +98,16 @@ def test_hundreds_of_clients_on_a_patched_boto3_share_nothing(point: str) -> Non
                 answers.append(client.generate("x"))
 
     assert answers == ["Hello!"] * 100
+
+
+def test_a_later_client_is_told_which_of_its_settings_is_ignored(
+    account: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(create_llm_client()):
+        account.LLM_DAILY_BUDGET_USD = 5
+        with caplog.at_level("WARNING"), closing(create_llm_client()):
+            pass
+    assert [
+        "LLM_DAILY_BUDGET_USD is not set for another client of this account, and stays so:"
+        " '5.0' is ignored here"
+    ] == caplog.messages

@@ -16,6 +16,7 @@ from ..settings.knobs import Knobs
 from ..types import Provider
 from .account import Account
 from .concurrency import ConcurrencyLimiter
+from .shared_settings import warn_of_differences
 from .transit_time import ANSWER_TIMEOUT, FIRST_ANSWER_TIMEOUT, TransitTime
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from .cache import Cache
     from .money_budgets import MoneyBudgets
 
-#: Shared accounts, by a hash of their credentials.
-_accounts: dict[str, Account] = {}
+#: Shared accounts, by a hash of their credentials, and the settings that they were made with.
+_accounts: dict[str, tuple[Account, Knobs]] = {}
 
 #: The knobs of each model's own limits, with what they count and their windows in seconds.
 _PER_MODEL: tuple[tuple[str, Unit, float], ...] = (
@@ -43,14 +44,17 @@ def steady_now() -> float:
     return _EPOCH + time.monotonic()
 
 
-def shared(account: Account, *identity: str) -> Account:
+def shared(account: Account, knobs: Knobs, *identity: str) -> Account:
     """Return the account that clients of this *identity* share, which *account* may become.
 
+    A warning names what *knobs* say of it other than the first client's did.
     No client of it closes its cache, which others may be using: that is done as the process ends.
     """
     name = sha256(repr((account.provider, *identity)).encode()).hexdigest()
-    ours = _accounts.setdefault(name, account)
-    if ours is account and account.cache is not None:
+    ours, first = _accounts.setdefault(name, (account, knobs))
+    if ours is not account:
+        warn_of_differences(account.provider, first, knobs)
+    elif account.cache is not None:
         weakref.finalize(account, account.cache.store.close)
     return ours
 

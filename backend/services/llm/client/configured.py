@@ -127,7 +127,7 @@ class ConfiguredClient(ABC):
         A client whose SDK is a test's stand-in shares nothing.
         """
         if self._transport.lender.is_real:
-            self._account = shared(self._account, *self._identity())
+            self._account = shared(self._account, self._knobs, *self._identity())
             self._owns_account = False
 
     def close(self) -> None:
