@@ -28,12 +28,19 @@ and `retry-after=...` (sent as it is; `date:30` is an HTTP-date 30 s ahead), as 
 `sandbox/429?retry-after=2&times=1`.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .answer import Answer, ToolCall
 from .durations import retry_after_date
 from .faults import Fault, Step
 from .journal import Exchange
 from .limits import Limits
-from .server.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from .server.sandbox import Sandbox
 
 __all__ = [
     "Answer",
@@ -45,3 +52,10 @@ __all__ = [
     "ToolCall",
     "retry_after_date",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported by its first use: `python -m sandbox` says in one line what it needs.
+    if name == "Sandbox":
+        return globals().setdefault(name, import_module(".server.sandbox", __name__).Sandbox)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

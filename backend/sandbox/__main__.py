@@ -11,12 +11,16 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from .handler import Handler
-from .journal import Exchange
-from .limits import Limits
-from .server.control import PLANS
-from .server.null import NullModel
-from .server.sandbox import KNOWN_UNTIL, Sandbox
+try:
+    from .handler import Handler
+    from .journal import Exchange
+    from .limits import Limits
+    from .server.control import PLANS
+    from .server.null import NullModel
+    from .server.sandbox import KNOWN_UNTIL, Sandbox
+except ModuleNotFoundError as missing:
+    needed = "starlette uvicorn jsonschema-rs"
+    sys.exit(f"the sandbox needs {missing.name}: install it with pip install {needed}")
 
 _LIMITS = ("rpm", "rpd", "tpm", "tpd", "itpm", "otpm")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -72,3 +73,11 @@ def test_a_port_that_is_taken_is_one_line_and_exit_1() -> None:
             out, err = process.communicate(timeout=10)
     assert (1, "") == (process.returncode, out)
     assert re.fullmatch(rf"cannot listen on 127\.0\.0\.1:{port}: .*in use.*\n", err)
+
+
+def test_what_is_not_installed_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [each for each in sys.modules if each.partition(".")[0] == "sandbox"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(SystemExit, match="the sandbox needs uvicorn: install it with pip install"):
+        runpy.run_module("sandbox", run_name="__main__")
