@@ -43,6 +43,14 @@ def told(
         (b"\xef\xbb\xbfmarked", BatchLine(1, "marked")),
         (b'{"prompt": "a", "id": 7}', BatchLine(1, "a", 7)),
         (
+            b'[{"role": "user", "content": "a"}]',
+            BatchLine(1, how={"messages": [{"role": "user", "content": "a"}]}),
+        ),
+        (
+            b'{"id": 7, "messages": [{"role": "user", "content": "a"}], "system": "s"}',
+            BatchLine(1, "", 7, {"messages": [{"role": "user", "content": "a"}], "system": "s"}),
+        ),
+        (
             b'{"prompt": "a", "model": "m", "temperature": 1, "max_tokens": 5, "system": "s"}',
             BatchLine(
                 1, "a", None, {"model": "m", "temperature": 1, "max_tokens": 5, "system": "s"}
@@ -50,7 +58,7 @@ def told(
         ),
     ],
 )
-def test_a_line_is_text_a_json_string_or_an_object(data: bytes, expected: BatchLine) -> None:
+def test_a_line_is_text_a_json_string_a_chat_or_an_object(data: bytes, expected: BatchLine) -> None:
     assert [expected] == lines(data)
 
 
@@ -65,11 +73,19 @@ def test_a_line_is_text_a_json_string_or_an_object(data: bytes, expected: BatchL
         (b'{"prompt": 1}', "'prompt' is a int"),
         (b'{"prompt": "a", "max_tokens": true}', "'max_tokens' is a bool"),
         (b'{"prompt": "a", "tokens": 1}', "'tokens' is none of id, prompt"),
+        (b"[]", "a list is a chat of objects with role and content, and"),
+        (b'["a", "b"]', "messages[0] is no mapping with a role, but a str"),
+        (b'{"messages": {"role": "user"}}', "'messages' is a dict"),
+        (b'{"messages": [{"role": "user", "content": "a"}], "prompt": "b"}', "give one of them"),
     ],
 )
 def test_a_line_that_says_nothing_to_ask_says_why(data: bytes, problem: str) -> None:
     (line,) = lines(data)
     assert problem in line.problem
+
+
+def test_a_line_that_is_wrong_keeps_its_id() -> None:
+    assert [7] == [line.id for line in lines(b'{"id": 7, "prompt": 1}')]
 
 
 def test_blank_lines_count_and_are_not_asked() -> None:

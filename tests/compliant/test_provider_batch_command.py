@@ -98,6 +98,26 @@ def test_what_was_submitted_is_gone_on_with_and_not_paid_twice(
     assert 1 == sum(each.body is not None and "input_file_id" in each.body for each in created)
 
 
+@pytest.mark.parametrize("flags", [(), ("--provider-batch",)])
+def test_a_line_may_be_a_chat(command: Any, file: Path, sandbox: Sandbox, flags: Any) -> None:
+    chat = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
+    chat.append({"role": "user", "content": "three"})
+    file.write_text(json.dumps(chat) + "\n" + json.dumps({"messages": chat, "system": "Hm."}))
+    code, records, _ = command("--batch", str(file), "--cache", "none", *flags)
+    assert (0, ["Sandbox: three"] * 2) == (code, [each["text"] for each in records])
+    if not flags:
+        asked = sorted((each.body["messages"] for each in sandbox.exchanges), key=len)
+        assert [chat, [{"role": "system", "content": "Hm."}, *chat]] == asked
+
+
+def test_an_id_that_groq_does_not_know_is_told_as_one(command: Any, file: Path) -> None:
+    digest = provider_batch.Submitted.of(file, None).prompts
+    Path(f"{file}.submitted").write_text(json.dumps({"id": "batch_gone", "prompts": digest}))
+    code, _, lines = command("--batch", str(file), "--provider-batch", "--resume")
+    assert (1, True) == (code, "Groq has no batch batch_gone" in lines[-1])
+    assert "base URL" not in lines[-1]
+
+
 def test_a_note_that_is_none_is_told(command: Any, file: Path) -> None:
     Path(f"{file}.submitted").write_text("{}")
     code, _, lines = command("--batch", str(file), "--provider-batch", "--resume")

@@ -145,7 +145,8 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
         "--batch",
         metavar="FILE.jsonl",
         type=Path,
-        help='one prompt a line: text, a JSON string, or {"prompt": ...} with id, system, model,'
+        help='one prompt a line: text, a JSON string, a chat in a list, or {"prompt": ...} or'
+        ' {"messages": [...]} with id, system, model,'
         " temperature, max_tokens; answers come in order as JSON lines, and a second run takes them"
         " from the cache",
     )

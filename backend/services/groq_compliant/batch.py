@@ -13,6 +13,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from ..llm.client.arguments import chat
 from ..llm.errors import LLMError
 from .sources import STDIN, InputError, UsageError, other_than_utf_8, unreadable
 
@@ -24,6 +25,7 @@ _LOOK = 4096
 _MAY_HOLD: dict[str, type | tuple[type, ...]] = {
     "id": object,
     "prompt": str,
+    "messages": list,
     "system": str,
     "model": str,
     "temperature": (int, float, type(None)),
@@ -143,17 +145,32 @@ def _line(number: int, data: bytes) -> BatchLine:
         return BatchLine(number, problem="not valid UTF-8 (it holds NUL bytes)")
     try:
         text = data.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        record = json.loads(text) if text.startswith(("{", '"')) else text
+        record = _record(text)
     except UnicodeDecodeError as error:
         return BatchLine(number, problem=f"not valid UTF-8 ({error.reason})")
     except (ValueError, RecursionError) as error:
         return BatchLine(number, problem=f"no JSON ({error})")
-    if isinstance(record, str):
-        record = {"prompt": record}
     problem = _problem(record)
+    if problem:
+        return BatchLine(number, id=record.get("id"), problem=problem)
     how = {name: value for name, value in record.items() if name not in ("prompt", "id")}
-    prompt = record.get("prompt")
-    return BatchLine(number, "" if problem else str(prompt), record.get("id"), how, problem)
+    return BatchLine(number, record.get("prompt", ""), record.get("id"), how)
+
+
+def _record(text: str) -> dict[str, Any]:
+    """What a line asks: an object, a chat in a list, a JSON string, or text as it is.
+
+    Raises ValueError for what is no JSON, but for text in brackets such as "[INST] Hello".
+    """
+    try:
+        record = json.loads(text) if text.startswith(("{", '"', "[")) else text
+    except ValueError:
+        if not text.startswith("["):
+            raise
+        record = text
+    if isinstance(record, str):
+        return {"prompt": record}
+    return {"messages": record} if isinstance(record, list) else record
 
 
 def _problem(record: Mapping[str, Any]) -> str:
@@ -162,8 +179,20 @@ def _problem(record: Mapping[str, Any]) -> str:
             return f"{name!r} is none of {', '.join(_MAY_HOLD)}"
         if not isinstance(value, _MAY_HOLD[name]) or (name != "id" and isinstance(value, bool)):
             return f"{name!r} is a {type(value).__name__}"
+    if "messages" in record:
+        return _problem_of_chat(record)
     prompt = record.get("prompt")
     return "" if isinstance(prompt, str) and prompt.strip() else "there is no prompt in it"
+
+
+def _problem_of_chat(record: Mapping[str, Any]) -> str:
+    if "prompt" in record:
+        return "there is a prompt in it and messages: give one of them"
+    try:
+        chat(record["messages"])
+    except LLMError as error:
+        return f"a list is a chat of objects with role and content, and {error}"
+    return ""
 
 
 async def _outcome(line: BatchLine, ask: AnswerLine) -> tuple[str, bool]:

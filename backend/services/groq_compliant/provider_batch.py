@@ -116,7 +116,8 @@ class ProviderRun:
                 if not line.problem:
                     own = {name: value for name, value in line.how.items() if name != "system"}
                     system = line.how.get("system", self.options.system)
-                    yield {"prompt": line.prompt, "system_prompt": system, **own}
+                    prompt = {} if "messages" in own else {"prompt": line.prompt}
+                    yield {**prompt, "system_prompt": system, **own}
 
     async def _records(self, batch: ProviderBatch[Any]) -> AsyncIterator[tuple[str, bool]]:
         """Yield the record of each line, and whether it failed."""

@@ -126,7 +126,7 @@ class PromptRunner:
     async def ask(self, prompt: str, how: Mapping[str, Any]) -> Answer:
         """Ask *prompt*; *how* overrules the options. Raises LLMError."""
         options = self.options
-        messages = _messages(prompt, how.get("system", options.system))
+        messages = _messages(prompt, how.get("system", options.system), how.get("messages"))
         manner: dict[str, Any] = {
             "model": how.get("model", self.model),
             "temperature": how.get("temperature", options.temperature),
@@ -148,9 +148,11 @@ class PromptRunner:
         )
 
 
-def _messages(prompt: str, system: str | None) -> list[Message]:
+def _messages(
+    prompt: str, system: str | None, chat: Sequence[Message] | None = None
+) -> list[Message]:
     message: list[Message] = [{"role": "system", "content": system}] if system else []
-    return [*message, {"role": "user", "content": prompt}]
+    return [*message, *(chat or [{"role": "user", "content": prompt}])]
 
 
 def note(reply: Reply) -> None:

@@ -96,7 +96,7 @@ class GroqBatchApi:
 
     def status(self, identity: str) -> BatchStatus:
         """Return how far the batch of that id is."""
-        with self._sdk() as sdk:
+        with self._sdk(identity) as sdk:
             batch = sdk.batches.retrieve(identity, timeout=_SHORT)
         counts = batch.request_counts
         problems = rows(batch.errors, "data")
@@ -110,12 +110,12 @@ class GroqBatchApi:
 
     def cancel(self, identity: str) -> None:
         """Have the batch end with what is answered."""
-        with self._sdk() as sdk:
+        with self._sdk(identity) as sdk:
             sdk.batches.cancel(identity, timeout=_SHORT)
 
     def download(self, identity: str, into: BinaryIO) -> str:
         """Write the lines of a batch that has ended *into* a file; return their scope."""
-        with self._sdk() as sdk:
+        with self._sdk(identity) as sdk:
             batch = sdk.batches.retrieve(identity, timeout=_SHORT)
             for file in filter(None, (batch.output_file_id, batch.error_file_id)):
                 _copy(sdk, file, into)
@@ -123,7 +123,7 @@ class GroqBatchApi:
 
     def download_input(self, identity: str, into: BinaryIO) -> None:
         """Write the lines that the batch was asked *into* a file."""
-        with self._sdk() as sdk:
+        with self._sdk(identity) as sdk:
             _copy(sdk, sdk.batches.retrieve(identity, timeout=_SHORT).input_file_id, into)
 
     def id_of(self, row: Mapping[str, Any]) -> LineId | None:
@@ -151,8 +151,11 @@ class GroqBatchApi:
         return Usage(usage.input_tokens, usage.output_tokens, usage.total_tokens, reported=True)
 
     @contextmanager
-    def _sdk(self) -> Iterator[Any]:
-        """Lend the SDK's client for a few requests; raises LLMError for whatever they raise."""
+    def _sdk(self, identity: str = "") -> Iterator[Any]:
+        """Lend the SDK's client for a few requests; raises LLMError for whatever they raise.
+
+        *identity* is the batch that they are about, where it exists already.
+        """
         try:
             with self._lend() as sdk:
                 if not hasattr(sdk, "batches"):
@@ -164,7 +167,13 @@ class GroqBatchApi:
         except LLMError:
             raise
         except Exception as error:
-            raise self._to_error(error) from error
+            meant = self._to_error(error)
+            if identity and meant.status == 404:
+                meant.args = (
+                    f"Groq has no batch {identity}, or what it held is no longer there (HTTP 404):"
+                    " a batch is found with a key of the organisation that submitted it",
+                )
+            raise meant from error
 
 
 def _copy(sdk: Any, file: str, into: BinaryIO) -> None:
