@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 from .llm import public
 from .llm.client.provider_client import ProviderClient
-from .llm.public import *  # noqa: F403 - its __all__ is part of this module's own
 from .llm.runtime.import_names import SharedModules
 from .llm.runtime.real_sdk import is_real_sdk
 from .llm.settings import host
@@ -32,6 +31,8 @@ from .llm.settings.endpoints import aws_endpoint, endpoint
 
 if TYPE_CHECKING:
     from groq import Groq
+
+    from .llm.public import *  # noqa: F403 - its __all__ is part of this module's own
 
     boto3: Any  # without stubs, its import is an error to a host's type checker
 
@@ -54,13 +55,19 @@ GROQ_AVAILABLE: bool = _has_groq()
 
 
 def __getattr__(name: str) -> Any:
-    """Import an SDK when it is first looked up: who uses one provider pays for no other."""
+    """Import what is first looked up: an SDK, or a name that a host may never use."""
     if name == "Groq":
         # None is not kept: it is no lasting answer where a test only pretends.
         return globals().setdefault(name, import_module("groq").Groq) if _has_groq() else None
     if name == "boto3":
         return globals().setdefault(name, import_module(name))
+    if name in public.__all__:
+        return globals().setdefault(name, getattr(public, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def _sdk(name: str) -> Any:

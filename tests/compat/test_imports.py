@@ -59,6 +59,8 @@ def test_an_import_loads_neither_sdk_nor_http_stack_nor_what_only_schemas_need()
         "heavy |= {'services.llm.structured', 'jsonschema_rs', 'h11', 'tenacity'};"
         "heavy |= {f'services.llm.providers.{name}' for name in ('bedrock', 'groq')};"
         "heavy |= {'services.llm.events.event_types', 'services.llm.telemetry'};"
+        "heavy |= {f'services.llm.call.{name}' for name in ('stream', 'sse', 'stream_resumption')};"
+        "heavy |= {'services.llm.batch', 'services.llm.stream_types'};"
         "print(json.dumps(sorted(heavy & set(sys.modules))))"
     )
 
@@ -73,6 +75,20 @@ def test_a_look_up_imports_one_sdk(name: str, other: str) -> None:
     )
 
     assert run_python(code, BACKEND) == [name, False]
+
+
+def test_every_public_name_is_found_and_listed() -> None:
+    import services.llm_client as module
+
+    assert [] == [name for name in module.__all__ if not hasattr(module, name)]
+    assert set(module.__all__) <= set(dir(module))
+
+
+def test_a_name_that_is_not_public_is_not_found() -> None:
+    import services.llm_client as module
+
+    with pytest.raises(AttributeError, match=r"'services.llm_client' has no attribute 'Nothing'"):
+        module.Nothing  # noqa: B018  the look-up is what is tested
 
 
 def test_in_this_interpreter_they_are_one_module_too() -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, cast
 
-from .stream_types import AnyEvent, StreamEvent
-from .types import Reply, Request
+if TYPE_CHECKING:
+    from .stream_types import AnyEvent, StreamEvent
+    from .types import Reply, Request
 
 R = TypeVar("R")
 

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
-from .limit_types import LimitReport, Priority
+if TYPE_CHECKING:
+    from .limit_types import LimitReport, Priority
 
 T = TypeVar("T")
 SomeReply = TypeVar("SomeReply", bound="Reply")

@@ -22,7 +22,6 @@ from ..runtime.retry_after import LONGEST as LONGEST_WAIT
 from ..runtime.ttl_map import TTLMap
 from ..types import Mode, Provider, Reply, Request
 from .concurrency import ConcurrencyLimiter
-from .learned import Learned, by_model
 from .outages import CREDIBLE as CREDIBLE_OUTAGE
 from .outages import LONGEST as LONGEST_OUTAGE
 from .outages import Outages
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from ..ledger.ledger import Ledger
     from .cache import Cache
     from .daily_budget import DailyBudget
+    from .learned import Learned
     from .money_budgets import MoneyBudgets
 
 log = logging.getLogger(__name__)
@@ -224,6 +224,8 @@ class Account:
 
     def learned(self) -> Learned:
         """Return what is known now."""
+        from .learned import Learned, by_model  # few look at it
+
         now = self.now()
         ended = {model: self._successor(Request(model, ()), now) for model in self.ended.items(now)}
         return Learned(

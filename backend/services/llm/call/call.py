@@ -9,10 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .. import models
-from ..account.account import Account
-from ..account.cache import Cache
-from ..account.single_flight import Leader
-from ..effects import Effects, WaitReason, sleep
+from ..effects import sleep
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -25,19 +22,25 @@ from ..errors import (
     RetriesExhaustedError,
     Retry,
 )
-from ..quota import NEVER, Demand, NoCapacity
-from ..stream_types import AnyEvent
-from ..types import Attempt, Mode, Reply, Request, Usage
-from .stream_resumption import StreamResumption
+from ..quota import NEVER
+from ..types import Attempt, Usage
 
 R = TypeVar("R")
 
 if TYPE_CHECKING:
     from tenacity import Retrying
 
+    from ..account.account import Account
+    from ..account.cache import Cache
+    from ..account.single_flight import Leader
+    from ..effects import Effects, WaitReason
     from ..events import WaitCause
+    from ..quota import Demand, NoCapacity
+    from ..stream_types import AnyEvent
+    from ..types import Mode, Reply, Request
     from .call_events import CallEvents
     from .call_usage import CallUsage
+    from .stream_resumption import StreamResumption
 
 
 class Snapshots(Protocol):

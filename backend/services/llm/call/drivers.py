@@ -11,9 +11,8 @@ from concurrent.futures import Future, wait
 from functools import partial, update_wrapper
 from threading import TIMEOUT_MAX
 from types import CoroutineType
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
-import anyio
 from typing_extensions import assert_never
 
 from ..effects import (
@@ -32,8 +31,10 @@ from ..effects import (
 from ..runtime.blocking import BlockingCall
 from ..runtime.running_loop import blocking_thread
 from ..runtime.signals import find_signal_error
-from ..stream_types import StreamEvent
-from ..types import Reply, Request
+
+if TYPE_CHECKING:
+    from ..stream_types import StreamEvent
+    from ..types import Reply, Request
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -226,5 +227,7 @@ async def aperform(effect: Effect, transport: AsyncTransport) -> Any:
 
 
 async def _close_shielded(channel: AsyncStreamChannel) -> None:
+    import anyio  # only streams need it
+
     with anyio.CancelScope(shield=True):
         await channel.aclose()

@@ -1,86 +1,18 @@
 """The calls for many prompts; each prompt becomes a call of its own. `batch_signatures` has their
-types.
+types, and what makes a batch is imported with the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from math import inf
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from ..batch.asynchronous import AsyncBatch
-from ..batch.blocking import Batch
-from ..batch.options import BatchOptions, checked_progress, checked_prompts
-from ..batch.prompts import arguments_of
-from ..batch.runner import Ask
-from ..call.call import CallPolicy
-from ..call.drivers import arun
-from ..effects import Effects
-from ..types import UNSET, Reply, Request
-from . import batch_signatures
-from .arguments import count, tags_of
-from .configured import ConfiguredClient
-from .requests import make_policy, make_request
-from .structured_calls import STRUCTURED_TEMPERATURE, StructuredCalls
+from .structured_calls import StructuredCalls
 from .text_calls import TextCalls
 
-#: Seconds for which a call of a batch waits for the cache: an answer that is not kept is paid for
-#: again when the batch is resumed.
-_CACHE_TIMEOUT = 30.0
-
-Arguments: TypeAlias = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class PromptArguments:
-    """The arguments of `respond` that all prompts of a batch share, but for their own."""
-
-    client: ConfiguredClient
-    system_prompt: str | None = None
-    temperature: float | None = UNSET
-    model: str | None = None
-    max_tokens: int | None = None
-    tags: Mapping[str, str] | None = None
-    is_structured: bool = False
-
-    def request(self, prompt: Any, options: Arguments) -> tuple[Request, Mapping[str, str]]:
-        """Return the request for one *prompt*, and its tags; its own arguments come first.
-
-        Raises `ConfigurationError` for what is no prompt.
-        """
-        shared = {
-            "system_prompt": self.system_prompt,
-            "temperature": self.temperature,
-            "model": self.model,
-            "max_tokens": self.max_tokens,
-            "messages": None,
-        }
-        own = {**options, **arguments_of(prompt)}
-        tags = tags_of(own.pop("tags", self.tags))
-        named = {name: own.pop(name, value) for name, value in shared.items()}
-        own.setdefault("priority", "batch")
-        request = make_request(self.client, own.pop("prompt", None), **named, options=own)
-        if self.is_structured and named["temperature"] is UNSET and request.temperature is not None:
-            request = replace(request, temperature=STRUCTURED_TEMPERATURE)
-        return request, tags
-
-
-def batch_policy(
-    client: ConfiguredClient, timeout: float | None, max_retries: int | None
-) -> CallPolicy:
-    """Return the policy of a batch's calls: *timeout* holds for each attempt, and waits are free.
-
-    A batch goes as fast as its limits let it, however long its calls wait for their turn.
-    """
-    policy = make_policy(client, timeout, max_retries)
-    return replace(
-        policy,
-        timeout=inf,
-        attempt_timeout=policy.timeout,
-        max_quota_wait=inf,
-        cache_timeout=max(_CACHE_TIMEOUT, client._knobs.LLM_CACHE_TIMEOUT),
-    )
+if TYPE_CHECKING:
+    from ..batch.asynchronous import AsyncBatch
+    from ..batch.blocking import Batch
+    from . import batch_signatures
 
 
 class BatchCalls(TextCalls, StructuredCalls):
@@ -101,59 +33,21 @@ class BatchCalls(TextCalls, StructuredCalls):
             True, or a function that is called with a `BatchProgress`. *timeout* is in seconds for
             each attempt; the waits for limits have no end. Raises `ConfigurationError` at once.
             """
+            from ..batch.blocking import Batch
+            from ..batch.options import checked_prompts
+            from .batch_arguments import plan
+
             checked_prompts(prompts, is_async=False)
-            return Batch(prompts, *_plan(self, **arguments))
+            return Batch(prompts, *plan(self, **arguments))
 
         def agenerate_batch(self, /, prompts: Any, **arguments: Any) -> AsyncBatch[Any]:
             """Return the results of *prompts*, an async iterator; as `generate_batch` does.
 
             *prompts* may also be an async iterable. One that is not is read in the event loop.
             """
+            from ..batch.asynchronous import AsyncBatch
+            from ..batch.options import checked_prompts
+            from .batch_arguments import plan
+
             checked_prompts(prompts, is_async=True)
-            return AsyncBatch(prompts, *_plan(self, **arguments))
-
-
-def _plan(
-    client: BatchCalls,
-    *,
-    schema: Any = None,
-    system_prompt: str | None = None,
-    temperature: float | None = UNSET,
-    model: str | None = None,
-    max_tokens: int | None = None,
-    ordered: bool = True,
-    concurrency: int | None = None,
-    progress: Any = None,
-    tags: Mapping[str, str] | None = None,
-    timeout: float | None = None,
-    max_retries: int | None = None,
-    **options: Any,
-) -> tuple[Ask, BatchOptions]:
-    """Return how each prompt is asked, and how the batch is run; raises `ConfigurationError`."""
-    structured = schema is not None
-    shared = PromptArguments(
-        client, system_prompt, temperature, model, max_tokens, tags, structured
-    )
-    shared.request("-", options)  # an argument that is wrong for all is an error now
-    policy = batch_policy(client, timeout, max_retries)
-    flow_of = _flow_of(client, schema)
-
-    async def ask(prompt: Any) -> Reply:
-        request, own_tags = shared.request(prompt, options)
-        own_policy = replace(policy, tags=own_tags) if own_tags else policy
-        return await arun(flow_of(request, own_policy), client._transport)
-
-    at_once = client._knobs.LLM_MAX_CONCURRENCY if concurrency is None else concurrency
-    return ask, BatchOptions(
-        count("concurrency", at_once, least=1), bool(ordered), checked_progress(progress)
-    )
-
-
-def _flow_of(client: BatchCalls, schema: Any) -> Callable[[Request, CallPolicy], Effects[Reply]]:
-    if schema is None:
-        return client._run
-
-    from ..call.output_forms import StructuredSpec  # pays for schemas only where there is one
-
-    StructuredSpec.of(schema, client._knobs)  # raises where it is none
-    return lambda request, policy: client._structured(request, schema, policy)
+            return AsyncBatch(prompts, *plan(self, **arguments))

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ..account.registry import account_of, money_budgets, open_cache, open_ledger, shared
-from ..batch.api import BatchApi
 from ..call.call import CallPolicy
 from ..call.drivers import StreamTransport
 from ..events import registered_hooks
@@ -19,6 +18,7 @@ from .arguments import count, timeout_of
 from .hooks import configured_hooks
 
 if TYPE_CHECKING:
+    from ..batch.api import BatchApi
     from ..call.call_events import CallEvents
     from ..events import Operation
 

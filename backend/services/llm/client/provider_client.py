@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..account.learned import Learned
-from ..limit_types import Headroom
 from .arguments import model_id
 from .base import LLMClient
 from .batch_calls import BatchCalls
@@ -15,7 +13,9 @@ from .streamed_calls import StreamedCalls
 from .window import WindowAttribute, WindowTimes, check_rate_limit
 
 if TYPE_CHECKING:
+    from ..account.learned import Learned
     from ..ledger.usage_report import UsageReport
+    from ..limit_types import Headroom
 
 
 class ProviderClient(BatchCalls, ProviderBatchCalls, StreamedCalls, LLMClient):

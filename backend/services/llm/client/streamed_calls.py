@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..call import streaming
 from ..call.call import CallPolicy
-from ..call.stream import AsyncStream, Stream
 from ..effects import Effects
 from ..types import UNSET, Message, Reply, Request
 from .arguments import checked_resume
 from .configured import ConfiguredClient
 from .requests import call_arguments, takes
-from .signatures import AskForStream
+
+if TYPE_CHECKING:
+    from ..call.stream import AsyncStream, Stream
+    from .signatures import AskForStream
 
 
 def stream_arguments(
@@ -60,14 +61,20 @@ class StreamedCalls(ConfiguredClient):
             tried again: it raises `LLMError`, whose `partial` holds what came. With *resume*, a
             model that can goes on where its text broke off.
             """
+            from ..call.stream import Stream  # with what writes them as server-sent events
+
             return Stream(self._stream(request, policy, resume), self._transport)
 
         @takes(stream_arguments)
         def astream(self, request: Request, policy: CallPolicy, resume: bool) -> AsyncStream:
             """Return the reply as it comes, to be read in an `async with` block; as `stream`."""
+            from ..call.stream import AsyncStream
+
             return AsyncStream(self._stream(request, policy, resume), self._transport)
 
     def _stream(self, request: Request, policy: CallPolicy, resume: bool) -> Effects[Reply]:
+        from ..call import streaming
+
         idle = self._knobs.LLM_STREAM_IDLE_TIMEOUT
         events = self._events("stream", request, policy)
         return streaming.stream(request, policy, self._account, idle, events, resumes=resume)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 from ..call import lifecycle
 from ..call.call import Call, CallPolicy
 from ..call.drivers import async_method, blocking_method
-from ..call.structured_stream import AsyncStructuredStream, StructuredStream
 from ..effects import Effects
 from ..errors import ConfigurationError
 from ..types import UNSET, Message, Request, StructuredReply
-from . import structured_signatures, structured_stream_signatures
 from .configured import ConfiguredClient
 from .requests import make_policy, make_request, takes
+
+if TYPE_CHECKING:
+    from ..call.structured_stream import AsyncStructuredStream, StructuredStream
+    from . import structured_signatures, structured_stream_signatures
 
 #: The temperature of structured answers, unless the caller gives one.
 STRUCTURED_TEMPERATURE = 0.3
@@ -96,6 +98,8 @@ class StructuredCalls(ConfiguredClient):
             It gives snapshots, each of which extends the one before, and in the end `.value`.
             Arguments and errors are those of `generate_structured`.
             """
+            from ..call.structured_stream import StructuredStream
+
             return StructuredStream(self._snapshots(request, schema, policy), self._transport)
 
         @takes(structured_arguments)
@@ -103,6 +107,8 @@ class StructuredCalls(ConfiguredClient):
             self, request: Request, schema: Any, policy: CallPolicy
         ) -> AsyncStructuredStream[Any]:
             """Return the same for an event loop, to be read in an `async with` block."""
+            from ..call.structured_stream import AsyncStructuredStream
+
             flow = self._snapshots(request, schema, policy)
             return AsyncStructuredStream(flow, self._transport)
 

@@ -15,7 +15,9 @@ from ..types import UNSET, Message, Reply, Request
 from .arguments import count
 from .configured import ConfiguredClient
 from .requests import call_arguments, make_policy, make_request, takes
-from .signatures import Ask, AskWithRetry
+
+if TYPE_CHECKING:
+    from .signatures import Ask, AskWithRetry
 
 
 class TextCalls(ConfiguredClient):

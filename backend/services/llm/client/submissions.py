@@ -1,0 +1,45 @@
+"""What a client submits to its provider's own batches, and finds again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..batch.judging import BatchJudge
+from ..batch.submission import BatchDoor, Submission, checked_hours
+from ..types import UNSET
+from .batch_arguments import PromptArguments
+from .configured import ConfiguredClient
+from .requests import make_policy
+
+
+def door(client: ConfiguredClient, schema: Any) -> BatchDoor:
+    """Return what submits batches of this client's and finds them, for answers of *schema*."""
+    is_stand_in = not client._transport.lender.is_real
+    policy = make_policy(client, None)
+    judge = BatchJudge(client._account, client._knobs, policy, schema, prompt_only=is_stand_in)
+    return BatchDoor(client._transport.batch_api(client._knobs), client._transport, judge)
+
+
+def submission(
+    client: ConfiguredClient,
+    hours: int,
+    *,
+    schema: Any = None,
+    system_prompt: str | None = None,
+    temperature: float | None = UNSET,
+    model: str | None = None,
+    max_tokens: int | None = None,
+    **options: Any,
+) -> Submission:
+    """Return how prompts are written and their answers read; raises `ConfigurationError`."""
+    shared = PromptArguments(
+        *(client, system_prompt, temperature, model, max_tokens),
+        is_structured=schema is not None,
+    )
+    shared.request("-", options)  # an argument that is wrong for all is an error now
+    return Submission(
+        door(client, schema),
+        client._account,
+        lambda prompt: shared.request(prompt, options)[0],
+        checked_hours(hours),
+    )
