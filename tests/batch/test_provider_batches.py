@@ -21,7 +21,7 @@ from services import llm_client
 from services.llm.batch import provider_batch
 from services.llm.batch.input_files import InputFile
 from services.llm.effects import Overdue, RunBlocking
-from services.llm.providers.batch_types import BatchLine, LineId, json_line
+from services.llm.providers.batch_types import BatchLine, CustomId, json_line
 from services.llm.providers.bedrock.batch_api import BedrockBatchApi
 from services.llm.providers.groq.batch_api import GroqBatchApi
 from services.llm_client import (
@@ -175,13 +175,13 @@ def test_a_batch_is_split_into_files_as_large_as_may_be(
     for api in (GroqBatchApi, BedrockBatchApi):
         monkeypatch.setattr(api, "max_lines", 2)
     batch = client.submit_batch([*PROMPTS, "Say it."])
-    assert 4 == len(batch.parts)
+    assert 4 == len(batch.batch_ids)
     assert BatchStatus("completed", 7, 7) == batch.status()
     results = client.resume_batch(batch.id).results()
     assert [*PROMPTS, "Say it."] == [each.value.removeprefix("Sandbox: ") for each in results]
     for api in (GroqBatchApi, BedrockBatchApi):
         monkeypatch.setattr(api, "max_bytes", 700)
-    assert 2 < len(client.submit_batch(PROMPTS).parts) <= 6
+    assert 2 < len(client.submit_batch(PROMPTS).batch_ids) <= 6
     with pytest.raises(ConfigurationError, match=r"prompts\[1\]: prompt 1 is longer than a file"):
         client.submit_batch(["Say it.", "long " * 200])
 
@@ -577,8 +577,8 @@ def test_a_line_of_groqs_may_have_an_error_of_its_own(
     with client_of(sandbox.url, "groq", monkeypatch) as client:
         api = client._transport.batch_api(client._knobs)
     row = {"error": {"message": "it broke"}, "response": None}
-    assert "it broke" in str(api.read("", row, LineId(0)).outcome)
-    assert "no chat completion" in str(api.read("", {"error": None}, LineId(0)).outcome)
+    assert "it broke" in str(api.read("", row, CustomId(0)).outcome)
+    assert "no chat completion" in str(api.read("", {"error": None}, CustomId(0)).outcome)
 
 
 def test_what_a_refusal_of_the_form_quotes_is_read_as_an_answer(
@@ -587,15 +587,15 @@ def test_what_a_refusal_of_the_form_quotes_is_read_as_an_answer(
     refused = InvalidRequestError("no JSON", provider="groq", status=400)
     refused.failed_generation = '{"word": "chair"}'
     with client_of(sandbox.url, "groq", monkeypatch) as client:
-        judge = client.resume_batch("any", Word)._judge
-        assert Word(word="chair") == judge(BatchLine(LineId(0, "object"), refused)).value
+        read_line = client.resume_batch("any", Word)._read_line
+        assert Word(word="chair") == read_line(BatchLine(CustomId(0, "object"), refused)).value
 
 
 def test_the_id_of_a_line_is_read_as_it_is_written() -> None:
-    for known in (LineId(0), LineId(12, "strict"), LineId(9_999_999_999, "prompt")):
-        assert (known, 11) == (LineId.of(str(known)), len(str(known)))
+    for known in (CustomId(0), CustomId(12, "strict"), CustomId(9_999_999_999, "prompt")):
+        assert (known, 11) == (CustomId.of(str(known)), len(str(known)))
     for text in (None, "x0000000001", "n1", "n00000000x1"):
-        assert LineId.of(text) is None
+        assert CustomId.of(text) is None
 
 
 def test_a_line_is_json_or_an_error() -> None:

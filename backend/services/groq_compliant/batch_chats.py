@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from ..llm.batch.answer_format import AnswerFormat
 from ..llm.batch.asynchronous import AsyncBatch
-from ..llm.batch.judging import BatchJudge
 from ..llm.batch.options import BatchOptions, checked_progress, checked_prompts
 from ..llm.batch.prompts import arguments_of
 from ..llm.batch.provider_batch import ProviderBatch
 from ..llm.batch.results import OnProgress
-from ..llm.batch.submission import LEAST_HOURS, BatchDoor, Submission, checked_hours
+from ..llm.batch.submission import LEAST_HOURS, BatchService, Submission, checked_hours
 from ..llm.call import lifecycle, structured
 from ..llm.call.call import Call
 from ..llm.call.output_forms import StructuredSpec
@@ -140,7 +140,7 @@ class BatchChats(StructuredChats):
         shared = _Shared(model, temperature, max_tokens, options=provider_options)
         shared.request("-")
         submission = Submission(
-            self._door(schema),
+            self._batch_service(schema),
             self._account,
             lambda prompt: shared.request(prompt)[0],
             checked_hours(hours),
@@ -152,9 +152,9 @@ class BatchChats(StructuredChats):
 
         Nothing is asked of Groq here. Raises ConfigurationError for what is no id.
         """
-        return self._door(schema).find(id)
+        return self._batch_service(schema).find(id)
 
-    def _door(self, schema: Any) -> BatchDoor:
+    def _batch_service(self, schema: Any) -> BatchService:
         # A batch is of one organisation; the first key's is as good as any.
         connection = GroqConnection(
             self._find_sdk,
@@ -165,5 +165,5 @@ class BatchChats(StructuredChats):
             limit=self._knobs.LLM_MAX_RESPONSE_MB,
         )
         transport = GroqTransport(connection, time.sleep, self._account.wall)
-        judge = BatchJudge(self._account, self._knobs, self._policy(None), schema)
-        return BatchDoor(transport.batch_api(self._knobs), transport, judge)
+        answer_format = AnswerFormat(self._account, self._knobs, self._policy(None), schema)
+        return BatchService(transport.batch_api(self._knobs), transport, answer_format)

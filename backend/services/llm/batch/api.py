@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, BinaryIO, Protocol
 
-from ..providers.batch_types import BatchLine, BatchStatus, LineId
+from ..providers.batch_types import BatchLine, BatchStatus, CustomId
 from ..types import Request, Usage
 
 
@@ -25,7 +25,7 @@ class BatchApi(Protocol):
         """Return what all requests of one file have in common."""
         ...
 
-    def line(self, request: Request, identity: LineId) -> bytes:
+    def line(self, request: Request, custom_id: CustomId) -> bytes:
         """Return the line that asks *request*; raises LLMError for what it cannot hold."""
         ...
 
@@ -47,11 +47,11 @@ class BatchApi(Protocol):
     def download_input(self, identity: str, into: BinaryIO) -> None:
         """Write the lines that were asked *into* a file."""
 
-    def id_of(self, row: Mapping[str, Any]) -> LineId | None:
+    def custom_id_of(self, row: Mapping[str, Any]) -> CustomId | None:
         """Return the id of a line, of those asked or of the results."""
         ...
 
-    def read(self, scope: str, row: Mapping[str, Any], known: LineId) -> BatchLine:
+    def read(self, scope: str, row: Mapping[str, Any], custom_id: CustomId) -> BatchLine:
         """Read a line of the results."""
         ...
 

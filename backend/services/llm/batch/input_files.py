@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from ..errors import ConfigurationError
-from ..providers.batch_types import LineId
+from ..providers.batch_types import CustomId
 from ..types import Mode, Request
 from .api import BatchApi
 
@@ -47,7 +47,7 @@ class InputFiles:
 
     def add(self, request: Request, mode: Mode | None) -> None:
         """Write the line of the next prompt, whose answer is asked for in *mode*."""
-        line = self._api.line(request, LineId(self.lines, mode)) + b"\n"
+        line = self._api.line(request, CustomId(self.lines, mode)) + b"\n"
         if len(line) > self._api.max_bytes:
             raise ConfigurationError(
                 f"prompt {self.lines} is longer than a file of a batch: {self._api.max_bytes} bytes"

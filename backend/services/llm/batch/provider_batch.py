@@ -2,8 +2,8 @@
 
 submit_files            submit each file, or cancel those that are submitted
 ProviderBatch           what was submitted, by its id
-  status, cancel        of all its parts
-  results               wait for the end of all parts, download them, read them in order
+  status, cancel        of all the provider's batches that it consists of
+  results               wait for the end of all of them, download them, read them in order
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 #: Makes a reply of what a line holds, or raises LLMError.
-Judge = Callable[[BatchLine], Reply]
+ReadLine = Callable[[BatchLine], Reply]
 OnStatus = Callable[[BatchStatus], object]
 
 #: Seconds between two looks at a batch: the first, by what they grow, and the longest.
@@ -38,7 +38,7 @@ _ATTEMPTS, _LONGEST_BACKOFF = 6, 60.0
 _TIMEOUT = 3600.0
 #: Of what a batch costs; both providers give half off.
 _DISCOUNT = 0.5
-#: A batch of several parts is what the first of these is that one of them is.
+#: Several batches together are in the first of these states that one of them is in.
 _ORDER: tuple[BatchState, ...] = (
     *("waiting", "running", "cancelling", "failed", "expired", "cancelled", "completed"),
 )
@@ -47,28 +47,28 @@ _ORDER: tuple[BatchState, ...] = (
 class ProviderBatch(Generic[T]):
     """A batch that a provider answers in its own time, at half the price.
 
-    `id` finds it again after a restart (`resume_batch`): it names all parts, as a provider takes so
-    many prompts in one file.
+    `id` finds it again after a restart (`resume_batch`): it names each of the provider's batches
+    (`batch_ids`), which are several where a file cannot hold all prompts.
     """
 
     def __init__(
         self,
         api: BatchApi,
         transport: Transport,
-        parts: Sequence[str],
-        judge: Judge,
+        batch_ids: Sequence[str],
+        read_line: ReadLine,
         prompts: Sequence[Any] | None = None,
     ) -> None:
         self._api = api
         self._transport = transport
-        self._judge = judge
+        self._read_line = read_line
         self._prompts = prompts
-        self.parts = tuple(parts)
+        self.batch_ids = tuple(batch_ids)
 
     @property
     def id(self) -> str:
         """What finds the batch again."""
-        return ",".join(self.parts)
+        return ",".join(self.batch_ids)
 
     def __repr__(self) -> str:
         return f"ProviderBatch({self.id!r})"
@@ -81,8 +81,8 @@ class ProviderBatch(Generic[T]):
     @blocking_method
     def cancel(self) -> Effects[None]:
         """Have it end: what is answered until then is billed, and can be read."""
-        for part in self.parts:
-            yield from _attempted(partial(self._api.cancel, part))
+        for batch_id in self.batch_ids:
+            yield from _attempted(partial(self._api.cancel, batch_id))
 
     def results(self, on_status: OnStatus | None = None) -> Iterator[BatchResult[T]]:
         """Wait until it has ended, and yield a result for each prompt, in their order.
@@ -107,11 +107,11 @@ class ProviderBatch(Generic[T]):
     _adownload = async_method(_download)
 
     def _status(self, known: dict[str, BatchStatus] | None = None) -> Effects[BatchStatus]:
-        """Look at each part that is not *known* to have ended, and add them up."""
+        """Look at each batch that is not *known* to have ended, and add them up."""
         known = {} if known is None else known
-        for part in self.parts:
-            if part not in known or not known[part].is_finished:
-                known[part] = yield from _attempted(partial(self._api.status, part))
+        for batch_id in self.batch_ids:
+            if batch_id not in known or not known[batch_id].is_finished:
+                known[batch_id] = yield from _attempted(partial(self._api.status, batch_id))
         return _sum_of(list(known.values()))
 
     def _wait_and_download(self, on_status: OnStatus | None) -> Effects[ResultFiles]:
@@ -125,7 +125,7 @@ class ProviderBatch(Generic[T]):
                 break
             yield from sleep(seconds, "retry")
             seconds = min(seconds * GROWTH, LONGEST_POLL)
-        files = [ResultFile(self._api, part, known[part]) for part in self.parts]
+        files = [ResultFile(self._api, batch_id, known[batch_id]) for batch_id in self.batch_ids]
         try:
             for file in files:
                 yield from _attempted(file.download)
@@ -139,7 +139,7 @@ class ProviderBatch(Generic[T]):
         prompt = None if self._prompts is None else self._prompts[index]
         priced = BatchLine(line.id, _priced(line.outcome, self._api))
         try:
-            return BatchResult(index, prompt, self._judge(priced))
+            return BatchResult(index, prompt, self._read_line(priced))
         except LLMError as error:
             if isinstance(priced.outcome, Reply):
                 error.attempts = priced.outcome.attempts

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from ..errors import LLMError
-from ..providers.batch_types import BatchLine, BatchStatus, LineId
+from ..providers.batch_types import BatchLine, BatchStatus, CustomId
 from .api import BatchApi
 
 
@@ -29,36 +29,36 @@ class ResultFile:
         self._file.seek(0)
         self._file.truncate()
         self._scope = self._api.download(self._identity, self._file)
-        self.offsets = {known.index: offset for known, offset in self._lines(self._file)}
+        self.offsets = {custom_id.index: offset for custom_id, offset in self._lines(self._file)}
         complete = self._status.state == "completed" and len(self.offsets) >= self._status.total
         if not complete:
             with tempfile.TemporaryFile() as prompts:
                 self._api.download_input(self._identity, prompts)
-                for known, _ in self._lines(prompts):
-                    self.offsets.setdefault(known.index, -1)
+                for custom_id, _ in self._lines(prompts):
+                    self.offsets.setdefault(custom_id.index, -1)
 
     def read(self, index: int) -> BatchLine:
         """Return the line of a prompt."""
         offset = self.offsets[index]
         if offset < 0:
-            return BatchLine(LineId(index), self._missing())
+            return BatchLine(CustomId(index), self._missing())
         self._file.seek(offset)
         row = _row(self._file.readline())
-        known = self._api.id_of(row)
-        assert known is not None, "it was found by its id"
-        return self._api.read(self._scope, row, known)
+        custom_id = self._api.custom_id_of(row)
+        assert custom_id is not None, "it was found by its id"
+        return self._api.read(self._scope, row, custom_id)
 
     def close(self) -> None:
         """Drop what was downloaded."""
         self._file.close()
 
-    def _lines(self, file: BinaryIO) -> Iterator[tuple[LineId, int]]:
+    def _lines(self, file: BinaryIO) -> Iterator[tuple[CustomId, int]]:
         """Yield the id of each line of ours, and where it begins."""
         file.seek(0)
         offset = 0
         for line in file:
-            if (known := self._api.id_of(_row(line))) is not None:
-                yield known, offset
+            if (custom_id := self._api.custom_id_of(_row(line))) is not None:
+                yield custom_id, offset
             offset += len(line)
 
     def _missing(self) -> LLMError:

@@ -13,9 +13,9 @@ from ..call.drivers import Transport, arun, run
 from ..errors import ConfigurationError, LLMError
 from ..redaction.printable import shown
 from ..types import Request
+from .answer_format import AnswerFormat
 from .api import BatchApi
 from .input_files import InputFiles
-from .judging import BatchJudge
 from .provider_batch import ProviderBatch, check, submit_files
 
 #: Hours within which a provider is to have answered: the least and the most of both.
@@ -28,64 +28,65 @@ _ID = r"[A-Za-z0-9_-][A-Za-z0-9_:/-]*"
 
 
 @dataclass(frozen=True)
-class BatchDoor:
-    """What a client's batches are submitted and found again by."""
+class BatchService:
+    """A client's way to its provider's batches: its API, and the form of the answers."""
 
     api: BatchApi
     transport: Transport
-    judge: BatchJudge
+    answer_format: AnswerFormat
 
     def find(self, identity: object) -> ProviderBatch[Any]:
         """Return the batch of that id; raises `ConfigurationError` for what is none."""
-        parts = [part.strip() for part in identity.split(",")] if isinstance(identity, str) else []
+        ids = [part.strip() for part in identity.split(",")] if isinstance(identity, str) else []
         # It becomes a part of a URL, and must not lead elsewhere.
-        if not parts or not all(re.fullmatch(_ID, part) for part in parts):
+        if not ids or not all(re.fullmatch(_ID, each) for each in ids):
             raise ConfigurationError(f"id is {shown(identity)}: give the id of a batch")
-        return ProviderBatch(self.api, self.transport, parts, self.judge)
+        return self.batch(ids)
+
+    def batch(self, ids: Sequence[str], prompts: object = None) -> ProviderBatch[Any]:
+        """Return the batch that consists of the provider's *ids*; *prompts* if they are kept."""
+        kept = prompts if isinstance(prompts, Sequence) else None
+        return ProviderBatch(self.api, self.transport, ids, self.answer_format.read, kept)
 
 
 @dataclass(frozen=True)
 class Submission:
     """Writes the lines of prompts, each by *request_of*, and submits them."""
 
-    door: BatchDoor
+    service: BatchService
     account: Account
     request_of: Callable[[Any], Request]
     hours: int
 
     def submit(self, prompts: Iterable[Any]) -> ProviderBatch[Any]:
         """Submit *prompts*; raises LLMError that says which one cannot be sent."""
-        api, transport = self.door.api, self.door.transport
+        api, transport = self.service.api, self.service.transport
         run(check(api), transport)
         with InputFiles(api) as files:
             for prompt in prompts:
                 self._write(prompt, files)
             _check_lines(files)
-            parts = run(submit_files(api, files.files, self.hours), transport)
-        return self._batch(parts, prompts)
+            ids = run(submit_files(api, files.files, self.hours), transport)
+        return self.service.batch(ids, prompts)
 
     async def asubmit(self, prompts: Iterable[Any] | AsyncIterable[Any]) -> ProviderBatch[Any]:
         """Do as `submit` does, without blocking the event loop while it waits."""
-        api, transport = self.door.api, self.door.transport
+        api, transport = self.service.api, self.service.transport
         await arun(check(api), transport)
         with InputFiles(api) as files:
             async for prompt in _each(prompts):
                 self._write(prompt, files)
             _check_lines(files)
-            parts = await arun(submit_files(api, files.files, self.hours), transport)
-        return self._batch(parts, prompts)
+            ids = await arun(submit_files(api, files.files, self.hours), transport)
+        return self.service.batch(ids, prompts)
 
     def _write(self, prompt: Any, files: InputFiles) -> None:
         try:
-            mode, formed = self.door.judge.formed(self.request_of(prompt))
+            mode, formed = self.service.answer_format.apply(self.request_of(prompt))
             files.add(self.account.adapt_request(formed), mode)
         except LLMError as error:
             error.args = (f"prompts[{files.lines}]: {error}",)
             raise
-
-    def _batch(self, parts: Sequence[str], prompts: object) -> ProviderBatch[Any]:
-        kept = prompts if isinstance(prompts, Sequence) else None
-        return ProviderBatch(self.door.api, self.door.transport, parts, self.door.judge, kept)
 
 
 def checked_hours(hours: object) -> int:

@@ -48,6 +48,6 @@ class ProviderBatchCalls(ConfiguredClient):
 
         Nothing is asked of the provider here. Raises `ConfigurationError` for what is no id.
         """
-        from .submissions import door
+        from .submissions import batch_service
 
-        return door(self, schema).find(id)
+        return batch_service(self, schema).find(id)

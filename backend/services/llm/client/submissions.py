@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..batch.judging import BatchJudge
-from ..batch.submission import BatchDoor, Submission, checked_hours
+from ..batch.answer_format import AnswerFormat
+from ..batch.submission import BatchService, Submission, checked_hours
 from ..types import UNSET
 from .batch_arguments import PromptArguments
 from .configured import ConfiguredClient
 from .requests import make_policy
 
 
-def door(client: ConfiguredClient, schema: Any) -> BatchDoor:
+def batch_service(client: ConfiguredClient, schema: Any) -> BatchService:
     """Return what submits batches of this client's and finds them, for answers of *schema*."""
-    is_stand_in = not client._transport.lender.is_real
+    transport, is_stand_in = client._transport, not client._transport.lender.is_real
     policy = make_policy(client, None)
-    judge = BatchJudge(client._account, client._knobs, policy, schema, prompt_only=is_stand_in)
-    return BatchDoor(client._transport.batch_api(client._knobs), client._transport, judge)
+    form = AnswerFormat(client._account, client._knobs, policy, schema, prompt_only=is_stand_in)
+    return BatchService(transport.batch_api(client._knobs), transport, form)
 
 
 def submission(
@@ -38,7 +38,7 @@ def submission(
     )
     shared.request("-", options)  # an argument that is wrong for all is an error now
     return Submission(
-        door(client, schema),
+        batch_service(client, schema),
         client._account,
         lambda prompt: shared.request(prompt, options)[0],
         checked_hours(hours),

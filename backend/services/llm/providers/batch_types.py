@@ -32,8 +32,11 @@ _DIGITS = 10
 
 
 @dataclass(frozen=True)
-class LineId:
-    """Which prompt a line holds, counted from 0, and the output mode of its answer."""
+class CustomId:
+    """The id that a line is sent and returned with: the prompt's index, and the output mode.
+
+    Groq calls it `custom_id`, Bedrock `recordId`.
+    """
 
     index: int
     mode: Mode | None = None
@@ -42,7 +45,7 @@ class LineId:
         return f"{_LETTERS[self.mode]}{self.index:0{_DIGITS}d}"
 
     @classmethod
-    def of(cls, text: object) -> LineId | None:
+    def of(cls, text: object) -> CustomId | None:
         """Return the id that is written so, or None where it is none of ours."""
         if not isinstance(text, str) or len(text) != 1 + _DIGITS or not text[1:].isdecimal():
             return None
@@ -69,7 +72,7 @@ class BatchStatus:
 class BatchLine:
     """A line of a batch's results: the reply, or the error in its place."""
 
-    id: LineId
+    id: CustomId
     outcome: Reply | LLMError
 
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from ...errors import ConfigurationError, LLMError, UnsendableError
 from ...types import Output, Request, Usage
-from ..batch_types import BatchLine, BatchState, BatchStatus, LineId, count_of, json_line
+from ..batch_types import BatchLine, BatchState, BatchStatus, CustomId, count_of, json_line
 from ..fields import member, text
 from .converse import to_converse
 from .converse_answer import from_converse
@@ -86,7 +86,7 @@ class BedrockBatchApi:
         """Return the model, which a job has one of."""
         return request.model
 
-    def line(self, request: Request, identity: LineId) -> bytes:
+    def line(self, request: Request, custom_id: CustomId) -> bytes:
         """Return the record that asks *request*; raises UnsendableError for what it cannot hold."""
         if request.options.get("extra_headers"):
             raise UnsendableError("extra_headers cannot be sent in a batch", provider="bedrock")
@@ -101,7 +101,7 @@ class BedrockBatchApi:
         else:
             content = to_converse(request)
             del content["modelId"]
-        return json_line({"recordId": str(identity), "modelInput": content})
+        return json_line({"recordId": str(custom_id), "modelInput": content})
 
     def submit(self, file: BinaryIO, scope: str, count: int, token: str, hours: int) -> str:
         """Begin a job of the *count* records of *file* for a model, and return its ARN.
@@ -159,13 +159,13 @@ class BedrockBatchApi:
             job = clients.bedrock.get_model_invocation_job(jobIdentifier=identity)
             _copy(clients.s3, _source(job), into)
 
-    def id_of(self, row: Mapping[str, Any]) -> LineId | None:
+    def custom_id_of(self, row: Mapping[str, Any]) -> CustomId | None:
         """Return the id of a record of either file."""
-        return LineId.of(row.get("recordId"))
+        return CustomId.of(row.get("recordId"))
 
-    def read(self, scope: str, row: Mapping[str, Any], known: LineId) -> BatchLine:
+    def read(self, scope: str, row: Mapping[str, Any], custom_id: CustomId) -> BatchLine:
         """Read a record of the results of a job, whose *scope* is its model."""
-        output = None if known.mode is None else Output(known.mode)
+        output = None if custom_id.mode is None else Output(custom_id.mode)
         request = Request(scope, (), output=output)
         failure, answer = row.get("error"), row.get("modelOutput")
         if failure is not None or not isinstance(answer, Mapping):
@@ -173,12 +173,12 @@ class BedrockBatchApi:
             described = {"message": message, "code": member(failure, "errorCode")}
             error = error_in_ok_body(described, scope)
             assert error is not None, "it has a message"
-            return BatchLine(known, error)
+            return BatchLine(custom_id, error)
         read = read_body if uses_invoke(scope) else from_converse
         try:
-            return BatchLine(known, read(answer, request))
+            return BatchLine(custom_id, read(answer, request))
         except LLMError as incomplete:
-            return BatchLine(known, incomplete)
+            return BatchLine(custom_id, incomplete)
 
     def billed(self, usage: Usage) -> Usage:
         """Return what is billed of *usage*, at half the price."""

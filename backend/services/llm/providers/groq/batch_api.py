@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from ...errors import ConfigurationError, LLMError, UnsendableError
 from ...types import Output, Request, Usage
-from ..batch_types import BatchLine, BatchState, BatchStatus, LineId, count_of, json_line
+from ..batch_types import BatchLine, BatchState, BatchStatus, CustomId, count_of, json_line
 from ..fields import member, rows, status, text
 from .answer import from_chat_completion
 from .errors import error_in_ok_body
@@ -62,13 +62,13 @@ class GroqBatchApi:
         """Return what is the same for all lines of a file: nothing, as each names its model."""
         return ""
 
-    def line(self, request: Request, identity: LineId) -> bytes:
+    def line(self, request: Request, custom_id: CustomId) -> bytes:
         """Return the line that asks *request*; raises UnsendableError for what it cannot hold."""
         body = to_chat_completion(request)
         if unsendable := [name for name in _OF_SENDING if body.get(name)]:
             raise UnsendableError(f"{unsendable[0]} cannot be sent in a batch", provider="groq")
         body = {**body, **body.pop("extra_body", {})}
-        line = {"custom_id": str(identity), "method": "POST", "url": _ENDPOINT, "body": body}
+        line = {"custom_id": str(custom_id), "method": "POST", "url": _ENDPOINT, "body": body}
         return json_line(line)
 
     def submit(self, file: BinaryIO, scope: str, count: int, token: str, hours: int) -> str:
@@ -126,25 +126,25 @@ class GroqBatchApi:
         with self._sdk(identity) as sdk:
             _copy(sdk, sdk.batches.retrieve(identity, timeout=_SHORT).input_file_id, into)
 
-    def id_of(self, row: Mapping[str, Any]) -> LineId | None:
+    def custom_id_of(self, row: Mapping[str, Any]) -> CustomId | None:
         """Return the id of a line of either file."""
-        return LineId.of(row.get("custom_id"))
+        return CustomId.of(row.get("custom_id"))
 
-    def read(self, scope: str, row: Mapping[str, Any], known: LineId) -> BatchLine:
+    def read(self, scope: str, row: Mapping[str, Any], custom_id: CustomId) -> BatchLine:
         """Read a line of the results."""
         response = row.get("response")
         body, code = member(response, "body"), status(response, "status_code")
-        output = None if known.mode is None else Output(known.mode)
+        output = None if custom_id.mode is None else Output(custom_id.mode)
         request = Request(text(body, "model") or "", (), output=output)
         error = error_in_ok_body(body, request.model, code)
         if error is None and row.get("error"):
             error = error_in_ok_body(row, request.model, code)
         if error is not None:
-            return BatchLine(known, error)
+            return BatchLine(custom_id, error)
         try:
-            return BatchLine(known, from_chat_completion(body, request, real=True))
+            return BatchLine(custom_id, from_chat_completion(body, request, real=True))
         except LLMError as incomplete:
-            return BatchLine(known, incomplete)
+            return BatchLine(custom_id, incomplete)
 
     def billed(self, usage: Usage) -> Usage:
         """Return what is billed of *usage*, at half the price: no other discount is added to it."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..call.output_forms import StructuredSpec
 
 
-class BatchJudge:
+class AnswerFormat:
     """Asks for answers of a *schema*, None for text, and makes replies of what came.
 
     *prompt_only* asks for it in words alone. Raises `ConfigurationError` for what is no schema.
@@ -40,7 +40,7 @@ class BatchJudge:
 
             self._spec = StructuredSpec.of(schema, knobs, prompt_only=prompt_only)
 
-    def formed(self, request: Request) -> tuple[Mode | None, Request]:
+    def apply(self, request: Request) -> tuple[Mode | None, Request]:
         """Return *request* as the model is asked it once, and in which output mode."""
         if self._spec is None:
             return None, request
@@ -49,7 +49,7 @@ class BatchJudge:
 
         return first_form(request, self._spec, self._call)
 
-    def __call__(self, line: BatchLine) -> Reply:
+    def read(self, line: BatchLine) -> Reply:
         """Return the reply, with its value where there is a schema; raises LLMError."""
         if self._spec is None:
             if isinstance(line.outcome, LLMError):
