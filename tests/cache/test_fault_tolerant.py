@@ -15,7 +15,7 @@ from tests.cache.support import Clock, key_of
 class Moody:
     """A store that raises what it is told to."""
 
-    blocking = True
+    is_blocking = True
 
     def __init__(self) -> None:
         self.error: Exception | None = None
@@ -63,7 +63,7 @@ def test_a_store_that_works_is_passed_through(store: FaultTolerantStore, moody: 
     assert {"n": 1} == store.get(key_of(1))
     store.close()
     assert ["put", "get", "close"] == moody.calls
-    assert (True, "FaultTolerantStore(Moody())") == (store.blocking, repr(store))
+    assert (True, "FaultTolerantStore(Moody())") == (store.is_blocking, repr(store))
 
 
 def test_a_failure_is_a_miss_and_a_warning(

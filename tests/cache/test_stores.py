@@ -70,7 +70,7 @@ def test_a_value_that_json_cannot_hold_is_refused_and_harms_nothing(any_store: S
 
 
 def test_only_memory_answers_without_waiting(any_store: Store) -> None:
-    assert (type(any_store).__name__ != "MemoryStore") is any_store.blocking
+    assert (type(any_store).__name__ != "MemoryStore") is any_store.is_blocking
 
 
 def test_threads_share_a_store(any_store: Store) -> None:

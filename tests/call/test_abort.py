@@ -16,13 +16,13 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.exceptions import ConnectTimeoutError, HTTPClientError
 
 from services.llm.errors import LLMTimeoutError
-from services.llm.providers.bedrock.abort import BlockingCall, track
+from services.llm.providers.bedrock.abort import AbortableCall, track
 from services.llm.providers.bedrock.transport import _in_time
 
 
-def a_call() -> BlockingCall:
+def a_call() -> AbortableCall:
     """One with an hour left."""
-    return BlockingCall(time.monotonic() + 3600, 1024)
+    return AbortableCall(time.monotonic() + 3600, 1024)
 
 
 class Connection:
@@ -83,76 +83,76 @@ def is_open(connection: Any) -> bool:
 
 
 def test_a_call_on_the_wire_is_cut_off(kept: Kept) -> None:
-    blocking, connection = a_call(), kept.connection()
+    abortable, connection = a_call(), kept.connection()
 
     def call() -> None:
         connection.request("POST")
-        blocking.abort()  # as another thread would
+        abortable.abort()  # as another thread would
         assert not is_open(connection)
 
-    blocking.run(call)
+    abortable.run(call)
     assert ["POST"] == connection.asked
 
 
 def test_a_call_that_connects_later_is_cut_off_as_it_does(kept: Kept) -> None:
-    blocking, connection = a_call(), kept.connection()
+    abortable, connection = a_call(), kept.connection()
 
     def call() -> None:
-        blocking.abort()
+        abortable.abort()
         connection.request("POST")
 
-    blocking.run(call)
+    abortable.run(call)
     assert not is_open(connection)
 
 
 def test_a_call_that_was_cut_before_it_began_is_not_made() -> None:
-    blocking = a_call()
-    blocking.abort()
+    abortable = a_call()
+    abortable.abort()
     with pytest.raises(ConnectionAbortedError):
-        blocking.run(lambda: pytest.fail("it was made"))
+        abortable.run(lambda: pytest.fail("it was made"))
 
 
 def test_a_call_may_be_cut_off_more_than_once(kept: Kept) -> None:
-    blocking, connection = a_call(), kept.connection()
+    abortable, connection = a_call(), kept.connection()
 
     def call() -> None:
         connection.request("POST")
-        blocking.abort()
-        blocking.abort()
+        abortable.abort()
+        abortable.abort()
 
-    blocking.run(call)
+    abortable.run(call)
     assert not is_open(connection)
 
 
 def test_a_call_that_has_ended_leaves_its_connection_to_others(kept: Kept) -> None:
-    blocking, connection = a_call(), kept.connection()
-    blocking.run(lambda: connection.request("POST"))
-    blocking.abort()
+    abortable, connection = a_call(), kept.connection()
+    abortable.run(lambda: connection.request("POST"))
+    abortable.abort()
     assert is_open(connection)
 
 
 def test_a_connection_that_carries_another_call_by_now_is_left_alone(kept: Kept) -> None:
-    blocking, other, connection = a_call(), a_call(), kept.connection()
+    abortable, other, connection = a_call(), a_call(), kept.connection()
 
     def call() -> None:
         connection.request("POST")
         # Back in the pool before the call has ended, and taken out of it by another.
         other.run(lambda: connection.request("GET"))
-        blocking.abort()
+        abortable.abort()
 
-    blocking.run(call)
+    abortable.run(call)
     assert is_open(connection)
 
 
 def test_a_connection_that_the_server_has_closed_needs_no_cut(kept: Kept) -> None:
-    blocking, connection = a_call(), kept.connection()
+    abortable, connection = a_call(), kept.connection()
 
     def call() -> None:
         connection.request("POST")
         connection.sock.close()
-        blocking.abort()
+        abortable.abort()
 
-    blocking.run(call)
+    abortable.run(call)
 
 
 def test_connections_of_others_are_not_noted(kept: Kept) -> None:
@@ -186,20 +186,20 @@ def sdk() -> Iterator[Any]:
 
 
 def test_a_call_whose_time_is_over_does_not_connect(sdk: Any) -> None:
-    late = BlockingCall(time.monotonic() - 1, 1024)
+    late = AbortableCall(time.monotonic() - 1, 1024)
     with pytest.raises(ConnectTimeoutError):
         late.run(lambda: sdk.converse(modelId="m", messages=[]))
 
 
 def test_a_call_that_is_cut_off_before_it_connects_sends_nothing(sdk: Any) -> None:
-    blocking = a_call()
+    abortable = a_call()
 
     def call() -> None:
-        blocking.abort()
+        abortable.abort()
         sdk.converse(modelId="m", messages=[])
 
     with pytest.raises((HTTPClientError, BotoConnectionError)):
-        blocking.run(call)
+        abortable.run(call)
 
 
 def test_whatever_a_call_raises_once_it_is_aborted_is_its_deadline() -> None:

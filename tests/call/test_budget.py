@@ -22,7 +22,7 @@ DAY = 86_400.0
 class Broken:
     """A tally whose disk has gone."""
 
-    blocking = False
+    is_blocking = False
 
     def add(self, tokens: int, now: float, *, day: str | None = None) -> int:
         raise StoreError("the disk is full")
@@ -138,7 +138,7 @@ def test_the_sum_is_that_of_what_was_spent(calls: list[tuple[int, int, bool]]) -
 class Elsewhere(MemoryTokenCounter):
     """A sum that may have to be waited for."""
 
-    blocking = True
+    is_blocking = True
 
 
 def test_a_sum_that_is_kept_elsewhere_is_corrected_in_a_thread() -> None:

@@ -160,7 +160,7 @@ def test_nothing_is_kept_nowhere() -> None:
     nowhere.put("0" * 64, Reply("Because.", "openai/gpt-oss-20b", "groq"))
     nowhere.store.close()
     assert nowhere.get("0" * 64) is None
-    assert not nowhere.store.blocking
+    assert not nowhere.store.is_blocking
 
 
 def late(cache: Cache, left: float, is_slow: bool) -> RunBlocking:
@@ -177,7 +177,7 @@ def late(cache: Cache, left: float, is_slow: bool) -> RunBlocking:
 class Slow(MemoryStore):
     """A store whose answers may take a while."""
 
-    blocking = True
+    is_blocking = True
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ REQUEST = Request("openai/gpt-oss-120b", ({"role": "user", "content": "hi"},), 0
 class Shelf:
     """A store in a dict, of JSON as all are."""
 
-    def __init__(self, *, blocking: bool) -> None:
-        self.blocking = blocking
+    def __init__(self, *, is_blocking: bool) -> None:
+        self.is_blocking = is_blocking
         self.entries: dict[str, dict[str, Any]] = {}
 
     def get(self, key: str) -> dict[str, Any] | None:
@@ -52,7 +52,7 @@ class Shelf:
 class Sum:
     """A day's tokens in memory."""
 
-    blocking = False
+    is_blocking = False
 
     def __init__(self) -> None:
         self.tokens = 0
@@ -76,7 +76,7 @@ def clock() -> Clock:
 def keeping(clock: Clock) -> Account:
     """An account that keeps its answers in memory."""
     to = account(clock)
-    to.cache = Cache(Shelf(blocking=False), "groq", "https://example.test")
+    to.cache = Cache(Shelf(is_blocking=False), "groq", "https://example.test")
     to.single_flight = SingleFlight()
     return to
 
@@ -91,7 +91,7 @@ def test_a_kept_answer_sends_nothing_and_costs_nothing(clock: Clock, keeping: Ac
 
 def test_a_slow_store_is_asked_as_an_effect(clock: Clock) -> None:
     to = account(clock)
-    to.cache = Cache(Shelf(blocking=True), "groq", "https://example.test")
+    to.cache = Cache(Shelf(is_blocking=True), "groq", "https://example.test")
     drive = Drive(clock, [says("Yes.")])
     drive.run(call(to))
     assert [RunBlocking, RunBlocking, Send, RunBlocking] == [
@@ -213,7 +213,7 @@ def budgeted(clock: Clock, tokens: int) -> tuple[Account, Sum]:
 
 def test_the_budget_is_reserved_by_estimate_and_settled_by_the_answer(clock: Clock) -> None:
     to, day = budgeted(clock, 1000)
-    day.blocking = True
+    day.is_blocking = True
     running = call(to)
     asked = next(running)
     assert isinstance(asked, RunBlocking)
@@ -267,7 +267,7 @@ def test_a_reservation_of_the_budget_is_given_back_where_the_window_is_full(cloc
 
 def test_a_call_that_is_cancelled_while_its_tokens_are_reserved_owes_none(clock: Clock) -> None:
     to, day = budgeted(clock, 1000)
-    day.blocking = True
+    day.is_blocking = True
     running = call(to)
     booking = next(running)
     assert isinstance(booking, RunBlocking)
@@ -279,7 +279,7 @@ def test_a_call_that_is_cancelled_while_its_tokens_are_reserved_owes_none(clock:
 
 def test_a_call_whose_tokens_are_not_reserved_in_time_ends_at_its_deadline(clock: Clock) -> None:
     to, day = budgeted(clock, 1000)
-    day.blocking = True
+    day.is_blocking = True
     running = call(to)
     booking = next(running)
     assert isinstance(booking, RunBlocking)
@@ -293,7 +293,7 @@ def test_a_call_that_is_cancelled_as_its_tokens_are_corrected_owes_what_it_spent
     clock: Clock,
 ) -> None:
     to, day = budgeted(clock, 1000)
-    day.blocking = True
+    day.is_blocking = True
     running = call(to)
     booking = next(running)
     assert isinstance(booking, RunBlocking)

@@ -299,7 +299,7 @@ def a_locked_path(folder: Path) -> Touches:
 
 
 def an_aborted_call() -> Touches:
-    call = abort.BlockingCall(math.inf, 1)
+    call = abort.AbortableCall(math.inf, 1)
     touches = watch(call, lambda: abort._lock, "_connection")
     call.run(lambda: call.connected(SimpleNamespace(sock=None, call=None)))
     call.abort()

@@ -52,7 +52,7 @@ ENDS: list[BaseException] = [
 class Shelf:
     """A slow store in a dict."""
 
-    blocking = True
+    is_blocking = True
 
     def __init__(self) -> None:
         self.entries: dict[str, dict[str, Any]] = {}
@@ -70,7 +70,7 @@ class Shelf:
 class Day:
     """A day's tokens, kept where adding may take a while."""
 
-    blocking = True
+    is_blocking = True
 
     def __init__(self) -> None:
         self.tokens = 0

@@ -149,7 +149,7 @@ def test_each_budget_is_counted_by_itself_wherever_the_ledger_is(
     assert [1, 1] == [acme.add(1, NOON + DAY), acme.add(-3, NOON + DAY, day="2026-11-22")]
     is_shared = kind in ("json", "sqlite", "redis")
     assert is_shared == (counters_at(url)("tenant=acme").add(0, NOON + DAY) == 1)
-    assert is_shared == acme.blocking
+    assert is_shared == acme.is_blocking
 
 
 def test_an_unknown_ledger_has_no_counters() -> None:

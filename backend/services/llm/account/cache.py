@@ -23,7 +23,7 @@ LAYOUT = 1
 class Nowhere:
     """A `Store` that keeps nothing: identical calls still meet, while they are in flight."""
 
-    blocking = False
+    is_blocking = False
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return None."""
@@ -63,7 +63,7 @@ class Cache:
         try:
             return (
                 yield from run_blocking(
-                    operation, min(timeout, time_left), blocks=self.store.blocking
+                    operation, min(timeout, time_left), blocks=self.store.is_blocking
                 )
             )
         except Overdue as late:

@@ -30,7 +30,7 @@ class TokenCounter(Protocol):
     """Where the day's sum is kept, as `stores.BudgetFile` keeps it."""
 
     @property
-    def blocking(self) -> bool:
+    def is_blocking(self) -> bool:
         """Whether adding may wait for a disk, a lock or a network, and belongs in a thread."""
         ...
 
@@ -42,7 +42,7 @@ class TokenCounter(Protocol):
 class MemoryTokenCounter:
     """The day's sum of this process alone, for a budget without a file."""
 
-    blocking = False
+    is_blocking = False
 
     def __init__(self) -> None:
         self._used: TokensOfDay | None = None
@@ -90,9 +90,9 @@ class DailyBudget:
         self._lock = ForkLock(leaf=True)  # guards the day and the end of every reservation
 
     @property
-    def blocking(self) -> bool:
+    def is_blocking(self) -> bool:
         """Whether `reserve` may wait for a disk, a lock or a network."""
-        return self._counter.blocking
+        return self._counter.is_blocking
 
     def reserve(self, reservation: BudgetReservation, now: float) -> None:
         """Take the tokens from the day's, or raise `RateLimitError` saying what is left until when.
@@ -140,7 +140,7 @@ class DailyBudget:
         if day is None or not more:
             return None
         correct = partial(self._correct, more, day, now)
-        return _corrections.begin(correct) if self.blocking else correct()
+        return _corrections.begin(correct) if self.is_blocking else correct()
 
     def _correct(self, more: int, day: str, now: float) -> None:
         try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class SqliteCounter:
     """The count of one budget in a database."""
 
-    blocking = True
+    is_blocking = True
 
     def __init__(self, budgets: SqliteBudgets, name: str) -> None:
         self._budgets = budgets

@@ -41,7 +41,9 @@ class BudgetShares:
             reserve = partial(budget.reserve, reservation, self._account.wall())
             try:
                 # The budget may be shared with other processes, through a file or a server.
-                yield from run_blocking(reserve, call.time_left(), "budget", blocks=budget.blocking)
+                yield from run_blocking(
+                    reserve, call.time_left(), "budget", blocks=budget.is_blocking
+                )
             except Overdue:
                 raise call.deadline_error() from None
 

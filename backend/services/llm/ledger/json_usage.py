@@ -29,7 +29,7 @@ _SMALL = 1 << 20
 class JsonUsage:
     """A `UsageStore` in a file of JSON lines that the processes of a machine share."""
 
-    blocking = True
+    is_blocking = True
 
     def __init__(self, path: str | os.PathLike[str], *, small: int = _SMALL) -> None:
         self.path = absolute_path(path)

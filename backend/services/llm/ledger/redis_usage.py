@@ -33,7 +33,7 @@ return 1
 class RedisUsage:
     """A `UsageStore` on the server at *url*; ImportError without `redis`, ValueError for a URL."""
 
-    blocking = True
+    is_blocking = True
 
     def __init__(self, url: str) -> None:
         self._server = RedisServer(url)

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 class _ThreadState(threading.local):
     """How many calls block this thread, and with it an event loop that runs in it."""
 
-    blocking = 0
+    blocking_calls = 0
 
 
 _thread_state = _ThreadState()
@@ -20,15 +20,15 @@ class blocking_thread:  # noqa: N801 - read as a part of its `with`
     """Mark the block as blocking its thread, even inside a task of an event loop."""
 
     def __enter__(self) -> None:
-        _thread_state.blocking += 1
+        _thread_state.blocking_calls += 1
 
     def __exit__(self, *_: object) -> None:
-        _thread_state.blocking -= 1
+        _thread_state.blocking_calls -= 1
 
 
 def current_loop() -> asyncio.AbstractEventLoop | None:
     """Return the event loop that the running call needs to proceed, or None."""
-    if _thread_state.blocking:
+    if _thread_state.blocking_calls:
         return None
     try:
         return asyncio.get_running_loop()

@@ -76,7 +76,7 @@ class BudgetFile:
     lock, and raises StoreError if the file or the lock fails.
     """
 
-    blocking = True
+    is_blocking = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = absolute_path(path)

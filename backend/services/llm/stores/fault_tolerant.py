@@ -35,9 +35,9 @@ class FaultTolerantStore:
         return f"FaultTolerantStore({self._store!r})"
 
     @property
-    def blocking(self) -> bool:
+    def is_blocking(self) -> bool:
         """Whether the store inside may wait for a disk, a lock or a network."""
-        return self._store.blocking
+        return self._store.is_blocking
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return the object last put under *key*; None while the store fails or is suspended."""

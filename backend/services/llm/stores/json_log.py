@@ -46,7 +46,7 @@ class _ForeignFileError(OSError):
 class JsonStore:
     """A `Store` in one append-only file of JSON lines, shared safely by several processes."""
 
-    blocking = True
+    is_blocking = True
 
     def __init__(
         self,

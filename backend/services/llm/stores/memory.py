@@ -21,7 +21,7 @@ CAPACITY = 10_000
 class MemoryStore:
     """A `Store` in a dict of JSON texts, so that no caller can change what another reads."""
 
-    blocking = False
+    is_blocking = False
 
     def __init__(
         self, *, ttl: float, clock: Callable[[], float] = time.time, capacity: int = CAPACITY

@@ -23,7 +23,7 @@ class Store(Protocol):
     """
 
     @property
-    def blocking(self) -> bool:
+    def is_blocking(self) -> bool:
         """Whether a call may wait for a disk, a lock or a network, and belongs in a thread."""
         ...
 

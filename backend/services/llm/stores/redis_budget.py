@@ -28,7 +28,7 @@ class RedisBudget:
     Each host takes the day from its own clock. Every method raises StoreError if the server fails.
     """
 
-    blocking = True
+    is_blocking = True
 
     def __init__(self, url: str, prefix: str = _PREFIX) -> None:
         self._server = RedisServer(url)

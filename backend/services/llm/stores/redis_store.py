@@ -16,7 +16,7 @@ _PREFIX = "llm-answers:"
 class RedisStore:
     """A `Store` on a Redis server; see `RedisServer`."""
 
-    blocking = True
+    is_blocking = True
 
     def __init__(self, url: str, *, ttl: float) -> None:
         """Prepare a client, unconnected; ImportError without `redis`, ValueError for a bad URL."""

@@ -50,7 +50,7 @@ class SqliteDatabase:
     is opened with the first use.
     """
 
-    blocking = True
+    is_blocking = True
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ T = TypeVar("T")
 _lock = ForkLock(leaf=True)
 
 #: The call that this thread makes.
-_current: ContextVar[BlockingCall | None] = ContextVar("_current", default=None)
+_current: ContextVar[AbortableCall | None] = ContextVar("_current", default=None)
 
 #: Bytes that an answer may have beside its body: its head, and the frames of its chunks.
 _BESIDE = 256 * 1024
@@ -38,7 +38,7 @@ _BESIDE = 256 * 1024
 _AT_ONCE = 1e-6
 
 
-class BlockingCall:
+class AbortableCall:
     """One call of botocore's, until it has ended.
 
     *until* is its deadline, a moment of `time.monotonic`; *limit* the longest answer, in bytes.
@@ -141,7 +141,7 @@ def _tracking(kind: Any) -> Any:
     class Tracking(kind):  # type: ignore[misc] # whatever class the SDK brings
         #: The class that is tracked.
         tracks = kind
-        call: BlockingCall | None = None
+        call: AbortableCall | None = None
         response_class = _BoundedResponse
 
         def _new_conn(self) -> socket.socket:
@@ -170,7 +170,7 @@ def _tracking(kind: Any) -> Any:
     return Tracking
 
 
-def _dialled(connection: Any, call: BlockingCall) -> socket.socket:
+def _dialled(connection: Any, call: AbortableCall) -> socket.socket:
     """A socket that is connected in the call's time, or urllib3's own errors."""
     errors: Any = import_module("urllib3.exceptions")
     place = connection._dns_host, connection.port
@@ -205,7 +205,7 @@ class _BoundedResponse(http.client.HTTPResponse):
 class _Counted(io.RawIOBase):
     """The bytes of one answer as they come from the socket."""
 
-    def __init__(self, raw: Any, call: BlockingCall) -> None:
+    def __init__(self, raw: Any, call: AbortableCall) -> None:
         self._raw = raw
         self._call = call
         self._left = call.limit + _BESIDE
@@ -228,6 +228,6 @@ class _Counted(io.RawIOBase):
         super().close()
 
 
-def _refuse(call: BlockingCall) -> None:
+def _refuse(call: AbortableCall) -> None:
     call.too_large = ResponseTooLargeError.over(call.limit)
     raise call.too_large

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .abort import BlockingCall
+from .abort import AbortableCall
 
 T = TypeVar("T")
 
 
-class StreamCall(BlockingCall):
+class StreamCall(AbortableCall):
     """One call, of which the first part to run opens the stream, and each other reads of it."""
 
     _carrier: Any = None

@@ -77,11 +77,11 @@ class StreamingTransport(Transport):
         """
         until, call = time.monotonic() + timeout, spec.call
         if why_the_sdks_own(sdk, call.method):
-            blocking = self._blocking_stream(until)
-            return _Watched.of(_ask(sdk, spec, blocking, timeout), stack, spec, blocking)
+            abortable = self._abortable_stream(until)
+            return _Watched.of(_ask(sdk, spec, abortable, timeout), stack, spec, abortable)
         signed = self._signed(sdk, call, until)
         if signed.response is not None:
-            return _Watched.of(signed.response, stack, spec, self._blocking_stream(until))
+            return _Watched.of(signed.response, stack, spec, self._abortable_stream(until))
         origin = self._http.origin_of(sdk, signed.request.url)
         opened = self._connections.open(origin, signed, until)
         if _is_stream(opened.head):
@@ -101,7 +101,7 @@ class StreamingTransport(Transport):
         with anyio.fail_after(timeout):
             signed = await self._asigned(sdk, call)
         if signed.response is not None:
-            return self._of_workers(stack, spec, signed.response, self._blocking_stream(until))
+            return self._of_workers(stack, spec, signed.response, self._abortable_stream(until))
         origin = self._http.origin_of(sdk, signed.request.url)
         opened = await self._connections.aopen(origin, signed, until)
         if _is_stream(opened.head):
@@ -118,23 +118,23 @@ class StreamingTransport(Transport):
     async def _in_a_worker(
         self, sdk: Any, stack: AsyncExitStack, spec: StreamSpec, until: float
     ) -> AsyncChannel:
-        blocking = self._blocking_stream(until)
-        ask = partial(_ask, sdk, spec, blocking, left_until(until))
+        abortable = self._abortable_stream(until)
+        ask = partial(_ask, sdk, spec, abortable, left_until(until))
         try:
             response = await self._awaited(self._submit(ask))
         except BaseException:
-            blocking.abort()
+            abortable.abort()
             raise
-        return self._of_workers(stack, spec, response, blocking)
+        return self._of_workers(stack, spec, response, abortable)
 
     def _of_workers(
-        self, stack: AsyncExitStack, spec: StreamSpec, response: Any, blocking: StreamCall
+        self, stack: AsyncExitStack, spec: StreamSpec, response: Any, abortable: StreamCall
     ) -> AsyncChannel:
-        channel = _Watched.of(response, ExitStack(), spec, blocking)
-        source = _InWorkers(self, channel.source, blocking, stack)
+        channel = _Watched.of(response, ExitStack(), spec, abortable)
+        source = _InWorkers(self, channel.source, abortable, stack)
         return AsyncChannel(source, channel.reader, channel.take, spec.to_error)
 
-    def _blocking_stream(self, until: float) -> StreamCall:
+    def _abortable_stream(self, until: float) -> StreamCall:
         from .stream_call import StreamCall  # pays for http.client only where it is used
 
         return StreamCall(until, self._limit)
@@ -183,22 +183,24 @@ class _AsyncLeased:
 class _Watched:
     """botocore's own stream, read in a thread: the watchdog ends a read at its moment."""
 
-    def __init__(self, events: Iterator[Any], blocking: StreamCall, stack: ExitStack) -> None:
+    def __init__(self, events: Iterator[Any], abortable: StreamCall, stack: ExitStack) -> None:
         self._events = events
-        self._blocking = blocking
+        self._abortable = abortable
         self._stack = stack
 
     @classmethod
-    def of(cls, response: Any, stack: ExitStack, spec: StreamSpec, blocking: StreamCall) -> Channel:
+    def of(
+        cls, response: Any, stack: ExitStack, spec: StreamSpec, abortable: StreamCall
+    ) -> Channel:
         """The stream of a *response* that whatever stands in the SDK's place has given."""
         events = response["body" if uses_invoke(spec.request.model) else "stream"]
         stack.callback(getattr(events, "close", bool))
         reader = spec.reader(member(response, "ResponseMetadata"))
-        return Channel(cls(iter(events), blocking, stack), reader, reader.add, spec.to_error)
+        return Channel(cls(iter(events), call, stack), reader, reader.add, spec.to_error)
 
     def read(self, until: float) -> Any:
         """Return the next event before *until*, or None at the end."""
-        return _watched(partial(next, self._events, None), self._blocking, left_until(until))
+        return _watched(partial(next, self._events, None), self._abortable, left_until(until))
 
     def close(self, *, is_done: bool = False) -> None:
         """Close the connection."""
@@ -212,12 +214,12 @@ class _InWorkers:
         self,
         transport: StreamingTransport,
         source: Source,
-        blocking: StreamCall,
+        abortable: StreamCall,
         stack: AsyncExitStack,
     ) -> None:
         self._transport = transport
         self._source = source
-        self._blocking = blocking
+        self._abortable = abortable
         self._stack = stack
 
     async def read(self, until: float) -> Any:
@@ -227,36 +229,36 @@ class _InWorkers:
                 self._transport._submit(partial(self._source.read, until))
             )
         except BaseException:
-            self._blocking.abort()
+            self._abortable.abort()
             raise
 
     async def aclose(self, *, is_done: bool = False) -> None:
         """Close the connection."""
         async with self._stack:
             if not is_done:
-                self._blocking.abort()
+                self._abortable.abort()
             self._source.close()
 
 
-def _ask(sdk: Any, spec: StreamSpec, blocking: StreamCall, timeout: float) -> Any:
+def _ask(sdk: Any, spec: StreamSpec, abortable: StreamCall, timeout: float) -> Any:
     """What the SDK's method returns, in this thread."""
 
     def ask() -> Any:
         with signing.adding(spec.call.headers):
             return getattr(sdk, spec.call.method)(**spec.arguments)
 
-    return _watched(ask, blocking, timeout)
+    return _watched(ask, abortable, timeout)
 
 
-def _watched(call: Callable[[], T], blocking: StreamCall, timeout: float) -> T:
-    with watchdog.abort_after(timeout, blocking.abort):
+def _watched(call: Callable[[], T], abortable: StreamCall, timeout: float) -> T:
+    with watchdog.abort_after(timeout, abortable.abort):
         try:
-            result = blocking.run(call)
+            result = abortable.run(call)
         except Exception as error:
-            if blocking.aborted.done():
+            if abortable.aborted.done():
                 raise TimeoutError("aborted") from error
             raise
-    if blocking.aborted.done():
+    if abortable.aborted.done():
         # What was cut off may look like the end.
         raise TimeoutError("aborted")
     return result

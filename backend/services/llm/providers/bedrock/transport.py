@@ -31,7 +31,7 @@ from .plain_answer import read_plain
 
 if TYPE_CHECKING:
     from ...http.http1 import Answer
-    from .abort import BlockingCall
+    from .abort import AbortableCall
     from .http_transport import HttpTransport
 
 T = TypeVar("T")
@@ -139,21 +139,21 @@ class Transport:
 
     def _watched(self, sdk: Any, call: Call, until: float) -> Answered:
         """Make *call* through the SDK in this thread; the watchdog ends it at its deadline."""
-        blocking = self._blocking(until)
+        abortable = self._abortable(until)
         left = left_until(until)
-        with _in_time(left, blocking), watchdog.abort_after(left, blocking.abort):
-            return blocking.run(partial(call.through, sdk))
+        with _in_time(left, abortable), watchdog.abort_after(left, abortable.abort):
+            return abortable.run(partial(call.through, sdk))
 
     async def _in_a_thread(self, sdk: Any, call: Call, until: float) -> Answered:
         """Make *call* through the SDK in a thread of ours, which ends with the caller's wait."""
-        blocking = self._blocking(until)
+        abortable = self._abortable(until)
         left = left_until(until)
         try:
-            with _in_time(left, blocking), anyio.fail_after(left):
-                run = partial(blocking.run, partial(call.through, sdk))
+            with _in_time(left, abortable), anyio.fail_after(left):
+                run = partial(abortable.run, partial(call.through, sdk))
                 return await self._awaited(self._submit(run))
         finally:
-            blocking.abort()
+            abortable.abort()
 
     async def _awaited(self, work: Work[T]) -> T:
         try:
@@ -171,10 +171,10 @@ class Transport:
                 retry=Retry.AFTER_BACKOFF,
             ) from error
 
-    def _blocking(self, until: float) -> BlockingCall:
-        from .abort import BlockingCall  # pays for http.client only where it is used
+    def _abortable(self, until: float) -> AbortableCall:
+        from .abort import AbortableCall  # pays for http.client only where it is used
 
-        return BlockingCall(until, self._limit)
+        return AbortableCall(until, self._limit)
 
     @cached_property
     def _http(self) -> HttpTransport:
@@ -202,11 +202,11 @@ def adopted(client: Any) -> Any:
 
 
 @contextmanager
-def _in_time(timeout: float, blocking: BlockingCall | None = None) -> Iterator[None]:
+def _in_time(timeout: float, abortable: AbortableCall | None = None) -> Iterator[None]:
     """Tell what ended a call that was aborted: its deadline, or the length of its answer."""
     try:
         yield
-        if blocking is not None and blocking.aborted.done():
+        if abortable is not None and abortable.aborted.done():
             # What was cut off may look whole: botocore does not count what it reads.
             raise TimeoutError("aborted")
     except ResponseTooLargeError as error:
@@ -215,10 +215,10 @@ def _in_time(timeout: float, blocking: BlockingCall | None = None) -> Iterator[N
     except (TimeoutError, asyncio.TimeoutError, FutureTimeoutError) as error:
         raise _unanswered(timeout) from error
     except Exception as error:
-        if blocking is not None and blocking.too_large is not None:
-            blocking.too_large.provider = "bedrock"
-            raise blocking.too_large from error
-        if blocking is not None and blocking.aborted.done():
+        if abortable is not None and abortable.too_large is not None:
+            abortable.too_large.provider = "bedrock"
+            raise abortable.too_large from error
+        if abortable is not None and abortable.aborted.done():
             raise _unanswered(timeout) from error
         raise
 
