@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.llm.errors import ResponseTooLargeError
 from services.llm.http.h11_answer import H11Answer
-from services.llm.http.http1 import Answer, Http1, encoded
+from services.llm.http.http1 import Answer, Http1, encode
 
 SENT = ("POST", "/a?b=c", [("Host", "here"), ("Content-Length", "2")], b"hi")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Two: a\r\nX-Two: b\r\n\r\nhello"
@@ -22,7 +22,7 @@ def asked(limit: int = 1024) -> Http1:
 
 
 def test_a_request_is_its_line_its_headers_and_its_body() -> None:
-    sent = bytes(encoded(*SENT) or b"")
+    sent = bytes(encode(*SENT) or b"")
     assert sent == b"POST /a?b=c HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\nhi"
 
 
@@ -165,7 +165,7 @@ def test_a_plain_answer_is_read_as_h11_reads_it(
 def test_what_is_no_request_is_not_sent(
     unsendable: tuple[str, str, list[tuple[str, str]], bytes],
 ) -> None:
-    assert encoded(*unsendable) is None
+    assert encode(*unsendable) is None
 
 
 def test_an_answer_that_is_cut_off_in_its_body_is_no_answer() -> None:

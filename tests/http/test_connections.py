@@ -19,7 +19,7 @@ from services.llm.http.exchange import aexchange, exchange
 from services.llm.http.http1_connections import AsyncConnection, Connection, Origin
 from services.llm.http.idle import IdleStack
 from services.llm.http.idle_pools import close
-from services.llm.http.whole import httpx_error
+from services.llm.http.whole_answers import httpx_error
 from services.llm.runtime.coroutines import run_without_loop
 from tests.http.servers import Server, answer, forever, serving
 
@@ -30,7 +30,7 @@ LIMIT = 2**20
 class Sent:
     """A request as it is sent."""
 
-    def encoded(self) -> memoryview:
+    def encode(self) -> memoryview:
         return memoryview(b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 2\r\n\r\nhi")
 
 

@@ -90,11 +90,11 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "services/llm/providers/bedrock/invoke.py": _INVOKE,
     "services/llm/providers/bedrock/templates.py": _INVOKE,
     "services/llm/providers/bedrock/turns.py": (*_BEDROCK, *_INVOKE),
-    "services/llm/providers/bedrock/parts.py": (
+    "services/llm/providers/bedrock/content_parts.py": (
         *_BEDROCK,
         "tests/providers/test_converse_media.py",
     ),
-    "services/llm/providers/bedrock/thinking.py": ("tests/providers/test_common_options.py",),
+    "services/llm/providers/bedrock/reasoning.py": ("tests/providers/test_common_options.py",),
     "services/llm/providers/bedrock/common_options.py": ("tests/providers/test_common_options.py",),
     "services/llm/providers/bedrock/answer_parts.py": ("tests/providers/test_answer_parts.py",),
     "services/llm/providers/groq/messages.py": ("tests/providers/test_groq_messages.py",),

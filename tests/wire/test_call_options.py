@@ -126,7 +126,7 @@ def test_a_header_of_bedrocks_is_signed(open_client: OpenFace, sandbox: Sandbox)
     sdk = open_client("bedrock").client.client
     arguments = {"modelId": CLAUDE, "messages": [{"role": "user", "content": [{"text": "hi"}]}]}
     signed = sign(sdk, "converse", arguments, {"X-Team": "chairs"})
-    assert b";x-team," in bytes(signed.encoded() or b"").lower()
+    assert b";x-team," in bytes(signed.encode() or b"").lower()
 
 
 @ways

@@ -39,7 +39,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def encoded(
+def encode(
     method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes
 ) -> memoryview | None:
     """Return a request as it is sent, in a form that no traceback shows; None if it cannot be.

@@ -29,12 +29,12 @@ class Origin(NamedTuple):
 class Sendable(Protocol):
     """A request, which shows nothing of itself."""
 
-    def encoded(self) -> memoryview | None:
-        """What is to be sent, as `http1.encoded` returns it."""
+    def encode(self) -> memoryview | None:
+        """What is to be sent, as `http1.encode` returns it."""
 
 
 def _sendable(request: Sendable) -> memoryview:
-    if (sent := request.encoded()) is None:
+    if (sent := request.encode()) is None:
         from h11 import LocalProtocolError
 
         raise LocalProtocolError("the request has a header or a target that cannot be sent")

@@ -25,7 +25,7 @@ from .failures import HTTPCORE_ERRORS, as_httpx, without_traceback
 from .http1 import Answer
 from .http1_connections import Sendable
 from .pool import Origin, Pool, may_repeat, to_httpcore
-from .whole import WholeRequest, is_read_whole
+from .whole_answers import WholeRequest, expects_whole_answers
 
 
 class _Transport(ABC):
@@ -44,7 +44,10 @@ class _Transport(ABC):
         if patched is not None:
             response: httpx.Response = await self._send_by(patched, request)
             return response
-        if is_read_whole.get() and (direct := self._pool.direct_origin(request.url)) is not None:
+        if (
+            expects_whole_answers.get()
+            and (direct := self._pool.direct_origin(request.url)) is not None
+        ):
             return await self._handle_whole(direct, WholeRequest(request))
         origin, began = self._pool.origin_of(request.url), time.monotonic()
         pooled, answer = await self._exchange(request, origin)
@@ -55,11 +58,11 @@ class _Transport(ABC):
     ) -> httpx.Response:
         try:
             answer = await self.exchange(direct, request, request.until)
-            return request.answered(answer, self._pool.limit)
+            return request.to_response(answer, self._pool.limit)
         except ResponseTooLargeError:
             raise
         except Exception as error:
-            failure = request.failed(error)
+            failure = request.to_error(error)
         raise failure
 
     async def _exchange(

@@ -132,7 +132,7 @@ def modes_for(request: Request) -> tuple[Mode, ...]:
     """
     able = abilities(request.model)
     effort = request.options.get("reasoning_effort", "none")
-    if effort == "none" or able.features.thinking not in ("budget", "adaptive"):
+    if effort == "none" or able.features.reasoning_control not in ("budget", "adaptive"):
         return able.modes
     return tuple(mode for mode in able.modes if mode != "tool")
 

@@ -9,7 +9,7 @@ from .catalogue import BEDROCK, GROQ, VISION_MODELS
 
 #: How a model is told how much to reason: by the effort's name alone, by Claude's budget of tokens
 #: or its adaptive thinking, or by Nova's `reasoningConfig`.
-Thinking: TypeAlias = Literal["effort", "budget", "adaptive", "reasoning_config"]
+ReasoningControl: TypeAlias = Literal["effort", "budget", "adaptive", "reasoning_config"]
 
 _CLAUDE = r"anthropic\.claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2})(?!\d))?"
 _THREE = ("low", "medium", "high")
@@ -27,7 +27,7 @@ class Features(NamedTuple):
     reads: bool | None = None
     calls_tools: bool | None = None
     efforts: tuple[str, ...] | None = None
-    thinking: Thinking = "effort"
+    reasoning_control: ReasoningControl = "effort"
     prefill: bool = False
 
 
@@ -79,12 +79,14 @@ def on_bedrock(name: str) -> Features:
             return Features(sees, reads=True, efforts=(), prefill=version >= (3, 0))
         if version < (4, 6):
             efforts: tuple[str, ...] = ("none", *_THREE)
-            return Features(sees, reads=True, efforts=efforts, thinking="budget", prefill=True)
+            return Features(
+                sees, reads=True, efforts=efforts, reasoning_control="budget", prefill=True
+            )
         # From 4.6 on Claude refuses the beginning of an answer.
         efforts = ("none", *_THREE, "xhigh", "max")
-        return Features(sees, reads=True, efforts=efforts, thinking="adaptive")
+        return Features(sees, reads=True, efforts=efforts, reasoning_control="adaptive")
     if name.startswith("amazon.nova-2"):
-        return Features(None, efforts=("none", *_THREE), thinking="reasoning_config")
+        return Features(None, efforts=("none", *_THREE), reasoning_control="reasoning_config")
     # A name that is in no list says nothing; a known one that is not among those that see does.
     known_to_see = True if name in VISION_MODELS else (False if name in BEDROCK else None)
     efforts_known = _THREE if "gpt-oss" in name else None

@@ -24,7 +24,7 @@ from .common_options import COMMON, converse_members
 from .converse_tools import tools_of, without_tools
 from .document_names import DocumentNames
 from .invoke import MAX_TOKENS
-from .thinking import thinking
+from .reasoning import reasoning_members
 from .turns import split_turns
 
 #: Members of a Converse request that an option of the same name sets (botocore 1.44.5).
@@ -77,7 +77,7 @@ def to_converse(request: Request) -> dict[str, Any]:
         elif name not in _INFERENCE and name not in _ELSEWHERE and name != "inferenceConfig":
             raise invalid_request("bedrock", f"Converse has no option {name!r}{_instead(name)}")
     call |= converse_members(request.options)
-    call |= thinking(request, call)
+    call |= reasoning_members(request, call)
     if request.options.get("tools") and not without_tools(request.options, turns):
         call["toolConfig"] = tools_of(request.options)
     return call | (_output_fields(request.output, call) if request.output else {})

@@ -9,7 +9,7 @@ from ...errors import InvalidRequestError
 from ..fields import member, text
 from ..request_checks import invalid_request
 from .blocks import ToolResult, ToolUse, Turn
-from .parts import cache_point_in, check_known_keys
+from .content_parts import cache_point_in, check_known_keys
 
 #: What a tool's function may hold. Converse decodes calls under their schema by the model's own
 #: rules, so that `strict` asks for nothing.

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from ...errors import LLMError, ProviderUnavailableError, Retry
-from . import prepared
-from .prepared import host_of
+from . import request_templates
+from .request_templates import host_of
 
 if TYPE_CHECKING:
     from ...http.http1 import Answer
@@ -42,17 +42,17 @@ class Signed:
         #: botocore's own answer where nothing is to be sent, as with its Stubber.
         self.response: Any = None
         #: Nobody looks on while it is made and read.
-        self.is_prepared = False
+        self.is_templated = False
 
-    def encoded(self) -> memoryview | None:
-        """What is to be sent, as `http1.encoded` returns it."""
-        from ...http.http1 import encoded  # pays for h11 only where it is used
+    def encode(self) -> memoryview | None:
+        """What is to be sent, as `http1.encode` returns it."""
+        from ...http.http1 import encode  # pays for h11 only where it is used
 
         url = urlsplit(self.request.url)
         target = (url.path or "/") + (f"?{url.query}" if url.query else "")
         headers = {"Host": host_of(self.request.url), "Accept-Encoding": "identity"}
         headers |= {name: _text(value) for name, value in self.request.headers.items()}
-        return encoded(self.request.method, target, [*headers.items()], self.request.body or b"")
+        return encode(self.request.method, target, [*headers.items()], self.request.body or b"")
 
 
 #: Headers that the caller adds to the call which this thread or task makes.
@@ -92,8 +92,8 @@ def sign(
     endpoints.
     """
     signed = Signed()
-    if not headers and (known := prepared.prepared_for(client, method)) is not None:
-        signed.is_prepared, signed.operation = True, known.operation
+    if not headers and (known := request_templates.template_for(client, method)) is not None:
+        signed.is_templated, signed.operation = True, known.operation
         signed.request, signed.context = known.made(client, arguments)
         return signed
     token = _current.set(signed)
@@ -102,7 +102,7 @@ def sign(
             signed.response = getattr(client, method)(**arguments)
     except _SignedError:
         if not headers:
-            prepared.learn(
+            request_templates.learn(
                 client, method, arguments, signed.request, signed.operation, signed.context
             )
     finally:

@@ -1,8 +1,8 @@
 """Sign a request with AWS Signature Version 4, as botocore does it.
 
 botocore's signer goes through the headers four times and derives the key of the day for every
-call. Here both are done once. `prepared.learn` compares a signature with botocore's before it
-relies on these.
+call. Here both are done once. `request_templates.learn` compares a signature with botocore's
+before it relies on these.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 

@@ -196,7 +196,7 @@ class _Watched:
         events = response["body" if uses_invoke(spec.request.model) else "stream"]
         stack.callback(getattr(events, "close", bool))
         reader = spec.reader(member(response, "ResponseMetadata"))
-        return Channel(cls(iter(events), call, stack), reader, reader.add, spec.to_error)
+        return Channel(cls(iter(events), abortable, stack), reader, reader.add, spec.to_error)
 
     def read(self, until: float) -> Any:
         """Return the next event before *until*, or None at the end."""

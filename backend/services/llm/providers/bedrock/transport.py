@@ -184,7 +184,7 @@ class Transport:
 
 
 def _read(sdk: Any, call: Call, signed: signing.Signed, answer: Answer) -> Answered:
-    if signed.is_prepared and (plain := read_plain(call.method, answer)) is not None:
+    if signed.is_templated and (plain := read_plain(call.method, answer)) is not None:
         return Answered(*plain)
     return call.read(signing.read(sdk, signed, answer))
 

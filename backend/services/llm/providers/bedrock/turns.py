@@ -19,7 +19,7 @@ from .blocks import (
     ToolUse,
     Turn,
 )
-from .parts import cache_point_in, check_known_keys, content_blocks
+from .content_parts import cache_point_in, check_known_keys, content_blocks
 
 #: The keys of a message, a call and its function. The second half comes from other providers'
 #: answers in a history, and is not sent.

@@ -100,14 +100,14 @@ async def _send(
     timeout: float,
     post: Callable[[], Coroutine[Any, Any, Any]],
 ) -> Any:
-    from ...http.whole import read_whole
-    from . import prepared  # with httpx, which the SDK brings
+    from ...http.whole_answers import expect_whole_answers
+    from . import request_templates  # with httpx, which the SDK brings
 
-    body = prepared.body_of(arguments)
-    if body is not None and (known := prepared.prepared_for(sdk)) is not None:
-        return await prepared.send(sdk, known, body, timeout)
-    with read_whole():
+    body = request_templates.body_of(arguments)
+    if body is not None and (known := request_templates.template_for(sdk)) is not None:
+        return await request_templates.send(sdk, known, body, timeout)
+    with expect_whole_answers():
         response = await post()
     if body is not None:
-        prepared.learn(sdk, response.request)
+        request_templates.learn(sdk, response.request)
     return read_answer(response)

@@ -17,7 +17,7 @@ _LEAST = 1024
 _SHARES = {"low": 0.25, "medium": 0.5, "high": 0.75}
 
 
-def thinking(request: Request, call: Mapping[str, Any]) -> dict[str, Any]:
+def reasoning_members(request: Request, call: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members of *call* that a `reasoning_effort` adds to or changes, by its model.
 
     Raises InvalidRequestError for what Claude does not take while it thinks.
@@ -27,7 +27,7 @@ def thinking(request: Request, call: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     if not isinstance(effort, str):
         raise invalid_request("bedrock", "reasoning_effort must be a text, such as low or high")
-    form = abilities(request.model).features.thinking
+    form = abilities(request.model).features.reasoning_control
     own = call.get(_FIELDS) or {}
     if form == "effort":
         return {_FIELDS: {"reasoning_effort": effort, **own}}

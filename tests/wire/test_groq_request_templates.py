@@ -20,7 +20,7 @@ import pytest
 import trustme
 
 from services.llm.http.idle_pools import close
-from services.llm.providers.groq import prepared, transport
+from services.llm.providers.groq import request_templates, transport
 from services.llm.providers.groq.sdk_parts import accepts
 from services.llm_client import LLMError, LLMTimeoutError, ResponseTooLargeError
 from tests.http.servers import Server, answer, serving
@@ -50,13 +50,13 @@ def open_at(open_client: OpenFace, request: pytest.FixtureRequest) -> OpenAt:
 def sent_around_the_sdk() -> Iterator[list[str]]:
     """Whatever goes around the SDK, one entry for each request."""
     seen: list[str] = []
-    original = prepared.TemplatedRequest.encoded
+    original = request_templates.TemplatedRequest.encode
 
-    def encoded(self: prepared.TemplatedRequest) -> memoryview | None:
+    def encode(self: request_templates.TemplatedRequest) -> memoryview | None:
         seen.append("sent")
         return original(self)
 
-    with patch.object(prepared.TemplatedRequest, "encoded", encoded):
+    with patch.object(request_templates.TemplatedRequest, "encode", encode):
         yield seen
 
 
@@ -321,7 +321,7 @@ def _without_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _without_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepared, "_settings_of", lambda sdk: sdk.no_such_setting)
+    monkeypatch.setattr(request_templates, "_settings_of", lambda sdk: sdk.no_such_setting)
 
 
 @pytest.mark.parametrize("remove", [_without_its_error, _without_its_settings])
@@ -345,7 +345,7 @@ def test_an_sdk_that_lacks_a_part_is_called_itself(
 def test_a_part_that_is_called_otherwise_is_not_called(
     open_at: OpenAt, sent_around_the_sdk: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepared, "STATUS_ERROR", ("answer",))
+    monkeypatch.setattr(request_templates, "STATUS_ERROR", ("answer",))
     monkeypatch.setattr(transport, "POST_PARAMETERS", ("address",))
     with serving(answering(*[answer(OK, JSON)] * 3)) as server:
         face = open_at(server.url)

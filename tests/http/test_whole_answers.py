@@ -12,12 +12,12 @@ import httpx
 import pytest
 
 from services.llm.http.exchange import exchange
-from services.llm.http.http1 import encoded
+from services.llm.http.http1 import encode
 from services.llm.http.http1_connections import Connection, Origin
 from services.llm.http.idle import IdleStack
 from services.llm.http.idle_pools import close
-from services.llm.http.whole import read_whole
-from services.llm.providers.groq.prepared import RequestTemplate, TemplatedRequest
+from services.llm.http.whole_answers import expect_whole_answers
+from services.llm.providers.groq.request_templates import RequestTemplate, TemplatedRequest
 from tests.http.faces import KINDS, Face
 from tests.http.servers import Server, answer, forever, serving
 
@@ -30,9 +30,9 @@ class Asking:
     def __init__(self, target: str = "/") -> None:
         self.target = target
 
-    def encoded(self) -> memoryview | None:
+    def encode(self) -> memoryview | None:
         """What is sent."""
-        return encoded("POST", self.target, [("host", "a"), ("content-length", "0")], b"")
+        return encode("POST", self.target, [("host", "a"), ("content-length", "0")], b"")
 
 
 def ask(idle: IdleStack[Connection], port: int, request: Asking) -> int:
@@ -74,7 +74,7 @@ def face(request: pytest.FixtureRequest) -> Any:
 
 
 def post(face: Face, url: str, **options: Any) -> httpx.Response:
-    with read_whole():
+    with expect_whole_answers():
         return face.post(url, **options)
 
 
@@ -126,7 +126,7 @@ def test_an_sdk_that_sends_no_timeout_gets_none_added() -> None:
     templated = TemplatedRequest(
         RequestTemplate(sdk, Origin("a.test", 80, None), request), {"a": 1}, 5.0
     )
-    head, _, body = bytes(templated.encoded() or b"").partition(b"\r\n\r\n")
+    head, _, body = bytes(templated.encode() or b"").partition(b"\r\n\r\n")
     lines = [b"POST /b?c=d HTTP/1.1", b"Host: a.test", b"x-mine: 1", b"Content-Length: 7"]
     assert (lines, b'{"a":1}') == (head.split(b"\r\n"), body)
     face.close()

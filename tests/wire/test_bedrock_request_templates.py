@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 from botocore.signers import RequestSigner
 
 from sandbox import Sandbox
-from services.llm.providers.bedrock import prepared, signing
+from services.llm.providers.bedrock import request_templates, signing
 from services.llm.providers.bedrock.sigv4 import Signer
 from services.llm_client import LLMError
 from tests.http.servers import Server, answer, serving
@@ -42,17 +42,17 @@ def open_at(open_client: OpenFace, request: pytest.FixtureRequest) -> Callable[.
 
 
 @pytest.fixture
-def made() -> Iterator[list[prepared.PreparedRequest]]:
+def made() -> Iterator[list[request_templates.PreparedRequest]]:
     """The requests that were made in the short way."""
-    seen: list[prepared.PreparedRequest] = []
-    original = prepared.RequestTemplate.made
+    seen: list[request_templates.PreparedRequest] = []
+    original = request_templates.RequestTemplate.made
 
-    def noted(self: prepared.RequestTemplate, client: Any, arguments: Any) -> Any:
+    def noted(self: request_templates.RequestTemplate, client: Any, arguments: Any) -> Any:
         ready, context = original(self, client, arguments)
         seen.append(ready)
         return ready, context
 
-    with patch.object(prepared.RequestTemplate, "made", noted):
+    with patch.object(request_templates.RequestTemplate, "made", noted):
         yield seen
 
 
@@ -63,7 +63,7 @@ def _talking(server: Server, connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("model", ["sandbox/ok", INVOKED])
 def test_it_says_what_the_first_one_says(
-    open_at: Callable[..., Face], made: list[prepared.PreparedRequest], model: str
+    open_at: Callable[..., Face], made: list[request_templates.PreparedRequest], model: str
 ) -> None:
     with serving(_talking) as server:
         face = open_at(server.url)
@@ -98,7 +98,7 @@ def test_each_has_its_own_model_and_body(open_at: Callable[..., Face]) -> None:
 
 
 def test_an_error_is_told_as_for_the_first_one(
-    open_client: OpenFace, sandbox: Sandbox, made: list[prepared.PreparedRequest]
+    open_client: OpenFace, sandbox: Sandbox, made: list[request_templates.PreparedRequest]
 ) -> None:
     face = open_client("bedrock", LLM_MAX_RETRIES=0)
     told = []
@@ -118,7 +118,7 @@ def test_where_someone_looks_on_botocore_makes_it(
     open_client: OpenFace,
     sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
-    made: list[prepared.PreparedRequest],
+    made: list[request_templates.PreparedRequest],
     looks_on: str,
 ) -> None:
     face = open_client("bedrock")
@@ -170,13 +170,13 @@ def test_a_request_that_would_be_another_is_left_to_botocore(
     def keep(*given: Any) -> None:
         seen["given"] = given
 
-    with patch.object(prepared, "learn", keep):
+    with patch.object(request_templates, "learn", keep):
         face.generate("hi")
     with patch.object(client, "_serializer", serializer(client)):
-        prepared.learn(*seen["given"])
-    assert prepared.prepared_for(client, "converse") is None
-    prepared.learn(*seen["given"])  # it is found out once
-    assert prepared.prepared_for(client, "converse") is None
+        request_templates.learn(*seen["given"])
+    assert request_templates.template_for(client, "converse") is None
+    request_templates.learn(*seen["given"])  # it is found out once
+    assert request_templates.template_for(client, "converse") is None
     assert face.generate("hi")
 
 
@@ -186,8 +186,8 @@ def test_an_operation_whose_address_may_vary_is_left_to_botocore(
     face = open_client("bedrock")
     client = face.client.client
     varying = SimpleNamespace(context_parameters=["Bucket"])
-    prepared.learn(client, "converse", {}, None, varying, {})
-    assert prepared.prepared_for(client, "converse") is None
+    request_templates.learn(client, "converse", {}, None, varying, {})
+    assert request_templates.template_for(client, "converse") is None
     assert ["Sandbox: hi"] * 2 == [face.generate("hi") for _ in range(2)]
 
 

@@ -13,7 +13,7 @@ import httpx
 
 from .bounded import Decoder
 from .failures import without_traceback
-from .http1 import Answer, encoded
+from .http1 import Answer, encode
 from .http1_connections import UnconnectedError
 
 #: Headers that are no longer true of a body that has been decoded.
@@ -23,17 +23,17 @@ _OF_THE_CODING = ("content-encoding", "content-length")
 _NO_END = 1e7
 
 #: Whether the answers are read whole, and not as they come.
-is_read_whole: ContextVar[bool] = ContextVar("is_read_whole", default=False)
+expects_whole_answers: ContextVar[bool] = ContextVar("expects_whole_answers", default=False)
 
 
 @contextmanager
-def read_whole() -> Iterator[None]:
-    """Say that what is sent inside is no stream."""
-    token = is_read_whole.set(True)
+def expect_whole_answers() -> Iterator[None]:
+    """Say that the answers to what is sent in the block are read whole, and not streamed."""
+    token = expects_whole_answers.set(True)
     try:
         yield
     finally:
-        is_read_whole.reset(token)
+        expects_whole_answers.reset(token)
 
 
 class WholeRequest:
@@ -46,16 +46,16 @@ class WholeRequest:
         #: When the answer must be here, by `time.monotonic`.
         self.until = self.began + (_NO_END if seconds is None else seconds)
 
-    def encoded(self) -> memoryview | None:
-        """What is to be sent, as `http1.encoded` returns it."""
+    def encode(self) -> memoryview | None:
+        """What is to be sent, as `http1.encode` returns it."""
         request = self._request
         target = request.url.raw_path.decode("ascii")
         headers = [
             (name.decode("latin-1"), text.decode("latin-1")) for name, text in request.headers.raw
         ]
-        return encoded(request.method, target, headers, request.content)
+        return encode(request.method, target, headers, request.content)
 
-    def answered(self, answer: Answer, limit: int) -> httpx.Response:
+    def to_response(self, answer: Answer, limit: int) -> httpx.Response:
         """httpx's response that says what *answer* does, of at most *limit* bytes."""
         status, headers, body = decoded(answer, limit)
         extensions = {"http_version": b"HTTP/1.1"}
@@ -63,7 +63,7 @@ class WholeRequest:
         made.elapsed = timedelta(seconds=time.monotonic() - self.began)
         return made
 
-    def failed(self, error: Exception) -> Exception:
+    def to_error(self, error: Exception) -> Exception:
         """httpx's exception for *error*."""
         made = httpx_error(error)
         if isinstance(made, httpx.RequestError):

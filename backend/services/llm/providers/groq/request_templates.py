@@ -19,10 +19,10 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from ...http.http1 import Answer, encoded
+from ...http.http1 import Answer, encode
 from ...http.http1_connections import Origin
 from ...http.untouched import is_untouched
-from ...http.whole import decoded, httpx_error, raw
+from ...http.whole_answers import decoded, httpx_error, raw
 from .json_answer import read_json
 from .sdk_parts import STATUS_ERROR, accepts
 
@@ -62,18 +62,18 @@ class RequestTemplate:
 class TemplatedRequest:
     """One request, which shows nothing of itself."""
 
-    def __init__(self, prepared: RequestTemplate, body: Mapping[str, Any], timeout: float) -> None:
-        self._prepared = prepared
+    def __init__(self, template: RequestTemplate, body: Mapping[str, Any], timeout: float) -> None:
+        self._template = template
         self._body = body
         self._timeout = timeout
 
-    def encoded(self) -> memoryview | None:
-        """What is to be sent, as `http1.encoded` returns it."""
-        prepared, body = self._prepared, self.content
-        headers = [*prepared.headers, ("Content-Length", str(len(body)))]
-        if prepared.has_timeout:
+    def encode(self) -> memoryview | None:
+        """What is to be sent, as `http1.encode` returns it."""
+        template, body = self._template, self.content
+        headers = [*template.headers, ("Content-Length", str(len(body)))]
+        if template.has_timeout:
             headers.append(("X-Stainless-Read-Timeout", str(self._timeout)))
-        return encoded("POST", prepared.target, headers, body)
+        return encode("POST", template.target, headers, body)
 
     @property
     def content(self) -> bytes:
@@ -84,9 +84,9 @@ class TemplatedRequest:
 
     def as_httpx(self) -> httpx.Request:
         """The same for an error of the SDK's."""
-        prepared = self._prepared
+        template = self._template
         return httpx.Request(
-            "POST", prepared.url, headers=raw(prepared.headers), content=self.content
+            "POST", template.url, headers=raw(template.headers), content=self.content
         )
 
 
@@ -99,7 +99,7 @@ def body_of(arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 #: The requests of each of the SDK's clients.
-_prepared: WeakKeyDictionary[Any, RequestTemplate] = WeakKeyDictionary()
+_templates: WeakKeyDictionary[Any, RequestTemplate] = WeakKeyDictionary()
 
 
 def learn(sdk: Any, sent: httpx.Request) -> None:
@@ -108,12 +108,12 @@ def learn(sdk: Any, sent: httpx.Request) -> None:
         transport = getattr(sdk._client, "original_transport", None)
         if transport is None or (origin := transport.pool.direct_origin(sent.url)) is None:
             return
-        _prepared[sdk] = RequestTemplate(sdk, origin, sent)
+        _templates[sdk] = RequestTemplate(sdk, origin, sent)
 
 
-def prepared_for(sdk: Any) -> RequestTemplate | None:
+def template_for(sdk: Any) -> RequestTemplate | None:
     """What is known of *sdk*'s requests; None where they have to go through the SDK."""
-    known = _prepared.get(sdk)
+    known = _templates.get(sdk)
     try:
         return known if known is not None and _is_unseen(sdk) and known.fits(sdk) else None
     except AttributeError:  # one of the SDK's parts is gone
@@ -142,12 +142,12 @@ def _is_unseen(sdk: Any) -> bool:
     )
 
 
-async def send(sdk: Any, prepared: RequestTemplate, body: Mapping[str, Any], timeout: float) -> Any:
+async def send(sdk: Any, template: RequestTemplate, body: Mapping[str, Any], timeout: float) -> Any:
     """Send *body* in at most *timeout* seconds; return the answer, or raise the SDK's errors."""
     until, own = time.monotonic() + timeout, sdk._client.original_transport
-    templated = TemplatedRequest(prepared, body, timeout)
+    templated = TemplatedRequest(template, body, timeout)
     try:
-        answer = decoded(await own.exchange(prepared.origin, templated, until), own.pool.limit)
+        answer = decoded(await own.exchange(template.origin, templated, until), own.pool.limit)
     except Exception as error:
         failure = error
     else:

@@ -122,7 +122,7 @@ class RequestTemplate:
 _known: WeakKeyDictionary[Any, dict[str, RequestTemplate | None]] = WeakKeyDictionary()
 
 
-def prepared_for(client: Any, method: str) -> RequestTemplate | None:
+def template_for(client: Any, method: str) -> RequestTemplate | None:
     """How *client*'s requests of *method* are made, if that is known and nobody looks on."""
     if _log.isEnabledFor(logging.DEBUG) or "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         return None  # there each invocation has a trace of its own
@@ -140,12 +140,12 @@ def learn(
     if any(getattr(operation, name, None) for name in _VARIABLE):
         return
     try:
-        prepared = RequestTemplate(client, arguments, request, operation, context)
-        again, _ = prepared.made(client, arguments)
+        template = RequestTemplate(client, arguments, request, operation, context)
+        again, _ = template.made(client, arguments)
     except (AttributeError, KeyError, TypeError):
         return  # a botocore of other parts
     if _sent(again) == _sent(request):
-        known[method] = prepared
+        known[method] = template
 
 
 _NOTHING: Mapping[str, RequestTemplate | None] = {}
