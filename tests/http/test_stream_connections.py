@@ -1,0 +1,282 @@
+"""Answers that are taken piece by piece, in whichever pieces the network brings them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import h11
+import pytest
+
+from services.llm.errors import ResponseTooLargeError
+from services.llm.http.h11_stream import _FULL, AsyncConnection, Connection, Head, Http1
+from services.llm.http.http1_connections import Origin
+
+LIMIT = 2**20
+ORIGIN = Origin("a.test", 80, None)
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
+CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+WHOLE = [Head(200, [("content-length", "4")]), b"body", b""]
+
+
+class Sent:
+    """A request as it is sent."""
+
+    def encoded(self) -> memoryview | None:
+        return memoryview(b"POST / HTTP/1.1\r\n\r\n")
+
+
+class Unsendable:
+    """A request that cannot be sent."""
+
+    def encoded(self) -> memoryview | None:
+        return None
+
+
+def until() -> float:
+    return time.monotonic() + 30.0
+
+
+def begun() -> Http1:
+    http = Http1(LIMIT)
+    http.begin()
+    return http
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_an_answer_is_the_same_however_it_is_cut(size: int) -> None:
+    http, data = begun(), b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + b"body"
+    counted = sum(http.receive(data[at : at + size]) for at in range(0, len(data), size))
+    head, *parts = http.pieces
+    assert (WHOLE[0], b"body", b"") == (head, b"".join(map(bytes, parts)), parts[-1])  # type: ignore[arg-type] # no second head
+    assert (4, True) == (counted, http.is_reusable)
+
+
+def test_a_connection_carries_one_answer_after_another() -> None:
+    http = begun()
+    http.receive(HEAD + b"body")
+    http.pieces.clear()
+    http.begin()
+    http.receive(HEAD + b"body")
+    assert WHOLE == list(http.pieces)
+
+
+def test_what_follows_an_answer_leaves_no_connection_to_be_used_again() -> None:
+    http = begun()
+    http.receive(HEAD + b"body and more")
+    assert (WHOLE, False) == (list(http.pieces), http.is_reusable)
+
+
+def test_the_end_of_the_connection_ends_an_answer_without_a_length() -> None:
+    http = begun()
+    http.receive(CLOSING + b"one")
+    http.receive(b"")
+    assert [b"one", b""] == list(http.pieces)[1:]
+    assert not http.is_reusable
+
+
+@pytest.mark.parametrize("came", [b"", HEAD + b"bo", HEAD + b"body"])
+def test_an_end_before_or_after_the_answer_is_an_error(came: bytes) -> None:
+    http = begun()
+    if came:
+        http.receive(came)
+    with pytest.raises(h11.RemoteProtocolError):
+        http.receive(b"")
+
+
+def test_an_answer_that_is_too_large_is_read_no_further() -> None:
+    http = Http1(3)
+    http.begin()
+    with pytest.raises(ResponseTooLargeError):
+        http.receive(HEAD + b"body")
+
+
+class Socket:
+    """A socket that brings what it was given, piece by piece."""
+
+    def __init__(self, *data: bytes | Exception) -> None:
+        self._data = list(data)
+        self.is_closed = False
+
+    def settimeout(self, seconds: float) -> None:
+        assert seconds > 0
+
+    def sendall(self, data: memoryview) -> None:
+        """Take it."""
+
+    def recv(self, _: int) -> bytes:
+        data = self._data.pop(0)
+        if isinstance(data, Exception):
+            raise data
+        return data
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def blocking(*data: bytes | Exception) -> tuple[Connection, Socket]:
+    connection, below = Connection.__new__(Connection), Socket(*data)
+    vars(connection).update(_socket=below, _stream=Http1(LIMIT), was_refused=False)
+    return connection, below
+
+
+def test_a_thread_reads_piece_after_piece() -> None:
+    connection, _ = blocking(HEAD[:9], HEAD[9:] + b"bo", b"dy")
+    assert WHOLE[0] == connection.begin(Sent(), until())
+    assert not connection.is_reusable
+    assert [b"bo", b"dy", b""] == [connection.read(until()) for _ in range(3)]
+    assert connection.is_reusable
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (TimeoutError("timed out"), TimeoutError),
+        (ConnectionResetError(), ConnectionResetError),
+        (b"no HTTP\r\n\r\n", h11.RemoteProtocolError),
+    ],
+)
+def test_a_thread_that_reads_no_answer_closes_the_connection(
+    data: bytes | Exception, expected: type[Exception]
+) -> None:
+    connection, below = blocking(data)
+    with pytest.raises(expected):
+        connection.begin(Sent(), until())
+    assert below.is_closed
+
+
+def test_what_cannot_be_sent_closes_the_connection() -> None:
+    connection, below = blocking()
+    with pytest.raises(h11.LocalProtocolError):
+        connection.begin(Unsendable(), until())
+    assert below.is_closed
+
+
+class LoopTransport:
+    """A loop's transport that keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: self.asked.append(name)
+
+
+def awaiting() -> tuple[AsyncConnection, LoopTransport]:
+    connection, transport = AsyncConnection(ORIGIN, LIMIT), LoopTransport()
+    connection.connection_made(transport)  # type: ignore[arg-type] # as much of one as is used
+    return connection, transport
+
+
+async def after_a_turn(waiting: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
+    """*waiting*, as a task that waits by now."""
+    task = asyncio.ensure_future(waiting)
+    await asyncio.sleep(0)
+    return task
+
+
+def test_a_task_reads_what_is_there_and_waits_for_the_rest() -> None:
+    connection, _ = awaiting()
+
+    async def scene() -> None:
+        beginning = await after_a_turn(connection.begin(Sent(), until()))
+        connection.data_received(HEAD[:9])
+        await asyncio.sleep(0)
+        connection.data_received(HEAD[9:] + b"bo")
+        assert WHOLE[0] == await beginning
+        assert b"bo" == await connection.read(until())
+        reading = await after_a_turn(connection.read(until()))
+        connection.data_received(b"dy")
+        assert [b"dy", b""] == [await reading, await connection.read(until())]
+        assert connection.is_alive()
+
+    asyncio.run(scene())
+
+
+def test_nobody_reads_on_where_much_waits_to_be_read() -> None:
+    connection, transport = awaiting()
+    piece = bytes(_FULL + 1)
+
+    async def scene() -> None:
+        beginning = await after_a_turn(connection.begin(Sent(), until()))
+        connection.data_received(CLOSING + piece)
+        await beginning
+        assert ["write", "pause_reading"] == transport.asked
+        connection.data_received(b"more")
+        assert piece == await connection.read(until())
+        assert ["write", "pause_reading", "pause_reading"] == transport.asked
+        assert b"more" == await connection.read(until())
+        assert "resume_reading" == transport.asked[-1]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("happens", "expected"),
+    [
+        (lambda each: each.data_received(b"no HTTP\r\n\r\n"), h11.RemoteProtocolError),
+        (lambda each: each.eof_received(), h11.RemoteProtocolError),
+        (lambda each: each.connection_lost(None), ConnectionResetError),
+        (lambda each: each.connection_lost(BrokenPipeError()), BrokenPipeError),
+    ],
+)
+def test_what_ends_a_connection_is_raised_where_it_is_read(
+    happens: Any, expected: type[Exception]
+) -> None:
+    connection, transport = awaiting()
+
+    async def scene() -> None:
+        beginning = await after_a_turn(connection.begin(Sent(), until()))
+        happens(connection)
+        connection.connection_lost(OSError("which comes after"))
+        await beginning
+
+    with pytest.raises(expected):
+        asyncio.run(scene())
+    assert ["write", "abort"] == transport.asked
+    assert not connection.is_reusable
+
+
+def test_what_ended_a_connection_before_is_raised_as_well() -> None:
+    connection, transport = awaiting()
+    connection.connection_lost(BrokenPipeError())
+    with pytest.raises(BrokenPipeError):
+        asyncio.run(connection.begin(Sent(), until()))
+    assert ["write", "abort"] == transport.asked
+
+
+def test_a_task_waits_no_longer_than_its_time() -> None:
+    connection, transport = awaiting()
+    with pytest.raises(TimeoutError):
+        asyncio.run(connection.begin(Sent(), time.monotonic() + 0.001))
+    assert ["write", "abort"] == transport.asked
+
+
+def test_what_a_task_cannot_send_closes_the_connection() -> None:
+    connection, transport = awaiting()
+    with pytest.raises(h11.LocalProtocolError):
+        asyncio.run(connection.begin(Unsendable(), until()))
+    assert ["abort"] == transport.asked
+
+
+def test_a_cancelled_reader_is_woken_by_nothing_more() -> None:
+    connection, transport = awaiting()
+
+    async def scene() -> None:
+        beginning = await after_a_turn(connection.begin(Sent(), until()))
+        beginning.cancel()
+        connection.data_received(HEAD)
+        with pytest.raises(asyncio.CancelledError):
+            await beginning
+
+    asyncio.run(scene())
+    assert ["write", "abort"] == transport.asked
+
+
+def test_a_connection_that_never_was_is_closed_all_the_same() -> None:
+    connection = AsyncConnection(ORIGIN, LIMIT)
+    connection.close()
+    connection.connection_lost(None)
+    assert not connection.is_reusable

@@ -1,0 +1,340 @@
+"""Exchanges over connections of an event loop, whatever comes first; and what is asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from errno import EPIPE
+from types import SimpleNamespace
+from typing import Any
+
+import h11
+import httpcore
+import httpx
+import pytest
+
+from services.llm.errors import ResponseTooLargeError
+from services.llm.http.connections import Mode, PooledConnection
+from services.llm.http.http1 import Answer
+from services.llm.http.http1_connections import AsyncConnection, Connection, Origin
+from services.llm.http.idle_pools import IdlePools
+from services.llm.http.pool import Origin as OriginOfHttpcore
+from services.llm.http.pool import Pool
+from services.llm.http.transport import AsyncTransport, Transport
+from services.llm.runtime.coroutines import run_without_loop
+from tests.http.servers import answer
+
+ORIGIN = Origin("a.test", 80, None)
+URL = httpx.URL("http://a.test")
+LIMIT = 2**20
+
+
+class Sent:
+    """A request as it is sent."""
+
+    def encoded(self) -> memoryview:
+        return memoryview(b"POST / HTTP/1.1\r\n\r\n")
+
+
+def until() -> float:
+    return time.monotonic() + 30.0
+
+
+class LoopTransport:
+    """A loop's transport, over a socket in the state that *code* tells."""
+
+    def __init__(self, code: int = 0) -> None:
+        self.asked: list[str] = []
+        self._code = code
+
+    def write(self, _: object) -> None:
+        self.asked.append("write")
+
+    def abort(self) -> None:
+        self.asked.append("abort")
+
+    def get_extra_info(self, _: str) -> Any:
+        return SimpleNamespace(getsockopt=lambda *_: self._code)
+
+
+def awaiting(code: int = 0, limit: int = LIMIT) -> tuple[AsyncConnection, LoopTransport]:
+    connection, transport = AsyncConnection(ORIGIN, limit), LoopTransport(code)
+    connection.connection_made(transport)  # type: ignore[arg-type] # as much of one as is used
+    return connection, transport
+
+
+def asked(connection: AsyncConnection, *happens: Any, at: float = 30.0) -> Answer:
+    """What an exchange comes to where each of *happens* is called with the connection."""
+
+    async def scene() -> Answer:
+        sent = connection.exchange(Sent(), time.monotonic() + at)
+        exchange = asyncio.ensure_future(sent)
+        await asyncio.sleep(0)
+        for each in happens:
+            each(connection)
+        return await exchange
+
+    return asyncio.run(scene())
+
+
+def test_an_answer_may_come_in_pieces() -> None:
+    connection, transport = awaiting()
+    whole = answer(b"body")
+    got = asked(
+        connection,
+        lambda each: each.data_received(whole[:-2]),
+        lambda each: each.data_received(whole[-2:]),
+    )
+    assert (200, b"body", ["write"]) == (got.status, got.body, transport.asked)
+    assert connection.is_alive()
+
+
+def test_what_comes_unasked_ends_the_connection() -> None:
+    connection, transport = awaiting()
+    connection.data_received(b"HTTP/1.1 408 Timeout\r\n\r\n")
+    assert (["abort"], False) == (transport.asked, connection.is_alive())
+
+
+def test_what_follows_an_answer_before_it_is_taken_ends_the_connection() -> None:
+    connection, transport = awaiting()
+    got = asked(
+        connection,
+        lambda each: each.data_received(answer(b"body")),
+        lambda each: each.data_received(b"more"),
+        lambda each: each.connection_lost(None),
+    )
+    assert (b"body", ["write", "abort"]) == (got.body, transport.asked)
+
+
+@pytest.mark.parametrize(
+    ("happens", "expected"),
+    [
+        (lambda each: each.data_received(b"no HTTP\r\n\r\n"), h11.RemoteProtocolError),
+        (lambda each: each.data_received(answer(b"body")), ResponseTooLargeError),
+        (lambda each: each.eof_received(), h11.RemoteProtocolError),
+        (lambda each: each.connection_lost(None), ConnectionResetError),
+        (lambda each: each.connection_lost(BrokenPipeError()), BrokenPipeError),
+    ],
+)
+def test_what_is_no_answer_closes_the_connection(happens: Any, expected: type[Exception]) -> None:
+    connection, transport = awaiting(limit=3)
+    with pytest.raises(expected):
+        asked(connection, happens, lambda each: each.connection_lost(None))
+    assert ["write", "abort"] == transport.asked
+    assert connection.was_refused is (expected is BrokenPipeError)
+
+
+def test_one_that_was_reset_after_its_end_has_not_read_the_request() -> None:
+    connection, _ = awaiting(EPIPE)
+    with pytest.raises(h11.RemoteProtocolError):
+        asked(connection, lambda each: each.eof_received())
+    assert connection.was_refused
+
+
+def test_on_one_that_ended_while_it_waited_nothing_is_sent() -> None:
+    connection, transport = awaiting()
+    connection.connection_lost(None)
+    with pytest.raises(ConnectionResetError):
+        asked(connection)
+    assert (["abort"], True) == (transport.asked, connection.was_refused)
+
+
+def test_an_answer_that_does_not_come_is_a_timeout() -> None:
+    connection, transport = awaiting()
+    with pytest.raises(TimeoutError):
+        asked(connection, at=0.001)
+    assert ["write", "abort"] == transport.asked
+    with pytest.raises(TimeoutError):  # without a moment left
+        asked(connection, at=-1.0)
+
+
+class Socket:
+    """A socket in the state that *code* tells, which *fails* as it is written to."""
+
+    def __init__(self, *data: bytes, code: int = 0, fails: Exception | None = None) -> None:
+        self._data = list(data)
+        self._code = code
+        self._fails = fails
+        self.is_closed = False
+
+    def settimeout(self, seconds: float) -> None:
+        assert seconds > 0
+
+    def sendall(self, _: object) -> None:
+        if self._fails is not None:
+            raise self._fails
+
+    def recv(self, _: int) -> bytes:
+        return self._data.pop(0)
+
+    def getsockopt(self, level: int, option: int) -> int:
+        assert (socket.SOL_SOCKET, socket.SO_ERROR) == (level, option)
+        return self._code
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def blocking(below: Socket) -> Connection:
+    """A connection over *below*, instead of one that it made."""
+    made = Connection.__new__(Connection)
+    vars(made).update(_socket=below, _http=awaiting()[0]._http, was_refused=False, origin=ORIGIN)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("data", "how", "was_refused"),
+    [
+        ([b""], {}, False),
+        ([b""], {"code": EPIPE}, True),
+        ([b""], {"fails": BrokenPipeError()}, True),
+        ([b""], {"fails": ConnectionResetError()}, False),
+        ([answer(b"body")[:-2], b""], {"code": EPIPE}, False),
+    ],
+)
+def test_a_thread_knows_whether_the_server_can_have_read_its_request(
+    data: list[bytes], how: dict[str, Any], was_refused: bool
+) -> None:
+    below = Socket(*data, **how)
+    connection = blocking(below)
+    with pytest.raises(h11.RemoteProtocolError):
+        connection.exchange(Sent(), until())
+    assert (was_refused, True) == (connection.was_refused, below.is_closed)
+
+
+class Network:
+    """What is below a connection of httpcore's."""
+
+    def __init__(self, was_refused: bool) -> None:
+        self.was_refused = was_refused
+        self.is_aborted = False
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+class OfHttpcore:
+    """A connection of httpcore's, of either kind, that fails or answers with its own name."""
+
+    def __init__(self, error: Exception | None = None, expired: bool = False) -> None:
+        self._error = error
+        self._expired = expired
+        self.is_closed = False
+
+    def has_expired(self) -> bool:
+        return self._expired
+
+    def handle_request(self, _: object) -> OfHttpcore:
+        if self._error is not None:
+            raise self._error
+        return self
+
+    async def handle_async_request(self, request: object) -> OfHttpcore:
+        return self.handle_request(request)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    async def aclose(self) -> None:
+        self.close()
+
+
+LOST = httpcore.ReadError("lost")
+
+
+def exchanged(
+    kind: Any, *kept: tuple[OfHttpcore, bool], fresh: OfHttpcore | None = None
+) -> tuple[Any, list[PooledConnection]]:
+    """What answers where *kept* connections wait and *fresh* are made; and all that were used."""
+    mode: Mode = "Client" if kind is Transport else "AsyncClient"
+    transport, used = kind(Pool(mode, 8, LIMIT, str(URL))), []
+
+    def pooled(connection: OfHttpcore, was_refused: bool) -> PooledConnection:
+        used.append(PooledConnection(connection, Network(was_refused), is_proxied=False))
+        return used[-1]
+
+    origin = OriginOfHttpcore(URL, lambda: pooled(fresh or OfHttpcore(), False), 8)
+    for each in kept:
+        origin.idle.put(pooled(*each))
+    exchange = transport._exchange(httpx.Request("POST", URL), origin)
+    run: Any = run_without_loop if kind is Transport else asyncio.run
+    return run(exchange)[1], used
+
+
+KINDS = pytest.mark.parametrize("kind", [Transport, AsyncTransport])
+
+
+@KINDS
+def test_one_that_the_server_had_closed_is_replaced_by_a_fresh_one(kind: Any) -> None:
+    got, (kept, made) = exchanged(kind, (OfHttpcore(LOST), True))
+    assert (made.connection, True) == (got, kept.network.is_aborted)
+
+
+@KINDS
+def test_one_that_may_have_been_read_is_not_asked_twice(kind: Any) -> None:
+    with pytest.raises(httpx.ReadError):
+        exchanged(kind, (OfHttpcore(LOST), False))
+
+
+@KINDS
+def test_what_is_no_error_of_the_connection_is_raised_as_it_is(kind: Any) -> None:
+    with pytest.raises(ZeroDivisionError):
+        exchanged(kind, (OfHttpcore(ZeroDivisionError()), True))
+
+
+@KINDS
+def test_a_fresh_connection_that_fails_is_not_replaced(kind: Any) -> None:
+    with pytest.raises(httpx.ReadError):
+        exchanged(kind, fresh=OfHttpcore(LOST))
+
+
+@KINDS
+def test_those_that_have_expired_are_closed_and_the_next_is_taken(kind: Any) -> None:
+    waits = OfHttpcore()
+    old = [OfHttpcore(expired=True), OfHttpcore(expired=True)]
+    got, _ = exchanged(kind, (waits, False), *((each, False) for each in old))
+    assert (waits, [True, True]) == (got, [each.is_closed for each in old])
+
+
+class Waiting:
+    """A connection that waits for its next exchange."""
+
+    origin = ORIGIN
+    is_reusable = True
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    def is_alive(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_a_child_closes_its_copies_of_the_connections_that_threads_used() -> None:
+    pools, waits, of_a_loop = IdlePools[Any, Any](8), Waiting(), Waiting()
+
+    async def scene() -> None:
+        async with await pools.of_this_loop() as idle:
+            idle.put(of_a_loop)
+            pools._reset_in_child()
+            async with await pools.of_this_loop() as another:
+                assert another is not idle
+
+    pools.of_threads.put(waits)
+    asyncio.run(scene())
+    assert (True, []) == (waits.is_closed, pools.of_threads.drain())
+
+
+@pytest.mark.parametrize(("mode", "is_closed"), [("Client", True), ("AsyncClient", False)])
+def test_a_child_leaves_the_connections_of_its_parents_loops_alone(
+    mode: Any, is_closed: bool
+) -> None:
+    pool, waits = Pool(mode, 8, LIMIT, str(URL)), Waiting()
+    origin = pool.origin_of(URL)
+    pool.idle.put(waits)
+    pool._reset_in_child()
+    assert (is_closed, []) == (waits.is_closed, pool.idle.drain())
+    assert origin is not pool.origin_of(URL)
