@@ -92,7 +92,7 @@ def read(
     said: list[str] = []
     loop = asyncio.new_event_loop()
 
-    def pull() -> Sequence[TextPiece] | None:
+    def pull() -> Any:
         pulled = channel.pull(seconds)
         return loop.run_until_complete(pulled) if is_async else pulled
 

@@ -24,14 +24,14 @@ WHOLE = [Head(200, [("content-length", "4")]), b"body", b""]
 class Sent:
     """A request as it is sent."""
 
-    def encoded(self) -> memoryview | None:
+    def encode(self) -> memoryview | None:
         return memoryview(b"POST / HTTP/1.1\r\n\r\n")
 
 
 class Unsendable:
     """A request that cannot be sent."""
 
-    def encoded(self) -> memoryview | None:
+    def encode(self) -> memoryview | None:
         return None
 
 

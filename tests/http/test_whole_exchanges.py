@@ -33,7 +33,7 @@ LIMIT = 2**20
 class Sent:
     """A request as it is sent."""
 
-    def encoded(self) -> memoryview:
+    def encode(self) -> memoryview:
         return memoryview(b"POST / HTTP/1.1\r\n\r\n")
 
 
