@@ -89,12 +89,40 @@ def costs(waiting: int, requests: int) -> dict[str, int]:
     return cost
 
 
-@pytest.mark.parametrize("requests", [10, 1_000])
-def test_the_cost_grows_as_the_root_of_the_queue_and_with_the_window(requests: int) -> None:
-    short, long = costs(400, requests), costs(4_000, requests)
-    dearer = {name: (short[name], long[name]) for name in long if long[name] > 4 * short[name]}
+@pytest.mark.parametrize(("requests", "few"), [(10, 400), (1_000, 1_500)])
+def test_the_cost_does_not_grow_with_the_queue_but_with_the_window(requests: int, few: int) -> None:
+    short, long = costs(few, requests), costs(4_000, requests)
+    dearer = {name: (short[name], long[name]) for name in long if long[name] > 2 * short[name]}
     assert dearer == {}
-    assert max(long.values()) < 8_000 + 10 * requests
+    assert max(long.values()) < 1_500 + requests
+
+
+def test_who_are_all_due_start_at_the_cost_of_one() -> None:
+    """After a pause, say: nobody looks through those behind him."""
+    cost = {}
+    for waiting in (40, 2_000):
+        quota = Quota((), lambda: (TokenBucketLimit(10_000_000, 60.0),))
+        quota.pause("m", 10.0)
+        reservations = [quota.reserve("m", ONE, 0.0, NEVER) for _ in range(waiting)]
+        with counted() as lines:
+            for reservation in reservations[:5]:
+                assert isinstance(reservation, Reservation)
+                assert quota.start(reservation, 10.0) == 0.0
+        cost[waiting] = lines.count
+    assert cost[2_000] < 2 * cost[40]
+
+
+def test_a_person_among_those_of_a_batch_costs_little_more_than_alone() -> None:
+    cost = {}
+    for waiting in (40, 2_000):
+        quota = Quota((), lambda: (TokenBucketLimit(1_000, 60.0),))
+        quota.reserve("m", {"tokens": 1_000}, 0.0, NEVER)
+        for number in range(waiting):
+            quota.reserve("m", ONE, 0.0, NEVER, "interactive" if number % 5 else "batch")
+        with counted() as lines:
+            quota.reserve("m", ONE, 0.0, NEVER)
+        cost[waiting] = lines.count
+    assert cost[2_000] < 8 * cost[40]
 
 
 class Moment(float):

@@ -1,112 +1,19 @@
-"""The charges to one limit that are not settled: reserved, sorted by time, or in flight.
-
-Reserved charges are kept in short sorted blocks, each of which caches its sum, so that thousands
-of them are added up in some dozens of steps.
-"""
+"""The charges to one limit that are not settled: reserved, sorted by time, or in flight."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
 
-_BLOCK_SIZE = 64
+from .block_spans import BlockSpans
+from .charge_blocks import EVERY_CHARGE, Block, Charge, PriorityFilter, Span
 
-
-@dataclass(eq=False, slots=True)
-class Charge:
-    """The amount that one request takes of one limit; `at` is when it may be sent, then was sent.
-
-    *sequence* says who is served first: a lower one was reserved earlier, or has a priority.
-    """
-
-    amount: float
-    at: float
-    sequence: float = 0
-    #: When the provider has received it at latest, once that is known while it is in flight.
-    received_at: float | None = None
-    #: What had been settled in all when it was sent.
-    settled_before: float = 0.0
-
-    @property
-    def sort_key(self) -> tuple[float, float]:
-        """The order of reserved charges: by time, then by sequence."""
-        return self.at, self.sequence
-
-
-class PriorityFilter(NamedTuple):
-    """Selects the charges that are served first.
-
-    Those are the charges of a *sequence* below this one, and all that are reserved for *due* or
-    earlier.
-    """
-
-    sequence: float = math.inf
-    due: float = -math.inf
-
-    def includes(self, charge: Charge) -> bool:
-        """Whether *charge* is served first."""
-        return charge.sequence < self.sequence or charge.at <= self.due
-
-
-EVERY_CHARGE = PriorityFilter()
-
-
-class _Block:
-    """A few charges in order, at least one, with their cached sum; immutable."""
-
-    def __init__(self, charges: list[Charge]) -> None:
-        self.charges = charges
-        self._seconds_per_unit = math.nan
-        self._sum = 0.0
-        self._peak = 0.0
-
-    @cached_property
-    def times(self) -> list[float]:
-        """The time that each charge is reserved for."""
-        return [charge.at for charge in self.charges]
-
-    @cached_property
-    def _sequences(self) -> tuple[float, float]:
-        sequences = [charge.sequence for charge in self.charges]
-        return min(sequences), max(sequences)
-
-    def select(self, after: float, until: float, priority: PriorityFilter) -> _Block | None:
-        """Return the charges in (after, until] that *priority* includes, or None if none is."""
-        first, last = self.charges[0].at, self.charges[-1].at
-        lowest, highest = self._sequences
-        if lowest >= priority.sequence and first > priority.due:
-            return None
-        are_all_included = highest < priority.sequence or last <= priority.due
-        if after < first and last <= until and are_all_included:
-            return self
-        selected = [
-            charge
-            for charge in self.charges
-            if after < charge.at <= until and priority.includes(charge)
-        ]
-        return _Block(selected) if selected else None
-
-    def full_after(self, full: float, seconds_per_unit: float, origin: float) -> float:
-        """Return `PendingCharges.full_after` for all charges of the block.
-
-        A chain of `max(full, time) + cost` is one `max(full + sum, first time + peak)`.
-        """
-        first = self.charges[0].at
-        if seconds_per_unit != self._seconds_per_unit:
-            self._seconds_per_unit, self._sum, self._peak = seconds_per_unit, 0.0, -math.inf
-            for charge in reversed(self.charges):
-                self._sum += charge.amount * seconds_per_unit
-                self._peak = max(self._peak, charge.at - first + self._sum)
-        return max(full + self._sum, first - origin + self._peak)
-
+__all__ = ["EVERY_CHARGE", "Charge", "PendingCharges", "PriorityFilter"]
 
 #: Of thousands of limits that rest: for which nobody waits, and nothing is in flight. Nothing is
 #: ever put into these.
-_NO_BLOCKS: list[_Block] = []
+_NO_BLOCKS: list[Block] = []
 _NONE_IN_FLIGHT: dict[Charge, None] = {}
 
 
@@ -117,7 +24,7 @@ class PendingCharges:
     """
 
     __slots__ = (
-        *("_blocks", "_only", "_reserved"),
+        *("_blocks", "_middle", "_only", "_reserved", "_reserved_amount"),
         *("in_flight", "in_flight_amount", "received_amount", "settled_in_all"),
     )
 
@@ -129,9 +36,12 @@ class PendingCharges:
         #: What has ever been settled.
         self.settled_in_all = 0.0
         self._blocks = _NO_BLOCKS
+        #: What the blocks between the first and the last do to a bucket; None before it is asked.
+        self._middle: BlockSpans | None = None
         #: The only one that is reserved, as long as nobody has asked for more than its number.
         self._only: Charge | None = None
         self._reserved = 0
+        self._reserved_amount = 0.0
 
     def __len__(self) -> int:
         return self._reserved + len(self.in_flight)
@@ -144,32 +54,49 @@ class PendingCharges:
 
     def reserved_amount(self) -> float:
         """The sum of what is reserved, and not sent."""
-        return sum(charge.amount for block in self._sorted() for charge in block.charges)
+        return self._reserved_amount
 
     def reserve(self, charge: Charge) -> None:
         """Add a charge; its time must not be changed while it is reserved."""
         self._reserved += 1
+        self._reserved_amount += charge.amount
         if self._reserved == 1:
             self._only = charge
             return
         blocks = self._sorted()
-        index = max(0, min(self._block_at(charge.sort_key), len(blocks) - 1))
-        charges = blocks[index].charges
-        insort(charges, charge, key=_sort_key)
-        is_small = len(charges) < 2 * _BLOCK_SIZE
-        halves = [charges] if is_small else [charges[:_BLOCK_SIZE], charges[_BLOCK_SIZE:]]
-        blocks[index : index + 1] = map(_Block, halves)
+        index = min(self._block_at(charge.sort_key), len(blocks) - 1)
+        block = blocks[index]
+        if block.charges[-1].sort_key < charge.sort_key:
+            block = block.append(charge)
+        else:
+            charges = block.charges.copy()
+            insort(charges, charge, key=_sort_key)
+            block = Block(charges)
+        self._replace(index, block.split())
 
     def cancel(self, charge: Charge) -> None:
         """Remove a reserved charge."""
         self._reserved -= 1
+        # Reset when nothing is reserved, so that rounding errors do not add up.
+        self._reserved_amount = self._reserved_amount - charge.amount if self._reserved else 0.0
         if not self._reserved:
-            self._only, self._blocks = None, _NO_BLOCKS
+            self._only, self._blocks, self._middle = None, _NO_BLOCKS, None
             return
+        blocks = self._sorted()
         index = self._block_at(charge.sort_key)
-        charges = self._blocks[index].charges
-        del charges[bisect_left(charges, charge.sort_key, key=_sort_key)]
-        self._blocks[index : index + 1] = [_Block(charges)] if charges else []
+        charges = blocks[index].charges
+        place = bisect_left(charges, charge.sort_key, key=_sort_key)
+        if len(charges) == 1:
+            self._replace(index, [])
+        elif place == 0:
+            self._replace(index, [blocks[index].without_first()])
+        else:
+            self._replace(index, [Block(charges[:place] + charges[place + 1 :])])
+
+    def _replace(self, index: int, blocks: list[Block]) -> None:
+        if self._middle is not None:
+            self._middle.note_change(index, len(self._blocks), len(blocks))
+        self._blocks[index : index + 1] = blocks
 
     def start(self, charge: Charge, now: float) -> None:
         """Turn a reserved charge into one in flight, sent at *now*."""
@@ -205,14 +132,17 @@ class PendingCharges:
 
     def reserved_after(self, time: float) -> Iterator[Charge]:
         """Yield the charges that are reserved for later than *time*, in order."""
-        for block in self._sorted()[self._block_at((time, math.inf)) :]:
+        for block in self._from(time, math.inf, EVERY_CHARGE):
             yield from block.charges[bisect_right(block.charges, time, key=_time) :]
 
     def times(
         self, after: float, until: float, priority: PriorityFilter = EVERY_CHARGE
     ) -> list[float]:
         """Return the times in (after, until] of the reserved charges that have *priority*."""
-        return [at for block in self._select(after, until, priority) for at in block.times]
+        times: list[float] = []
+        for block in self._from(after, until, priority):
+            times += block.times(after, until, priority)
+        return times
 
     def full_after(
         self,
@@ -229,20 +159,50 @@ class PendingCharges:
         The charges are those of `times`; *seconds_per_unit* is the refill of one unit. *full* and
         the result are in seconds since *origin*, because floats are dense near 0.
         """
-        for block in self._select(after, until, priority):
-            full = block.full_after(full, seconds_per_unit, origin)
+        for span in self._spans(after, until, priority, seconds_per_unit):
+            full = max(full + span.cost, span.first - origin + span.peak)
         return full
 
-    def _select(self, after: float, until: float, priority: PriorityFilter) -> Iterator[_Block]:
-        for block in self._sorted()[self._block_at((after, math.inf)) :]:
-            if part := block.select(after, until, priority):
-                yield part
-            if block.charges[-1].at > until:
-                break
+    def _spans(
+        self, after: float, until: float, priority: PriorityFilter, seconds_per_unit: float
+    ) -> Iterator[Span]:
+        blocks, begin = self._sorted(), self._block_at((after, math.inf))
+        if priority is EVERY_CHARGE and len(blocks) > begin + 2:
+            last = blocks[-1]
+            if until >= last.charges[-1].at:
+                yield blocks[begin].span_after(after, seconds_per_unit)
+                yield from self._block_spans().spans(blocks, begin + 1, seconds_per_unit)
+                yield last.whole(seconds_per_unit)
+                return
+        for block in self._from(after, until, priority):
+            if span := block.span(after, until, priority, seconds_per_unit):
+                yield span
 
-    def _sorted(self) -> list[_Block]:
+    def _from(self, after: float, until: float, priority: PriorityFilter) -> Iterator[Block]:
+        """Yield the blocks that can have charges in (after, until] which *priority* includes."""
+        blocks, begin = self._sorted(), self._block_at((after, math.inf))
+        for index in range(begin, len(blocks)):
+            first = blocks[index].charges[0].at
+            if first > until:
+                return
+            # Most often nobody at all is served before the one that asks.
+            can_be_none = index == begin + 1 and first > priority.due
+            if can_be_none and self._lowest_sequence(index) >= priority.sequence:
+                return
+            yield blocks[index]
+
+    def _lowest_sequence(self, index: int) -> float:
+        """Return the lowest sequence of the block at *index*, above 0, and of all after it."""
+        return self._block_spans().lowest(self._blocks, index)
+
+    def _block_spans(self) -> BlockSpans:
+        if self._middle is None:
+            self._middle = BlockSpans()
+        return self._middle
+
+    def _sorted(self) -> list[Block]:
         if self._only is not None:
-            self._blocks, self._only = [_Block([self._only])], None
+            self._blocks, self._only = [Block([self._only])], None
         return self._blocks
 
     def _block_at(self, sort_key: tuple[float, float]) -> int:
@@ -258,5 +218,5 @@ def _time(charge: Charge) -> float:
     return charge.at
 
 
-def _last_sort_key(block: _Block) -> tuple[float, float]:
+def _last_sort_key(block: Block) -> tuple[float, float]:
     return block.charges[-1].sort_key

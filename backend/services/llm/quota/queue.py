@@ -73,15 +73,22 @@ class ScopeQueue:
     learned: Learned | None = None
     #: When the first request was reserved.
     begun_at: float | None = None
-    _start_times: list[float] = field(default_factory=list, repr=False)
     #: Those who wait, in the order of their sequence; others overtake the batches.
     _others: dict[Reservation, None] = field(default_factory=dict, repr=False)
     _batches: dict[Reservation, None] = field(default_factory=dict, repr=False)
+    #: Their start times, in order.
+    _others_start: list[float] = field(default_factory=list, repr=False)
+    _batches_start: list[float] = field(default_factory=list, repr=False)
 
     @property
     def waiting(self) -> Sequence[Reservation]:
         """All who wait, in the order in which they are served."""
         return tuple(self._in_order())
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._others or self._batches)
 
     def is_waiting(self, reservation: Reservation) -> bool:
         """Whether the reservation is neither started nor cancelled."""
@@ -105,15 +112,27 @@ class ScopeQueue:
 
     def last_start(self) -> float:
         """Return the latest start time of all who wait; minus infinity if nobody does."""
-        return self._start_times[-1] if self._start_times else -math.inf
+        times = (self._others_start, self._batches_start)
+        return max((each[-1] for each in times if each), default=-math.inf)
 
     def last_start_before(self, sequence: float) -> float:
         """Return the latest start time of those who are served before *sequence*."""
-        earlier = takewhile(lambda other: other.sequence < sequence, self._in_order())
-        return max((other.at for other in earlier), default=-math.inf)
+        latest = -math.inf
+        for alike, times in (
+            (self._others, self._others_start),
+            (self._batches, self._batches_start),
+        ):
+            if alike and next(reversed(alike)).sequence < sequence:
+                latest = max(latest, times[-1])  # all of them, as most often
+                continue
+            earlier = takewhile(lambda other: other.sequence < sequence, alike)
+            latest = max(latest, max((other.at for other in earlier), default=-math.inf))
+        return latest
 
     def next_after(self, now: float) -> Reservation | None:
         """Return who is served first of those whose start time is still to come."""
+        if self.last_start() <= now:
+            return None
         return next((reservation for reservation in self._in_order() if reservation.at > now), None)
 
     def add(self, reservation: Reservation) -> None:
@@ -174,8 +193,11 @@ class ScopeQueue:
     def _alike(self, reservation: Reservation) -> dict[Reservation, None]:
         return self._batches if reservation.priority == "batch" else self._others
 
+    def _start_times_of(self, priority: Priority) -> list[float]:
+        return self._batches_start if priority == "batch" else self._others_start
+
     def _reserve_charges(self, reservation: Reservation) -> None:
-        insort(self._start_times, reservation.at)
+        insort(self._start_times_of(reservation.priority), reservation.at)
         for limit, charge in reservation.charges:
             limit.pending.reserve(charge)
 
@@ -184,7 +206,8 @@ class ScopeQueue:
         self._remove_start_time(reservation)
 
     def _remove_start_time(self, reservation: Reservation) -> None:
-        del self._start_times[bisect_left(self._start_times, reservation.at)]
+        times = self._start_times_of(reservation.priority)
+        del times[bisect_left(times, reservation.at)]
 
 
 class FairScheduler:

@@ -63,6 +63,7 @@ class Quota:
         self._make_limits = make_limits
         self._make_limits_for = make_limits_for
         self._queues: dict[str, ScopeQueue] = {}
+        self._waited_for: dict[ScopeQueue, None] = {}  # somebody waits there, or has
         self._latest_now = -math.inf
         self._scheduler = FairScheduler()
         #: When the first request was sent since nothing has been in flight.
@@ -96,9 +97,8 @@ class Quota:
             at, unit = self._first_start(queue, amounts, now, priority)
             if queue.learned is None and self.first_answer_timeout:
                 at = max(at, min(self._first_answer_by(queue, now), now + max_wait))
-            if at <= now:
-                at, wait = now, 0.0
-            else:
+            at = max(at, now)
+            if at > now:
                 wait = seconds_until(at, now)
                 if wait > max_wait or at == NEVER:
                     return NoCapacity(wait, unit)
@@ -106,6 +106,7 @@ class Quota:
             charges = [(limit, Charge(amount, at, sequence)) for limit, amount in amounts]
             reservation = Reservation(scope, demand, at, sequence, charges, priority, unit)
             queue.add(reservation)
+            self._waited_for[queue] = None
             return reservation
 
     def start(self, reservation: Reservation, now: float) -> float:
@@ -274,7 +275,8 @@ class Quota:
     def _reschedule_next(self, now: float) -> list[Future[None]]:
         """Reschedule the next of each scope if it can start earlier; return whom to wake."""
         futures_to_wake = []
-        for queue in self._queues.values():
+        self._waited_for = {queue: None for queue in self._waited_for if queue.has_waiting}
+        for queue in self._waited_for:
             reservation = queue.next_after(now)
             if (
                 reservation is not None
@@ -292,8 +294,7 @@ def _check_is_waiting(queue: ScopeQueue, reservation: Reservation) -> None:
 
 
 def _complete(futures_to_wake: list[Future[None]]) -> None:
-    # Outside the lock: whoever is woken takes it at once. A caller that has stopped waiting may
-    # have cancelled its future.
+    # Outside the lock, which the woken take at once. A caller may have cancelled its future.
     for wake in futures_to_wake:
         if wake.set_running_or_notify_cancel():
             wake.set_result(None)

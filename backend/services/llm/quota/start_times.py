@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 from .charges import PriorityFilter
 from .limits import NEVER, Unit, float_tolerance
 from .queue import Amounts, Reservation, ScopeQueue
@@ -13,25 +15,29 @@ def earliest(
     start: float,
     now: float,
     priority: PriorityFilter | None = None,
+    before: float = NEVER,
 ) -> tuple[float, Unit | None]:
     """Return the first time from *start* on at which every limit has room.
 
     With it, return the unit of the limit that has room last. Each limit in turn may put the time
-    off; the limits are asked again until none of them does.
+    off; they are asked in turn until all of them have agreed to it. A time that is not *before* the
+    given one may be too early.
     """
     at, unit = max(start, queue.paused_until), None
-    before = None
-    while at not in (before, NEVER):
-        before = at
-        for limit, amount in amounts:
-            free = limit.earliest(amount, at, now, priority)
-            at, unit = (free, limit.unit) if free > at else (at, unit)
+    agreed = 0
+    for limit, amount in cycle(amounts):
+        free = limit.earliest(amount, at, now, priority)
+        at, unit, agreed = (free, limit.unit, 1) if free > at else (at, unit, agreed + 1)
+        if agreed == len(amounts) or at >= before:
+            break
     return at, unit
 
 
 def start_time(queue: ScopeQueue, reservation: Reservation, now: float) -> float:
     """Return when a due reservation may start, and reschedule it if earlier ones are late."""
-    start = max(now, queue.last_start_before(reservation.sequence))
+    start = now
+    if queue.last_start() > now:
+        start = max(now, queue.last_start_before(reservation.sequence))
     priority, amounts = PriorityFilter(reservation.sequence), reservation.amounts
     at, _ = earliest(queue, amounts, start, now, priority)
     if not now < at < NEVER:
@@ -48,8 +54,10 @@ def start_time(queue: ScopeQueue, reservation: Reservation, now: float) -> float
 def reschedule_earlier(queue: ScopeQueue, reservation: Reservation, now: float) -> bool:
     """Move a reservation to an earlier time if that takes no room from who is due; tell if so."""
     priority = PriorityFilter(reservation.sequence, due=now)
-    at, _ = earliest(queue, reservation.amounts, now, now, priority)
-    is_earlier = at < reservation.at - float_tolerance(reservation.at)
-    if is_earlier:
+    before = reservation.at - float_tolerance(reservation.at)
+    if queue.paused_until >= before:
+        return False
+    at, _ = earliest(queue, reservation.amounts, now, now, priority, before)
+    if at < before:
         queue.reschedule(reservation, at)
-    return is_earlier
+    return at < before
