@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -153,3 +154,22 @@ def test_any_count_leaves_estimates_that_are_finite_and_not_negative(
 def test_bytes_are_counted_by_their_kind() -> None:
     request = asks("Ab 1,é\n")
     assert (2 + 4, 2, 2, 2, 1, 0) == features_of(request)  # with the role's four letters
+
+
+def test_an_estimate_that_is_off_by_its_rounding_teaches_seldom(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    learnt: list[float] = []
+    learn = estimator_module._Model.learn
+
+    def counted(self: Any, features: Sequence[float], tokens: float) -> None:
+        learnt.append(tokens)
+        learn(self, features, tokens)
+
+    monkeypatch.setattr(estimator_module._Model, "learn", counted)
+    estimator, request = TokenEstimator(), Request("m", ({"role": "user", "content": "Hello"},))
+    for _ in range(112):
+        estimator.learn(estimator.estimate(request), 9)
+
+    assert 10 == estimator.estimate(request).tokens
+    assert 32 + 80 // 8 == len(learnt)

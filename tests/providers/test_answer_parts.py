@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from services.llm.errors import InvalidRequestError
 from services.llm.providers.bedrock import from_converse, from_invoke, to_converse, to_invoke
+from services.llm.providers.bedrock.answer_parts import plain_text, texts_in
 from services.llm.providers.bedrock.stream import fold_converse, fold_invoke
 from services.llm.providers.groq import from_chat_completion
 from services.llm.providers.groq.stream import fold
@@ -33,6 +34,20 @@ CITATION = {
     "location": LOCATION,
 }
 CITED = {"citationsContent": {"content": [{"text": "Chapter 94."}], "citations": [CITATION]}}
+
+
+@given(st.lists(st.text(max_size=3)))
+def test_a_message_of_texts_is_read_as_if_there_were_more(texts: list[str]) -> None:
+    message = {"content": [{"text": each} for each in texts]}
+
+    assert "".join(texts_in(message)) == plain_text(message)
+
+
+@pytest.mark.parametrize(
+    "block", [SIGNED, CITED, {"text": 1}, {"text": "a", "more": 1}, "text", {}, None]
+)
+def test_a_message_that_holds_more_is_no_plain_text(block: object) -> None:
+    assert plain_text({"content": [{"text": "a"}, block]}) is None
 
 
 def answered(*blocks: Mapping[str, Any], **more: Any) -> Reply:

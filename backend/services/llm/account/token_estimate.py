@@ -41,8 +41,9 @@ def texts_in(request: Request) -> tuple[list[str], int]:
     """Return all texts that are a part of the prompt, and the tokens of images and documents."""
     further = (request.options.get("tools"), request.output and request.output.schema)
     texts, parts = _found(request.messages, in_messages=True)
-    more, _ = _found([each for each in further if each], in_messages=False)
-    return texts + more, sum(_media_tokens(part, request.model) for part in parts)
+    if more := [each for each in further if each]:
+        texts += _found(more, in_messages=False)[0]
+    return texts, sum(_media_tokens(part, request.model) for part in parts)
 
 
 def _size(text: str) -> int:

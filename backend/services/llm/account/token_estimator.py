@@ -133,9 +133,10 @@ class TokenEstimator:
         with self._lock:
             if model not in self._models and len(self._models) >= MOST_MODELS:
                 del self._models[next(iter(self._models))]
-            known = self._models.setdefault(model, _Model())
+            known = self._models.get(model) or self._models.setdefault(model, _Model())
             known.seen += 1
-            is_off = abs(estimate.tokens - tokens) > _MOST_MARGIN * tokens
+            # One more token is what an estimate is rounded up by.
+            is_off = abs(estimate.tokens - tokens) > _MOST_MARGIN * tokens + 1
             if known.seen <= _OFTEN or known.seen % _SELDOM == 0 or is_off:
                 known.learn(of_text, tokens)
 

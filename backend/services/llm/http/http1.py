@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ResponseTooLargeError
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 # RFC 9110, 5.5 and 5.6.2: the characters of a header's name and of its value.
 _NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _VALUE = rb"[\t\x20-\x7e\x80-\xff]*"
-_SENT = re.compile(
-    rb"[A-Z]+ [\x21-\x7e]+ HTTP/1\.1\r\n(?:" + _NAME + b": " + _VALUE + rb"\r\n)+\r\n"
-)
+_NAMED = re.compile(_NAME.decode())
+_FIRST_LINE = re.compile(r"[A-Z]+ [\x21-\x7e]+ HTTP/1\.1")
+#: No value holds these; what ends a line is counted.
+_CONTROLS = bytes({*range(32), 127} - set(b"\t\r\n"))
 _PLAIN = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9]{2})(?: " + _VALUE + rb")?\r\n"
     rb"((?:" + _NAME + b":" + _VALUE + rb"\r\n)+)\r\n"
@@ -46,15 +48,24 @@ def encode(
 
     It raises nothing: the variables here are secrets.
     """
-    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {text}" for name, text in headers)]
+    lines = [f"{method} {target} HTTP/1.1", *[f"{name}: {text}" for name, text in headers]]
     try:
         head = "\r\n".join((*lines, "", "")).encode("latin-1")
     except UnicodeEncodeError:
         return None
     # A line that is not ours would be another header.
-    if not _SENT.fullmatch(head) or head.count(b"\r\n") != len(lines) + 1:
+    ends = len(lines) + 1
+    is_clean = ends == head.count(b"\r\n") == head.count(b"\r") == head.count(b"\n")
+    is_clean = is_clean and len(head.translate(None, _CONTROLS)) == len(head)
+    if not (is_clean and _FIRST_LINE.fullmatch(lines[0]) and _are_names(*[n for n, _ in headers])):
         return None
     return memoryview(head + body)
+
+
+@lru_cache(maxsize=64)
+def _are_names(*names: str) -> bool:
+    """Whether these may be the names of headers; of a client's requests they are the same."""
+    return bool(names) and all(map(_NAMED.fullmatch, names))
 
 
 class Http1:

@@ -27,13 +27,13 @@ def is_untouched(owner: Any, name: str, package: ModuleType) -> bool:
     for each in kind.__mro__:
         if name in each.__dict__:
             found = each.__dict__[name]
-            return type(found) is FunctionType and found.__code__.co_filename.startswith(
-                _directory(getattr(package, "__file__", None))
+            return type(found) is FunctionType and _is_of(
+                found.__code__.co_filename, getattr(package, "__file__", None)
             )
     return False
 
 
-@lru_cache(maxsize=16)
-def _directory(file: str | None) -> str:
+@lru_cache(maxsize=256)
+def _is_of(source: str, file: str | None) -> bool:
     # A test's stand-in may be a module without a file.
-    return str(Path(file or "?").parent)
+    return source.startswith(str(Path(file or "?").parent))

@@ -10,6 +10,16 @@ from ...types import Citation
 from ..fields import mapping, member, rows, text
 
 
+def plain_text(message: object) -> str | None:
+    """Return the text of a *message* of nothing but texts, as most are; else None."""
+    texts = []
+    for block in rows(message, "content"):
+        if type(block) is not dict or len(block) != 1 or type(block.get("text")) is not str:
+            return None
+        texts.append(block["text"])
+    return "".join(texts)
+
+
 def texts_in(message: object) -> list[str]:
     """Return all texts of a *message*, including those with citations."""
     texts = []

@@ -11,7 +11,7 @@ from ...types import Reply, Request, ToolCall, Usage
 from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
 from ..fields import count, mapping, member, rows, seconds, status, text
 from ..foreign_errors import describe_proxy_page
-from .answer_parts import citations_in, parts_in, texts_in, thoughts_in
+from .answer_parts import citations_in, parts_in, plain_text, texts_in, thoughts_in
 from .errors import error_in_ok_body
 
 #: The key of the raw body, in a response in which botocore has recognised no member.
@@ -43,21 +43,30 @@ def from_converse(response: Mapping[str, Any], request: Request) -> Reply:
             retry=retry,
         )
     reply = Reply(
-        text="".join(texts_in(message)),
+        **_content(message),
         model=request.model,
         provider="bedrock",
         finish_reason=text(response, "stopReason"),
         usage=usage_of(member(response, "usage")),
         request_id=text(about, "RequestId"),
-        reasoning="".join(thoughts_in(message)) or None,
-        tool_calls=tuple(_tool_calls(message)),
         processing=seconds(member(response, "metrics"), "latencyMs", 1e-3),
-        citations=citations_in(message),
-        parts=parts_in(message),
         guardrail_trace=mapping(member(response, "trace"), "guardrail"),
         service_tier=text(member(response, "serviceTier"), "type"),
     )
     return check_complete(unwrap_forced_tool(reply, request.output), real=True)
+
+
+def _content(message: Mapping[str, Any]) -> dict[str, Any]:
+    """What the *message* consists of, as members of a `Reply`."""
+    if (words := plain_text(message)) is not None:
+        return {"text": words}
+    return {
+        "text": "".join(texts_in(message)),
+        "reasoning": "".join(thoughts_in(message)) or None,
+        "tool_calls": tuple(_tool_calls(message)),
+        "citations": citations_in(message),
+        "parts": parts_in(message),
+    }
 
 
 def _error_in(body: str, model: str) -> LLMError | None:

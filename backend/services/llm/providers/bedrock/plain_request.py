@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -55,10 +56,14 @@ class PlainRequests:
 
 def _like(known: Mapping[str, Any], operation: Any, arguments: Any) -> dict[str, Any]:
     """What *known* is for these *arguments*: the address and the body differ."""
-    model = quote(arguments[_MODEL], safe="-._~")
-    target = operation.http["requestUri"].replace("{" + _MODEL + "}", model)
+    target = _target_of(operation.http["requestUri"], arguments[_MODEL])
     body = json.dumps({name: value for name, value in arguments.items() if name != _MODEL})
     return {**known, "url_path": target, "body": body.encode()}
+
+
+@lru_cache(maxsize=64)
+def _target_of(address: str, model: str) -> str:
+    return address.replace("{" + _MODEL + "}", quote(model, safe="-._~"))
 
 
 def shape_of(value: object) -> object:

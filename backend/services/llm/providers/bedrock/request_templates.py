@@ -161,6 +161,7 @@ def _sent(request: Any) -> tuple[Any, ...]:
     return request.method, request.url, request.body, headers
 
 
+@lru_cache(maxsize=64)
 def host_of(url: str) -> str:
     """The host as botocore signs it: without a user, without the scheme's own port."""
     parts = urlsplit(url)

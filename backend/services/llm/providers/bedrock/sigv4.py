@@ -1,8 +1,8 @@
 """Sign a request with AWS Signature Version 4, as botocore does it.
 
 botocore's signer goes through the headers four times and derives the key of the day for every
-call. Here both are done once. `request_templates.learn` compares a signature with botocore's
-before it relies on these.
+call. Here the key is derived once a day, and headers of the same names are sorted once.
+`request_templates.learn` compares a signature with botocore's before it relies on these.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
@@ -42,6 +42,8 @@ class Signer:
         self._parts = region, service, "aws4_request"
         self._unsigned = unsigned
         self._key = "", "", b""
+        #: The names of the last headers, and their order.
+        self._order: tuple[tuple[str, ...], tuple[str, list[tuple[str, str]]]] = (), ("", [])
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> Signer | None:
@@ -70,7 +72,7 @@ class Signer:
         digest = sha256(canonical.encode()).hexdigest()
         signed = f"{_ALGORITHM}\n{moment}\n{day}/{self._scope}\n{digest}"
         key = self._key_of(credentials.secret_key, day)
-        signature = hmac.new(key, signed.encode(), sha256).hexdigest()
+        signature = hmac.digest(key, signed.encode(), "sha256").hex()
         return (
             f"{_ALGORITHM} Credential={credentials.access_key}/{day}/{self._scope},"
             f" SignedHeaders={names}, Signature={signature}"
@@ -87,10 +89,19 @@ class Signer:
 
     def _canonical_headers(self, headers: Mapping[str, str]) -> tuple[str, list[str]]:
         """Return the names that are signed, joined, and a line for each of the headers."""
-        lowered = ((name.lower(), text) for name, text in headers.items())
-        signed = sorted([pair for pair in lowered if pair[0] not in self._unsigned])
-        lines = [f"{name}:{' '.join(text.split())}" for name, text in signed]
-        return ";".join([name for name, _ in signed]), lines
+        joined, signed = self._order_of(tuple(headers))
+        lines = [f"{lowered}:{' '.join(headers[name].split())}" for lowered, name in signed]
+        return joined, lines
+
+    def _order_of(self, names: tuple[str, ...]) -> tuple[str, list[tuple[str, str]]]:
+        """Return the names that are signed, joined, and each of them in lower case and as it is."""
+        known_names, order = self._order
+        if known_names != names:
+            lowered = [(name.lower(), name) for name in names]
+            signed = sorted([pair for pair in lowered if pair[0] not in self._unsigned])
+            order = ";".join([name for name, _ in signed]), signed
+            self._order = names, order
+        return order
 
 
 @lru_cache(maxsize=64)

@@ -12,8 +12,6 @@ from contextlib import AsyncExitStack, ExitStack
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import anyio
-
 from ...errors import LLMError, Retry
 from ...http.dial import left_until
 from ...http.http1 import Answer
@@ -98,8 +96,7 @@ class StreamingTransport(Transport):
         until, call = time.monotonic() + timeout, spec.call
         if why_the_sdks_own(sdk, call.method):
             return await self._in_a_worker(sdk, stack, spec, until)
-        with anyio.fail_after(timeout):
-            signed = await self._asigned(sdk, call)
+        signed = await self._asigned(sdk, call, until)
         if signed.response is not None:
             return self._of_workers(stack, spec, signed.response, self._abortable_stream(until))
         origin = self._http.origin_of(sdk, signed.request.url)

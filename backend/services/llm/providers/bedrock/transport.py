@@ -101,8 +101,8 @@ class Transport:
         until = time.monotonic() + timeout
         if why_the_sdks_own(sdk, call.method):
             return await self._in_a_thread(sdk, call, until)
-        with _in_time(timeout), anyio.fail_after(timeout):
-            signed = await self._asigned(sdk, call)
+        with _in_time(timeout):
+            signed = await self._asigned(sdk, call, until)
             if signed.response is not None:
                 return call.read(signed.response)
             answer = await self._http.aexchange(sdk, signed, until)
@@ -131,11 +131,12 @@ class Transport:
         finally:
             self._workers.abandon(work)
 
-    async def _asigned(self, sdk: Any, call: Call) -> signing.Signed:
+    async def _asigned(self, sdk: Any, call: Call, until: float) -> signing.Signed:
         sign = partial(signing.sign, sdk, call.method, call.arguments, call.headers)
         if not may_block(sdk):
             return sign()
-        return await self._awaited(self._submit(sign))
+        with anyio.fail_after(left_until(until)):
+            return await self._awaited(self._submit(sign))
 
     def _watched(self, sdk: Any, call: Call, until: float) -> Answered:
         """Make *call* through the SDK in this thread; the watchdog ends it at its deadline."""
