@@ -17,6 +17,7 @@ BACKEND = Path(__file__).parents[2] / "backend"
 # are free.
 ROWS: tuple[frozenset[str], ...] = (
     frozenset({"services", "services.llm", "services.llm.providers"}),
+    frozenset({"services.llm.frozen"}),
     frozenset({"services.llm.limit_types"}),
     frozenset({"services.llm.types"}),
     frozenset({"services.llm.stream_types"}),

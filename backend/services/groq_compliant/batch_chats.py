@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..llm.call.output_forms import StructuredSpec
 from ..llm.client.arguments import conversation, count, take_priority
 from ..llm.effects import Effects
 from ..llm.events import Operation
+from ..llm.frozen import dataclass
 from ..llm.providers.groq.client_transport import GroqTransport
 from ..llm.providers.groq.connect import GroqConnection
 from ..llm.types import Reply, Request, StructuredReply

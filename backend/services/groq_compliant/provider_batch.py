@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..llm.batch.provider_batch import ProviderBatch
 from ..llm.batch.results import BatchResult
+from ..llm.frozen import dataclass
 from ..llm.stores.files import replace_file
 from ..llm.types import StructuredReply
 from .arguments import Options

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from ..llm.call.stream import AsyncStream
+from ..llm.frozen import dataclass
 from ..llm.redaction.secrets import redacted
 from ..llm.settings import environment, host
 from ..llm.settings.endpoints import is_loopback

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from .frozen import dataclass
 
 #: What a limit counts: calls, or tokens of one kind.
 Unit: TypeAlias = Literal["requests", "tokens", "input_tokens", "output_tokens"]

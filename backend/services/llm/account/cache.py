@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from hashlib import sha256
 from typing import Any, TypeVar
 
 from ..effects import Effects, Overdue, run_blocking
 from ..errors import ConfigurationError
+from ..frozen import dataclass
 from ..stores import FaultTolerantStore, Store
 from ..types import Reply, Request
 from .cache_record import record_of, restored

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from .. import models
 from ..errors import ConfigurationError, InvalidRequestError
+from ..frozen import dataclass
 from ..ledger.usage import NANO
 from ..quota import Demand
 from ..runtime.fork import ForkLock

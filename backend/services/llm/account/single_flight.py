@@ -29,10 +29,10 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent import futures
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from ..frozen import dataclass
 from ..redaction.printable import words_of
 from ..runtime.coroutines import run_without_loop
 from ..runtime.fork import ForkLock, on_fork_in_child

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from ..frozen import dataclass
 from ..limit_types import LimitReport
 from ..runtime.fork import ForkLock
 from ..types import Request

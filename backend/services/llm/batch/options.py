@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping, Sized
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfigurationError
+from ..frozen import dataclass
 from ..redaction.printable import shown
 from .progress import Reporter, reporter_of
 from .results import BatchResult, OnProgress

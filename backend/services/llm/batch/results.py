@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Generic, TypeVar
 
 from ..errors import LLMError, ModelNotFoundError
+from ..frozen import dataclass
 from ..providers.completeness import text_of
 from ..types import Reply, StructuredReply, Usage
 

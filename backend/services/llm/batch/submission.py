@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..account.account import Account
 from ..call.drivers import Transport, arun, run
 from ..errors import ConfigurationError, LLMError
+from ..frozen import dataclass
 from ..redaction.printable import shown
 from ..types import Request
 from .answer_format import AnswerFormat

@@ -22,6 +22,7 @@ from ..errors import (
     RetriesExhaustedError,
     Retry,
 )
+from ..frozen import dataclass as frozen_dataclass
 from ..quota import NEVER
 from ..types import Attempt, Usage
 
@@ -57,7 +58,7 @@ class Snapshots(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@frozen_dataclass(frozen=True)
 class CallPolicy:
     """What one call may take: attempts, and seconds in all, for one attempt, and for limits."""
 

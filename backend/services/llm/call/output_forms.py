@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from .. import models
 from ..errors import ConfigurationError, ContextLengthError, InvalidRequestError
+from ..frozen import dataclass
 from ..settings.knobs import Knobs
 from ..structured import Rewritten, Schema, Target, instructions, rewrite
 from ..types import Mode, Output, Provider, Request

@@ -10,7 +10,7 @@ and asked for again with its faults shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..errors import (
     StructuredOutputError,
     TruncatedError,
 )
+from ..frozen import dataclass
 from ..settings.knobs import Knobs
 from ..structured import (
     InvalidAnswer,

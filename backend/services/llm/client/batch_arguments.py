@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,6 +13,7 @@ from ..batch.runner import Ask
 from ..call.call import CallPolicy
 from ..call.drivers import arun
 from ..effects import Effects
+from ..frozen import dataclass
 from ..types import UNSET, Reply, Request
 from .arguments import count, tags_of
 from .configured import ConfiguredClient

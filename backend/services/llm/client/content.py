@@ -7,11 +7,12 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import UnsendableError
+from ..frozen import dataclass
 from ..providers.media_types import SUFFIXES, document_type, image_type
 from ..redaction.printable import shown
 

@@ -22,10 +22,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, TypeAlias
 
 from ..errors import LLMError
+from ..frozen import dataclass
 from ..types import Attempt, Message, Provider, Reply, Usage
 
 #: `generate` and `respond` are "respond"; "structured" is whatever takes a schema.

@@ -6,7 +6,6 @@ import os
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
@@ -15,6 +14,7 @@ from urllib.request import getproxies
 import httpx
 
 from ..errors import ConfigurationError
+from ..frozen import dataclass
 from ..redaction.secrets import redacted
 
 _KINDS = ("http", "https", "socks5", "socks5h")

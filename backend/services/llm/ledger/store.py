@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 from uuid import uuid4
 
+from ..frozen import dataclass
 from .usage import UsageEntry, UsageKey, UsageSums, add_to
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 from ..errors import ConfigurationError
+from ..frozen import dataclass
 from .usage import UsageEntry, UsageKey, UsageSums
 
 #: What a report can be grouped by, beside `tag:NAME`.

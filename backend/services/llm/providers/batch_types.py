@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from ..errors import LLMError
+from ..frozen import dataclass
 from ..types import Mode, Reply
 
 #: What a batch is doing; the first three may still change.

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import RLock
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
+
+from ..frozen import dataclass
 
 T = TypeVar("T")
 

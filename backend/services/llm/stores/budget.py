@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
+from ..frozen import dataclass
 from .file_formats import is_budget
 from .files import (
     absolute_path,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from ..frozen import dataclass
 from .coerce import coerced
 from .deadline import StepDeadline
 from .extract import FoundValues, find_values, strip_reasoning

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import Any
 
+from ..frozen import dataclass
 from .accepted_types import AcceptedTypes
 from .distinct import check_distinct
 from .merge import CannotExpressError

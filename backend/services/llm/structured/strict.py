@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from ..frozen import dataclass
 from .accepted_types import AcceptedTypes, json_type
 from .merge import (
     NOTES,

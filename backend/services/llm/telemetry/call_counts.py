@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from ..events import (
@@ -28,6 +27,7 @@ from ..events import (
     WaitEnded,
     WaitStarted,
 )
+from ..frozen import dataclass
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..types import Attempt
 from .labels import error_label, model_label, outcome_of, status_label

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from typing import Any
 
+from ...frozen import dataclass
 from ...runtime.fork import ForkLock
 from ...runtime.real_sdk import is_real_sdk
 from .configuration import configured

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
+from ...frozen import dataclass
 from ...http.client import http_client
 from ...runtime.real_sdk import is_real_sdk
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ...errors import (
     AuthenticationError,
     ContextLengthError,
@@ -15,6 +13,7 @@ from ...errors import (
     RateLimitError,
     Retry,
 )
+from ...frozen import dataclass
 from ...limit_types import LimitReport
 from ...redaction.secrets import redacted
 from ...runtime.retry_after import seconds_in_text, seconds_until_retry
