@@ -41,7 +41,6 @@ REPLACED_BY = {
     "dialect": "provider (but for a dialect of JSON Schema)",
     "heir": "next waiter, or replacement",
     "ring": "keys",
-    "lease": "stack",
     "outgoing": "templated request",
     "questioner": "prompt runner",
     "precedence": "priority",

@@ -27,7 +27,7 @@ class RedisServer:
             raise ImportError(
                 "a redis:// cache needs the redis package: pip install redis"
             ) from error
-        self._refusal: type[Exception] = redis.ResponseError
+        self.refusal: type[Exception] = redis.ResponseError
         try:
             self.client: Any = redis.Redis.from_url(
                 url,
@@ -49,7 +49,7 @@ class RedisServer:
         """Return the bytes kept under *name*; None for no value, or one of another type."""
         try:
             return self.client.get(name)
-        except self._refusal as error:
+        except self.refusal as error:
             if words_of(error).startswith("WRONGTYPE"):
                 return None
             raise

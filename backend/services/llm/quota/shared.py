@@ -1,0 +1,183 @@
+"""The ledger that the workers of a fleet share: what is asked of it, and what it answers.
+
+A worker asks once for each call, at the moment at which its own `Quota` lets the call go:
+
+    Take      all of a call's limits, or none; granted at once, or from a moment soon, or refused
+    Settle    what a call has spent of what it took
+    Add       what was spent without asking, while the ledger was away
+    Restore   what this worker last knew to be used, for a ledger that has lost its state
+    Pause     nobody may send in a scope for some seconds
+    Retire    a model is gone
+
+`SharedLedger` is the protocol. `MemoryLedger` keeps one in memory, `shared_script.py` on a Redis
+server, and both decide alike. All times are in seconds from now, and "now" is by the ledger's own
+clock, so that the workers' clocks need not agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from ..limit_types import Unit
+
+#: The scope of a limit that all scopes of the account have in common.
+ACCOUNT_WIDE = ""
+#: In place of a unit, where a pause is what there is to wait for.
+PAUSED = "pause"
+
+
+@dataclass(frozen=True)
+class SharedCharge:
+    """How much is taken of one limit, which allows *amount* in *window* seconds.
+
+    One that *is_log* counts request by request, in any window; others refill continuously.
+    """
+
+    scope: str
+    unit: Unit
+    window: float
+    amount: float
+    taken: float
+    is_log: bool = False
+
+    @property
+    def limit(self) -> str:
+        """The limit within its scope."""
+        return f"{self.unit}/{self.window:g}"
+
+    @property
+    def key(self) -> str:
+        """The limit within the account."""
+        return f"{self.scope}\n{self.limit}"
+
+
+@dataclass(frozen=True)
+class Take:
+    """Take *charges* for a call in *scope* under the name *lease*, which is unique.
+
+    The provider sees the call at most *max_transit* seconds after it is sent. A call that would
+    have to wait longer than *max_wait* takes nothing. The lease is forgotten after *ttl* seconds:
+    what it took then counts as spent.
+    """
+
+    lease: str
+    scope: str
+    charges: tuple[SharedCharge, ...]
+    max_transit: float
+    max_wait: float
+    ttl: float
+
+
+@dataclass(frozen=True)
+class Settle:
+    """Count what the call of *take* has *spent* of each charge; all 0 where nothing was sent.
+
+    *used* is what the provider said to be used of each limit, at least; None: nothing. A lease
+    that is unknown, or settled, changes nothing but by that.
+    """
+
+    take: Take
+    spent: tuple[float, ...]
+    used: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Add:
+    """Count *charges* as spent just now, whatever the limits say; once for each *lease*."""
+
+    lease: str
+    charges: tuple[SharedCharge, ...]
+
+
+@dataclass(frozen=True)
+class Restore:
+    """Let at least what *charges* take be used: they are what was known before a loss."""
+
+    charges: tuple[SharedCharge, ...]
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Let nobody take anything in *scope* for so many *seconds*; a longer pause stays."""
+
+    scope: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Retire:
+    """Tell all workers that *model* is gone, for so many *seconds*."""
+
+    model: str
+    seconds: float
+
+
+Operation: TypeAlias = Take | Settle | Add | Restore | Pause | Retire
+
+
+@dataclass(frozen=True)
+class Granted:
+    """The call may be sent *wait* seconds from now, and no later than it takes to send it.
+
+    *used* is what was used of each limit before it.
+    """
+
+    wait: float
+    used: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Nothing was taken: the call could be sent *wait* seconds from now, infinity for never.
+
+    Asked again in *again* seconds, it may be granted. *unit* is that of the limit that has room
+    last, or "pause".
+    """
+
+    wait: float
+    again: float
+    unit: str
+    used: tuple[float, ...]
+
+
+Decision: TypeAlias = Granted | Refused
+
+
+@dataclass(frozen=True)
+class KnownLimit:
+    """A limit of *scope* that some worker takes from."""
+
+    scope: str
+    unit: Unit
+    window: float
+    amount: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of some operations: one decision for each `Take`, in order.
+
+    *epoch* names the ledger's state. Where it is another than the one that was given, the state
+    was lost, and nothing was done. *limits* are known of the scopes that were asked for beside
+    those that were charged, and *retired* are the models that are gone, with the seconds left.
+    """
+
+    epoch: str
+    is_lost: bool = False
+    decisions: tuple[Decision, ...] = ()
+    limits: tuple[KnownLimit, ...] = ()
+    retired: tuple[tuple[str, float], ...] = ()
+
+
+class SharedLedger(Protocol):
+    """What an account's workers share."""
+
+    def exchange(self, operations: Sequence[Operation], epoch: str = "") -> Outcome:
+        """Perform *operations* in order, as one step that no other worker comes between.
+
+        *epoch* is that of the last outcome; "" accepts any. Raises StoreError where that fails:
+        then all was done, or nothing. Whatever has a lease counts once, however often it is done.
+        """
+        ...

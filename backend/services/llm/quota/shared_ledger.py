@@ -1,0 +1,262 @@
+"""A `SharedLedger` in memory: for simulations, and for a worker whose fleet's ledger is away.
+
+Each limit is a token bucket by the generic cell rate algorithm, as `TokenBucketLimit`, but that
+what is taken counts from the moment at which the provider can have seen it at latest. A limit that
+is counted request by request has a log of those moments, as `SlidingWindow`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple, cast
+
+from .limits import NEVER, Unit
+from .shared import (
+    PAUSED,
+    Add,
+    Decision,
+    Granted,
+    KnownLimit,
+    Operation,
+    Outcome,
+    Pause,
+    Refused,
+    Restore,
+    Settle,
+    SharedCharge,
+    Take,
+)
+
+#: Seconds for which the lowest amount holds that a worker has named for a limit.
+AGREED_FOR = 300.0
+#: Seconds ahead for which a call may be granted: at least, at most, and as calls of its size.
+LEAST_AHEAD, MOST_AHEAD, CALLS_AHEAD = 5.0, 15.0, 4.0
+#: The part of a limit's window that it may be ahead at most.
+WINDOW_AHEAD = 0.25
+#: Nothing is reserved further ahead than this: what is, was written before the clock was set back.
+CREDIBLE_AHEAD = 30.0
+#: Seconds for which an `Add` is remembered.
+ADD_KNOWN_FOR = 600.0
+
+_FEW_LEASES = 1_024
+
+
+class Level(NamedTuple):
+    """What is missing of a full bucket at a time; more before it, less after it."""
+
+    missing: float
+    at: float
+
+    def used(self, time: float, rate: float) -> float:
+        """Return what is missing at *time*, where *rate* is refilled each second."""
+        if self.missing <= 0:
+            return 0.0
+        left = self.missing - (time - self.at) * rate
+        return left if left > 0 else 0.0
+
+    def plus(self, amount: float, now: float, rate: float) -> Level:
+        """Return the level after *amount* more was used, or less if it is below 0."""
+        at = max(now, self.at)
+        missing = self.used(at, rate) + amount
+        return Level(missing, at) if missing > 0 else EMPTY
+
+
+EMPTY = Level(0.0, 0.0)
+
+
+class _Room(NamedTuple):
+    """What one limit says of a charge: what it allows, what is used, and when there is room."""
+
+    amount: float
+    used: float
+    free_at: float
+
+
+class MemoryLedger:
+    """A `SharedLedger` for those who share this object; *clock* counts seconds.
+
+    It is not thread-safe: whoever has it guards it.
+    """
+
+    def __init__(self, clock: Callable[[], float], epoch: str = "memory") -> None:
+        self._clock = clock
+        self._epoch = epoch
+        self._levels: dict[str, Level] = {}
+        #: The moments of requests by lease, for limits that are logs.
+        self._logs: dict[str, dict[str, float]] = {}
+        #: By scope and limit: the lowest amount that was named, and until when it holds.
+        self._agreed: dict[str, dict[str, tuple[float, float]]] = {}
+        self._paused: dict[str, float] = {}
+        self._retired: dict[str, float] = {}
+        #: When each lease's call may be sent, and until when it is known.
+        self._leases: dict[str, tuple[float, float]] = {}
+        self._sweep_at = _FEW_LEASES
+
+    def exchange(self, operations: Sequence[Operation], epoch: str = "") -> Outcome:
+        """Perform *operations* in order; nothing fails here, and nothing is lost."""
+        now = self._clock()
+        if epoch not in ("", self._epoch):
+            return Outcome(self._epoch, is_lost=True)
+        self._forget_leases(now)
+        decisions = (self._perform(each, now) for each in operations)
+        return Outcome(
+            self._epoch,
+            decisions=tuple(each for each in decisions if each is not None),
+            limits=tuple(self._known_limits(operations, now)),
+            retired=tuple((m, until - now) for m, until in self._retired.items() if until > now),
+        )
+
+    def used(self, charge: SharedCharge) -> float:
+        """Return what is used of the limit that *charge* is of."""
+        now = self._clock()
+        if charge.is_log:
+            return float(len(self._log(charge, now)))
+        return self._level(charge, now).used(now, charge.amount / charge.window)
+
+    def _perform(self, operation: Operation, now: float) -> Decision | None:
+        match operation:
+            case Take():
+                return self._take(operation, now)
+            case Settle():
+                self._settle(operation, now)
+            case Add():
+                self._add_once(operation, now)
+            case Restore(charges):
+                for charge in charges:
+                    self._restore(charge, now)
+            case Pause(scope, seconds):
+                self._paused[scope] = max(self._paused.get(scope, now), now + seconds)
+            case _:
+                self._retired[operation.model] = now + operation.seconds
+        return None
+
+    def _add_once(self, spent: Add, now: float) -> None:
+        if spent.lease not in self._leases:
+            self._leases[spent.lease] = (now, now + ADD_KNOWN_FOR)
+            for index, charge in enumerate(spent.charges):
+                self._add(charge, f"{spent.lease}:{index}", now)
+
+    def _take(self, take: Take, now: float) -> Decision:
+        rooms = [self._room(charge, now) for charge in take.charges]
+        used = tuple(room.used for room in rooms)
+        if take.lease in self._leases:
+            return Granted(max(0.0, self._leases[take.lease][0] - now), used)
+        paused = max(0.0, self._paused.get(take.scope, now) - now)
+        if paused:
+            return Refused(paused, paused, PAUSED, used)
+        at, last = now, 0
+        for index, room in enumerate(rooms):
+            if room.free_at > at:
+                at, last = room.free_at, index
+        wait = at - now
+        if wait == NEVER:
+            return Refused(NEVER, NEVER, take.charges[last].unit, used)
+        if wait > 0:
+            charge = take.charges[last]
+            ahead = look_ahead(charge, rooms[last].amount)
+            if wait > min(ahead, take.max_wait):
+                return Refused(wait, max(0.0, wait - ahead / 2), charge.unit, used)
+        for charge, room in zip(take.charges, rooms, strict=True):
+            self._reserve(charge, room.amount, take, at + take.max_transit, now)
+        self._leases[take.lease] = (at, now + take.ttl)
+        return Granted(wait, used)
+
+    def _settle(self, settle: Settle, now: float) -> None:
+        take = settle.take
+        is_known = self._leases.pop(take.lease, None) is not None
+        for charge, spent, stated in zip(take.charges, settle.spent, settle.used, strict=True):
+            amount = self._amount(charge, now)
+            if charge.is_log:
+                if is_known and spent <= 0:
+                    self._log(charge, now).pop(take.lease, None)
+                continue
+            level, rate = self._level(charge, now), amount / charge.window
+            if is_known:
+                level = level.plus(spent - charge.taken, now, rate)
+            if stated is not None:
+                level = level.plus(max(0.0, stated - level.used(now, rate)), now, rate)
+            self._levels[charge.key] = level
+
+    def _add(self, charge: SharedCharge, lease: str, now: float) -> None:
+        if charge.is_log:
+            log = self._log(charge, now)
+            log.update((f"{lease}:{n}", now) for n in range(math.ceil(charge.taken)))
+        else:
+            rate = self._amount(charge, now) / charge.window
+            self._levels[charge.key] = self._level(charge, now).plus(charge.taken, now, rate)
+
+    def _restore(self, charge: SharedCharge, now: float) -> None:
+        missing = charge.taken - self._room(charge, now).used
+        if missing > 0:
+            self._add(replace(charge, taken=missing), f"restored:{now:.17g}", now)
+
+    def _reserve(
+        self, charge: SharedCharge, amount: float, take: Take, at: float, now: float
+    ) -> None:
+        if charge.is_log:
+            self._logs[charge.key][take.lease] = at
+        else:
+            level, rate = self._level(charge, now), amount / charge.window
+            self._levels[charge.key] = Level(level.used(at, rate) + charge.taken, at)
+
+    def _room(self, charge: SharedCharge, now: float) -> _Room:
+        amount = self._amount(charge, now)
+        if charge.is_log:
+            log = self._log(charge, now)
+            whole, used = math.floor(amount), float(len(log))
+            if len(log) < whole:
+                return _Room(amount, used, now)
+            free = sorted(log.values())[-whole] + charge.window if whole > 0 else NEVER
+            return _Room(amount, used, free)
+        rate = amount / charge.window
+        used = self._level(charge, now).used(now, rate)
+        if charge.taken > amount:
+            return _Room(amount, used, NEVER)
+        over = used + charge.taken - amount
+        return _Room(amount, used, now + over / rate if over > 0 else now)
+
+    def _amount(self, charge: SharedCharge, now: float) -> float:
+        """Return the lowest amount that was named for the limit lately, and note this one."""
+        agreed = self._agreed.setdefault(charge.scope, {})
+        lowest, until = agreed.get(charge.limit, (charge.amount, now))
+        is_new = until - now > AGREED_FOR / 2
+        if now < until and (lowest < charge.amount or (lowest == charge.amount and is_new)):
+            return lowest
+        agreed[charge.limit] = (charge.amount, now + AGREED_FOR)
+        return charge.amount
+
+    def _level(self, charge: SharedCharge, now: float) -> Level:
+        level = self._levels.get(charge.key, EMPTY)
+        return level._replace(at=now) if level.at > now + CREDIBLE_AHEAD else level
+
+    def _log(self, charge: SharedCharge, now: float) -> dict[str, float]:
+        log = self._logs.get(charge.key, {})
+        self._logs[charge.key] = kept = {
+            lease: at if at <= now + CREDIBLE_AHEAD else now
+            for lease, at in log.items()
+            if at > now - charge.window
+        }
+        return kept
+
+    def _known_limits(self, operations: Iterable[Operation], now: float) -> Iterator[KnownLimit]:
+        takes = [each for each in operations if isinstance(each, Take)]
+        charged = {charge.key for take in takes for charge in take.charges}
+        for scope in dict.fromkeys(take.scope for take in takes):
+            for limit, (amount, until) in self._agreed.get(scope, {}).items():
+                if now < until and f"{scope}\n{limit}" not in charged:
+                    unit, _, window = limit.partition("/")
+                    yield KnownLimit(scope, cast("Unit", unit), float(window), amount)
+
+    def _forget_leases(self, now: float) -> None:
+        if len(self._leases) > self._sweep_at:
+            known = {lease: each for lease, each in self._leases.items() if each[1] > now}
+            self._leases, self._sweep_at = known, max(_FEW_LEASES, 2 * len(known))
+
+
+def look_ahead(charge: SharedCharge, amount: float) -> float:
+    """Return for how many seconds ahead a call may be granted that *charge* holds back."""
+    each = charge.window / amount if charge.is_log else charge.taken * charge.window / amount
+    ahead = min(MOST_AHEAD, max(LEAST_AHEAD, CALLS_AHEAD * each))
+    return min(ahead, WINDOW_AHEAD * charge.window)

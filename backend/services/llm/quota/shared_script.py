@@ -1,0 +1,277 @@
+"""The script by which a Redis server keeps a `SharedLedger`.
+
+It decides as `MemoryLedger` does, in one step and by the server's own clock. What stands under one
+of its keys that is of another type, or no number, was written by another program: it is dropped.
+"""
+
+from __future__ import annotations
+
+from .shared_ledger import (
+    ADD_KNOWN_FOR,
+    AGREED_FOR,
+    CALLS_AHEAD,
+    CREDIBLE_AHEAD,
+    LEAST_AHEAD,
+    MOST_AHEAD,
+    WINDOW_AHEAD,
+)
+
+_CONSTANTS = f"""
+local ADD_KNOWN_FOR, AGREED_FOR, CREDIBLE_AHEAD = {ADD_KNOWN_FOR}, {AGREED_FOR}, {CREDIBLE_AHEAD}
+local LEAST_AHEAD, MOST_AHEAD = {LEAST_AHEAD}, {MOST_AHEAD}
+local CALLS_AHEAD, WINDOW_AHEAD = {CALLS_AHEAD}, {WINDOW_AHEAD}
+local EPOCH_KEPT, LONGEST_KEPT = {2 * 86_400}, {2 * 86_400}
+"""
+
+# KEYS are named by their place: 1 is the epoch, 2 the retired models. ARGV: the operations as
+# JSON, the epoch that is expected, one for a new state, and the time for tests, else empty.
+SCRIPT = (
+    _CONSTANTS
+    + """
+local now = tonumber(ARGV[4])
+if not now then
+    local time = redis.call('TIME')
+    now = time[1] + time[2] / 1000000
+end
+
+local function text(number) return string.format('%.17g', number) end
+
+local function read(command, key, ...)
+    local found = redis.pcall(command, key, ...)
+    if type(found) ~= 'table' or not found.err then return found end
+    if not string.find(found.err, 'WRONGTYPE', 1, true) then error(found.err) end
+    redis.call('DEL', key)
+    return false
+end
+
+local function finite(word)
+    local number = tonumber(word)
+    if number and number == number and math.abs(number) < 1e300 then return number end
+end
+
+local function pair(words)
+    local first, second = string.match(words or '', '^(%S+) (%S+)$')
+    first, second = finite(first), finite(second)
+    if first and second then return first, second end
+end
+
+local function keep_for(key, seconds)
+    local left = math.ceil(seconds * 1000)
+    if redis.call('PTTL', key) < left then redis.call('PEXPIRE', key, left) end
+end
+
+local function amount_of(charge)
+    local key, limit, amount = KEYS[charge.scope], charge.limit, charge.amount
+    local lowest, til = pair(read('HGET', key, limit))
+    if lowest and now < til then
+        if lowest < amount then return lowest end
+        if lowest == amount and til - now > AGREED_FOR / 2 then return lowest end
+    end
+    redis.call('HSET', key, limit, text(amount) .. ' ' .. text(now + AGREED_FOR))
+    keep_for(key, AGREED_FOR)
+    return amount
+end
+
+local function level_of(charge)
+    local missing, at = pair(read('GET', KEYS[charge.key]))
+    if not missing then return 0, 0 end
+    if at > now + CREDIBLE_AHEAD then at = now end
+    return missing, at
+end
+
+local function used_at(time, missing, at, rate)
+    if missing <= 0 then return 0 end
+    local left = missing - (time - at) * rate
+    if left > 0 then return left end
+    return 0
+end
+
+local function set_level(charge, missing, at, rate)
+    if missing <= 0 then
+        redis.call('DEL', KEYS[charge.key])
+        return
+    end
+    local kept = math.max(0, at - now) + math.min(missing / rate, LONGEST_KEPT) + 60
+    local words = text(missing) .. ' ' .. text(at)
+    redis.call('SET', KEYS[charge.key], words, 'PX', math.ceil(kept * 1000))
+end
+
+local function plus(missing, at, amount, rate)
+    local time = math.max(now, at)
+    missing = used_at(time, missing, at, rate) + amount
+    if missing > 0 then return missing, time end
+    return 0, 0
+end
+
+-- Drop what has left the window, and return how many are in it.
+local function trim_log(charge)
+    local key = KEYS[charge.key]
+    if not read('ZCARD', key) then return 0 end
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now - charge.window))
+    local ahead = redis.call('ZRANGEBYSCORE', key, '(' .. text(now + CREDIBLE_AHEAD), '+inf')
+    for _, lease in ipairs(ahead) do redis.call('ZADD', key, text(now), lease) end
+    return redis.call('ZCARD', key)
+end
+
+local function log_at(charge, lease, time)
+    redis.call('ZADD', KEYS[charge.key], text(time), lease)
+    keep_for(KEYS[charge.key], charge.window + CREDIBLE_AHEAD)
+end
+
+local function room_of(charge)
+    local amount = amount_of(charge)
+    if charge.is_log then
+        local used, whole = trim_log(charge), math.floor(amount)
+        if used < whole then return amount, used, now end
+        if whole <= 0 then return amount, used, math.huge end
+        local last = redis.call('ZREVRANGE', KEYS[charge.key], whole - 1, whole - 1, 'WITHSCORES')
+        return amount, used, tonumber(last[2]) + charge.window
+    end
+    local rate = amount / charge.window
+    local missing, at = level_of(charge)
+    local used = used_at(now, missing, at, rate)
+    if charge.taken > amount then return amount, used, math.huge end
+    local over = used + charge.taken - amount
+    if over > 0 then return amount, used, now + over / rate end
+    return amount, used, now
+end
+
+local function look_ahead(charge, amount)
+    local each = charge.taken * charge.window / amount
+    if charge.is_log then each = charge.window / amount end
+    local ahead = math.min(MOST_AHEAD, math.max(LEAST_AHEAD, CALLS_AHEAD * each))
+    return math.min(ahead, WINDOW_AHEAD * charge.window)
+end
+
+local function reserve(charge, amount, lease, time)
+    if charge.is_log then return log_at(charge, lease, time) end
+    local missing, at = level_of(charge)
+    local rate = amount / charge.window
+    set_level(charge, used_at(time, missing, at, rate) + charge.taken, time, rate)
+end
+
+local function add(charge, lease)
+    if charge.is_log then
+        trim_log(charge)
+        for n = 0, math.ceil(charge.taken) - 1 do log_at(charge, lease .. ':' .. n, now) end
+        return
+    end
+    local rate = amount_of(charge) / charge.window
+    local missing, at = level_of(charge)
+    missing, at = plus(missing, at, charge.taken, rate)
+    set_level(charge, missing, at, rate)
+end
+
+local perform = {}
+
+function perform.take(op)
+    local amounts, used, frees = {}, {}, {}
+    for i, charge in ipairs(op.charges) do
+        local amount, in_use, free = room_of(charge)
+        amounts[i], used[i], frees[i] = amount, text(in_use), free
+    end
+    local sent_at = finite(read('GET', KEYS[op.lease]))
+    if sent_at then return {text(math.max(0, sent_at - now)), used} end
+    local paused = math.max(0, (finite(read('HGET', KEYS[op.scope], 'pause')) or now) - now)
+    if paused > 0 then return {text(paused), used, text(paused), 'pause'} end
+    local at, last = now, 1
+    for i, free in ipairs(frees) do
+        if free > at then at, last = free, i end
+    end
+    local wait = at - now
+    if wait == math.huge then return {'inf', used, 'inf', op.charges[last].unit} end
+    if wait > 0 then
+        local ahead = look_ahead(op.charges[last], amounts[last])
+        if wait > math.min(ahead, op.max_wait) then
+            return {text(wait), used, text(math.max(0, wait - ahead / 2)), op.charges[last].unit}
+        end
+    end
+    for i, charge in ipairs(op.charges) do
+        reserve(charge, amounts[i], op.name, at + op.max_transit)
+    end
+    redis.call('SET', KEYS[op.lease], text(at), 'PX', math.ceil(op.ttl * 1000))
+    return {text(wait), used}
+end
+
+function perform.settle(op)
+    local is_known = redis.call('DEL', KEYS[op.lease]) == 1
+    for i, charge in ipairs(op.charges) do
+        local amount, spent, stated = amount_of(charge), op.spent[i], op.used[i]
+        if charge.is_log then
+            trim_log(charge)
+            if is_known and spent <= 0 then redis.call('ZREM', KEYS[charge.key], op.name) end
+        else
+            local rate = amount / charge.window
+            local missing, at = level_of(charge)
+            if is_known then missing, at = plus(missing, at, spent - charge.taken, rate) end
+            if stated ~= cjson.null then
+                local more = math.max(0, stated - used_at(now, missing, at, rate))
+                missing, at = plus(missing, at, more, rate)
+            end
+            set_level(charge, missing, at, rate)
+        end
+    end
+end
+
+function perform.add(op)
+    if not redis.call('SET', KEYS[op.lease], text(now), 'NX', 'EX', ADD_KNOWN_FOR) then return end
+    for i, charge in ipairs(op.charges) do add(charge, op.name .. ':' .. (i - 1)) end
+end
+
+function perform.restore(op)
+    for _, charge in ipairs(op.charges) do
+        local _, used = room_of(charge)
+        if charge.taken > used then
+            charge.taken = charge.taken - used
+            add(charge, 'restored:' .. text(now))
+        end
+    end
+end
+
+function perform.pause(op)
+    local til = finite(read('HGET', KEYS[op.scope], 'pause')) or now
+    til = math.max(til, now + op.seconds)
+    redis.call('HSET', KEYS[op.scope], 'pause', text(til))
+    keep_for(KEYS[op.scope], til - now)
+end
+
+function perform.retire(op)
+    read('HLEN', KEYS[2])
+    redis.call('HSET', KEYS[2], op.model, text(now + op.seconds))
+    keep_for(KEYS[2], op.seconds)
+end
+
+local epoch = read('GET', KEYS[1])
+if not epoch then
+    epoch = ARGV[3]
+    redis.call('SET', KEYS[1], epoch)
+end
+redis.call('EXPIRE', KEYS[1], EPOCH_KEPT)
+if ARGV[2] ~= '' and ARGV[2] ~= epoch then return cjson.encode({epoch, 1}) end
+
+local batch, decisions, limits, retired = cjson.decode(ARGV[1]), {}, {}, {}
+for _, op in ipairs(batch.operations) do
+    local decision = perform[op.kind](op)
+    if decision then decisions[#decisions + 1] = decision end
+end
+for i, scope in ipairs(batch.scopes) do
+    local known = read('HGETALL', KEYS[scope]) or {}
+    for n = 1, #known, 2 do
+        local amount, til = pair(known[n + 1])
+        if amount and now < til then
+            limits[#limits + 1] = {i - 1, known[n], text(amount)}
+        end
+    end
+end
+local gone = read('HGETALL', KEYS[2]) or {}
+for n = 1, #gone, 2 do
+    local left = (finite(gone[n + 1]) or now) - now
+    if left > 0 then
+        retired[#retired + 1] = {gone[n], text(left)}
+    else
+        redis.call('HDEL', KEYS[2], gone[n])
+    end
+end
+return cjson.encode({epoch, 0, decisions, limits, retired})
+"""
+)

@@ -1,0 +1,250 @@
+"""What the ledger of a fleet decides, whoever keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf
+from uuid import uuid4
+
+import pytest
+
+from services.llm.quota.shared import (
+    Add,
+    Granted,
+    KnownLimit,
+    Operation,
+    Pause,
+    Refused,
+    Restore,
+    Retire,
+    Settle,
+    SharedLedger,
+    Take,
+)
+from services.llm.quota.shared_ledger import AGREED_FOR, MemoryLedger
+from tests.fleet.ledgers import MODEL, Clock, ScriptLedger, requests, take, tokens
+
+NOTHING = (None, None, None)
+
+
+class Asked:
+    """A ledger, and the clock it goes by."""
+
+    def __init__(self, ledger: SharedLedger, clock: Clock) -> None:
+        self.ledger, self.clock = ledger, clock
+
+    def decide(self, asked: Take) -> Granted | Refused:
+        """What is decided on one call."""
+        (decision,) = self.ledger.exchange([asked]).decisions
+        return decision
+
+    def wait(self, asked: Take) -> float:
+        """How long the call has to wait, be it granted or not."""
+        return self.decide(asked).wait
+
+    def do(self, *operations: Operation) -> None:
+        """Have what needs no decision performed."""
+        assert self.ledger.exchange(operations).decisions == ()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def asked(request: pytest.FixtureRequest) -> Asked:
+    """Each kind of ledger, empty."""
+    clock = Clock()
+    if request.param == "memory":
+        return Asked(MemoryLedger(clock), clock)
+    url = request.getfixturevalue("redis_url")
+    return Asked(ScriptLedger(url, uuid4().hex, clock), clock)
+
+
+def settle(call: Take, *spent: float) -> Settle:
+    return Settle(call, spent, NOTHING[: len(spent)])
+
+
+def test_a_call_takes_of_all_its_limits_or_of_none(asked: Asked) -> None:
+    assert Granted(0.0, (0.0, 0.0)) == asked.decide(take("1", requests(1), tokens(10)))
+    refused = asked.decide(take("2", requests(1), tokens(10)))
+    assert Refused(60.0, 52.5, "requests", (1.0, 10.0)) == refused
+    assert Granted(0.0, (10.0,)) == asked.decide(take("3", tokens(10)))
+
+
+def test_what_is_taken_is_refilled_continuously(asked: Asked) -> None:
+    asked.decide(take("1", tokens(60, amount=60)))
+    assert Granted(5.0, (60.0,)) == asked.decide(take("2", tokens(5, amount=60)))
+    asked.clock.now += 60.0
+    assert Granted(0.0, (5.0,)) == asked.decide(take("3", tokens(55, amount=60)))
+
+
+def test_calls_are_granted_ahead_in_their_order_and_no_further_than_soon(asked: Asked) -> None:
+    asked.decide(take("1", tokens(60, amount=60)))
+    waits = [asked.wait(take(f"c{n}", tokens(2, amount=60))) for n in range(4)]
+    assert [2.0, 4.0, 6.0, 8.0] == waits
+    late = asked.decide(take("late", tokens(2, amount=60)))
+    assert Refused(10.0, 6.0, "tokens", (68.0,)) == late
+
+
+def test_a_call_that_cannot_wait_takes_nothing(asked: Asked) -> None:
+    asked.decide(take("1", tokens(60, amount=60)))
+    assert isinstance(asked.decide(take("2", tokens(3, amount=60), max_wait=2.0)), Refused)
+    assert Granted(3.0, (60.0,)) == asked.decide(take("3", tokens(3, amount=60), max_wait=3.0))
+
+
+def test_what_exceeds_a_whole_limit_never_goes(asked: Asked) -> None:
+    assert Refused(inf, inf, "tokens", (0.0,)) == asked.decide(take("1", tokens(101)))
+    assert Refused(inf, inf, "requests", (0.0,)) == asked.decide(take("2", requests(0)))
+
+
+def test_no_window_of_a_log_has_more_than_its_amount(asked: Asked) -> None:
+    assert 0.0 == asked.wait(take("1", requests(2)))
+    asked.clock.now += 50.0
+    assert [0.0, 10.0] == [asked.wait(take(each, requests(2))) for each in ("2", "3")]
+    asked.clock.now += 10.0
+    assert 50.0 == asked.wait(take("4", requests(2)))
+
+
+def test_the_refill_begins_when_the_provider_has_seen_a_call_at_latest(asked: Asked) -> None:
+    asked.decide(take("1", tokens(60, amount=60), max_transit=2.0))
+    assert 7.0 == asked.wait(take("2", tokens(5, amount=60), max_transit=2.0))
+    asked.decide(take("3", requests(1), max_transit=2.0))
+    asked.clock.now += 55.0
+    assert 7.0 == asked.wait(take("4", requests(1)))
+
+
+def test_what_a_call_did_not_spend_is_there_again(asked: Asked) -> None:
+    call = take("1", tokens(60, amount=60), requests(1))
+    asked.decide(call)
+    asked.do(settle(call, 10.0, 1.0))
+    assert Refused(60.0, 52.5, "requests", (10.0, 1.0)) == asked.decide(
+        take("2", tokens(50, amount=60), requests(1))
+    )
+    assert Granted(0.0, (10.0,)) == asked.decide(take("3", tokens(50, amount=60)))
+
+
+def test_what_a_call_spent_beyond_its_estimate_counts(asked: Asked) -> None:
+    call = take("1", tokens(10, amount=60))
+    asked.decide(call)
+    asked.do(settle(call, 40.0))
+    assert (40.0,) == asked.decide(take("2", tokens(1, amount=60))).used
+
+
+def test_a_call_for_which_nothing_was_sent_leaves_no_trace(asked: Asked) -> None:
+    asked.decide(take("0", tokens(60, amount=60)))
+    call = take("1", tokens(5, amount=60), requests(1), max_transit=1.0)
+    assert 5.0 == asked.wait(call)
+    asked.do(settle(call, 0.0, 0.0))
+    assert Granted(5.0, (60.0, 0.0)) == asked.decide(take("2", *call.charges))
+
+
+def test_a_lease_is_taken_and_settled_once_however_often_it_is_told(asked: Asked) -> None:
+    call = take("1", tokens(30))
+    assert [Granted(0.0, (0.0,)), Granted(0.0, (30.0,))] == [asked.decide(call) for _ in range(2)]
+    asked.do(settle(call, 10.0), settle(call, 10.0))
+    asked.do(settle(take("unknown", tokens(30)), 0.0))
+    assert (10.0,) == asked.decide(take("2", tokens(1))).used
+
+
+def test_a_call_that_asks_twice_is_told_what_is_left_of_its_wait(asked: Asked) -> None:
+    asked.decide(take("0", tokens(60, amount=60)))
+    call = take("1", tokens(5, amount=60))
+    assert 5.0 == asked.wait(call)
+    asked.clock.now += 2.0
+    assert 3.0 == asked.wait(call)
+
+
+def test_a_worker_that_was_killed_holds_nothing_after_a_window(asked: Asked) -> None:
+    asked.decide(take("killed", tokens(100), requests(1)))
+    asked.clock.now += 60.0
+    assert Granted(0.0, (0.0, 0.0)) == asked.decide(take("2", tokens(100), requests(1)))
+
+
+def test_the_provider_s_word_of_more_counts_and_of_less_does_not(asked: Asked) -> None:
+    call = take("1", tokens(30), requests(5))
+    asked.decide(call)
+    asked.do(Settle(call, (30.0, 1.0), (80.0, 4.0)))
+    assert (80.0, 1.0) == asked.decide(take("2", tokens(1), requests(5))).used
+    asked.do(Settle(call, (30.0, 1.0), (5.0, None)))
+    assert (81.0,) == asked.decide(take("3", tokens(1))).used
+
+
+def test_the_lowest_amount_that_a_worker_names_holds_for_all(asked: Asked) -> None:
+    asked.decide(take("1", tokens(10, amount=100)))
+    assert 0.0 == asked.wait(take("2", tokens(10, amount=20)))
+    assert 15.0 == asked.wait(take("3", tokens(5, amount=100)))
+
+
+def test_a_lower_amount_is_forgotten_unless_it_is_named_again(asked: Asked) -> None:
+    asked.decide(take("1", tokens(10, amount=20)))
+    asked.clock.now += AGREED_FOR * 0.6
+    assert inf == asked.wait(take("2", tokens(30, amount=100)))
+    asked.decide(take("3", tokens(10, amount=20)))
+    asked.clock.now += AGREED_FOR * 0.6
+    assert inf == asked.wait(take("4", tokens(30, amount=100)))
+    asked.clock.now += AGREED_FOR * 0.5
+    assert 0.0 == asked.wait(take("5", tokens(30, amount=100)))
+
+
+def test_limits_that_others_know_are_told(asked: Asked) -> None:
+    asked.decide(take("1", tokens(10), replace(tokens(1), unit="input_tokens", amount=50.0)))
+    outcome = asked.ledger.exchange([take("2", tokens(10))])
+    assert (KnownLimit(MODEL, "input_tokens", 60.0, 50.0),) == outcome.limits
+    assert () == asked.ledger.exchange([]).limits
+
+
+def test_a_pause_holds_for_its_scope_and_a_longer_one_stays(asked: Asked) -> None:
+    asked.do(Pause(MODEL, 9.0), Pause(MODEL, 3.0))
+    asked.clock.now += 1.0
+    assert Refused(8.0, 8.0, "pause", (0.0,)) == asked.decide(take("1", tokens(1)))
+    other = replace(take("2", replace(tokens(1), scope="b")), scope="b")
+    assert 0.0 == asked.wait(other)
+    asked.clock.now += 8.0
+    assert 0.0 == asked.wait(take("3", tokens(1)))
+
+
+def test_models_that_are_gone_are_told_until_that_expires(asked: Asked) -> None:
+    asked.do(Retire("old", 60.0), Retire("older", 10.0))
+    asked.clock.now += 20.0
+    assert (("old", 40.0),) == asked.ledger.exchange([]).retired
+
+
+def test_what_was_spent_without_asking_is_added_once(asked: Asked) -> None:
+    added = Add("a", (tokens(30), replace(requests(5), taken=2.0)))
+    asked.do(added, added)
+    assert (30.0, 2.0) == asked.decide(take("1", tokens(1), requests(5))).used
+
+
+def test_what_was_known_before_a_loss_is_restored_but_not_added(asked: Asked) -> None:
+    asked.decide(take("0", tokens(10), requests(5)))
+    lost = Restore((tokens(50), replace(requests(5), taken=3.0)))
+    asked.do(lost, lost)
+    assert (50.0, 3.0) == asked.decide(take("1", tokens(1), requests(5))).used
+
+
+def test_a_ledger_that_has_lost_its_state_does_nothing_but_tell(asked: Asked) -> None:
+    outcome = asked.ledger.exchange([take("1", tokens(30))], "another")
+    assert (True, ()) == (outcome.is_lost, outcome.decisions)
+    again = asked.ledger.exchange([take("2", tokens(1))], outcome.epoch)
+    assert (Granted(0.0, (0.0,)),) == again.decisions
+
+
+def test_a_clock_that_was_set_back_costs_no_more_than_what_is_reserved_ahead(asked: Asked) -> None:
+    asked.decide(take("1", tokens(60, amount=60), requests(1)))
+    asked.clock.now -= 3_600.0
+    assert 10.0 == asked.wait(take("2", tokens(10, amount=60)))
+    assert 60.0 == asked.wait(take("3", requests(1)))
+
+
+def test_leases_that_are_over_are_forgotten() -> None:
+    clock = Clock()
+    ledger = MemoryLedger(clock)
+    for n in range(3_000):
+        ledger.exchange([take(f"{n}", tokens(1, amount=1e9))])
+        clock.now += 1.0
+    assert len(ledger._leases) < 1_200
+
+
+def test_a_ledger_in_memory_tells_what_is_used_of_a_limit() -> None:
+    clock = Clock()
+    ledger = MemoryLedger(clock)
+    ledger.exchange([take("1", tokens(60, amount=60), requests(1))])
+    clock.now += 10.0
+    assert [50.0, 1.0] == [ledger.used(tokens(0, amount=60)), ledger.used(requests(1))]

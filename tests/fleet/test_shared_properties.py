@@ -1,0 +1,152 @@
+"""In whatever order workers ask, the provider never sees more than its limits allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from services.llm.quota.shared import Granted, Pause, Settle, SharedCharge, Take
+from services.llm.quota.shared_ledger import MemoryLedger
+from tests.fleet.ledgers import Clock, requests, take, tokens
+from tests.quota.oracle import Provider, Sight, overfull
+
+TOKENS, REQUESTS, WINDOW, TRANSIT = 16.0, 5.0, 8.0, 0.5
+
+eighths = st.integers(0, 40).map(lambda steps: steps / 8)
+parts = st.sampled_from([0.0, 0.5, 1.0])
+picks = st.integers(0, 1_000)
+
+
+@dataclass
+class Sent:
+    """A call that was granted, and when it is sent and seen."""
+
+    asked: Take
+    at: float
+    arrives: float
+    order: int
+
+
+class FleetMachine(RuleBasedStateMachine):
+    """Workers that share two limits; some of them die, and some learn that one is lower."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.clock = Clock(0.0)
+        self.ledger = MemoryLedger(self.clock)
+        self.amount = TOKENS
+        self.count = 0
+        self.waiting: list[Sent] = []
+        self.seen: list[Sight] = []
+        self.arrivals: list[float] = []
+        self.paused_until = 0.0
+
+    @rule(max_wait=eighths, jitters=st.lists(parts, min_size=2, max_size=6))
+    def ask_for_requests(self, max_wait: float, jitters: list[float]) -> None:
+        for jitter in jitters:
+            self.ask(max_wait, jitter, requests(REQUESTS, WINDOW))
+
+    @rule(amount=st.integers(1, 16), max_wait=eighths, jitter=parts)
+    def ask_for_tokens(self, amount: int, max_wait: float, jitter: float) -> None:
+        self.ask(max_wait, jitter, tokens(float(amount), self.amount, WINDOW))
+
+    @rule(amount=st.integers(1, 16), max_wait=eighths, jitter=parts)
+    def ask_for_both(self, amount: int, max_wait: float, jitter: float) -> None:
+        charge = tokens(float(amount), self.amount, WINDOW)
+        self.ask(max_wait, jitter, charge, requests(REQUESTS, WINDOW))
+
+    def ask(self, max_wait: float, jitter: float, *charges: SharedCharge) -> None:
+        self.count += 1
+        asked = take(f"{self.count}", *charges, max_transit=TRANSIT, max_wait=max_wait)
+        (decision,) = self.ledger.exchange([asked]).decisions
+        if isinstance(decision, Granted):
+            assert decision.wait <= max_wait
+            at = self.clock.now + decision.wait
+            assert at >= self.paused_until
+            self.waiting.append(Sent(asked, at, at + jitter * TRANSIT, self.count))
+        else:
+            assert decision.wait > 0
+            assert decision.again <= decision.wait
+
+    @rule(by=eighths)
+    def time_passes(self, by: float) -> None:
+        self.clock.now += by
+
+    @rule(by=eighths)
+    def pause(self, by: float) -> None:
+        self.ledger.exchange([Pause(take("").scope, by)])
+        # What was granted before the pause is sent all the same.
+        self.paused_until = max(self.paused_until, self.clock.now + by)
+
+    @precondition(lambda self: any(one.arrives <= self.clock.now for one in self.waiting))
+    @rule(pick=picks, part=parts, used=parts)
+    def answer(self, pick: int, part: float, used: float) -> None:
+        there = [one for one in self.waiting if one.arrives <= self.clock.now]
+        one = there[pick % len(there)]
+        self.waiting.remove(one)
+        self.see(one, part)
+        charges = one.asked.charges
+        spent = tuple(1.0 if each.is_log else part * each.taken for each in charges)
+        said = tuple(None if each.is_log else used * self.amount for each in charges)
+        self.ledger.exchange([Settle(one.asked, spent, said)] * 2)
+
+    @precondition(lambda self: any(one.at > self.clock.now for one in self.waiting))
+    @rule(pick=picks)
+    def cancel(self, pick: int) -> None:
+        early = [one for one in self.waiting if one.at > self.clock.now]
+        one = early[pick % len(early)]
+        self.waiting.remove(one)
+        nothing = (0.0,) * len(one.asked.charges)
+        self.ledger.exchange([Settle(one.asked, nothing, (None,) * len(nothing))])
+
+    @precondition(lambda self: any(one.arrives <= self.clock.now for one in self.waiting))
+    @rule(pick=picks, part=parts)
+    def kill(self, pick: int, part: float) -> None:
+        there = [one for one in self.waiting if one.arrives <= self.clock.now]
+        one = there[pick % len(there)]
+        self.waiting.remove(one)
+        self.see(one, part)
+
+    def see(self, one: Sent, part: float) -> None:
+        """Let the provider have seen a call that spent *part* of what it took."""
+        self.count += 1
+        for charge in one.asked.charges:
+            if charge.is_log:
+                self.arrivals.append(one.arrives)
+                continue
+            spent = part * charge.taken
+            sight = Sight(charge.taken, spent, one.arrives, self.clock.now, one.order, self.count)
+            self.seen.append(sight)
+
+    def teardown(self) -> None:
+        """Ask the provider."""
+        if not hasattr(self, "ledger"):
+            return
+        self.clock.now += 100.0
+        for one in self.waiting:
+            self.see(one, 1.0)
+        assert not overfull(self.arrivals, int(REQUESTS), WINDOW)
+        assert Provider(TOKENS, TOKENS / WINDOW, self.seen).overflows() == []
+        free = take("last", tokens(TOKENS, TOKENS, WINDOW), requests(REQUESTS, WINDOW))
+        assert (Granted(0.0, (0.0, 0.0)),) == self.ledger.exchange([free]).decisions
+
+
+def test_no_interleaving_lets_the_provider_see_more_than_its_limits() -> None:
+    run_state_machine_as_test(
+        FleetMachine,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
