@@ -145,6 +145,23 @@ def test_a_long_answer_is_not_read_again_at_every_piece() -> None:
     assert shown[-1]["name"].startswith("x" * 19_000)
 
 
+def test_each_part_of_a_long_answer_is_looked_at_a_few_times_only() -> None:
+    schema = {"type": "object", "properties": {"tags": {"type": "array", "items": {}}}}
+    steps = {}
+    for items in (500, 2_000):
+        answer = PartialAnswer(Schema.of(schema), is_wrapped=False, coerce=True)
+        for character in json.dumps({"tags": [{"a": "b"}] * items}):
+            answer.add(character)
+        steps[items] = answer._view._coercion.deadline.steps
+    assert 500 < steps[500] < 4_000
+    assert steps[2_000] < 5 * steps[500]
+
+
+def test_a_name_that_is_given_twice_is_no_more_than_a_contradiction() -> None:
+    text = '{"a": {"b": 1}, "a": [1, 2], "b": [3]}'
+    assert [{"a": {}}, {"a": {"b": 1}}] == list(snapshots(text, ANY))
+
+
 @settings(max_examples=50)
 @given(
     JSON_VALUES.filter(lambda value: isinstance(value, (dict, list))),
@@ -196,6 +213,19 @@ def test_snapshots_only_grow_up_to_the_whole_answer(
         for earlier, later in itertools.pairwise([*shown, whole.json_value]):
             assert extends(later, earlier)
         assert all(one != other for one, other in itertools.pairwise(shown))
+
+
+@settings(max_examples=30)
+@given(asked(), st.integers(1, 9), st.booleans())
+def test_what_was_taken_over_is_what_would_be_read_anew(pair: Any, size: int, coerce: bool) -> None:
+    schema, text = Schema.of(pair[0]), json.dumps(pair[1])
+    partial = PartialAnswer(schema, is_wrapped=False, coerce=coerce)
+    last = None, 0
+    for end in range(size, len(text) + size, size):
+        if (shown := partial.add(text[end - size : end])) is not None:
+            last = shown, end
+    anew = PartialAnswer(schema, is_wrapped=False, coerce=coerce)
+    assert last[0] == anew.add(text[: last[1]])
 
 
 @pytest.mark.parametrize(
