@@ -238,5 +238,6 @@ LAST = [
     ],
     FaultCase("error at the last frame", broken("error", -1, status=503), BROKEN, WHOLE),
     FaultCase("pause at the last frame", broken("stall", -1, seconds=0.02), ANSWERED),
+    FaultCase("stall at the last frame", broken("stall", -1, seconds=60), ANSWERED),
 ]
 FAULTS: list[FaultCase] = [*STATUSES, *RETRY_AFTER, *BODIES, *CONNECTIONS, *FIRST, *MIDDLE, *LAST]

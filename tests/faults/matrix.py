@@ -18,6 +18,7 @@ from sandbox import Sandbox
 from services import llm_client
 from services.llm.call.structured_stream import AsyncStructuredStream
 from services.llm.errors import LLMError
+from services.llm.providers import channel
 from tests.faults.catalogue import (
     ANSWER,
     ATTEMPTS,
@@ -251,5 +252,6 @@ def opened() -> Iterator[Matrix]:
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         clock = Clock()
         clock.rule(patch)
+        patch.setattr(channel, "_AFTER_THE_END", 0.02)
         sandbox = stack.enter_context(Sandbox(clock=clock.now, wall_clock=clock.wall))
         yield Matrix(sandbox, clock, stack, patch)

@@ -102,8 +102,10 @@ def _whole(channel: Channel, call: Call) -> Reply:
 
 
 def _left(call: Call, until: float, channel: Channel) -> float:
-    """Seconds to wait for what comes next; raises where the call has no time left."""
+    """Seconds to wait for what comes next; raises where an answer that goes on has no time left."""
     left = until - call.account.now()
+    if left <= 0 and channel.is_finished:
+        return 0.0
     if left <= 0:
         seconds = min(call.policy.timeout, call.policy.attempt_timeout)
         late = LLMTimeoutError(

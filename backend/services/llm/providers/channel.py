@@ -21,6 +21,9 @@ from ..stream_types import StreamEvent
 from ..types import Reply
 from .foreign_errors import class_names
 
+#: Seconds for what may follow the end of an answer, such as its usage: it comes at once, or never.
+_AFTER_THE_END = 1.0
+
 
 class Reader(Protocol):
     """What a stream says, added up."""
@@ -87,6 +90,8 @@ class _Channel:
         self.take = take
         self.to_error = to_error
         self.is_closed = False
+        #: Until when what may follow the answer's end is waited for, once that has come.
+        self._rest_until: float | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -104,6 +109,16 @@ class _Channel:
     async def _give_turn(self) -> None:
         """Let others have their turn, where there are any."""
 
+    def _bounded(self, until: float) -> float:
+        """Return until when to wait for what comes next: not as long where the answer has ended.
+
+        Half of the time is left to whoever asked, who is still to look at the answer.
+        """
+        if self._rest_until is None and self.is_finished:
+            now = time.monotonic()
+            self._rest_until = now + min(_AFTER_THE_END, (until - now) / 2)
+        return until if self._rest_until is None else min(until, self._rest_until)
+
     async def _pull(
         self,
         timeout: float,
@@ -113,6 +128,7 @@ class _Channel:
         until = time.monotonic() + timeout
         try:
             while not self.reader.is_done:
+                until = self._bounded(until)
                 if (item := await read(until)) is None:
                     break
                 if events := self.take(item):
