@@ -53,6 +53,19 @@ def test_only_the_first_end_counts(single_flight: SingleFlight[str]) -> None:
     assert "answer" == follower.join(0)
 
 
+def test_a_follower_in_another_thread_can_be_told_to_wait_no_more(
+    single_flight: SingleFlight[str],
+) -> None:
+    first = lead(single_flight)
+    follower, late = follow(single_flight), follow(single_flight)
+    follower.abort()
+    follower.abort()
+    assert isinstance(elsewhere(lambda: follower.join(60)), StillInFlight)
+    first.set_result("answer")
+    late.abort()
+    assert "answer" == late.join(60)
+
+
 @pytest.mark.parametrize(
     "end", [asyncio.CancelledError(), KeyboardInterrupt(), GeneratorExit(), SystemExit()]
 )

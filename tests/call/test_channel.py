@@ -33,6 +33,9 @@ class Source:
     def close(self, *, is_done: bool = False) -> None:
         self.closed_as_done.append(is_done)
 
+    def abort(self) -> None:
+        """It never waits."""
+
 
 class AsyncSource:
     """The same for an event loop."""

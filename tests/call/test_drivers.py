@@ -51,6 +51,9 @@ class Twin:
     async def ajoin(self, timeout: float | None = None) -> str:
         return f"awaited within {timeout}"
 
+    def abort(self) -> None:
+        """It has ended."""
+
 
 Driver = Callable[[Effects[Any], Tape], Any]
 

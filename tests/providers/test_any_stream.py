@@ -150,6 +150,9 @@ class Endless:
     def close(self, *, is_done: bool = False) -> None:
         """Nothing is held."""
 
+    def abort(self) -> None:
+        """It never waits."""
+
 
 class AsyncEndless(Endless):
     async def read(self, until: float) -> bytes:  # type: ignore[override]  # it never waits either

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import signal
@@ -12,7 +11,8 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from types import FrameType
+from contextlib import ExitStack
+from types import FrameType, SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
@@ -235,30 +235,13 @@ def test_what_a_signal_handler_raises_goes_through(
         signal.signal(signal.SIGALRM, before)
 
 
-def test_a_stream_that_is_dropped_after_its_loop_gives_back_its_permit(
-    face_at: Callable[..., Face],
-) -> None:
+def test_a_stream_ends_with_its_loop(face_at: Callable[..., Face]) -> None:
     head = f"HTTP/1.1 200 OK\r\n{SSE}\r\nconnection: close\r\n\r\n".encode()
     with serving(always(head, chunk("One"))) as server:
         client: Any = face_at("groq", server.url).client
-        with pytest.warns(ResourceWarning):
-            outlive(client)
-        while client._account.concurrency.free < 64:
-            time.sleep(0.01)
-
-
-def outlive(client: Any) -> None:
-    async def scene() -> Any:
         stream = client.astream("hi")
-        await anext(stream)
-        return stream
-
-    loop = asyncio.new_event_loop()
-    stream = loop.run_until_complete(scene())
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
-    del stream
-    gc.collect()
+        assert "One" == asyncio.run(stream.__anext__())
+        assert (64, False) == (client._account.concurrency.free, stream._reader.is_open)
 
 
 class Streaming:
@@ -358,6 +341,21 @@ def test_a_deadline_that_has_passed_ends_a_stream_of_which_more_has_come(
             next(stream)
     assert caught.value.partial is not None
     assert "One" == caught.value.partial.text
+
+
+def test_an_answer_that_has_ended_is_whole_though_its_reader_took_longer_than_the_call_may(
+    face_at: Callable[..., Face],
+) -> None:
+    head = f"HTTP/1.1 200 OK\r\n{SSE}\r\nconnection: close\r\n\r\n".encode()
+    end = b'data: {"choices": [{"delta": {"content": "."}, "finish_reason": "stop"}]}\n\n'
+    with serving(always(head, end, then=lambda: time.sleep(1))) as server:
+        face = face_at("groq", server.url)
+        stream = face.client.stream("hi", timeout=1.0)
+        assert "." == next(stream)
+        now = face.client._account.now
+        face.client._account.now = lambda: now() + 2
+        assert [] == list(stream)
+        assert (".", "stop") == (stream.reply.text, stream.reply.finish_reason)
 
 
 def test_a_stream_of_an_unknown_family_is_refused() -> None:
@@ -487,6 +485,25 @@ def test_what_was_aborted_is_no_end() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no child processes")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # it is what is tried
+def test_a_stream_of_botocores_is_aborted_with_its_call() -> None:
+    from services.llm.providers.bedrock.stream_call import StreamCall
+    from services.llm.providers.bedrock.stream_transport import _Watched
+
+    blocking = StreamCall(time.monotonic() + 1, 1000)
+    _Watched(iter(()), blocking, ExitStack()).abort()
+    assert blocking.aborted.done()
+
+
+def test_a_stream_of_another_transport_is_left_alone() -> None:
+    from services.llm.http.deadline import TimeLeft
+    from services.llm.providers.groq.stream_transport import _Bytes
+
+    response = SimpleNamespace(iter_bytes=lambda: iter([b"piece"]), extensions={})
+    source = _Bytes(ExitStack(), response, TimeLeft(time.monotonic() + 1))
+    source.abort()
+    assert b"piece" == source.read(time.monotonic() + 1)
+
+
 def test_a_child_streams_over_connections_of_its_own(open_client: OpenFace) -> None:
     face = open_client("bedrock")
     assert "Sandbox: hi" == read(face, "hi").text

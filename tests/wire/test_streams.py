@@ -281,6 +281,43 @@ def test_two_readers_at_once_are_refused(face: Face, sandbox: Sandbox) -> None:
         next(stream)
 
 
+def test_who_closes_a_stream_ends_the_wait_of_its_reader_at_once(
+    face: Face, sandbox: Sandbox
+) -> None:
+    sandbox.script(broken("stall", 3, seconds=60))
+    stream = open_stream(face, "hi")
+    closed = "closed while its next piece was waited for"
+    if isinstance(stream, AsyncStream):
+
+        async def both() -> None:
+            assert "Chapter" == await anext(stream)
+            reading = asyncio.create_task(read_on(stream))
+            await asyncio.sleep(0)
+            await stream.aclose()
+            with pytest.raises(RuntimeError, match=closed):
+                await reading
+
+        face.run(both())
+    else:
+        assert "Chapter" == next(stream)
+        closing = threading.Thread(target=close_once_waiting, args=(stream,))
+        closing.start()
+        with pytest.raises(RuntimeError, match=closed):
+            list(stream)
+        closing.join()
+    assert_healthy(face)
+
+
+async def read_on(stream: AsyncStream) -> list[str]:
+    return [piece async for piece in stream]
+
+
+def close_once_waiting(stream: Any) -> None:
+    while not stream._reader._is_busy:
+        time.sleep(0.001)
+    stream.close()
+
+
 def test_a_kept_answer_is_streamed_at_once(open_face: OpenFace, sandbox: Sandbox) -> None:
     face = open_face(LLM_CACHE_URL="memory:")
     sandbox.script(Answer.streams(*PIECES))

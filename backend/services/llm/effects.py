@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-#: What a call sleeps for: room in a limit, a permit, the next attempt, or that the day's budget or
-#: the ledger is written.
-WaitReason: TypeAlias = Literal["quota", "concurrency", "retry", "budget", "ledger"]
+#: What a call sleeps for: room in a limit, a permit, the next attempt, that the day's budget or the
+#: ledger is written, or that a stream's reader lets go.
+WaitReason: TypeAlias = Literal["quota", "concurrency", "retry", "budget", "ledger", "close"]
 
 #: The threads that a blocking function runs in: one pool that hangs delays no other.
 Pool: TypeAlias = Literal["cache", "budget", "judgement", "batch"]
@@ -52,6 +52,9 @@ class Joinable(Protocol):
 
     async def ajoin(self, timeout: float | None = None) -> Any:
         """Wait in this task, at most *timeout* seconds."""
+
+    def abort(self) -> None:
+        """End a wait in another thread at once."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent import futures
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -125,6 +126,7 @@ class Follower(Generic[T]):
         self._loop = current_loop()
         self._blocks = False
         self._outcome: futures.Future[_Result[T] | _Failure | Leader[T]] = futures.Future()
+        self._aborted: futures.Future[None] = futures.Future()
 
     def join(self, timeout: float | None = None) -> T | Leader[T]:
         """Wait in this thread, up to *timeout* seconds, for the leader's result, and return it.
@@ -137,7 +139,8 @@ class Follower(Generic[T]):
         self._leader._single_flight._note_blocking(self)
 
         async def wait(seconds: float) -> None:
-            futures.wait([self._outcome], seconds)
+            ends: list[futures.Future[Any]] = [self._outcome, self._aborted]
+            futures.wait(ends, seconds, futures.FIRST_COMPLETED)
 
         return run_without_loop(self._join(timeout, wait))
 
@@ -145,6 +148,11 @@ class Follower(Generic[T]):
         """Wait as `join` does, in the running event loop, without blocking it."""
         waiting = asyncio.wrap_future(self._outcome)
         return await self._join(timeout, lambda seconds: asyncio.wait({waiting}, timeout=seconds))
+
+    def abort(self) -> None:
+        """End a wait in another thread: it raises StillInFlight, if no outcome is there yet."""
+        with suppress(futures.InvalidStateError):  # two may do so at once
+            self._aborted.set_result(None)
 
     async def _join(
         self, timeout: float | None, wait: Callable[[float], Coroutine[Any, Any, object]]
@@ -172,7 +180,7 @@ class Follower(Generic[T]):
             pause = leader.pause
             left = end - time.monotonic()
             yield max(0.0, min(longest, left))
-            if self._outcome.done() or time.monotonic() >= end:
+            if self._outcome.done() or self._aborted.done() or time.monotonic() >= end:
                 return
             if not sign.done() or (pause is not None and leader.pause is pause):
                 leader._single_flight._take_over(self, leader)

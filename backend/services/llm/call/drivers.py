@@ -74,6 +74,9 @@ class StreamChannel(Channel, Protocol):
     def close(self) -> None:
         """Close it, if it is open."""
 
+    def abort(self) -> None:
+        """End a pull in another thread at once."""
+
 
 class AsyncStreamChannel(Channel, Protocol):
     """A stream that is read in a task."""

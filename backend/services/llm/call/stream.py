@@ -7,13 +7,9 @@ run while its thread holds any lock.
 
 from __future__ import annotations
 
-import _thread
 import asyncio
-import warnings
-import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import suppress
-from typing import Any, cast, overload
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import Any, NoReturn, cast, overload
 
 from ..effects import Effects
 from ..runtime.closing import ClosedByAsyncBlock, ClosedByBlock
@@ -21,10 +17,8 @@ from ..stream_types import AnyEvent, StreamEvent, TextPiece
 from ..types import Reply
 from .drivers import arun, run
 from .sse import HEARTBEAT, Frames, aframes, checked_heartbeat
+from .stream_ends import close_elsewhere, on_drop_in_loop, on_drop_in_thread, with_loop
 from .stream_reader import StreamReader
-
-#: Tasks that close a dropped stream: a loop itself holds no task that waits.
-_CLOSING: set[asyncio.Task[None]] = set()
 
 
 class _Stream:
@@ -41,17 +35,13 @@ class _Stream:
             raise RuntimeError("the stream has not been read to its end, where its reply is known")
         return self._reader.reply
 
-    def _on_drop(self, close: Callable[..., None], *args: Any) -> None:
-        """Have *close* called once this object is gone while its reader is open."""
-        weakref.finalize(self, _drop, self._reader, close, *args).atexit = False
-
 
 class BlockingStream(_Stream, ClosedByBlock):
     """What a thread reads."""
 
     def __init__(self, flow: Effects[Reply], transport: Any) -> None:
         super().__init__(flow, transport)
-        self._on_drop(_close_in_thread, self._reader, transport)
+        on_drop_in_thread(self, self._reader, transport)
 
     def sse(self) -> Frames:
         """Return the rest of the stream as server-sent events, for a web server to send.
@@ -87,15 +77,29 @@ class AwaitingStream(_Stream, ClosedByAsyncBlock):
 
     async def aclose(self) -> None:
         """Give back connection, permit and tokens that are left, if the stream holds them."""
-        await arun(self._reader.close(), self._transport)
+        if self._loop in (None, asyncio.get_running_loop()):
+            await arun(self._reader.close(), self._transport)
+        else:
+            await close_elsewhere(self._reader, self._transport, self._loop)
 
     async def _next(self) -> AnyEvent | None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+            on_drop_in_loop(self, self._reader, self._transport, loop)
+            await with_loop(self)
+        elif self._loop is not loop:
+            self._refuse()
         if self._reader.waiting:
             return self._reader.waiting.popleft()
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            self._on_drop(_close_in_loop, self._reader, self._transport, self._loop)
-        return await arun(self._reader.next_event(), self._transport)
+        return await arun(self._reader.next_event(asyncio.current_task()), self._transport)
+
+    def _refuse(self) -> NoReturn:
+        if self._loop is not None and self._loop.is_closed():
+            self._reader.give_back()
+        raise RuntimeError(
+            "the stream belongs to the event loop in which it was begun, and is read in no other"
+        )
 
 
 class Stream(BlockingStream, Iterator[str]):
@@ -154,36 +158,3 @@ def to_sse(
 def to_sse(stream: BlockingStream | AwaitingStream, heartbeat: float | None = HEARTBEAT) -> Any:
     """Return the rest of *stream* as server-sent events, as its method `sse` does."""
     return stream.sse(heartbeat) if isinstance(stream, AwaitingStream) else stream.sse()
-
-
-def _drop(reader: StreamReader, close: Callable[..., None], *args: Any) -> None:
-    if not reader.is_open:
-        return
-    if not reader.is_handed_over:
-        warnings.warn(
-            "a stream was dropped before its end: read it inside a `with` block, or close it",
-            ResourceWarning,
-            stacklevel=3,
-        )
-    # There are no threads any more as the interpreter exits, and nothing is held then.
-    with suppress(RuntimeError):
-        close(*args)
-
-
-def _close_in_thread(reader: StreamReader, transport: Any) -> None:
-    """Close it in a thread of its own, without a lock that this thread may hold."""
-    _thread.start_new_thread(run, (reader.close(), transport))
-
-
-def _close_in_loop(reader: StreamReader, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
-    """Close it in a task of its loop; where that is closed, give back the rest in a thread."""
-
-    def start() -> None:
-        closing = loop.create_task(arun(reader.close(), transport))
-        _CLOSING.add(closing)
-        closing.add_done_callback(_CLOSING.discard)
-
-    try:
-        loop.call_soon_threadsafe(start)
-    except RuntimeError:
-        _thread.start_new_thread(reader.give_back, ())

@@ -6,15 +6,22 @@ its end, has failed, or is closed.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ..effects import Close, Effect, Effects, Emit, Open
+from ..effects import Close, Effect, Effects, Emit, Join, Open, sleep
 from ..stream_types import AnyEvent
 from ..types import Reply
+from .interruption import Interruption
+
+#: The longest that whoever closes a stream waits for its reader to let go, in seconds: one that
+#: blocks in a test's stand-in cannot be told.
+PATIENCE = 1.0
 
 
 class StreamReader:
@@ -32,37 +39,53 @@ class StreamReader:
         self._channel: Any = None
         self._is_over = False
         self._is_busy = False
-        #: The process whose connection it is.
+        self._interruption = Interruption()
+        #: The task that reads; None where a thread does.
+        self._task: asyncio.Task[Any] | None = None
+        #: The process whose connection it is, and the thread that reads.
         self._process: int | None = None
+        self._thread: int | None = None
 
-    def next_event(self) -> Effects[AnyEvent | None]:
-        """Return the event that comes next; None at the end. Raises what ends the stream."""
+    def next_event(self, task: asyncio.Task[Any] | None = None) -> Effects[AnyEvent | None]:
+        """Return the event that comes next; None at the end. Raises what ends the stream.
+
+        It is read by *task*, or by this thread.
+        """
         while not self.waiting:
             if self._is_over:
                 return None
-            if (events := (yield from self._next_events())) is not None:
+            if (events := (yield from self._next_events(task))) is not None:
                 self.waiting.extend(events)
         return self.waiting.popleft()
 
     def close(self) -> Effects[None]:
-        """Give back what the stream holds, and forget what waits to be read."""
+        """Give back what the stream holds, and forget what waits to be read.
+
+        Where a reader waits, its wait ends in a RuntimeError, and it gives back what is held.
+        """
         self._is_over = True
         self.waiting.clear()
-        if self.is_open:
+        if self._is_busy:
+            self._interruption.interrupt(self._task)
+            # A signal's handler, in the thread that reads, would wait for itself.
+            if self._task is not None or self._thread != threading.get_ident():
+                yield from sleep(PATIENCE, "close", self._interruption.ended)
+        if (self.is_open or self._channel is not None) and not self._is_busy:
             yield from self._release()
 
     def give_back(self) -> None:
         """Give back permit and tokens, where the connection is already gone."""
+        self._is_over = True
         self._flow.close()
         self.is_open = False
 
-    def _next_events(self) -> Effects[Sequence[AnyEvent] | None]:
+    def _next_events(self, task: asyncio.Task[Any] | None) -> Effects[Sequence[AnyEvent] | None]:
         if self._is_busy:
             raise RuntimeError("a stream is read by one thread or task at a time")
         # The child of a fork would take what comes away from its parent, who would miss it.
         if self._process not in (None, os.getpid()):
             raise RuntimeError("a stream is read in the process that began it, not in a forked one")
-        self._process = os.getpid()
+        self._process, self._thread, self._task = os.getpid(), threading.get_ident(), task
         self._is_busy = self.is_open = True
         try:
             return (yield from self._run_until_emit())
@@ -75,6 +98,8 @@ class StreamReader:
             raise
         finally:
             self._is_busy = False
+            if self._is_over:
+                self._interruption.end()
 
     def _run_until_emit(self) -> Effects[Sequence[AnyEvent] | None]:
         """Pass the flow's effects on until it emits events; None at its end."""
@@ -93,20 +118,26 @@ class StreamReader:
                 resume = partial(self._flow.send, (yield from self._perform(effect)))
             # An interruption or a cancellation too: the flow gives back what it holds.
             except BaseException as error:
+                self._interruption.check()
                 resume = partial(self._flow.throw, error)
 
     def _perform(self, effect: Effect) -> Effects[Any]:
-        if not isinstance(effect, Open):
-            return (yield effect)
-        if self._channel is not None:
+        if isinstance(effect, Open) and self._channel is not None:
             yield Close(self._channel)  # the attempt before left it open
-        self._channel = yield effect
-        return self._channel
+        performed = yield self._interruption.of(effect)
+        if isinstance(effect, Open):
+            self._channel = performed
+        # What an identical call has left to this one is the flow's to give on.
+        if not isinstance(effect, Join):
+            self._interruption.check()
+        return performed
 
     def _release(self) -> Effects[None]:
         self._is_over = True
+        self._interruption.begin_to_close()
+        channel, self._channel = self._channel, None
         try:
-            if self._channel is not None:
-                yield Close(self._channel)
+            if channel is not None:
+                yield Close(channel)
         finally:
             self.give_back()

@@ -7,6 +7,7 @@ import math
 import socket
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -37,6 +38,14 @@ def left_until(moment: float) -> float:
     if left <= 0:
         raise TimeoutError("timed out")
     return max(left, _AT_ONCE)
+
+
+def shut(connected: socket.socket) -> None:
+    """End whatever a thread does with the socket, at once; the thread itself is to close it."""
+    # Not the method of a TLS socket's own, which takes its state from under whoever reads. One that
+    # has no other end any more cannot be shut down, and need not be.
+    with suppress(OSError):
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
 def dial(

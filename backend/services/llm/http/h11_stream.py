@@ -14,7 +14,7 @@ import h11
 
 from ..errors import ResponseTooLargeError
 from . import http1_connections
-from .dial import adial, left_until
+from .dial import adial, left_until, shut
 from .http1_connections import Origin, Sendable
 
 #: The longest head of an answer, in bytes.
@@ -134,6 +134,10 @@ class Connection(http1_connections.Connection):
         except BaseException:
             self.close()
             raise
+
+    def abort(self) -> None:
+        """End a read in another thread at once, which then closes the connection."""
+        shut(self._socket)
 
     @property
     def is_reusable(self) -> bool:

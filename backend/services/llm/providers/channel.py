@@ -50,6 +50,9 @@ class Source(Protocol):
     def close(self, *, is_done: bool = False) -> None:
         """Let go of the connection, which may be kept where the stream *is_done*."""
 
+    def abort(self) -> None:
+        """End a read in another thread at once."""
+
 
 class AsyncSource(Protocol):
     """The same, for an event loop."""
@@ -186,6 +189,10 @@ class Channel(_Channel):
             self.close()
 
         return run_without_loop(self._pull(timeout, read, close))
+
+    def abort(self) -> None:
+        """End a pull in another thread at once."""
+        self.source.abort()
 
     def close(self) -> None:
         """Let go of the connection, once."""

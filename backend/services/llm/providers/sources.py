@@ -39,6 +39,9 @@ class Iterated:
         """Let go of it."""
         self._stack.close()
 
+    def abort(self) -> None:
+        """Do nothing: an iterator that blocks ends in its own time."""
+
 
 class AsyncIterated:
     """The same on an event loop, each read within its time."""

@@ -13,14 +13,13 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, TypeVar
 
 from ...errors import ResponseTooLargeError
-from ...http.dial import dial
+from ...http.dial import dial, shut
 from ...runtime.fork import ForkLock
 
 T = TypeVar("T")
@@ -107,10 +106,8 @@ class AbortableCall:
         if self._connection is not None and self._connection.call is self:
             # TLS within TLS, as over a secured proxy, hides the socket one step deeper.
             below = getattr(self._connection.sock, "socket", self._connection.sock)
-        # One that has no other end any more cannot be shut down, and need not be.
-        with suppress(OSError):
-            if below is not None:
-                socket.socket.shutdown(below, socket.SHUT_RDWR)
+        if below is not None:
+            shut(below)
 
 
 def track(client: Any) -> Any:

@@ -81,6 +81,10 @@ class Opened:
                 pass
         keep(self._idle, self._connection)
 
+    def abort(self) -> None:
+        """End a read in another thread at once."""
+        self._connection.abort()
+
 
 class AsyncOpened:
     """The same for an event loop."""

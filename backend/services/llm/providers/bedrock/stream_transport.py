@@ -156,6 +156,7 @@ class _Leased:
         self._source = source
         self._stack = stack
         self.read = source.read
+        self.abort = source.abort
 
     def close(self, *, is_done: bool = False) -> None:
         """Let go of it."""
@@ -202,6 +203,10 @@ class _Watched:
     def close(self, *, is_done: bool = False) -> None:
         """Close the connection."""
         self._stack.close()
+
+    def abort(self) -> None:
+        """End a read in another thread at once."""
+        self._abortable.abort()
 
 
 class _InWorkers:

@@ -15,6 +15,7 @@ import anyio
 
 from ...errors import LLMError
 from ...http.deadline import TimeLeft
+from ...http.dial import shut
 from ...types import Request
 from ..channel import AsyncChannel, Channel
 from ..sources import AsyncIterated, InThread, Iterated
@@ -109,6 +110,7 @@ class _Bytes:
 
     def __init__(self, stack: ExitStack, response: Any, limit: TimeLeft) -> None:
         self._stack = stack
+        self._response = response
         self._pieces: Iterator[bytes] = response.iter_bytes()
         self._limit = limit
 
@@ -125,6 +127,12 @@ class _Bytes:
             with suppress(Exception):
                 while next(self._pieces, None) is not None:
                     pass
+
+    def abort(self) -> None:
+        """End a read in another thread at once, where the connection is httpx's own."""
+        connection = self._response.extensions.get("network_stream")
+        if connection is not None:
+            shut(connection.get_extra_info("socket"))
 
 
 class _AsyncBytes:
