@@ -18,12 +18,17 @@ from pydantic import BaseModel
 
 from sandbox import Answer, Sandbox
 from services import llm_client
+from services.llm.account.registry import account_of
 from services.llm.batch import provider_batch
+from services.llm.batch.bookkeeping import BatchBooks
 from services.llm.batch.input_files import InputFile
+from services.llm.batch.reservations import BatchReservations
 from services.llm.effects import Overdue, RunBlocking
+from services.llm.events import Hooks
 from services.llm.providers.batch_types import BatchLine, CustomId, json_line
 from services.llm.providers.bedrock.batch_api import BedrockBatchApi
 from services.llm.providers.groq.batch_api import GroqBatchApi
+from services.llm.settings.knobs import Knobs
 from services.llm_client import (
     AuthenticationError,
     BatchStatus,
@@ -433,7 +438,9 @@ class Checked:
 def test_a_submission_that_is_dropped_asks_nothing_more(tmp_path: Any) -> None:
     api: Any = Checked()
     with (tmp_path / "lines").open("w+b") as file:
-        flow = provider_batch.submit_files(api, [InputFile("", file)], 24)
+        account = account_of("groq", Knobs(), None)
+        reservations, books = BatchReservations(account), BatchBooks(account, Hooks())
+        flow = provider_batch.submit_files(api, [InputFile("", file)], 24, reservations, books)
         assert isinstance(next(flow), RunBlocking)
         flow.close()
 
@@ -475,7 +482,7 @@ def test_a_batch_is_what_one_of_its_parts_is(states: Any, expected: str) -> None
 
     api: Any = Parts()
     none: Any = None
-    batch: Any = provider_batch.ProviderBatch(api, none, ["0", "1"], none)
+    batch: Any = provider_batch.ProviderBatch(api, none, ["0", "1"], none, none)
     known: dict[str, BatchStatus] = {}
     for _ in range(2):
         assert (expected, 4, 2) == _ended(batch._status(known))

@@ -6,6 +6,8 @@ import json
 import logging
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,95 @@ def test_sums_outlive_the_connection(store: UsageStore) -> None:
     store.add(batch((ACME, ONE)))
     store.close()
     assert {ACME: ONE} == kept(store)
+
+
+def test_what_a_providers_batch_has_used_is_added_once(store: UsageStore) -> None:
+    once = UsageBatch((UsageEntry(ACME, ONE), UsageEntry(PLAIN, ONE)), "groq:batch_1")
+    assert [True, False] == [store.add_once(once, TODAY) for _ in range(2)]
+    store.close()
+    assert not store.add_once(once, TOMORROW)
+    assert store.add_once(UsageBatch((), "groq:batch_2"), TODAY)
+    assert {ACME: ONE, PLAIN: ONE} == kept(store)
+
+
+def test_of_threads_that_read_the_same_batch_one_adds_it(store: UsageStore) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        once = UsageBatch((UsageEntry(ACME, ONE),), "groq:batch_1")
+        added = list(threads.map(lambda _: store.add_once(once, TODAY), range(16)))
+    assert (1, {ACME: ONE}) == (sum(added), kept(store))
+
+
+def test_a_note_is_kept_until_the_batch_is_added(store: UsageStore) -> None:
+    assert "" == store.note_of("groq:batch_1")
+    for note in ("before", 'a "note" of J\u00f3zef\u2028'):
+        store.keep_note("groq:batch_1", TODAY, note)
+    store.close()
+    assert note == store.note_of("groq:batch_1")
+    assert store.add_once(UsageBatch((), "groq:batch_1"), TODAY)
+    assert "" == store.note_of("groq:batch_1")
+    assert {} == kept(store)
+
+
+def test_a_batch_of_long_ago_is_forgotten(tmp_path: Path) -> None:
+    stores: tuple[UsageStore, ...] = (
+        SqliteUsage(tmp_path / "usage.db"),
+        JsonUsage(tmp_path / "usage.jsonl", small=1),
+    )
+    for store in stores:
+        store.keep_note("groq:old", "2025-01-01", "old")
+        store.keep_note("groq:new", TODAY, "new")
+        store.add_once(UsageBatch((UsageEntry(ACME, ONE),), "groq:newer"), TODAY)
+        store.keep_note("groq:newest", TODAY, "x" * 1000)
+        assert ["", "new", ""] == [store.note_of(f"groq:{n}") for n in ("old", "new", "newer")]
+        assert not store.add_once(UsageBatch((), "groq:newer"), TODAY)
+        assert {ACME: ONE} == kept(store)
+        store.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"llm_usage":"groq:batch_1"}',
+        b'{"llm_usage":"groq:batch_1","day":"yesterday"}',
+        b'{"llm_usage":"groq:batch_1","day":"2026-11-26","note":7}',
+        b'{"llm_usage":"groq:batch_1","day":"2026-11-26","entries":[[1,2]]}',
+        b'{"llm_usage":"groq:batch_1","day":"2026-11-26","entries":[[["2026-11-26","g","m","","{}"],'
+        b'{"calls":1}],[["2026-11-26","g","m","","{}"],{"calls":-1}]]}',
+        b'{"llm_usage":"groq:batch_1","day":"2026-11-26","more":1}',
+    ],
+)
+def test_a_line_that_holds_no_batch_is_left_out_as_a_whole(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "usage.jsonl").write_bytes(line + b"\n")
+    with closing(JsonUsage(tmp_path / "usage.jsonl")) as store:
+        assert {} == kept(store)
+        assert store.add_once(UsageBatch((), "groq:batch_1"), TODAY)
+
+
+def test_a_torn_line_of_a_batch_is_added_again(tmp_path: Path) -> None:
+    once = UsageBatch((UsageEntry(ACME, ONE), UsageEntry(PLAIN, ONE)), "groq:batch_1")
+    with closing(JsonUsage(tmp_path / "usage.jsonl")) as store:
+        assert store.add_once(once, TODAY)
+        whole = store.path.read_bytes()
+        for end in range(len(whole) - 1):
+            store.path.write_bytes(whole[:end])
+            assert store.add_once(once, TODAY)
+            assert {ACME: ONE, PLAIN: ONE} == kept(store)
+
+
+def test_two_lines_of_one_batch_count_once(tmp_path: Path) -> None:
+    with closing(JsonUsage(tmp_path / "usage.jsonl")) as store:
+        store.add_once(UsageBatch((UsageEntry(ACME, ONE),), "groq:batch_1"), TODAY)
+        store.path.write_bytes(2 * store.path.read_bytes())  # two files that were put together
+        assert {ACME: ONE} == kept(store)
+
+
+def test_memory_remembers_the_latest_batches(tmp_path: Path) -> None:
+    store = MemoryUsageStore(most_keys=2)
+    for number in range(4):
+        store.keep_note(f"n{number}", TODAY, "a note")
+        store.add_once(UsageBatch((), f"b{number}"), TODAY)
+    assert ["", "a note"] == [store.note_of(each) for each in ("n1", "n2")]
+    assert [True, False] == [store.add_once(UsageBatch((), each), TODAY) for each in ("b1", "b3")]
 
 
 def test_a_batch_that_is_sent_again_to_redis_counts_once(redis_url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.llm.errors import RateLimitError
-from services.llm.events import CallEnded, CallInfo
+from services.llm.events import BatchEnded, BatchUsage, CallEnded, CallInfo
 from services.llm.types import Attempt, Reply, Usage
 
 MODEL = "openai/gpt-oss-120b"
@@ -37,3 +37,10 @@ def failed(**changes: Any) -> CallEnded:
 def cancelled(name: str = "CancelledError") -> CallEnded:
     """A call that nobody waits for any more."""
     return answered(reply=None, error_type=name, attempts=())
+
+
+def batch_ended(*, is_new: bool = True, cost: float | None = 0.0002) -> BatchEnded:
+    """A batch of a provider's, with two answers and a failure."""
+    info = CallInfo("1f-2", "groq", "", "batch", 1_800_000_000.0, {"tenant": "acme"})
+    usage = (BatchUsage(MODEL, 2, 0, USAGE, cost), BatchUsage("gone", 0, 1, Usage(), 0.0))
+    return BatchEnded(info, 10.5, "batch_1", "completed", is_new, usage)

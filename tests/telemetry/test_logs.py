@@ -13,7 +13,16 @@ from services import llm_client
 from services.llm.events import CallEnded, CallStarted, hooks
 from services.llm.telemetry.labels import error_label, model_label
 from services.llm.telemetry.logs import call_fields, log_call
-from tests.telemetry.ended import ATTEMPT, INFO, MODEL, answered, cached, cancelled, failed
+from tests.telemetry.ended import (
+    ATTEMPT,
+    INFO,
+    MODEL,
+    answered,
+    batch_ended,
+    cached,
+    cancelled,
+    failed,
+)
 from tests.wire.faces import SECRETS, settings
 
 LOGGER = "services.llm.telemetry.logs"
@@ -30,6 +39,18 @@ def test_a_line_says_what_the_call_took(logged: pytest.LogCaptureFixture) -> Non
     assert [
         f"call id=1f-1 provider=groq model={MODEL} operation=respond outcome=answered seconds=0.5"
         " attempts=1 input_tokens=100 output_tokens=40 cost=0.0002 waited=0.75 tags.tenant=acme"
+    ] == [record.getMessage() for record in logged.records]
+
+
+@pytest.mark.parametrize("cost", [0.0002, None])
+def test_a_batch_of_the_providers_is_a_line_when_it_is_read_first(
+    logged: pytest.LogCaptureFixture, cost: float | None
+) -> None:
+    log_call(batch_ended(cost=cost))
+    log_call(batch_ended(is_new=False))
+    assert [
+        "batch id=1f-2 provider=groq batch=batch_1 state=completed answered=2 failed=1"
+        f" input_tokens=100 output_tokens=40{' cost=0.0002' if cost else ''} tags.tenant=acme"
     ] == [record.getMessage() for record in logged.records]
 
 

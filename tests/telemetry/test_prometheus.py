@@ -23,6 +23,7 @@ from services.llm.errors import ConfigurationError, LLMError
 from services.llm.events import (
     AttemptEnded,
     AttemptStarted,
+    BatchSubmitted,
     CacheHit,
     CallJoined,
     CallStarted,
@@ -44,7 +45,17 @@ from services.llm.telemetry import call_counts, prometheus
 from services.llm.telemetry.call_counts import METRICS
 from services.llm.telemetry.labels import status_label
 from services.llm.types import Attempt
-from tests.telemetry.ended import ATTEMPT, INFO, MODEL, USAGE, answered, cached, cancelled, failed
+from tests.telemetry.ended import (
+    ATTEMPT,
+    INFO,
+    MODEL,
+    USAGE,
+    answered,
+    batch_ended,
+    cached,
+    cancelled,
+    failed,
+)
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
 from tests.wire.streaming import read
@@ -98,6 +109,8 @@ EVERYTHING: tuple[Event, ...] = (
     cached(),
     failed(),
     cancelled(),
+    BatchSubmitted(INFO, 1.0, "batch_1", 3),
+    batch_ended(),
 )
 
 
@@ -391,6 +404,21 @@ def test_without_the_package_an_error_says_what_to_install(
     with pytest.raises(ConfigurationError, match="pip install prometheus-client"):
         prometheus.instrument()
     assert () == hooks.registered
+
+
+def test_a_batch_of_the_providers_is_counted_when_it_is_read_first(
+    registry: CollectorRegistry,
+) -> None:
+    prometheus.instrument(registry=registry)
+    tell((batch_ended(), batch_ended(is_new=False), batch_ended(cost=None)))
+    samples = scraped(registry)
+    assert [4.0, 2.0] == [
+        value(samples, "llm_batch_prompts_total", outcome=each) for each in ("answered", "failed")
+    ]
+    assert 200.0 == value(samples, "llm_tokens_total", kind="input")
+    assert 0.0002 == value(samples, "llm_cost_dollars_total")
+    assert 140.0 == value(samples, "llm_unpriced_tokens_total", model=MODEL)
+    assert 0.0 == value(samples, "llm_calls_total")
 
 
 def queries() -> list[str]:

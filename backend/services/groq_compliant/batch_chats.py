@@ -19,9 +19,9 @@ from ..llm.batch.submission import LEAST_HOURS, BatchService, Submission, checke
 from ..llm.call import lifecycle, structured
 from ..llm.call.call import Call
 from ..llm.call.output_forms import StructuredSpec
-from ..llm.client.arguments import conversation, count, take_priority
+from ..llm.client.arguments import conversation, count, tags_of, take_priority
 from ..llm.effects import Effects
-from ..llm.events import Operation
+from ..llm.events import Hooks, Operation
 from ..llm.frozen import dataclass
 from ..llm.providers.groq.client_transport import GroqTransport
 from ..llm.providers.groq.connect import GroqConnection
@@ -47,11 +47,11 @@ class _Shared:
     tags: Mapping[str, str] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def request(self, prompt: Any) -> tuple[Request, Mapping[str, str] | None]:
+    def request(self, prompt: Any) -> tuple[Request, Mapping[str, str]]:
         """Return the request for one *prompt*, and its tags; raises `ConfigurationError`."""
         own = {**self.options, **arguments_of(prompt)}
         named = {name: own.pop(name, None) for name in ("prompt", "system_prompt", "messages")}
-        tags = own.pop("tags", self.tags)
+        tags = tags_of(own.pop("tags", self.tags))
         model = own.pop("model", self.model)
         temperature = own.pop("temperature", self.temperature)
         length = own.pop("max_tokens", self.max_tokens)
@@ -64,7 +64,9 @@ class _Shared:
 class BatchChats(StructuredChats):
     """Asks for a reply to each of many prompts."""
 
+    hooks: Hooks
     _base_url: str
+    _shown_url: str
     _max_concurrency: int
     _request_timeout: float
 
@@ -128,6 +130,7 @@ class BatchChats(StructuredChats):
         model: str = DEFAULT_MODEL,
         temperature: float | None = DEFAULT_TEMPERATURE,
         max_tokens: int | None = None,
+        tags: Mapping[str, str] | None = None,
         hours: int = LEAST_HOURS,
         **provider_options: Any,
     ) -> ProviderBatch[Any]:
@@ -135,16 +138,19 @@ class BatchChats(StructuredChats):
 
         It is answered within *hours*, 24 to 168, or expires. All prompts are written to disk before
         the first is submitted: one that cannot be sent is a ConfigurationError, and nothing is.
-        Neither the cache nor the budget has a part in it.
+        The most that it can take is reserved of the day's budgets; the cache has no part in it.
         """
+        from ..llm.batch.reservations import BatchReservations  # few submit batches
+
         checked_prompts(prompts, is_async=True)
-        shared = _Shared(model, temperature, max_tokens, options=provider_options)
-        shared.request("-")
+        shared = _Shared(model, temperature, max_tokens, tags, provider_options)
+        _, own_tags = shared.request("-")
         submission = Submission(
-            self._batch_service(schema),
+            self._batch_service(schema, own_tags),
             self._account,
-            lambda prompt: shared.request(prompt)[0],
+            shared.request,
             checked_hours(hours),
+            BatchReservations(self._account),
         )
         return await submission.asubmit(prompts)
 
@@ -155,7 +161,9 @@ class BatchChats(StructuredChats):
         """
         return self._batch_service(schema).find(id)
 
-    def _batch_service(self, schema: Any) -> BatchService:
+    def _batch_service(self, schema: Any, tags: Mapping[str, str] | None = None) -> BatchService:
+        from ..llm.batch.bookkeeping import BatchBooks  # few submit batches
+
         # A batch is of one organisation; the first key's is as good as any.
         connection = GroqConnection(
             self._find_sdk,
@@ -167,4 +175,5 @@ class BatchChats(StructuredChats):
         )
         transport = GroqTransport(connection, time.sleep, self._account.wall)
         answer_format = AnswerFormat(self._account, self._knobs, self._policy(None), schema)
-        return BatchService(transport.batch_api(self._knobs), transport, answer_format)
+        books = BatchBooks(self._account, self.hooks, lambda: self._shown_url, tags)
+        return BatchService(transport.batch_api(self._knobs), transport, answer_format, books)

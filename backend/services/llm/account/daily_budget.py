@@ -109,7 +109,7 @@ class DailyBudget:
             reservation.day = day
             is_late = reservation.is_settled
         if is_late:
-            self._correct(-reservation.amount, day, now)
+            self.correct(-reservation.amount, day, now)
         if used > self.amount:
             wait, left = _DAY - now % _DAY, max(0, self.amount - (used - reservation.amount))
             exceeded = RateLimitError(
@@ -139,10 +139,11 @@ class DailyBudget:
             day, more = reservation.day, spent - reservation.amount
         if day is None or not more:
             return None
-        correct = partial(self._correct, more, day, now)
+        correct = partial(self.correct, more, day, now)
         return _corrections.begin(correct) if self.is_blocking else correct()
 
-    def _correct(self, more: int, day: str, now: float) -> None:
+    def correct(self, more: int, day: str, now: float) -> None:
+        """Add *more* to the sum of *day*, which may be over; waits for the counter."""
         try:
             self._counter.add(more, now, day=day)
         except StoreError as error:

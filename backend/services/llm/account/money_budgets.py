@@ -25,6 +25,8 @@ class MoneyBudget(DailyBudget):
 
     def __init__(self, amount: int, counter: TokenCounter, of: str = "") -> None:
         super().__init__(amount, counter)
+        #: "" for that of all calls, else the tag's name and value.
+        self.name = of
         self._of = f" of {of}" if of else ""
         self._name = f"daily budget in US dollars{self._of}"
         self._concerns_all_calls = not of
@@ -79,6 +81,13 @@ class MoneyBudgets:
             for rule in (exact or [each for each in rules if each.value == "*"])[:1]:
                 found.append(self._named(f"{name}={value}", rule.amount))
         return found
+
+    def correct(self, name: str, more: int, day: str, now: float) -> None:
+        """Add *more* nano-dollars to what *day* has spent of the budget of that name."""
+        with self._lock:
+            budget = self._budgets.get(name)
+        budget = budget or MoneyBudget(0, self._counter_of(name), name)
+        budget.correct(more, day, now)
 
     def _named(self, name: str, amount: int) -> MoneyBudget:
         with self._lock:

@@ -45,8 +45,8 @@ class InputFiles:
         for each in self.files:
             each.file.close()
 
-    def add(self, request: Request, mode: Mode | None) -> None:
-        """Write the line of the next prompt, whose answer is asked for in *mode*."""
+    def add(self, request: Request, mode: Mode | None) -> InputFile:
+        """Write the line of the next prompt, asked for in *mode*, and return the file it is in."""
         line = self._api.line(request, CustomId(self.lines, mode)) + b"\n"
         if len(line) > self._api.max_bytes:
             raise ConfigurationError(
@@ -57,6 +57,7 @@ class InputFiles:
         target.lines += 1
         target.bytes += len(line)
         self.lines += 1
+        return target
 
     def _file_for(self, scope: str, size: int) -> InputFile:
         known = self._open.get(scope)

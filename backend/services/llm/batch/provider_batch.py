@@ -10,18 +10,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .. import models
 from ..call.drivers import Transport, async_method, blocking_method
 from ..effects import Effects, Overdue, run_blocking, sleep
 from ..errors import LLMError, LLMTimeoutError, RateLimitError, Retry
 from ..providers.batch_types import BatchLine, BatchState, BatchStatus
-from ..types import Attempt, Reply, Usage
+from ..types import Reply
 from .api import BatchApi
 from .input_files import InputFile
+from .pricing import priced
 from .result_files import ResultFile, ResultFiles
 from .results import BatchResult
+
+if TYPE_CHECKING:
+    from .bookkeeping import BatchBooks
+    from .reservations import BatchReservations
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -36,8 +40,6 @@ FIRST_POLL, GROWTH, LONGEST_POLL = 2.0, 1.5, 60.0
 _ATTEMPTS, _LONGEST_BACKOFF = 6, 60.0
 #: Seconds for one request, which may move a whole file.
 _TIMEOUT = 3600.0
-#: Of what a batch costs; both providers give half off.
-_DISCOUNT = 0.5
 #: Several batches together are in the first of these states that one of them is in.
 _ORDER: tuple[BatchState, ...] = (
     *("waiting", "running", "cancelling", "failed", "expired", "cancelled", "completed"),
@@ -57,12 +59,14 @@ class ProviderBatch(Generic[T]):
         transport: Transport,
         batch_ids: Sequence[str],
         read_line: ReadLine,
+        books: BatchBooks,
         prompts: Sequence[Any] | None = None,
     ) -> None:
         self._api = api
         self._transport = transport
         self._read_line = read_line
         self._prompts = prompts
+        self._books = books
         self.batch_ids = tuple(batch_ids)
 
     @property
@@ -76,7 +80,9 @@ class ProviderBatch(Generic[T]):
     @blocking_method
     def status(self) -> Effects[BatchStatus]:
         """Return how far it is now; raises LLMError."""
-        return (yield from self._status())
+        status = yield from self._status()
+        self._books.polled(status)
+        return status
 
     @blocking_method
     def cancel(self) -> Effects[None]:
@@ -119,6 +125,7 @@ class ProviderBatch(Generic[T]):
         seconds = FIRST_POLL
         while True:
             status = yield from self._status(known)
+            self._books.polled(status)
             if on_status is not None:
                 on_status(status)
             if status.is_finished:
@@ -129,6 +136,7 @@ class ProviderBatch(Generic[T]):
         try:
             for file in files:
                 yield from _attempted(file.download)
+                yield from self._books.ended(file, self._api)
         except BaseException:
             ResultFiles(files).__exit__()
             raise
@@ -137,25 +145,38 @@ class ProviderBatch(Generic[T]):
     def _result_of(self, line: BatchLine) -> BatchResult[T]:
         index = line.id.index
         prompt = None if self._prompts is None else self._prompts[index]
-        priced = BatchLine(line.id, _priced(line.outcome, self._api))
+        line = priced(line, self._api)
         try:
-            return BatchResult(index, prompt, self._read_line(priced))
+            return BatchResult(index, prompt, self._read_line(line))
         except LLMError as error:
-            if isinstance(priced.outcome, Reply):
-                error.attempts = priced.outcome.attempts
+            if isinstance(line.outcome, Reply):
+                error.attempts = line.outcome.attempts
             return BatchResult(index, prompt, error=error)
 
 
-def submit_files(api: BatchApi, files: Sequence[InputFile], hours: int) -> Effects[list[str]]:
-    """Submit each of *files*, and return their ids; what is submitted is cancelled on an error."""
+def submit_files(
+    api: BatchApi,
+    files: Sequence[InputFile],
+    hours: int,
+    reservations: BatchReservations,
+    books: BatchBooks,
+) -> Effects[list[str]]:
+    """Submit each of *files*, and return their ids; what is submitted is cancelled on an error.
+
+    All is reserved before the first is submitted.
+    """
     submitted: list[str] = []
     try:
+        yield from reservations.reserve()
         for file in files:
             submitted.append((yield from _attempted(partial(file.submit, api, hours))))
+            yield from books.submitted(submitted[-1], reservations.submitted(file.token))
     except GeneratorExit:
+        reservations.give_back()
         raise
     # A cancellation too: nobody would ever read what goes on.
     except BaseException:
+        reservations.give_back()
         for each in submitted:
             yield from _attempted(partial(api.cancel, each))
         raise
@@ -193,20 +214,3 @@ def _sum_of(parts: Sequence[BatchStatus]) -> BatchStatus:
         sum(part.failed for part in parts),
         "; ".join(part.message for part in parts if part.message),
     )
-
-
-def _priced(outcome: Reply | LLMError, api: BatchApi) -> Reply | LLMError:
-    """Add the attempt, and its cost at half the price, to what a line holds."""
-    reply = outcome if isinstance(outcome, Reply) else outcome.partial
-    usage = Usage() if reply is None else reply.usage
-    model = "" if reply is None else reply.model
-    full = models.cost(model, api.billed(usage)) if usage.reported else None
-    cost = None if full is None else full * _DISCOUNT
-    error, status = (None, 200) if isinstance(outcome, Reply) else (outcome.label, outcome.status)
-    attempts = (Attempt(1, model, error=error, status=status, usage=usage, cost=cost),)
-    if isinstance(outcome, Reply):
-        return outcome.replace(attempts=attempts, cost=cost)
-    outcome.attempts = attempts
-    if reply is not None:
-        outcome.partial = reply.replace(attempts=attempts, cost=cost)
-    return outcome

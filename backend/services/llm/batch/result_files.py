@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from ..errors import LLMError
-from ..providers.batch_types import BatchLine, BatchStatus, CustomId
+from ..providers.batch_types import BatchLine, BatchState, BatchStatus, CustomId
 from .api import BatchApi
 
 
@@ -18,7 +18,7 @@ class ResultFile:
 
     def __init__(self, api: BatchApi, identity: str, status: BatchStatus) -> None:
         self._api = api
-        self._identity = identity
+        self.batch_id = identity
         self._status = status
         self._scope = ""
         self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
@@ -28,12 +28,12 @@ class ResultFile:
         """Fetch the results; and the prompts, where some of them have no result."""
         self._file.seek(0)
         self._file.truncate()
-        self._scope = self._api.download(self._identity, self._file)
+        self._scope = self._api.download(self.batch_id, self._file)
         self.offsets = {custom_id.index: offset for custom_id, offset in self._lines(self._file)}
         complete = self._status.state == "completed" and len(self.offsets) >= self._status.total
         if not complete:
             with tempfile.TemporaryFile() as prompts:
-                self._api.download_input(self._identity, prompts)
+                self._api.download_input(self.batch_id, prompts)
                 for custom_id, _ in self._lines(prompts):
                     self.offsets.setdefault(custom_id.index, -1)
 
@@ -47,6 +47,15 @@ class ResultFile:
         custom_id = self._api.custom_id_of(row)
         assert custom_id is not None, "it was found by its id"
         return self._api.read(self._scope, row, custom_id)
+
+    @property
+    def state(self) -> BatchState:
+        """What the batch has ended in."""
+        return self._status.state
+
+    def answered(self) -> Iterator[BatchLine]:
+        """Yield the lines that there are, in no order."""
+        yield from (self.read(index) for index, offset in self.offsets.items() if offset >= 0)
 
     def close(self) -> None:
         """Drop what was downloaded."""

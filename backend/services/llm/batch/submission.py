@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..account.account import Account
 from ..call.drivers import Transport, arun, run
+from ..effects import Effects
 from ..errors import ConfigurationError, LLMError
 from ..frozen import dataclass
 from ..redaction.printable import shown
@@ -17,6 +18,10 @@ from .answer_format import AnswerFormat
 from .api import BatchApi
 from .input_files import InputFiles
 from .provider_batch import ProviderBatch, check, submit_files
+
+if TYPE_CHECKING:
+    from .bookkeeping import BatchBooks
+    from .reservations import BatchReservations
 
 #: Hours within which a provider is to have answered: the least and the most of both.
 LEAST_HOURS, MOST_HOURS = 24, 168
@@ -34,6 +39,7 @@ class BatchService:
     api: BatchApi
     transport: Transport
     answer_format: AnswerFormat
+    books: BatchBooks
 
     def find(self, identity: object) -> ProviderBatch[Any]:
         """Return the batch of that id; raises `ConfigurationError` for what is none."""
@@ -46,17 +52,19 @@ class BatchService:
     def batch(self, ids: Sequence[str], prompts: object = None) -> ProviderBatch[Any]:
         """Return the batch that consists of the provider's *ids*; *prompts* if they are kept."""
         kept = prompts if isinstance(prompts, Sequence) else None
-        return ProviderBatch(self.api, self.transport, ids, self.answer_format.read, kept)
+        read = self.answer_format.read
+        return ProviderBatch(self.api, self.transport, ids, read, self.books, kept)
 
 
 @dataclass(frozen=True)
 class Submission:
-    """Writes the lines of prompts, each by *request_of*, and submits them."""
+    """Writes the lines of prompts, each by *request_of*, which has their tags, and submits them."""
 
     service: BatchService
     account: Account
-    request_of: Callable[[Any], Request]
+    request_of: Callable[[Any], tuple[Request, Mapping[str, str]]]
     hours: int
+    reservations: BatchReservations
 
     def submit(self, prompts: Iterable[Any]) -> ProviderBatch[Any]:
         """Submit *prompts*; raises LLMError that says which one cannot be sent."""
@@ -66,7 +74,7 @@ class Submission:
             for prompt in prompts:
                 self._write(prompt, files)
             _check_lines(files)
-            ids = run(submit_files(api, files.files, self.hours), transport)
+            ids = run(self._submitting(files), transport)
         return self.service.batch(ids, prompts)
 
     async def asubmit(self, prompts: Iterable[Any] | AsyncIterable[Any]) -> ProviderBatch[Any]:
@@ -77,16 +85,24 @@ class Submission:
             async for prompt in _each(prompts):
                 self._write(prompt, files)
             _check_lines(files)
-            ids = await arun(submit_files(api, files.files, self.hours), transport)
+            ids = await arun(self._submitting(files), transport)
         return self.service.batch(ids, prompts)
 
     def _write(self, prompt: Any, files: InputFiles) -> None:
+        number = files.lines
         try:
-            mode, formed = self.service.answer_format.apply(self.request_of(prompt))
-            files.add(self.account.adapt_request(formed), mode)
+            request, tags = self.request_of(prompt)
+            mode, formed = self.service.answer_format.apply(request)
+            adapted = self.account.adapt_request(formed)
+            file = files.add(adapted, mode)
+            self.reservations.add(file.token, number, adapted, tags)
         except LLMError as error:
-            error.args = (f"prompts[{files.lines}]: {error}",)
+            error.args = (f"prompts[{number}]: {error}",)
             raise
+
+    def _submitting(self, files: InputFiles) -> Effects[list[str]]:
+        api, books = self.service.api, self.service.books
+        return submit_files(api, files.files, self.hours, self.reservations, books)
 
 
 def checked_hours(hours: object) -> int:

@@ -60,7 +60,7 @@ class CallIds:
         self._numbers = count(1)
 
 
-_ids = CallIds()
+call_ids = CallIds()
 
 
 class CallEvents:
@@ -96,7 +96,7 @@ class CallEvents:
         request = self._request
         self._call = info = object.__new__(CallInfo)
         info.__dict__.update(
-            id=_ids.next(),
+            id=call_ids.next(),
             provider=self._account.provider,
             model=request.model,
             operation=self._operation,

@@ -23,9 +23,10 @@ class ProviderBatchCalls(ConfiguredClient):
         """Submit *prompts* as a batch of the provider's, at half the price; keep its `id`.
 
         Prompts and *arguments* are those of `generate_batch` that say what is asked: `schema`,
-        `system_prompt`, `temperature`, `model`, `max_tokens` and the provider's own options. It is
-        answered within *hours*, 24 to 168, or expires. All prompts are written to disk before the
-        first is submitted: one that cannot be sent is a `ConfigurationError`, and nothing is.
+        `system_prompt`, `temperature`, `model`, `max_tokens`, `tags` and the provider's own
+        options. It is answered within *hours*, 24 to 168, or expires. All prompts are written to
+        disk, and the most that they can cost is reserved of the day's budgets, before the first is
+        submitted: one that cannot be sent is a `ConfigurationError`, and nothing is.
         """
         from ..batch.options import checked_prompts
         from .submissions import submission

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from .event_types import (
         AttemptEnded,
         AttemptStarted,
+        BatchEnded,
+        BatchPolled,
+        BatchSubmitted,
+        BatchUsage,
         CacheHit,
         CallEnded,
         CallInfo,
@@ -38,6 +42,10 @@ __getattr__ = lazy_names(
         (
             "AttemptEnded",
             "AttemptStarted",
+            "BatchEnded",
+            "BatchPolled",
+            "BatchSubmitted",
+            "BatchUsage",
             "CacheHit",
             "CallEnded",
             "CallInfo",
@@ -62,6 +70,10 @@ __getattr__ = lazy_names(
 __all__ = [
     "AttemptEnded",
     "AttemptStarted",
+    "BatchEnded",
+    "BatchPolled",
+    "BatchSubmitted",
+    "BatchUsage",
     "CacheHit",
     "CallEnded",
     "CallInfo",

@@ -15,6 +15,12 @@ CallStarted           the call begins
   RepairPlanned       the model will be asked to correct a structured answer
 CallEnded             there is a reply, an error, or the call was cancelled
 
+A provider's own batch has others, told by whoever submits and reads it:
+
+BatchSubmitted        a file of prompts was taken by the provider
+BatchPolled           it was looked at
+BatchEnded            it has ended, and its results are downloaded
+
 No event holds a key, nor what was asked and answered, unless `LLM_EVENTS_CONTENT` asks for that.
 """
 
@@ -29,8 +35,9 @@ from ..errors import LLMError
 from ..frozen import dataclass
 from ..types import Attempt, Message, Provider, Reply, Usage
 
-#: `generate` and `respond` are "respond"; "structured" is whatever takes a schema.
-Operation: TypeAlias = Literal["respond", "stream", "structured"]
+#: `generate` and `respond` are "respond"; "structured" is whatever takes a schema; "batch" is a
+#: batch of the provider's own, which has events of its own.
+Operation: TypeAlias = Literal["respond", "stream", "structured", "batch"]
 
 #: What a call waits for: room in a limit of this unit, the end of a pause, earlier calls of its
 #: scope, a permit to be in flight, the end of an outage, or the backoff of a retry.
@@ -215,3 +222,48 @@ class CallEnded(Event):
         """What all attempts cost in US dollars; None where a price is not known."""
         costs = [each.cost for each in self.attempts if each.usage.reported]
         return None if None in costs else math.fsum(filter(None, costs))
+
+
+@dataclass(frozen=True)
+class BatchSubmitted(Event):
+    """The provider has taken a file of so many prompts as its batch `batch`."""
+
+    batch: str
+    prompts: int
+
+
+@dataclass(frozen=True)
+class BatchPolled(Event):
+    """All parts of a batch together were looked at; `state` is that of `BatchStatus`."""
+
+    state: str
+    total: int
+    completed: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class BatchUsage:
+    """What the prompts of a batch that one `model` answered, or failed to answer, have used.
+
+    `cost` is in US dollars at the batch's price, None where the price is not known.
+    """
+
+    model: str
+    answered: int
+    failed: int
+    usage: Usage
+    cost: float | None
+
+
+@dataclass(frozen=True)
+class BatchEnded(Event):
+    """The provider's batch `batch` has ended, and its results were downloaded.
+
+    `is_new` says that it is told for the first time: results may be read again, and by several.
+    """
+
+    batch: str
+    state: str
+    is_new: bool
+    by_model: tuple[BatchUsage, ...] = ()

@@ -7,12 +7,13 @@ from datetime import date, timedelta
 
 from ..stores import StoreError
 from ..stores.redis_server import RedisServer
-from .store import UsageBatch
+from .store import REMEMBERED, UsageBatch
 from .usage import UsageEntry, checked_key, checked_sums, combined, encode_tags
 
 _PREFIX = "llm-usage:"
+_NOTE = f"{_PREFIX}note:"
 #: Seconds for which a day is kept, and for which a batch is known to have been added.
-_KEPT, _REMEMBERED = 400 * 86_400, 3_600
+_KEPT, _REMEMBERED = REMEMBERED * 86_400, 3_600
 #: Days that are read with one request.
 _DAYS_AT_ONCE = 100
 
@@ -43,14 +44,35 @@ class RedisUsage:
 
     def add(self, batch: UsageBatch) -> None:
         """Add the entries, once for each id of a batch."""
+        self._add(batch, _REMEMBERED)
+
+    def keep_note(self, identity: str, day: str, note: str) -> None:
+        """Keep the note as long as a day."""
+        with self._server.errors():
+            self._server.client.set(_NOTE + identity, note.encode(), ex=_KEPT)
+
+    def note_of(self, identity: str) -> str:
+        """Return the note, or ""."""
+        with self._server.errors():
+            note: bytes | None = self._server.client.get(_NOTE + identity)
+        return (note or b"").decode(errors="replace")
+
+    def add_once(self, batch: UsageBatch, day: str) -> bool:
+        """Add the entries as `add` does, and remember that as long as a day is kept."""
+        is_new = self._add(batch, _KEPT)
+        with self._server.errors():
+            self._server.client.delete(_NOTE + batch.id)
+        return is_new
+
+    def _add(self, batch: UsageBatch, remembered: int) -> bool:
         days = sorted({entry.key.day for entry in batch.entries})
-        arguments: list[object] = [_REMEMBERED, _KEPT]
+        arguments: list[object] = [remembered, _KEPT]
         for entry in batch.entries:
             for name, count in entry.sums.counts().items():
                 arguments += [1 + days.index(entry.key.day), _field(entry, name), count]
         keys = [f"{_PREFIX}batch:{batch.id}", *(_PREFIX + day for day in days)]
         with self._server.errors():
-            self._server.client.eval(_ADD, len(keys), *keys, *arguments)
+            return bool(self._server.client.eval(_ADD, len(keys), *keys, *arguments))
 
     def read(self, first_day: str, last_day: str) -> list[UsageEntry]:
         """Return the sums of these days, at most those that are kept."""

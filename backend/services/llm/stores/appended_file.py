@@ -37,6 +37,8 @@ class AppendedFile:
         try:
             self.check(file)
             end = file.seek(0, os.SEEK_END)
+            if end < len(self._start):  # the first line was torn, and would not begin as ours
+                end = file.truncate(0)
             if end and not _ends_a_line(file, end):
                 lines = b"\n" + lines
             written = file.write(lines)

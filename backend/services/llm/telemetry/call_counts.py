@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 from ..events import (
     AttemptEnded,
     AttemptStarted,
+    BatchEnded,
     CacheHit,
     CallEnded,
     CallJoined,
@@ -29,7 +30,7 @@ from ..events import (
 )
 from ..frozen import dataclass
 from ..runtime.fork import ForkLock, on_fork_in_child
-from ..types import Attempt
+from ..types import Usage
 from .labels import error_label, model_label, outcome_of, status_label
 
 #: A metric's name and the values of its labels, in the order of the table.
@@ -101,6 +102,10 @@ METRICS = (
     ),
     Metric("llm_limit_left", "gauge", "What is left of a limit.", ("provider", "scope", "limit")),
     Metric("llm_limit_amount", "gauge", "The limit itself.", ("provider", "scope", "limit")),
+    Metric(
+        *("llm_batch_prompts", "counter", "Prompts of a provider's own batches, when read."),
+        labels=("provider", "model", "outcome"),
+    ),
     Metric("llm_repairs", "counter", "Structured answers asked again.", ("provider", "model")),
 )
 
@@ -145,6 +150,7 @@ class CallCounts:
             OutageBegan: self._outage_began,
             ModelSwitched: self._model_switched,
             RepairPlanned: self._repair_planned,
+            BatchEnded: self._batch_ended,
         }
         on_fork_in_child(self, CallCounts._reset_in_child)
 
@@ -168,7 +174,8 @@ class CallCounts:
     def _count_pending(self) -> None:
         while self._pending:
             event = self._pending.popleft()
-            self._handlers[type(event)](event)
+            if (handler := self._handlers.get(type(event))) is not None:
+                handler(event)
 
     def _call_started(self, event: CallStarted) -> None:
         self._levels["llm_calls_in_flight", event.call.provider] += 1
@@ -183,10 +190,10 @@ class CallCounts:
             model = model_label(attempt.model)
             self._increments["llm_attempts", provider, model, status_label(attempt.status)] += 1
             if attempt.usage.reported:
-                self._count_tokens(attempt, provider, model)
+                self._count_tokens(attempt.usage, attempt.cost, provider, model)
 
-    def _count_tokens(self, attempt: Attempt, provider: str, model: str) -> None:
-        counts, usage = self._increments, attempt.usage
+    def _count_tokens(self, usage: Usage, cost: float | None, provider: str, model: str) -> None:
+        counts = self._increments
         counts["llm_tokens", provider, model, "input"] += usage.input_tokens
         counts["llm_tokens", provider, model, "output"] += usage.output_tokens
         if usage.cached_input_tokens:
@@ -196,10 +203,10 @@ class CallCounts:
             counts["llm_tokens", provider, model, "cache_write_input"] += written
         if usage.reasoning_tokens:
             counts["llm_tokens", provider, model, "reasoning"] += usage.reasoning_tokens
-        if attempt.cost is None:
+        if cost is None:
             counts["llm_unpriced_tokens", provider, model] += usage.total_tokens
         else:
-            counts["llm_cost_dollars", provider, model] += attempt.cost
+            counts["llm_cost_dollars", provider, model] += cost
 
     def _call_ended(self, event: CallEnded) -> None:
         call, model = event.call, model_label(event.model)
@@ -229,6 +236,15 @@ class CallCounts:
     def _cache_hit(self, event: CacheHit) -> None:
         model = model_label(event.call.model)
         self._increments["llm_cache_hits", event.call.provider, model] += 1
+
+    def _batch_ended(self, event: BatchEnded) -> None:
+        provider = event.call.provider
+        for each in event.by_model if event.is_new else ():
+            model = model_label(each.model)
+            self._increments["llm_batch_prompts", provider, model, "answered"] += each.answered
+            self._increments["llm_batch_prompts", provider, model, "failed"] += each.failed
+            if each.usage.reported:
+                self._count_tokens(each.usage, each.cost, provider, model)
 
     def _call_joined(self, event: CallJoined) -> None:
         model = model_label(event.call.model)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 from typing import Any
 
-from ..events import CallEnded, Event
+from ..events import BatchEnded, CallEnded, Event
 from ..redaction.printable import printable
+from ..types import Usage
 from .labels import outcome_of
 
 log = logging.getLogger(__name__)
@@ -24,9 +26,9 @@ _PLAIN = re.compile(r"[\w.:/@+-]+", re.ASCII)
 def log_call(event: Event, /) -> None:
     """Log a call that has ended; it holds neither what was asked nor what was answered."""
     if isinstance(event, CallEnded) and log.isEnabledFor(logging.INFO):
-        fields = call_fields(event)
-        line = " ".join([f"{name}={_written(value)}" for name, value in fields.items()])
-        log.info("call %s", line, extra={"llm": fields})
+        _log("call", call_fields(event))
+    elif isinstance(event, BatchEnded) and event.is_new and log.isEnabledFor(logging.INFO):
+        _log("batch", batch_fields(event))
 
 
 def call_fields(ended: CallEnded) -> dict[str, Any]:
@@ -59,6 +61,30 @@ def call_fields(ended: CallEnded) -> dict[str, Any]:
     for name, value in call.tags.items():
         fields[f"tags.{_written(name)}"] = value
     return fields
+
+
+def batch_fields(ended: BatchEnded) -> dict[str, Any]:
+    """Return what is logged of a provider's batch that was read for the first time."""
+    usage = sum((each.usage for each in ended.by_model), Usage())
+    costs = [each.cost for each in ended.by_model]
+    fields: dict[str, Any] = {
+        "id": ended.call.id,
+        "provider": ended.call.provider,
+        "batch": ended.batch,
+        "state": ended.state,
+        "answered": sum(each.answered for each in ended.by_model),
+        "failed": sum(each.failed for each in ended.by_model),
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+    }
+    if None not in costs:
+        fields["cost"] = round(math.fsum(filter(None, costs)), 9)
+    return fields | {f"tags.{_written(name)}": value for name, value in ended.call.tags.items()}
+
+
+def _log(what: str, fields: dict[str, Any]) -> None:
+    line = " ".join([f"{name}={_written(value)}" for name, value in fields.items()])
+    log.info("%s %s", what, line, extra={"llm": fields})
 
 
 def _written(value: object) -> str:

@@ -1,0 +1,93 @@
+"""What the prompts of a provider's batch may take of the day's budgets, file by file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from ..account.account import Account
+from ..account.daily_budget import BudgetReservation, DailyBudget
+from ..account.money_budgets import MoneyBudget, reserved_cost
+from ..call.demand import max_demand
+from ..effects import Effects, Overdue, run_blocking
+from ..errors import LLMTimeoutError
+from ..stores import utc_day
+from ..types import Request
+from .batch_note import BatchNote
+from .pricing import DISCOUNT
+
+#: Seconds that a budget's count may take.
+_TIMEOUT = 60.0
+
+
+@dataclass
+class _Part:
+    note: BatchNote = field(default_factory=BatchNote)
+    budgets: dict[str, MoneyBudget] = field(default_factory=dict)
+    held: list[tuple[DailyBudget, BudgetReservation]] = field(default_factory=list)
+
+
+class BatchReservations:
+    """Reserves the most that each file can cost, before any of them is submitted.
+
+    What a submitted file holds stays reserved until its results are read: its note says how much.
+    """
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        #: By the file's token.
+        self._parts: dict[str, _Part] = {}
+
+    def add(self, token: str, index: int, request: Request, tags: Mapping[str, str]) -> None:
+        """Add the prompt of that *index* to the file of that *token*.
+
+        Raises ConfigurationError for a model whose price is not known, under a budget in money.
+        """
+        part, account = self._parts.setdefault(token, _Part()), self._account
+        part.note.add(index, request.model, tags)
+        if account.budget is None and account.money is None:
+            return
+        estimate = account.estimator.estimate(request)
+        demand = max_demand(request, estimate.tokens)
+        tokens, money = 0, {}
+        if account.budget is not None:
+            tokens = estimate.tokens + int(demand["output_tokens"])
+        if account.money is not None:
+            for budget in account.money.of(tags):
+                part.budgets[budget.name] = budget
+                money[budget.name] = math.ceil(reserved_cost(request.model, demand) * DISCOUNT)
+        part.note.reserve(tokens, money)
+
+    def reserve(self) -> Effects[None]:
+        """Reserve for all files, or raise what the first budget that has too little left says."""
+        for part in self._parts.values():
+            part.note.day = utc_day(self._account.wall())
+            for budget, amount in self._amounts(part):
+                reservation = BudgetReservation(amount)
+                part.held.append((budget, reservation))
+                reserve = partial(budget.reserve, reservation, self._account.wall())
+                try:
+                    yield from run_blocking(reserve, _TIMEOUT, "budget", blocks=budget.is_blocking)
+                except Overdue:
+                    raise LLMTimeoutError(
+                        f"The day's budget was not counted within {_TIMEOUT:g} seconds"
+                    ) from None
+
+    def submitted(self, token: str) -> BatchNote:
+        """Return the note of a file that is submitted, whose reservations stay."""
+        return self._parts.pop(token).note
+
+    def give_back(self) -> None:
+        """Give back what is reserved for files that are not submitted; does not block."""
+        parts, self._parts = self._parts, {}
+        for part in parts.values():
+            for budget, reservation in part.held:
+                budget.settle(reservation, 0, self._account.wall())
+
+    def _amounts(self, part: _Part) -> Iterator[tuple[DailyBudget, int]]:
+        if self._account.budget is not None:
+            yield self._account.budget, part.note.tokens
+        for name, budget in part.budgets.items():
+            yield budget, part.note.money[name]
