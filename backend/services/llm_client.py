@@ -27,7 +27,7 @@ from .llm.runtime.import_names import SharedModules
 from .llm.runtime.real_sdk import is_real_sdk
 from .llm.settings import host
 from .llm.settings.credentials import aws_credentials, secret
-from .llm.settings.endpoints import aws_endpoint, endpoint
+from .llm.settings.endpoints import aws_endpoint, groq_endpoint
 
 if TYPE_CHECKING:
     from groq import Groq
@@ -111,7 +111,7 @@ class GroqClient(ProviderClient):
         self.default_model = model or known.GROQ_MODEL
         self.default_temperature = temperature
         self.default_max_tokens = max_tokens
-        self._base_url = endpoint("GROQ_BASE_URL", base_url or known.GROQ_BASE_URL)
+        self._base_url = groq_endpoint(base_url, known.GROQ_BASE_URL)
         connection = GroqConnection(
             partial(_sdk, "Groq"),
             api_key=self.api_key,
@@ -168,15 +168,15 @@ class BedrockClient(ProviderClient):
         self.default_max_tokens = max_tokens
         is_real = is_real_sdk(_sdk("boto3").client, "boto3")
         self._credentials = aws_credentials(known, is_real=is_real)
-        named = endpoint_url or known.AWS_ENDPOINT_URL_BEDROCK_RUNTIME
+        address = aws_endpoint(endpoint_url, known.AWS_ENDPOINT_URL_BEDROCK_RUNTIME)
         connection = BedrockConnection(
             partial(_sdk, "boto3"),
             region_name=self.region_name,
-            endpoint_url=aws_endpoint(named) or None,
+            endpoint_url=address or None,
             credentials=self._credentials,
             timeout=self.timeout,
             max_connections=known.LLM_MAX_CONCURRENCY,
-            limit=int(known.LLM_MAX_RESPONSE_MB * 1024 * 1024),
+            limit=known.LLM_MAX_RESPONSE_MB,
         )
         self._transport = BedrockTransport(connection, _sleep, self._account.wall)
         self._open_stores()

@@ -17,7 +17,7 @@ ANSWER = Reply("{}", "m", "groq", usage=LAST, cost=0.5)
 
 
 def _attempt(number: int, cost: float | None, tokens: int = 15) -> Attempt:
-    return Attempt(number, "m", usage=Usage(tokens - 5, 5, tokens), cost=cost)
+    return Attempt(number, "m", usage=Usage(tokens - 5, 5, tokens, reported=True), cost=cost)
 
 
 def test_usage_and_cost_are_those_of_all_turns() -> None:
@@ -36,6 +36,17 @@ def test_usage_and_cost_are_those_of_all_turns() -> None:
 
 def test_one_turn_of_unknown_price_leaves_the_cost_unknown() -> None:
     reply = replace(ANSWER, attempts=(_attempt(1, None), _attempt(2, 0.5)))
+    assert StructuredReply.of(1, reply).cost is None
+
+
+def test_a_failed_attempt_that_counted_no_tokens_leaves_the_cost_known() -> None:
+    failed = Attempt(1, "m", error="ProviderUnavailableError", status=503)
+    reply = replace(ANSWER, attempts=(failed, _attempt(2, 0.5)))
+    assert 0.5 == StructuredReply.of(1, reply).cost
+
+
+def test_where_nobody_counted_tokens_the_cost_is_that_of_the_answer() -> None:
+    reply = replace(ANSWER, attempts=(Attempt(1, "m", status=200),), cost=None)
     assert StructuredReply.of(1, reply).cost is None
 
 

@@ -158,7 +158,8 @@ def test_an_aws_endpoint_is_a_web_address_without_blanks_around_it(
         made("https://vpce.example\r\n")
         assert "https://vpce.example" == build.call_args.kwargs["endpoint_url"]
         assert "eu-west-1" == build.call_args.kwargs["region_name"]
-        with pytest.raises(ConfigurationError, match=r"AWS_ENDPOINT_URL_BEDROCK_RUNTIME is 'vpce'"):
+        named = "endpoint_url" if argument else "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
+        with pytest.raises(ConfigurationError, match=rf"^{named} is 'vpce'"):
             made("vpce")
 
 

@@ -72,24 +72,6 @@ def test_what_is_no_option_is_refused_by_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"temperature": "hot"}, "temperature must be a finite number, not 'hot'"),
-        ({"temperature": True}, "temperature must be a finite number, not True"),
-        ({"temperature": float("nan")}, "temperature must be a finite number, not nan"),
-        ({"max_tokens": 1.5}, "max_tokens must be an integer, not 1.5"),
-        ({"max_tokens": False}, "max_tokens must be an integer, not False"),
-        ({"messages": ()}, "messages must hold at least one message"),
-        ({"messages": ("hello",)}, r"messages\[0\] must be a mapping with a role, not a str"),
-        ({"messages": ({"content": "x"},)}, r"messages\[0\] must be a mapping with a role"),
-    ],
-)
-def test_a_wrong_type_is_refused_with_its_value(changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(InvalidRequestError, match=f"Groq API error: {words}"):
-        to_chat_completion(_request(**changes))
-
-
-@pytest.mark.parametrize(
     ("mode", "added"),
     [
         (

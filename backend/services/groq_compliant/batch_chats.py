@@ -11,7 +11,7 @@ from typing import Any
 
 from ..llm.batch.answer_format import AnswerFormat
 from ..llm.batch.asynchronous import AsyncBatch
-from ..llm.batch.options import BatchOptions, checked_progress, checked_prompts
+from ..llm.batch.options import BatchOptions, cache_timeout_of, checked_progress, checked_prompts
 from ..llm.batch.prompts import arguments_of
 from ..llm.batch.provider_batch import ProviderBatch
 from ..llm.batch.results import OnProgress
@@ -31,10 +31,6 @@ from .structured_chats import StructuredChats
 
 #: A prompt is text, a chat list, or a dict of arguments.
 Prompts = Iterable[Any] | AsyncIterable[Any]
-
-#: Seconds for which a call of a batch waits for the cache: an answer that is not kept is paid for
-#: again when the batch is resumed.
-_CACHE_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -108,9 +104,7 @@ class BatchChats(StructuredChats):
 
     async def _ask(self, shared: _Shared, schema: Any, prompt: Any) -> Reply:
         request, tags = shared.request(prompt)
-        policy = self._policy(tags)
-        patience = max(_CACHE_TIMEOUT, self._knobs.LLM_CACHE_TIMEOUT)
-        policy = replace(policy, cache_timeout=patience)
+        policy = replace(self._policy(tags), cache_timeout=cache_timeout_of(self._knobs))
 
         def get_reply(call: Call) -> Effects[Reply]:
             if schema is None:

@@ -16,7 +16,7 @@ from ..llm.account.cache import Cache
 from ..llm.account.daily_budget import DailyBudget
 from ..llm.account.learned import Learned
 from ..llm.account.multi_key import MINUTE, MultiKeyAccount
-from ..llm.account.registry import money_budgets, open_ledger
+from ..llm.account.registry import cache_on, money_budgets, open_ledger
 from ..llm.call import lifecycle, retry, streaming
 from ..llm.call.call import CallPolicy
 from ..llm.call.call_events import CallEvents, events_of
@@ -32,7 +32,7 @@ from ..llm.redaction.secrets import without_credentials
 from ..llm.runtime.closing import ClosedByAsyncBlock
 from ..llm.runtime.fork import pickling_error
 from ..llm.settings import host
-from ..llm.settings.endpoints import endpoint
+from ..llm.settings.endpoints import groq_endpoint
 from ..llm.stores import Store
 from ..llm.types import Message, Reply, Request
 from .batch_chats import BatchChats
@@ -99,7 +99,7 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
         self._knobs = known
         #: Those that are told of this client's calls; see `services.llm.events`.
         self.hooks = configured_hooks(known)
-        self._base_url = endpoint("base_url", base_url or known.GROQ_BASE_URL or groq.BASE_URL)
+        self._base_url = groq_endpoint(base_url, known.GROQ_BASE_URL) or groq.BASE_URL
         check_environment(self._base_url)
         self._shown_url = without_credentials(self._base_url)
         self._max_concurrency = max_concurrency
@@ -111,8 +111,7 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
             self._account.budget = DailyBudget(daily_token_budget, token_counter_at(cache_path))
 
     def _cache_of(self, store: Store) -> Cache:
-        place, knobs = self._base_url.rstrip("/"), self._knobs
-        return Cache(store, "groq", place, knobs.LLM_CACHE_NAMESPACE, knobs.LLM_CACHE_TIMEOUT)
+        return cache_on(store, "groq", self._base_url, self._knobs)
 
     def _open_ledger(self) -> None:
         self._account.ledger = open_ledger(self._knobs.LLM_LEDGER_URL)

@@ -119,8 +119,6 @@ def request_of(
     Raises ConfigurationError, or UnsendableError which is one too, that names the argument.
     """
     message = chat(messages)
-    if not isinstance(model, str) or not model.strip():
-        raise ConfigurationError(f"model is {model!r}: give a model's id")
     further = plain_options(checked(options, "groq"))
     length = take_max_tokens(max_tokens, further)
     own = frozenset({"temperature"}) if temperature is DEFAULT_TEMPERATURE else frozenset()

@@ -26,7 +26,7 @@ from typing import Any
 
 from .limit_types import LimitReport
 from .redaction.printable import printable
-from .types import Attempt, Provider, Reply, Usage
+from .types import Attempt, Provider, Reply, Usage, total_usage
 
 
 class Retry(Enum):
@@ -84,7 +84,7 @@ class LLMError(Exception):
     @property
     def usage(self) -> Usage:
         """Tokens that the attempts used all the same."""
-        return sum((attempt.usage for attempt in self.attempts), Usage())
+        return total_usage(self.attempts)
 
     @property
     def label(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, fields, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
@@ -196,6 +196,22 @@ class Attempt:
         return self.quota_wait + self.retry_wait
 
 
+def total_usage(attempts: Sequence[Attempt]) -> Usage:
+    """Return the tokens of all *attempts*, those that failed included."""
+    if len(attempts) == 1:
+        return attempts[0].usage
+    return sum((each.usage for each in attempts), Usage())
+
+
+def total_cost(attempts: Iterable[Attempt]) -> float | None:
+    """Return what *attempts* cost in US dollars, those without a count of tokens left out.
+
+    None where the price of one is not known.
+    """
+    costs = [each.cost for each in attempts if each.usage.reported]
+    return None if None in costs else math.fsum(cost for cost in costs if cost is not None)
+
+
 @dataclass(frozen=True)
 class Reply:
     """A whole answer and how it came about; times are in seconds, `cost` in US dollars.
@@ -269,9 +285,7 @@ class StructuredReply(Reply, Generic[T]):
     def of(cls, value: T, reply: Reply) -> StructuredReply[T]:
         """Join a value to the reply of the last turn, and sum up what all turns took."""
         own = {each.name: getattr(reply, each.name) for each in fields(reply)}
-        kept = reply.usage if reply.cached or not reply.attempts else Usage()
-        usage = sum((each.usage for each in reply.attempts), kept)
-        costs = [each.cost for each in reply.attempts] or [reply.cost]
-        known = [cost for cost in costs if cost is not None]
-        cost = math.fsum(known) if len(known) == len(costs) else None
+        attempts = reply.attempts
+        usage = total_usage(attempts) + (reply.usage if reply.cached or not attempts else Usage())
+        cost = total_cost(attempts) if any(each.usage.reported for each in attempts) else reply.cost
         return cls(**{**own, "usage": usage, "cost": cost}, value=value)

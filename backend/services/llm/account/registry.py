@@ -21,6 +21,7 @@ from .transit_time import ANSWER_TIMEOUT, FIRST_ANSWER_TIMEOUT, TransitTime
 
 if TYPE_CHECKING:
     from ..ledger.ledger import Ledger
+    from ..stores import Store
     from .cache import Cache
     from .money_budgets import MoneyBudgets
 
@@ -118,14 +119,20 @@ def open_cache(knobs: Knobs, provider: Provider, endpoint: str) -> Cache | None:
     if not url:
         return None
     from ..stores import open_store  # most hosts keep nothing
-    from .cache import Cache
 
     try:
         store = open_store(url, ttl=knobs.LLM_CACHE_TTL)
     except ValueError as error:
         raise ConfigurationError(f"LLM_CACHE_URL: {error}") from error
-    base_url = endpoint.rstrip("/")
-    return Cache(store, provider, base_url, knobs.LLM_CACHE_NAMESPACE, knobs.LLM_CACHE_TIMEOUT)
+    return cache_on(store, provider, endpoint, knobs)
+
+
+def cache_on(store: Store, provider: Provider, endpoint: str, knobs: Knobs) -> Cache:
+    """Return the cache that keeps the answers of *endpoint* on *store*, as *knobs* say."""
+    from .cache import Cache
+
+    namespace, timeout = knobs.LLM_CACHE_NAMESPACE, knobs.LLM_CACHE_TIMEOUT
+    return Cache(store, provider, endpoint.rstrip("/"), namespace, timeout)
 
 
 def open_ledger(url: str) -> Ledger | None:

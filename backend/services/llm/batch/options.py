@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..frozen import dataclass
 from ..redaction.printable import shown
+from ..settings.knobs import Knobs
 from .progress import Reporter, reporter_of
 from .results import BatchResult, OnProgress
 from .window import Window
@@ -15,6 +16,11 @@ from .window import Window
 #: Prompts that may be read and not be given back yet, for each call at once: enough to keep all
 #: calls busy while the result whose turn it is takes long.
 AHEAD = 4
+
+
+#: Seconds for which a call of a batch waits for the cache, at least: an answer that is not kept is
+#: paid for again when the batch is resumed.
+_CACHE_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,11 @@ class BatchOptions:
         """Return what is told of each result of *prompts*."""
         total = len(prompts) if isinstance(prompts, Sized) else None
         return reporter_of(self.progress, total)
+
+
+def cache_timeout_of(knobs: Knobs) -> float:
+    """Return the seconds for which a call of a batch waits for the cache."""
+    return max(_CACHE_TIMEOUT, knobs.LLM_CACHE_TIMEOUT)
 
 
 def checked_prompts(prompts: object, *, is_async: bool) -> Any:

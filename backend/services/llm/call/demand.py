@@ -31,12 +31,7 @@ def max_demand(request: Request, input_tokens: int) -> Demand:
     output_tokens = request.max_tokens or 0
     if request.max_tokens is None and (able := models.abilities(request.model)).max_output:
         output_tokens = able.max_output if able.provider == "bedrock" else 0
-    return {
-        "requests": 1.0,
-        "tokens": input_tokens + output_tokens,
-        "input_tokens": input_tokens,
-        "output_tokens": output_tokens,
-    }
+    return {"requests": 1.0, **_tokens(input_tokens, output_tokens)}
 
 
 def demand_spent(model: str, reply: Reply | None, error: LLMError | None) -> Demand:
@@ -88,8 +83,9 @@ def _counted(model: str, usage: Usage) -> Demand:
     """What the providers' quotas count: not what they cached, and output by the model's rate."""
     input_tokens = usage.input_tokens - usage.cached_input_tokens
     output_tokens = usage.output_tokens * models.abilities(model).burndown
-    return {
-        "tokens": input_tokens + output_tokens,
-        "input_tokens": input_tokens,
-        "output_tokens": output_tokens,
-    }
+    return _tokens(input_tokens, output_tokens)
+
+
+def _tokens(input_tokens: float, output_tokens: float) -> Demand:
+    total = input_tokens + output_tokens
+    return {"tokens": total, "input_tokens": input_tokens, "output_tokens": output_tokens}

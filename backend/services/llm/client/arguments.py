@@ -56,9 +56,8 @@ def chat(messages: object) -> tuple[Message, ...]:
         raise _no_chat("empty")
     for place, message in enumerate(chat_list):
         if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
-            raise UnsendableError(
-                f"messages[{place}] is no mapping with a role, but a {type(message).__name__}"
-            )
+            kind = f"{type(message).__name__}{' without one' * isinstance(message, Mapping)}"
+            raise UnsendableError(f"messages[{place}] is no mapping with a role, but a {kind}")
     return tuple(_message(f"messages[{place}]", each) for place, each in enumerate(chat_list))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..batch.options import BatchOptions, checked_progress
+from ..batch.options import BatchOptions, cache_timeout_of, checked_progress
 from ..batch.prompts import arguments_of
 from ..batch.runner import Ask
 from ..call.call import CallPolicy
@@ -22,10 +22,6 @@ from .structured_calls import STRUCTURED_TEMPERATURE
 
 if TYPE_CHECKING:
     from .batch_calls import BatchCalls
-
-#: Seconds for which a call of a batch waits for the cache: an answer that is not kept is paid for
-#: again when the batch is resumed.
-_CACHE_TIMEOUT = 30.0
 
 Arguments: TypeAlias = Mapping[str, Any]
 
@@ -77,7 +73,7 @@ def batch_policy(
         timeout=inf,
         attempt_timeout=policy.timeout,
         max_quota_wait=inf,
-        cache_timeout=max(_CACHE_TIMEOUT, client._knobs.LLM_CACHE_TIMEOUT),
+        cache_timeout=cache_timeout_of(client._knobs),
     )
 
 

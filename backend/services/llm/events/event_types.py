@@ -26,14 +26,13 @@ No event holds a key, nor what was asked and answered, unless `LLM_EVENTS_CONTEN
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, Literal, TypeAlias
 
 from ..errors import LLMError
 from ..frozen import dataclass
-from ..types import Attempt, Message, Provider, Reply, Usage
+from ..types import Attempt, Message, Provider, Reply, Usage, total_cost, total_usage
 
 #: `generate` and `respond` are "respond"; "structured" is whatever takes a schema; "batch" is a
 #: batch of the provider's own, which has events of its own.
@@ -213,15 +212,12 @@ class CallEnded(Event):
     @property
     def usage(self) -> Usage:
         """The tokens of all attempts, those that failed included."""
-        if len(self.attempts) == 1:
-            return self.attempts[0].usage
-        return sum((each.usage for each in self.attempts), Usage())
+        return total_usage(self.attempts)
 
     @property
     def cost(self) -> float | None:
         """What all attempts cost in US dollars; None where a price is not known."""
-        costs = [each.cost for each in self.attempts if each.usage.reported]
-        return None if None in costs else math.fsum(filter(None, costs))
+        return total_cost(self.attempts)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from ..errors import LLMError
+from ..errors import LLMError, UnsendableError
 from ..frozen import dataclass
-from ..types import Mode, Reply
+from ..types import Mode, Provider, Reply
 
 #: What a batch is doing; the first three may still change.
 BatchState: TypeAlias = Literal[
@@ -74,6 +74,11 @@ class BatchLine:
 
     id: CustomId
     outcome: Reply | LLMError
+
+
+def unsendable_in_batch(name: str, provider: Provider) -> UnsendableError:
+    """Return the error for an option that no line of a batch can hold."""
+    return UnsendableError(f"{name} cannot be sent in a batch", provider=provider)
 
 
 def count_of(value: Any) -> int:

@@ -12,6 +12,8 @@ from ..redaction.secrets import redacted, without_credentials
 
 log = logging.getLogger(__name__)
 
+_AWS_EXAMPLE = "https://vpce-1.amazonaws.com"
+
 
 def web_address(name: str, url: object, example: str) -> str:
     """Return *url* without blanks around it, "" where it is not set.
@@ -24,8 +26,12 @@ def web_address(name: str, url: object, example: str) -> str:
     return text
 
 
-def endpoint(name: str, url: object) -> str:
-    """Return *url* if Groq's SDK can add its path to it; errors are those of `web_address`."""
+def groq_endpoint(argument: object, setting: object) -> str:
+    """Return the *argument* `base_url`, or `GROQ_BASE_URL` without it, for Groq's SDK.
+
+    Errors are those of `web_address`, and another for a path that the SDK adds.
+    """
+    name, url = ("base_url", argument) if argument else ("GROQ_BASE_URL", setting)
     text = _checked(name, url, "https://api.groq.com")
     if text.rstrip("/").endswith("/openai/v1"):
         raise ConfigurationError(
@@ -35,10 +41,11 @@ def endpoint(name: str, url: object) -> str:
     return text
 
 
-def aws_endpoint(url: object) -> str:
-    """Return *url* if boto3 can send to it; errors are those of `web_address`."""
-    name, example = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "https://vpce-1.amazonaws.com"
-    return web_address(name, url, example)
+def aws_endpoint(argument: object, setting: object) -> str:
+    """Return the *argument* `endpoint_url`, or the setting without it; errors as `web_address`."""
+    if argument:
+        return web_address("endpoint_url", argument, _AWS_EXAMPLE)
+    return web_address("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", setting, _AWS_EXAMPLE)
 
 
 def is_loopback(url: str) -> bool:

@@ -13,9 +13,17 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any, BinaryIO, NamedTuple
 
-from ...errors import ConfigurationError, LLMError, UnsendableError
+from ...errors import ConfigurationError, LLMError
 from ...types import Output, Request, Usage
-from ..batch_types import BatchLine, BatchState, BatchStatus, CustomId, count_of, json_line
+from ..batch_types import (
+    BatchLine,
+    BatchState,
+    BatchStatus,
+    CustomId,
+    count_of,
+    json_line,
+    unsendable_in_batch,
+)
 from ..fields import member, text
 from .converse import to_converse
 from .converse_answer import from_converse
@@ -89,15 +97,13 @@ class BedrockBatchApi:
     def line(self, request: Request, custom_id: CustomId) -> bytes:
         """Return the record that asks *request*; raises UnsendableError for what it cannot hold."""
         if request.options.get("extra_headers"):
-            raise UnsendableError("extra_headers cannot be sent in a batch", provider="bedrock")
+            raise unsendable_in_batch("extra_headers", "bedrock")
         if uses_invoke(request.model):
             call = to_invoke(request)
             content = json.loads(call.pop("body"))
             further = call.keys() - {"modelId", "contentType", "accept"}
             if further:
-                raise UnsendableError(
-                    f"{sorted(further)[0]} cannot be sent in a batch", provider="bedrock"
-                )
+                raise unsendable_in_batch(min(further), "bedrock")
         else:
             content = to_converse(request)
             del content["modelId"]

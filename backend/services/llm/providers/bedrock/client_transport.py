@@ -43,7 +43,7 @@ class BedrockTransport:
         self.lender = SdkLender(connection.connect, "botocore")
         self._connection = connection
         self._batch_lenders: tuple[SdkLender, ...] = ()
-        self._calls = StreamingTransport(connection.max_connections, connection.limit)
+        self._calls = StreamingTransport(connection.max_connections, int(connection.limit * 2**20))
         self._secrets = tuple(connection.credentials.values())
         self._sleep = sleep
         self._wall = wall

@@ -39,7 +39,7 @@ def connecting() -> Iterator[None]:
 class BedrockConnection:
     """Where and how Bedrock is called; *find_boto3* looks up what stands for that module now.
 
-    *timeout* is in seconds, *limit* the largest answer in bytes; None as *endpoint_url* is AWS's.
+    *timeout* is in seconds, *limit* the largest answer in MiB; None as *endpoint_url* is AWS's.
     """
 
     find_boto3: Callable[[], Any]
@@ -48,7 +48,7 @@ class BedrockConnection:
     credentials: Mapping[str, str] = field(repr=False)
     timeout: float
     max_connections: int
-    limit: int
+    limit: float
 
     def connect(self) -> Any:
         """Build the SDK's client, or what a test has put in its place."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...models import abilities
 from ...types import Output, Request
-from ..request_checks import checked_messages, invalid_request, sampling_settings
+from ..request_checks import invalid_request, sampling_settings
 from .blocks import (
     Block,
     CachePoint,
@@ -64,7 +64,7 @@ def to_converse(request: Request) -> dict[str, Any]:
     output from the account's quota. Raises InvalidRequestError that names what Converse cannot
     express.
     """
-    system, turns = split_turns(checked_messages(request, "bedrock"))
+    system, turns = split_turns(request.messages)
     names = DocumentNames()
     messages = [_message(turn, names, _takes_reasoning(request.model)) for turn in turns]
     call: dict[str, Any] = {"modelId": request.model, "messages": messages}
@@ -84,7 +84,7 @@ def to_converse(request: Request) -> dict[str, Any]:
 
 
 def _inference_config(request: Request) -> dict[str, Any]:
-    settings = sampling_settings(request, "bedrock")
+    settings = sampling_settings(request)
     length = settings.pop("max_tokens", None if "max_tokens" in request.omitted else MAX_TOKENS)
     inference = settings if length is None else {"maxTokens": length, **settings}
     for name, value in request.options.items():

@@ -13,6 +13,7 @@ from ..fields import count, mapping, member, rows, seconds, status, text
 from ..foreign_errors import describe_proxy_page
 from .answer_parts import citations_in, parts_in, plain_text, texts_in, thoughts_in
 from .errors import error_in_ok_body
+from .invoke_usage import usage_beside_cache
 
 #: The key of the raw body, in a response in which botocore has recognised no member.
 RAW_BODY = "unread"
@@ -101,12 +102,4 @@ def usage_of(usage: object) -> Usage:
         return Usage()
     read = count(usage, "cacheReadInputTokens") or 0
     written = count(usage, "cacheWriteInputTokens") or 0
-    input_tokens += read + written
-    return Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        total_tokens=input_tokens + output_tokens,
-        cached_input_tokens=read,
-        reported=True,
-        cache_write_input_tokens=written,
-    )
+    return usage_beside_cache(input_tokens, output_tokens, read, written)

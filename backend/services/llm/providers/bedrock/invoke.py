@@ -16,7 +16,7 @@ from ...types import Message, Output, Reply, Request
 from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
 from ..fields import first, mapping, member, rows, seconds, text
 from ..foreign_errors import describe_proxy_page
-from ..request_checks import checked_messages, invalid_request, sampling_settings
+from ..request_checks import invalid_request, sampling_settings
 from . import claude_body, templates
 from .blocks import CachePoint, SystemBlock
 from .claude_body import calls_in, messages_of, thoughts_in
@@ -97,9 +97,9 @@ def format_prompt(
 def body_of(request: Request) -> dict[str, Any]:
     """Return the body for *request*, without its options and its output mode."""
     kind = family(request.model)
-    prompt, turns = split_turns(checked_messages(request, "bedrock"))
+    prompt, turns = split_turns(request.messages)
     system = [_system_text(block) for block in prompt]
-    settings = sampling_settings(request, "bedrock")
+    settings = sampling_settings(request)
     body: dict[str, Any] = {}
     if "max_tokens" not in request.omitted:
         body[_LENGTH[kind]] = settings.get("max_tokens", MAX_TOKENS)

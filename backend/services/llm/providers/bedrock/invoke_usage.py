@@ -31,15 +31,22 @@ def usage_of(body: Mapping[str, Any], headers: object) -> Usage:
         count(counted, "cache_creation_input_tokens"),
         count_header(headers, "cache-write-input-token-count"),
     )
-    # Anthropic's count of the input leaves out what the cache was read and written for.
-    input_tokens += (read or 0) + (written or 0)
+    return usage_beside_cache(input_tokens, output_tokens, read or 0, written or 0)
+
+
+def usage_beside_cache(uncached: int, output_tokens: int, read: int, written: int) -> Usage:
+    """Return the usage, where the input is counted beside what was *read* and *written* of a cache.
+
+    Anthropic counts so in its bodies, and Converse for all models.
+    """
+    input_tokens = uncached + read + written
     return Usage(
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         total_tokens=input_tokens + output_tokens,
-        cached_input_tokens=read or 0,
+        cached_input_tokens=read,
         reported=True,
-        cache_write_input_tokens=written or 0,
+        cache_write_input_tokens=written,
     )
 
 

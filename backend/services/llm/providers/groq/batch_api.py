@@ -10,9 +10,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, BinaryIO
 
-from ...errors import ConfigurationError, LLMError, UnsendableError
+from ...errors import ConfigurationError, LLMError
 from ...types import Output, Request, Usage
-from ..batch_types import BatchLine, BatchState, BatchStatus, CustomId, count_of, json_line
+from ..batch_types import (
+    BatchLine,
+    BatchState,
+    BatchStatus,
+    CustomId,
+    count_of,
+    json_line,
+    unsendable_in_batch,
+)
 from ..fields import member, rows, status, text
 from .answer import from_chat_completion
 from .errors import error_in_ok_body
@@ -66,7 +74,7 @@ class GroqBatchApi:
         """Return the line that asks *request*; raises UnsendableError for what it cannot hold."""
         body = to_chat_completion(request)
         if unsendable := [name for name in _OF_SENDING if body.get(name)]:
-            raise UnsendableError(f"{unsendable[0]} cannot be sent in a batch", provider="groq")
+            raise unsendable_in_batch(unsendable[0], "groq")
         body = {**body, **body.pop("extra_body", {})}
         line = {"custom_id": str(custom_id), "method": "POST", "url": _ENDPOINT, "body": body}
         return json_line(line)

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ...types import Message
@@ -18,7 +18,7 @@ _CONTROL, _POINT = "cache_control", "cachePoint"
 _TEXT_DOCUMENT = re.compile(r"data:(text/[\w.+-]+)(?:;charset=[\w-]+)?;base64,", re.I | re.ASCII)
 
 
-def to_messages(messages: list[Message]) -> list[dict[str, Any]]:
+def to_messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
     """Return *messages* for the SDK; InvalidRequestError names the part that Groq cannot take."""
     return [_message(each, f"messages[{place}]") for place, each in enumerate(messages)]
 

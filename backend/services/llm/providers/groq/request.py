@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...types import Output, Request
-from ..request_checks import checked_messages, invalid_request, sampling_settings
+from ..request_checks import invalid_request, sampling_settings
 from .messages import to_messages, to_tools
 
 #: Groq's own endpoint, to which the SDK adds its path.
@@ -28,12 +28,12 @@ def to_chat_completion(request: Request) -> dict[str, Any]:
     """Return the keyword arguments of the SDK's `chat.completions.create`.
 
     An option replaces the request's own parameter of that name, and the output mode replaces both.
-    Raises InvalidRequestError for a parameter of a wrong type, or an option that is not Groq's.
+    Raises InvalidRequestError for an option that is not Groq's.
     """
     arguments: dict[str, Any] = {
         "model": request.model,
-        "messages": to_messages(checked_messages(request, "groq")),
-        **sampling_settings(request, "groq"),
+        "messages": to_messages(request.messages),
+        **sampling_settings(request),
     }
     extra: dict[str, Any] = {}
     for name, value in request.options.items():
