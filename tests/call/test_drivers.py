@@ -42,7 +42,7 @@ class Tape:
         return self.send(request, timeout)
 
 
-class Twin:
+class IdenticalCall:
     """An identical call that has ended."""
 
     def join(self, timeout: float | None = None) -> str:
@@ -138,7 +138,7 @@ def test_a_sleep_that_nobody_ends_takes_its_seconds(drive: Driver) -> None:
 
 @pytest.mark.parametrize(("drive", "how"), [(run, "joined"), (_arun, "awaited")])
 def test_a_copy_is_joined_as_the_driver_can(drive: Driver, how: str) -> None:
-    assert f"{how} within 4.0" == drive(join(Twin(), 4.0), Tape())
+    assert f"{how} within 4.0" == drive(join(IdenticalCall(), 4.0), Tape())
 
 
 @both

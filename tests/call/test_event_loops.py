@@ -93,7 +93,7 @@ def test_what_belongs_to_another_process_is_dropped_and_not_closed() -> None:
 
     async def scene() -> int:
         await things.used()
-        things.kept.forget()
+        things.kept.reset_in_child()
         return await things.used()
 
     assert 2 == asyncio.run(scene())
@@ -132,7 +132,7 @@ def test_a_loop_that_is_left_without_ending_its_generators_is_left_quietly(
     loop.run_until_complete(get())
     if is_closed:
         loop.close()
-    per_loop.forget()
+    per_loop.reset_in_child()
     gc.collect()
     loop.close()
     assert ([], []) == (closed, told)

@@ -64,7 +64,7 @@ class MultiKeyTransport:
 
     def _reset_in_child(self) -> None:
         """In a child, leave the parent's event loops alone."""
-        self._clients.forget()
+        self._clients.reset_in_child()
 
     def _to_error(self, request: Request, error: Exception) -> LLMError:
         redact_error(error, *self._account.keys, sent=request)

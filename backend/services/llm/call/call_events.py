@@ -48,14 +48,14 @@ class CallIds:
     """Ids that no other call has, in this process or in another."""
 
     def __init__(self) -> None:
-        self._reset()
-        on_fork_in_child(self, CallIds._reset)
+        self._reset_in_child()
+        on_fork_in_child(self, CallIds._reset_in_child)
 
     def next(self) -> str:
         """Return a new id."""
         return f"{self._process}-{next(self._numbers):x}"
 
-    def _reset(self) -> None:
+    def _reset_in_child(self) -> None:
         self._process = secrets.token_hex(6)
         self._numbers = count(1)
 

@@ -48,7 +48,7 @@ async def _close_all(streams: weakref.WeakSet[ClosedByAsyncBlock]) -> None:
 
 
 _of_loops = PerEventLoop[weakref.WeakSet[ClosedByAsyncBlock]](weakref.WeakSet, _close_all)
-on_fork_in_child(_of_loops, PerEventLoop.forget)
+on_fork_in_child(_of_loops, PerEventLoop.reset_in_child)
 
 
 def _on_drop(stream: object, reader: StreamReader, close: Callable[..., None], *args: Any) -> None:

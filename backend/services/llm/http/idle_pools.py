@@ -82,7 +82,7 @@ class IdlePools(Generic[C, A]):
     def _reset_in_child(self) -> None:
         """In a child, leave the parent's connections and event loops alone."""
         _close(self.of_threads)
-        self._of_loops.forget()
+        self._of_loops.reset_in_child()
 
 
 def _close(idle: IdleStack[C]) -> None:

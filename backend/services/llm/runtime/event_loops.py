@@ -74,7 +74,7 @@ class PerEventLoop(Generic[T]):
         if held is not None:
             await held.retire()
 
-    def forget(self) -> None:
+    def reset_in_child(self) -> None:
         """Drop all resources without closing them: they belong to the parent process."""
         self._resources.clear()
 

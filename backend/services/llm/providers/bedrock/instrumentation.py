@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from ...http.untouched import is_untouched
+from ...runtime.real_sdk import is_real_sdk
 
 #: The events of one call; whoever has registered for one of them is called as always.
 _EVENTS = (
@@ -42,7 +43,7 @@ def why_the_sdks_own(client: Any, method: str) -> str | None:
     a patched method, an instrumented one, an event's handler, a session of its own. A proxy and a
     client's certificate are left to urllib3, which knows how to deal with both.
     """
-    if type(client).__module__ != "botocore.client":
+    if not is_real_sdk(client, "botocore"):
         return "the client is not botocore's"
     try:
         if not _has_h11():

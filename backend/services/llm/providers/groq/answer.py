@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ...errors import LLMError, Retry
 from ...limit_types import LimitReport
+from ...runtime.real_sdk import is_real_sdk
 from ...types import Citation, Reply, Request, ToolCall, Usage
 from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
 from ..fields import count, first, member, rows, seconds, text
@@ -96,7 +97,7 @@ def _citations(message: object) -> tuple[Citation, ...]:
 
 def is_real(response: object) -> bool:
     """Whether the SDK made the response, so that it must have a finish reason; a mock has none."""
-    return isinstance(response, Mapping) or type(response).__module__.partition(".")[0] == "groq"
+    return isinstance(response, Mapping) or is_real_sdk(response, "groq")
 
 
 def _no_completion(response: object) -> LLMError:

@@ -137,7 +137,7 @@ class GroqTransport:
 
     def _reset_in_child(self) -> None:
         """In a child, leave the parent's event loops alone."""
-        self._async_clients.forget()
+        self._async_clients.reset_in_child()
 
     def _classify(self, error: Exception, request: Request) -> LLMError:
         return self._redact(classify(error, request.model, wall=self._wall()), request)

@@ -16,6 +16,7 @@ import anyio
 from ...errors import LLMError
 from ...http.deadline import TimeLeft
 from ...http.dial import shut
+from ...runtime.real_sdk import is_real_sdk
 from ...types import Request
 from ..channel import AsyncChannel, Channel
 from ..sources import AsyncIterated, InThread, Iterated
@@ -45,7 +46,7 @@ def opened(sdk: Any, stack: ExitStack, spec: StreamSpec, timeout: float) -> Chan
     """
     reader, limit = StreamReader(spec.request), TimeLeft(time.monotonic() + timeout)
     if not has_original_create(sdk):
-        options = {"timeout": limit} if type(sdk).__module__.startswith("groq") else {}
+        options = {"timeout": limit} if is_real_sdk(sdk, "groq") else {}
         chunks = sdk.chat.completions.create(**spec.wire, stream=True, **options)
         stack.callback(getattr(chunks, "close", bool))
         return Channel(Iterated(stack, iter(chunks), limit), reader, reader.add, spec.to_error)

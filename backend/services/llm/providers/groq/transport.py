@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine, Mapping
-from types import ModuleType
 from typing import Any
 
 import anyio
 
 from ...http.untouched import is_untouched
 from ...runtime.coroutines import run_without_loop
+from ...runtime.real_sdk import is_real_sdk
 from .json_answer import read_json
 from .sdk_parts import POST_PARAMETERS, accepts
 
@@ -33,22 +33,18 @@ def has_original_create(sdk: Any) -> bool:
     these must see the call, so that their `create` is to be called.
     """
     package = sys.modules.get("groq")
-    if package is None or not _is_defined_in(package, type(sdk)):
+    if package is None or not is_real_sdk(sdk, "groq"):
         return False
     completions = sdk.chat.completions
     # `create` posts by this attribute.
     has_same_post: bool = getattr(completions, "_post", None) == sdk.post
     return (
         has_same_post
-        and _is_defined_in(package, type(completions))
+        and is_real_sdk(completions, "groq")
         and is_untouched(completions, "create", package)
         and is_untouched(sdk, "post", package)
         and accepts(type(sdk).post, POST_PARAMETERS)
     )
-
-
-def _is_defined_in(package: ModuleType, kind: type) -> bool:
-    return kind.__module__.partition(".")[0] == package.__name__
 
 
 def post_arguments(arguments: Mapping[str, Any], timeout: float) -> dict[str, Any]:
