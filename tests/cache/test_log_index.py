@@ -69,3 +69,13 @@ def test_what_expires_is_forgotten_the_oldest_first_and_no_more_than_asked() -> 
     index.expire(111.0, at_most=9)
     assert sum(map(len, lines[2:])) == index.live
     assert [key_of(2), key_of(3)] == [key for *_, key in index.slots(100.0)]
+
+
+def test_a_slot_that_a_newer_line_has_replaced_is_dropped_to_no_effect() -> None:
+    index = read(line(1, 200.0))
+    older = index.find(key_of(1), 100.0)
+    index.index_lines(line(1, 300.0), 100.0)
+    assert older is not None
+    index.drop(older)
+    assert index.find(key_of(1), 250.0) is not None
+    assert len(line(1, 300.0)) == index.live

@@ -173,3 +173,18 @@ def test_an_answer_that_is_cut_off_in_its_body_is_no_answer() -> None:
     assert http.receive(OK[:-1]) is None
     with pytest.raises(h11.RemoteProtocolError, match="before the answer was whole"):
         http.receive(b"")
+
+
+@pytest.mark.parametrize(
+    "header", ["Content-Length: 5", "Content-Length: +5", "Transfer-Encoding: chunked"]
+)
+def test_a_length_that_is_told_twice_or_otherwise_is_left_to_h11(header: str) -> None:
+    data = OK.replace(b"X-Two: a", header.encode())
+    rare = H11Answer(1024)
+    try:
+        expected: object = rare.receive(data)
+    except h11.RemoteProtocolError:
+        with pytest.raises(h11.RemoteProtocolError):
+            asked().receive(data)
+    else:
+        assert expected == asked().receive(data)

@@ -177,3 +177,25 @@ def test_a_stop_iteration_reaches_whoever_awaits_as_another_error() -> None:
         asyncio.run(ask())
     assert isinstance(caught.value.__cause__, StopIteration)
     workers.close()
+
+
+def test_a_thread_whose_call_was_abandoned_stays_where_nobody_took_its_place() -> None:
+    workers, begun, release = Workers(1, "kept"), threading.Event(), threading.Event()
+    hanging = workers.submit(lambda: (begun.set(), release.wait(HANG))[1])  # type: ignore[func-returns-value] # one expression
+    assert begun.wait(HANG)
+    workers.abandon(hanging)
+    (thread,) = threads("kept")
+    release.set()
+    assert hanging.result(HANG)
+    workers.abandon(hanging)  # which has ended
+    assert thread is workers.submit(threading.current_thread).result(HANG)
+    workers.close()
+
+
+def test_what_has_ended_just_before_it_is_abandoned_counts_as_no_lost_thread() -> None:
+    workers = Workers(1, "ended")
+    work = workers.submit(int)
+    assert 0 == work.result(HANG)
+    workers._pool.abandon(work)
+    assert (False, 0) == (work.is_abandoned, workers._pool._abandoned)
+    workers.close()

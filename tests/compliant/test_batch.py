@@ -3,13 +3,16 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.groq_compliant import batch
-from services.groq_compliant.batch import BatchCounts, BatchLine, answer_all, read
+from services.groq_compliant.batch import BatchCounts, BatchLine, answer_all, opened, read
+from services.groq_compliant.sources import UsageError
 from services.llm.errors import LLMError, RateLimitError
 
 
@@ -192,3 +195,9 @@ def test_a_line_with_nul_bytes_is_told_and_not_sent() -> None:
     first, second = read(io.BytesIO(b"one\nt\0w\0o\0\n"))
     assert ("one", "") == (first.prompt, first.problem)
     assert ("", "not valid UTF-8 (it holds NUL bytes)") == (second.prompt, second.problem)
+
+
+def test_standard_input_that_is_empty_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO())))
+    with pytest.raises(UsageError, match="standard input is empty"), opened(Path("-")):
+        pass

@@ -243,3 +243,36 @@ def test_the_command_ends_quietly_where_nobody_reads_on(tmp_path: Path) -> None:
     )
     os.close(write)
     assert (1, b"") == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (BrokenPipeError(), ""),
+        (
+            OSError(28, "No space left on device"),
+            "error: the report cannot be written: No space left on device\n",
+        ),
+    ],
+)
+def test_what_cannot_be_written_is_told_but_to_a_reader_that_has_gone(
+    error: OSError,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Full(io.StringIO):
+        encoding = "utf-8"
+
+        def flush(self) -> None:
+            raise error
+
+        def fileno(self) -> int:
+            return file.fileno()
+
+    with (tmp_path / "output").open("w") as file, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", Full())
+        assert 1 == command._write("a table", "backslashreplace")
+        file.write("what was buffered goes nowhere")
+    assert (told, "") == (capsys.readouterr().err, (tmp_path / "output").read_text())

@@ -209,6 +209,14 @@ def test_after_a_refusal_one_goes_and_then_as_many_as_are_refilled() -> None:
     assert [pytest.approx(10.0)] * 3 == gaps
 
 
+def test_a_refused_limit_of_requests_lets_one_through_after_the_wait_and_then_its_rate() -> None:
+    limit = LearnedLimit(30, MINUTE, "requests", configured=30)
+    quota = Quota(make_limits_for=lambda _: [limit])
+    refuse(quota, 100.0, ONE, LimitReport("requests", MINUTE, is_refusal=True, wait=3.0))
+    waiting = [booked(quota, 100.0) for _ in range(3)]
+    assert [pytest.approx(at) for at in (103.0, 105.0, 107.0)] == [one.at for one in waiting]
+
+
 def test_a_limit_that_is_full_without_a_wait_or_figures_is_full() -> None:
     quota = limited(6_000)
     refuse(quota, 100.0, tokens(1_000), LimitReport("tokens", MINUTE, is_refusal=True))

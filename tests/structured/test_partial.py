@@ -66,6 +66,19 @@ def test_strings_grow_and_all_else_comes_whole() -> None:
     ] == list(snapshots(text))
 
 
+def test_an_item_that_is_not_whole_is_shown_when_it_can_be_nothing_else() -> None:
+    schema = {"type": "object", "properties": {"kinds": {"items": {"enum": ["chair", "table"]}}}}
+    text = '{"kinds": ["chair", "table"]}'
+    expected = [{"kinds": kinds} for kinds in ([], ["chair"], ["chair", "table"])]
+    assert expected == list(snapshots(text, schema))
+
+
+def test_a_member_that_may_yet_be_one_of_two_is_not_shown_before_it_is_whole() -> None:
+    one, other = ({"type": "object", "required": [name]} for name in "ab")
+    schema = {"type": "object", "properties": {"it": {"anyOf": [one, other]}}}
+    assert [{"it": {"b": "x"}}] == list(snapshots('{"it": {"b": "x"}}', schema))
+
+
 def test_lists_and_members_grow() -> None:
     text = '{"tags": ["a", "b"], "maker": {"city": "Ro"}}'
     assert [
