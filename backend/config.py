@@ -58,7 +58,7 @@ class Settings(BaseSettings, Knobs):
             dotenv_settings.env_file == _OURS
         )
         variable_sources = environment.variable_sources() if ours else [environment.variables()]
-        found = [_source(settings_cls, each) for each in variable_sources]
+        found = [_source(settings_cls, each) for each in variable_sources if each.values]
         return (init_settings, *found, *([] if ours else [dotenv_settings]), file_secret_settings)
 
 

@@ -1,6 +1,6 @@
 """Every knob: its name, default, unit, bounds and what it does."""
 
-from __future__ import annotations
+# No annotations as text here: pydantic would evaluate each of them, for each class that has them.
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
@@ -36,9 +36,10 @@ class Knobs(BaseModel):
     text and a test's mock count as not set, and are not in `model_fields_set`.
     """
 
-    # Of the type that BaseSettings has, so that a class can have both as bases.
+    # Of the type that BaseSettings has, so that a class can have both as bases. What is a base of
+    # the host's settings alone need not be built.
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
-        env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+        env_ignore_empty=True, extra="ignore", hide_input_in_errors=True, defer_build=True
     )
 
     # Which provider, and with what.
