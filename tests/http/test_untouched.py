@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -51,6 +52,28 @@ def wrapper(wrapped: Any) -> Any:
 
 def test_the_sdks_own_method_is_known(sdk: Any) -> None:
     assert has_original_create(sdk)
+
+
+@pytest.fixture
+def before_create(sdk: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The SDK's client as long as nobody has asked for its `chat`."""
+    monkeypatch.delitem(sys.modules, "groq.resources.chat.completions")
+    assert "chat" not in vars(sdk)
+    return sdk
+
+
+def test_a_method_that_is_not_imported_yet_is_not_imported_to_be_known(before_create: Any) -> None:
+    assert has_original_create(before_create)
+    assert "chat" not in vars(before_create)
+
+
+@pytest.mark.parametrize("name", ["chat", "post"])
+@pytest.mark.parametrize("owner_of", [lambda sdk: sdk, type], ids=["the object", "the class"])
+def test_before_that_what_is_put_in_the_way_is_seen(
+    before_create: Any, owner_of: Callable[[Any], Any], name: str
+) -> None:
+    with patch.object(owner_of(before_create), name):
+        assert not has_original_create(before_create)
 
 
 @pytest.mark.parametrize("kind", [Completions, AsyncCompletions])

@@ -26,11 +26,15 @@ def is_untouched(owner: Any, name: str, package: ModuleType) -> bool:
     # Read off the classes, since a descriptor's answer may hide what stands there.
     for each in kind.__mro__:
         if name in each.__dict__:
-            found = each.__dict__[name]
-            return type(found) is FunctionType and _is_of(
-                found.__code__.co_filename, getattr(package, "__file__", None)
-            )
+            return is_own(each.__dict__[name], package)
     return False
+
+
+def is_own(found: Any, package: ModuleType) -> bool:
+    """Whether *found* is a plain function of *package*'s own source."""
+    return type(found) is FunctionType and _is_of(
+        found.__code__.co_filename, getattr(package, "__file__", None)
+    )
 
 
 @lru_cache(maxsize=256)

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 import anyio
 
-from ...http.untouched import is_untouched
+from ...http.untouched import is_own, is_untouched
 from ...runtime.coroutines import run_without_loop
 from ...runtime.real_sdk import is_real_sdk
 from .json_answer import read_json
 from .sdk_parts import POST_PARAMETERS, accepts
 
+#: The module in which `create` is defined.
+_OF_CREATE = "groq.resources.chat.completions"
 _PATH = "/openai/v1/chat/completions"
 
 #: The keywords of `create` that say how to send, by their names in the SDK's own options.
@@ -35,6 +39,28 @@ def has_original_create(sdk: Any) -> bool:
     package = sys.modules.get("groq")
     if package is None or not is_real_sdk(sdk, "groq"):
         return False
+    return (
+        (_is_not_imported(sdk, package) or _is_untouched(sdk, package))
+        and is_untouched(sdk, "post", package)
+        and accepts(type(sdk).post, POST_PARAMETERS)
+    )
+
+
+def _is_not_imported(sdk: Any, package: ModuleType) -> bool:
+    """Whether not even the SDK has imported `create`, so that nobody can have replaced it.
+
+    Its import takes a tenth of a process's first call; the SDK does it when `sdk.chat` is asked.
+    """
+    chat = vars(type(sdk)).get("chat")
+    return (
+        _OF_CREATE not in sys.modules
+        and "chat" not in vars(sdk)
+        and isinstance(chat, cached_property)
+        and is_own(chat.func, package)
+    )
+
+
+def _is_untouched(sdk: Any, package: ModuleType) -> bool:
     completions = sdk.chat.completions
     # `create` posts by this attribute.
     has_same_post: bool = getattr(completions, "_post", None) == sdk.post
@@ -42,8 +68,6 @@ def has_original_create(sdk: Any) -> bool:
         has_same_post
         and is_real_sdk(completions, "groq")
         and is_untouched(completions, "create", package)
-        and is_untouched(sdk, "post", package)
-        and accepts(type(sdk).post, POST_PARAMETERS)
     )
 
 
