@@ -9,7 +9,7 @@ from functools import partial
 from ..account.account import Account
 from ..account.daily_budget import BudgetReservation, DailyBudget
 from ..account.money_budgets import MoneyBudget, reserved_cost, spent_cost
-from ..effects import Effects, Overdue, run_blocking
+from ..effects import Effects, Overdue, run_blocking, sleep
 from ..errors import LLMError
 from ..quota import Demand
 from ..types import Reply
@@ -31,7 +31,7 @@ class BudgetShares:
         self._tokens = tokens
         self._shares: list[tuple[DailyBudget, BudgetReservation]] = []
         #: Done once threads have settled them; none where that is done already.
-        self.settled: list[Future[None]] = []
+        self._settled: list[Future[None]] = []
 
     def reserve(self, call: Call) -> Effects[None]:
         """Reserve of each budget, or raise what the first one that has too little left says."""
@@ -60,7 +60,13 @@ class BudgetShares:
                     spent = int(part.get("tokens", spent))
             settled = budget.settle(reservation, spent, self._account.wall())
             if settled is not None:
-                self.settled.append(settled)
+                self._settled.append(settled)
+
+    def wait_until_settled(self, call: Call) -> Effects[None]:
+        """Wait until what was settled is counted, in a file or on a server."""
+        for settled in self._settled:
+            # A thread writes it, so that it is written even if the call is cancelled here.
+            yield from sleep(call.time_left(), "budget", settled)
 
     def _amounts(self, call: Call) -> Iterator[tuple[DailyBudget, int]]:
         """The budgets of the call, and what it may take of each at most."""

@@ -63,7 +63,7 @@ class CallPolicy:
     """What one call may take: attempts, and seconds in all, for one attempt, and for limits."""
 
     #: Makes tenacity's policy, which only a call that has failed needs.
-    retrying: Callable[[], Retrying]
+    make_retrying: Callable[[], Retrying]
     timeout: float
     max_quota_wait: float = 0.0
     attempt_timeout: float = inf
@@ -103,12 +103,12 @@ class Call:
     usage: CallUsage | None = None
     attempts: list[Attempt] = field(default_factory=list)
     quota_waited: float = 0.0
-    #: How a request is sent, where it is not by one `Send`: the attempt's admission is told of it.
-    sender: Callable[[Request, float, Any], Effects[Reply]] | None = None
+    #: How a request is sent for a stream, whose admission is told of it; None: by `Send`.
+    send_stream: Callable[[Request, float, Any], Effects[Reply]] | None = None
     #: When the first piece of a stream came.
     first_piece_at: float | None = None
     #: Something of the answer has been handed out: from then on nothing is tried again.
-    has_shown: bool = False
+    has_emitted: bool = False
     #: What is handed out of a structured answer as it comes, in place of its text.
     snapshots: Snapshots | None = None
     #: How a stream goes on after a break; None where it does not.

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, TypeVar
 from .. import models
 from ..account.account import Account
 from ..account.single_flight import Follower, Leader, StillInFlight, WouldDeadlock
-from ..effects import Effects, join, send, sleep
+from ..effects import Effects, join, send
 from ..errors import AuthenticationError, LLMError, RateLimitError
 from ..types import Reply, Request
 from .admission import Admission, admit
 from .call import Call, CallPolicy
 from .demand import max_demand
-from .reporting import report_cache_hit, report_failure, report_pause, report_reply, usage_of
+from .reporting import report_cache_hit, report_failure, report_pause, report_reply, usage_adder
 
 if TYPE_CHECKING:
     from ..account.cache import Cache
@@ -45,7 +45,7 @@ def run_call(
 
     *events* tell the call's hooks what happens.
     """
-    call = Call(policy, account, account.now(), events, usage_of(account, policy))
+    call = Call(policy, account, account.now(), events, usage_adder(account, policy))
     try:
         if events is not None:
             events.call_started()
@@ -134,12 +134,12 @@ def _send_with_retries(request: Request, call: Call) -> Effects[Reply]:
             return reply if resumption is None else resumption.join_parts(reply)
         except LLMError as failure:
             error = failure
-        if call.has_shown:
+        if call.has_emitted:
             request = _request_after_break(error, request, call)
         if retries is None:
             from .retry import Retries  # most calls pay for no tenacity
 
-            retries = Retries(call.policy.retrying())
+            retries = Retries(call.policy.make_retrying())
         seconds = retries.wait_after(error, is_exact=call.policy.exact_attempts)
         if seconds is None or seconds >= call.time_left():
             raise call.final_error(error)
@@ -168,9 +168,8 @@ def _attempt(request: Request, call: Call) -> Effects[Reply]:
         outcome = error
     finally:
         admission.close()
-    for settled in () if admission.budgets is None else admission.budgets.settled:
-        # A thread writes it, so that it is written even if the call is cancelled here.
-        yield from sleep(call.time_left(), "budget", settled)
+    if admission.budgets is not None:
+        yield from admission.budgets.wait_until_settled(call)
     if isinstance(outcome, LLMError):
         raise outcome
     return outcome.replace(cost=models.cost(outcome.model, outcome.usage, outcome.service_tier))
@@ -186,10 +185,10 @@ def _send(admission: Admission, adapted: Request, request: Request, call: Call) 
         if call.events is not None:
             call.events.attempt_started(len(call.attempts) + 1, model, scope)
         timeout = min(call.time_left(), call.policy.attempt_timeout)
-        if call.sender is None:
+        if call.send_stream is None:
             reply = yield from send(keyed, timeout)
         else:
-            reply = yield from call.sender(keyed, timeout, admission)
+            reply = yield from call.send_stream(keyed, timeout, admission)
     except LLMError as error:
         admission.set_outcome(error.partial, error)
         call.record_attempt(model, sent_at, error.partial, error, admission.estimate.tokens)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .call_usage import CallUsage
 
 
-def usage_of(account: Account, policy: CallPolicy) -> CallUsage | None:
+def usage_adder(account: Account, policy: CallPolicy) -> CallUsage | None:
     """Return what adds a new call's usage to the account's ledger; None where there is none."""
     if account.ledger is None:
         return None

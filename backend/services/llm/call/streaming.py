@@ -62,7 +62,7 @@ def _answer(request: Request, idle: float, resumes: bool, call: Call) -> Effects
 
 def stream_with(call: Call, idle: float) -> None:
     """Have *call* stream what it asks for; *idle* is the longest wait between two pieces, in s."""
-    call.sender = partial(_send, call, idle)
+    call.send_stream = partial(_send, call, idle)
 
 
 def _send(
@@ -133,7 +133,7 @@ def hand_out(call: Call, events: Sequence[AnyEvent]) -> Effects[None]:
         events = view.of(events)
     if not events:
         return
-    call.has_shown = True
+    call.has_emitted = True
     leader = call.leader
     if leader is None:
         yield from emit(events)

@@ -125,7 +125,7 @@ def structured_answer(
             raise structured_error(judged.invalid, judged.reply, call) from refused
         if isinstance(judged.verdict, ValidAnswer):
             return judged.verdict, judged.reply
-        if call.has_shown:
+        if call.has_emitted:
             break  # of an answer that was shown in part there is no second
         turn = _next_turn(request, turn, judged)
         if turn is not None and turns_left and call.events is not None:
@@ -147,7 +147,7 @@ def _take_turn(request: Request, spec: StructuredSpec, call: Call) -> Effects[_J
             reply, cause = yield from _answer_or_partial(formed, call)
             break
         except InvalidRequestError as error:
-            may_change = is_about_form(error) and not call.has_shown
+            may_change = is_about_form(error) and not call.has_emitted
             weaker = next(output_modes, None) if may_change else None
             if weaker is None:
                 raise

@@ -87,7 +87,7 @@ def make_policy(
     further = client.max_retries if max_retries is None else max_retries
     attempts = count("max_retries", further, least=0) + 1
     return CallPolicy(
-        retrying=partial(_retrying, attempts, exact_attempts),
+        make_retrying=partial(_retrying, attempts, exact_attempts),
         timeout=timeout_of("timeout", client.timeout if timeout is None else timeout),
         max_quota_wait=client._knobs.LLM_MAX_QUOTA_WAIT,
         exact_attempts=exact_attempts is not None,

@@ -16,7 +16,7 @@ _REESTIMATED, _FEW_TOKENS = 0.12, 64.0
 _MOST_USED = 2.0
 
 
-def settle(
+def settle_charges(
     queue: ScopeQueue, reservation: Reservation, spent: Demand, latest_receipt: float, now: float
 ) -> None:
     """Replace each charge by what was spent, received when the provider has seen it at latest."""
@@ -35,7 +35,7 @@ def settle(
         limit.settle(charge, amount, seen, now)
 
 
-def learn(
+def learn_from_reports(
     queue: ScopeQueue,
     reports: Sequence[LimitReport],
     reservation: Reservation,

@@ -72,7 +72,7 @@ class ScopeQueue:
     #: What the provider's answers have taught about the limits; None before the first.
     learned: Learned | None = None
     #: When the first request was reserved.
-    begun_at: float | None = None
+    first_reserved_at: float | None = None
     #: Those who wait, in the order of their sequence; others overtake the batches.
     _others: dict[Reservation, None] = field(default_factory=dict, repr=False)
     _batches: dict[Reservation, None] = field(default_factory=dict, repr=False)

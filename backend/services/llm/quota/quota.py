@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..limit_types import Headroom, LimitReport, Priority
 from ..runtime.fork import ForkLock, on_fork_in_child
-from .answers import learn, settle
+from .answers import learn_from_reports, settle_charges
 from .charges import Charge, PriorityFilter
 from .headroom import headroom_of
 from .limits import NEVER, Limit, Unit, seconds_until
@@ -63,7 +63,7 @@ class Quota:
         self._make_limits = make_limits
         self._make_limits_for = make_limits_for
         self._queues: dict[str, ScopeQueue] = {}
-        self._waited_for: dict[ScopeQueue, None] = {}  # somebody waits there, or has
+        self._active_queues: dict[ScopeQueue, None] = {}  # somebody waits there, or has
         self._latest_now = -math.inf
         self._scheduler = FairScheduler()
         #: When the first request was sent since nothing has been in flight.
@@ -96,7 +96,7 @@ class Quota:
             amounts = queue.amounts(demand, can_wait=max_wait > 0)
             at, unit = self._first_start(queue, amounts, now, priority)
             if queue.learned is None and self.first_answer_timeout:
-                at = max(at, min(self._first_answer_by(queue, now), now + max_wait))
+                at = max(at, min(self._first_answer_deadline(queue, now), now + max_wait))
             at = max(at, now)
             if at > now:
                 wait = seconds_until(at, now)
@@ -106,7 +106,7 @@ class Quota:
             charges = [(limit, Charge(amount, at, sequence)) for limit, amount in amounts]
             reservation = Reservation(scope, demand, at, sequence, charges, priority, unit)
             queue.add(reservation)
-            self._waited_for[queue] = None
+            self._active_queues[queue] = None
             return reservation
 
     def start(self, reservation: Reservation, now: float) -> float:
@@ -157,11 +157,11 @@ class Quota:
             if reservation not in queue.in_flight:
                 raise RuntimeError(f"the reservation for {reservation.scope!r} is not in flight")
             self._apply_timeouts(queue, now)
-            settle(queue, reservation, spent, latest_receipt, now)
+            settle_charges(queue, reservation, spent, latest_receipt, now)
             self._in_flight -= 1
             if not self._in_flight:
                 self._oldest_start = math.inf
-            learn(queue, reports, reservation, spent, now)
+            learn_from_reports(queue, reports, reservation, spent, now)
             futures_to_wake = self._reschedule_next(now)
         _complete(futures_to_wake)
 
@@ -254,12 +254,12 @@ class Quota:
         if queue.learned is not None and now >= queue.learned.until:
             queue.limits = queue.learned.expire(queue.limits, now)
 
-    def _first_answer_by(self, queue: ScopeQueue, now: float) -> float:
+    def _first_answer_deadline(self, queue: ScopeQueue, now: float) -> float:
         """Return until when the first answer on a scope is waited for."""
-        if queue.begun_at is None:
-            queue.begun_at = now
+        if queue.first_reserved_at is None:
+            queue.first_reserved_at = now
             return now
-        return queue.begun_at + self.first_answer_timeout
+        return queue.first_reserved_at + self.first_answer_timeout
 
     def _first_start(
         self, queue: ScopeQueue, amounts: Amounts, now: float, priority: Priority
@@ -275,8 +275,8 @@ class Quota:
     def _reschedule_next(self, now: float) -> list[Future[None]]:
         """Reschedule the next of each scope if it can start earlier; return whom to wake."""
         futures_to_wake = []
-        self._waited_for = {queue: None for queue in self._waited_for if queue.has_waiting}
-        for queue in self._waited_for:
+        self._active_queues = {queue: None for queue in self._active_queues if queue.has_waiting}
+        for queue in self._active_queues:
             reservation = queue.next_after(now)
             if (
                 reservation is not None

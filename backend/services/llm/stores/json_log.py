@@ -74,10 +74,10 @@ class JsonStore:
         with file_errors(self.path):
             try:
                 value = self._read(key)
-                self._prune_once_opened()
+                self._compact_after_opening()
                 return value
             except FileNotFoundError:  # nothing was put yet, or the file was removed
-                self.close()
+                self._forget_index()
             except _ForeignFileError:
                 with self._file_lock.held():
                     self._create_or_replace_log()
@@ -97,7 +97,10 @@ class JsonStore:
             self._compact_if_worth(now)
 
     def close(self) -> None:
-        """Forget the index; the file stays and is read again on the next use."""
+        """Forget what was read; the file, which is open during an operation alone, stays."""
+        self._forget_index()
+
+    def _forget_index(self) -> None:
         with self._mutex:
             self._index = LogIndex()
             self._is_opening = True
@@ -173,7 +176,7 @@ class JsonStore:
             pass  # the usual start
         replace_file(self.path, [new_header()])
 
-    def _prune_once_opened(self) -> None:
+    def _compact_after_opening(self) -> None:
         """Compact once, if lines had expired when the log was first read."""
         if not self._is_opening:
             return
@@ -207,8 +210,8 @@ class JsonStore:
     def _live_lines(self, log: FileIO, now: float) -> Iterator[bytes]:
         yield new_header()
         for slot in self._index.slots(now):
-            line = _line(log, slot)
-            if decode_entry(line, slot[3]) is not None:
+            line, key = _line(log, slot), slot[-1]
+            if decode_entry(line, key) is not None:
                 yield line + b"\n"
 
 
