@@ -172,7 +172,7 @@ def test_a_client_that_was_closed_meanwhile_keeps_no_connection() -> None:
 
     def closing(server: Server, connection: socket.socket) -> None:
         server.read_request(connection)
-        assert [] == pools[-1].shut()
+        assert [] == pools[-1].shut_down()
         connection.sendall(answer())
         server.read_request(connection)
 

@@ -276,7 +276,7 @@ def test_a_call_that_outlives_its_client_closes_its_connection(open_face: Open) 
     with serving(chunked) as server:
         stream = face.client.stream("POST", server.url, content=b"{}")
         response = face.run(stream.__aenter__ if face.is_async else stream.__enter__)
-        face.client._transport._pool.shut()
+        face.client._transport._pool.shut_down()
         face.run(response.aread if face.is_async else response.read)
         assert [] == idle(face)
         face.run(response.aclose if face.is_async else response.close)  # no harm

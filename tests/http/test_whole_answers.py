@@ -110,7 +110,7 @@ def test_a_client_that_is_closed_meanwhile_keeps_no_connection(face: Face) -> No
 
     def closing(server: Server, connection: socket.socket) -> None:
         server.read_request(connection)
-        pool.shut()
+        pool.shut_down()
         connection.sendall(answer())
 
     with serving(closing) as server:

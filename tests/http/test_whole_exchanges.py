@@ -257,7 +257,7 @@ def exchanged(
     origin = OriginOfHttpcore(URL, lambda: pooled(fresh or OfHttpcore(), False), 8)
     for each in kept:
         origin.idle.put(pooled(*each))
-    exchange = transport._exchange(httpx.Request("POST", URL), origin)
+    exchange = transport._send_pooled(httpx.Request("POST", URL), origin)
     run: Any = run_without_loop if kind is Transport else asyncio.run
     return run(exchange)[1], used
 

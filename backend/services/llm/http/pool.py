@@ -100,7 +100,7 @@ class Pool:
             self._patched = kind(verify=trusted(), proxy=self._proxies.proxy_for(url))
         return self._patched
 
-    def shut(self) -> list[PooledConnection]:
+    def shut_down(self) -> list[PooledConnection]:
         """Keep no connection from now on, and return httpcore's that wait, to be closed."""
         self._size = 0
         close(self.idle.shut())

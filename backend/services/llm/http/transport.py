@@ -44,20 +44,20 @@ class _Transport(ABC):
         if patched is not None:
             response: httpx.Response = await self._send_by(patched, request)
             return response
-        if (
-            expects_whole_answers.get()
-            and (direct := self._pool.direct_origin(request.url)) is not None
-        ):
-            return await self._handle_whole(direct, WholeRequest(request))
+        if expects_whole_answers.get():
+            direct_origin = self._pool.direct_origin(request.url)
+            if direct_origin is not None:
+                return await self._send_whole(direct_origin, WholeRequest(request))
         origin, began = self._pool.origin_of(request.url), time.monotonic()
-        pooled, answer = await self._exchange(request, origin)
-        return await self._answer(answer, request, began, partial(self._give_back, origin, pooled))
+        pooled, answer = await self._send_pooled(request, origin)
+        return_to_pool = partial(self._return_to_pool, origin, pooled)
+        return await self._make_response(answer, request, began, return_to_pool)
 
-    async def _handle_whole(
-        self, direct: http1_connections.Origin, request: WholeRequest
+    async def _send_whole(
+        self, origin: http1_connections.Origin, request: WholeRequest
     ) -> httpx.Response:
         try:
-            answer = await self.exchange(direct, request, request.until)
+            answer = await self.exchange(origin, request, request.until)
             return request.to_response(answer, self._pool.limit)
         except ResponseTooLargeError:
             raise
@@ -65,35 +65,35 @@ class _Transport(ABC):
             failure = request.to_error(error)
         raise failure
 
-    async def _exchange(
+    async def _send_pooled(
         self, request: httpx.Request, origin: Origin
     ) -> tuple[PooledConnection, Any]:
         to_send = to_httpcore(request)
-        waiting = await self._take_idle(origin)
-        pooled = waiting or origin.connect()
+        idle = await self._take_idle(origin)
+        pooled = idle or origin.connect()
         while True:
             try:
                 return pooled, await self._send_by(pooled.connection, to_send)
             except BaseException as error:
                 failure = without_traceback(error)
                 pooled.network.abort()
-            if not may_repeat(failure, pooled, is_fresh=waiting is None):
+            if not may_repeat(failure, pooled, is_fresh=idle is None):
                 raise (
                     as_httpx(failure, request) if isinstance(failure, HTTPCORE_ERRORS) else failure
                 )
-            waiting, pooled = None, origin.connect()
+            idle, pooled = None, origin.connect()
 
     async def _take_idle(self, origin: Origin) -> PooledConnection | None:
         while (pooled := origin.idle.take()) is not None and pooled.has_expired():
             await self._close(pooled)
         return pooled
 
-    async def _give_back(self, origin: Origin, pooled: PooledConnection) -> None:
+    async def _return_to_pool(self, origin: Origin, pooled: PooledConnection) -> None:
         for each in origin.idle.put(pooled) if pooled.is_reusable() else [pooled]:
             await self._close(each)
 
     async def _close_idle(self) -> None:
-        for pooled in self._pool.shut():
+        for pooled in self._pool.shut_down():
             await self._close(pooled)
 
     @abstractmethod
@@ -107,14 +107,14 @@ class _Transport(ABC):
         """Send *request* without httpx, and return the whole answer; as `exchange.exchange`."""
 
     @abstractmethod
-    async def _answer(
+    async def _make_response(
         self,
         answer: Any,
         request: httpx.Request,
         began: float,
-        give_back: Callable[[], Coroutine[Any, Any, None]],
+        return_to_pool: Callable[[], Coroutine[Any, Any, None]],
     ) -> httpx.Response:
-        """Return httpx's response, whose end calls *give_back*; *began* as of `short_answer`."""
+        """Return httpx's response, whose end calls *return_to_pool*; *began* as `short_answer`."""
 
     @abstractmethod
     async def _close(self, pooled: PooledConnection) -> None:
@@ -141,15 +141,15 @@ class Transport(_Transport, httpx.BaseTransport):
     async def _send_by(self, connection: Any, request: Any) -> Any:
         return connection.handle_request(request)
 
-    async def _answer(
+    async def _make_response(
         self,
         answer: Any,
         request: httpx.Request,
         began: float,
-        give_back: Callable[[], Coroutine[Any, Any, None]],
+        return_to_pool: Callable[[], Coroutine[Any, Any, None]],
     ) -> httpx.Response:
         limit = self._pool.limit
-        body = Body(answer, limit, request, lambda: run_without_loop(give_back()))
+        body = Body(answer, limit, request, lambda: run_without_loop(return_to_pool()))
         if not is_short(answer, limit):
             return answer_of(answer, body)
         with closing(body):
@@ -179,15 +179,15 @@ class AsyncTransport(_Transport, httpx.AsyncBaseTransport):
     async def _send_by(self, connection: Any, request: Any) -> Any:
         return await connection.handle_async_request(request)
 
-    async def _answer(
+    async def _make_response(
         self,
         answer: Any,
         request: httpx.Request,
         began: float,
-        give_back: Callable[[], Coroutine[Any, Any, None]],
+        return_to_pool: Callable[[], Coroutine[Any, Any, None]],
     ) -> httpx.Response:
         limit = self._pool.limit
-        body = AsyncBody(answer, limit, request, give_back)
+        body = AsyncBody(answer, limit, request, return_to_pool)
         if not is_short(answer, limit):
             return answer_of(answer, body)
         async with aclosing(body):
