@@ -33,7 +33,7 @@ class LimitReport:
 
 @dataclass(frozen=True)
 class Headroom:
-    """What is left of one limit, by our ledger: of `amount` in `window` seconds.
+    """What is left of one limit, by our own count: of `amount` in `window` seconds.
 
     What is in flight or waits counts as used. `full_in` is the seconds until all of it is there
     again, `is_learned` whether the provider has told the amount.
