@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tenacity import RetryCallState, Retrying
 
-from ..llm.account.cache import Cache
 from ..llm.account.daily_budget import DailyBudget
 from ..llm.account.learned import Learned
 from ..llm.account.multi_key import MINUTE, MultiKeyAccount
@@ -33,7 +32,6 @@ from ..llm.runtime.closing import ClosedByAsyncBlock
 from ..llm.runtime.fork import pickling_error
 from ..llm.settings import host
 from ..llm.settings.endpoints import groq_endpoint
-from ..llm.stores import Store
 from ..llm.types import Message, Reply, Request
 from .batch_chats import BatchChats
 from .chat_signatures import AskChat, AskChatForStream
@@ -105,15 +103,12 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
         self._max_concurrency = max_concurrency
         self._transport = MultiKeyTransport(self._connect, self._account)
         self._store = store_at(cache_path, seconds("cache_ttl_sec", cache_ttl_sec))
-        self._account.cache = self._cache_of(self._store)
-        self._open_ledger()
+        self._open_stores()
         if daily_token_budget is not None:
             self._account.budget = DailyBudget(daily_token_budget, token_counter_at(cache_path))
 
-    def _cache_of(self, store: Store) -> Cache:
-        return cache_on(store, "groq", self._base_url, self._knobs)
-
-    def _open_ledger(self) -> None:
+    def _open_stores(self) -> None:
+        self._account.cache = cache_on(self._store, "groq", self._base_url, self._knobs)
         self._account.ledger = open_ledger(self._knobs.LLM_LEDGER_URL)
         self._account.money = money_budgets(self._knobs)
 

@@ -51,17 +51,14 @@ class AsyncBatch(Generic[T]):
             self._reading = _Reading(self._prompts, self._ask, self._options)
         try:
             result = await self._reading.next()
-            if result is not None:
-                self._reporter.add(result)
-                return result
+            if result is None:
+                raise self._reading.ending.error() or StopAsyncIteration
+            self._reporter.add(result)
+            return result
         # A cancellation too: what is in flight ends with its reader.
         except BaseException:
             await self.aclose()
             raise
-        ending = self._reading.ending
-        await self.aclose()
-        ending.raise_error()
-        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Cancel what is in flight, and wait until it has ended."""

@@ -59,16 +59,14 @@ class Batch(Generic[T]):
             raise StopIteration
         try:
             result = self._next(self._thread or self._begin())
-            if result is not None:
-                self._reporter.add(result)
-                return result
+            if result is None:
+                raise self._ending.error() or StopIteration
+            self._reporter.add(result)
+            return result
         # An interruption too: what is in flight ends with its reader.
         except BaseException:
             self.close()
             raise
-        self.close()
-        self._ending.raise_error()
-        raise StopIteration
 
     def close(self) -> None:
         """Cancel what is in flight, and wait until it has ended."""

@@ -37,15 +37,16 @@ class Ending:
             self._source_error = error
         self.is_reading = False
 
-    def raise_error(self) -> None:
-        """Raise what kept the batch from reading all prompts, if anything did.
+    def error(self) -> BaseException | None:
+        """Return what kept the batch from reading all prompts, None where nothing did.
 
-        An error of the prompts' own iterator is raised as it is.
+        An error of the prompts' own iterator is returned as it is.
         """
-        if self._source_error is not None:
-            raise self._source_error
-        if (cause := self._stopped_by) is not None:
-            raise BatchStoppedError.after(self._window.started, cause) from cause
+        if self._source_error is None and (cause := self._stopped_by) is not None:
+            stopped = BatchStoppedError.after(self._window.started, cause)
+            stopped.__cause__ = cause
+            return stopped
+        return self._source_error
 
 
 def closed_meanwhile() -> RuntimeError:
