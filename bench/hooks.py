@@ -3,7 +3,7 @@
     PYTHONPATH=backend python -m bench.hooks [provider] [--rounds 40]
 
 All take turns in one process, against a server in another; a ratio is that of the medians of all
-calls, which a busy machine moves least. It needs the packages of
+turns, which a busy machine moves least. It needs the packages of
 backend/requirements-telemetry.txt and opentelemetry-sdk.
 """
 
@@ -16,13 +16,49 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
+from typing import Any
 
-from services.llm.events import EventHook
+from services.llm.events import (
+    AttemptEnded,
+    AttemptStarted,
+    CallEnded,
+    CallStarted,
+    Event,
+    EventHook,
+)
 
 from .loopback import server
 from .subjects import our_client
 
 Setting = Callable[[], AbstractContextManager[EventHook | None]]
+
+#: What a call's spans and metrics are known by.
+_COMMON: dict[str, Any] = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "groq",
+    "gen_ai.request.model": "model",
+    "gen_ai.response.model": "model",
+    "server.address": "127.0.0.1",
+    "server.port": 80,
+}
+_ASKED: dict[str, Any] = {
+    **_COMMON,
+    "gen_ai.output.type": "text",
+    "gen_ai.request.temperature": 0.7,
+    "gen_ai.request.max_tokens": 4096,
+}
+_FIRST = {"llm.attempt.number": 1}
+_USED: dict[str, Any] = {"gen_ai.usage.input_tokens": 9, "gen_ai.usage.output_tokens": 9}
+_SENT: dict[str, Any] = {"http.response.status_code": 200, **_USED}
+_ANSWERED: dict[str, Any] = {
+    **_USED,
+    "llm.outcome": "answered",
+    "llm.cost": 0.00001,
+    "gen_ai.response.model": "model",
+    "gen_ai.response.id": "id",
+    "gen_ai.response.finish_reasons": ["stop"],
+}
+_INPUT, _OUTPUT = ({**_COMMON, "gen_ai.token.type": each} for each in ("input", "output"))
 
 #: Calls in a row with one setting.
 _TURN = 20
@@ -71,6 +107,48 @@ def prometheus() -> Iterator[EventHook | None]:
 
 
 @contextmanager
+def opentelemetry_alone() -> Iterator[EventHook | None]:
+    """The same spans and metrics with attributes that are made beforehand: what the SDK takes."""
+    from opentelemetry import context, trace
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from services.llm.telemetry.opentelemetry import SCOPE
+
+    tracers = TracerProvider(shutdown_on_exit=False)
+    meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+    tracer, meter = tracers.get_tracer(SCOPE), meters.get_meter(SCOPE)
+    tokens, duration = meter.create_histogram("tokens"), meter.create_histogram("duration")
+    spans: list[trace.Span] = []
+    current: list[Any] = []
+
+    def hook(event: Event, /) -> None:
+        if isinstance(event, CallStarted):
+            spans.append(tracer.start_span("call", kind=trace.SpanKind.CLIENT, attributes=_ASKED))
+        elif isinstance(event, AttemptStarted):
+            parent = trace.set_span_in_context(spans[0])
+            spans.append(tracer.start_span("attempt", parent, attributes=_FIRST))
+            current.append(context.attach(trace.set_span_in_context(spans[1])))
+        elif isinstance(event, AttemptEnded):
+            context.detach(current.pop())
+            span = spans.pop()
+            span.set_attributes(_SENT)
+            span.end()
+        elif isinstance(event, CallEnded):
+            for kind in _INPUT, _OUTPUT:
+                tokens.record(9, kind)
+            duration.record(event.seconds, _COMMON)
+            span = spans.pop()
+            span.set_attributes(_ANSWERED)
+            span.end()
+
+    yield hook
+    tracers.shutdown()
+    meters.shutdown()
+
+
+@contextmanager
 def opentelemetry() -> Iterator[EventHook | None]:
     """Spans and metrics, made by OpenTelemetry's SDK and exported to nowhere."""
     from opentelemetry.sdk.metrics import MeterProvider
@@ -86,18 +164,37 @@ def opentelemetry() -> Iterator[EventHook | None]:
     meters.shutdown()
 
 
+@contextmanager
+def opentelemetry_unsampled() -> Iterator[EventHook | None]:
+    """Metrics, and spans that the sampler drops."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+    from services.llm.telemetry.opentelemetry import hook_of
+
+    tracers = TracerProvider(ALWAYS_OFF, shutdown_on_exit=False)
+    meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+    yield hook_of(tracers, meters)
+    tracers.shutdown()
+    meters.shutdown()
+
+
 SETTINGS: dict[str, Setting] = {
     "none": none,
     "none again": none,
     "a plain hook": plain,
     "logs": logs,
     "Prometheus": prometheus,
+    "OpenTelemetry's SDK alone": opentelemetry_alone,
     "OpenTelemetry": opentelemetry,
+    "OpenTelemetry, not sampled": opentelemetry_unsampled,
 }
 
 
 def measure(provider: str, rounds: int) -> dict[str, list[int]]:
-    """Return the nanoseconds of each call, by setting; they take turns, _TURN calls each."""
+    """Return the nanoseconds of a call, by setting, of each of its turns of _TURN calls."""
     found: dict[str, list[int]] = {name: [] for name in SETTINGS}
     with server() as url, our_client(provider, url, 1) as client, ExitStack() as stack:
         hooks = {name: stack.enter_context(setting()) for name, setting in SETTINGS.items()}
@@ -107,14 +204,15 @@ def measure(provider: str, rounds: int) -> dict[str, list[int]]:
                     if (hook := hooks[name]) is not None:
                         following.callback(client.hooks.remove, client.hooks.add(hook))
                     client.generate("Hello")
-                    took += [_took(partial(client.generate, "Hello")) for _ in range(_TURN)]
+                    took.append(_took(partial(client.generate, "Hello")))
     return found
 
 
 def _took(ask: Callable[[], object]) -> int:
     begun = time.process_time_ns()
-    ask()
-    return time.process_time_ns() - begun
+    for _ in range(_TURN):
+        ask()
+    return (time.process_time_ns() - begun) // _TURN
 
 
 def table(found: dict[str, list[int]]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bench.hooks import SETTINGS, table
+from services.llm.events import AttemptEnded, AttemptStarted, CallStarted
 from services.llm.telemetry.logs import log
-from tests.telemetry.ended import answered
+from tests.telemetry.ended import ATTEMPT, INFO, MODEL, answered
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -14,6 +15,9 @@ def test_a_setting_gives_a_hook_that_takes_an_event(name: str) -> None:
     with SETTINGS[name]() as hook:
         assert (hook is None) is name.startswith("none")
         if hook is not None:
+            hook(CallStarted(INFO, 1.0))
+            hook(AttemptStarted(INFO, 1.0, 1, MODEL, MODEL))
+            hook(AttemptEnded(INFO, 1.0, ATTEMPT, True))
             hook(answered())
     assert ([], True, 0) == (log.handlers, log.propagate, log.level)
 

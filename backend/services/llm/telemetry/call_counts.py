@@ -110,7 +110,7 @@ METRICS = (
 )
 
 #: Events that are counted in one go, which is cheaper than one by one.
-_BATCH = 200
+_BATCH = 32
 
 #: Observations that are kept between two scrapes; then they are taken over by the call.
 MOST_OBSERVATIONS = 5_000

@@ -10,8 +10,9 @@ November 2026, all of them of the status Development.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,44 +59,48 @@ class OpenTelemetryHook:
     def __init__(self, spans: CallSpans, metrics: CallMetrics) -> None:
         self._spans = spans
         self._metrics = metrics
+        self._handlers: dict[type[Event], Callable[[Any], None]] = {
+            CallStarted: self._call_started,
+            AttemptStarted: spans.start_attempt,
+            AttemptEnded: spans.end_attempt,
+            FirstPiece: self._first_piece,
+            CallEnded: self._call_ended,
+        }
 
     def __call__(self, event: Event, /) -> None:
         """Take note of *event*."""
-        spans = self._spans
-        match event:
-            case CallStarted(call):
-                spans.start_call(call, common_attributes(call))
-            case AttemptStarted():
-                spans.start_attempt(event)
-            case AttemptEnded():
-                spans.end_attempt(event)
-            case CallEnded(call):
-                self._metrics.record_call(event, common_attributes(call))
-                spans.end_call(event)
-            case _:
-                if isinstance(event, FirstPiece) and spans.is_sent(event.call):
-                    self._metrics.record_first_piece(event, common_attributes(event.call))
-                spans.note(event)
+        self._handlers.get(type(event), self._spans.note)(event)
+
+    def _call_started(self, event: CallStarted) -> None:
+        self._spans.start_call(event.call, common_attributes(event.call))
+
+    def _first_piece(self, event: FirstPiece) -> None:
+        if self._spans.is_sent(event.call):
+            self._metrics.record_first_piece(event, common_attributes(event.call))
+
+    def _call_ended(self, event: CallEnded) -> None:
+        self._metrics.record_call(event, common_attributes(event.call))
+        self._spans.end_call(event)
 
 
-def common_attributes(call: CallInfo) -> dict[str, Any]:
+def common_attributes(call: CallInfo) -> Mapping[str, Any]:
     """Return what spans and metrics of a call have in common."""
-    return {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": _PROVIDERS[call.provider],
-        "gen_ai.request.model": call.model,
-        **_address(call.endpoint),
-    }
+    return _common(call.provider, call.model, call.endpoint)
 
 
 _PROVIDERS = {"groq": "groq", "bedrock": "aws.bedrock"}
 _PORTS = {"https": 443, "http": 80}
 
 
-@lru_cache(maxsize=64)
-def _address(endpoint: str) -> dict[str, Any]:
+@lru_cache(maxsize=256)
+def _common(provider: str, model: str, endpoint: str) -> Mapping[str, Any]:
+    attributes: dict[str, Any] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": _PROVIDERS[provider],
+        "gen_ai.request.model": model,
+    }
     parts = urlsplit(endpoint)
-    if not parts.hostname:
-        return {}
-    port = parts.port or _PORTS[parts.scheme]
-    return {"server.address": parts.hostname, "server.port": port}
+    if parts.hostname:
+        attributes["server.address"] = parts.hostname
+        attributes["server.port"] = parts.port or _PORTS[parts.scheme]
+    return MappingProxyType(attributes)

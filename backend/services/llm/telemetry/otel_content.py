@@ -9,10 +9,8 @@ from typing import Any
 from ..types import Message, Reply
 
 
-def question_attributes(messages: Sequence[Message] | None) -> dict[str, str]:
-    """Return the system's instructions and the other messages as JSON; {} where there are none."""
-    if messages is None:
-        return {}
+def question_attributes(messages: Sequence[Message]) -> dict[str, str]:
+    """Return the system's instructions and the other messages as JSON."""
     system = [part for each in messages if each.get("role") == "system" for part in _parts(each)]
     others = [
         {"role": each.get("role"), "parts": _parts(each)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 from ..events import CallEnded, FirstPiece
@@ -50,7 +51,7 @@ class CallMetrics:
             explicit_bucket_boundaries_advisory=_FIRST_CHUNK,
         )
 
-    def record_call(self, ended: CallEnded, attributes: dict[str, Any]) -> None:
+    def record_call(self, ended: CallEnded, attributes: Mapping[str, Any]) -> None:
         """Record a call that has ended."""
         if ended.is_cached and not ended.attempts:
             return
@@ -62,14 +63,14 @@ class CallMetrics:
             attributes = {**attributes, "error.type": ended.error_type}
         self._duration.record(ended.seconds, attributes)
 
-    def record_first_piece(self, event: FirstPiece, attributes: dict[str, Any]) -> None:
+    def record_first_piece(self, event: FirstPiece, attributes: Mapping[str, Any]) -> None:
         """Record when the first piece of a stream came."""
         self._first_chunk.record(event.seconds, attributes)
 
 
 class _Tokens(ABC):
     @abstractmethod
-    def record(self, usage: Usage, attributes: dict[str, Any]) -> None: ...
+    def record(self, usage: Usage, attributes: Mapping[str, Any]) -> None: ...
 
 
 class _TokenHistogram(_Tokens):
@@ -83,7 +84,7 @@ class _TokenHistogram(_Tokens):
             explicit_bucket_boundaries_advisory=_TOKENS,
         )
 
-    def record(self, usage: Usage, attributes: dict[str, Any]) -> None:
+    def record(self, usage: Usage, attributes: Mapping[str, Any]) -> None:
         """Record the tokens of one call."""
         name = "gen_ai.token.type"
         self._usage.record(usage.input_tokens, {**attributes, name: "input"})
@@ -107,7 +108,7 @@ class _TokenCounters(_Tokens):
             for field, name in list(_COUNTED.items())[:2]
         }
 
-    def record(self, usage: Usage, attributes: dict[str, Any]) -> None:
+    def record(self, usage: Usage, attributes: Mapping[str, Any]) -> None:
         """Record the tokens of one call; all of them are of text."""
         attributes = {**attributes, "gen_ai.token.modality": "text"}
         for field, counter in self._counters.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,9 +53,13 @@ _NOTED: dict[type[Event], tuple[str, tuple[str, ...]]] = {
 
 @dataclass(eq=False)
 class _OpenCall:
-    """The span of a call, that of its attempt, and what makes the latter the current one."""
+    """The span of a call, that of its attempt, and what makes the latter the current one.
+
+    Of a call that is not sampled there is no span of an attempt: the call's own stands for it.
+    """
 
     span: Any
+    is_recording: bool
     attempt: Any = None
     token: Any = None
 
@@ -78,29 +83,37 @@ class CallSpans:
         """Whether an attempt of *call* is under way."""
         return call.id in self._open and self._open[call.id].attempt is not None
 
-    def start_call(self, call: CallInfo, attributes: dict[str, Any]) -> None:
+    def start_call(self, call: CallInfo, attributes: Mapping[str, Any]) -> None:
         """Start the call's span, as a child of the one that is current."""
         span = self._tracer.start_span(
-            f"chat {call.model}", kind=self._trace.SpanKind.CLIENT, attributes=attributes
+            f"chat {call.model}",
+            kind=self._trace.SpanKind.CLIENT,
+            attributes={**attributes, **_request_attributes(call)},
         )
-        self._open[call.id] = _OpenCall(span)
-        if span.is_recording():
-            span.set_attributes(_request_attributes(call))
+        is_recording = span.is_recording()
+        self._open[call.id] = _OpenCall(span, is_recording)
+        if is_recording and call.messages is not None:
+            span.set_attributes(question_attributes(call.messages))
 
     def start_attempt(self, event: AttemptStarted) -> None:
         """Start an attempt's span, as a child of the call's."""
         if (open_call := self._open.get(event.call.id)) is None:
             return
+        open_call.attempt = self._attempt_span(event, open_call)
+        if event.call.operation != "stream":
+            context = self._trace.set_span_in_context(open_call.attempt)
+            open_call.token = self._context.attach(context)
+
+    def _attempt_span(self, event: AttemptStarted, open_call: _OpenCall) -> Any:
+        if not open_call.is_recording:
+            return open_call.span
         attributes: dict[str, Any] = {"llm.attempt.number": event.number}
         if event.scope != event.model:
             attributes["llm.scope"] = event.scope
         context = self._trace.set_span_in_context(open_call.span)
-        span = self._tracer.start_span(
+        return self._tracer.start_span(
             f"attempt {event.model}", context=context, attributes=attributes
         )
-        open_call.attempt = span
-        if event.call.operation != "stream":
-            open_call.token = self._context.attach(self._trace.set_span_in_context(span))
 
     def end_attempt(self, event: AttemptEnded) -> None:
         """End the attempt's span."""
@@ -111,12 +124,15 @@ class CallSpans:
         token, open_call.token = open_call.token, None
         if token is not None:
             self._context.detach(token)
+        if not open_call.is_recording:
+            return
         attempt = event.attempt
-        if span.is_recording():
-            if attempt.status is not None:
-                span.set_attribute("http.response.status_code", attempt.status)
-            if attempt.usage.reported:
-                span.set_attributes(_usage_attributes(attempt.usage))
+        attributes: dict[str, Any] = {}
+        if attempt.status is not None:
+            attributes["http.response.status_code"] = attempt.status
+        if attempt.usage.reported:
+            _add_usage(attributes, attempt.usage)
+        span.set_attributes(attributes)
         if attempt.error is not None:
             self._fail(span, attempt.error.partition("(")[0], attempt.error)
         span.end()
@@ -125,7 +141,7 @@ class CallSpans:
         """Note *event* on the call's span, if it is one of those that are worth a note."""
         name, fields = _NOTED.get(type(event), ("", ()))
         open_call = self._open.get(event.call.id)
-        if name and open_call is not None:
+        if name and open_call is not None and open_call.is_recording:
             open_call.span.add_event(name, {f"llm.{one}": getattr(event, one) for one in fields})
 
     def end_call(self, event: CallEnded) -> None:
@@ -133,9 +149,9 @@ class CallSpans:
         if (open_call := self._open.pop(event.call.id, None)) is None:
             return
         span = open_call.span
-        if span.is_recording():
+        if open_call.is_recording:
             span.set_attributes(_outcome_attributes(event))
-        if event.error_type not in (None, "Cancelled"):
+        if open_call.is_recording and event.error_type not in (None, "Cancelled"):
             self._fail(span, event.error_type, str(event.error or event.error_type))
         span.end()
 
@@ -159,28 +175,27 @@ def _request_attributes(call: CallInfo) -> dict[str, Any]:
         elif name in ("stop", "stop_sequences"):
             stops = [value] if isinstance(value, str) else list(value)
             attributes["gen_ai.request.stop_sequences"] = stops
-    attributes |= {f"llm.tag.{name}": value for name, value in call.tags.items()}
-    return attributes | question_attributes(call.messages)
+    for name, value in call.tags.items():
+        attributes[f"llm.tag.{name}"] = value
+    return attributes
 
 
-def _usage_attributes(usage: Usage) -> dict[str, Any]:
-    attributes = {
-        "gen_ai.usage.input_tokens": usage.input_tokens,
-        "gen_ai.usage.output_tokens": usage.output_tokens,
-    }
-    further = {
-        "gen_ai.usage.cache_read.input_tokens": usage.cached_input_tokens,
-        "gen_ai.usage.cache_creation.input_tokens": usage.cache_write_input_tokens,
-        "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
-    }
-    return attributes | {name: tokens for name, tokens in further.items() if tokens}
+def _add_usage(attributes: dict[str, Any], usage: Usage) -> None:
+    attributes["gen_ai.usage.input_tokens"] = usage.input_tokens
+    attributes["gen_ai.usage.output_tokens"] = usage.output_tokens
+    if usage.cached_input_tokens:
+        attributes["gen_ai.usage.cache_read.input_tokens"] = usage.cached_input_tokens
+    if usage.cache_write_input_tokens:
+        attributes["gen_ai.usage.cache_creation.input_tokens"] = usage.cache_write_input_tokens
+    if usage.reasoning_tokens:
+        attributes["gen_ai.usage.reasoning.output_tokens"] = usage.reasoning_tokens
 
 
 def _outcome_attributes(event: CallEnded) -> dict[str, Any]:
     reply, usage, cost = event.reply, event.usage, event.cost
     attributes: dict[str, Any] = {"llm.outcome": outcome_of(event)}
     if usage.reported:
-        attributes |= _usage_attributes(usage)
+        _add_usage(attributes, usage)
         if cost is not None:
             attributes["llm.cost"] = cost
     if reply is None:
@@ -192,4 +207,6 @@ def _outcome_attributes(event: CallEnded) -> dict[str, Any]:
         attributes["gen_ai.response.finish_reasons"] = [reply.finish_reason]
     if reply.time_to_first_token is not None:
         attributes["gen_ai.response.time_to_first_chunk"] = reply.time_to_first_token
-    return attributes | answer_attributes(reply)
+    if event.call.messages is not None:
+        attributes |= answer_attributes(reply)
+    return attributes
