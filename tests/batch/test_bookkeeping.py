@@ -19,7 +19,7 @@ from services.llm.account.registry import account_of
 from services.llm.batch import bookkeeping, provider_batch
 from services.llm.batch.batch_note import BatchNote
 from services.llm.batch.batch_sums import BatchSums
-from services.llm.batch.bookkeeping import BatchBooks
+from services.llm.batch.bookkeeping import BatchBookkeeper
 from services.llm.batch.reservations import BatchReservations
 from services.llm.batch.result_files import ResultFile
 from services.llm.effects import Overdue, RunBlocking
@@ -285,10 +285,10 @@ def test_a_ledger_that_hangs_is_told_and_holds_up_nobody(
     heard: list[Event] = []
     hooks = Hooks()
     hooks.add(heard.append)
-    books, api = BatchBooks(account, hooks), GroqBatchApi(None, None)  # type: ignore[arg-type]  # nothing is asked of it
+    bookkeeper, api = BatchBookkeeper(account, hooks), GroqBatchApi(None, None)  # type: ignore[arg-type]  # nothing is asked of it
     file = ResultFile(api, "batch_1", BatchStatus("completed"))
     with closing(file), caplog.at_level(logging.WARNING):
-        for steps in (books.submitted("batch_1", BatchNote()), books.ended(file, api)):
+        for steps in (bookkeeper.submitted("batch_1", BatchNote()), bookkeeper.ended(file, api)):
             assert isinstance(next(steps), RunBlocking)
             with pytest.raises(StopIteration):
                 steps.throw(Overdue(True))
@@ -343,7 +343,7 @@ async def _read(batch: Any) -> None:
 def test_without_ledger_budget_and_hooks_nothing_is_added_up(
     make: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(BatchBooks, "_enter", None)
+    monkeypatch.setattr(BatchBookkeeper, "_enter", None)
     batch = made(make, sandbox, "groq", "").submit_batch(PROMPTS)
     assert 6 == len(list(batch.results()))
 

@@ -20,7 +20,7 @@ from sandbox import Answer, Sandbox
 from services import llm_client
 from services.llm.account.registry import account_of
 from services.llm.batch import provider_batch
-from services.llm.batch.bookkeeping import BatchBooks
+from services.llm.batch.bookkeeping import BatchBookkeeper
 from services.llm.batch.input_files import InputFile
 from services.llm.batch.reservations import BatchReservations
 from services.llm.effects import Overdue, RunBlocking
@@ -439,8 +439,8 @@ def test_a_submission_that_is_dropped_asks_nothing_more(tmp_path: Any) -> None:
     api: Any = Checked()
     with (tmp_path / "lines").open("w+b") as file:
         account = account_of("groq", Knobs(), None)
-        reservations, books = BatchReservations(account), BatchBooks(account, Hooks())
-        flow = provider_batch.submit_files(api, [InputFile("", file)], 24, reservations, books)
+        reservations, bookkeeper = BatchReservations(account), BatchBookkeeper(account, Hooks())
+        flow = provider_batch.submit_files(api, [InputFile("", file)], 24, reservations, bookkeeper)
         assert isinstance(next(flow), RunBlocking)
         flow.close()
 

@@ -156,7 +156,7 @@ class BatchChats(StructuredChats):
         return self._batch_service(schema).find(id)
 
     def _batch_service(self, schema: Any, tags: Mapping[str, str] | None = None) -> BatchService:
-        from ..llm.batch.bookkeeping import BatchBooks  # few submit batches
+        from ..llm.batch.bookkeeping import BatchBookkeeper  # few submit batches
 
         # A batch is of one organisation; the first key's is as good as any.
         connection = GroqConnection(
@@ -169,5 +169,5 @@ class BatchChats(StructuredChats):
         )
         transport = GroqTransport(connection, time.sleep, self._account.wall)
         answer_format = AnswerFormat(self._account, self._knobs, self._policy(None), schema)
-        books = BatchBooks(self._account, self.hooks, lambda: self._shown_url, tags)
-        return BatchService(transport.batch_api(self._knobs), transport, answer_format, books)
+        bookkeeper = BatchBookkeeper(self._account, self.hooks, lambda: self._shown_url, tags)
+        return BatchService(transport.batch_api(self._knobs), transport, answer_format, bookkeeper)

@@ -39,8 +39,8 @@ _TIMEOUT = 300.0
 _in_memory = MemoryUsageStore(most_keys=1_000)
 
 
-class BatchBooks:
-    """The books of batches that are read as one: their *account*'s ledger and budgets, and *hooks*.
+class BatchBookkeeper:
+    """Enters batches that are read as one into the ledger and budgets of *account*; tells *hooks*.
 
     *endpoint* returns the URL that is called, *tags* name them to hooks.
     """

@@ -24,7 +24,7 @@ from .result_files import ResultFile, ResultFiles
 from .results import BatchResult
 
 if TYPE_CHECKING:
-    from .bookkeeping import BatchBooks
+    from .bookkeeping import BatchBookkeeper
     from .reservations import BatchReservations
 
 R = TypeVar("R")
@@ -59,14 +59,14 @@ class ProviderBatch(Generic[T]):
         transport: Transport,
         batch_ids: Sequence[str],
         read_line: ReadLine,
-        books: BatchBooks,
+        bookkeeper: BatchBookkeeper,
         prompts: Sequence[Any] | None = None,
     ) -> None:
         self._api = api
         self._transport = transport
         self._read_line = read_line
         self._prompts = prompts
-        self._books = books
+        self._bookkeeper = bookkeeper
         self.batch_ids = tuple(batch_ids)
 
     @property
@@ -81,7 +81,7 @@ class ProviderBatch(Generic[T]):
     def status(self) -> Effects[BatchStatus]:
         """Return how far it is now; raises LLMError."""
         status = yield from self._status()
-        self._books.polled(status)
+        self._bookkeeper.polled(status)
         return status
 
     @blocking_method
@@ -125,7 +125,7 @@ class ProviderBatch(Generic[T]):
         seconds = FIRST_POLL
         while True:
             status = yield from self._status(known)
-            self._books.polled(status)
+            self._bookkeeper.polled(status)
             if on_status is not None:
                 on_status(status)
             if status.is_finished:
@@ -136,7 +136,7 @@ class ProviderBatch(Generic[T]):
         try:
             for file in files:
                 yield from _attempted(file.download)
-                yield from self._books.ended(file, self._api)
+                yield from self._bookkeeper.ended(file, self._api)
         except BaseException:
             ResultFiles(files).__exit__()
             raise
@@ -159,7 +159,7 @@ def submit_files(
     files: Sequence[InputFile],
     hours: int,
     reservations: BatchReservations,
-    books: BatchBooks,
+    bookkeeper: BatchBookkeeper,
 ) -> Effects[list[str]]:
     """Submit each of *files*, and return their ids; what is submitted is cancelled on an error.
 
@@ -170,7 +170,7 @@ def submit_files(
         yield from reservations.reserve()
         for file in files:
             submitted.append((yield from _attempted(partial(file.submit, api, hours))))
-            yield from books.submitted(submitted[-1], reservations.submitted(file.token))
+            yield from bookkeeper.submitted(submitted[-1], reservations.submitted(file.token))
     except GeneratorExit:
         reservations.give_back()
         raise

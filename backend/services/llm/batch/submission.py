@@ -20,7 +20,7 @@ from .input_files import InputFiles
 from .provider_batch import ProviderBatch, check, submit_files
 
 if TYPE_CHECKING:
-    from .bookkeeping import BatchBooks
+    from .bookkeeping import BatchBookkeeper
     from .reservations import BatchReservations
 
 #: Hours within which a provider is to have answered: the least and the most of both.
@@ -39,7 +39,7 @@ class BatchService:
     api: BatchApi
     transport: Transport
     answer_format: AnswerFormat
-    books: BatchBooks
+    bookkeeper: BatchBookkeeper
 
     def find(self, identity: object) -> ProviderBatch[Any]:
         """Return the batch of that id; raises `ConfigurationError` for what is none."""
@@ -53,7 +53,7 @@ class BatchService:
         """Return the batch that consists of the provider's *ids*; *prompts* if they are kept."""
         kept = prompts if isinstance(prompts, Sequence) else None
         read = self.answer_format.read
-        return ProviderBatch(self.api, self.transport, ids, read, self.books, kept)
+        return ProviderBatch(self.api, self.transport, ids, read, self.bookkeeper, kept)
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ class Submission:
             raise
 
     def _submitting(self, files: InputFiles) -> Effects[list[str]]:
-        api, books = self.service.api, self.service.books
-        return submit_files(api, files.files, self.hours, self.reservations, books)
+        api, bookkeeper = self.service.api, self.service.bookkeeper
+        return submit_files(api, files.files, self.hours, self.reservations, bookkeeper)
 
 
 def checked_hours(hours: object) -> int:

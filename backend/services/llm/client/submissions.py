@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..batch.answer_format import AnswerFormat
-from ..batch.bookkeeping import BatchBooks
+from ..batch.bookkeeping import BatchBookkeeper
 from ..batch.reservations import BatchReservations
 from ..batch.submission import BatchService, Submission, checked_hours
 from ..types import UNSET
@@ -25,8 +25,8 @@ def batch_service(
     transport, is_stand_in = client._transport, not client._transport.lender.is_real
     policy = make_policy(client, None)
     form = AnswerFormat(client._account, client._knobs, policy, schema, prompt_only=is_stand_in)
-    books = BatchBooks(client._account, client.hooks, client._shown_endpoint, tags)
-    return BatchService(transport.batch_api(client._knobs), transport, form, books)
+    bookkeeper = BatchBookkeeper(client._account, client.hooks, client._shown_endpoint, tags)
+    return BatchService(transport.batch_api(client._knobs), transport, form, bookkeeper)
 
 
 def submission(
