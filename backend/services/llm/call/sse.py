@@ -19,6 +19,8 @@ import json
 import logging
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Protocol
 
 import anyio
@@ -36,6 +38,7 @@ from ..errors import (
     TruncatedError,
 )
 from ..redaction.printable import shown
+from ..runtime.blocking import run_in_thread
 from ..stream_types import AnyEvent, ReasoningPiece, Snapshot, TextPiece, ToolCallPiece, UsageReport
 from ..types import Reply, Usage
 
@@ -83,9 +86,11 @@ class AsyncClosable(Protocol):
 
 
 class Frames(Iterator[str]):
-    """The frames of a stream, for a server that works in threads; `close` closes the stream.
+    """The frames of a blocking stream, for a server that works in threads, or for an ASGI server.
 
-    It is no generator, whose `finally` the garbage collection would run.
+    `close` closes the stream. Starlette and FastAPI iterate them as an asynchronous iterator, which
+    they end: of another iterator they would not tell that the client has gone away. It is no
+    generator, whose `finally` the garbage collection would run.
     """
 
     def __init__(self, stream: Closable, read: Callable[[], AnyEvent | None]) -> None:
@@ -104,10 +109,36 @@ class Frames(Iterator[str]):
         self._is_over = event is None
         return done_frame(self._stream.reply) if event is None else frame_of(event)
 
+    def __aiter__(self) -> AsyncGenerator[str, None]:
+        """Yield them in an event loop, each read in a thread of ours; silence as `aframes` does."""
+        reader = _InThreads(self._stream, self._read)
+        return aframes(reader, reader.read, HEARTBEAT)
+
     def close(self) -> None:
         """Close the stream, as servers do when a client has gone away (PEP 3333)."""
         self._is_over = True
         self._stream.close()
+
+
+class _InThreads:
+    """A blocking stream as an event loop reads it: one step after another, in one context."""
+
+    def __init__(self, stream: Closable, read: Callable[[], AnyEvent | None]) -> None:
+        self._stream = stream
+        self._read = partial(copy_context().run, read)
+
+    @property
+    def reply(self) -> Reply:
+        """The whole reply, at the end."""
+        return self._stream.reply
+
+    async def read(self) -> AnyEvent | None:
+        """Return the next event, None at the end."""
+        return await run_in_thread(self._read)
+
+    async def aclose(self) -> None:
+        """Give back what the stream holds; a thread that still reads is told at once."""
+        await run_in_thread(self._stream.close)
 
 
 async def aframes(
