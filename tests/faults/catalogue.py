@@ -139,14 +139,12 @@ def in_body(message: str, **members: Any) -> Fault:
 BREAKS = ("cut", "reset", "tear", "damage")
 # A whole answer is not touched by a stream's break.
 WHOLE = {"plain": ANSWERED}
-# What is no event stream is told from one by its content type, and is nothing known to pass.
-NO_STREAM = {"bedrock stream": UNKNOWN}
 # Groq refuses an answer that does not fit; Bedrock says of its model that it has failed.
 UNFIT = {"bedrock": UNKNOWN, "bedrock structured": UNKNOWN, "structured": REPAIRED}
 
 STATUSES = [
     FaultCase("400", Fault.error(400), REFUSED),
-    *[FaultCase(f"{n}", Fault.error(n), REFUSED, {"bedrock": UNKNOWN}) for n in (415, 422)],
+    *[FaultCase(f"{n}", Fault.error(n), REFUSED) for n in (405, 415, 422)],
     *[FaultCase(f"{n}", Fault.error(n), UNKNOWN) for n in (409, 424)],
     *[FaultCase(f"{n}", Fault.error(n), NO_RIGHT) for n in (401, 403)],
     *[FaultCase(f"{n}", Fault.error(n), PASSES) for n in (500, 502, 503)],
@@ -156,7 +154,7 @@ STATUSES = [
     FaultCase("413", Fault.too_large(), TOO_LONG),
     FaultCase("429", Fault.error(429, "Slow down."), LIMITED, {"bedrock": THROTTLED}),
     FaultCase("498, or a model that is not ready", Fault.capacity(), PASSES),
-    FaultCase("504", Fault.error(504), TIMED_OUT, {"bedrock": PASSES}),
+    FaultCase("504", Fault.error(504), TIMED_OUT),
     FaultCase("a prompt that is too long", Fault.context_length(), TOO_LONG),
     FaultCase("a key that is not known", Fault.invalid_key(), NO_RIGHT),
     FaultCase("a model that was shut down", Fault.decommissioned(), SUCCEEDED, {"groq": NO_MODEL}),
@@ -178,17 +176,12 @@ RETRY_AFTER = [
     ),
 ]
 BODIES = [
-    FaultCase("half of the JSON", Fault.malformed_json(), PASSES, NO_STREAM),
+    FaultCase("half of the JSON", Fault.malformed_json(), PASSES),
     FaultCase("an error in a 200", in_body("Upstream is sad"), UNKNOWN),
     FaultCase("a proxy's 502", Fault.html(502), PASSES),
-    FaultCase(
-        "a proxy's page in a 200",
-        Fault.html(200, "<html>Sign in</html>"),
-        UNKNOWN,
-        {**NO_STREAM, "bedrock": PASSES},
-    ),
-    FaultCase("no gzip", ok(b"no gzip", **{"content-encoding": "gzip"}), PASSES, NO_STREAM),
-    FaultCase("an empty body", ok(b""), PASSES, NO_STREAM),
+    FaultCase("a proxy's page in a 200", Fault.html(200, "<html>Sign in</html>"), UNKNOWN),
+    FaultCase("no gzip", ok(b"no gzip", **{"content-encoding": "gzip"}), PASSES),
+    FaultCase("an empty body", ok(b""), PASSES),
     FaultCase(
         "half of the body", replace(Fault.cut_off(), answer=ANSWER), PASSES, {"stream": BROKEN}
     ),

@@ -42,6 +42,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.providers.foreign_errors",
             "services.llm.providers.refusals",
             "services.llm.providers.request_checks",
+            "services.llm.providers.statuses",
             "services.llm.settings",
         }
     ),

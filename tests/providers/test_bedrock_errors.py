@@ -104,7 +104,11 @@ def test_a_wait_is_read_where_waiting_can_help(code: str, wait: float | None) ->
         (500, ProviderUnavailableError, TRANSIENT),
         (502, ProviderUnavailableError, TRANSIENT),
         (503, ProviderUnavailableError, TRANSIENT),
-        (504, ProviderUnavailableError, TRANSIENT),
+        (415, InvalidRequestError, FATAL),
+        (422, InvalidRequestError, FATAL),
+        (498, ProviderUnavailableError, TRANSIENT),
+        (504, LLMTimeoutError, TRANSIENT),
+        (507, ProviderUnavailableError, UNKNOWN),
     ],
 )
 def test_without_a_name_the_status_decides(status: int, kind: type[LLMError], retry: Retry) -> None:

@@ -20,10 +20,11 @@ from services.llm.errors import (
 )
 from services.llm.providers.bedrock import RAW_BODY, from_converse, from_invoke
 from services.llm.providers.bedrock.errors import error_in_ok_body as error_of_bedrock
+from services.llm.providers.foreign_errors import unreadable_body
 from services.llm.providers.groq import from_chat_completion
 from services.llm.providers.groq.errors import error_in_ok_body as error_of_groq
 from services.llm.providers.groq.stream import fold
-from services.llm.types import Request
+from services.llm.types import Provider, Request
 
 ASKED = Request("anthropic.claude-3-sonnet-20240229-v1:0", ({"role": "user", "content": "Hi"},))
 LIMIT = "Rate limit reached ... (TPM): Limit 6000, Used 1, Requested 2. Please try again in 7s."
@@ -172,3 +173,27 @@ def test_what_the_model_wrote_may_be_nothing_where_its_form_is_refused(
     error = error_of_groq(body, "m")
     assert isinstance(error, InvalidRequestError)
     assert wrote == error.failed_generation
+
+
+@pytest.mark.parametrize("provider", ["groq", "bedrock"])
+@pytest.mark.parametrize(
+    ("body", "content_type", "kind", "words"),
+    [
+        (b'{"text": "ha', "application/json", ProviderUnavailableError, "may have been cut off"),
+        (b"", "application/json", ProviderUnavailableError, "may have been cut off"),
+        (b"", None, ProviderUnavailableError, "may have been cut off"),
+        (b"\xff\0", "application/x-amz+json", ProviderUnavailableError, "not whole JSON"),
+        (' {"text": "ha', "text/html", ProviderUnavailableError, "may have been cut off"),
+        (b"<html>Sign in", "application/json; charset=utf-8", LLMError, "from a proxy before"),
+        (b"<html>Sign in", None, ProviderUnavailableError, "from a proxy before"),
+        ("Sign in first", "text/plain", LLMError, "no JSON but text/plain"),
+    ],
+)
+def test_what_is_no_json_was_cut_off_or_is_of_something_between(
+    provider: Provider, body: bytes | str, content_type: str | None, kind: type, words: str
+) -> None:
+    error = unreadable_body(body, content_type, provider)
+    assert (kind, provider, 200) == (type(error), error.provider, error.status)
+    assert words in str(error)
+    passes = kind is ProviderUnavailableError
+    assert error.retry is (Retry.AFTER_BACKOFF if passes else Retry.IF_REQUESTED)

@@ -30,7 +30,8 @@ CORAL = {
     [
         (json.dumps(CORAL), InvalidRequestError, "UnknownOperationException"),
         (json.dumps({"error": {"message": "Upstream is sad"}}), LLMError, "Upstream is sad"),
-        ("<html>Sign in</html>", ProviderUnavailableError, "from a proxy before Bedrock"),
+        ("<html>Sign in</html>", LLMError, "from a proxy before Bedrock"),
+        ("Sign in.", LLMError, "no JSON but text/html"),
     ],
 )
 def test_bedrocks_front_end_is_read_as_the_error_that_it_sends(

@@ -104,7 +104,7 @@ def test_an_error_or_a_page_in_a_streams_place_is_an_error(
     assert isinstance(got.error, RateLimitError)
     with serving(always(answer(b"<html>hello</html>", "content-type: text/html"))) as server:
         got = read(face_at(kind, server.url), "hi", max_retries=0)
-    assert "no chat completion" in str(got.error)
+    assert "from a proxy before Groq" in str(got.error)
 
 
 @pytest.mark.parametrize("kind", ["bedrock", "bedrock async"])
@@ -113,7 +113,8 @@ def test_an_error_or_a_page_in_a_streams_place_is_an_error(
     [
         (b'{"message": "try later"}', "try later"),
         (b'{"a": 1}', "no event stream"),
-        (b"<html>", "no event stream"),
+        (b"<html>", "from a proxy before Bedrock"),
+        (b'{"a', "not whole JSON"),
     ],
 )
 def test_what_is_no_event_stream_is_an_error(

@@ -19,7 +19,7 @@ from ..errors import (
 from ..redaction.printable import words_of
 from ..redaction.quotation import without_quotations
 from ..redaction.secrets import redacted
-from ..types import Request
+from ..types import Provider, Request
 
 _E = TypeVar("_E", bound=BaseException)
 
@@ -70,7 +70,7 @@ def _network_kind(error: BaseException) -> type[ProviderUnavailableError] | None
         return LLMTimeoutError
     broken = http & {"TransportError", "DecodingError", "NetworkError", "ProtocolError"}
     # A body that stops being JSON under a 200 was cut off or mangled on its way.
-    if broken or isinstance(error, (ConnectionError, json.JSONDecodeError)):
+    if broken or isinstance(error, (ConnectionError, json.JSONDecodeError, UnicodeDecodeError)):
         return ProviderUnavailableError
     return None
 
@@ -110,6 +110,34 @@ def describe_proxy_page(message: str, status: int | None, provider: str) -> str 
         f"HTTP {status} from a proxy before {provider}, not from {provider} itself"
         f" (error page{code})"
     )
+
+
+def unreadable_body(body: bytes | str, content_type: str | None, provider: Provider) -> LLMError:
+    """Return what an answer under a 200 means whose *body* is no JSON.
+
+    Something else than the provider has sent a page or words, which may well come again; else it
+    was cut off or mangled on its way.
+    """
+    words = body if isinstance(body, str) else body.decode("utf-8", "replace")
+    name = provider.capitalize()
+    page = describe_proxy_page(words, 200, name)
+    if content_type and (page or not _is_to_be_json(words, content_type)):
+        found = page or f"the reply is no JSON but {content_type}"
+        return LLMError(
+            f"{name} API error: {found}; check the endpoint and what stands between",
+            provider=provider,
+            status=200,
+            retry=Retry.IF_REQUESTED,
+        )
+    detail = f": {page}" if page else "; it may have been cut off"
+    return ProviderUnavailableError(
+        f"{name} API error: the reply is not whole JSON{detail}", provider=provider, status=200
+    )
+
+
+def _is_to_be_json(words: str, content_type: str) -> bool:
+    called = content_type.partition(";")[0].strip()
+    return called.endswith("json") or words.lstrip()[:1] in ("{", "[")
 
 
 def describe(error: BaseException) -> str:

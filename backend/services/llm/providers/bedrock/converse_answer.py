@@ -10,7 +10,7 @@ from ...errors import LLMError, ProviderUnavailableError, Retry
 from ...types import Reply, Request, ToolCall, Usage
 from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
 from ..fields import count, mapping, member, rows, seconds, status, text
-from ..foreign_errors import describe_proxy_page
+from ..foreign_errors import unreadable_body
 from .answer_parts import citations_in, parts_in, plain_text, texts_in, thoughts_in
 from .errors import error_in_ok_body
 from .invoke_usage import usage_beside_cache
@@ -30,19 +30,7 @@ def from_converse(response: Mapping[str, Any], request: Request) -> Reply:
     message = member(member(response, "output"), "message")
     about = member(response, "ResponseMetadata")
     if not isinstance(message, Mapping):
-        unread = text(response, RAW_BODY)
-        if unread and (error := _error_in(unread, request.model)):
-            raise error
-        # boto3 turns a body that was cut off into an empty response, without a word.
-        empty = response.keys() <= {"ResponseMetadata", RAW_BODY}
-        kind, retry = (ProviderUnavailableError, None) if empty else (LLMError, Retry.IF_REQUESTED)
-        raise kind(
-            "Bedrock API error: the reply holds no message; its body may have been cut off",
-            provider="bedrock",
-            status=status(about, "HTTPStatusCode"),
-            request_id=text(about, "RequestId"),
-            retry=retry,
-        )
+        raise _no_message(response, about, request.model)
     reply = Reply(
         **_content(message),
         model=request.model,
@@ -70,15 +58,27 @@ def _content(message: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _error_in(body: str, model: str) -> LLMError | None:
-    try:
-        return error_in_ok_body(json.loads(body), model)
-    except ValueError:
-        from_proxy = describe_proxy_page(body, 200, "Bedrock")
-        if from_proxy is None:
-            return None  # a body that was cut off holds no error
-        problem = f"Bedrock API error: the reply is not whole JSON: {from_proxy}"
-        return ProviderUnavailableError(problem, provider="bedrock", status=200)
+def _no_message(response: Mapping[str, Any], about: object, model: str) -> LLMError:
+    """The error that a *response* without a message holds, or is."""
+    unread = text(response, RAW_BODY)
+    if unread:
+        try:
+            found = error_in_ok_body(json.loads(unread), model)
+        except ValueError:
+            headers = member(about, "HTTPHeaders")
+            return unreadable_body(unread, text(headers, "content-type"), "bedrock")
+        if found is not None:
+            return found
+    # boto3 turns a body that was cut off into an empty response, without a word.
+    is_empty = not unread and response.keys() <= {"ResponseMetadata", RAW_BODY}
+    kind, retry = (ProviderUnavailableError, None) if is_empty else (LLMError, Retry.IF_REQUESTED)
+    return kind(
+        "Bedrock API error: the reply holds no message; its body may have been cut off",
+        provider="bedrock",
+        status=status(about, "HTTPStatusCode"),
+        request_id=text(about, "RequestId"),
+        retry=retry,
+    )
 
 
 def _tool_calls(message: Mapping[str, Any]) -> list[ToolCall]:

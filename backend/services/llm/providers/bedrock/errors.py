@@ -28,6 +28,7 @@ from ..foreign_errors import (
     from_network_error,
 )
 from ..refusals import option_named, refused_name, unquoted
+from ..statuses import kind_of_status, retry_of_status
 
 #: The exceptions of the runtime's model, then the credentials' of every AWS service.
 _BY_CODE: dict[str, type[LLMError]] = {
@@ -55,19 +56,13 @@ _BY_CODE: dict[str, type[LLMError]] = {
     ),
 }
 
-#: What a status means where a proxy or a recorder dropped the header that names the exception.
+#: The exception of a status whose message says more, where a proxy or a recorder dropped the header
+#: that names it.
 _CODE_OF_STATUS = {
     400: "ValidationException",
-    401: "UnrecognizedClientException",
-    403: "AccessDeniedException",
     404: "ResourceNotFoundException",
-    408: "ModelTimeoutException",
     424: "ModelErrorException",
     429: "ThrottlingException",
-    500: "InternalServerException",
-    502: "ServiceUnavailableException",
-    503: "ServiceUnavailableException",
-    504: "ServiceUnavailableException",
 }
 
 # By its status alone, whatever name a gateway gives it.
@@ -243,11 +238,11 @@ def _from_code(named: str, raw_message: str, model: str, known: int | None) -> L
 
 
 def _kind_and_retry(name: str, message: str, status: int) -> tuple[type[LLMError], Retry | None]:
-    kind = _BY_CODE.get(name, LLMError)
+    kind = _BY_CODE.get(name) or kind_of_status(status)
     if status == _TOO_LARGE:
         return ContextLengthError, None
-    if name not in _BY_CODE and status >= 500:
-        return ProviderUnavailableError, Retry.IF_REQUESTED
+    if name not in _BY_CODE and issubclass(kind, ProviderUnavailableError):
+        return kind, retry_of_status(status)
     if kind is InvalidRequestError:
         if _NO_MODEL in message:
             return ModelNotFoundError, None

@@ -9,13 +9,12 @@ from typing import Any, Literal, TypeAlias
 from ...errors import (
     ConfigurationError,
     LLMError,
-    ProviderUnavailableError,
     Retry,
 )
 from ...types import Message, Output, Reply, Request
 from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
 from ..fields import first, mapping, member, rows, seconds, text
-from ..foreign_errors import describe_proxy_page
+from ..foreign_errors import unreadable_body
 from ..request_checks import invalid_request, sampling_settings
 from . import claude_body, templates
 from .blocks import CachePoint, SystemBlock
@@ -192,16 +191,13 @@ def from_invoke(body: bytes | str, request: Request, headers: object = None) -> 
     `processing` is `x-amzn-bedrock-invocation-latency` in seconds. A mock's body need hold no
     more than the text.
 
-    Raises ProviderUnavailableError where the body is not whole JSON, else as `check_complete`.
+    Raises as `unreadable_body` where the body is not whole JSON, else as `check_complete`.
     """
     try:
         answer = json.loads(body)
     except ValueError as error:
-        page = body if isinstance(body, str) else bytes(body).decode("utf-8", "replace")
-        problem = describe_proxy_page(page, 200, "Bedrock") or error
-        raise ProviderUnavailableError(
-            f"Bedrock API error: the reply is not whole JSON: {problem}", provider="bedrock"
-        ) from error
+        words = body if isinstance(body, str) else bytes(body)
+        raise unreadable_body(words, text(headers, "content-type"), "bedrock") from error
     return read_body(answer if isinstance(answer, dict) else {}, request, headers)
 
 

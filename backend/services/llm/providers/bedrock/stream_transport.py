@@ -19,6 +19,7 @@ from ...runtime import watchdog
 from ...types import Request
 from ..channel import AsyncChannel, AsyncSource, Channel, Source
 from ..fields import member
+from ..foreign_errors import unreadable_body
 from . import signing
 from .errors import error_in_ok_body
 from .instrumentation import why_the_sdks_own
@@ -290,7 +291,7 @@ def _refusal(
     try:
         error_found = error_in_ok_body(json.loads(body), spec.request.model)
     except ValueError:
-        error_found = None
+        return unreadable_body(body, dict(head.headers).get("content-type"), "bedrock")
     return error_found or LLMError(
         f"Bedrock API error: the reply is no event stream (HTTP {head.status})",
         provider="bedrock",

@@ -1,4 +1,4 @@
-"""What Groq's codes, its statuses and the SDK's classes of errors mean."""
+"""What Groq's codes and the SDK's classes of errors mean; statuses are in `statuses.py`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from ...errors import (
     ContextLengthError,
     InvalidRequestError,
     LLMError,
-    LLMTimeoutError,
     ModelNotFoundError,
-    ProviderUnavailableError,
-    RateLimitError,
 )
 
 #: Codes that say more than their status, or come with several.
@@ -33,19 +30,6 @@ BY_CODE: dict[str, type[LLMError]] = {
 
 #: Refusals of what the model wrote; Groq may leave out what that was.
 OF_GENERATION = frozenset({"json_validate_failed", "tool_use_failed"})
-
-BY_STATUS: dict[int, type[LLMError]] = {
-    **dict.fromkeys((400, 404, 405, 415, 422), InvalidRequestError),
-    **dict.fromkeys((401, 403), AuthenticationError),
-    **dict.fromkeys((408, 504), LLMTimeoutError),
-    413: ContextLengthError,
-    429: RateLimitError,
-    498: ProviderUnavailableError,
-}
-
-#: Known to pass: a timeout, no flex capacity (498), and what a gateway says of a busy or broken
-#: server. Any other 5xx may: it is retried where retries were asked for.
-TRANSIENT = frozenset({408, 498, 500, 502, 503, 504})
 
 #: The status that an error stands for which comes without one: in a stream, or under a 200.
 IMPLIED = {

@@ -26,14 +26,13 @@ from ..foreign_errors import (
     from_network_error,
 )
 from ..refusals import option_named, refused_name
+from ..statuses import kind_of_status, retry_of_status
 from .error_codes import (
     BY_CODE,
-    BY_STATUS,
     IMPLIED,
     OF_GENERATION,
     STATUS_OF_CLASS,
     TOO_LONG,
-    TRANSIENT,
 )
 from .limit_messages import error_object, exceeds_limit_alone, excess_in, without_quotes
 from .limit_reports import reports_in_headers, with_refusal
@@ -196,9 +195,7 @@ def _kind(failure: _Failure) -> type[LLMError]:
     # Tests build the SDK's NotFoundError with no body, and mean the model.
     if failure.status == 404 and failure.bare:
         return ModelNotFoundError
-    if failure.status is not None and failure.status >= 500:
-        return BY_STATUS.get(failure.status, ProviderUnavailableError)
-    return BY_STATUS.get(failure.status or 0, LLMError)
+    return kind_of_status(failure.status)
 
 
 def _is_of_limit(failure: _Failure) -> bool:
@@ -212,7 +209,7 @@ def _is_limits_code(failure: _Failure) -> bool:
 
 def _retry_of(kind: type[LLMError], status: int | None) -> Retry:
     if issubclass(kind, ProviderUnavailableError):
-        return Retry.AFTER_BACKOFF if status in TRANSIENT else Retry.IF_REQUESTED
+        return retry_of_status(status)
     # Of an error event in a stream, without a status of its own, nothing is known.
     return Retry.IF_REQUESTED if status is None and kind is LLMError else Retry.NEVER
 

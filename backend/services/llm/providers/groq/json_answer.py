@@ -6,21 +6,19 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..foreign_errors import unreadable_body
 from .limit_reports import reports_in_headers
 
 
 def read_json(body: bytes, headers: Mapping[str, str]) -> Any:
-    """The answer in *body* as JSON, with what its headers say of request and limits; else its text.
+    """The answer in *body* as JSON, with what its headers say of request and limits.
 
-    Raises ValueError for what is called JSON and is none.
+    Raises LLMError for what is neither.
     """
     try:
         answer = json.loads(body)
-    except ValueError:
-        kind = headers.get("content-type", "").partition(";")[0].strip()
-        if kind.endswith("json"):
-            raise
-        return body.decode("utf-8", "replace")  # a page
+    except ValueError as error:
+        raise unreadable_body(body, headers.get("content-type"), "groq") from error
     if isinstance(answer, dict):
         answer["_request_id"] = headers.get("x-request-id")
         answer["_limits"] = reports_in_headers(headers)

@@ -85,10 +85,7 @@ def post_arguments(arguments: Mapping[str, Any], timeout: float) -> dict[str, An
 
 
 def read_answer(response: Any) -> Any:
-    """Return the answer in an httpx *response* as JSON, with its request's id; else its text.
-
-    Raises ValueError for a body that is labelled as JSON and is none.
-    """
+    """Return the answer in an httpx *response* as JSON; raises LLMError where it is none."""
     return read_json(response.content, response.headers)
 
 
