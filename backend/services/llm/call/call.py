@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from ..stream_types import AnyEvent
     from ..types import Mode, Reply, Request
     from .call_events import CallEvents
-    from .call_usage import CallUsage
     from .stream_resumption import StreamResumption
+    from .usage_recorder import UsageRecorder
 
 
 class Snapshots(Protocol):
@@ -100,7 +100,7 @@ class Call:
     #: What tells the call's hooks; None where it has none.
     events: CallEvents | None = None
     #: What adds its usage to a ledger; None where the account has none.
-    usage: CallUsage | None = None
+    usage_recorder: UsageRecorder | None = None
     attempts: list[Attempt] = field(default_factory=list)
     quota_waited: float = 0.0
     #: How a request is sent for a stream, whose admission is told of it; None: by `Send`.
@@ -196,15 +196,15 @@ class Call:
         if is_sent:
             self.attempts.append(attempt)
             self.waited = {}
-            if self.usage is not None:
-                self.usage.attempt_ended(attempt, tier)
+            if self.usage_recorder is not None:
+                self.usage_recorder.attempt_ended(attempt, tier)
         if self.events is not None:
             self.events.attempt_ended(attempt, is_sent=is_sent)
 
     def record_interruption(self, model: str, sent_at: float, error: BaseException) -> None:
         """Tell hooks of an attempt that was interrupted: what it has spent is not known."""
-        if self.usage is not None:
-            self.usage.attempt_interrupted(model)
+        if self.usage_recorder is not None:
+            self.usage_recorder.attempt_interrupted(model)
         if self.events is not None:
             number, latency = len(self.attempts) + 1, self.account.now() - sent_at
             attempt = Attempt(number, model, latency=latency, error=type(error).__name__)

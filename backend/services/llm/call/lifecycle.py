@@ -2,6 +2,7 @@
 
 run_call                     begin a call and get its reply; an error carries all attempts
   answer                     from the cache, from an identical call in flight, or by sending
+    _wait_for_leader         get the reply of an identical call, or become its leader
     _answer_as_leader        send for all identical calls, and give them the outcome
       _send_with_retries     attempt, and wait before another attempt, as the policy decides
         _attempt             admit, send, and in the end give back what the attempt holds
@@ -25,7 +26,13 @@ from ..types import Reply, Request
 from .admission import Admission, admit
 from .call import Call, CallPolicy
 from .demand import max_demand
-from .reporting import report_cache_hit, report_failure, report_pause, report_reply, usage_adder
+from .reporting import (
+    make_usage_recorder,
+    report_cache_hit,
+    report_failure,
+    report_pause,
+    report_reply,
+)
 
 if TYPE_CHECKING:
     from ..account.cache import Cache
@@ -45,7 +52,7 @@ def run_call(
 
     *events* tell the call's hooks what happens.
     """
-    call = Call(policy, account, account.now(), events, usage_adder(account, policy))
+    call = Call(policy, account, account.now(), events, make_usage_recorder(account, policy))
     try:
         if events is not None:
             events.call_started()
@@ -61,8 +68,8 @@ def run_call(
 
 def answer(request: Request, call: Call) -> Effects[Reply]:
     """Answer from the cache, from an identical call that is in flight, or from the provider."""
-    if call.usage is not None:
-        call.usage.model = request.model
+    if call.usage_recorder is not None:
+        call.usage_recorder.model = request.model
     cache = call.account.cache
     if cache is None:
         reply = yield from _send_with_retries(request, call)
@@ -80,12 +87,8 @@ def _answer_with_cache(request: Request, call: Call, cache: Cache) -> Effects[Re
         return cached
     leader_or_follower = call.account.single_flight.claim(key)
     if isinstance(leader_or_follower, Follower):
-        if call.events is not None:
-            call.events.call_joined()
         try:
-            outcome: Reply | Leader[Reply] = yield from join(leader_or_follower, call.time_left())
-        except StillInFlight:
-            raise call.deadline_error() from None
+            outcome = yield from _wait_for_leader(leader_or_follower, call)
         except WouldDeadlock:
             # The leader is a task in this very thread, which must not wait for it.
             return (yield from _send_with_retries(request, call))
@@ -93,6 +96,17 @@ def _answer_with_cache(request: Request, call: Call, cache: Cache) -> Effects[Re
             return outcome.replace(cost=0.0, cached=True)
         leader_or_follower = outcome
     return (yield from _answer_as_leader(leader_or_follower, key, request, call, cache))
+
+
+def _wait_for_leader(follower: Follower[Reply], call: Call) -> Effects[Reply | Leader[Reply]]:
+    """Return the leader's reply, or the call's own turn to lead where the leader has resigned."""
+    if call.events is not None:
+        call.events.call_joined()
+    try:
+        outcome: Reply | Leader[Reply] = yield from join(follower, call.time_left())
+    except StillInFlight:
+        raise call.deadline_error() from None
+    return outcome
 
 
 def _answer_as_leader(

@@ -11,27 +11,27 @@ from ..types import Reply
 from .call import Call, CallPolicy
 
 if TYPE_CHECKING:
-    from .call_usage import CallUsage
+    from .usage_recorder import UsageRecorder
 
 
-def usage_adder(account: Account, policy: CallPolicy) -> CallUsage | None:
+def make_usage_recorder(account: Account, policy: CallPolicy) -> UsageRecorder | None:
     """Return what adds a new call's usage to the account's ledger; None where there is none."""
     if account.ledger is None:
         return None
-    from .call_usage import CallUsage  # most hosts have none
+    from .usage_recorder import UsageRecorder  # most hosts have none
 
-    return CallUsage(account.ledger, account, policy.tags)
+    return UsageRecorder(account.ledger, account, policy.tags)
 
 
 def report_failure(call: Call, error: BaseException) -> Effects[None]:
     """Tell of the *error* that ends a call; nothing is yielded where the call is interrupted."""
     if call.events is not None:
         call.events.call_failed(error, tuple(call.attempts), call.duration())
-    if call.usage is not None:
+    if call.usage_recorder is not None:
         if isinstance(error, LLMError):
-            yield from call.usage.call_ended(None)
+            yield from call.usage_recorder.call_ended(None)
         else:
-            call.usage.call_interrupted()
+            call.usage_recorder.call_interrupted()
 
 
 def report_reply(call: Call, reply: Reply) -> Effects[None]:
@@ -39,8 +39,8 @@ def report_reply(call: Call, reply: Reply) -> Effects[None]:
     # First, since a call may be interrupted while it waits for the ledger.
     if call.events is not None:
         call.events.call_answered(reply, call.duration())
-    if call.usage is not None:
-        yield from call.usage.call_ended(reply)
+    if call.usage_recorder is not None:
+        yield from call.usage_recorder.call_ended(reply)
 
 
 def report_cache_hit(call: Call) -> None:

@@ -18,7 +18,7 @@ _LONGEST = 2.0
 _DEFAULT_TIERS = (None, "default", "on_demand", "auto")
 
 
-class CallUsage:
+class UsageRecorder:
     """What one call adds to a *ledger*; a call without a ledger has none of this."""
 
     def __init__(self, ledger: Ledger, account: Account, tags: Mapping[str, str]) -> None:
