@@ -135,14 +135,14 @@ class _Talk(asyncio.Protocol):
             return
         self._read = b""
         if b'"stream":true' in body or b'"stream": true' in body:
-            begin, given = self._ticker.add, self._transport
+            begin, argument = self._ticker.add, self._transport
         else:
             answer = _BEDROCK if head.startswith(b"POST /model/") else _GROQ
-            begin, given = self._transport.write, answer
+            begin, argument = self._transport.write, answer
         if self._seconds:
-            asyncio.get_running_loop().call_later(self._seconds, begin, given)
+            asyncio.get_running_loop().call_later(self._seconds, begin, argument)
         else:
-            begin(given)
+            begin(argument)
             self._ticker.end(self._transport)
 
 

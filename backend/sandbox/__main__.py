@@ -75,9 +75,9 @@ def _null_model(options: argparse.Namespace) -> NullModel:
 
 def _limits(options: argparse.Namespace) -> Limits | None:
     """The plan's limits, with those that are given in their place. Raises ValueError."""
-    given = {name: value for name in _LIMITS if (value := getattr(options, name)) is not None}
+    limits = {name: value for name in _LIMITS if (value := getattr(options, name)) is not None}
     plan = PLANS[options.plan]
-    return dataclasses.replace(plan or Limits(), **given) if plan or given else None
+    return dataclasses.replace(plan or Limits(), **limits) if plan or limits else None
 
 
 def _keys(texts: Sequence[str]) -> dict[str, str] | None:

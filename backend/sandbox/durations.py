@@ -1,4 +1,4 @@
-"""Durations and dates as they travel in headers and messages."""
+"""Durations and dates as they stand in headers and messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides the response to each request, from quota to answer, and keeps the books; no I/O."""
+"""Decides the response to each request, from quota to answer, and counts what was used; no I/O."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .model_call import ModelCall
 from .model_names import is_scripted
 from .offline import Moment
 from .provider_api import ProviderApi
-from .quota import Booking, LimitsSetting, Quota
+from .quota import LimitsSetting, Quota, QuotaReservation
 from .schema.example import UnsatisfiableError
 from .script import Script
 from .services import Services
@@ -34,12 +34,12 @@ PROVIDERS: dict[Provider, ProviderApi] = {"groq": groq, "bedrock": bedrock}
 
 @dataclass
 class Handled:
-    """One request on its way out: its response, how to deliver it, what to book when it goes."""
+    """One request on its way out: its response, how to deliver it, what to settle when it goes."""
 
     number: int
     response: HttpResponse
     fault: Fault
-    booking: Booking | None = None
+    reservation: QuotaReservation | None = None
     completion: Completion | None = None
 
 
@@ -124,13 +124,13 @@ class Handler:
         return call.error(Fault.error(500)) if handled.fault.hang_up else handled.response
 
     def dispatched(self, handled: Handled, status: int | None) -> None:
-        """Book what a response used, as it goes out; `status` None means that it never did."""
-        # Before the first byte is written: whoever has the answer finds the books in order.
+        """Settle by what a response used, as it goes out; `status` None means that it never did."""
+        # Before the first byte is written: whoever has the answer finds it counted.
         now = self._clock()
         done = handled.completion
-        if handled.booking is not None and done is not None:
+        if handled.reservation is not None and done is not None:
             used = Demand(done.input_tokens - done.cached_tokens, done.output_tokens)
-            self.quota.settle(handled.booking, used, now)
+            self.quota.settle(handled.reservation, used, now)
         if status is not None:
             counted = (
                 {"input_tokens": done.input_tokens, "output_tokens": done.output_tokens}
@@ -224,7 +224,7 @@ class Handler:
         except UnsatisfiableError as error:
             fault = Fault.error(400, f"invalid JSON schema: {error}")
             raise RefusedError(call.error(fault)) from error
-        limit_headers = self._book(handled, call, request) if live else {}
+        limit_headers = self._reserve(handled, call, request) if live else {}
         done = handled.completion = self._with_prompt_cache(done, call, request)
         response = provider.completion_response(
             call.route, done, request, call.body, number=handled.number, now=now
@@ -232,16 +232,16 @@ class Handler:
         response = replace(response, headers={**response.headers, **limit_headers})
         handled.response = call.broken(response, handled.fault)
 
-    def _book(self, handled: Handled, call: ModelCall, request: ModelRequest) -> dict[str, str]:
-        """Book the request; the headers that tell of its limits. Raises RefusedError."""
+    def _reserve(self, handled: Handled, call: ModelCall, request: ModelRequest) -> dict[str, str]:
+        """Reserve room for the request, and return the headers of its limits; or RefusedError."""
         now = call.arrived_at
         demand = Demand(request.input_tokens, call.provider.reserved_output(request))
-        booking = self.quota.book(call.organisation, call.model, demand, now)
-        if isinstance(booking, Refusal):
-            raise RefusedError(call.provider.throttled(booking, call.model, call.organisation))
-        handled.booking = booking
+        reservation = self.quota.reserve(call.organisation, call.model, demand, now)
+        if isinstance(reservation, Refusal):
+            raise RefusedError(call.provider.throttled(reservation, call.model, call.organisation))
+        handled.reservation = reservation
         # Recorded headers show the level just after admission, not the settled one.
-        return call.provider.limit_headers(self.quota.levels(booking, now))
+        return call.provider.limit_headers(self.quota.levels(reservation, now))
 
     def _error_headers(self, call: ModelCall, fault: Fault) -> dict[str, str]:
         """The headers of limits, where the provider sends them with an error, too."""

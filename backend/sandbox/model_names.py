@@ -45,9 +45,9 @@ def _break(kind: BreakKind, options: Options) -> Fault:
 
 
 def _tool(options: Options) -> Answer:
-    given = json.loads(options.pop("input")) if "input" in options else UNSET
+    tool_input = json.loads(options.pop("input")) if "input" in options else UNSET
     names = options.pop("name", "").split(",")
-    return Answer(tool_calls=tuple(ToolCall(name, given) for name in names))
+    return Answer(tool_calls=tuple(ToolCall(name, tool_input) for name in names))
 
 
 _BUILDERS: dict[str, _Builder] = {

@@ -16,7 +16,7 @@ _UNLIMITED = Limits(rpd=1_000_000_000, tpm=1_000_000_000)
 
 
 @dataclass(frozen=True)
-class Booking:
+class QuotaReservation:
     """An admitted request's place in the limits, and in the levels that the headers show."""
 
     shown: Reservation
@@ -54,7 +54,9 @@ class Quota:
             self._shown.clear()
             self._prompts.clear()
 
-    def book(self, account: str, model: str, demand: Demand, now: float) -> Booking | Refusal:
+    def reserve(
+        self, account: str, model: str, demand: Demand, now: float
+    ) -> QuotaReservation | Refusal:
         """Admit a request under all its limits, or refuse it."""
         limits, key = self._limits_of(model), (account, model)
         with self._lock:
@@ -66,25 +68,25 @@ class Quota:
                 reserved = outcome
             prompt_alone = Demand(demand.input_tokens, 0)
             shown = self._shown.charge(key, limits or _UNLIMITED, prompt_alone, now)
-            return Booking(shown, reserved)
+            return QuotaReservation(shown, reserved)
 
-    def levels(self, booking: Booking, now: float) -> dict[str, Level]:
+    def levels(self, reservation: QuotaReservation, now: float) -> dict[str, Level]:
         """The levels that the headers of a response show."""
         with self._lock:
-            return self._shown.levels(booking.shown.key, booking.shown.limits, now)
+            return self._shown.levels(reservation.shown.key, reservation.shown.limits, now)
 
     def shown_levels(self, account: str, model: str, now: float) -> dict[str, Level]:
-        """The levels that an error shows, which books nothing."""
+        """The levels that an error shows, which reserves nothing."""
         limits = self._limits_of(model) or _UNLIMITED
         with self._lock:
             return self._shown.levels((account, model), limits, now)
 
-    def settle(self, booking: Booking, used: Demand, now: float) -> None:
-        """Replace what was booked by what was used."""
+    def settle(self, reservation: QuotaReservation, used: Demand, now: float) -> None:
+        """Replace what was reserved by what was used."""
         with self._lock:
-            self._shown.settle(booking.shown, used, now)
-            if booking.reserved is not None:
-                self._limiter.settle(booking.reserved, used, now)
+            self._shown.settle(reservation.shown, used, now)
+            if reservation.reserved is not None:
+                self._limiter.settle(reservation.reserved, used, now)
 
     def use_prompt_cache(
         self, account: Hashable, points: tuple[CachePoint, ...], now: float

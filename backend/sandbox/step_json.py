@@ -38,27 +38,27 @@ def step_text(step: Step | None) -> str | None:
 
 
 def _answer(value: Any) -> Answer:
-    given = _members(value, Answer)
-    if isinstance(given.get("pieces"), list):
-        given["pieces"] = tuple(map(str, given["pieces"]))
-    if "without" in given:
-        given["without"] = frozenset(given["without"])
-    if isinstance(given.get("tool_calls"), list):
-        given["tool_calls"] = tuple(
-            ToolCall(**_members(call, ToolCall)) for call in given["tool_calls"]
+    members = _members(value, Answer)
+    if isinstance(members.get("pieces"), list):
+        members["pieces"] = tuple(map(str, members["pieces"]))
+    if "without" in members:
+        members["without"] = frozenset(members["without"])
+    if isinstance(members.get("tool_calls"), list):
+        members["tool_calls"] = tuple(
+            ToolCall(**_members(call, ToolCall)) for call in members["tool_calls"]
         )
-    return Answer(**given)
+    return Answer(**members)
 
 
 def _fault(value: Any) -> Fault:
-    given = _members(value, Fault)
-    if isinstance(given.get("body"), str):
-        given["body"] = given["body"].encode()
-    if given.get("answer") is not None:
-        given["answer"] = _answer(given["answer"])
-    if given.get("stream_break") is not None:
-        given["stream_break"] = StreamBreak(**_members(given["stream_break"], StreamBreak))
-    return Fault(**given)
+    members = _members(value, Fault)
+    if isinstance(members.get("body"), str):
+        members["body"] = members["body"].encode()
+    if members.get("answer") is not None:
+        members["answer"] = _answer(members["answer"])
+    if members.get("stream_break") is not None:
+        members["stream_break"] = StreamBreak(**_members(members["stream_break"], StreamBreak))
+    return Fault(**members)
 
 
 def _members(value: Any, kind: type[Any]) -> dict[str, Any]:

@@ -16,13 +16,13 @@ from .invoke import read_invoke
 
 def count_tokens(body: Any, model: BedrockModel) -> HttpResponse:
     """The count of the request in `input`; raises RefusedError where that is none."""
-    given = body.get("input") if isinstance(body, dict) else None
-    if not isinstance(given, dict) or len(given) != 1:
+    counted = body.get("input") if isinstance(body, dict) else None
+    if not isinstance(counted, dict) or len(counted) != 1:
         raise invalid("1 validation error detected: input must hold converse or invokeModel.")
-    if "converse" in given:
-        request = read_converse(given["converse"], model)
+    if "converse" in counted:
+        request = read_converse(counted["converse"], model)
     else:
-        inner = given.get("invokeModel")
+        inner = counted.get("invokeModel")
         request = read_invoke(
             _decoded(inner.get("body") if isinstance(inner, dict) else None), model
         )

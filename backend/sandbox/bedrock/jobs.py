@@ -32,7 +32,7 @@ class _Job:
 
     arn: str
     organisation: str
-    given: dict[str, Any]
+    request: dict[str, Any]
     records: list[dict[str, Any]]
     submitted: float
     started: float
@@ -82,25 +82,25 @@ class BedrockJobs:
         return json_response(200, self._shown(job, moment))
 
     def _create(self, body: Any, organisation: str, moment: Moment) -> HttpResponse:
-        given = body if isinstance(body, dict) else {}
-        missing = [name for name in _REQUIRED if not given.get(name)]
+        request = body if isinstance(body, dict) else {}
+        missing = [name for name in _REQUIRED if not request.get(name)]
         if missing:
             return exception("ValidationException", f"{missing[0]} must be given.")
-        kind = given.setdefault("modelInvocationType", "InvokeModel")
-        hours = given.setdefault("timeoutDurationInHours", 24)
+        kind = request.setdefault("modelInvocationType", "InvokeModel")
+        hours = request.setdefault("timeoutDurationInHours", 24)
         if kind not in _OPERATIONS or not isinstance(hours, int) or not 24 <= hours <= 168:
             wanted = "modelInvocationType is InvokeModel or Converse, the timeout 24 to 168 hours."
             return exception("ValidationException", wanted)
         identity = f"sandbox{next(self._numbers):05d}"
         arn = f"arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/{identity}"
-        job = _Job(arn, organisation, given, [], moment.wall, moment.clock)
+        job = _Job(arn, organisation, request, [], moment.wall, moment.clock)
         job.message = self._read(job)
         self._jobs[identity] = job
         return json_response(200, {"jobArn": arn})
 
     def _read(self, job: _Job) -> str | None:
         """Read the job's records; what is wrong with them, if anything is."""
-        name = _location(job.given["inputDataConfig"], "s3InputDataConfig")
+        name = _location(job.request["inputDataConfig"], "s3InputDataConfig")
         matching = [each for each in sorted(self._s3.objects) if each.startswith(name)]
         if not name or not matching:
             return f"No object was found at s3://{name}."
@@ -117,12 +117,12 @@ class BedrockJobs:
 
     def _shown(self, job: _Job, moment: Moment) -> dict[str, Any]:
         """The job as the API shows it; its answers are made when it is first seen to have ended."""
-        expired = self._seconds > (hours := job.given["timeoutDurationInHours"] * 3_600) and (
+        expired = self._seconds > (hours := job.request["timeoutDurationInHours"] * 3_600) and (
             moment.clock - job.started >= hours
         )
         progress = job.stopped or self._progress(job, moment)
         shown = {
-            **job.given,
+            **job.request,
             "jobArn": job.arn,
             "submitTime": _iso(job.submitted),
             "lastModifiedTime": _iso(moment.wall),
@@ -141,10 +141,10 @@ class BedrockJobs:
 
     def _outcome(self, job: _Job, status: str, share: float, moment: Moment) -> dict[str, Any]:
         """The members of a job that has ended; its answers are put beside a manifest."""
-        operation = _OPERATIONS[job.given["modelInvocationType"]]
+        operation = _OPERATIONS[job.request["modelInvocationType"]]
         rows, failed, used = [], 0, [0, 0]
         for record in job.records[: int(len(job.records) * share)]:
-            path = f"/model/{job.given['modelId']}/{operation}"
+            path = f"/model/{job.request['modelId']}/{operation}"
             response = self._answer(path, record["modelInput"], job.organisation)
             payload = json.loads(response.body or b"null")
             if response.status == 200:
@@ -165,8 +165,8 @@ class BedrockJobs:
         return {"status": named, "endTime": _iso(moment.wall), **counts}
 
     def _write(self, job: _Job, rows: list[dict[str, Any]], manifest: dict[str, Any]) -> None:
-        source = _location(job.given["inputDataConfig"], "s3InputDataConfig")
-        target = _location(job.given["outputDataConfig"], "s3OutputDataConfig").rstrip("/")
+        source = _location(job.request["inputDataConfig"], "s3InputDataConfig")
+        target = _location(job.request["outputDataConfig"], "s3OutputDataConfig").rstrip("/")
         name = source.rstrip("/").rpartition("/")[2]
         self._s3.objects[f"{target}/{job.id}/{name}.out"] = lines_of(rows)
         self._s3.objects[f"{target}/{job.id}/manifest.json.out"] = json.dumps(manifest).encode()

@@ -61,7 +61,7 @@ def region(http_request: HttpRequest) -> str | None:
     return match["region"] or None if match else None
 
 
-def find_living_model(model_id: str, today: date, region: str | None = None) -> BedrockModel:
+def find_model_in_service(model_id: str, today: date, region: str | None = None) -> BedrockModel:
     """The model of that id on that day, in that region.
 
     Raises RefusedError for one that is unknown, past its life, or in need of a profile.
@@ -111,7 +111,7 @@ def _model(route: Route, body: Any, context: RequestContext) -> BedrockModel:
     name = route.model or ""
     if context.scripted:
         return scripted_model(name, body)
-    return find_living_model(name, context.today, context.region)
+    return find_model_in_service(name, context.today, context.region)
 
 
 def finished(done: Completion, request: ModelRequest) -> Completion:

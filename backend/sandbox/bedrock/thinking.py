@@ -22,12 +22,12 @@ def check_effort(effort: Any, where: str) -> None:
 
 def reasons(fields: Any, max_tokens: int | None, model: BedrockModel) -> bool:
     """Whether the model thinks first, by Converse's additional fields or of itself."""
-    given = fields if isinstance(fields, Mapping) else {}
-    nova = given.get("reasoningConfig")
+    options = fields if isinstance(fields, Mapping) else {}
+    nova = options.get("reasoningConfig")
     if isinstance(nova, Mapping):
         return nova.get("type") == "enabled"
-    wanted = given.get("thinking", given.get("reasoning_config"))
-    effort = given.get("reasoning_effort", wanted if isinstance(wanted, str) else None)
+    wanted = options.get("thinking", options.get("reasoning_config"))
+    effort = options.get("reasoning_effort", wanted if isinstance(wanted, str) else None)
     if effort is not None:
         return effort not in ("none", "disabled")
     return thinks(wanted, max_tokens, model, prefix=MODEL_SAID)

@@ -73,18 +73,18 @@ class GroqBatches:
         return json_response(200, self._listed(batch, moment))
 
     def _create(self, body: Any, organisation: str, moment: Moment) -> HttpResponse:
-        given = body if isinstance(body, dict) else {}
-        source = self._files.find(str(given.get("input_file_id")), organisation)
-        window = str(given.get("completion_window"))
+        payload = body if isinstance(body, dict) else {}
+        source = self._files.find(str(payload.get("input_file_id")), organisation)
+        window = str(payload.get("completion_window"))
         hours = _hours(window)
-        if given.get("endpoint") != _ENDPOINT:
+        if payload.get("endpoint") != _ENDPOINT:
             return errors.error(400, f"`endpoint` must be `{_ENDPOINT}`", param="endpoint")
         if hours is None:
             wanted = "`completion_window` must be from `24h` to `7d`"
             return errors.error(400, wanted, param="completion_window")
         if source is None:
             return errors.error(
-                404, f"File `{given.get('input_file_id')}` not found", code="not_found"
+                404, f"File `{payload.get('input_file_id')}` not found", code="not_found"
             )
         requests, faults = _read(source.content)
         batch = _Batch(
@@ -94,7 +94,7 @@ class GroqBatches:
             requests=requests,
             window=window,
             hours=hours,
-            metadata=given.get("metadata"),
+            metadata=payload.get("metadata"),
             created_at=int(moment.wall),
             started=moment.clock,
             errors=faults,

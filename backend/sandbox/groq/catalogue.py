@@ -30,7 +30,7 @@ class GroqModel:
 
 
 # qwen3.8 has strict mode by the documentation read on 2026-10-02; its default effort is disputed.
-_LIVING = (
+_IN_SERVICE = (
     GroqModel(
         "openai/gpt-oss-120b",
         "OpenAI",
@@ -113,7 +113,7 @@ _RETIRED = {
 }
 
 GROQ_MODELS: dict[str, GroqModel] = {
-    **{model.id: model for model in _LIVING},
+    **{model.id: model for model in _IN_SERVICE},
     **{name: GroqModel(name, shutdown=shutdown) for name, shutdown in _RETIRED.items()},
 }
 

@@ -66,7 +66,7 @@ def direct_response(
 def read_request(route: Route, body: Any, context: RequestContext) -> ModelRequest:
     """What a chat request asks of its model; raises RefusedError as Groq would."""
     name = model_of(body)
-    model = scripted_model(name) if context.scripted else find_living_model(name, context.today)
+    model = scripted_model(name) if context.scripted else find_model_in_service(name, context.today)
     return read_chat(body, model)
 
 
@@ -75,7 +75,7 @@ def finished(done: Completion, request: ModelRequest) -> Completion:
     return done
 
 
-def find_living_model(name: str, today: date) -> GroqModel:
+def find_model_in_service(name: str, today: date) -> GroqModel:
     """The chat model of that name on that day.
 
     Raises RefusedError for one that is unknown, retired or of another kind.
@@ -134,16 +134,16 @@ def context_tokens(request: ModelRequest) -> int:
 
 
 def models_response(today: date, name: str | None = None) -> HttpResponse:
-    """The list of living models, or the one of that name."""
-    living = {
+    """The list of the models in service, or the one of that name."""
+    in_service = {
         k: _listed(m) for k, m in GROQ_MODELS.items() if m.shutdown is None or m.shutdown > today
     }
     # A retired model vanishes from the list on the day of its shutdown.
     if name is None:
-        return json_response(200, {"object": "list", "data": list(living.values())})
+        return json_response(200, {"object": "list", "data": list(in_service.values())})
     return (
-        json_response(200, living[name])
-        if name in living
+        json_response(200, in_service[name])
+        if name in in_service
         else errors.named("model_not_found", name)
     )
 

@@ -52,32 +52,32 @@ def control(handler: Handler, method: str, path: str, query: str, body: bytes) -
     if method != wanted:
         return json_response(405, {"error": f"{path} is for {wanted}"}, {"allow": wanted})
     try:
-        given = query if method == "GET" else json.loads(body or b"null")
-        return json_response(200, perform(handler, given))
+        payload = query if method == "GET" else json.loads(body or b"null")
+        return json_response(200, perform(handler, payload))
     except (ValueError, TypeError, RecursionError) as error:
         return json_response(400, {"error": str(error) or type(error).__name__})
 
 
-def limits_of(given: Any) -> LimitsSetting:
+def limits_of(payload: Any) -> LimitsSetting:
     """The limits that a JSON value describes. Raises ValueError or TypeError."""
-    if given is None:
+    if payload is None:
         return None
-    if not isinstance(given, dict):
+    if not isinstance(payload, dict):
         raise ValueError("limits must be an object or null")
-    if set(given) == {"plan"}:
-        if given["plan"] not in PLANS:
+    if set(payload) == {"plan"}:
+        if payload["plan"] not in PLANS:
             raise ValueError(f"plan must be one of {', '.join(PLANS)}")
-        return PLANS[given["plan"]]
-    if set(given) == {"models"} and isinstance(given["models"], dict):
-        limited = {name: limits_of(each) for name, each in given["models"].items()}
+        return PLANS[payload["plan"]]
+    if set(payload) == {"models"} and isinstance(payload["models"], dict):
+        limited = {name: limits_of(each) for name, each in payload["models"].items()}
         return {name: each for name, each in limited.items() if isinstance(each, Limits)}
-    unknown = sorted(set(given) - set(_LIMITS))
+    unknown = sorted(set(payload) - set(_LIMITS))
     if unknown:
         raise ValueError(f"unknown limit `{unknown[0]}`; known: {', '.join(_LIMITS)}, plan, models")
-    for name, value in given.items():
+    for name, value in payload.items():
         if isinstance(value, bool) or not isinstance(value, (int, float, type(None))):
             raise TypeError(f"{name} must be a number or null, not {value!r}")
-    return Limits(**given)
+    return Limits(**payload)
 
 
 def _status(handler: Handler, query: str) -> Any:
@@ -92,22 +92,22 @@ def _status(handler: Handler, query: str) -> Any:
     }
 
 
-def _script(handler: Handler, given: Any) -> Any:
-    if isinstance(given, list):
-        given = {"steps": given}
-    if not isinstance(given, dict) or not isinstance(given.get("steps"), list):
+def _script(handler: Handler, payload: Any) -> Any:
+    if isinstance(payload, list):
+        payload = {"steps": payload}
+    if not isinstance(payload, dict) or not isinstance(payload.get("steps"), list):
         raise ValueError('must be {"steps": [...]}, or a list of steps')
-    unknown = sorted(set(given) - _SCRIPT_KEYS)
+    unknown = sorted(set(payload) - _SCRIPT_KEYS)
     if unknown:
         raise ValueError(f"unknown member `{unknown[0]}`; known: {', '.join(sorted(_SCRIPT_KEYS))}")
     for name, kind in (("model", str), ("prompt", str), ("tool", str), ("turn", int)):
-        if given.get(name) is not None and not isinstance(given[name], kind):
+        if payload.get(name) is not None and not isinstance(payload[name], kind):
             raise TypeError(f"{name} must be a {'text' if kind is str else 'whole number'}")
-    times = given.get("times", 1)
+    times = payload.get("times", 1)
     if times is not None and not isinstance(times, int):
         raise TypeError("times must be a whole number, or null for always")
-    steps = tuple(step_of(each) for each in given["steps"])
-    match = Match(*(given.get(name) for name in ("model", "prompt", "tool", "turn")))
+    steps = tuple(step_of(each) for each in payload["steps"])
+    match = Match(*(payload.get(name) for name in ("model", "prompt", "tool", "turn")))
     handler.script.add(steps, match, times)
     return {"queued": len(steps)}
 
@@ -127,13 +127,13 @@ def _exchange_json(exchange: Any) -> dict[str, Any]:
     return {**members, "headers": dict(exchange.headers), "step": step_text(exchange.step)}
 
 
-def _reset(handler: Handler, given: Any) -> Any:
+def _reset(handler: Handler, payload: Any) -> Any:
     handler.clear()
     return {"reset": True}
 
 
-def _set_limits(handler: Handler, given: Any) -> Any:
-    handler.quota.limits = limits_of(given)
+def _set_limits(handler: Handler, payload: Any) -> Any:
+    handler.quota.limits = limits_of(payload)
     return {"limits": _limits_json(handler.quota.limits)}
 
 
@@ -143,16 +143,16 @@ def _limits_json(limits: LimitsSetting) -> Any:
     return None if limits is None else dataclasses.asdict(limits)
 
 
-def _set_keys(handler: Handler, given: Any) -> Any:
-    texts = isinstance(given, dict) and all(isinstance(each, str) for each in given.values())
-    if given is not None and not texts:
+def _set_keys(handler: Handler, payload: Any) -> Any:
+    texts = isinstance(payload, dict) and all(isinstance(each, str) for each in payload.values())
+    if payload is not None and not texts:
         raise ValueError("keys must be an object of key to organisation, or null")
-    handler.keys = given
-    return {"keys": None if given is None else len(given)}
+    handler.keys = payload
+    return {"keys": None if payload is None else len(payload)}
 
 
-def _set_today(handler: Handler, given: Any) -> Any:
-    handler.today = date.fromisoformat(str(given))
+def _set_today(handler: Handler, payload: Any) -> Any:
+    handler.today = date.fromisoformat(str(payload))
     return {"today": handler.today.isoformat()}
 
 

@@ -32,7 +32,7 @@ class Delivery:
             await self._connection.pause(fault.silence)
         # A silence may end in a hang-up: the service that dies while it works.
         if fault.hang_up:
-            await self._hang_up(reset=fault.hang_up == "reset")
+            await self._end_connection(reset=fault.hang_up == "reset")
         # Without a length, the server sends the body in chunks.
         length = {} if response.frames else {"content-length": str(len(response.body))}
         headers = {**length, **response.headers}
@@ -60,7 +60,7 @@ class Delivery:
             await self._send_some(sent[start : start + size])
         # The length that was declared is never reached, so the message is left unfinished.
         if fault.cut is not None:
-            await self._hang_up(reset=False)
+            await self._end_connection(reset=False)
 
     async def _send_frames(self, frames: tuple[Frame, ...]) -> None:
         fault = self._fault
@@ -81,15 +81,15 @@ class Delivery:
             await self._connection.pause(seconds)
         elif kind == "tear":
             await self._send_some(data[: len(data) // 2])
-            await self._hang_up(reset=False)
+            await self._end_connection(reset=False)
         elif kind in ("cut", "reset"):
-            await self._hang_up(reset=kind == "reset")
+            await self._end_connection(reset=kind == "reset")
 
     async def _send_some(self, data: bytes) -> None:
         if self._connection.is_lost:
             raise ClientGoneError
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def _hang_up(self, *, reset: bool) -> None:
+    async def _end_connection(self, *, reset: bool) -> None:
         await (self._connection.reset() if reset else self._connection.close())
         raise ClientGoneError
