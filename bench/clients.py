@@ -7,6 +7,7 @@ Run it with `PYTHONPATH=backend python -m bench.clients`; what is not installed 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import sys
 import warnings
@@ -19,6 +20,7 @@ from sandbox import Sandbox
 
 GPT, SONNET = "openai/gpt-oss-120b", "us.anthropic.claude-sonnet-4-6"
 QUESTION = "How warm is it in Rome?"
+PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 Do = Callable[[], str]
 
 
@@ -41,19 +43,64 @@ def groq_sdk(url: str) -> dict[str, Do]:
     messages = [{"role": "user", "content": QUESTION}]
     schema = {"name": "weather", "schema": Weather.model_json_schema()}
 
-    def ask(**more: Any) -> Any:
+    def ask(messages: list[Any] = messages, **more: Any) -> Any:
         return client.chat.completions.create(model=GPT, messages=messages, **more)
 
+    def text(**more: Any) -> str:
+        return str(ask(**more).choices[0].message.content)
+
+    def use_tool() -> str:
+        tools = [{"type": "function", "function": {"name": "weather", "parameters": PARAMETERS}}]
+        message = ask(tools=tools).choices[0].message
+        (call,) = message.tool_calls
+        asked = {"role": "assistant", "tool_calls": [call.model_dump()]}
+        result = {"role": "tool", "tool_call_id": call.id, "content": weather("Rome")}
+        return text(messages=[*messages, asked, result], tools=tools)
+
     return {
-        "chat": lambda: ask().choices[0].message.content,
-        "schema": lambda: (
-            ask(response_format={"type": "json_schema", "json_schema": schema})
-            .choices[0]
-            .message.content
-        ),
+        "chat": text,
+        "tools": use_tool,
+        "schema": lambda: text(response_format={"type": "json_schema", "json_schema": schema}),
         "stream": lambda: "".join(
             chunk.choices[0].delta.content or "" for chunk in ask(stream=True)
         ),
+    }
+
+
+def boto3_sdk(url: str) -> dict[str, Do]:
+    """The bare SDK, over Converse."""
+    boto3: Any = importlib.import_module("boto3")
+    client = boto3.client("bedrock-runtime", "us-east-1", endpoint_url=url)
+    messages: list[Any] = [{"role": "user", "content": [{"text": QUESTION}]}]
+    strict = Weather.model_json_schema() | {"additionalProperties": False}
+    structure = {"schema": json.dumps(strict), "name": "weather"}
+    form = {"type": "json_schema", "structure": {"jsonSchema": structure}}
+
+    def ask(messages: list[Any] = messages, **more: Any) -> Any:
+        return client.converse(modelId=SONNET, messages=messages, **more)["output"]["message"]
+
+    def text(**more: Any) -> str:
+        return str(ask(**more)["content"][0]["text"])
+
+    def use_tool() -> str:
+        spec = {"name": "weather", "inputSchema": {"json": PARAMETERS}}
+        tools = {"tools": [{"toolSpec": spec}]}
+        message = ask(toolConfig=tools)
+        (used,) = (block["toolUse"] for block in message["content"] if "toolUse" in block)
+        result = {"toolUseId": used["toolUseId"], "content": [{"text": weather("Rome")}]}
+        turn = {"role": "user", "content": [{"toolResult": result}]}
+        return text(messages=[*messages, message, turn], toolConfig=tools)
+
+    def stream() -> str:
+        events = client.converse_stream(modelId=SONNET, messages=messages)["stream"]
+        deltas = (event.get("contentBlockDelta", {}) for event in events)
+        return "".join(delta["delta"]["text"] for delta in deltas if delta)
+
+    return {
+        "chat": text,
+        "tools": use_tool,
+        "schema": lambda: text(outputConfig={"textFormat": form}),
+        "stream": stream,
     }
 
 
@@ -179,28 +226,24 @@ def instructor(url: str) -> dict[str, Do]:
     """instructor over the groq SDK."""
     library: Any = importlib.import_module("instructor")
     groq: Any = importlib.import_module("groq")
-    client = library.from_groq(groq.Groq(api_key="any", base_url=url))
     messages = [{"role": "user", "content": QUESTION}]
 
-    def ask(kind: Any, **more: Any) -> Any:
-        return client.chat.completions.create(
-            model=GPT, messages=messages, response_model=kind, **more
-        )
+    def ask(kind: Any, mode: str, method: str = "create") -> Any:
+        sdk = groq.Groq(api_key="any", base_url=url)
+        chats = library.from_groq(sdk, mode=getattr(library.Mode, mode)).chat.completions
+        return getattr(chats, method)(model=GPT, messages=messages, response_model=kind)
 
     return {
-        "schema": lambda: repr(ask(Weather)),
-        "stream": lambda: repr(
-            list(
-                client.chat.completions.create_partial(
-                    model=GPT, messages=messages, response_model=Weather
-                )
-            )[-1]
-        ),
+        "chat": lambda: str(ask(None, "JSON").choices[0].message.content),
+        "tools": lambda: repr(ask(Weather, "TOOLS")),
+        "schema": lambda: repr(ask(Weather, "JSON")),
+        "stream": lambda: repr(list(ask(Weather, "TOOLS", "create_partial"))[-1]),
     }
 
 
 CLIENTS: dict[str, Callable[[str], dict[str, Do]]] = {
     "groq": groq_sdk,
+    "boto3": boto3_sdk,
     "litellm": litellm,
     "langchain-groq": langchain_groq,
     "langchain-aws": langchain_aws,

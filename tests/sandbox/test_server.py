@@ -139,6 +139,13 @@ def test_a_client_that_leaves_before_its_request_is_whole_is_nobody() -> None:
         assert 1 == len(sandbox.exchanges)
 
 
+def test_a_client_that_speaks_http_2_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    with Sandbox() as sandbox, connected(sandbox) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 4")
+    assert "new NodeHttpHandler()" in caplog.text
+
+
 def test_a_slow_body_has_its_headers_first() -> None:
     with Sandbox() as sandbox, connected(sandbox) as client:
         sandbox.script(Fault.slow_body(3600))

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import struct
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+log = logging.getLogger(__name__)
+
+#: How a connection begins that speaks HTTP/2 (RFC 9113, 3.4).
+_HTTP2 = b"PRI * HTTP/2.0"
 
 
 class ClientGoneError(Exception):
@@ -66,6 +72,15 @@ class SandboxProtocol(H11Protocol):
         self.access_log = False  # uvicorn logs once anything has a handler, such as a test run
         self.connection = Connection(transport, next(self.app_state["ordinals"]))
         self.app_state = {"connection": self.connection}
+
+    def data_received(self, data: bytes) -> None:
+        """Take what was received; tell of a client that speaks HTTP/2, as AWS's for JavaScript."""
+        if data.startswith(_HTTP2):
+            log.warning(
+                "A client speaks HTTP/2, and the sandbox HTTP/1.1 alone: AWS's JavaScript SDK needs"
+                " requestHandler: new NodeHttpHandler(), of @smithy/node-http-handler"
+            )
+        super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wake whoever is pausing or waiting on this connection."""
