@@ -97,14 +97,14 @@ def test_a_leader_that_goes_away_alone_ends_the_flight(single_flight: SingleFlig
 
 def test_the_lead_passes_over_those_who_gave_up(single_flight: SingleFlight[str]) -> None:
     first = lead(single_flight)
-    seats = [follow(single_flight) for _ in range(5)]
+    claims = [follow(single_flight) for _ in range(5)]
     for gone in (0, 1, 3):
-        assert isinstance(elsewhere(partial(seats[gone].join, 0)), StillInFlight)
+        assert isinstance(elsewhere(partial(claims[gone].join, 0)), StillInFlight)
     first.set_exception(GeneratorExit())
-    second = seats[2].join(0)
+    second = claims[2].join(0)
     assert isinstance(second, Leader)
     second.set_exception(GeneratorExit())
-    third = seats[4].join(0)
+    third = claims[4].join(0)
     assert isinstance(third, Leader)
     third.set_exception(GeneratorExit())
     assert 0 == len(single_flight)

@@ -28,13 +28,13 @@ class Stopped:
 
     def __init__(self, single_flight: SingleFlight[str]) -> None:
         self._claimed, self._released = threading.Event(), threading.Event()
-        self._flights = single_flight
+        self._single_flights = single_flight
         self._thread = threading.Thread(target=asyncio.run, args=(self._stand(),), daemon=True)
         self._thread.start()
         assert self._claimed.wait(HANG)
 
     async def _stand(self) -> None:
-        self.lead = lead(self._flights)
+        self.lead = lead(self._single_flights)
         self._claimed.set()
         self._released.wait(HANG)
         self.lead.set_result("of the leader that stood still")

@@ -49,9 +49,9 @@ class Sky(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(sorted(self.leads)))
         with self.leads.pop(key):
             pass
-        heirs = [follower for follower in self.waiting[key] if follower._outcome.done()]
-        assert min(1, len(self.waiting[key])) == len(heirs)
-        for next_leader in heirs:
+        next_leaders = [follower for follower in self.waiting[key] if follower._outcome.done()]
+        assert min(1, len(self.waiting[key])) == len(next_leaders)
+        for next_leader in next_leaders:
             self.waiting[key].remove(next_leader)
             lead = next_leader.join(0)
             assert isinstance(lead, Leader)
@@ -70,7 +70,7 @@ class Sky(RuleBasedStateMachine):
         raise AssertionError("an outcome came from nowhere")
 
     @invariant()
-    def as_many_flights_as_leaders(self) -> None:
+    def as_many_results_as_leaders(self) -> None:
         assert len(self.leads) == len(self.single_flight)
 
 

@@ -24,7 +24,7 @@ from services.llm.types import Request
 
 from .scripted import Clock, account
 
-OLD, HEIR = "mixtral-8x7b-32768", "openai/gpt-oss-120b"
+OLD, REPLACEMENT = "mixtral-8x7b-32768", "openai/gpt-oss-120b"
 #: A model that our table knows to be alive, and where to go should the provider say otherwise.
 ALIVE, NEXT = "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.anthropic.claude-sonnet-4-6"
 SAID = ({"role": "user", "content": "hi"},)
@@ -54,10 +54,10 @@ def test_a_model_that_was_shut_down_is_answered_for_by_its_successor_for_a_day()
     ours = account(clock)
     error = not_found(OLD, ended=True)
     ours.learn_about_model(error, asking(OLD), asking(OLD))
-    assert (HEIR, Retry.AT_ONCE) == (error.successor, error.retry)
-    assert HEIR == ours.resolve_model(asking(OLD))
+    assert (REPLACEMENT, Retry.AT_ONCE) == (error.successor, error.retry)
+    assert REPLACEMENT == ours.resolve_model(asking(OLD))
     clock.now += 86_399.0
-    assert HEIR == ours.resolve_model(asking(OLD))
+    assert REPLACEMENT == ours.resolve_model(asking(OLD))
     clock.now += 1.0
     assert OLD == ours.resolve_model(asking(OLD))
 
@@ -72,7 +72,7 @@ def test_a_model_that_should_be_alive_is_asked_again_after_an_hour() -> None:
 
 
 def test_an_id_that_the_provider_does_not_know_is_gone_where_the_table_says_so_too() -> None:
-    for model, kept in ((OLD, HEIR), (ALIVE, ALIVE)):
+    for model, kept in ((OLD, REPLACEMENT), (ALIVE, ALIVE)):
         ours = account(Clock(), "groq" if model == OLD else "bedrock")
         error = not_found(model)
         error.unknown_id = True
@@ -91,8 +91,8 @@ def test_a_404_that_is_no_end_of_life_moves_nobody(error: ModelNotFoundError) ->
 def test_a_successor_that_is_not_there_is_no_longer_asked() -> None:
     ours = account(Clock())
     ours.learn_about_model(not_found(OLD, ended=True), asking(OLD), asking(OLD))
-    error = not_found(HEIR)
-    ours.learn_about_model(error, asking(OLD), asking(HEIR))
+    error = not_found(REPLACEMENT)
+    ours.learn_about_model(error, asking(OLD), asking(REPLACEMENT))
     assert str(error).startswith(f"Groq model not found: {OLD}")
     assert OLD == ours.resolve_model(asking(OLD))
 
@@ -133,14 +133,14 @@ def test_a_model_that_sees_is_not_replaced_by_one_that_does_not() -> None:
     ours.learn_about_model(error, shown, shown)
     assert (None, Retry.NEVER) == (error.successor, error.retry)
     assert "choose a model that sees images, such as qwen/qwen3.8-27b" in str(error)
-    assert HEIR == ours.resolve_model(asking(shown.model))
+    assert REPLACEMENT == ours.resolve_model(asking(shown.model))
 
 
 def test_a_model_that_sees_is_replaced_by_one_that_does_where_there_is_one() -> None:
     ours = account(Clock())
     scout = "meta-llama/llama-4-scout-17b-16e-instruct"
     ours.learn_about_model(not_found(scout, ended=True), asking(scout), asking(scout))
-    assert HEIR == ours.resolve_model(asking(scout))
+    assert REPLACEMENT == ours.resolve_model(asking(scout))
     assert "qwen/qwen3.8-27b" == ours.resolve_model(replace(asking(scout), messages=SHOWN))
 
 
@@ -226,21 +226,21 @@ def test_what_the_caller_gave_stays_and_fails(
 def test_an_outage_is_bounded_in_minutes(stated: float, own: float, waits: float) -> None:
     ours = account(Clock())
     error = ProviderUnavailableError("busy", status=503, retry_after=stated)
-    ours.learn_from_failure(error, HEIR, HEIR, 0.0)
-    assert (own, waits) == (error.retry_after, ours.outages.wait(HEIR, ours.now()))
+    ours.learn_from_failure(error, REPLACEMENT, REPLACEMENT, 0.0)
+    assert (own, waits) == (error.retry_after, ours.outages.wait(REPLACEMENT, ours.now()))
 
 
 def test_a_limits_pause_is_a_day_at_most() -> None:
     ours = account(Clock())
     error = RateLimitError("slow", status=429, retry_after=1e9)
-    ours.learn_from_failure(error, HEIR, HEIR, 0.0)
-    assert 86_400.0 == error.retry_after == ours.quota.paused_for(HEIR, ours.now())
+    ours.learn_from_failure(error, REPLACEMENT, REPLACEMENT, 0.0)
+    assert 86_400.0 == error.retry_after == ours.quota.paused_for(REPLACEMENT, ours.now())
 
 
 def test_a_wait_that_is_of_no_outage_and_no_limit_holds_nobody_back() -> None:
     ours = account(Clock())
     ours.learn_from_failure(
-        InvalidRequestError("no", status=400, retry_after=60.0), HEIR, HEIR, 0.0
+        InvalidRequestError("no", status=400, retry_after=60.0), REPLACEMENT, REPLACEMENT, 0.0
     )
     assert Learned() == ours.learned()
 
@@ -251,25 +251,25 @@ def test_what_was_learnt_can_be_looked_at_and_dropped() -> None:
     ours.learn_about_model(
         not_found("groq/compound", ended=True), asking("groq/compound"), asking("groq/compound")
     )
-    ours.learn_about_model(refused(), asking(HEIR), asking(HEIR))
+    ours.learn_about_model(refused(), asking(REPLACEMENT), asking(REPLACEMENT))
     ours.learn_from_failure(
-        ProviderUnavailableError("busy", status=503, retry_after=7.0), HEIR, HEIR, 0.0
+        ProviderUnavailableError("busy", status=503, retry_after=7.0), REPLACEMENT, REPLACEMENT, 0.0
     )
     ours.learn_from_failure(RateLimitError("slow", status=429, retry_after=9.0), OLD, OLD, 0.0)
-    ours.remember_output_mode((HEIR, 1), "tool")
-    ours.remember_output_mode((HEIR, 2), "tool")
+    ours.remember_output_mode((REPLACEMENT, 1), "tool")
+    ours.remember_output_mode((REPLACEMENT, 2), "tool")
     assert ours.learned() == Learned(
-        ended={OLD: HEIR, "groq/compound": None},
-        outages={HEIR: 7.0},
+        ended={OLD: REPLACEMENT, "groq/compound": None},
+        outages={REPLACEMENT: 7.0},
         pauses={OLD: 9.0},
-        refused_options={HEIR: ("temperature",)},
-        weaker_modes={HEIR: ("tool",)},
+        refused_options={REPLACEMENT: ("temperature",)},
+        weaker_modes={REPLACEMENT: ("tool",)},
     )
     ours.forget()
     assert Learned() == ours.learned()
     assert (OLD, 0.7) == (
         ours.resolve_model(asking(OLD)),
-        ours.adapt_request(asking(HEIR)).temperature,
+        ours.adapt_request(asking(REPLACEMENT)).temperature,
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from services.llm.account.concurrency import ConcurrencyLimiter
 
 
-def test_a_free_gate_lets_in_at_once() -> None:
+def test_a_free_limiter_gives_a_permit_at_once() -> None:
     assert ConcurrencyLimiter(1).acquire().done()
 
 
@@ -76,7 +76,7 @@ def test_threads_never_share_a_place() -> None:
     assert [True] * 3 == [concurrency.acquire().done() for _ in range(3)]
 
 
-class GateMachine(RuleBasedStateMachine):
+class LimiterMachine(RuleBasedStateMachine):
     """Any order of coming, leaving and giving up, against a queue kept by hand."""
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ class GateMachine(RuleBasedStateMachine):
         assert not any(place.done() for place in self.queue)
 
 
-TestGateMachine = GateMachine.TestCase
+TestLimiterMachine = LimiterMachine.TestCase
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])

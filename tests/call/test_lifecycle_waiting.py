@@ -128,7 +128,7 @@ def test_a_call_without_any_time_left_is_not_sent() -> None:
         late.send(None)
 
 
-class Ring(Account):
+class ManyKeys(Account):
     """An account whose models have two lanes each, of which one may be given up."""
 
     lost: frozenset[str] = frozenset()
@@ -143,15 +143,15 @@ class Ring(Account):
         return scope not in self.lost
 
 
-def ring(clock: Clock) -> Ring:
+def many_keys(clock: Clock) -> ManyKeys:
     plain = account(clock)
     quota = Quota((), lambda: [SlidingWindow(1, 60.0)])
-    return Ring("groq", quota, clock, clock, plain.window, plain.concurrency)
+    return ManyKeys("groq", quota, clock, clock, plain.window, plain.concurrency)
 
 
 def test_the_scope_that_is_free_carries_the_request_with_its_own_key() -> None:
     clock = Clock()
-    to, drive = ring(clock), Drive(clock, [says("One."), says("Two."), says("Three.")])
+    to, drive = many_keys(clock), Drive(clock, [says("One."), says("Two."), says("Three.")])
     for wait in (0, 5, 0):
         drive.run(call(to, max_quota_wait=60.0))
         clock.now += wait
@@ -162,7 +162,7 @@ def test_the_scope_that_is_free_carries_the_request_with_its_own_key() -> None:
 
 def test_a_scope_that_is_lost_while_it_is_waited_for_is_exchanged() -> None:
     clock = Clock()
-    to = ring(clock)
+    to = many_keys(clock)
     for _ in range(2):
         Drive(clock, [says("One.")]).run(call(to))
     waiting = call(to, max_quota_wait=61.0)

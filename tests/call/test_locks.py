@@ -227,16 +227,20 @@ def a_deadline() -> Touches:
 
 def keys() -> Touches:
     clock = Clock()
-    ring = MultiKeyAccount(["one", "two"], rpm_per_key=9, max_concurrency=1, now=clock, wall=clock)
-    touches = watch(ring, lambda: ring._lock, "_organizations", "_requests", "_refusals")
-    scope, other = ring.scopes(MODEL)
-    reservation = ring.reserve(scope, {"requests": 1.0}, clock.now)
+    many_keys = MultiKeyAccount(
+        ["one", "two"], rpm_per_key=9, max_concurrency=1, now=clock, wall=clock
+    )
+    touches = watch(many_keys, lambda: many_keys._lock, "_organizations", "_requests", "_refusals")
+    scope, other = many_keys.scopes(MODEL)
+    reservation = many_keys.reserve(scope, {"requests": 1.0}, clock.now)
     assert isinstance(reservation, Reservation)
-    ring.cancel(reservation, clock.now)
-    assert ring.is_usable(scope, clock.now)
-    ring.learn_from_failure(RateLimitError("no", status=429, retry_after=1.0), scope, MODEL, 0.0)
-    ring.learn_from_failure(AuthenticationError("no", status=401), other, MODEL, 0.0)
-    assert 1 == ring.refusals
+    many_keys.cancel(reservation, clock.now)
+    assert many_keys.is_usable(scope, clock.now)
+    many_keys.learn_from_failure(
+        RateLimitError("no", status=429, retry_after=1.0), scope, MODEL, 0.0
+    )
+    many_keys.learn_from_failure(AuthenticationError("no", status=401), other, MODEL, 0.0)
+    assert 1 == many_keys.refusals
     return touches
 
 

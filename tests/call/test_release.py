@@ -150,7 +150,7 @@ def plain() -> Scene:
     return Scene(to, clock)
 
 
-def ring() -> Scene:
+def many_keys() -> Scene:
     """The account of several keys, one of which is out of service for a while."""
     clock = Clock()
     keys = ["gsk_one", "gsk_two"]
@@ -167,7 +167,7 @@ def crowded() -> Scene:
     return scene
 
 
-SCENES = pytest.mark.parametrize("scene_of", [plain, ring, crowded])
+SCENES = pytest.mark.parametrize("scene_of", [plain, many_keys, crowded])
 
 
 def outcomes() -> Iterator[Reply | LLMError]:
@@ -219,7 +219,7 @@ def test_a_call_that_nothing_interrupts_passes_every_kind_of_step(
     asked = {effect.pool for effect in effects if isinstance(effect, RunBlocking)}
     expected = {
         plain: {"quota", "retry"},
-        ring: {"quota", "retry"},
+        many_keys: {"quota", "retry"},
         crowded: {"concurrency", "quota"},
     }
     assert expected[scene_of] <= sleeps
@@ -364,7 +364,7 @@ def test_a_refusals_pause_is_set_before_its_place_and_its_room_are_free(
 def test_a_key_that_cannot_be_looked_up_takes_no_request_of_any_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scene = ring()
+    scene = many_keys()
 
     def breaking(scope: str) -> str:
         raise KeyError(scope)

@@ -46,7 +46,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ring(clock: Clock) -> MultiKeyAccount:
+def many_keys(clock: Clock) -> MultiKeyAccount:
     return make(clock)
 
 

@@ -1,4 +1,4 @@
-"""Keys in a ring without a wire: what is sent with each, and what Groq refuses."""
+"""Several keys without a wire: what is sent with each, and what Groq refuses."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def make(clock: Clock, keys: list[str] = KEYS, **arguments: Any) -> MultiKeyAcco
     return MultiKeyAccount(keys, now=clock, wall=clock, **given)
 
 
-def send(ring: MultiKeyAccount, scope: str, now: float) -> Reservation:
-    reservation = ring.reserve(scope, ONE, now)
+def send(many_keys: MultiKeyAccount, scope: str, now: float) -> Reservation:
+    reservation = many_keys.reserve(scope, ONE, now)
     assert isinstance(reservation, Reservation)
-    assert ring.quota.start(reservation, now) == 0.0
+    assert many_keys.quota.start(reservation, now) == 0.0
     return reservation
 
 
-def answered(ring: MultiKeyAccount, scope: str, now: float) -> None:
-    ring.quota.settle(send(ring, scope, now), {}, now, now)
+def answered(many_keys: MultiKeyAccount, scope: str, now: float) -> None:
+    many_keys.quota.settle(send(many_keys, scope, now), {}, now, now)
 
 
 def refusal(organization: str | None = None, **how: Any) -> RateLimitError:

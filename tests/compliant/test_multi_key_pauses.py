@@ -13,104 +13,113 @@ from tests.compliant.multi_key import FIRST, ONE, SECOND, THIRD, make, refusal, 
 from tests.compliant.support import MODEL, Clock
 
 
-def pausing(ring: MultiKeyAccount, now: float) -> list[str]:
-    return [scope for scope in (FIRST, SECOND, THIRD) if ring.quota.paused_for(scope, now)]
+def pausing(many_keys: MultiKeyAccount, now: float) -> list[str]:
+    return [scope for scope in (FIRST, SECOND, THIRD) if many_keys.quota.paused_for(scope, now)]
 
 
 def test_a_refusal_pauses_every_key_that_may_be_of_its_organisation(
-    ring: MultiKeyAccount, clock: Clock, caplog: pytest.LogCaptureFixture
+    many_keys: MultiKeyAccount, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        ring.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
-    assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now + 4.9)
-    assert [] == pausing(ring, clock.now + 5.0)
+        many_keys.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
+    assert [FIRST, SECOND, THIRD] == pausing(many_keys, clock.now + 4.9)
+    assert [] == pausing(many_keys, clock.now + 5.0)
     assert [f"Groq asks for a pause of 5.0 s: {FIRST}, {SECOND}, {THIRD}"] == caplog.messages
 
 
-def test_keys_known_to_be_of_other_organisations_go_on(ring: MultiKeyAccount, clock: Clock) -> None:
+def test_keys_known_to_be_of_other_organisations_go_on(
+    many_keys: MultiKeyAccount, clock: Clock
+) -> None:
     for scope, organization in ((FIRST, "org_a"), (SECOND, "org_b"), (THIRD, "org_a")):
-        ring.learn_from_failure(refusal(organization), scope, MODEL, 60.0)
+        many_keys.learn_from_failure(refusal(organization), scope, MODEL, 60.0)
     clock.now += 10.0
-    ring.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
-    assert [FIRST, THIRD] == pausing(ring, clock.now)
-    assert (False, True) == (ring.is_usable(FIRST, clock.now), ring.is_usable(SECOND, clock.now))
+    many_keys.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
+    assert [FIRST, THIRD] == pausing(many_keys, clock.now)
+    assert (False, True) == (
+        many_keys.is_usable(FIRST, clock.now),
+        many_keys.is_usable(SECOND, clock.now),
+    )
 
 
 def test_a_refusal_without_a_name_is_of_the_organisation_that_is_known(
-    ring: MultiKeyAccount, clock: Clock
+    many_keys: MultiKeyAccount, clock: Clock
 ) -> None:
-    ring.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
-    ring.learn_from_failure(refusal("org_b"), SECOND, MODEL, 60.0)
+    many_keys.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
+    many_keys.learn_from_failure(refusal("org_b"), SECOND, MODEL, 60.0)
     clock.now += 10.0
-    ring.learn_from_failure(refusal(), FIRST, MODEL, 60.0)
-    assert [FIRST, THIRD] == pausing(ring, clock.now)
+    many_keys.learn_from_failure(refusal(), FIRST, MODEL, 60.0)
+    assert [FIRST, THIRD] == pausing(many_keys, clock.now)
 
 
 def test_one_stated_organisation_pauses_together_whatever_a_refusal_says(clock: Clock) -> None:
-    ring = make(clock, organization_rpm=30)
-    ring.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
+    many_keys = make(clock, organization_rpm=30)
+    many_keys.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
     clock.now += 10.0
-    ring.learn_from_failure(refusal("org_b"), SECOND, MODEL, 60.0)
-    assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now)
+    many_keys.learn_from_failure(refusal("org_b"), SECOND, MODEL, 60.0)
+    assert [FIRST, SECOND, THIRD] == pausing(many_keys, clock.now)
 
 
 def test_while_all_pause_each_keeps_what_is_reserved_on_it(
-    ring: MultiKeyAccount, clock: Clock
+    many_keys: MultiKeyAccount, clock: Clock
 ) -> None:
-    ring.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
-    assert [True] * 3 == [ring.is_usable(scope, clock.now) for scope in (FIRST, SECOND, THIRD)]
+    many_keys.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
+    assert [True] * 3 == [many_keys.is_usable(scope, clock.now) for scope in (FIRST, SECOND, THIRD)]
 
 
 @pytest.mark.parametrize(("quota_wait_left", "retry"), [(60.0, Retry.AT_ONCE), (4.0, Retry.NEVER)])
 def test_a_pause_is_waited_out_as_far_as_patience_goes(
-    ring: MultiKeyAccount, quota_wait_left: float, retry: Retry
+    many_keys: MultiKeyAccount, quota_wait_left: float, retry: Retry
 ) -> None:
     error = refusal("org_a")
-    ring.learn_from_failure(error, FIRST, MODEL, quota_wait_left)
+    many_keys.learn_from_failure(error, FIRST, MODEL, quota_wait_left)
     assert retry is error.retry
 
 
 def test_a_refusal_without_a_time_pauses_until_one_request_is_refilled(
-    ring: MultiKeyAccount, clock: Clock
+    many_keys: MultiKeyAccount, clock: Clock
 ) -> None:
     error = refusal(retry_after=None)
-    ring.learn_from_failure(error, FIRST, MODEL, 60.0)
+    many_keys.learn_from_failure(error, FIRST, MODEL, 60.0)
     assert Retry.AFTER_BACKOFF is error.retry
-    assert pytest.approx(2.0) == ring.quota.paused_for(FIRST, clock.now)
+    assert pytest.approx(2.0) == many_keys.quota.paused_for(FIRST, clock.now)
 
 
-def test_a_limit_of_our_own_teaches_nothing(ring: MultiKeyAccount, clock: Clock) -> None:
+def test_a_limit_of_our_own_teaches_nothing(many_keys: MultiKeyAccount, clock: Clock) -> None:
     error = RateLimitError("Rate limit exceeded. Please wait 2.0 seconds")
-    ring.learn_from_failure(error, FIRST, MODEL, 60.0)
-    assert ([], Retry.NEVER) == (pausing(ring, clock.now), error.retry)
+    many_keys.learn_from_failure(error, FIRST, MODEL, 60.0)
+    assert ([], Retry.NEVER) == (pausing(many_keys, clock.now), error.retry)
 
 
-def test_a_busy_provider_is_left_alone_with_every_key(ring: MultiKeyAccount) -> None:
+def test_a_busy_provider_is_left_alone_with_every_key(many_keys: MultiKeyAccount) -> None:
     error = ProviderUnavailableError("503", status=503, retry_after=7.0)
-    ring.learn_from_failure(error, SECOND, MODEL, 60.0)
-    scopes = [ring.outage_key(scope) for scope in (FIRST, SECOND, THIRD)]
-    assert [7.0] * 3 == [ring.outages.wait(scope, ring.now()) for scope in scopes]
+    many_keys.learn_from_failure(error, SECOND, MODEL, 60.0)
+    scopes = [many_keys.outage_key(scope) for scope in (FIRST, SECOND, THIRD)]
+    assert [7.0] * 3 == [many_keys.outages.wait(scope, many_keys.now()) for scope in scopes]
     assert Retry.AFTER_BACKOFF is error.retry
 
 
-def test_a_refusal_that_is_no_sdk_error_names_nobody(ring: MultiKeyAccount, clock: Clock) -> None:
+def test_a_refusal_that_is_no_sdk_error_names_nobody(
+    many_keys: MultiKeyAccount, clock: Clock
+) -> None:
     error = refusal()
     error.__cause__ = None
-    ring.learn_from_failure(error, FIRST, MODEL, 60.0)
-    assert [FIRST, SECOND, THIRD] == pausing(ring, clock.now)
+    many_keys.learn_from_failure(error, FIRST, MODEL, 60.0)
+    assert [FIRST, SECOND, THIRD] == pausing(many_keys, clock.now)
 
 
 def test_a_refusal_of_requests_per_minute_teaches_what_the_limit_is(
-    ring: MultiKeyAccount, clock: Clock
+    many_keys: MultiKeyAccount, clock: Clock
 ) -> None:
     error = refusal("org_a", limit="requests per minute (RPM): Limit 10, Used 10, Requested 1")
-    reservation = send(ring, FIRST, clock.now)
-    ring.learn_from_failure(error, FIRST, MODEL, 60.0)
-    ring.quota.settle(reservation, {}, clock.now, clock.now)
+    reservation = send(many_keys, FIRST, clock.now)
+    many_keys.learn_from_failure(error, FIRST, MODEL, 60.0)
+    many_keys.quota.settle(reservation, {}, clock.now, clock.now)
     clock.now += 5.0
     sent = 0
-    while isinstance(next_ := ring.reserve(ring.scopes(MODEL)[0], ONE, clock.now), Reservation):
-        ring.quota.start(next_, clock.now)
-        ring.quota.settle(next_, {}, clock.now, clock.now)
+    while isinstance(
+        next_ := many_keys.reserve(many_keys.scopes(MODEL)[0], ONE, clock.now), Reservation
+    ):
+        many_keys.quota.start(next_, clock.now)
+        many_keys.quota.settle(next_, {}, clock.now, clock.now)
         sent += 1
     assert 9 == sent

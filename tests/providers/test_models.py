@@ -31,12 +31,12 @@ REGIONS = st.none() | st.sampled_from(
 def test_a_successor_is_alive_and_lives_where_its_predecessor_did(
     model: str, region: str | None
 ) -> None:
-    heir = successor(model, region)
+    replacement = successor(model, region)
 
-    if heir is not None:
-        assert is_alive(heir)
-        assert split_profile(heir)[0] != model
-        assert abilities(heir).provider == abilities(model).provider
+    if replacement is not None:
+        assert is_alive(replacement)
+        assert split_profile(replacement)[0] != model
+        assert abilities(replacement).provider == abilities(model).provider
     else:
         lives_elsewhere = successor(model, "us-east-1") is not None
         assert split_profile(model)[0] not in REPLACEMENTS or (
@@ -48,9 +48,9 @@ def test_a_successor_is_alive_and_lives_where_its_predecessor_did(
 @given(model=IDS, region=REGIONS)
 def test_following_successors_ends(model: str, region: str | None) -> None:
     seen = [model]
-    while (heir := successor(seen[-1], region)) is not None:
-        assert heir not in seen
-        seen.append(heir)
+    while (replacement := successor(seen[-1], region)) is not None:
+        assert replacement not in seen
+        seen.append(replacement)
 
     assert is_alive(seen[-1]) or len(seen) == 1
 
@@ -71,7 +71,7 @@ def test_the_knowledge_has_a_day() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "region", "heir"),
+    ("model", "region", "replacement"),
     [
         ("mixtral-8x7b-32768", None, "openai/gpt-oss-120b"),
         ("llama3-8b-8192", None, "openai/gpt-oss-20b"),
@@ -104,9 +104,9 @@ def test_the_knowledge_has_a_day() -> None:
     ],
 )
 def test_a_successor_is_named_as_it_is_called_there(
-    model: str, region: str | None, heir: str | None
+    model: str, region: str | None, replacement: str | None
 ) -> None:
-    assert successor(model, region) == heir
+    assert successor(model, region) == replacement
 
 
 @pytest.mark.parametrize(

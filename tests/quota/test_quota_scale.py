@@ -44,7 +44,7 @@ def counted() -> Iterator[Lines]:
 
 
 class UnknownOrganizations:
-    """Many who wait in one lane for one window and one bucket, and all that they do."""
+    """Many who wait in one scope for one window and one bucket, and all that they do."""
 
     def __init__(self, waiting: int, requests: int) -> None:
         self.now = 1_000.0

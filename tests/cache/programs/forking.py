@@ -1,4 +1,4 @@
-"""Forks while threads use stores, flights and a budget; exits with 1 if a child cannot go on.
+"""Forks while threads use stores, single flight and a budget; exits with 1 if a child cannot go on.
 
 Arguments: the folder of `services`, a folder to write in.
 """
