@@ -15,6 +15,7 @@ import prometheus_client
 import pytest
 
 from services import llm_client
+from services.llm.account import shared_settings
 from services.llm.account.concurrency import ConcurrencyLimiter
 from services.llm.account.daily_budget import BudgetReservation, DailyBudget, MemoryTokenCounter
 from services.llm.account.money_budgets import MoneyBudgets
@@ -27,7 +28,7 @@ from services.llm.events import CallEnded, CallInfo, Event, Hooks, LimitSources,
 from services.llm.http.addresses import Names
 from services.llm.ledger import opening
 from services.llm.ledger.ledger import Ledger
-from services.llm.ledger.store import MemoryUsageStore, UsageStore
+from services.llm.ledger.store import MemoryUsageStore, UsageBatch, UsageStore
 from services.llm.ledger.usage import UsageEntry, UsageKey, UsageSums
 from services.llm.providers.bedrock import abort
 from services.llm.providers.bedrock import connect as bedrock_connect
@@ -120,6 +121,18 @@ def budgets_in_money() -> Touches:
     budgets = MoneyBudgets(1, (), lambda name: MemoryTokenCounter())
     touches = watch(budgets, lambda: budgets._lock, "_budgets")
     assert budgets.of({}) == budgets.of({})
+    return touches
+
+
+def sums_in_memory() -> Touches:
+    store = MemoryUsageStore()
+    touches = watch(store, lambda: store._lock, "_sums", "_notes", "_added")
+    entry = UsageEntry(UsageKey("2026-11-26", "groq", "m"), UsageSums(calls=1))
+    store.add(UsageBatch((entry,)))
+    store.keep_note("batch_1", "2026-11-26", "note")
+    assert store.add_once(UsageBatch((entry,), "batch_1"), "2026-11-26")
+    assert "" == store.note_of("batch_1")
+    assert [2] == [each.sums.calls for each in store.read("2026-11-26", "2026-11-26")]
     return touches
 
 
@@ -353,6 +366,8 @@ LOCKS = {
     "llm/account/money_budgets.py": "budgets_in_money",
     "llm/ledger/ledger.py": "a_ledger",
     "llm/ledger/opening.py": "test_each_url_is_opened_once",
+    "llm/ledger/store.py": "sums_in_memory",
+    "llm/account/shared_settings.py": "test_differences_are_looked_up_by_the_locks_holder",
     "llm/quota/quota.py": "quota",
     "llm/providers/bedrock/abort.py": "an_aborted_call",
     "llm/runtime/watchdog.py": "deadlines, a_deadline",
@@ -370,6 +385,7 @@ _MAKES_A_LOCK = re.compile(r"\b(ForkLock|R?Lock|Condition|Semaphore)\(")
 
 ALONE = [
     budgets_in_money,
+    sums_in_memory,
     a_ledger,
     quota,
     concurrency_limiter,
@@ -422,6 +438,24 @@ def test_what_a_stores_lock_guards_is_touched_by_its_holder(
     touches = use(tmp_path)
     assert touches.watched == touches.seen
     assert [] == touches.unguarded
+
+
+def test_differences_are_looked_up_by_the_locks_holder(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Known(set[tuple[str, ...]]):
+        """What is known, touched by the holder of the lock alone."""
+
+        def __contains__(self, difference: object) -> bool:
+            assert is_held(shared_settings._lock)
+            return super().__contains__(difference)
+
+        def add(self, difference: tuple[str, ...]) -> None:
+            assert is_held(shared_settings._lock)
+            super().add(difference)
+
+    monkeypatch.setattr(shared_settings, "_known", Known())
+    difference = ("groq", "LLM_CACHE_TTL", "1", "2")
+    told = [shared_settings._is_news(difference) for _ in range(2)]
+    assert [True, False] == told
 
 
 def test_a_client_is_built_anew_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
