@@ -14,7 +14,7 @@ from itertools import count
 import pytest
 
 from services.llm.account.transit_time import ANSWER_TIMEOUT, TransitTime
-from services.llm.quota import NEVER, LearnedLimit, Quota, Reservation
+from services.llm.quota import NEVER, LearnedLimit, Quota, Reservation, SlidingWindow
 
 CALLERS = 64
 JITTER = 0.3
@@ -118,3 +118,17 @@ def test_the_whole_quota_is_used_and_none_is_refused(
     assert 0 == world.bucket.refused
     assert world.bucket.taken >= 0.95 * entitled
     assert world.looks <= 1.3 * world.starts
+
+
+@pytest.mark.parametrize("answer_time", [0.05, 3.0, 5.0, 60.0])
+def test_a_window_is_as_full_as_it_may_be_in_any_minute(answer_time: float) -> None:
+    """What a knob sets holds in any minute, so that so many go each minute, and none is refused."""
+    quota = Quota((SlidingWindow(30, 60.0),))
+    quota.answer_timeout, quota.max_transit = ANSWER_TIMEOUT, 1.0
+    world = World(quota, Bucket(30.0, 60.0), answer_time, 1.0)
+    for _ in range(CALLERS):
+        world.ask()
+    minutes = 8
+    world.run(minutes * 60.0)
+    assert 0 == world.bucket.refused
+    assert world.bucket.taken >= 0.95 * 30 * minutes
