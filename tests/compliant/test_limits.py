@@ -23,11 +23,17 @@ TOGETHER = dict.fromkeys(KEYS, "org_a")
 RPM, MINUTE, CALLS = 30, 60.0, 200
 
 
-def queued(organizations: dict[str, str], **arguments: Any) -> tuple[list[Exchange], float]:
-    """Make all calls at once; what the provider saw of them, and the seconds that they took."""
+def queued(
+    organizations: dict[str, str], tokens: int | None = None, calls: int = CALLS, **arguments: Any
+) -> tuple[list[Exchange], float]:
+    """Make all calls at once; what the provider saw of them, and the seconds that they took.
+
+    The provider has a limit of *tokens* a minute, too.
+    """
     clock = IdleClock()
-    limits = Limits(rpm=RPM, minute=MINUTE)
+    limits = Limits(rpm=RPM, tpm=tokens, minute=MINUTE)
     with Sandbox(limits=limits, keys=organizations, clock=clock) as sandbox:
+        chat = {name: arguments.pop(name) for name in ("max_tokens",) if name in arguments}
         given = {"cache_path": None, "base_url": sandbox.url, **arguments}
 
         async def all_of_them() -> None:
@@ -35,9 +41,9 @@ def queued(organizations: dict[str, str], **arguments: Any) -> tuple[list[Exchan
                 client._account.now = clock
                 concurrency = client._account.concurrency
                 clock.is_busy = lambda: concurrency.free < concurrency._size
-                asking = [client.chat(said(str(n)), MODEL) for n in range(CALLS)]
+                asking = [client.chat(said(str(n)), MODEL, **chat) for n in range(calls)]
                 answers = await asyncio.gather(*asking)
-            assert [f"Sandbox: {n}" for n in range(CALLS)] == answers
+            assert [f"Sandbox: {n}" for n in range(calls)] == answers
 
         began = clock.now
         idle_time.run(clock, all_of_them())
@@ -69,6 +75,16 @@ def test_one_organisation_refuses_once_a_minute_and_gets_nothing_before_its_retr
         until = refusal.arrived_at + MINUTE / RPM
         assert not [each for each in seen if refusal.arrived_at < each.arrived_at < until]
     assert took <= 1.05 * MINUTE * CALLS / RPM
+
+
+@pytest.mark.parametrize(
+    ("organizations", "stated"), [(APART, {}), (TOGETHER, {"organization_rpm": RPM})]
+)
+def test_tokens_of_which_only_the_headers_tell_are_learnt_and_never_refused(
+    organizations: dict[str, str], stated: dict[str, int]
+) -> None:
+    seen, _ = queued(organizations, tokens=400, calls=40, max_tokens=200, **stated)
+    assert {200: 40} == Counter(each.status for each in seen)
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])

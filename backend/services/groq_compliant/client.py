@@ -190,7 +190,7 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
         """Return what is left of the limits of each key that is in use, named by its place."""
         account = self._account
         scopes = account.scopes(DEFAULT_MODEL)
-        return {scope: account.quota.headroom(scope, account.now()) for scope in sorted(scopes)}
+        return {scope: account.headroom_of(scope, DEFAULT_MODEL) for scope in sorted(scopes)}
 
     def usage_report(
         self, days: int = 30, by: str | Iterable[str] = ("day", "model")

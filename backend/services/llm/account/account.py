@@ -102,8 +102,9 @@ class Account:
         now: float,
         max_wait: float = 0.0,
         priority: Priority = "interactive",
+        model: str = "",
     ) -> Reservation | NoCapacity:
-        """Reserve every limit of *scope*, or none; as `Quota.reserve`."""
+        """Reserve every limit of *scope*, or none, as `Quota.reserve`; a key's for a *model*."""
         return self.quota.reserve(scope, demand, now, max_wait, priority)
 
     def cancel(self, reservation: Reservation, now: float) -> None:

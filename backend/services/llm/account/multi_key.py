@@ -16,7 +16,7 @@ from ..errors import (
     RateLimitError,
     Retry,
 )
-from ..limit_types import LimitReport, Priority
+from ..limit_types import Headroom, LimitReport, Priority
 from ..providers import groq
 from ..quota import Demand, NoCapacity, Quota, Reservation, SlidingWindow, TokenBucketLimit
 from ..runtime.fork import ForkLock
@@ -120,9 +120,11 @@ class MultiKeyAccount(Account):
         now: float,
         max_wait: float = 0.0,
         priority: Priority = "interactive",
+        model: str = "",
     ) -> Reservation | NoCapacity:
         """Reserve every limit of *scope*, or none, and count what the key carries."""
-        result = super().reserve(scope, demand, now, max_wait, priority)
+        group = self._group(scope, model)
+        result = self.quota.reserve(scope, demand, now, max_wait, priority, group)
         if isinstance(result, Reservation):
             with self._lock:
                 self._requests[scope] += 1
@@ -144,8 +146,12 @@ class MultiKeyAccount(Account):
         now: float,
         reports: Sequence[LimitReport] = (),
     ) -> None:
-        """Count what a request *spent*; the *reports* are of one model, and a key has several."""
-        super().settle(reservation, spent, latest_receipt, now)
+        """Count what a request *spent*, and believe the *reports* of its organisation's model.
+
+        What keys may send in a minute together is found out by `UnknownOrganizations`.
+        """
+        learnt = [each for each in reports if (each.unit, each.window) != ("requests", MINUTE)]
+        super().settle(reservation, spent, latest_receipt, now, learnt)
 
     def settle_as_estimated(self, reservation: Reservation, now: float) -> None:
         """Count all of a request that was cancelled on the wire, but not as answered."""
@@ -210,6 +216,16 @@ class MultiKeyAccount(Account):
             }
         self._unknown.forget()
         super().forget()
+
+    def headroom_of(self, scope: str, model: str) -> tuple[Headroom, ...]:
+        """Return what is left of a key's limits, and of what is known of the model's."""
+        return self.quota.headroom(scope, self.now(), self._group(scope, model))
+
+    def _group(self, scope: str, model: str) -> str:
+        """Return the name of what an answer's limits are of: the organisation and the model."""
+        with self._lock:
+            organization = self._organizations.get(scope, scope)
+        return f"{organization}/{model}" if model else ""
 
     def _learn_limit(self, error: RateLimitError, scope: str) -> None:
         """Note whose limit it was, and what it is if it is one of requests per minute."""

@@ -16,7 +16,7 @@ from ..account.account import Account
 from ..account.token_estimator import Estimate
 from ..effects import Effects
 from ..errors import LLMError
-from ..limit_types import LimitReport, Priority
+from ..limit_types import LimitReport
 from ..quota import Demand, NoCapacity, Reservation, Unit
 from ..types import Reply, Request
 from .call import Call
@@ -162,12 +162,12 @@ def _reserve_limits(request: Request, call: Call, admission: Admission) -> Effec
         raise call.deadline_error()
     scope = scopes[0]
     if len(scopes) > 1:
-        soonest = _soonest(account, scopes, demand, request.priority)
+        soonest = _soonest(account, scopes, demand, request)
         if isinstance(soonest, Reservation):
             return soonest
         scope = soonest
     now, patience = account.now(), call.quota_wait_left()
-    result = account.reserve(scope, demand, now, patience, request.priority)
+    result = account.reserve(scope, demand, now, patience, request.priority, request.model)
     if isinstance(result, NoCapacity):
         raise call.limit_error(result, demand)
     admission.full_unit = result.full_unit
@@ -175,14 +175,14 @@ def _reserve_limits(request: Request, call: Call, admission: Admission) -> Effec
 
 
 def _soonest(
-    account: Account, scopes: Sequence[str], demand: Demand, priority: Priority
+    account: Account, scopes: Sequence[str], demand: Demand, request: Request
 ) -> Reservation | str:
     """Reserve on the first scope that has room now, or return the one that has room first."""
     now = account.now()
     soonest: NoCapacity | None = None
     found = ""
     for scope in scopes:
-        result = account.reserve(scope, demand, now, priority=priority)
+        result = account.reserve(scope, demand, now, 0.0, request.priority, request.model)
         if isinstance(result, Reservation):
             return result
         if soonest is None or result.wait < soonest.wait - _TIE:

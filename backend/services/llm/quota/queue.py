@@ -44,6 +44,8 @@ class Reservation:
     is_started: bool = False
     #: Whether the parent process made it, before a fork: only there it counts.
     is_from_parent_process: bool = False
+    #: The group of scopes whose limits it takes of as well; "" is none.
+    group: str = ""
 
     @property
     def amounts(self) -> Amounts:

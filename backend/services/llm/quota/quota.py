@@ -11,11 +11,12 @@ from typing import NamedTuple
 from ..limit_types import Headroom, LimitReport, Priority
 from ..runtime.fork import ForkLock, on_fork_in_child
 from .answers import learn_from_reports, settle_charges
-from .charges import Charge, PriorityFilter
+from .charges import Charge
+from .groups import Groups
 from .headroom import headroom_of
 from .limits import NEVER, Limit, Unit, seconds_until
-from .queue import Amounts, Demand, FairScheduler, Reservation, ScopeQueue
-from .start_times import earliest, reschedule_earlier, start_time
+from .queue import Demand, FairScheduler, Reservation, ScopeQueue
+from .start_times import first_start, reschedule_earlier, start_time
 
 
 class NoCapacity(NamedTuple):
@@ -66,6 +67,7 @@ class Quota:
         self._active_queues: dict[ScopeQueue, None] = {}  # somebody waits there, or has
         self._latest_now = -math.inf
         self._scheduler = FairScheduler()
+        self._groups = Groups()
         #: When the first request was sent since nothing has been in flight.
         self._oldest_start = math.inf
         self._in_flight = 0
@@ -80,8 +82,9 @@ class Quota:
         now: float,
         max_wait: float = 0.0,
         priority: Priority = "interactive",
+        group: str = "",
     ) -> Reservation | NoCapacity:
-        """Reserve *demand* from the first time at which every limit has room.
+        """Reserve *demand* from the first time at which every limit has room, its *group*'s too.
 
         Return `NoCapacity` if that is more than *max_wait* seconds away; its wait is exact as long
         as nothing else happens. Requests in flight count as answered now. Raises ValueError for an
@@ -94,7 +97,8 @@ class Quota:
             now, queue = self._advance_clock(now), self._queue(scope)
             self._apply_timeouts(queue, now)
             amounts = queue.amounts(demand, can_wait=max_wait > 0)
-            at, unit = self._first_start(queue, amounts, now, priority)
+            amounts += self._groups.amounts(group, demand, now)
+            at, unit = first_start(queue, self._scheduler, amounts, now, priority)
             if queue.learned is None and self.first_answer_timeout:
                 at = max(at, min(self._first_answer_deadline(queue, now), now + max_wait))
             at = max(at, now)
@@ -106,6 +110,7 @@ class Quota:
             charges = [(limit, Charge(amount, at, sequence)) for limit, amount in amounts]
             reservation = Reservation(scope, demand, at, sequence, charges, priority, unit)
             queue.add(reservation)
+            self._groups.join(group, reservation)
             self._active_queues[queue] = None
             return reservation
 
@@ -161,7 +166,8 @@ class Quota:
             self._in_flight -= 1
             if not self._in_flight:
                 self._oldest_start = math.inf
-            learn_from_reports(queue, reports, reservation, spent, now)
+            learner = self._groups.leave(reservation) or queue
+            learn_from_reports(learner, reports, reservation, spent, now)
             futures_to_wake = self._reschedule_next(now)
         _complete(futures_to_wake)
 
@@ -173,6 +179,7 @@ class Quota:
                 return
             _check_is_waiting(queue, reservation)
             queue.cancel(reservation)
+            self._groups.leave(reservation)
             futures_to_wake = self._reschedule_next(now)
         _complete(futures_to_wake)
 
@@ -204,17 +211,18 @@ class Quota:
             futures_to_wake = self._reschedule_next(now)
         _complete(futures_to_wake)
 
-    def headroom(self, scope: str, now: float) -> tuple[Headroom, ...]:
+    def headroom(self, scope: str, now: float, group: str = "") -> tuple[Headroom, ...]:
         """Return what is left of each limit of *scope*, but of those that let all through."""
         with self._lock:
             now, queue = self._advance_clock(now), self._queue(scope)
             self._apply_timeouts(queue, now)
-            return tuple(headroom_of(each, now) for each in queue.limits if each.amount != inf)
+            limits = (*queue.limits, *self._groups.limits(group, now))
+            return tuple(headroom_of(each, now) for each in limits if each.amount != inf)
 
     def forget(self) -> None:
         """Drop what was learnt of limits; those that are configured stay, with what is used."""
         with self._lock:
-            for queue in self._queues.values():
+            for queue in (*self._queues.values(), *self._groups):
                 queue.forget()
 
     def _reset_in_child(self) -> None:
@@ -230,6 +238,7 @@ class Quota:
                 self._parent_charges += reservation.charges
                 reservation.is_from_parent_process = True
             queue.in_flight.clear()
+        self._groups.reset_in_child()
         self._oldest_start, self._in_flight = math.inf, 0
 
     def _advance_clock(self, now: float) -> float:
@@ -260,17 +269,6 @@ class Quota:
             queue.first_reserved_at = now
             return now
         return queue.first_reserved_at + self.first_answer_timeout
-
-    def _first_start(
-        self, queue: ScopeQueue, amounts: Amounts, now: float, priority: Priority
-    ) -> tuple[float, Unit | None]:
-        """Return when a new request can start, with the unit of the limit that has room last."""
-        start = max(now, queue.last_start())
-        if queue.is_overtaking(priority):
-            sequence = self._scheduler.peek(priority)
-            start = max(now, queue.last_start_before(sequence))
-            return earliest(queue, amounts, start, now, PriorityFilter(sequence, due=now))
-        return earliest(queue, amounts, start, now)
 
     def _reschedule_next(self, now: float) -> list[Future[None]]:
         """Reschedule the next of each scope if it can start earlier; return whom to wake."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import cycle
 
+from ..limit_types import Priority
 from .charges import PriorityFilter
 from .limits import NEVER, Unit, float_tolerance
-from .queue import Amounts, Reservation, ScopeQueue
+from .queue import Amounts, FairScheduler, Reservation, ScopeQueue
 
 
 def earliest(
@@ -31,6 +32,18 @@ def earliest(
         if agreed == len(amounts) or at >= before:
             break
     return at, unit
+
+
+def first_start(
+    queue: ScopeQueue, scheduler: FairScheduler, amounts: Amounts, now: float, priority: Priority
+) -> tuple[float, Unit | None]:
+    """Return when a new request can start, with the unit of the limit that has room last."""
+    start = max(now, queue.last_start())
+    if queue.is_overtaking(priority):
+        sequence = scheduler.peek(priority)
+        start = max(now, queue.last_start_before(sequence))
+        return earliest(queue, amounts, start, now, PriorityFilter(sequence, due=now))
+    return earliest(queue, amounts, start, now)
 
 
 def start_time(queue: ScopeQueue, reservation: Reservation, now: float) -> float:
