@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from services.llm.account import daily_budget as module
 from services.llm.account.daily_budget import BudgetReservation, DailyBudget, MemoryTokenCounter
 from services.llm.errors import ConfigurationError, LLMError, RateLimitError
+from services.llm.runtime import fork
 from services.llm.stores import BudgetFile, StoreError
 
 NOON = 1_800_014_400.0  # 2027-01-15 12:00 UTC
@@ -186,3 +188,52 @@ def test_a_child_process_waits_for_no_correction_of_its_parents() -> None:
     release.set()
     assert running is not None
     assert None is running.result(5.0)
+
+
+def test_a_budget_that_is_used_up_concerns_every_further_call() -> None:
+    with pytest.raises(RateLimitError) as caught:
+        book(DailyBudget(0, MemoryTokenCounter()), 1, NOON)
+    assert caught.value.concerns_all_calls
+
+
+def test_the_exit_of_the_interpreter_waits_for_the_sums_that_are_being_corrected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at_exit: list[Callable[[], None]] = []
+    monkeypatch.setattr(module.atexit, "register", at_exit.append)
+    corrections, release = module._Corrections(), threading.Event()
+    correcting = corrections.begin(lambda: bool(release.wait(20)) or None)
+    (finish,) = at_exit
+    leaving = threading.Thread(target=finish)
+    leaving.start()
+    leaving.join(0.05)
+    assert leaving.is_alive()
+    release.set()
+    leaving.join(20)
+    assert correcting is not None
+    assert correcting.done()
+    corrections.finish()
+
+
+def test_what_has_been_corrected_is_waited_for_no_more() -> None:
+    corrections = module._Corrections()
+    correcting = corrections.begin(lambda: None)
+    assert correcting is not None
+    assert correcting.result(20) is None
+    corrections.begin(lambda: None)  # by the same thread, which has told of the one before
+    corrections.finish()
+    assert correcting not in corrections._under_way
+
+
+def test_a_child_process_is_told_to_wait_for_none_of_its_parents_corrections() -> None:
+    corrections, release = module._Corrections(), threading.Event()
+    corrections.begin(lambda: bool(release.wait(20)) or None)
+    fork._resets[corrections](corrections)
+    assert set() == corrections._under_way
+    release.set()
+
+
+def test_a_fork_waits_until_the_sum_and_its_reservations_are_whole() -> None:
+    counter = MemoryTokenCounter()
+    for lock in (counter._lock, DailyBudget(1, counter)._lock):
+        assert lock in fork._pauses

@@ -8,7 +8,9 @@ module's mutants are tried, evenly spread, and each is the same in every run.
 
 from __future__ import annotations
 
+import math
 import os
+import resource
 import signal
 import sys
 import time
@@ -30,6 +32,9 @@ GOAL = 0.95
 PER_MODULE = int(os.environ.get("MUTANTS_PER_MODULE", "40"))
 #: Seconds after which a child counts as hanging, which a test would notice.
 PATIENCE = 120.0
+#: The processor time after which one does, as a multiple of what the module as it is takes; and
+#: seconds more, for what a failure that is told takes.
+_LOOPING, _TELLING = 5.0, 5.0
 
 
 #: Those that have not been waited for.
@@ -76,8 +81,13 @@ def sampled(every: list[Mutant]) -> list[Mutant]:
     return [every[place * len(every) // PER_MODULE] for place in range(PER_MODULE)]
 
 
-def try_in_child(path: Path, mutant: Mutant | None, tests: tuple[str, ...]) -> int:
-    """Fork a child that runs *tests* on the mutant, or on the module as it is; return its pid."""
+def try_in_child(
+    path: Path, mutant: Mutant | None, tests: tuple[str, ...], seconds: float = PATIENCE
+) -> int:
+    """Fork a child that runs *tests* on the mutant, or on the module as it is; return its pid.
+
+    It ends after so many *seconds* of processor time: a machine that is busy makes none hang.
+    """
     pid = os.fork()
     if pid:
         _children.add(pid)
@@ -89,6 +99,8 @@ def try_in_child(path: Path, mutant: Mutant | None, tests: tuple[str, ...]) -> i
     os.dup2(quiet, 2)
     os.environ["CI"] = "true"  # the same examples of hypothesis for every mutant
     os.setsid()
+    most = math.ceil(seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (most, most))
     if mutant is not None:
         parts = path.relative_to(ROOT / "backend").with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -142,8 +154,9 @@ def main(words: list[str]) -> int:
     for module, tests in chosen.items():
         path = ROOT / "backend" / module
         pid = try_in_child(path, None, tests)
-        status = os.waitpid(pid, 0)[1]
+        _, status, used = os.wait4(pid, 0)
         _children.discard(pid)
+        most = _LOOPING * (used.ru_utime + used.ru_stime) + _TELLING
         if os.waitstatus_to_exitcode(status) != 0:
             print(f"{module}: its tests fail as it is: {' '.join(tests)}")
             return 2
@@ -152,7 +165,7 @@ def main(words: list[str]) -> int:
         for mutant in every:
             while len(running) >= (os.cpu_count() or 1):
                 reap()
-            running[try_in_child(path, mutant, tests)] = Running(module, mutant)
+            running[try_in_child(path, mutant, tests, most)] = Running(module, mutant)
     while running:
         reap()
     for module, count in counts.items():

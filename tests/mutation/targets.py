@@ -73,7 +73,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/compliant/test_multi_key.py",
         "tests/compliant/test_multi_key_pauses.py",
     ),
-    "services/llm/models/capabilities.py": ("tests/providers/test_models.py",),
+    "services/llm/models/capabilities.py": (
+        "tests/providers/test_model_families.py",
+        "tests/providers/test_models.py",
+    ),
     "services/llm/models/features.py": ("tests/providers/test_model_features.py",),
     "services/llm/models/needs.py": ("tests/providers/test_model_features.py",),
     "services/llm/models/successors.py": ("tests/providers/test_models.py",),

@@ -171,3 +171,79 @@ def test_what_leaves_the_window_a_moment_later_is_still_in_it() -> None:
     limit.pending.reserve(Charge(1, 100.0))
     assert limit.earliest(1, 160.0 - 1e-10, 100.0, PriorityFilter(5)) == 160.0
     assert limit.earliest(1, 160.0, 100.0, PriorityFilter(5)) == 160.0
+
+
+def test_used_is_what_the_window_holds_in_flight_and_reserved_up_to_the_limit() -> None:
+    limit = SlidingWindow(4, 60.0, times=[30.0, 100.0])
+    assert 2.0 == limit.used(89.0)
+    assert 1.0 == limit.used(90.0)
+    assert [100.0] == limit.times
+    in_flight(limit, 1, 100.0)
+    limit.pending.reserve(Charge(1.0, 130.0, 5))
+    assert 3.0 == limit.used(100.0)
+    in_flight(limit, 4, 100.0)
+    assert 4.0 == limit.used(100.0)
+
+
+@pytest.mark.parametrize("amount", [0.0, -2.0])
+def test_of_a_limit_of_nothing_nothing_is_used(amount: float) -> None:
+    assert 0.0 == SlidingWindow(amount, 60.0, times=[100.0]).used(100.0)
+
+
+def test_a_window_is_full_again_when_its_last_request_has_left_it() -> None:
+    limit = SlidingWindow(4, 60.0, times=[100.0, 70.0])
+    assert 160.0 == limit.full_at(110.0)
+    assert 170.0 == limit.full_at(170.0)
+    in_flight(limit, 1, 175.0)
+    assert 240.0 == limit.full_at(180.0)
+    assert 7.0 == SlidingWindow(4, 60.0).full_at(7.0)
+
+
+def received(limit: SlidingWindow, sent_at: float) -> Charge:
+    """A charge that was sent then, and that the provider has received a second later."""
+    [charge] = in_flight(limit, 1, sent_at)
+    limit.mark_received(sent_at, 1.0)
+    return charge
+
+
+def test_a_request_that_was_received_is_logged_again_when_it_is_answered() -> None:
+    limit = SlidingWindow(4, 60.0)
+    limit.mark_received(100.0, 1.0)
+    assert [] == limit.times
+    charge = received(limit, 100.0)
+    assert [101.0] == limit.times
+    limit.settle(charge, 1.0, 100.5, 102.0)
+    assert [100.5] == limit.times
+    refused = received(limit, 110.0)
+    limit.settle(refused, 0.0, 110.5, 112.0)
+    assert [100.5] == limit.times
+
+
+def test_only_the_request_itself_leaves_the_log_that_a_host_has_changed() -> None:
+    limit = SlidingWindow(9, 60.0)
+    charge = received(limit, 100.0)
+    limit.times[:] = [105.0, 103.0, 101.0, 99.0]
+    limit.settle(charge, 0.0, 100.5, 106.0)
+    assert [99.0, 103.0, 105.0] == limit.times
+    gone = received(limit, 100.0)
+    limit.times[:] = [103.0, 99.0]
+    limit.settle(gone, 0.0, 100.5, 106.0)
+    assert [99.0, 103.0] == limit.times
+
+
+@pytest.mark.parametrize("size", [3, 300])
+def test_a_log_that_a_host_has_filled_in_any_order_is_read_in_the_right_one(size: int) -> None:
+    falling = [100.0 + at for at in reversed(range(size))]
+    assert size - 1 == SlidingWindow(1_000, 60.0, times=falling.copy()).used(160.0)
+    limit = SlidingWindow(1_000, 1_000.0, times=falling.copy())
+    limit.settle(in_flight(limit, 1, 101.0)[0], 1.0, 101.5, 102.0)
+    assert sorted([*falling, 101.5]) == limit.times
+
+
+def test_a_long_log_keeps_its_order_whatever_leaves_it() -> None:
+    limit = SlidingWindow(1_000, 400.0, times=[float(at) for at in range(300)])
+    assert 300.0 == limit.used(300.0)
+    for at in (350.0, 349.5):
+        limit.settle(in_flight(limit, 1, at)[0], 1.0, at, 350.0)
+    assert [299.0, 349.5, 350.0] == limit.times[-3:]
+    assert 301.0 == limit.used(400.0)
