@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 from collections.abc import Callable
@@ -200,9 +201,9 @@ def test_the_exit_of_the_interpreter_waits_for_the_sums_that_are_being_corrected
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     at_exit: list[Callable[[], None]] = []
-    monkeypatch.setattr(module.atexit, "register", at_exit.append)
+    monkeypatch.setattr(atexit, "register", at_exit.append)
     corrections, release = module._Corrections(), threading.Event()
-    correcting = corrections.begin(lambda: bool(release.wait(20)) or None)
+    correcting = corrections.begin(partial(wait_for, release))
     (finish,) = at_exit
     leaving = threading.Thread(target=finish)
     leaving.start()
@@ -227,7 +228,7 @@ def test_what_has_been_corrected_is_waited_for_no_more() -> None:
 
 def test_a_child_process_is_told_to_wait_for_none_of_its_parents_corrections() -> None:
     corrections, release = module._Corrections(), threading.Event()
-    corrections.begin(lambda: bool(release.wait(20)) or None)
+    corrections.begin(partial(wait_for, release))
     fork._resets[corrections](corrections)
     assert set() == corrections._under_way
     release.set()

@@ -148,6 +148,89 @@ def test_an_answer_to_what_was_sent_before_an_idle_time_counts_for_nothing() -> 
     assert 10 == world.crowd.burst
 
 
+def answered(world: World, count: int) -> None:
+    """Send and answer as many requests, one by one."""
+    for _ in range(count):
+        reservation = world.send()
+        assert reservation is not None
+        world.answer(reservation)
+
+
+def refused(world: World, limit: float | None, organizations: int, *, is_all: bool) -> None:
+    """Send one request that is refused."""
+    reservation = world.send()
+    assert reservation is not None
+    world.crowd.refuse(limit, organizations, is_all=is_all, now=world.now)
+    world.quota.settle(reservation, {}, world.now, world.now)
+
+
+def held(world: World) -> tuple[float, float]:
+    """The requests that refill in a window, and those that go at once."""
+    return world.crowd.amount, world.crowd.burst
+
+
+def test_one_request_more_is_tried_once_all_that_there_was_room_for_was_answered() -> None:
+    world = World([1, 2])
+    answered(world, 9)
+    assert (10, 10) == held(world)
+    answered(world, 1)
+    assert (10, 11) == held(world)
+
+
+def test_more_answers_than_one_organisation_is_allowed_prove_another() -> None:
+    world = World([1, 2, 2, 2])
+    answered(world, 10)
+    world.pass_by(3.0)
+    answered(world, 1)
+    assert (20, 20) == held(world)
+
+
+def test_there_is_never_room_for_more_than_every_key_may_send() -> None:
+    world = World([1, 2, 3])
+    world.drive(600.0)
+    assert (30, 30) == held(world)
+
+
+def test_a_refusal_leaves_what_the_named_organisations_may_send_with_some_slack() -> None:
+    world = World([1, 2, 3])
+    refused(world, None, 2, is_all=False)
+    assert (20, 18) == held(world)
+    world = World([1, 2, 3])
+    refused(world, 1, 0, is_all=False)
+    assert (1, 1) == held(world)
+
+
+def test_where_every_key_is_known_the_slack_stays() -> None:
+    world = World([1, 1])
+    refused(world, None, 1, is_all=True)
+    world.pass_by(120.0)
+    answered(world, 5)
+    assert (10, 9) == held(world)
+
+
+def test_else_it_goes_after_a_window_and_what_was_refused_proves_nothing() -> None:
+    world = World([1] * 4)
+    refused(world, None, 1, is_all=False)
+    world.pass_by(59.9)
+    answered(world, 1)
+    assert (10, 9) == held(world)
+    world.pass_by(0.2)
+    answered(world, 1)
+    assert (10, 10) == held(world)
+    answered(world, 8)
+    assert (10, 11) == held(world)
+
+
+def test_what_was_learnt_is_forgotten_at_once_and_can_be_found_out_anew() -> None:
+    world = World([1, 2, 2, 2])
+    refused(world, 5, 1, is_all=True)
+    world.crowd.forget()
+    assert (10, 10) == held(world)
+    world.pass_by(600.0)
+    answered(world, 11)
+    assert (20, 20) == held(world)
+
+
 @given(
     st.lists(st.integers(1, 3), min_size=2, max_size=4),
     st.lists(st.tuples(st.integers(1, 30), st.floats(0.0, 90.0)), max_size=40),

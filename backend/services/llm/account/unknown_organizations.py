@@ -93,8 +93,7 @@ class UnknownOrganizations(TokenBucketLimit):
         self.amount, self.burst, self._full_since = amount, burst, math.inf
 
     def _is_full(self, now: float) -> bool:
-        refilled = max(0.0, now - self._missing_at) * self.amount / self.window
-        used = max(0.0, self._missing - refilled) + self.pending.in_flight_amount
+        used = self._missing_after(now) + self.pending.in_flight_amount
         return used + 1 > self._capacity
 
 
