@@ -279,3 +279,48 @@ def test_no_message_ever_shows_an_account_or_a_key(before: str, after: str, code
 
     for part in ("123456789012", "AKIAIOSFODNN7EXAMPLE", "Bearer abc"):
         assert part not in str(meant)
+
+
+@pytest.mark.parametrize(
+    ("words", "unit", "window"),
+    [
+        ("Too many tokens, please wait before trying again.", "tokens", 60.0),
+        ("Too many requests, please wait before trying again.", "requests", 60.0),
+        ("Too many tokens per day, please wait before trying again.", "tokens", 86_400.0),
+        ("'too many tokens per day' was asked for too often", "requests", 60.0),
+    ],
+)
+def test_a_refusals_words_tell_its_limit(words: str, unit: str, window: float) -> None:
+    (report,) = _meant(_client_error("ThrottlingException", words, 429)).limits
+    assert (unit, window, True, None) == (
+        *(report.unit, report.window, report.is_refusal),
+        report.wait,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(499, LLMError), (500, ProviderUnavailableError), (599, ProviderUnavailableError)],
+)
+def test_an_unknown_name_counts_by_its_status_from_500_on(
+    status: int, kind: type[LLMError]
+) -> None:
+    assert kind is type(_meant(_client_error("UnheardOfException", "No.", status)))
+
+
+PASSING = "The system encountered an unexpected error. Try your request again."
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "kind"),
+    [
+        ("ModelStreamErrorException", PASSING, ProviderUnavailableError),
+        ("modelStreamErrorException", PASSING, ProviderUnavailableError),
+        ("ModelStreamErrorException", "The tool's input is no JSON.", LLMError),
+        ("ModelErrorException", PASSING, LLMError),
+    ],
+)
+def test_a_streams_own_error_passes_only_where_its_words_say_so(
+    code: str, words: str, kind: type[LLMError]
+) -> None:
+    assert kind is type(_meant(_client_error(code, words, 424)))
