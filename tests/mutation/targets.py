@@ -9,6 +9,7 @@ _QUOTA = (
     "tests/quota/test_forks.py",
 )
 _STREAMS = (
+    "tests/providers/test_stream_bytes.py",
     "tests/providers/test_streams.py",
     "tests/providers/test_frames.py",
     "tests/providers/test_any_stream.py",
@@ -108,7 +109,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/providers/test_errors_in_ok_bodies.py",
     ),
     "services/llm/providers/bedrock/frames.py": ("tests/providers/test_frames.py",),
-    "services/llm/providers/groq/sse.py": _STREAMS[:2],
+    "services/llm/providers/groq/sse.py": _STREAMS[1:3],
     "services/llm/providers/bedrock/stream.py": _STREAMS,
     "services/llm/providers/groq/request.py": ("tests/providers/test_groq_request.py",),
     "services/llm/providers/groq/answer.py": ("tests/providers/test_groq_answer.py",),

@@ -46,7 +46,7 @@ def unquoted(words: str) -> str:
             # One that nothing closes opens nothing.
             is_open = each["opens"] and closing.get(each[0], 0) > each.start()
             opened = each if is_open else None
-        elif each[0] == opened[0] and _closes(each):
+        elif each[0] == opened["opens"] and _closes(each):
             if len(words[opened.end() : each.start()].split()) > 1:
                 kept.append(words[end : opened.end()])
                 end = each.start()
