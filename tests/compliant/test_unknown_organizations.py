@@ -164,7 +164,7 @@ def refused(world: World, limit: float | None, organizations: int, *, is_all: bo
     world.quota.settle(reservation, {}, world.now, world.now)
 
 
-def held(world: World) -> tuple[float, float]:
+def held(world: World) -> tuple[float, float | None]:
     """The requests that refill in a window, and those that go at once."""
     return world.crowd.amount, world.crowd.burst
 

@@ -78,6 +78,7 @@ def test_neither_are_declarations_constants_nor_the_edge_of_a_tolerance() -> Non
 LIMIT = 1 + 1
 @dataclass(eq=False)
 class Kept:
+    __slots__ = ("size",)
     size: int = field(init=False)
     @property
     def last(self) -> Literal[1]: ...

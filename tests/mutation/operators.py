@@ -96,6 +96,8 @@ def _skipped(tree: ast.Module) -> set[int]:
                 skip(node)
             case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="log")))):
                 skip(node)
+            case ast.Assign(targets=[ast.Name(id="__slots__")]):
+                skip(node)
             case ast.Assert() | ast.JoinedStr() | ast.Import() | ast.ImportFrom():
                 skip(node)
             case ast.If(test=ast.Name(id="TYPE_CHECKING")):

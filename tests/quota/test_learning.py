@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.llm.limit_types import LimitReport
+from services.llm.limit_types import LimitReport, Unit
 from services.llm.quota import (
     NEVER,
     Demand,
@@ -19,12 +19,16 @@ from services.llm.quota import (
     Reservation,
     SlidingWindow,
 )
+from services.llm.quota.charges import Charge
 from services.llm.quota.learning import (
     CONFIRMATIONS,
     GUESSED_FOR,
     LEAST_GUESS,
     MOST_LEARNED,
     STATED_FOR,
+    GuessedLimit,
+    Learned,
+    limit_of,
 )
 from tests.quota.support import ONE, booked, sent, tokens
 
@@ -369,3 +373,73 @@ def test_forgetting_before_anything_was_learnt_changes_nothing() -> None:
     sent(quota, 100.0, tokens(1_000))
     quota.forget()
     assert {"RPM": 8.0, "TPM": 7_000.0} == left(quota, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("unit", "window", "expected"),
+    [
+        ("tokens", 10.0, True),
+        ("tokens", 12.0, True),
+        ("tokens", 8.0, True),
+        ("tokens", 12.5, False),
+        ("tokens", 7.5, False),
+        ("requests", 10.0, False),
+    ],
+)
+def test_a_report_is_about_a_limit_whose_window_is_the_same_but_for_rounding(
+    unit: Unit, window: float, expected: bool
+) -> None:
+    limit = LearnedLimit(100, 10.0, "tokens")
+    assert expected is limit.is_of(unit, window)
+    assert expected is (limit_of(LimitReport(unit, window), [limit]) is limit)
+
+
+def test_a_limit_is_no_ceiling_unless_a_host_has_set_it() -> None:
+    limit = LearnedLimit(100, MINUTE, "tokens", configured=100)
+    for _ in range(CONFIRMATIONS):
+        limit.learn(200, 0.0)
+    assert (200, STATED_FOR) == (limit.amount, limit.until)
+
+
+@pytest.mark.parametrize(("stated", "expected"), [(400.0, False), (800.0, True), (2_000.0, None)])
+def test_whether_the_rest_of_what_was_declared_is_charged_is_what_is_stated_after_it(
+    stated: float, expected: bool | None
+) -> None:
+    limit = LearnedLimit(10_000, 1e9, "tokens", configured=10_000)
+    limit.is_reported = True
+    charge = Charge(800.0, 0.0)
+    limit.pending.reserve(charge)
+    limit.pending.start(charge, 0.0)
+    limit.settle(charge, limit.counted(spent=400.0, declared=800.0), 0.0, 0.0)
+    limit.judge(stated=stated, spent=400.0, declared=800.0, now=0.0)
+    assert expected is limit.keeps_declared
+
+
+def test_the_answers_of_the_last_minute_fade_with_it() -> None:
+    learned = Learned(0.0)
+    for _ in range(10):
+        learned.count_answer(0.0)
+    assert [10.0, 5.0, 0.0] == [learned.answered(at) for at in (60.0, 90.0, 180.0)]
+    learned = Learned(0.0)
+    for at in (*[0.0] * 10, 61.0):
+        learned.count_answer(at)
+    assert pytest.approx(1 + 10 * 31 / 60) == learned.answered(90.0)
+    assert 0.0 == learned.answered(300.0)
+
+
+def test_no_report_is_about_a_guess_and_it_ends_in_its_time() -> None:
+    learned, other = Learned(0.0), LearnedLimit(10, MINUTE, "tokens", configured=20)
+    guess = learned.guess = GuessedLimit(10, 0.0)
+    assert limit_of(LimitReport("requests", MINUTE), [guess]) is None
+    guess.refuse(10, 1.0, 0.0)
+    other.learn(5, 100.0)
+    learned.note_expiry([guess, other])
+    assert GUESSED_FOR == learned.until
+    assert (guess, other) == learned.expire([guess, other], GUESSED_FOR - 1)
+    assert guess is learned.guess
+    assert (other,) == learned.expire([guess, other], GUESSED_FOR)
+    assert 100.0 + STATED_FOR == learned.until
+    assert (other,) == learned.expire([other], learned.until)
+    assert (20, math.inf) == (other.amount, learned.until)
+    ended: GuessedLimit | None = learned.guess
+    assert ended is None
