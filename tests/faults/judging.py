@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from sandbox import Exchange
 from services.llm.errors import LLMError
 from services.llm.types import Attempt
 from tests.faults.catalogue import SHORT_TIMEOUT, TEXT, TIMEOUT, Outcome
@@ -22,8 +23,13 @@ class Ended:
     error: LLMError | None = None
     attempts: tuple[Attempt, ...] = ()
     naps: list[float] = field(default_factory=list)
-    arrivals: list[float] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
     seconds: float = 0.0
+
+    @property
+    def arrivals(self) -> list[float]:
+        """When the sandbox had each request."""
+        return [each.arrived_at for each in self.exchanges]
 
 
 def judge(outcome: Outcome, ended: Ended, *, is_once: bool) -> list[str]:

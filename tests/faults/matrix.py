@@ -19,6 +19,8 @@ from services import llm_client
 from services.llm.call.structured_stream import AsyncStructuredStream
 from services.llm.errors import LLMError
 from services.llm.providers import channel
+from services.llm.types import Attempt, Usage
+from tests.faults.accounts import Accounts, counted_by
 from tests.faults.catalogue import (
     ANSWER,
     ATTEMPTS,
@@ -112,6 +114,8 @@ class Matrix:
         self._gateway: Gateway | None = None
         self._faces: dict[tuple[str, bool], Face] = {}
         self._numbers = itertools.count()
+        #: What the ledger of all clients is to hold.
+        self.accounts = Accounts()
 
     def run(self, cell: Cell) -> list[str]:
         """Let *cell*'s calls meet its fault; return what was wrong."""
@@ -122,7 +126,10 @@ class Matrix:
         for _ in range(rounds):
             ended = self._meet(cell, face, ATTEMPTS if cell.pattern == "persistent" else 1)
             wrong += judge(outcome, ended, is_once=cell.pattern != "persistent")
+            wrong += self._account_for(face, ended)
             wrong += self._unhealthy(face)
+        wrong += self.accounts.differences()
+        self.accounts.catch_up()
         return wrong
 
     def _meet(self, cell: Cell, face: Face, times: int) -> Ended:
@@ -143,8 +150,15 @@ class Matrix:
         ended.seconds = self.clock.now() - began
         self.clock.seconds, self.clock.began = self.clock.now(), None
         ended.naps = list(self.clock.naps)
-        ended.arrivals = [each.arrived_at for each in self.sandbox.exchanges]
+        ended.exchanges = self.sandbox.exchanges
         return ended
+
+    def _account_for(self, face: Face, ended: Ended) -> list[str]:
+        """Expect in the ledger what the sandbox has counted; return what it knows otherwise."""
+        is_answered = ended.error is None
+        return self.accounts.expect(
+            MODELS[face.provider], ended.exchanges, ended.attempts, is_answered=is_answered
+        )
 
     def _unhealthy(self, face: Face) -> list[str]:
         """What is held still once the fault has gone, and whether the client answers."""
@@ -168,6 +182,10 @@ class Matrix:
             answered = repr(error)
         if answered != "Sandbox: still there?":
             wrong.append(f"the next call: {answered}")
+        else:
+            (exchange,) = self.sandbox.exchanges
+            attempt = Attempt(1, exchange.model or "", usage=counted_by(exchange) or Usage())
+            self.accounts.expect(MODELS[face.provider], [exchange], [attempt], is_answered=True)
         account.forget()
         self.sandbox.clear()
         return wrong
@@ -182,6 +200,7 @@ class Matrix:
             self._stack.callback(face.close)
             face.client._account.now = self.clock.now
             face.client._account.wall = self.clock.wall
+            face.client._account.ledger = self.accounts.ledger
             face.client._transport._wall = self.clock.wall
         return self._faces[key]
 

@@ -9,7 +9,10 @@ from itertools import product
 import pytest
 
 from services.llm.errors import LLMError
+from services.llm.ledger.usage import UsageEntry, UsageKey, UsageSums
+from services.llm.types import Usage
 from tests.faults.__main__ import main
+from tests.faults.accounts import Accounts
 from tests.faults.catalogue import ANSWERED, FAULTS, FaultCase, Outcome
 from tests.faults.matrix import FORMS, PATTERNS, Cell, Matrix, cells, opened, pairwise
 from tests.wire.faces import KINDS
@@ -72,6 +75,29 @@ def test_what_is_not_as_promised_is_told(
         Cell(FaultCase(fault.name, fault.step, promised), "groq", "stream", "persistent")
     )
     assert any(complaint in each for each in told), told
+
+
+def test_what_the_ledger_holds_otherwise_is_told(matrix: Matrix) -> None:
+    accounts, model = Accounts(), "openai/gpt-oss-120b"
+    used = UsageSums(calls=1, attempts=1, input_tokens=7, output_tokens=2)
+    accounts.ledger.add(UsageEntry(UsageKey("2026-11-26", "groq", model), used))
+    cell = Cell(NAMED["no [DONE]"], "groq", "plain", "once")
+    face = matrix._face(cell.kind, is_below_http=False)
+    ended = matrix._meet(cell, face, 1)
+    attempts = (replace(ended.attempts[0], usage=Usage(7, 1, 8, reported=True)),)
+    (told,) = accounts.expect(model, ended.exchanges, attempts, is_answered=True)
+    assert "as the sandbox has counted" in told
+    told_of = [each.partition(" of ")[0] for each in accounts.differences()]
+    assert ["the ledger has 0 cost", "the ledger has 2 output_tokens"] == [
+        each for each in told_of if "cost" in each or "output" in each
+    ]
+    assert ["1 requests more than attempts"] == accounts.expect(
+        model, ended.exchanges, (), is_answered=False
+    )
+    accounts.catch_up()
+    assert [] == accounts.differences()
+    matrix._unhealthy(face)
+    matrix.accounts.catch_up()
 
 
 def test_the_table_has_a_row_for_each_provider(capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,6 +128,19 @@ def test_a_response_without_a_message_is_no_answer() -> None:
     assert (error.status, error.request_id, error.retry) == (200, "r-1", Retry.IF_REQUESTED)
 
 
+def test_what_was_counted_beside_no_message_is_known() -> None:
+    usage = {"inputTokens": 5, "outputTokens": 2, "totalTokens": 7}
+
+    with pytest.raises(LLMError, match="the reply holds no message") as caught:
+        from_converse({"usage": usage}, _request())
+
+    assert caught.value.partial is not None
+    assert (5, 2) == (
+        caught.value.partial.usage.input_tokens,
+        caught.value.partial.usage.output_tokens,
+    )
+
+
 def test_a_response_without_anything_was_cut_off_on_its_way() -> None:
     with pytest.raises(ProviderUnavailableError) as caught:
         from_converse({"ResponseMetadata": {"HTTPStatusCode": 200}}, _request())

@@ -201,6 +201,17 @@ def test_a_mock_without_a_text_is_no_answer(content: object) -> None:
         from_chat_completion(_mock(Mock, content), _request())
 
 
+def test_what_was_counted_beside_no_answer_is_known() -> None:
+    usage = {"prompt_tokens": 5, "completion_tokens": 2}
+    with pytest.raises(LLMError, match="no chat completion") as caught:
+        from_chat_completion({"choices": [], "usage": usage}, _request())
+    assert caught.value.partial is not None
+    assert (5, 2) == (
+        caught.value.partial.usage.input_tokens,
+        caught.value.partial.usage.output_tokens,
+    )
+
+
 @pytest.mark.parametrize(
     ("response", "words"),
     [

@@ -141,6 +141,19 @@ def test_a_body_that_is_not_whole_json_was_cut_off() -> None:
     assert caught.value.retry is Retry.AFTER_BACKOFF
 
 
+def test_what_was_counted_beside_no_answer_is_known() -> None:
+    body = json.dumps({"content": "x", "usage": {"input_tokens": 5, "output_tokens": 2}})
+
+    with pytest.raises(LLMError, match="is not of its family's form") as caught:
+        from_invoke(body, _request(CLAUDE))
+
+    assert caught.value.partial is not None
+    assert (5, 2) == (
+        caught.value.partial.usage.input_tokens,
+        caught.value.partial.usage.output_tokens,
+    )
+
+
 @pytest.mark.parametrize("model", MOCKED)
 @pytest.mark.parametrize("body", ["{}", "[]", "null", '{"content": "x", "outputs": [], "x": 1}'])
 def test_a_body_of_another_form_is_no_answer(model: str, body: str) -> None:

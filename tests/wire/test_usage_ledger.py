@@ -62,6 +62,19 @@ def test_the_sums_are_those_of_the_provider(
     assert [3, 1] == [row.sums.calls for row in report.rows]
 
 
+def test_a_failed_call_is_of_the_model_that_was_asked_last(
+    url: str, sandbox: Sandbox, open_client: OpenFace
+) -> None:
+    face = open_client("groq", LLM_LEDGER_URL=url)
+    sandbox.script(Fault.decommissioned(), Fault.error(400))
+    with pytest.raises(LLMError):
+        face.generate("a", model="llama3-70b-8192")
+    entries = ledger_at(url).read("2000-01-01", "2100-01-01")
+    failed = {each.key.model: (each.sums.failed, each.sums.attempts) for each in entries}
+    assert (0, 1) == failed.pop("llama3-70b-8192")
+    assert [(1, 1)] == list(failed.values())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_that_was_kept_costs_nothing(kind: str, url: str, open_client: OpenFace) -> None:
     face = open_client(kind, LLM_LEDGER_URL=url, LLM_CACHE_URL="memory:")

@@ -31,10 +31,12 @@ class UsageRecorder:
 
     def attempt_ended(self, attempt: Attempt, tier: str | None) -> None:
         """Add an attempt that was sent, answered or not."""
+        self.model = attempt.model
         self._add(attempt.model, of_attempt(attempt.usage, attempt.cost), tier)
 
     def attempt_interrupted(self, model: str) -> None:
         """Add an attempt that was sent, and of which nobody knows what it used."""
+        self.model = model
         self._add(model, of_attempt(Usage(), None))
 
     def call_ended(self, reply: Reply | None) -> Effects[None]:

@@ -15,7 +15,7 @@ from ..errors import (
     Retry,
     TruncatedError,
 )
-from ..types import Output, Provider, Reply, Request
+from ..types import Output, Provider, Reply, Request, Usage
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -138,6 +138,13 @@ def _reported(kind: type[_E], reply: Reply, problem: str, retry: Retry | None = 
         retry=retry,
     )
     error.partial = reply
+    return error
+
+
+def with_usage(error: LLMError, provider: Provider, request: Request, usage: Usage) -> LLMError:
+    """Return *error* with what the *provider* has counted, where it told that beside no answer."""
+    if usage.reported:
+        error.partial = Reply("", request.model, provider, usage=usage)
     return error
 
 

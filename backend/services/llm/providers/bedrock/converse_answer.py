@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import LLMError, ProviderUnavailableError, Retry
 from ...types import Reply, Request, ToolCall, Usage
-from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
+from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool, with_usage
 from ..fields import count, mapping, member, rows, seconds, status, text
 from ..foreign_errors import unreadable_body
 from .answer_parts import citations_in, parts_in, plain_text, texts_in, thoughts_in
@@ -30,7 +30,8 @@ def from_converse(response: Mapping[str, Any], request: Request) -> Reply:
     message = member(member(response, "output"), "message")
     about = member(response, "ResponseMetadata")
     if not isinstance(message, Mapping):
-        raise _no_message(response, about, request.model)
+        error = _no_message(response, about, request.model)
+        raise with_usage(error, "bedrock", request, usage_of(member(response, "usage")))
     reply = Reply(
         **_content(message),
         model=request.model,

@@ -12,7 +12,7 @@ from ...errors import (
     Retry,
 )
 from ...types import Message, Output, Reply, Request
-from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
+from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool, with_usage
 from ..fields import first, mapping, member, rows, seconds, text
 from ..foreign_errors import unreadable_body
 from ..request_checks import invalid_request, sampling_settings
@@ -212,13 +212,17 @@ def read_body(body: Mapping[str, Any], request: Request, headers: object = None)
     reason = text(where, "stop_reason")
     if text(body, "amazon-bedrock-guardrailAction") == "INTERVENED":
         reason = "guardrail_intervened"
-    latency = count_header(headers, "invocation-latency")
+    latency, usage = count_header(headers, "invocation-latency"), usage_of(body, headers)
+    try:
+        words = parse_response(body, request.model)
+    except LLMError as error:
+        raise with_usage(error, "bedrock", request, usage) from None
     reply = Reply(
-        text=parse_response(body, request.model),
+        text=words,
         model=request.model,
         provider="bedrock",
         finish_reason=reason,
-        usage=usage_of(body, headers),
+        usage=usage,
         request_id=text(headers, "x-amzn-requestid"),
         reasoning=thoughts_in(body),
         tool_calls=calls_in(body),

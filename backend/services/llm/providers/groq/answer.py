@@ -8,7 +8,7 @@ from ...errors import LLMError, Retry
 from ...limit_types import LimitReport
 from ...runtime.real_sdk import is_real_sdk
 from ...types import Citation, Reply, Request, ToolCall, Usage
-from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool
+from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool, with_usage
 from ..fields import count, first, member, rows, seconds, text
 from .errors import error_in_ok_body
 
@@ -27,11 +27,11 @@ def from_chat_completion(response: object, request: Request, *, real: bool | Non
     the one that fits where it is an error under a status of 200.
     """
     # Groq takes no `n` but 1, so that there is one choice.
-    choice = first(response, "choices")
+    choice, usage = first(response, "choices"), member(response, "usage")
     message = member(choice, "message")
     if message is None:
-        raise error_in_ok_body(response, request.model) or _no_completion(response)
-    usage = member(response, "usage")
+        error = error_in_ok_body(response, request.model) or _no_completion(response)
+        raise with_usage(error, "groq", request, usage_of(usage))
     reply = unwrap_forced_tool(
         Reply(
             text=text(message, "content") or "",
