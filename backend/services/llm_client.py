@@ -193,9 +193,10 @@ class BedrockClient(ProviderClient):
         return self._credentials.get("aws_access_key_id", ""), self.region_name, self._endpoint
 
     def _check_model(self, model: str) -> None:
-        from .llm.providers.bedrock.configuration import check_arn
+        if model.startswith("arn:"):
+            from .llm.providers.bedrock.configuration import check_arn
 
-        check_arn(model, self.region_name)
+            check_arn(model, self.region_name)
 
     def _format_prompt_for_model(
         self, prompt: str, system_prompt: str | None, model_id: str
