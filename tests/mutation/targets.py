@@ -188,10 +188,6 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/quota/test_sliding_window.py",
         "tests/quota/test_priority.py",
     ),
-    "services/llm/quota/block_spans.py": (
-        "tests/quota/test_block_spans.py",
-        "tests/quota/test_charges.py",
-    ),
     "services/llm/account/token_estimator.py": ("tests/call/test_token_estimator.py",),
     "services/llm/account/money_budgets.py": ("tests/ledger/test_money_budgets.py",),
     "services/llm/account/cache_record.py": ("tests/call/test_cache_record.py",),
