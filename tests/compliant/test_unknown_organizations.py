@@ -226,8 +226,9 @@ def test_what_was_learnt_is_forgotten_at_once_and_can_be_found_out_anew() -> Non
     refused(world, 5, 1, is_all=True)
     world.crowd.forget()
     assert (10, 10) == held(world)
-    world.pass_by(600.0)
-    answered(world, 11)
+    answered(world, 10)
+    assert (10, 11) == held(world)
+    answered(world, 1)
     assert (20, 20) == held(world)
 
 
