@@ -67,7 +67,7 @@ def faces(open_client: OpenFace, monkeypatch: pytest.MonkeyPatch) -> Iterator[li
     """
     with monkeypatch.context() as patch:
         patch.setattr(retry, "JITTER", 0.0)
-        patch.setattr(quota, "learn", lambda *_: None)
+        patch.setattr(quota, "learn_from_reports", lambda *_: None)
         yield [open_client(kind, LLM_MAX_QUOTA_WAIT=10.0) for kind in KINDS]
 
 

@@ -137,9 +137,9 @@ def test_a_redirect_to_nowhere_is_one_too(open_at: Callable[..., Face]) -> None:
 @pytest.mark.parametrize(
     ("content_type", "body", "expected"),
     [
-        ("text/html", b"<html>", "a page of text"),
+        ("text/html", b"<html>", "from a proxy before Groq"),
         ("application/json", b"[]", "a list"),
-        ("application/json", b"{", "JSONDecodeError"),
+        ("application/json", b"{", "not whole JSON"),
     ],
 )
 def test_what_is_no_completion_is_an_error(
