@@ -100,7 +100,7 @@ def test_one_that_hangs_delays_nothing_else(
     full = Workers(1, "full")
     monkeypatch.setitem(blocking._THREADS, "cache", full)
     full.submit(hanging.wait)
-    assert 7 == _here(RunBlocking(lambda: 7, HANG, "judgement"))
+    assert 7 == _here(RunBlocking(lambda: 7, HANG, "validation"))
     assert 8 == _here(RunBlocking(lambda: 8, HANG, "budget"))
     full.close()
 

@@ -53,6 +53,8 @@ REPLACED_BY = {
     "fair_sequence": "FairScheduler",
     "received_by": "latest_receipt",
     "having": "replace",
+    "judgement": "validation",
+    "books": "bookkeeping",
     "screen": "console",
 }
 

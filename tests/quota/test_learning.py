@@ -411,7 +411,7 @@ def test_whether_the_rest_of_what_was_declared_is_charged_is_what_is_stated_afte
     limit.pending.reserve(charge)
     limit.pending.start(charge, 0.0)
     limit.settle(charge, limit.counted(spent=400.0, declared=800.0), 0.0, 0.0)
-    limit.judge(stated=stated, spent=400.0, declared=800.0, now=0.0)
+    limit.learn_what_counts(stated=stated, spent=400.0, declared=800.0, now=0.0)
     assert expected is limit.keeps_declared
 
 

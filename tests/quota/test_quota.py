@@ -26,7 +26,7 @@ def test_a_request_with_room_goes_at_once() -> None:
     assert (reservation.at, quota.start(reservation, 100.0)) == (100.0, 0.0)
 
 
-def test_who_will_not_wait_books_nothing_and_is_told_how_long_it_would_be() -> None:
+def test_who_will_not_wait_reserves_nothing_and_is_told_how_long_it_would_be() -> None:
     quota = a_minute(1)
     answered(quota, 100.0)
     assert quota.reserve("m", ONE, 115.0) == NoCapacity(45.0, "requests")

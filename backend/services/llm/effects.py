@@ -24,7 +24,7 @@ R = TypeVar("R")
 WaitReason: TypeAlias = Literal["quota", "concurrency", "retry", "budget", "ledger", "close"]
 
 #: The threads that a blocking function runs in: one pool that hangs delays no other.
-Pool: TypeAlias = Literal["cache", "budget", "judgement", "batch"]
+Pool: TypeAlias = Literal["cache", "budget", "validation", "batch"]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Structured answers of a provider's batch: asked for in one form, and judged when they come."""
+"""Structured answers of a provider's batch: asked for in one form, and validated when they come."""
 
 from __future__ import annotations
 

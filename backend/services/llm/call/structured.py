@@ -1,5 +1,5 @@
-"""A structured answer, turn by turn: asked for in the strongest form that the model takes, judged,
-and asked for again with its faults shown.
+"""A structured answer, turn by turn: asked for in the strongest form that the model takes,
+validated, and asked for again with its faults shown.
 
     structured              turns until an answer satisfies the schema
       _take_turn            one answer in one form; after a refusal of the form in the next
@@ -57,7 +57,7 @@ _MORE_ROOM = 4
 
 
 @dataclass(frozen=True)
-class _Judgement:
+class _ValidatedReply:
     """An answer, the verdict on it, and the failure that it came with."""
 
     reply: Reply
@@ -91,7 +91,7 @@ def compiled(
     try:
         return (
             yield from run_blocking(
-                compiling, call.time_left(), "judgement", blocks=not Schema.is_small(spec)
+                compiling, call.time_left(), "validation", blocks=not Schema.is_small(spec)
             )
         )
     except Overdue:
@@ -113,29 +113,29 @@ def structured_answer(
     when a further turn is refused: for its length, most often, which is not what the caller asked.
     """
     turn: Request | None = request
-    judged: _Judgement | None = None
+    last: _ValidatedReply | None = None
     turns_left = 1 + spec.repairs
     while turn is not None and turns_left:
         turns_left -= 1
         try:
-            judged = yield from _take_turn(turn, spec, call)
+            last = yield from _take_turn(turn, spec, call)
         except InvalidRequestError as refused:
-            if judged is None:
+            if last is None:
                 raise
-            raise structured_error(judged.invalid, judged.reply, call) from refused
-        if isinstance(judged.verdict, ValidAnswer):
-            return judged.verdict, judged.reply
+            raise structured_error(last.invalid, last.reply, call) from refused
+        if isinstance(last.verdict, ValidAnswer):
+            return last.verdict, last.reply
         if call.has_emitted:
             break  # of an answer that was shown in part there is no second
-        turn = _next_turn(request, turn, judged)
+        turn = _next_turn(request, turn, last)
         if turn is not None and turns_left and call.events is not None:
-            call.events.repair_planned(len(judged.invalid.errors))
-    assert judged is not None, "there is always a first turn"
-    raise structured_error(judged.invalid, judged.reply, call) from judged.cause
+            call.events.repair_planned(len(last.invalid.errors))
+    assert last is not None, "there is always a first turn"
+    raise structured_error(last.invalid, last.reply, call) from last.cause
 
 
-def _take_turn(request: Request, spec: StructuredSpec, call: Call) -> Effects[_Judgement]:
-    """Ask once in the first form that the provider does not refuse, and judge the answer."""
+def _take_turn(request: Request, spec: StructuredSpec, call: Call) -> Effects[_ValidatedReply]:
+    """Ask once in the first form that the provider does not refuse, and validate the answer."""
     # One after the other, as few calls need a second: each is a rewriting of the whole schema.
     output_modes = possible_output_modes(request, spec, call)
     mode, rewritten = strongest, _ = next(output_modes)
@@ -155,7 +155,7 @@ def _take_turn(request: Request, spec: StructuredSpec, call: Call) -> Effects[_J
     if mode != strongest:
         call.account.remember_output_mode(form_key(request, spec, call), mode)
     cut = isinstance(cause, TruncatedError)
-    judging = partial(
+    validate = partial(
         parse_answer,
         reply.text,
         cut,
@@ -164,19 +164,19 @@ def _take_turn(request: Request, spec: StructuredSpec, call: Call) -> Effects[_J
         restore=rewritten.restore,
         deadline=StepDeadline(call.time_left),
     )
-    much = _is_slow_to_judge(reply.text, spec.schema.text)
+    much = _is_slow_to_validate(reply.text, spec.schema.text)
     try:
-        verdict = yield from run_blocking(judging, call.time_left(), "judgement", blocks=much)
+        verdict = yield from run_blocking(validate, call.time_left(), "validation", blocks=much)
     except (OutOfTimeError, Overdue):
         raise call.deadline_error() from None
     if isinstance(verdict, InvalidAnswer) and (cache := call.account.cache):
         # Else the next call would fail for as long as answers are kept.
         yield from call.run_on_cache(cache, partial(cache.forget, formed))
-    return _Judgement(reply, verdict, cause)
+    return _ValidatedReply(reply, verdict, cause)
 
 
-def _is_slow_to_judge(answer: str, schema: str) -> bool:
-    """Tell whether judging may take longer than an event loop should stand still."""
+def _is_slow_to_validate(answer: str, schema: str) -> bool:
+    """Tell whether validation may take longer than an event loop should stand still."""
     one, other = len(answer), len(schema)
     return one + other > _QUICK or one * other > _QUICK_PRODUCT
 
@@ -193,23 +193,23 @@ def _answer_or_partial(request: Request, call: Call) -> Effects[tuple[Reply, LLM
         return _as_reply(None, error.failed_generation, request, call), error
 
 
-def _next_turn(request: Request, turn: Request, judged: _Judgement) -> Request | None:
+def _next_turn(request: Request, turn: Request, last: _ValidatedReply) -> Request | None:
     """What to ask after a faulty answer; None where nothing more can be done."""
-    cut = isinstance(judged.cause, TruncatedError)
+    cut = isinstance(last.cause, TruncatedError)
     # Groq refuses what the limit cut off as no JSON, without a word about the limit.
-    cut |= isinstance(judged.cause, InvalidRequestError) and judged.invalid.truncated
-    if judged.reply.text.strip() and not cut:
-        remark = repair_message(judged.invalid.errors)
+    cut |= isinstance(last.cause, InvalidRequestError) and last.invalid.truncated
+    if last.reply.text.strip() and not cut:
+        remark = repair_message(last.invalid.errors)
         # To the first request: every earlier attempt that is shown would cost its tokens again.
-        repair = request.followed_by(judged.reply.text, remark)
+        repair = request.followed_by(last.reply.text, remark)
         return replace(repair, max_tokens=turn.max_tokens, defaulted=turn.defaulted)
     # Cut off, or nothing at all, which is most often reasoning that took all the room.
-    room, most = turn.max_tokens or 0, models.abilities(judged.reply.model).max_output
+    room, most = turn.max_tokens or 0, models.abilities(last.reply.model).max_output
     more = min(room * _MORE_ROOM, most or room * _MORE_ROOM)
     if more > room:
         return replace(turn, max_tokens=more, defaulted=turn.defaulted - {"max_tokens"})
     # An empty answer may come the next time; one that was cut off would be cut off again.
-    return turn if not judged.reply.text.strip() else None
+    return turn if not last.reply.text.strip() else None
 
 
 def structured_error(invalid: InvalidAnswer, reply: Reply, call: Call) -> StructuredOutputError:

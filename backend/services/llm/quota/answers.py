@@ -53,7 +53,7 @@ def learn_from_reports(
         if limit is None and (limit := new_limit(report, queue.limits)) is not None:
             queue.add_limit(limit)
         if limit is not None:
-            _judge(limit, report, reservation, spent, now, is_alone=not queue.in_flight)
+            _learn_what_counts(limit, report, reservation, spent, now, is_alone=not queue.in_flight)
             _correct(limit, report, reservation, now)
         elif report.is_refusal and reservation.at >= learned.refused_at:
             _guess(queue, learned, report.wait or 0.0, now)
@@ -61,7 +61,7 @@ def learn_from_reports(
         learned.note_expiry(queue.limits)
 
 
-def _judge(
+def _learn_what_counts(
     limit: LearnedLimit,
     report: LimitReport,
     reservation: Reservation,
@@ -83,7 +83,7 @@ def _judge(
         own = limit.counted(spent=counted, declared=declared) if counted < declared else counted
     # Nothing else was settled since it was sent, but for what floats cannot tell.
     if is_alone and _settled_since(limit, reservation) - own < 0.5:
-        limit.judge(stated=report.used, spent=counted, declared=declared, now=now)
+        limit.learn_what_counts(stated=report.used, spent=counted, declared=declared, now=now)
     limit.is_reported = True
 
 

@@ -86,7 +86,9 @@ class LearnedLimit(TokenBucketLimit):
         """
         return declared if self.is_reported and self.keeps_declared is not False else spent
 
-    def judge(self, *, stated: float, spent: float, declared: float, now: float) -> None:
+    def learn_what_counts(
+        self, *, stated: float, spent: float, declared: float, now: float
+    ) -> None:
         """Learn whether a request that *spent* less than it *declared* is charged for the rest.
 
         *stated* is what the provider says is used after this request alone, which has been settled.

@@ -19,7 +19,7 @@ T = TypeVar("T")
 _THREADS: Mapping[Pool, Workers] = {
     "cache": Workers(16, "llm-cache"),
     "budget": Workers(8, "llm-budget"),
-    "judgement": Workers(4, "llm-judgement"),
+    "validation": Workers(4, "llm-validation"),
     "batch": Workers(4, "llm-batch-files"),
 }
 

@@ -78,7 +78,7 @@ def parse_answer(
     """
     schema = schema.within(len(text))
     try:
-        return _judge(
+        return _parse(
             text,
             truncated,
             schema,
@@ -89,7 +89,7 @@ def parse_answer(
         return _invalid(text, truncated, "is nested too deeply to be read")
 
 
-def _judge(
+def _parse(
     text: str, truncated: bool, schema: Schema, reader: _Reader
 ) -> ValidAnswer | InvalidAnswer:
     found = find_values(text)
