@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox import Answer, Fault, Sandbox
+from services.llm.call.stream import AsyncStream
 from services.llm.errors import LLMError
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
@@ -87,6 +88,34 @@ def test_a_reader_of_any_kind_cancelled_at_any_step_leaves_the_way_free(
     for steps in range(0, 90, 3):
         face.run(scene(steps))
         assert_nothing_is_left(face, f"after {steps}")
+
+
+@pytest.mark.parametrize("kind", ["groq async", "bedrock async"])
+def test_a_stream_that_another_task_closes_at_any_step_leaves_the_way_free(
+    open_client: OpenFace, sandbox: Sandbox, kind: str
+) -> None:
+    face = open_client(kind, **KNOBS, **LIMITS)
+
+    async def scene(steps: int) -> None:
+        stream = face.client.astream(f"step {steps}")
+        reading = asyncio.create_task(collect(stream))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await stream.aclose()
+        assert 1 == face.client._account.concurrency.free
+        try:
+            assert f"Sandbox: step {steps}".startswith("".join(await reading))
+        except RuntimeError as error:
+            assert "the stream was closed" in str(error)
+        assert {asyncio.current_task()} == asyncio.all_tasks()
+
+    for steps in range(0, 80, 3):
+        face.run(scene(steps))
+        assert_nothing_is_left(face, f"after {steps}")
+
+
+async def collect(stream: AsyncStream) -> list[str]:
+    return [piece async for piece in stream]
 
 
 @pytest.mark.parametrize("kind", ["groq async", "bedrock async"])
