@@ -23,6 +23,7 @@ def _or_null(*choices: Any) -> dict[str, Any]:
 # As data, since three bodies of some thirty members each would be that many type checks in code.
 _STRING, _INTEGER, _NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
 _ANY_OBJECT = {"type": "object"}
+_TOOL_CHOICES = {"enum": ["none", "auto", "required"]}
 _STOPS = _list({"type": "string", "minLength": 1})
 _PARTS = _list(_object(text=_STRING))
 _TYPED_PARTS = _list(_object("type", type=_STRING, text=_STRING))
@@ -49,7 +50,7 @@ _SHAPES: dict[Shape, Any] = {
                 )
             )
         ),
-        tool_choice=_or_null(_STRING, _object(function=_object(name=_STRING))),
+        tool_choice=_or_null(_TOOL_CHOICES, _object(function=_object(name=_STRING))),
         stop=_or_null({"type": "string", "minLength": 1}, _STOPS),
         stream=_or_null({"type": "boolean"}),
         stream_options=_or_null(_object(include_usage=_or_null({"type": "boolean"}))),

@@ -189,6 +189,17 @@ def test_tools_are_a_list(tools: object) -> None:
         options({"tools": tools})
 
 
+@pytest.mark.parametrize("name", ["extra_headers", "extra_query", "extra_body", "metadata"])
+def test_what_holds_names_is_a_mapping(name: str) -> None:
+    from services.llm.client.arguments import options
+
+    assert {name: {"a": "b"}} == options({name: {"a": "b"}})
+    values: list[object] = [5, 0, "text", [], True]
+    for value in values:
+        with pytest.raises(InvalidRequestError, match=f"{name} is .*: give a mapping"):
+            options({name: value})
+
+
 @pytest.mark.parametrize("name", ["Transfer-Encoding", "content-length", "Connection", "Expect"])
 def test_a_header_that_frames_the_request_is_not_the_callers(name: str) -> None:
     from services.llm.client.arguments import options

@@ -31,13 +31,13 @@ def test_the_calls_are_followed_by_their_results_in_their_order() -> None:
     [
         (Reply("hi", "m", "groq"), {"a": ""}, "the reply calls no tool"),
         (CALLED, None, "results is None: give a mapping"),
+        (None, {}, "reply is None: give the reply"),
+        ("hi", {}, "reply is 'hi': give the reply"),
         (CALLED, {"a": ""}, "results has none for the call 'b'"),
         (CALLED, {"a": "", "b": "", "c": ""}, "results has 'c', which is no call of the reply"),
     ],
 )
-def test_calls_and_results_belong_together(
-    reply: Reply, results: dict[str, Any], problem: str
-) -> None:
+def test_calls_and_results_belong_together(reply: Any, results: Any, problem: str) -> None:
     with pytest.raises(ConfigurationError, match=problem):
         tool_results(reply, results)
 

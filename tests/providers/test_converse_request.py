@@ -178,6 +178,14 @@ BAD: list[tuple[Any, str]] = [
         r"messages\[0\].content must be text, not Image",
     ),
     ({"role": "tool", "content": "x"}, r"messages\[0\].tool_call_id must name the call"),
+    ({"role": "assistant", "tool_calls": 5}, r"messages\[0\].tool_calls must be a list of calls"),
+    (
+        {
+            "role": "assistant",
+            "tool_calls": [{"function": {"name": "f", "arguments": "[" * 200_000}}],
+        },
+        r"tool_calls\[0\].function.arguments is not JSON",
+    ),
     (
         {"role": "assistant", "tool_calls": ["x"]},
         r"tool_calls\[0\] must hold a function's name and arguments",

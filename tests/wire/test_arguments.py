@@ -81,6 +81,9 @@ def test_groqs_newer_name_of_the_length_is_understood(face: Face, sandbox: Sandb
     ("given", "problem"),
     [
         ({"model": 5}, "model is 5: give a model's id"),
+        ({"model": 0}, "model is 0: give a model's id"),
+        ({"system_prompt": []}, "system_prompt is a list: give a str"),
+        ({"messages": 0}, "messages is a int: give a chat list"),
         ({"max_tokens": "9"}, "max_tokens is '9': give a whole number from 1 on"),
         ({"max_tokens": -1}, "max_tokens is -1: give a whole number from 1 on"),
         ({"max_tokens": 1.5}, r"max_tokens is 1\.5: give a whole number from 1 on"),

@@ -23,6 +23,8 @@ _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _FRAMING = frozenset(
     {"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"}
 )
+#: Options that are mappings, whatever they hold.
+_MAPPINGS = frozenset({"extra_body", "extra_headers", "extra_query", "metadata"})
 _CENTURY = 100 * 365 * 86_400.0
 #: Tags of one call, and the characters of a tag's name and of its value.
 _MOST_TAGS, _LONGEST_NAME, _LONGEST_VALUE = 16, 64, 256
@@ -39,8 +41,9 @@ def conversation(
     """
     if prompt is None and not messages:
         raise ConfigurationError("There is nothing to ask: give a prompt, or messages")
-    chat_list = list(chat(messages)) if messages else []
-    if system_prompt:
+    is_empty = isinstance(messages, (list, tuple)) and not messages
+    chat_list = [] if messages is None or is_empty else list(chat(messages))
+    if system_prompt is not None and system_prompt != "":
         chat_list.insert(0, {"role": "system", "content": _text("system_prompt", system_prompt)})
     if prompt is not None:
         chat_list.append({"role": "user", "content": _text("prompt", prompt)})
@@ -71,6 +74,9 @@ def options(values: Mapping[str, Any]) -> dict[str, Any]:
     taken = {name: snapshot(name, value) for name, value in values.items()}
     if not isinstance(taken.get("tools", []), list):
         raise UnsendableError(f"tools is {shown(taken['tools'])}: give a list of tools")
+    for name in _MAPPINGS & taken.keys():
+        if not isinstance(taken[name], (dict, type(None))):
+            raise UnsendableError(f"{name} is {shown(taken[name])}: give a mapping")
     headers = taken.get("extra_headers")
     if isinstance(headers, dict):
         for name, value in headers.items():

@@ -57,7 +57,7 @@ def make_request(
     own = temperature is UNSET
     defaulted = {"temperature": own, "max_tokens": max_tokens is None}
     request = Request(
-        model=model_id(model or client._model),
+        model=model_id(client._model if model is None or model == "" else model),
         messages=conversation(prompt, system_prompt, messages),
         temperature=finite(client.default_temperature if own else temperature),
         max_tokens=count(

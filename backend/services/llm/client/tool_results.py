@@ -18,6 +18,8 @@ def tool_results(reply: Reply, results: Mapping[str, Any]) -> list[Message]:
     A result is a text or anything that JSON can hold. Raises ConfigurationError for a reply that
     calls nothing, a call without a result and a result without its call.
     """
+    if not isinstance(reply, Reply):
+        raise ConfigurationError(f"reply is {shown(reply)}: give the reply that calls the tools")
     calls = [call.id for call in reply.tool_calls]
     if not isinstance(results, Mapping):
         raise ConfigurationError(f"results is {shown(results)}: give a mapping of calls' ids")

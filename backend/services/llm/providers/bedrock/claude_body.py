@@ -77,7 +77,7 @@ def tools_of(options: Mapping[str, Any], turns: Sequence[Turn]) -> dict[str, Any
         return found | {"tool_choice": {"type": "tool", "name": name} if name else dict(choice)}
     if choice is None:
         return found
-    if choice not in _CHOICES:
+    if not isinstance(choice, str) or choice not in _CHOICES:
         raise invalid_request("bedrock", NO_TOOL_CHOICE.format("InvokeModel", choice))
     return found | {"tool_choice": {"type": _CHOICES[choice]}}
 

@@ -79,6 +79,8 @@ def _texts(message: Message, where: str) -> Iterator[Block]:
         yield from points
         return
     calls = message.get("tool_calls") or ()
+    if not isinstance(calls, (list, tuple)):
+        raise invalid_request("bedrock", f"{where}.tool_calls must be a list of calls")
     if not blocks and not calls:
         raise invalid_request("bedrock", f"{where}.content must be a string or a list of parts")
     # An empty text beside a call is refused by Bedrock, though OpenAI-style histories hold it.
@@ -96,7 +98,7 @@ def _call(call: object, where: str) -> ToolUse:
     check_known_keys(function, _FUNCTION, f"{where}.function")
     try:
         parsed = json.loads(arguments or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise invalid_request(
             "bedrock", f"{where}.function.arguments is not JSON: {error}"
         ) from error
