@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import random
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import services.llm.account.token_estimator as estimator_module
+from services.llm.account import token_estimate
 from services.llm.account.token_estimate import input_estimate
 from services.llm.account.token_estimator import MOST_MODELS, TokenEstimator, features_of
 from services.llm.limit_types import LimitReport
@@ -29,7 +30,7 @@ WORDS = re.findall(
     "made live where after government international understanding particularly information "
     "development ",
 )
-CODE = Path(estimator_module.__file__).read_text(encoding="utf-8")
+CODE = inspect.getsource(token_estimate)
 # Like those of the models: a word with its blank, three digits, two marks, a character or two.
 TOKEN = re.compile(r" ?[A-Za-z]+|\d{1,3}|[^\sA-Za-z\d\x80-\uffff]{1,2}| +|\n+|[\x80-\uffff]")
 
@@ -100,6 +101,27 @@ def test_an_estimate_is_below_the_count_never_for_long() -> None:
         low = low + 1 if estimate.tokens < 0.95 * counted(text) else 0
         assert low <= 2
         estimator.learn(estimate, counted(text))
+
+
+@pytest.mark.parametrize("counted_as", [lambda _: 2, lambda text: round(len(text) / 4)])
+def test_short_prompts_that_are_much_alike_do_not_make_estimates_grow(
+    counted_as: Callable[[str], int],
+) -> None:
+    luck, estimator = random.Random(0), TokenEstimator()
+    for place in range(500):
+        text = f"{luck.choice(['step', 'after'])} {luck.randrange(80)}"
+        estimate = estimator.estimate(asks(text))
+        assert place < 4 or estimate.tokens <= 2 * counted_as(text)
+        estimator.learn(estimate, counted_as(text))
+
+
+def test_counts_without_sense_leave_estimates_within_bounds() -> None:
+    luck, estimator = random.Random(0), TokenEstimator()
+    for _ in range(1_000):
+        text = luck.choice(["step 1", "after 17", "x" * luck.randrange(1, 3_000), "a 1 b 2 " * 40])
+        estimate = estimator.estimate(asks(text))
+        assert 0 <= estimate.tokens <= 600 + 5 * len(text)
+        estimator.learn(estimate, max(1, len(text) // luck.choice([1, 3, 30])))
 
 
 def test_the_first_estimate_is_the_cautious_one() -> None:

@@ -22,6 +22,9 @@ MOST_MODELS = 64
 _NOISE, _MEMORY = 0.04**2, 0.99
 #: How uncertain the first weights are: of a byte, and of a message.
 _OF_BYTE, _OF_MESSAGE = 0.15**2, 6.0**2
+#: How uncertain a weight may become, and how large: beyond this it explains no text.
+_MOST_VARIANCES = [4 * _OF_BYTE] * 4 + [_OF_MESSAGE]
+_MOST_WEIGHTS = [4.0] * 4 + [512.0]
 #: The estimate is above the expectation by this many times its usual error, within these bounds.
 _ERRORS, _LEAST_MARGIN, _MOST_MARGIN = 1.5, 0.01, 0.10
 
@@ -87,20 +90,58 @@ class _Model:
         gains = [sum(map(float.__mul__, each, row)) for each in self._covariance]
         spread = _NOISE + sum(map(float.__mul__, gains, row))
         self.weights = [
-            max(0.0, weight + gain / spread * miss)
-            for weight, gain in zip(self.weights, gains, strict=True)
+            weight + gain / spread * miss for weight, gain in zip(self.weights, gains, strict=True)
         ]
-        self._covariance = [
+        self._covariance = _bounded(
             [
-                min((value - gain * other / spread) / _MEMORY, _OF_MESSAGE)
-                for value, other in zip(values, gains, strict=True)
+                [
+                    (value - gain * other / spread) / _MEMORY
+                    for value, other in zip(values, gains, strict=True)
+                ]
+                for values, gain in zip(self._covariance, gains, strict=True)
             ]
-            for values, gain in zip(self._covariance, gains, strict=True)
+        )
+        self._keep_within_bounds()
+
+    def _keep_within_bounds(self) -> None:
+        """Move each weight that is out of bounds to its bound, and the others as it tells of them.
+
+        To cut it off alone would undo what the last observation has taught.
+        """
+        for place, most in enumerate(_MOST_WEIGHTS):
+            weight, row = self.weights[place], self._covariance[place]
+            if 0.0 <= weight <= most or not row[place]:
+                continue
+            shift = (min(max(0.0, weight), most) - weight) / row[place]
+            self.weights = [
+                one + shift * related for one, related in zip(self.weights, row, strict=True)
+            ]
+        self.weights = [
+            min(max(0.0, weight), most)
+            for weight, most in zip(self.weights, _MOST_WEIGHTS, strict=True)
         ]
 
     def _doubt(self) -> None:
         """Trust what is known less, so that the next observations count for more."""
         self._covariance = [[_DOUBT * value for value in values] for values in self._covariance]
+
+
+def _bounded(covariance: list[list[float]]) -> list[list[float]]:
+    """Scale rows and columns so that no variance exceeds its bound.
+
+    What texts alike say nothing of is forgotten without end. To cut single elements off would leave
+    no covariance, and the weights would grow with each observation.
+    """
+    scales = [
+        math.sqrt(bound / row[place]) if row[place] > bound else 1.0
+        for place, (row, bound) in enumerate(zip(covariance, _MOST_VARIANCES, strict=True))
+    ]
+    if min(scales) == 1.0:
+        return covariance
+    return [
+        [value * scale * other for value, other in zip(row, scales, strict=True)]
+        for row, scale in zip(covariance, scales, strict=True)
+    ]
 
 
 class TokenEstimator:
