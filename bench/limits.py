@@ -1,7 +1,7 @@
 """How much of a limit is used, and how often it refuses: the quota beside other limiters.
 
     pip install --no-deps -r bench/limits.txt
-    PYTHONPATH=backend python -m bench.limits [row ... | cost] [--seconds 30]
+    PYTHONPATH=backend python -m bench.limits [row ...] [--seconds 30]
 
 A server keeps a limit, 64 callers ask again as soon as they are answered, all in one process or 16
 in each of four that divide the limit. Other limiters are asked before each call, as their manuals
@@ -149,28 +149,6 @@ def _refused(url: str, row: Row) -> float:
     return float(sum(request["status"] == 429 for request in seen))
 
 
-def cost_of_a_request(repeat: int = 20_000) -> float:
-    """Return the µs of processor time to reserve, start and settle in five limits in memory."""
-    from services.llm.limit_types import Unit
-    from services.llm.quota import LearnedLimit, Quota, Reservation, SlidingWindow
-
-    kinds: list[tuple[Unit, float]] = [
-        *(("requests", 86_400.0), ("tokens", MINUTE)),
-        *(("tokens", 86_400.0), ("input_tokens", MINUTE)),
-    ]
-    limits = [LearnedLimit(1e9, window, unit, configured=1e9) for unit, window in kinds]
-    quota, now = Quota((SlidingWindow(1e9, MINUTE), *limits)), 0.0
-    began = time.process_time()
-    for _ in range(repeat):
-        now += 0.01
-        demand = {"requests": 1.0, "tokens": 300.0, "input_tokens": 100.0}
-        got = quota.reserve("m", demand, now)  # type: ignore[arg-type]  # the units are literals
-        assert isinstance(got, Reservation)
-        quota.start(got, now)
-        quota.settle(got, {"tokens": 200.0, "input_tokens": 90.0}, now, now)
-    return (time.process_time() - began) / repeat * 1e6
-
-
 def main() -> None:
     """Measure the rows that are named, or all, and print a table."""
     parser = argparse.ArgumentParser(prog="bench.limits", description=__doc__)
@@ -181,8 +159,6 @@ def main() -> None:
     parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     by_name = {row.name: row for row in ROWS}
-    if asked.rows == ["cost"]:
-        return print(f"{cost_of_a_request():.1f} µs to reserve, start and settle in five limits")
     if asked.serve:
         return serve(by_name[asked.serve[0]], int(asked.serve[1]))
     if asked.work:

@@ -64,6 +64,11 @@ class Reservation:
         vars(self)["_wake"] = wake
 
 
+#: Of thousands of scopes in which nobody waits. Nothing is ever put into these.
+_NOBODY: dict[Reservation, None] = {}
+_NO_TIMES: list[float] = []
+
+
 @dataclass(eq=False, slots=True)
 class ScopeQueue:
     """The limits, the pause and the reservations of one scope; shared limits are among them."""
@@ -76,11 +81,11 @@ class ScopeQueue:
     #: When the first request was reserved.
     first_reserved_at: float | None = None
     #: Those who wait, in the order of their sequence; others overtake the batches.
-    _others: dict[Reservation, None] = field(default_factory=dict, repr=False)
-    _batches: dict[Reservation, None] = field(default_factory=dict, repr=False)
+    _others: dict[Reservation, None] = field(default_factory=lambda: _NOBODY, repr=False)
+    _batches: dict[Reservation, None] = field(default_factory=lambda: _NOBODY, repr=False)
     #: Their start times, in order.
-    _others_start: list[float] = field(default_factory=list, repr=False)
-    _batches_start: list[float] = field(default_factory=list, repr=False)
+    _others_start: list[float] = field(default_factory=lambda: _NO_TIMES, repr=False)
+    _batches_start: list[float] = field(default_factory=lambda: _NO_TIMES, repr=False)
 
     @property
     def waiting(self) -> Sequence[Reservation]:
@@ -139,7 +144,14 @@ class ScopeQueue:
 
     def add(self, reservation: Reservation) -> None:
         """Append a reservation and reserve its charges."""
-        self._alike(reservation)[reservation] = None
+        if reservation.priority == "batch":
+            if not self._batches:
+                self._batches, self._batches_start = {}, []
+            self._batches[reservation] = None
+        else:
+            if not self._others:
+                self._others, self._others_start = {}, []
+            self._others[reservation] = None
         self._reserve_charges(reservation)
 
     def add_limit(self, limit: Limit) -> None:
@@ -192,9 +204,6 @@ class ScopeQueue:
             return iter(self._others)
         return merge(self._others, self._batches, key=_sequence)
 
-    def _alike(self, reservation: Reservation) -> dict[Reservation, None]:
-        return self._batches if reservation.priority == "batch" else self._others
-
     def _start_times_of(self, priority: Priority) -> list[float]:
         return self._batches_start if priority == "batch" else self._others_start
 
@@ -204,8 +213,15 @@ class ScopeQueue:
             limit.pending.reserve(charge)
 
     def _remove(self, reservation: Reservation) -> None:
-        del self._alike(reservation)[reservation]
         self._remove_start_time(reservation)
+        if reservation.priority == "batch":
+            del self._batches[reservation]
+            if not self._batches:
+                self._batches, self._batches_start = _NOBODY, _NO_TIMES
+        else:
+            del self._others[reservation]
+            if not self._others:
+                self._others, self._others_start = _NOBODY, _NO_TIMES
 
     def _remove_start_time(self, reservation: Reservation) -> None:
         times = self._start_times_of(reservation.priority)
