@@ -443,3 +443,13 @@ def test_no_report_is_about_a_guess_and_it_ends_in_its_time() -> None:
     assert (20, math.inf) == (other.amount, learned.until)
     ended: GuessedLimit | None = learned.guess
     assert ended is None
+
+
+def test_a_refusal_beside_much_use_does_not_make_believe_that_little_is_used() -> None:
+    """What it says is used counts, though the next estimate of the same request may be larger."""
+    quota = limited(35.0)
+    report = LimitReport("tokens", MINUTE, 35.0, 34.5, 1.0, is_refusal=True, wait=0.5 * MINUTE / 35)
+    refuse(quota, 10.0, tokens(1), report)
+    after = quota.reserve("m", tokens(1), 10.0)
+    assert isinstance(after, NoCapacity)
+    assert after.wait == pytest.approx(0.5 * MINUTE / 35)

@@ -100,7 +100,8 @@ def _correct(
         one = max(report.requested or 0.0, reservation.demand.get(limit.unit, 0.0))
         if limit.unit != "requests":
             one += _REESTIMATED * one + _FEW_TOKENS
-        used = max(0.0, limit.amount - one) + report.wait * limit.amount / limit.window
+        at_wait = max(0.0, limit.amount - one) + report.wait * limit.amount / limit.window
+        used = at_wait if used is None else max(used, at_wait)
     elif report.is_refusal and used is None:
         used = limit.amount
     if used is not None:
