@@ -22,9 +22,7 @@ from ..runtime.retry_after import LONGEST as LONGEST_WAIT
 from ..runtime.ttl_map import TTLMap
 from ..types import Mode, Provider, Reply, Request
 from .concurrency import ConcurrencyLimiter
-from .outages import CREDIBLE as CREDIBLE_OUTAGE
-from .outages import LONGEST as LONGEST_OUTAGE
-from .outages import Outages
+from .outages import CREDIBLE_OUTAGE, LONGEST_OUTAGE, Outages
 from .single_flight import SingleFlight
 from .token_estimator import Estimate, TokenEstimator
 from .transit_time import TransitTime

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from ..runtime.fork import ForkLock, on_fork_in_child
 
 #: The longest time without a probe, in seconds.
-LONGEST = 600.0
+LONGEST_OUTAGE = 600.0
 
 #: The longest Retry-After of an outage that the call itself waits for, in seconds. What asks for
 #: more is a mistake, or a limit by another name, and counts as the longest outage.
-CREDIBLE = 7_200.0
+CREDIBLE_OUTAGE = 7_200.0
 
 #: More scopes than any application has, and a bound for one that makes them up.
 _MOST = 1024
