@@ -281,3 +281,18 @@ def test_calls_come_in_pieces_by_their_place() -> None:
     assert (ToolCall("t0", "first", "{}"), ToolCall("t1", "look", "{}")) == (
         reader.whole().tool_calls
     )
+
+
+def test_a_later_piece_may_hold_more_than_words_or_less() -> None:
+    reader = groq()
+    reader.feed(sse(said("a")))
+    both = {"model": "m", "choices": [{"delta": {"content": "b", "reasoning": "Hm."}}]}
+    assert [ReasoningPiece("Hm."), TextPiece("b")] == reader.feed(sse(both))
+    for nothing in ({}, {"delta": None}, {"delta": "c"}, {"delta": ["content"]}):
+        assert [] == reader.feed(sse({"model": "m", "choices": [nothing]}))
+    usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    assert [UsageReport(Usage(5, 2, 7, reported=True))] == reader.feed(
+        sse(said(finish="stop", x_groq={"id": "r", "usage": usage}))
+    )
+    assert [] == reader.feed(sse({"model": "m", "choices": [], "usage": {"queue_time": 1}}))
+    assert ("ab", "Hm.") == (reader.whole().text, reader.whole().reasoning)
