@@ -54,7 +54,7 @@ test: test-today test-2024
 
 test-today: $(STAMP) $(REDIS)
 	$(VENV)/bin/python -m pytest --numprocesses=auto --dist=worksteal $(COVERAGE) \
-		-o faulthandler_exit_on_timeout=true
+		-o faulthandler_timeout=400 -o faulthandler_exit_on_timeout=true
 
 test-2024: $(STAMP_2024)
 	$(VENV_2024)/bin/python -m pytest -p no:cacheprovider $(SUITE_2024)

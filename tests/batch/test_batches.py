@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import os
 import threading
 import time
@@ -201,7 +202,7 @@ def test_a_batch_lets_interactive_calls_go_first_unless_it_is_told_not_to(
     reserve = client._account.reserve
 
     def noting(*arguments: Any, **more: Any) -> Any:
-        seen.append(more.get("priority") or arguments[-1])
+        seen.append(inspect.signature(reserve).bind(*arguments, **more).arguments["priority"])
         return reserve(*arguments, **more)
 
     monkeypatch.setattr(client._account, "reserve", noting)

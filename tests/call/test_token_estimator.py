@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import services.llm.account.token_estimator as estimator_module
 from services.llm.account import token_estimate
 from services.llm.account.token_estimate import input_estimate
-from services.llm.account.token_estimator import MOST_MODELS, TokenEstimator, features_of
+from services.llm.account.token_estimator import MOST_MODELS, Estimate, TokenEstimator, features_of
 from services.llm.limit_types import LimitReport
 from services.llm.types import Request
 
@@ -195,3 +195,50 @@ def test_an_estimate_that_is_off_by_its_rounding_teaches_seldom(
 
     assert 10 == estimator.estimate(request).tokens
     assert 32 + 80 // 8 == len(learnt)
+
+
+def after_counts(*counts: int) -> int:
+    """The estimate of four hundred words that were so many tokens, one time after the other."""
+    estimator, request = TokenEstimator(), asks("word " * 400)
+    for count in counts:
+        estimator.learn(estimator.estimate(request), count)
+    return estimator.estimate(request).tokens
+
+
+def test_an_estimate_is_the_higher_the_more_the_counts_differ() -> None:
+    assert 400 <= after_counts(*[400] * 40) <= 408
+    assert 410 <= after_counts(*[350, 450] * 20) <= 450
+    assert 400 <= after_counts(*[350, 450] * 5, *[400] * 60) <= 408
+
+
+@pytest.mark.parametrize(
+    ("estimated", "is_learnt"), [(100, False), (111, False), (112, True), (89, False), (88, True)]
+)
+def test_of_many_observations_one_that_is_far_off_is_learnt_from_at_once(
+    estimated: int, is_learnt: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimator, request = TokenEstimator(), asks("word " * 100)
+    features = estimator.estimate(request).features
+    for _ in range(40):
+        estimator.learn(Estimate("m", features, 100), 100)
+    learnt: list[float] = []
+    monkeypatch.setattr(
+        estimator_module._Model, "learn", lambda _, __, tokens: learnt.append(tokens)
+    )
+    estimator.learn(Estimate("m", features, estimated), 100)
+    assert ([100.0] if is_learnt else []) == learnt
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        LimitReport("requests", 60.0, 30, requested=5_000),
+        LimitReport("tokens", 60.0, 6_000),
+        LimitReport("output_tokens", 60.0, 6_000, requested=5_000),
+    ],
+)
+def test_what_tells_nothing_of_the_prompt_teaches_nothing(report: LimitReport) -> None:
+    estimator, request = TokenEstimator(), asks("word " * 100)
+    before = estimator.estimate(request)
+    estimator.learn_from_refusal(before, [report], 1_000)
+    assert before == estimator.estimate(request)

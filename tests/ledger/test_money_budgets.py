@@ -23,11 +23,12 @@ from services.llm.account.money_budgets import (
 )
 from services.llm.account.money_counters import counters_at
 from services.llm.account.registry import money_budgets
-from services.llm.errors import ConfigurationError, InvalidRequestError, RateLimitError
+from services.llm.errors import ConfigurationError, InvalidRequestError, LLMError, RateLimitError
 from services.llm.ledger.usage import NANO
 from services.llm.models import prices
 from services.llm.models.catalogue import Price
 from services.llm.settings.knobs import Knobs
+from services.llm.stores import StoreError
 from services.llm.types import Reply, Usage
 
 NOON = 1_795_348_800.0  # 2026-11-22 12:00:00 UTC
@@ -50,6 +51,44 @@ def test_a_call_is_held_to_the_budgets_of_its_tags() -> None:
     assert [":2"] == names({"team": "x"}, 2 * NANO)
     assert [":2", " of tenant=acme:5"] == names({"tenant": "acme"}, 2 * NANO)
     assert [" of tenant=other:0.5", " of user=ann:1"] == names({"tenant": "other", "user": "ann"})
+
+
+def test_the_first_rule_of_a_tags_value_counts() -> None:
+    rules = parse_tag_budgets("tenant=acme:5, tenant=acme:7, tenant=*:1, tenant=*:2")
+    budgets = MoneyBudgets(None, rules, lambda name: MemoryTokenCounter())
+    for value, dollars in (("acme", 5), ("other", 1)):
+        assert [dollars * NANO] == [each.amount for each in budgets.of({"tenant": value})]
+
+
+class Full:
+    """A counter whose disk is full."""
+
+    is_blocking = False
+
+    def add(self, tokens: int, now: float, *, day: str | None = None) -> int:
+        raise StoreError("the disk is full")
+
+
+def test_a_budget_that_cannot_be_kept_is_named() -> None:
+    budgets = MoneyBudgets(NANO, RULES, lambda name: Full())
+    for budget, name in zip(budgets.of({"tenant": "acme"}), ("", " of tenant=acme"), strict=True):
+        with pytest.raises(LLMError, match=f"The daily budget in US dollars{name} cannot be kept"):
+            budget.reserve(BudgetReservation(1), NOON)
+
+
+def test_what_is_corrected_is_the_budget_of_that_name_whether_or_not_it_was_asked_for() -> None:
+    counters: dict[str, MemoryTokenCounter] = {}
+
+    def counter_of(name: str) -> MemoryTokenCounter:
+        return counters.setdefault(name, MemoryTokenCounter())
+
+    budgets = MoneyBudgets(None, RULES, counter_of)
+    budgets.of({"tenant": "acme"})
+    budgets.correct("tenant=acme", 5, "2026-11-22", NOON)
+    budgets.correct("user=ann", 7, "2026-11-22", NOON)
+    assert {"tenant=acme": 5, "user=ann": 7} == {
+        name: counter.add(0, NOON) for name, counter in counters.items()
+    }
 
 
 def test_budgets_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ from services.llm.errors import (
 )
 from services.llm.http.h11_stream import AsyncConnection
 from services.llm.http.http1_connections import Origin
-from services.llm.providers.bedrock import INVOKE_MODELS
+from services.llm.providers.bedrock import INVOKE_MODELS, stream_connections
 from services.llm.providers.bedrock.errors import classify
 from services.llm.stream_types import ReasoningPiece, TextPiece, ToolCallPiece, UsageReport
 from services.llm.types import Reply, Request, ToolCall, Usage
@@ -407,8 +407,9 @@ def whole_stream() -> list[bytes]:
 
 @pytest.mark.parametrize("kind", ["bedrock", "bedrock async"])
 def test_what_follows_a_streams_last_event_is_read_for_the_next(
-    face_at: Callable[..., Face], kind: str
+    face_at: Callable[..., Face], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(stream_connections, "_LINGER", 20.0)  # whatever else the machine does
     head = f"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n{FRAMES}\r\n".encode()
     head += b"transfer-encoding: chunked\r\n\r\n"
 
