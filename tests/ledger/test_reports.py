@@ -139,6 +139,14 @@ def test_a_page_of_no_usage_and_one_of_many_models_are_drawn() -> None:
     assert "3 others" in as_page(report(many, ("model",), *DAYS), many)
 
 
+def test_a_long_name_leaves_its_bar_free_and_is_shown_in_full_elsewhere() -> None:
+    name = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdefghijkl"
+    entries = [UsageEntry(UsageKey("2026-11-26", "bedrock", name), UsageSums(cost=1))]
+    page = as_page(report(entries, ("model",), *DAYS), entries)
+    assert f">arn:aws:bedrock:\u2026ile/abcdefghijkl<title>{name}</title></text>" in page
+    assert f'<td class="text" title="{name}">{name}</td>' in page
+
+
 @pytest.fixture
 def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A ledger with the entries, read two days later."""

@@ -14,6 +14,8 @@ from .usage_report import UsageReport, days_between, report
 _WIDTH, _HEIGHT, _BAR = 720, 180, 26
 #: Models that have a bar of their own; the others share one.
 _MOST_BARS = 12
+#: Characters of a name beside its bar.
+_LONGEST = 33
 
 _STYLE = """
 :root { color-scheme: light dark; --bar: #2f6fb0; --line: #8886; }
@@ -21,13 +23,16 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; }
 body { padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-svg { width: 100%; height: auto; }
+svg { width: 100%; height: auto; overflow: visible; } svg.models { min-width: 34rem; }
 svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
+@media (max-width: 40rem) { svg.days text { font-size: 20px; } }
 .bar { fill: var(--bar); } .axis { stroke: var(--line); }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; padding: .4rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
-th.text, td.text { text-align: left; white-space: nowrap; } tr.total { font-weight: 600; }
+th.text, td.text { text-align: left; white-space: nowrap; }
+td.text { max-width: 20rem; overflow: hidden; text-overflow: ellipsis; }
+tr.total { font-weight: 600; }
 """
 
 
@@ -80,6 +85,7 @@ def _day_chart(title: str, by_day: UsageReport, value: Callable[[UsageSums], flo
             f'<text x="0" y="{base + 15}">{days[0]}</text>',
             f'<text x="{_WIDTH}" y="{base + 15}" text-anchor="end">{days[-1]}</text>',
         ],
+        "days",
     )
 
 
@@ -93,19 +99,20 @@ def _model_chart(by_model: UsageReport) -> str:
     bars = []
     for n, (cost, model) in enumerate(shown):
         width, y = (_WIDTH - 330) * cost / most, n * _BAR
-        bars.append(f'<text x="0" y="{y + 16}">{escape(model[:40])}</text>')
+        label = f"{escape(_shortened(model))}<title>{escape(model)}</title>"
+        bars.append(f'<text x="0" y="{y + 16}">{label}</text>')
         bars.append(
             f'<rect class="bar" x="250" y="{y + 4}" width="{width:.2f}" height="{_BAR - 8}"/>'
         )
         bars.append(f'<text x="{256 + width:.2f}" y="{y + 16}">{_number(cost)}</text>')
-    return _chart("US dollars by model", max(1, len(shown)) * _BAR, bars)
+    return _chart("US dollars by model", max(1, len(shown)) * _BAR, bars, "models")
 
 
-def _chart(title: str, height: float, parts: Sequence[str]) -> str:
+def _chart(title: str, height: float, parts: Sequence[str], kind: str) -> str:
     drawing = "".join(parts)
     return (
-        f'<h2>{title}</h2><svg viewBox="0 0 {_WIDTH} {height}" role="img"'
-        f' aria-label="{title}">{drawing}</svg>'
+        f'<h2>{title}</h2><div class="wide"><svg class="{kind}" viewBox="0 0 {_WIDTH} {height}"'
+        f' role="img" aria-label="{title}">{drawing}</svg></div>'
     )
 
 
@@ -121,9 +128,15 @@ def _table(shown: UsageReport) -> str:
 
 
 def _row(group: Sequence[str], sums: UsageSums, attributes: str = "") -> str:
-    cells = [f'<td class="text">{escape(each)}</td>' for each in group]
+    cells = [f'<td class="text" title="{escape(each)}">{escape(each)}</td>' for each in group]
     cells += [f"<td>{getattr(sums, name):,}</td>" for _, name in COLUMNS]
     return f"<tr{attributes}>{''.join(cells)}<td>{dollars(sums)}</td></tr>"
+
+
+def _shortened(name: str) -> str:
+    """Return *name* as it fits beside a bar: its beginning and its end tell most."""
+    name = printable(name)
+    return name if len(name) <= _LONGEST else f"{name[:16]}\u2026{name[-16:]}"
 
 
 def _number(value: float) -> str:
