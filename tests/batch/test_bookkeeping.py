@@ -255,9 +255,12 @@ class Failing(MemoryUsageStore):
         super().__init__()
         self.failing = failing
 
+    def fail(self, *_: Any) -> Any:
+        raise StoreError("the disk is full, gsk_abcdefghijklmnopqrstuvwxyz")
+
     def __getattribute__(self, name: str) -> Any:
         if name in ("keep_note", "note_of", "add_once") and name in self.failing:
-            raise StoreError(f"{name}: the disk is full, gsk_abcdefghijklmnopqrstuvwxyz")
+            return self.fail
         return super().__getattribute__(name)
 
 
@@ -278,24 +281,75 @@ def test_a_ledger_that_fails_fails_no_batch(
 
 
 def test_a_ledger_that_hangs_is_told_and_holds_up_nobody(
-    caplog: pytest.LogCaptureFixture, tmp_path: Path
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     account = account_of("groq", Knobs(), None)
     account.ledger = opening.ledger_at("memory:")
     heard: list[Event] = []
     hooks = Hooks()
     hooks.add(heard.append)
-    bookkeeper, api = BatchBookkeeper(account, hooks), GroqBatchApi(None, None)  # type: ignore[arg-type]  # nothing is asked of it
+    books, api = BatchBookkeeper(account, hooks), GroqBatchApi(None, None)  # type: ignore[arg-type]  # nothing is asked of it
     file = ResultFile(api, "batch_1", BatchStatus("completed"))
     with closing(file), caplog.at_level(logging.WARNING):
-        for steps in (bookkeeper.submitted("batch_1", BatchNote()), bookkeeper.ended(file, api)):
-            assert isinstance(next(steps), RunBlocking)
-            with pytest.raises(StopIteration):
-                steps.throw(Overdue(True))
+        keeping = books.submitted("batch_1", BatchNote())
+        next(keeping)
+        with pytest.raises(StopIteration):
+            keeping.throw(Overdue(True))
+        ending = books.ended(file, api)
+        next(ending)
+        reading = ending.throw(Overdue(True))
+        assert isinstance(reading, RunBlocking)
+        with pytest.raises(StopIteration):
+            ending.send(reading.function())
     assert 2 == len(caplog.messages)
-    assert "it has not answered within 300 seconds" in caplog.messages[0]
+    assert "it has not answered within 60 seconds" in caplog.messages[0]
     assert [BatchSubmitted, BatchEnded] == [type(each) for each in heard]
     assert [(False, ())] == [(e.is_new, e.by_model) for e in heard if isinstance(e, BatchEnded)]
+
+
+def test_results_that_are_not_read_in_time_are_an_error() -> None:
+    account = account_of("groq", Knobs(), None)
+    account.ledger = opening.ledger_at("memory:")
+    books, api = BatchBookkeeper(account, Hooks()), GroqBatchApi(None, None)  # type: ignore[arg-type]  # nothing is asked of it
+    with closing(ResultFile(api, "batch_1", BatchStatus("completed"))) as file:
+        steps = books.ended(file, api)
+        next(steps)
+        steps.send(BatchNote())
+        with pytest.raises(LLMTimeoutError, match="were not read within 3600 seconds"):
+            steps.throw(Overdue(True))
+
+
+def test_what_is_read_after_midnight_is_of_the_new_day_and_its_budget_of_the_old(
+    make: Make, sandbox: Sandbox, ledger: str
+) -> None:
+    client = made(make, sandbox, "groq", ledger, LLM_DAILY_BUDGET_USD=1)
+    account, wall = client._account, [86_400.0 * 20_000 - 1]
+    account.wall = lambda: wall[0]
+    (budget,) = account.money.of({})
+    batch = client.submit_batch(PROMPTS, max_tokens=1000)
+    assert budget._counter.add(0, wall[0]) > 0
+    wall[0] += 2
+    list(batch.results())
+    assert 0 == budget._counter.add(0, wall[0])
+    days = [each.key.day for each in account.ledger.read("2000-01-01", "2100-01-01")]
+    assert ["2024-10-04"] == days
+
+
+def test_a_result_of_no_prompt_of_ours_has_none(
+    make: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = made(make, sandbox, "groq", "memory:").submit_batch(PROMPTS)
+    download = GroqBatchApi.download
+
+    def with_another(self: GroqBatchApi, identity: str, into: Any) -> str:
+        scope = download(self, identity, into)
+        into.write(b'{"custom_id": "n0000000077", "error": {"message": "Hm."}}\n')
+        return scope
+
+    monkeypatch.setattr(GroqBatchApi, "download", with_another)
+    results = list(batch.results())
+    assert [*PROMPTS, None] == [each.prompt for each in results]
+    assert 77 == results[-1].index
 
 
 def test_a_budget_that_hangs_ends_the_submission() -> None:
@@ -343,7 +397,7 @@ async def _read(batch: Any) -> None:
 def test_without_ledger_budget_and_hooks_nothing_is_added_up(
     make: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(BatchBookkeeper, "_enter", None)
+    monkeypatch.setattr(BatchBookkeeper, "_note_of", None)
     batch = made(make, sandbox, "groq", "").submit_batch(PROMPTS)
     assert 6 == len(list(batch.results()))
 

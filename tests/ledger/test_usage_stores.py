@@ -393,6 +393,8 @@ def test_memory_drops_the_earliest_days_first() -> None:
         "memory:x",
         "redis:x",
         "ftp://x",
+        "json:a\0b",
+        "sqlite:a\0b",
         "redis://h:p",
     ],
 )

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..account.account import Account
 from ..effects import Effects, Overdue, run_blocking
+from ..errors import LLMTimeoutError
 from ..events import Hooks, registered_hooks
 from ..ledger.store import MemoryUsageStore, UsageBatch, UsageStore
-from ..ledger.usage import UsageSums
 from ..providers.batch_types import BatchStatus
 from ..redaction.printable import words_of
 from ..redaction.secrets import redacted
-from ..stores import StoreError, utc_day
+from ..stores import utc_day
 from .api import BatchApi
 from .batch_note import BatchNote
 from .batch_sums import BatchSums
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds that keeping a note, or adding up the results of one batch, may take.
-_TIMEOUT = 300.0
+#: Seconds that the ledger may take, and adding up the results of one batch.
+_TIMEOUT, _LONGEST = 60.0, 3600.0
 
 #: Where there is no ledger, or where it fails: what this process knows of its batches.
 _in_memory = MemoryUsageStore(most_keys=1_000)
@@ -60,8 +60,10 @@ class BatchBookkeeper:
     def submitted(self, batch_id: str, note: BatchNote) -> Effects[None]:
         """Keep the *note* of a batch that the provider has taken, and tell of it."""
         if self._is_counted:
-            keep = partial(self._keep_note, batch_id, note.encode())
-            yield from _in_thread(batch_id, keep)
+            text = note.encode()
+            keep = partial(self._keep_note, batch_id, text)
+            if not (yield from _on_ledger(batch_id, keep)):
+                _in_memory.keep_note(self._identity(batch_id), self._today(), text)
         if registered_hooks(self._hooks):
             self._events.submitted(batch_id, note.prompts)
 
@@ -75,10 +77,14 @@ class BatchBookkeeper:
         is_followed = bool(registered_hooks(self._hooks))
         if not (self._is_counted or is_followed):
             return
-        enter = partial(self._enter, file, api)
-        entered = yield from _in_thread(file.batch_id, enter)
+        note = yield from _on_ledger(file.batch_id, partial(self._note_of, file.batch_id))
+        sums = yield from _sums_of(file, api, note or BatchNote())
+        is_new = False
+        if note is not None:
+            enter = partial(self._enter, file.batch_id, sums, note)
+            is_new = bool((yield from _on_ledger(file.batch_id, enter)))
         if is_followed:
-            is_new, by_model = (False, {}) if entered is None else entered
+            by_model = sums.by_model()
             self._events.ended(file.batch_id, file.state, is_new=is_new, sums=by_model)
 
     @property
@@ -100,34 +106,29 @@ class BatchBookkeeper:
     def _identity(self, batch_id: str) -> str:
         return f"{self._account.provider}:{batch_id}"
 
-    def _keep_note(self, batch_id: str, text: str) -> None:
-        identity, day = self._identity(batch_id), utc_day(self._account.wall())
-        try:
-            self._store.keep_note(identity, day, text)
-        except StoreError as error:
-            _warn(batch_id, words_of(error))
-            _in_memory.keep_note(identity, day, text)
+    def _keep_note(self, batch_id: str, text: str) -> bool:
+        self._store.keep_note(self._identity(batch_id), self._today(), text)
+        return True
 
-    def _enter(self, file: ResultFile, api: BatchApi) -> tuple[bool, dict[str, UsageSums]]:
-        """Add up the results; return whether they were entered now, and the sums by model."""
-        identity, now = self._identity(file.batch_id), self._account.wall()
-        note, is_new = BatchNote(), False
-        day = utc_day(now)
-        try:
-            note = BatchNote.decode(self._store.note_of(identity) or _in_memory.note_of(identity))
-            sums = BatchSums(file.answered(), api, note)
-            entries = tuple(sums.entries(self._account.provider, day))
-            is_new = self._store.add_once(UsageBatch(entries, identity), day)
-        except StoreError as error:
-            _warn(file.batch_id, words_of(error))
-            sums = BatchSums(file.answered(), api, note)
+    def _note_of(self, batch_id: str) -> BatchNote:
+        identity = self._identity(batch_id)
+        return BatchNote.decode(self._store.note_of(identity) or _in_memory.note_of(identity))
+
+    def _enter(self, batch_id: str, sums: BatchSums, note: BatchNote) -> bool:
+        """Enter the *sums*, and settle what the *note* says was reserved; False if done before."""
+        day = self._today()
+        entries = tuple(sums.entries(self._account.provider, day))
+        is_new = self._store.add_once(UsageBatch(entries, self._identity(batch_id)), day)
         if is_new and note.day:
-            self._settle(note, sums, now)
-        return is_new, sums.by_model()
+            self._settle(note, sums)
+        return is_new
 
-    def _settle(self, note: BatchNote, sums: BatchSums, now: float) -> None:
+    def _today(self) -> str:
+        return utc_day(self._account.wall())
+
+    def _settle(self, note: BatchNote, sums: BatchSums) -> None:
         """Correct the budgets by what was spent of what the note says was reserved."""
-        account = self._account
+        account, now = self._account, self._account.wall()
         if account.budget is not None:
             account.budget.correct(sums.tokens - note.tokens, note.day, now)
         if account.money is not None:
@@ -135,17 +136,34 @@ class BatchBookkeeper:
                 account.money.correct(name, sums.spent[name] - reserved, note.day, now)
 
 
-def _in_thread(batch_id: str, operation: Callable[[], R]) -> Effects[R | None]:
+def _on_ledger(batch_id: str, operation: Callable[[], R]) -> Effects[R | None]:
+    """Return what *operation* does on the ledger, or None: one that fails fails no batch."""
     try:
-        return (yield from run_blocking(operation, _TIMEOUT, "batch"))
+        return (yield from run_blocking(partial(_guarded, batch_id, operation), _TIMEOUT, "batch"))
     except Overdue:
         _warn(batch_id, f"it has not answered within {_TIMEOUT:g} seconds")
         return None
 
 
+def _guarded(batch_id: str, operation: Callable[[], R]) -> R | None:
+    try:
+        return operation()
+    except Exception as error:
+        _warn(batch_id, redacted(words_of(error)))
+        return None
+
+
 def _warn(batch_id: str, words: str) -> None:
-    """Tell of a ledger that fails: it fails no batch, whose results can be read again."""
     log.warning(
         "the ledger does not know all of the batch %s, until its results are read again: %s",
-        *(batch_id, redacted(words)),
+        *(batch_id, words),
     )
+
+
+def _sums_of(file: ResultFile, api: BatchApi, note: BatchNote) -> Effects[BatchSums]:
+    # By itself: no thread that hangs on a ledger reads the file while others do.
+    try:
+        add_up = partial(BatchSums, file.answered(), api, note)
+        return (yield from run_blocking(add_up, _LONGEST, "batch"))
+    except Overdue:
+        raise LLMTimeoutError(f"The results were not read within {_LONGEST:g} seconds") from None

@@ -144,7 +144,8 @@ class ProviderBatch(Generic[T]):
 
     def _result_of(self, line: BatchLine) -> BatchResult[T]:
         index = line.id.index
-        prompt = None if self._prompts is None else self._prompts[index]
+        prompts = self._prompts or ()
+        prompt = prompts[index] if index < len(prompts) else None
         line = priced(line, self._api)
         try:
             return BatchResult(index, prompt, self._read_line(line))

@@ -36,6 +36,8 @@ def ledger_at(url: str) -> Ledger:
 def place_of(url: str) -> tuple[Kind, str]:
     """Return the kind of store that *url* names, and its path or URL; ValueError for others."""
     scheme, rest = split_scheme(url) or ("", "")
+    if "\0" in url:
+        raise ValueError("a path holds no null byte")
     if scheme == "sqlite" and rest not in ("", ":memory:"):
         return "sqlite", rest
     if scheme == "json" and rest:
