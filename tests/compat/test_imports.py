@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,16 @@ def test_every_public_name_is_found_and_listed() -> None:
 
     assert [] == [name for name in module.__all__ if not hasattr(module, name)]
     assert set(module.__all__) <= set(dir(module))
+
+
+@pytest.mark.parametrize(
+    "name", ["batch", "structured", "structured_stream"], ids=lambda name: f"{name}_signatures"
+)
+def test_what_only_type_checkers_read_can_be_imported(name: str) -> None:
+    module = import_module(f"services.llm.client.{name}_signatures")
+
+    own = [kind for kind in vars(module).values() if getattr(kind, "_is_protocol", False)]
+    assert module.__name__ in {kind.__module__ for kind in own}
 
 
 def test_a_name_that_is_not_public_is_not_found() -> None:
