@@ -28,15 +28,13 @@ class Clock:
 def account(clock: Clock, provider: Provider = "groq", requests: int = 30, **more: Any) -> Account:
     """An account with a window of its own on *clock*."""
     window = SlidingWindow(requests, 60.0)
-    return Account(
-        provider,
-        Quota((window,)),
-        clock,
-        clock,
-        window,
-        ConcurrencyLimiter(8),
-        **{"region": "us-east-1", **more},
-    )
+    known: dict[str, Any] = {
+        "quota": Quota((window,)),
+        "window": window,
+        "concurrency": ConcurrencyLimiter(8),
+        "region": "us-east-1",
+    }
+    return Account(provider, now=clock, wall=clock, **{**known, **more})
 
 
 def says(text: str, model: str = "openai/gpt-oss-120b", provider: Provider = "groq") -> Reply:

@@ -18,6 +18,7 @@ from services import llm_client
 from services.llm.account import shared_settings
 from services.llm.account.concurrency import ConcurrencyLimiter
 from services.llm.account.daily_budget import BudgetReservation, DailyBudget, MemoryTokenCounter
+from services.llm.account.fleet import Fleet
 from services.llm.account.money_budgets import MoneyBudgets
 from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.account.outages import Outages
@@ -32,7 +33,15 @@ from services.llm.ledger.store import MemoryUsageStore, UsageBatch, UsageStore
 from services.llm.ledger.usage import UsageEntry, UsageKey, UsageSums
 from services.llm.providers.bedrock import abort
 from services.llm.providers.bedrock import connect as bedrock_connect
-from services.llm.quota import NEVER, Quota, Reservation, SlidingWindow, TokenBucketLimit
+from services.llm.quota import (
+    NEVER,
+    LearnedLimit,
+    Quota,
+    Reservation,
+    SlidingWindow,
+    TokenBucketLimit,
+)
+from services.llm.quota.shared import KnownLimit, Pause, Settle
 from services.llm.runtime import fork
 from services.llm.runtime.fork import ForkLock
 from services.llm.runtime.sdk_client import SdkClient
@@ -48,6 +57,8 @@ from services.llm.telemetry.call_counts import CallCounts, Counts
 from services.llm.telemetry.prometheus import PrometheusHook
 from services.llm.types import Request
 from tests.call.scripted import Clock, account
+from tests.fleet.ledgers import take, tokens
+from tests.fleet.workers import Server, Threads
 from tests.guarding import Touches, is_held, watch
 from tests.wire.faces import settings
 
@@ -72,6 +83,36 @@ def quota() -> Touches:
     limits.cancel(third, 101.0)
     limits.pause("m", 110.0)
     limits.paused_for("m", 101.0)
+    return touches
+
+
+def a_fleet() -> Touches:
+    threads = Threads()
+    server = Server(Clock())  # type: ignore[arg-type]  # another clock, of the same form
+    of_one = Fleet(server, 0.5, server.clock, lambda _: None, threads)
+    guarded = ("_pending", "_answers", "_sending", "_is_urgent", "_hearsay", "_view", "_outage")
+    touches = watch(of_one, lambda: of_one._lock, *guarded)
+    first, second = take("1", tokens(10)), take("2", tokens(10))
+    answer = of_one.take(first)
+    threads.run()
+    of_one.decision(first, answer)
+    of_one.publish(Pause("m", 1.0))
+    threads.run()
+    known = LearnedLimit(10.0, 60.0, "tokens")
+    of_one.used("m", known, 0.0)
+    limits = Quota((known,))
+    reservation = limits.reserve("m", {"tokens": 1.0}, 0.0)
+    assert isinstance(reservation, Reservation)
+    of_one.charges(reservation)
+    of_one.note_heard(KnownLimit("m", "tokens", 60.0, 10.0))
+    of_one.note_stated("m", ())
+    server.is_away = True
+    answer = of_one.take(second)
+    threads.run()
+    of_one.decision(second, answer)
+    of_one.settle(Settle(second, (1.0,), (None,), (0.0,)))
+    of_one.take(take("3", tokens(10)))
+    of_one.finish()
     return touches
 
 
@@ -350,6 +391,7 @@ def sources_of_limits() -> Touches:
 
 #: Who has a lock, with the test below that is about it.
 LOCKS = {
+    "llm/account/fleet.py": "a_fleet",
     "llm/account/daily_budget.py": "days_sum, days_bookings",
     "llm/runtime/sdk_lender.py": "test_a_client_is_built_anew_by_one_thread_at_a_time",
     "llm/account/single_flight.py": "single_flight",
@@ -388,6 +430,7 @@ ALONE = [
     sums_in_memory,
     a_ledger,
     quota,
+    a_fleet,
     concurrency_limiter,
     single_flight,
     single_flight_followers,

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from services.llm.quota.shared import Add, Granted, KnownLimit, Outcome, Pause, Refused
+from services.llm.quota.shared import Add, Granted, KnownLimit, Note, Outcome, Pause, Refused
 from services.llm.quota.shared_codec import decode, encode
 from tests.fleet.ledgers import MODEL, requests, take, tokens
 
@@ -34,18 +34,24 @@ def test_a_wait_without_end_is_told_as_a_number() -> None:
 
 def test_an_answer_is_read() -> None:
     asked = [take("1", tokens(3)), take("2", tokens(3)), take("3", tokens(3))]
-    decisions = [["0.5", ["1"]], ["9", ["2"], "4", "tokens"], ["inf", {}, "inf", "tokens"]]
+    decisions = [
+        ["0.5", ["1"], ["7"], True],
+        ["9", ["2"], "4", "tokens"],
+        ["inf", {}, "inf", "tokens"],
+    ]
     limits = [[0, "requests/60", "30"], [0, "tokens/60", "100"]]
-    answer = json.dumps(["e", 0, decisions, limits, [["gone", "7"]]])
+    notes = [[0, "tokens/60", False]]
+    answer = json.dumps(["e", 0, decisions, limits, [["gone", "7"]], notes])
     expected = Outcome(
         "e",
         decisions=(
-            Granted(0.5, (1.0,)),
+            Granted(0.5, (1.0,), (7.0,), is_first=True),
             Refused(9.0, 4.0, "tokens", (2.0,)),
             Refused(float("inf"), float("inf"), "tokens", ()),
         ),
         limits=(KnownLimit(MODEL, "requests", 60.0, 30.0),),
         retired=(("gone", 7.0),),
+        notes=(Note(MODEL, "tokens/60", False),),
     )
     assert expected == decode(answer, asked)
     assert Outcome("e", is_lost=True) == decode('["e", 1]', asked)
@@ -58,11 +64,11 @@ def test_an_answer_is_read() -> None:
         "7",
         '["e"]',
         '["e", 0]',
-        '["e", 0, [], {}, {}]',
-        '["e", 0, [["x", []]], {}, {}]',
-        '["e", 0, [["1", [], "2"]], {}, {}]',
-        '["e", 0, [["1", []]], [[3, "tokens/60", "1"]], {}]',
-        '["e", 0, [["1", []]], [[0, "tokens", "1"]], {}]',
+        '["e", 0, [], {}, {}, {}]',
+        '["e", 0, [["x", []]], {}, {}, {}]',
+        '["e", 0, [["1", [], "2", "3", "4"]], {}, {}, {}]',
+        '["e", 0, [["1", [], []]], [[3, "tokens/60", "1"]], {}, {}]',
+        '["e", 0, [["1", [], []]], [[0, "tokens/60", "x"]], {}, {}]',
         "[" * 100_000,
     ],
 )

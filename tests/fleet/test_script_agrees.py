@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from uuid import uuid4
 
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from services.llm.quota.shared import (
     Add,
+    Note,
     Operation,
     Pause,
     Restore,
@@ -27,6 +27,7 @@ LIMITS = (
     SharedCharge("", "tokens", 60.0, 1.0, 1.0),
     SharedCharge("", "tokens", 86_400.0, 1.0, 1.0),
 )
+KINDS = ("take", "take", "settle", "add", "restore", "pause", "retire", "note")
 LEASES = ("one", "two", "three", "four")
 
 amounts = st.sampled_from([0.0, 1.0, 2.5, 7.0, 60.0])
@@ -40,7 +41,8 @@ def charges(draw: st.DrawFn, scope: str) -> SharedCharge:
     named = draw(st.sampled_from(LIMITS))
     taken = 1.0 if named.unit == "requests" else draw(st.floats(0.5, 70))
     is_log = named.unit == "requests" and own == ""
-    return replace(named, scope=own, amount=draw(amounts), taken=taken, is_log=is_log)
+    amount, hearsay = draw(amounts), draw(st.booleans())
+    return SharedCharge(own, named.unit, named.window, amount, taken, is_log, hearsay)
 
 
 @st.composite
@@ -49,7 +51,8 @@ def takes(draw: st.DrawFn) -> Take:
     scope = draw(st.sampled_from(SCOPES))
     some = draw(st.lists(charges(scope), max_size=3, unique_by=lambda each: each.key))
     lease, max_transit = draw(st.sampled_from(LEASES)), draw(st.sampled_from([0.0, 0.5, 5.0]))
-    return Take(lease, scope, tuple(some), max_transit, draw(seconds), 120.0)
+    alone = draw(st.sampled_from([0.0, 0.0, 1.0]))
+    return Take(lease, scope, tuple(some), max_transit, draw(seconds), 120.0, alone)
 
 
 @st.composite
@@ -57,18 +60,23 @@ def operations(draw: st.DrawFn) -> Operation:
     """Anything that a worker may ask."""
     scope = draw(st.sampled_from(SCOPES))
     several = tuple(draw(st.lists(charges(scope), max_size=2, unique_by=lambda each: each.key)))
-    kind = draw(st.sampled_from(["take", "take", "settle", "add", "restore", "pause", "retire"]))
+    kind = draw(
+        st.sampled_from(["take", "take", "settle", "add", "restore", "pause", "retire", "note"])
+    )
     if kind == "take":
         return draw(takes())
     if kind == "settle":
         taken = draw(takes())
         spent = tuple(draw(st.sampled_from([0.0, each.taken, 9.0])) for each in taken.charges)
         used = tuple(draw(st.sampled_from([None, 0.0, 3.0, 80.0])) for _ in taken.charges)
-        return Settle(taken, spent, used)
+        marks = tuple(draw(st.sampled_from([0.0, 5.0, 90.0])) for _ in taken.charges)
+        return Settle(taken, spent, used, marks)
     if kind == "add":
         return Add(draw(st.sampled_from(["added", "again"])), several)
     if kind == "restore":
         return Restore(several)
+    if kind == "note":
+        return Note(scope, "tokens/60", draw(st.booleans()))
     if kind == "pause":
         return Pause(scope, draw(seconds))
     return Retire(draw(st.sampled_from(["gone", "lost"])), draw(seconds))
@@ -89,5 +97,6 @@ def test_the_script_and_the_ledger_in_memory_agree(
         expected, actual = in_memory.exchange(asked), on_server.exchange(asked)
         assert expected.decisions == actual.decisions
         assert sorted(expected.limits, key=str) == sorted(actual.limits, key=str)
+        assert sorted(expected.notes, key=str) == sorted(actual.notes, key=str)
         assert sorted(expected.retired) == sorted(actual.retired)
         clock.now += passed

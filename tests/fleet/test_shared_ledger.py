@@ -12,6 +12,7 @@ from services.llm.quota.shared import (
     Add,
     Granted,
     KnownLimit,
+    Note,
     Operation,
     Pause,
     Refused,
@@ -21,10 +22,9 @@ from services.llm.quota.shared import (
     SharedLedger,
     Take,
 )
-from services.llm.quota.shared_ledger import AGREED_FOR, MemoryLedger
+from services.llm.quota.shared_ledger import MemoryLedger
+from services.llm.quota.shared_levels import AGREED_FOR
 from tests.fleet.ledgers import MODEL, Clock, ScriptLedger, requests, take, tokens
-
-NOTHING = (None, None, None)
 
 
 class Asked:
@@ -32,11 +32,21 @@ class Asked:
 
     def __init__(self, ledger: SharedLedger, clock: Clock) -> None:
         self.ledger, self.clock = ledger, clock
+        self.marks: dict[str, tuple[float, ...]] = {}
 
     def decide(self, asked: Take) -> Granted | Refused:
-        """What is decided on one call."""
+        """What is decided on one call, but for its marks."""
         (decision,) = self.ledger.exchange([asked]).decisions
-        return decision
+        if isinstance(decision, Refused):
+            return decision
+        self.marks[asked.lease] = decision.marks
+        return replace(decision, marks=())
+
+    def settle(self, call: Take, *spent: float, used: tuple[float | None, ...] = ()) -> None:
+        """Settle a call by what it has spent."""
+        nothing = (None,) * len(spent)
+        marks = self.marks.get(call.lease, (0.0,) * len(spent))
+        self.do(Settle(call, spent, used or nothing, marks))
 
     def wait(self, asked: Take) -> float:
         """How long the call has to wait, be it granted or not."""
@@ -57,22 +67,18 @@ def asked(request: pytest.FixtureRequest) -> Asked:
     return Asked(ScriptLedger(url, uuid4().hex, clock), clock)
 
 
-def settle(call: Take, *spent: float) -> Settle:
-    return Settle(call, spent, NOTHING[: len(spent)])
-
-
 def test_a_call_takes_of_all_its_limits_or_of_none(asked: Asked) -> None:
-    assert Granted(0.0, (0.0, 0.0)) == asked.decide(take("1", requests(1), tokens(10)))
+    assert Granted(0.0, (0.0, 0.0), ()) == asked.decide(take("1", requests(1), tokens(10)))
     refused = asked.decide(take("2", requests(1), tokens(10)))
     assert Refused(60.0, 52.5, "requests", (1.0, 10.0)) == refused
-    assert Granted(0.0, (10.0,)) == asked.decide(take("3", tokens(10)))
+    assert Granted(0.0, (10.0,), ()) == asked.decide(take("3", tokens(10)))
 
 
 def test_what_is_taken_is_refilled_continuously(asked: Asked) -> None:
     asked.decide(take("1", tokens(60, amount=60)))
-    assert Granted(5.0, (60.0,)) == asked.decide(take("2", tokens(5, amount=60)))
+    assert Granted(5.0, (60.0,), ()) == asked.decide(take("2", tokens(5, amount=60)))
     asked.clock.now += 60.0
-    assert Granted(0.0, (5.0,)) == asked.decide(take("3", tokens(55, amount=60)))
+    assert Granted(0.0, (5.0,), ()) == asked.decide(take("3", tokens(55, amount=60)))
 
 
 def test_calls_are_granted_ahead_in_their_order_and_no_further_than_soon(asked: Asked) -> None:
@@ -86,7 +92,7 @@ def test_calls_are_granted_ahead_in_their_order_and_no_further_than_soon(asked: 
 def test_a_call_that_cannot_wait_takes_nothing(asked: Asked) -> None:
     asked.decide(take("1", tokens(60, amount=60)))
     assert isinstance(asked.decide(take("2", tokens(3, amount=60), max_wait=2.0)), Refused)
-    assert Granted(3.0, (60.0,)) == asked.decide(take("3", tokens(3, amount=60), max_wait=3.0))
+    assert Granted(3.0, (60.0,), ()) == asked.decide(take("3", tokens(3, amount=60), max_wait=3.0))
 
 
 def test_what_exceeds_a_whole_limit_never_goes(asked: Asked) -> None:
@@ -113,17 +119,52 @@ def test_the_refill_begins_when_the_provider_has_seen_a_call_at_latest(asked: As
 def test_what_a_call_did_not_spend_is_there_again(asked: Asked) -> None:
     call = take("1", tokens(60, amount=60), requests(1))
     asked.decide(call)
-    asked.do(settle(call, 10.0, 1.0))
+    asked.settle(call, 10.0, 1.0)
     assert Refused(60.0, 52.5, "requests", (10.0, 1.0)) == asked.decide(
         take("2", tokens(50, amount=60), requests(1))
     )
-    assert Granted(0.0, (10.0,)) == asked.decide(take("3", tokens(50, amount=60)))
+    assert Granted(0.0, (10.0,), ()) == asked.decide(take("3", tokens(50, amount=60)))
+
+
+def test_what_was_taken_since_is_not_given_back_with_an_earlier_call(asked: Asked) -> None:
+    call = take("1", tokens(20, amount=60))
+    asked.decide(call)
+    asked.clock.now += 15.0
+    asked.decide(take("2", tokens(30, amount=60)))
+    asked.settle(call, 0.0)
+    assert (30.0,) == asked.decide(take("3", tokens(1, amount=60))).used
+
+
+def test_the_first_call_of_a_scope_is_alone_until_it_is_answered(asked: Asked) -> None:
+    first, second = (replace(take(each, tokens(1)), first_alone=1.0) for each in "12")
+    assert Granted(0.0, (0.0,), (), is_first=True) == asked.decide(first)
+    assert Refused(1.0, 0.1, "first", (1.0,)) == asked.decide(second)
+    hurried = replace(second, max_wait=0.0)
+    assert Granted(0.0, (1.0,), ()) == asked.decide(replace(hurried, lease="3"))
+    asked.settle(first, 1.0)
+    assert Granted(0.0, (2.0,), ()) == asked.decide(second)
+
+
+def test_the_first_call_is_alone_for_no_longer_than_it_asks(asked: Asked) -> None:
+    first, second = (replace(take(each, tokens(1)), first_alone=1.0) for each in "12")
+    asked.decide(first)
+    asked.clock.now += 0.95
+    assert 0.05 == pytest.approx(asked.decide(second).wait)
+    asked.clock.now += 0.05
+    assert 0.0 == asked.wait(second)
+
+
+def test_what_a_limit_counts_is_told(asked: Asked) -> None:
+    asked.do(Note(MODEL, "tokens/60", keeps_declared=True))
+    asked.do(Note(MODEL, "tokens/60", keeps_declared=False))
+    outcome = asked.ledger.exchange([take("1", tokens(1))])
+    assert (Note(MODEL, "tokens/60", keeps_declared=False),) == outcome.notes
 
 
 def test_what_a_call_spent_beyond_its_estimate_counts(asked: Asked) -> None:
     call = take("1", tokens(10, amount=60))
     asked.decide(call)
-    asked.do(settle(call, 40.0))
+    asked.settle(call, 40.0)
     assert (40.0,) == asked.decide(take("2", tokens(1, amount=60))).used
 
 
@@ -131,15 +172,18 @@ def test_a_call_for_which_nothing_was_sent_leaves_no_trace(asked: Asked) -> None
     asked.decide(take("0", tokens(60, amount=60)))
     call = take("1", tokens(5, amount=60), requests(1), max_transit=1.0)
     assert 5.0 == asked.wait(call)
-    asked.do(settle(call, 0.0, 0.0))
-    assert Granted(5.0, (60.0, 0.0)) == asked.decide(take("2", *call.charges))
+    asked.settle(call, 0.0, 0.0)
+    assert Granted(5.0, (60.0, 0.0), ()) == asked.decide(take("2", *call.charges))
 
 
 def test_a_lease_is_taken_and_settled_once_however_often_it_is_told(asked: Asked) -> None:
     call = take("1", tokens(30))
-    assert [Granted(0.0, (0.0,)), Granted(0.0, (30.0,))] == [asked.decide(call) for _ in range(2)]
-    asked.do(settle(call, 10.0), settle(call, 10.0))
-    asked.do(settle(take("unknown", tokens(30)), 0.0))
+    assert [Granted(0.0, (0.0,), ()), Granted(0.0, (30.0,), ())] == [
+        asked.decide(call) for _ in range(2)
+    ]
+    asked.settle(call, 10.0)
+    asked.settle(call, 10.0)
+    asked.settle(take("unknown", tokens(30)), 0.0)
     assert (10.0,) == asked.decide(take("2", tokens(1))).used
 
 
@@ -154,15 +198,15 @@ def test_a_call_that_asks_twice_is_told_what_is_left_of_its_wait(asked: Asked) -
 def test_a_worker_that_was_killed_holds_nothing_after_a_window(asked: Asked) -> None:
     asked.decide(take("killed", tokens(100), requests(1)))
     asked.clock.now += 60.0
-    assert Granted(0.0, (0.0, 0.0)) == asked.decide(take("2", tokens(100), requests(1)))
+    assert Granted(0.0, (0.0, 0.0), ()) == asked.decide(take("2", tokens(100), requests(1)))
 
 
 def test_the_provider_s_word_of_more_counts_and_of_less_does_not(asked: Asked) -> None:
     call = take("1", tokens(30), requests(5))
     asked.decide(call)
-    asked.do(Settle(call, (30.0, 1.0), (80.0, 4.0)))
+    asked.settle(call, 30.0, 1.0, used=(80.0, 4.0))
     assert (80.0, 1.0) == asked.decide(take("2", tokens(1), requests(5))).used
-    asked.do(Settle(call, (30.0, 1.0), (5.0, None)))
+    asked.settle(call, 30.0, 1.0, used=(5.0, None))
     assert (81.0,) == asked.decide(take("3", tokens(1))).used
 
 
@@ -223,7 +267,7 @@ def test_a_ledger_that_has_lost_its_state_does_nothing_but_tell(asked: Asked) ->
     outcome = asked.ledger.exchange([take("1", tokens(30))], "another")
     assert (True, ()) == (outcome.is_lost, outcome.decisions)
     again = asked.ledger.exchange([take("2", tokens(1))], outcome.epoch)
-    assert (Granted(0.0, (0.0,)),) == again.decisions
+    assert (Granted(0.0, (0.0,), (1.0,)),) == again.decisions
 
 
 def test_a_clock_that_was_set_back_costs_no_more_than_what_is_reserved_ahead(asked: Asked) -> None:

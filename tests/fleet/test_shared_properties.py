@@ -31,6 +31,7 @@ class Sent:
     """A call that was granted, and when it is sent and seen."""
 
     asked: Take
+    marks: tuple[float, ...]
     at: float
     arrives: float
     order: int
@@ -72,7 +73,7 @@ class FleetMachine(RuleBasedStateMachine):
             assert decision.wait <= max_wait
             at = self.clock.now + decision.wait
             assert at >= self.paused_until
-            self.waiting.append(Sent(asked, at, at + jitter * TRANSIT, self.count))
+            self.waiting.append(Sent(asked, decision.marks, at, at + jitter * TRANSIT, self.count))
         else:
             assert decision.wait > 0
             assert decision.again <= decision.wait
@@ -97,7 +98,7 @@ class FleetMachine(RuleBasedStateMachine):
         charges = one.asked.charges
         spent = tuple(1.0 if each.is_log else part * each.taken for each in charges)
         said = tuple(None if each.is_log else used * self.amount for each in charges)
-        self.ledger.exchange([Settle(one.asked, spent, said)] * 2)
+        self.ledger.exchange([Settle(one.asked, spent, said, one.marks)] * 2)
 
     @precondition(lambda self: any(one.at > self.clock.now for one in self.waiting))
     @rule(pick=picks)
@@ -106,7 +107,7 @@ class FleetMachine(RuleBasedStateMachine):
         one = early[pick % len(early)]
         self.waiting.remove(one)
         nothing = (0.0,) * len(one.asked.charges)
-        self.ledger.exchange([Settle(one.asked, nothing, (None,) * len(nothing))])
+        self.ledger.exchange([Settle(one.asked, nothing, (None,) * len(nothing), one.marks)])
 
     @precondition(lambda self: any(one.arrives <= self.clock.now for one in self.waiting))
     @rule(pick=picks, part=parts)
@@ -137,7 +138,8 @@ class FleetMachine(RuleBasedStateMachine):
         assert not overfull(self.arrivals, int(REQUESTS), WINDOW)
         assert Provider(TOKENS, TOKENS / WINDOW, self.seen).overflows() == []
         free = take("last", tokens(TOKENS, TOKENS, WINDOW), requests(REQUESTS, WINDOW))
-        assert (Granted(0.0, (0.0, 0.0)),) == self.ledger.exchange([free]).decisions
+        (decision,) = self.ledger.exchange([free]).decisions
+        assert (0.0, (0.0, 0.0)) == (decision.wait, decision.used)
 
 
 def test_no_interleaving_lets_the_provider_see_more_than_its_limits() -> None:

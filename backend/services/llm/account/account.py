@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..ledger.ledger import Ledger
     from .cache import Cache
     from .daily_budget import DailyBudget
+    from .fleet import Fleet
     from .learned import Learned
     from .money_budgets import MoneyBudgets
 
@@ -78,6 +79,8 @@ class Account:
     transit_time: TransitTime | None = None
     #: Where usage is added up; None: nowhere.
     ledger: Ledger | None = None
+    #: Those who share its limits; None where this process has them alone.
+    fleet: Fleet | None = None
     #: In what form a model was last asked for answers of a schema, where stronger ones failed.
     output_modes: TTLMap[tuple[str, int], Mode] = field(default_factory=TTLMap, repr=False)
 
@@ -280,12 +283,8 @@ class Account:
         else:
             error.retry = Retry.AT_ONCE
             if news:
-                log.warning(
-                    "%s no longer has the model %s: using %s",
-                    self.provider,
-                    sent.model,
-                    candidate,
-                )
+                here = self.provider, sent.model, candidate
+                log.warning("%s no longer has the model %s: using %s", *here)
 
     def _learn_refused_option(self, error: InvalidRequestError, sent: Request) -> None:
         """Ask this model without a parameter that it refuses, where nobody asked for it."""

@@ -147,6 +147,18 @@ def open_ledger(url: str) -> Ledger | None:
     return ledger_at(url)
 
 
+def join_fleet(account: Account, knobs: Knobs, *identity: str) -> None:
+    """Let *account* share its limits with all who have the same *identity*, where a knob asks it.
+
+    Raises ConfigurationError where that cannot be.
+    """
+    if not knobs.LLM_QUOTA_URL:
+        return
+    from .fleet_news import fleet_at  # most hosts have one worker, or no ledger
+
+    fleet_at(account, knobs.LLM_QUOTA_URL, knobs.LLM_QUOTA_FALLBACK_SHARE, *identity)
+
+
 def money_budgets(knobs: Knobs) -> MoneyBudgets | None:
     """Return the budgets in money that *knobs* set, or None; take the host's own prices.
 

@@ -16,7 +16,7 @@ _OF_THE_ACCOUNT = frozenset(
     (
         *("LLM_LEDGER_URL", "LLM_DAILY_BUDGET_USD", "LLM_TAG_BUDGETS_USD", "LLM_CACHE_URL"),
         *("LLM_CACHE_TTL", "LLM_CACHE_NAMESPACE", "LLM_CACHE_TIMEOUT", "LLM_MAX_CONCURRENCY"),
-        *("LLM_RETIRED_MODELS", "GROQ_PLAN"),
+        *("LLM_RETIRED_MODELS", "GROQ_PLAN", "LLM_QUOTA_URL", "LLM_QUOTA_FALLBACK_SHARE"),
     )
 )
 #: Differences that are remembered, so that each is told once.

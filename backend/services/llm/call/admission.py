@@ -25,6 +25,7 @@ from .demand import demand_spent, latest_receipt
 if TYPE_CHECKING:
     from ..events import WaitCause
     from .budget_shares import BudgetShares
+    from .fleet_grant import Grant
 
 #: Seconds by which one scope must be free before another to be preferred out of turn.
 _TIE = 1e-3
@@ -43,6 +44,8 @@ class Admission:
         self.permit: Future[None] | None = None
         #: What is held of the day's budgets; None where there are none.
         self.budgets: BudgetShares | None = None
+        #: What is held of the limits that other workers share; None where nothing is.
+        self.grant: Grant | None = None
         self._account = account
         #: What the attempt has spent as far as that can be estimated, where nobody counted.
         self.partly_spent: Demand = {}
@@ -114,18 +117,32 @@ class Admission:
 
     def _end_reservation(self) -> None:
         reservation, self.reservation = self.reservation, None
-        account, now = self._account, self._account.now()
+        grant, self.grant = self.grant, None
         if reservation is None:
             return
+        try:
+            spent, reports = self._settle(reservation)
+        except BaseException:
+            if grant is not None:
+                grant.cancel()
+            raise
+        if grant is not None:
+            grant.settle(spent, reports)
+
+    def _settle(self, reservation: Reservation) -> tuple[Demand, Sequence[LimitReport]]:
+        """Settle or cancel what was reserved; return what was spent, and was said of limits."""
+        account, now = self._account, self._account.now()
         if self._sent_at is None:
             account.cancel(reservation, now)
-        elif self._reply is None and self._error is None and not self.partly_spent:
+            return dict.fromkeys(reservation.demand, 0.0), ()
+        if self._reply is None and self._error is None and not self.partly_spent:
             account.settle_as_estimated(reservation, now)
-        else:
-            spent = demand_spent(self._model, self._reply, self._error)
-            received_at = self.received_at or latest_receipt(self._reply, self._sent_at, now)
-            spent = {**self.partly_spent, **spent}
-            account.settle(reservation, spent, received_at, now, self._learn())
+            return {}, ()
+        spent = demand_spent(self._model, self._reply, self._error)
+        received_at = self.received_at or latest_receipt(self._reply, self._sent_at, now)
+        spent, reports = {**self.partly_spent, **spent}, self._learn()
+        account.settle(reservation, spent, received_at, now, reports)
+        return spent, reports
 
     def _learn(self) -> tuple[LimitReport, ...]:
         """Learn what the outcome tells of prompt and path; return what it says of limits."""
@@ -226,7 +243,9 @@ def _wait_for_start(admission: Admission, call: Call) -> Effects[bool]:
         if seconds > call.quota_wait_left():
             raise call.limit_error(NoCapacity(seconds, None), reservation.demand)
         if seconds > 0:
-            yield from call.wait(seconds, _wait_cause(admission, call), reservation.wake, scope)
+            # One that is granted for a moment is not woken before it.
+            wake = reservation.wake if admission.grant is None else None
+            yield from call.wait(seconds, _wait_cause(admission, call), wake, scope)
         yield from _wait_for_outage((scope,), call)
         permit = admission.acquire_permit()
         if not permit.done():
@@ -238,7 +257,12 @@ def _wait_for_start(admission: Admission, call: Call) -> Effects[bool]:
         seconds = 0.0
         # During the waits an outage may have begun, or a pause may have moved the reservation.
         if admission.acquire_probe():
-            seconds = admission.start()
+            if account.fleet is not None:
+                from .fleet_grant import wait_for_grant  # most hosts have one worker, or no ledger
+
+                seconds = yield from wait_for_grant(admission, account.fleet, call)
+            if seconds <= 0:
+                seconds = admission.start()
             if seconds <= 0:
                 return True
         admission.release()

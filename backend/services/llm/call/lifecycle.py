@@ -209,6 +209,10 @@ def _send(admission: Admission, adapted: Request, request: Request, call: Call) 
         # Before the permit is released: the next attempt must know what this one has learnt.
         account.learn_from_failure(error, scope, model, call.quota_wait_left())
         account.learn_about_model(error, request, adapted)
+        if account.fleet is not None:
+            from .fleet_grant import publish_failure
+
+            publish_failure(account, account.fleet, scope, model, error)
         report_pause(call, scope, error)
         raise
     except BaseException as error:

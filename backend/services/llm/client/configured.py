@@ -5,7 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from ..account.registry import account_of, money_budgets, open_cache, open_ledger, shared
+from ..account.registry import (
+    account_of,
+    join_fleet,
+    money_budgets,
+    open_cache,
+    open_ledger,
+    shared,
+)
 from ..call.call import CallPolicy
 from ..call.drivers import StreamTransport
 from ..events import registered_hooks
@@ -150,6 +157,7 @@ class ConfiguredClient(ABC):
             self._account.cache = open_cache(self._knobs, provider, self._endpoint)
             self._account.ledger = open_ledger(self._knobs.LLM_LEDGER_URL)
             self._account.money = money_budgets(self._knobs)
+            join_fleet(self._account, self._knobs, provider, *self._identity())
 
     def _close_cache(self) -> None:
         if self._account.cache is not None and self._owns_account:

@@ -1,9 +1,9 @@
 """How much may be sent, and when: one reservation takes room in several limits at once."""
 
 from .learning import LearnedLimit
-from .limits import NEVER, Limit, Unit
+from .limits import NEVER, Limit, NoCapacity, Unit
 from .queue import Demand, Reservation
-from .quota import NoCapacity, Quota
+from .quota import Quota
 from .sliding_window import SlidingWindow
 from .token_bucket import TokenBucketLimit
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..limit_types import LimitReport
 from .charges import Charge
 from .learning import GuessedLimit, Learned, LearnedLimit, limit_of, new_limit
+from .limits import Limit
 from .queue import Demand, Reservation, ScopeQueue
 
 #: By what part and by how many tokens an estimate may grow that a refusal has corrected.
@@ -25,14 +26,19 @@ def settle_charges(
         queue.in_flight.clear()  # of the table too, for thousands of scopes that rest
     received = max(reservation.at, min(now, latest_receipt))
     for limit, charge in reservation.charges:
-        declared = charge.amount
-        amount = spent.get(limit.unit, declared)
-        if not 0 <= amount < math.inf:
-            amount = declared
-        elif 0 < amount < declared and isinstance(limit, LearnedLimit):
-            amount = limit.counted(spent=amount, declared=declared)
+        amount = amount_spent(limit, charge.amount, spent)
         seen = received if charge.received_at is None else min(received, charge.received_at)
         limit.settle(charge, amount, seen, now)
+
+
+def amount_spent(limit: Limit, declared: float, spent: Demand) -> float:
+    """Return what counts of a request that had *declared* so much, and *spent* so much."""
+    amount = spent.get(limit.unit, declared)
+    if not 0 <= amount < math.inf:
+        return declared
+    if 0 < amount < declared and isinstance(limit, LearnedLimit):
+        return limit.counted(spent=amount, declared=declared)
+    return amount
 
 
 def learn_from_reports(
@@ -55,7 +61,7 @@ def learn_from_reports(
         if limit is not None:
             _learn_what_counts(limit, report, reservation, spent, now, is_alone=not queue.in_flight)
             _correct(limit, report, reservation, now)
-        elif report.is_refusal and reservation.at >= learned.refused_at:
+        elif report.is_refusal and learned.was_sent_after_refusal(reservation.at):
             _guess(queue, learned, report.wait or 0.0, now)
     if reports:
         learned.note_expiry(queue.limits)
@@ -94,18 +100,40 @@ def _correct(
         limit.learn(report.amount, now)
         if report.amount > limit.amount and not report.is_refusal:
             return  # what is used of a larger limit, by others too, says nothing of our share
+    used = amount_used(limit, report, reservation.demand)
+    if used is not None:
+        limit.correct(used, now, settled_since=_settled_since(limit, reservation))
+
+
+def adopt(queue: ScopeQueue, report: LimitReport, now: float) -> bool:
+    """Let a limit count that nobody knew here, for as long as a stated one; return whether it does.
+
+    It is dropped where the limit is known, or too many are.
+    """
+    if limit_of(report, queue.limits) is not None:
+        return False
+    limit = new_limit(report, queue.limits)
+    if limit is None:
+        return False
+    if queue.learned is None:
+        queue.learned = Learned(now)
+    limit.learn(limit.amount, now)
+    queue.add_limit(limit)
+    queue.learned.note_expiry(queue.limits)
+    return True
+
+
+def amount_used(limit: Limit, report: LimitReport, demand: Demand) -> float | None:
+    """Return how much of *limit* is used by the provider's word, None where it says nothing."""
     used = None if report.used is None else min(report.used, _MOST_USED * limit.amount)
     if report.is_refusal and report.wait is not None:
         # After the wait one request fits, then as many as are refilled. It may be estimated anew.
-        one = max(report.requested or 0.0, reservation.demand.get(limit.unit, 0.0))
+        one = max(report.requested or 0.0, demand.get(limit.unit, 0.0))
         if limit.unit != "requests":
             one += _REESTIMATED * one + _FEW_TOKENS
         at_wait = max(0.0, limit.amount - one) + report.wait * limit.amount / limit.window
-        used = at_wait if used is None else max(used, at_wait)
-    elif report.is_refusal and used is None:
-        used = limit.amount
-    if used is not None:
-        limit.correct(used, now, settled_since=_settled_since(limit, reservation))
+        return at_wait if used is None else max(used, at_wait)
+    return limit.amount if report.is_refusal and used is None else used
 
 
 def _settled_since(limit: LearnedLimit, reservation: Reservation) -> float:
@@ -126,4 +154,3 @@ def _guess(queue: ScopeQueue, learned: Learned, wait: float, now: float) -> None
         learned.guess = GuessedLimit(answered, now)
         queue.add_limit(learned.guess)
     learned.guess.refuse(answered, wait, now)
-    learned.refused_at = now

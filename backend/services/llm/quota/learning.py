@@ -119,11 +119,11 @@ class GuessedLimit(LearnedLimit):
     It grows as long as nothing is refused, and is dropped a while after the last refusal.
     """
 
-    __slots__ = ("_grown_at",)
+    __slots__ = ("_grown_at", "refused_at")
 
     def __init__(self, amount: float, now: float) -> None:
         super().__init__(max(amount, LEAST_GUESS), _MINUTE, "requests")
-        self._grown_at = now
+        self._grown_at = self.refused_at = now
 
     def is_of(self, unit: Unit, window: float) -> bool:
         """No report is about a guess."""
@@ -133,7 +133,7 @@ class GuessedLimit(LearnedLimit):
         """Let one request through in *wait* seconds, then as many as are refilled."""
         self.amount = max(LEAST_GUESS, min(self.amount, answered))
         self._missing = self.amount - 1 + wait * self.amount / self.window
-        self._missing_at = self._grown_at = now
+        self._missing_at = self._grown_at = self.refused_at = now
         self.until = now + GUESSED_FOR
 
     def grow(self, now: float) -> None:
@@ -145,11 +145,10 @@ class GuessedLimit(LearnedLimit):
 class Learned:
     """What the answers on one scope have taught: its learnt limits, and how many were answered."""
 
-    __slots__ = ("_before", "_begun_at", "_current", "guess", "refused_at", "until")
+    __slots__ = ("_before", "_begun_at", "_current", "guess", "until")
 
     def __init__(self, now: float) -> None:
         self.guess: GuessedLimit | None = None
-        self.refused_at = -math.inf
         #: When the first of the limits returns to what is configured.
         self.until = math.inf
         self._begun_at = now
@@ -161,6 +160,10 @@ class Learned:
         self._current += 1
         if self.guess is not None:
             self.guess.grow(now)
+
+    def was_sent_after_refusal(self, sent_at: float) -> bool:
+        """Whether a request was sent after the last refusal that named no limit."""
+        return self.guess is None or sent_at >= self.guess.refused_at
 
     def answered(self, now: float) -> float:
         """Return about how many requests were answered in the last minute."""

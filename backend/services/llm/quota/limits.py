@@ -10,7 +10,7 @@ answer makes us exceed the provider's limit.
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ..limit_types import Unit
 from .charges import Charge, PendingCharges, PriorityFilter
@@ -26,6 +26,17 @@ _WINDOWS = {60.0: "M", 86_400.0: "D"}
 def limit_name(unit: Unit, window: float) -> str:
     """Return the provider's name of a limit, such as TPM; `TP90s` for an unusual window."""
     return f"{_LETTERS[unit]}P{_WINDOWS.get(window) or f'{window:g}s'}"
+
+
+class NoCapacity(NamedTuple):
+    """Nothing was reserved; there is room in `wait` seconds (`NEVER`: there never is).
+
+    `unit` is the unit of the limit that has room last. It is None where the scope's pause, or an
+    earlier reservation, is what there is to wait for.
+    """
+
+    wait: float
+    unit: Unit | None
 
 
 class Limit(Protocol):

@@ -63,6 +63,11 @@ class Reservation:
     def wake(self, wake: Future[None]) -> None:
         vars(self)["_wake"] = wake
 
+    def renew_wake(self) -> None:
+        """Wait to be woken again, where it was, or is about to be."""
+        if self.is_waking or self.wake.done():
+            self.is_waking, self.wake = False, Future()
+
 
 #: Of thousands of scopes in which nobody waits. Nothing is ever put into these.
 _NOBODY: dict[Reservation, None] = {}
@@ -75,6 +80,8 @@ class ScopeQueue:
 
     limits: tuple[Limit, ...]
     paused_until: float = -math.inf
+    #: Until when the fleet's ledger has no room.
+    held_until: float = -math.inf
     in_flight: dict[Reservation, None] = field(default_factory=dict)
     #: What the provider's answers have taught about the limits; None before the first.
     learned: Learned | None = None
@@ -100,6 +107,20 @@ class ScopeQueue:
     def is_waiting(self, reservation: Reservation) -> bool:
         """Whether the reservation is neither started nor cancelled."""
         return reservation in self._others or reservation in self._batches
+
+    def check_is_waiting(self, reservation: Reservation) -> None:
+        """Raise RuntimeError for a reservation that does not wait."""
+        if not self.is_waiting(reservation):
+            raise RuntimeError(
+                f"the reservation for {reservation.scope!r} does not wait to be started"
+            )
+
+    def first_answer_deadline(self, timeout: float, now: float) -> float:
+        """Return until when the first answer on a scope is waited for."""
+        if self.first_reserved_at is None:
+            self.first_reserved_at = now
+            return now
+        return self.first_reserved_at + timeout
 
     def amounts(self, demand: Demand, *, can_wait: bool) -> Amounts:
         """Return each limit that *demand* takes something of, and how much.
@@ -259,3 +280,10 @@ class FairScheduler:
 
 def _sequence(reservation: Reservation) -> float:
     return reservation.sequence
+
+
+def wake(futures: list[Future[None]]) -> None:
+    """Wake those who wait for *futures*, who take the quota's lock at once."""
+    for each in futures:
+        if each.set_running_or_notify_cancel():  # a caller may have cancelled its future
+            each.set_result(None)

@@ -6,28 +6,16 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from math import inf
-from typing import NamedTuple
 
 from ..limit_types import Headroom, LimitReport, Priority
 from ..runtime.fork import ForkLock, on_fork_in_child
-from .answers import learn_from_reports, settle_charges
+from .answers import adopt, learn_from_reports, settle_charges
 from .charges import Charge
 from .groups import Groups
 from .headroom import headroom_of
-from .limits import NEVER, Limit, Unit, seconds_until
-from .queue import Demand, FairScheduler, Reservation, ScopeQueue
+from .limits import NEVER, Limit, NoCapacity, seconds_until
+from .queue import Demand, FairScheduler, Reservation, ScopeQueue, wake
 from .start_times import first_start, reschedule_earlier, start_time
-
-
-class NoCapacity(NamedTuple):
-    """Nothing was reserved; there is room in `wait` seconds (`NEVER`: there never is).
-
-    `unit` is the unit of the limit that has room last. It is None where the scope's pause, or an
-    earlier reservation, is what there is to wait for.
-    """
-
-    wait: float
-    unit: Unit | None
 
 
 class Quota:
@@ -50,6 +38,9 @@ class Quota:
     answer has told of the limits or `first_answer_timeout` seconds have passed: all that is
     sent meanwhile could be refused at once.
     """
+
+    #: What a fleet uses of a limit of a scope, at a time; without one, what we use is all.
+    fleet_used: Callable[[str, Limit, float], float] = staticmethod(lambda scope, limit, now: 0.0)
 
     def __init__(
         self,
@@ -100,7 +91,8 @@ class Quota:
             amounts += self._groups.amounts(group, demand, now)
             at, unit = first_start(queue, self._scheduler, amounts, now, priority)
             if queue.learned is None and self.first_answer_timeout:
-                at = max(at, min(self._first_answer_deadline(queue, now), now + max_wait))
+                deadline = queue.first_answer_deadline(self.first_answer_timeout, now)
+                at = max(at, min(deadline, now + max_wait))
             at = max(at, now)
             if at > now:
                 wait = seconds_until(at, now)
@@ -123,21 +115,20 @@ class Quota:
         """
         with self._lock:
             now, queue = self._advance_clock(now), self._queues[reservation.scope]
-            _check_is_waiting(queue, reservation)
+            queue.check_is_waiting(reservation)
             self._apply_timeouts(queue, now)
             at = reservation.at
             if at <= now:
                 at = start_time(queue, reservation, now)
             if at > now:
-                if reservation.is_waking or reservation.wake.done():
-                    reservation.is_waking, reservation.wake = False, Future()
+                reservation.renew_wake()
                 return seconds_until(at, now)
             queue.start(reservation, now)
             self._scheduler.serve(reservation.sequence)
             self._oldest_start = min(self._oldest_start, now)
             self._in_flight += 1
             futures_to_wake = self._reschedule_next(now)
-        _complete(futures_to_wake)
+        wake(futures_to_wake)
         return 0.0
 
     def settle(
@@ -169,7 +160,7 @@ class Quota:
             learner = self._groups.leave(reservation) or queue
             learn_from_reports(learner, reports, reservation, spent, now)
             futures_to_wake = self._reschedule_next(now)
-        _complete(futures_to_wake)
+        wake(futures_to_wake)
 
     def cancel(self, reservation: Reservation, now: float) -> None:
         """Remove a reservation that was not started; RuntimeError for one that was, or is over."""
@@ -177,11 +168,33 @@ class Quota:
             now, queue = self._advance_clock(now), self._queues[reservation.scope]
             if reservation.is_from_parent_process:
                 return
-            _check_is_waiting(queue, reservation)
+            queue.check_is_waiting(reservation)
             queue.cancel(reservation)
             self._groups.leave(reservation)
             futures_to_wake = self._reschedule_next(now)
-        _complete(futures_to_wake)
+        wake(futures_to_wake)
+
+    def hold(self, reservation: Reservation, until: float, now: float) -> None:
+        """Start *reservation*, and all others of its scope, at the time *until* at the earliest.
+
+        Raises RuntimeError as `start` does.
+        """
+        with self._lock:
+            queue = self._queues[reservation.scope]
+            queue.check_is_waiting(reservation)
+            queue.held_until = max(queue.held_until, until)
+            queue.reschedule(reservation, max(until, self._advance_clock(now)))
+            reservation.renew_wake()
+
+    def limits(self, scope: str) -> tuple[Limit, ...]:
+        """Return all limits of *scope*."""
+        with self._lock:
+            return self._queue(scope).limits
+
+    def adopt(self, scope: str, report: LimitReport, now: float) -> bool:
+        """Keep a limit of *scope* that others have learnt of; return whether it is new here."""
+        with self._lock:
+            return adopt(self._queue(scope), report, self._advance_clock(now))
 
     def pause(self, scope: str, until: float) -> None:
         """Start nothing more in *scope* before the time *until*; a longer pause stays."""
@@ -207,9 +220,9 @@ class Quota:
         with self._lock:
             now = self._advance_clock(now)
             for queue in self._queues.values():
-                queue.paused_until = -math.inf
+                queue.paused_until = queue.held_until = -math.inf
             futures_to_wake = self._reschedule_next(now)
-        _complete(futures_to_wake)
+        wake(futures_to_wake)
 
     def headroom(self, scope: str, now: float, group: str = "") -> tuple[Headroom, ...]:
         """Return what is left of each limit of *scope*, but of those that let all through."""
@@ -217,7 +230,11 @@ class Quota:
             now, queue = self._advance_clock(now), self._queue(scope)
             self._apply_timeouts(queue, now)
             limits = (*queue.limits, *self._groups.limits(group, now))
-            return tuple(headroom_of(each, now) for each in limits if each.amount != inf)
+            return tuple(
+                headroom_of(each, now, self.fleet_used(scope, each, now))
+                for each in limits
+                if each.amount != inf
+            )
 
     def forget(self) -> None:
         """Drop what was learnt of limits; those that are configured stay, with what is used."""
@@ -263,13 +280,6 @@ class Quota:
         if queue.learned is not None and now >= queue.learned.until:
             queue.limits = queue.learned.expire(queue.limits, now)
 
-    def _first_answer_deadline(self, queue: ScopeQueue, now: float) -> float:
-        """Return until when the first answer on a scope is waited for."""
-        if queue.first_reserved_at is None:
-            queue.first_reserved_at = now
-            return now
-        return queue.first_reserved_at + self.first_answer_timeout
-
     def _reschedule_next(self, now: float) -> list[Future[None]]:
         """Reschedule the next of each scope if it can start earlier; return whom to wake."""
         futures_to_wake = []
@@ -284,15 +294,3 @@ class Quota:
                 reservation.is_waking = True
                 futures_to_wake.append(reservation.wake)
         return futures_to_wake
-
-
-def _check_is_waiting(queue: ScopeQueue, reservation: Reservation) -> None:
-    if not queue.is_waiting(reservation):
-        raise RuntimeError(f"the reservation for {reservation.scope!r} does not wait to be started")
-
-
-def _complete(futures_to_wake: list[Future[None]]) -> None:
-    # Outside the lock, which the woken take at once. A caller may have cancelled its future.
-    for wake in futures_to_wake:
-        if wake.set_running_or_notify_cancel():
-            wake.set_result(None)

@@ -8,6 +8,7 @@ A worker asks once for each call, at the moment at which its own `Quota` lets th
     Restore   what this worker last knew to be used, for a ledger that has lost its state
     Pause     nobody may send in a scope for some seconds
     Retire    a model is gone
+    Note      what a limit counts of an answer that was declared longer than it became
 
 `SharedLedger` is the protocol. `MemoryLedger` keeps one in memory, `shared_script.py` on a Redis
 server, and both decide alike. All times are in seconds from now, and "now" is by the ledger's own
@@ -24,15 +25,17 @@ from ..limit_types import Unit
 
 #: The scope of a limit that all scopes of the account have in common.
 ACCOUNT_WIDE = ""
-#: In place of a unit, where a pause is what there is to wait for.
-PAUSED = "pause"
+#: In place of a unit, where a pause is what there is to wait for, or the first answer of a scope:
+#: it tells what the provider counts, where nothing else is in flight.
+PAUSED, FIRST = "pause", "first"
 
 
 @dataclass(frozen=True)
 class SharedCharge:
     """How much is taken of one limit, which allows *amount* in *window* seconds.
 
-    One that *is_log* counts request by request, in any window; others refill continuously.
+    One that *is_log* counts request by request, in any window; others refill continuously. An
+    amount that *is_hearsay* was only told by the ledger, and does not make it hold for longer.
     """
 
     scope: str
@@ -41,6 +44,7 @@ class SharedCharge:
     amount: float
     taken: float
     is_log: bool = False
+    is_hearsay: bool = False
 
     @property
     def limit(self) -> str:
@@ -59,7 +63,8 @@ class Take:
 
     The provider sees the call at most *max_transit* seconds after it is sent. A call that would
     have to wait longer than *max_wait* takes nothing. The lease is forgotten after *ttl* seconds:
-    what it took then counts as spent.
+    what it took then counts as spent. The first call of a scope is alone in flight for
+    *first_alone* seconds, unless it is answered before: nothing else is granted meanwhile.
     """
 
     lease: str
@@ -68,24 +73,30 @@ class Take:
     max_transit: float
     max_wait: float
     ttl: float
+    first_alone: float = 0.0
 
 
 @dataclass(frozen=True)
 class Settle:
     """Count what the call of *take* has *spent* of each charge; all 0 where nothing was sent.
 
-    *used* is what the provider said to be used of each limit, at least; None: nothing. A lease
-    that is unknown, or settled, changes nothing but by that.
+    *used* is what the provider said to be used of each limit, at least; None: nothing. *marks* are
+    those of the grant: what was taken since is not given back with it. A lease that is unknown, or
+    settled, changes nothing but by *used*.
     """
 
     take: Take
     spent: tuple[float, ...]
     used: tuple[float | None, ...]
+    marks: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Add:
-    """Count *charges* as spent just now, whatever the limits say; once for each *lease*."""
+    """Count *charges* as spent, whatever the limits say; once for each *lease*.
+
+    Requests of a log count as spent at the pace at which so many would be allowed.
+    """
 
     lease: str
     charges: tuple[SharedCharge, ...]
@@ -114,18 +125,30 @@ class Retire:
     seconds: float
 
 
-Operation: TypeAlias = Take | Settle | Add | Restore | Pause | Retire
+@dataclass(frozen=True)
+class Note:
+    """Tell all workers whether a limit *keeps_declared*: counts all that a call declared."""
+
+    scope: str
+    limit: str
+    keeps_declared: bool
+
+
+Operation: TypeAlias = Take | Settle | Add | Restore | Pause | Retire | Note
 
 
 @dataclass(frozen=True)
 class Granted:
     """The call may be sent *wait* seconds from now, and no later than it takes to send it.
 
-    *used* is what was used of each limit before it.
+    *used* is what was used of each limit before it, and *marks* are for its `Settle`. One that
+    *is_first* is alone in flight.
     """
 
     wait: float
     used: tuple[float, ...]
+    marks: tuple[float, ...]
+    is_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +156,7 @@ class Refused:
     """Nothing was taken: the call could be sent *wait* seconds from now, infinity for never.
 
     Asked again in *again* seconds, it may be granted. *unit* is that of the limit that has room
-    last, or "pause".
+    last, or "pause", or "first" where the first call of the scope is to be answered before.
     """
 
     wait: float
@@ -161,7 +184,8 @@ class Outcome:
 
     *epoch* names the ledger's state. Where it is another than the one that was given, the state
     was lost, and nothing was done. *limits* are known of the scopes that were asked for beside
-    those that were charged, and *retired* are the models that are gone, with the seconds left.
+    those that were charged, and *notes* of those too. *retired* are the models that are gone, with
+    the seconds left.
     """
 
     epoch: str
@@ -169,6 +193,7 @@ class Outcome:
     decisions: tuple[Decision, ...] = ()
     limits: tuple[KnownLimit, ...] = ()
     retired: tuple[tuple[str, float], ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 class SharedLedger(Protocol):

@@ -6,6 +6,7 @@ All keys of an account have one hash slot: that of the braces in their prefix.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from .shared import (
     Decision,
     Granted,
     KnownLimit,
+    Note,
     Operation,
     Outcome,
     Pause,
@@ -24,9 +26,12 @@ from .shared import (
     SharedCharge,
     Take,
 )
+from .shared_levels import scopes_of
 
 #: JSON knows no infinity: seconds that are longer than any wait.
 _FOREVER = 1e12
+#: The name of a limit; anything else was put there by another program.
+_LIMIT = re.compile(r"(?:requests|tokens|input_tokens|output_tokens)/[1-9]\d*(?:\.\d+)?\Z")
 
 
 class _Keys:
@@ -51,7 +56,7 @@ def encode(prefix: str, operations: Sequence[Operation]) -> tuple[list[str], str
     """Return the keys that *operations* touch, and what the script is sent of them."""
     keys = _Keys(prefix)
     encoded = [_encoded(each, keys) for each in operations]
-    scopes = [keys.place(f"scope:{scope}") for scope in _scopes(operations)]
+    scopes = [keys.place(f"scope:{scope}") for scope in scopes_of(operations)]
     return keys.all(), json.dumps({"operations": encoded, "scopes": scopes})
 
 
@@ -61,17 +66,18 @@ def decode(answer: bytes | str, operations: Sequence[Operation]) -> Outcome:
         epoch, is_lost, *rest = json.loads(answer)
         if is_lost:
             return Outcome(epoch, is_lost=True)
-        decisions, limits, retired = (list(each) for each in rest)
-        scopes, charged = list(_scopes(operations)), _charged(operations)
+        decisions, limits, retired, notes = (list(each) for each in rest)
+        scopes, charged = list(scopes_of(operations)), _charged(operations)
         outcome = Outcome(
             epoch,
             decisions=tuple(map(_decision, decisions)),
             limits=tuple(
                 _known_limit(scopes[place], limit, float(amount))
                 for place, limit, amount in limits
-                if f"{scopes[place]}\n{limit}" not in charged
+                if f"{scopes[place]}\n{limit}" not in charged and _LIMIT.match(limit)
             ),
             retired=tuple((str(model), float(left)) for model, left in retired),
+            notes=tuple(Note(scopes[place], limit, keeps) for place, limit, keeps in notes),
         )
     except (ValueError, TypeError, IndexError, RecursionError) as error:
         raise ValueError(f"the ledger's script answered {answer!r:.100}") from error
@@ -80,22 +86,19 @@ def decode(answer: bytes | str, operations: Sequence[Operation]) -> Outcome:
     return outcome
 
 
-def _scopes(operations: Iterable[Operation]) -> Iterable[str]:
-    return dict.fromkeys(each.scope for each in operations if isinstance(each, Take))
-
-
 def _charged(operations: Iterable[Operation]) -> set[str]:
     takes = (each for each in operations if isinstance(each, Take))
     return {charge.key for take in takes for charge in take.charges}
 
 
 def _decision(answer: Any) -> Decision:
-    wait, used, *refused = answer
+    wait, used, *more = answer
     amounts = tuple(map(float, used))
-    if not refused:
-        return Granted(float(wait), amounts)
-    again, unit = refused
-    return Refused(float(wait), float(again), str(unit), amounts)
+    if isinstance(more[0], str):
+        again, unit = more
+        return Refused(float(wait), float(again), str(unit), amounts)
+    marks, *is_first = more
+    return Granted(float(wait), amounts, tuple(map(float, marks)), *is_first)
 
 
 def _known_limit(scope: str, limit: str, amount: float) -> KnownLimit:
@@ -105,22 +108,27 @@ def _known_limit(scope: str, limit: str, amount: float) -> KnownLimit:
 
 def _encoded(operation: Operation, keys: _Keys) -> dict[str, Any]:
     match operation:
-        case Take(lease, scope, charges, max_transit, max_wait, ttl):
+        case Take(lease, scope, charges):
             return {
                 "kind": "take",
                 **_of_lease(lease, charges, keys),
                 "scope": keys.place(f"scope:{scope}"),
-                "max_transit": max_transit,
-                "max_wait": min(max_wait, _FOREVER),
-                "ttl": ttl,
+                "max_transit": operation.max_transit,
+                "max_wait": min(operation.max_wait, _FOREVER),
+                "ttl": operation.ttl,
+                "first_alone": operation.first_alone,
             }
-        case Settle(take, spent, used):
+        case Settle(take, spent, used, marks):
             known = _of_lease(take.lease, take.charges, keys)
+            known |= {"scope": keys.place(f"scope:{take.scope}"), "marks": marks}
             return {"kind": "settle", **known, "spent": spent, "used": used}
         case Add(lease, charges):
             return {"kind": "add", **_of_lease(lease, charges, keys)}
         case Restore(charges):
             return {"kind": "restore", "charges": [_charge(each, keys) for each in charges]}
+        case Note(scope, limit, keeps):
+            where = {"scope": keys.place(f"scope:{scope}"), "limit": limit}
+            return {"kind": "note", **where, "keeps": keeps}
         case Pause(scope, seconds):
             return {"kind": "pause", "scope": keys.place(f"scope:{scope}"), "seconds": seconds}
     return {"kind": "retire", "model": operation.model, "seconds": operation.seconds}
@@ -144,4 +152,5 @@ def _charge(charge: SharedCharge, keys: _Keys) -> dict[str, Any]:
         "window": charge.window,
         "taken": charge.taken,
         "is_log": charge.is_log,
+        "is_hearsay": charge.is_hearsay,
     }

@@ -14,11 +14,13 @@ from typing import NamedTuple, cast
 
 from .limits import NEVER, Unit
 from .shared import (
+    FIRST,
     PAUSED,
     Add,
     Decision,
     Granted,
     KnownLimit,
+    Note,
     Operation,
     Outcome,
     Pause,
@@ -28,42 +30,18 @@ from .shared import (
     SharedCharge,
     Take,
 )
-
-#: Seconds for which the lowest amount holds that a worker has named for a limit.
-AGREED_FOR = 300.0
-#: Seconds ahead for which a call may be granted: at least, at most, and as calls of its size.
-LEAST_AHEAD, MOST_AHEAD, CALLS_AHEAD = 5.0, 15.0, 4.0
-#: The part of a limit's window that it may be ahead at most.
-WINDOW_AHEAD = 0.25
-#: Nothing is reserved further ahead than this: what is, was written before the clock was set back.
-CREDIBLE_AHEAD = 30.0
-#: Seconds for which an `Add` is remembered.
-ADD_KNOWN_FOR = 600.0
+from .shared_levels import (
+    ADD_KNOWN_FOR,
+    AGREED_FOR,
+    CREDIBLE_AHEAD,
+    EMPTY,
+    FIRST_AGAIN,
+    Level,
+    look_ahead,
+    scopes_of,
+)
 
 _FEW_LEASES = 1_024
-
-
-class Level(NamedTuple):
-    """What is missing of a full bucket at a time; more before it, less after it."""
-
-    missing: float
-    at: float
-
-    def used(self, time: float, rate: float) -> float:
-        """Return what is missing at *time*, where *rate* is refilled each second."""
-        if self.missing <= 0:
-            return 0.0
-        left = self.missing - (time - self.at) * rate
-        return left if left > 0 else 0.0
-
-    def plus(self, amount: float, now: float, rate: float) -> Level:
-        """Return the level after *amount* more was used, or less if it is below 0."""
-        at = max(now, self.at)
-        missing = self.used(at, rate) + amount
-        return Level(missing, at) if missing > 0 else EMPTY
-
-
-EMPTY = Level(0.0, 0.0)
 
 
 class _Room(NamedTuple):
@@ -77,12 +55,20 @@ class _Room(NamedTuple):
 class MemoryLedger:
     """A `SharedLedger` for those who share this object; *clock* counts seconds.
 
+    With *lets_large_through* a call that exceeds a whole limit goes once nothing of that is used.
     It is not thread-safe: whoever has it guards it.
     """
 
-    def __init__(self, clock: Callable[[], float], epoch: str = "memory") -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        epoch: str = "memory",
+        *,
+        lets_large_through: bool = False,
+    ) -> None:
         self._clock = clock
         self._epoch = epoch
+        self._lets_large_through = lets_large_through
         self._levels: dict[str, Level] = {}
         #: The moments of requests by lease, for limits that are logs.
         self._logs: dict[str, dict[str, float]] = {}
@@ -90,6 +76,9 @@ class MemoryLedger:
         self._agreed: dict[str, dict[str, tuple[float, float]]] = {}
         self._paused: dict[str, float] = {}
         self._retired: dict[str, float] = {}
+        #: By scope: when the first call was granted; None once it is answered.
+        self._first: dict[str, float | None] = {}
+        self._notes: dict[str, dict[str, bool]] = {}
         #: When each lease's call may be sent, and until when it is known.
         self._leases: dict[str, tuple[float, float]] = {}
         self._sweep_at = _FEW_LEASES
@@ -106,6 +95,11 @@ class MemoryLedger:
             decisions=tuple(each for each in decisions if each is not None),
             limits=tuple(self._known_limits(operations, now)),
             retired=tuple((m, until - now) for m, until in self._retired.items() if until > now),
+            notes=tuple(
+                Note(scope, limit, keeps)
+                for scope in scopes_of(operations)
+                for limit, keeps in self._notes.get(scope, {}).items()
+            ),
         )
 
     def used(self, charge: SharedCharge) -> float:
@@ -114,6 +108,10 @@ class MemoryLedger:
         if charge.is_log:
             return float(len(self._log(charge, now)))
         return self._level(charge, now).used(now, charge.amount / charge.window)
+
+    def has(self, lease: str) -> bool:
+        """Whether the call of *lease* has taken something here, and is not settled."""
+        return lease in self._leases
 
     def _perform(self, operation: Operation, now: float) -> Decision | None:
         match operation:
@@ -128,6 +126,8 @@ class MemoryLedger:
                     self._restore(charge, now)
             case Pause(scope, seconds):
                 self._paused[scope] = max(self._paused.get(scope, now), now + seconds)
+            case Note(scope, limit, keeps):
+                self._notes.setdefault(scope, {})[limit] = keeps
             case _:
                 self._retired[operation.model] = now + operation.seconds
         return None
@@ -142,10 +142,13 @@ class MemoryLedger:
         rooms = [self._room(charge, now) for charge in take.charges]
         used = tuple(room.used for room in rooms)
         if take.lease in self._leases:
-            return Granted(max(0.0, self._leases[take.lease][0] - now), used)
+            return Granted(max(0.0, self._leases[take.lease][0] - now), used, self._marks(take))
         paused = max(0.0, self._paused.get(take.scope, now) - now)
         if paused:
             return Refused(paused, paused, PAUSED, used)
+        alone = self._alone_for(take, now)
+        if 0 < alone <= take.max_wait:
+            return Refused(alone, min(alone, FIRST_AGAIN), FIRST, used)
         at, last = now, 0
         for index, room in enumerate(rooms):
             if room.free_at > at:
@@ -161,31 +164,48 @@ class MemoryLedger:
         for charge, room in zip(take.charges, rooms, strict=True):
             self._reserve(charge, room.amount, take, at + take.max_transit, now)
         self._leases[take.lease] = (at, now + take.ttl)
-        return Granted(wait, used)
+        is_first = take.first_alone > 0 and take.scope not in self._first
+        if is_first:
+            self._first[take.scope] = at
+        return Granted(wait, used, self._marks(take), is_first)
+
+    def _marks(self, take: Take) -> tuple[float, ...]:
+        return tuple(self._levels.get(charge.key, EMPTY).taken for charge in take.charges)
+
+    def _alone_for(self, take: Take, now: float) -> float:
+        """Return for how many seconds the first call of the scope is still to be alone."""
+        first = self._first.get(take.scope)
+        return 0.0 if first is None else max(0.0, first + take.first_alone - now)
 
     def _settle(self, settle: Settle, now: float) -> None:
         take = settle.take
         is_known = self._leases.pop(take.lease, None) is not None
-        for charge, spent, stated in zip(take.charges, settle.spent, settle.used, strict=True):
+        if is_known and take.scope in self._first:
+            self._first[take.scope] = None
+        for index, charge in enumerate(take.charges):
+            spent, stated = settle.spent[index], settle.used[index]
             amount = self._amount(charge, now)
             if charge.is_log:
                 if is_known and spent <= 0:
                     self._log(charge, now).pop(take.lease, None)
                 continue
             level, rate = self._level(charge, now), amount / charge.window
-            if is_known:
-                level = level.plus(spent - charge.taken, now, rate)
+            if is_known and spent > charge.taken:
+                level = level.add(spent - charge.taken, now, rate)
+            elif is_known:
+                mark = settle.marks[index]
+                level = level.give_back(charge.taken - spent, mark, now, rate)
             if stated is not None:
-                level = level.plus(max(0.0, stated - level.used(now, rate)), now, rate)
+                level = level.add(max(0.0, stated - level.used(now, rate)), now, rate)
             self._levels[charge.key] = level
 
     def _add(self, charge: SharedCharge, lease: str, now: float) -> None:
         if charge.is_log:
-            log = self._log(charge, now)
-            log.update((f"{lease}:{n}", now) for n in range(math.ceil(charge.taken)))
+            log, pace = self._log(charge, now), charge.window / max(1.0, charge.amount)
+            log.update((f"{lease}:{n}", now - n * pace) for n in range(math.ceil(charge.taken)))
         else:
             rate = self._amount(charge, now) / charge.window
-            self._levels[charge.key] = self._level(charge, now).plus(charge.taken, now, rate)
+            self._levels[charge.key] = self._level(charge, now).add(charge.taken, now, rate)
 
     def _restore(self, charge: SharedCharge, now: float) -> None:
         missing = charge.taken - self._room(charge, now).used
@@ -199,7 +219,7 @@ class MemoryLedger:
             self._logs[charge.key][take.lease] = at
         else:
             level, rate = self._level(charge, now), amount / charge.window
-            self._levels[charge.key] = Level(level.used(at, rate) + charge.taken, at)
+            self._levels[charge.key] = level.take(charge.taken, at, rate)
 
     def _room(self, charge: SharedCharge, now: float) -> _Room:
         amount = self._amount(charge, now)
@@ -212,9 +232,10 @@ class MemoryLedger:
             return _Room(amount, used, free)
         rate = amount / charge.window
         used = self._level(charge, now).used(now, rate)
-        if charge.taken > amount:
+        capacity = max(amount, charge.taken) if self._lets_large_through else amount
+        if charge.taken > capacity:
             return _Room(amount, used, NEVER)
-        over = used + charge.taken - amount
+        over = used + charge.taken - capacity
         return _Room(amount, used, now + over / rate if over > 0 else now)
 
     def _amount(self, charge: SharedCharge, now: float) -> float:
@@ -224,7 +245,8 @@ class MemoryLedger:
         is_new = until - now > AGREED_FOR / 2
         if now < until and (lowest < charge.amount or (lowest == charge.amount and is_new)):
             return lowest
-        agreed[charge.limit] = (charge.amount, now + AGREED_FOR)
+        if not charge.is_hearsay:
+            agreed[charge.limit] = (charge.amount, now + AGREED_FOR)
         return charge.amount
 
     def _level(self, charge: SharedCharge, now: float) -> Level:
@@ -243,7 +265,7 @@ class MemoryLedger:
     def _known_limits(self, operations: Iterable[Operation], now: float) -> Iterator[KnownLimit]:
         takes = [each for each in operations if isinstance(each, Take)]
         charged = {charge.key for take in takes for charge in take.charges}
-        for scope in dict.fromkeys(take.scope for take in takes):
+        for scope in scopes_of(operations):
             for limit, (amount, until) in self._agreed.get(scope, {}).items():
                 if now < until and f"{scope}\n{limit}" not in charged:
                     unit, _, window = limit.partition("/")
@@ -253,10 +275,3 @@ class MemoryLedger:
         if len(self._leases) > self._sweep_at:
             known = {lease: each for lease, each in self._leases.items() if each[1] > now}
             self._leases, self._sweep_at = known, max(_FEW_LEASES, 2 * len(known))
-
-
-def look_ahead(charge: SharedCharge, amount: float) -> float:
-    """Return for how many seconds ahead a call may be granted that *charge* holds back."""
-    each = charge.window / amount if charge.is_log else charge.taken * charge.window / amount
-    ahead = min(MOST_AHEAD, max(LEAST_AHEAD, CALLS_AHEAD * each))
-    return min(ahead, WINDOW_AHEAD * charge.window)

@@ -6,11 +6,12 @@ of its keys that is of another type, or no number, was written by another progra
 
 from __future__ import annotations
 
-from .shared_ledger import (
+from .shared_levels import (
     ADD_KNOWN_FOR,
     AGREED_FOR,
     CALLS_AHEAD,
     CREDIBLE_AHEAD,
+    FIRST_AGAIN,
     LEAST_AHEAD,
     MOST_AHEAD,
     WINDOW_AHEAD,
@@ -20,7 +21,8 @@ _CONSTANTS = f"""
 local ADD_KNOWN_FOR, AGREED_FOR, CREDIBLE_AHEAD = {ADD_KNOWN_FOR}, {AGREED_FOR}, {CREDIBLE_AHEAD}
 local LEAST_AHEAD, MOST_AHEAD = {LEAST_AHEAD}, {MOST_AHEAD}
 local CALLS_AHEAD, WINDOW_AHEAD = {CALLS_AHEAD}, {WINDOW_AHEAD}
-local EPOCH_KEPT, LONGEST_KEPT = {2 * 86_400}, {2 * 86_400}
+local FIRST_AGAIN, SCOPE_KEPT = {FIRST_AGAIN}, 3600
+local EPOCH_KEPT, LONGEST_KEPT, LEVEL_KEPT = {2 * 86_400}, {2 * 86_400}, 3600
 """
 
 # KEYS are named by their place: 1 is the epoch, 2 the retired models. ARGV: the operations as
@@ -46,61 +48,56 @@ end
 
 local function finite(word)
     local number = tonumber(word)
-    if number and number == number and math.abs(number) < 1e300 then return number end
+    return number and math.abs(number) < 1e300 and number or nil
 end
 
 local function pair(words)
     local first, second = string.match(words or '', '^(%S+) (%S+)$')
-    first, second = finite(first), finite(second)
-    if first and second then return first, second end
+    if finite(first) and finite(second) then return tonumber(first), tonumber(second) end
 end
 
 local function keep_for(key, seconds)
-    local left = math.ceil(seconds * 1000)
-    if redis.call('PTTL', key) < left then redis.call('PEXPIRE', key, left) end
+    local wanted = math.ceil(seconds * 1000)
+    if redis.call('PTTL', key) < wanted then redis.call('PEXPIRE', key, wanted) end
 end
 
 local function amount_of(charge)
     local key, limit, amount = KEYS[charge.scope], charge.limit, charge.amount
     local lowest, til = pair(read('HGET', key, limit))
-    if lowest and now < til then
-        if lowest < amount then return lowest end
-        if lowest == amount and til - now > AGREED_FOR / 2 then return lowest end
+    local is_new = lowest and til - now > AGREED_FOR / 2
+    if lowest and now < til and (lowest < amount or (lowest == amount and is_new)) then
+        return lowest
     end
-    redis.call('HSET', key, limit, text(amount) .. ' ' .. text(now + AGREED_FOR))
-    keep_for(key, AGREED_FOR)
+    if not charge.is_hearsay then
+        redis.call('HSET', key, limit, text(amount) .. ' ' .. text(now + AGREED_FOR))
+        keep_for(key, SCOPE_KEPT)
+    end
     return amount
 end
 
 local function level_of(charge)
-    local missing, at = pair(read('GET', KEYS[charge.key]))
-    if not missing then return 0, 0 end
+    local words = read('GET', KEYS[charge.key]) or ''
+    local missing, at, taken = string.match(words, '^(%S+) (%S+) (%S+)$')
+    missing, at, taken = finite(missing), finite(at), finite(taken)
+    if not (missing and at and taken) then return 0, 0, 0 end
     if at > now + CREDIBLE_AHEAD then at = now end
-    return missing, at
+    return missing, at, taken
 end
 
 local function used_at(time, missing, at, rate)
     if missing <= 0 then return 0 end
     local left = missing - (time - at) * rate
-    if left > 0 then return left end
-    return 0
+    return left > 0 and left or 0
 end
 
-local function set_level(charge, missing, at, rate)
-    if missing <= 0 then
-        redis.call('DEL', KEYS[charge.key])
-        return
-    end
-    local kept = math.max(0, at - now) + math.min(missing / rate, LONGEST_KEPT) + 60
-    local words = text(missing) .. ' ' .. text(at)
+local function set_level(charge, missing, at, taken, rate)
+    local kept = math.max(LEVEL_KEPT, at - now + math.min(missing / rate, LONGEST_KEPT))
+    local words = text(missing) .. ' ' .. text(at) .. ' ' .. text(taken)
     redis.call('SET', KEYS[charge.key], words, 'PX', math.ceil(kept * 1000))
 end
 
 local function plus(missing, at, amount, rate)
-    local time = math.max(now, at)
-    missing = used_at(time, missing, at, rate) + amount
-    if missing > 0 then return missing, time end
-    return 0, 0
+    return used_at(math.max(now, at), missing, at, rate) + amount, math.max(now, at)
 end
 
 -- Drop what has left the window, and return how many are in it.
@@ -145,21 +142,33 @@ end
 
 local function reserve(charge, amount, lease, time)
     if charge.is_log then return log_at(charge, lease, time) end
-    local missing, at = level_of(charge)
+    local missing, at, taken = level_of(charge)
     local rate = amount / charge.window
-    set_level(charge, used_at(time, missing, at, rate) + charge.taken, time, rate)
+    missing = used_at(time, missing, at, rate) + charge.taken
+    set_level(charge, missing, time, taken + charge.taken, rate)
 end
 
 local function add(charge, lease)
     if charge.is_log then
         trim_log(charge)
-        for n = 0, math.ceil(charge.taken) - 1 do log_at(charge, lease .. ':' .. n, now) end
+        local pace = charge.window / math.max(1, charge.amount)
+        for n = 0, math.ceil(charge.taken) - 1 do
+            log_at(charge, lease .. ':' .. n, now - n * pace)
+        end
         return
     end
     local rate = amount_of(charge) / charge.window
-    local missing, at = level_of(charge)
+    local missing, at, taken = level_of(charge)
     missing, at = plus(missing, at, charge.taken, rate)
-    set_level(charge, missing, at, rate)
+    set_level(charge, missing, at, taken, rate)
+end
+
+local function marks_of(op)
+    local marks = {}
+    for i, charge in ipairs(op.charges) do
+        marks[i] = charge.is_log and '0' or text(select(3, level_of(charge)))
+    end
+    return marks
 end
 
 local perform = {}
@@ -171,9 +180,14 @@ function perform.take(op)
         amounts[i], used[i], frees[i] = amount, text(in_use), free
     end
     local sent_at = finite(read('GET', KEYS[op.lease]))
-    if sent_at then return {text(math.max(0, sent_at - now)), used} end
+    if sent_at then return {text(math.max(0, sent_at - now)), used, marks_of(op)} end
     local paused = math.max(0, (finite(read('HGET', KEYS[op.scope], 'pause')) or now) - now)
     if paused > 0 then return {text(paused), used, text(paused), 'pause'} end
+    local first = read('HGET', KEYS[op.scope], 'first')
+    local alone = math.max(0, (finite(first) or -math.huge) + op.first_alone - now)
+    if 0 < alone and alone <= op.max_wait then
+        return {text(alone), used, text(math.min(alone, FIRST_AGAIN)), 'first'}
+    end
     local at, last = now, 1
     for i, free in ipairs(frees) do
         if free > at then at, last = free, i end
@@ -190,11 +204,16 @@ function perform.take(op)
         reserve(charge, amounts[i], op.name, at + op.max_transit)
     end
     redis.call('SET', KEYS[op.lease], text(at), 'PX', math.ceil(op.ttl * 1000))
-    return {text(wait), used}
+    if first or op.first_alone <= 0 then return {text(wait), used, marks_of(op)} end
+    redis.call('HSET', KEYS[op.scope], 'first', text(at))
+    keep_for(KEYS[op.scope], SCOPE_KEPT)
+    return {text(wait), used, marks_of(op), true}
 end
 
 function perform.settle(op)
     local is_known = redis.call('DEL', KEYS[op.lease]) == 1
+    local first = is_known and read('HGET', KEYS[op.scope], 'first')
+    if first and first ~= 'done' then redis.call('HSET', KEYS[op.scope], 'first', 'done') end
     for i, charge in ipairs(op.charges) do
         local amount, spent, stated = amount_of(charge), op.spent[i], op.used[i]
         if charge.is_log then
@@ -202,13 +221,19 @@ function perform.settle(op)
             if is_known and spent <= 0 then redis.call('ZREM', KEYS[charge.key], op.name) end
         else
             local rate = amount / charge.window
-            local missing, at = level_of(charge)
-            if is_known then missing, at = plus(missing, at, spent - charge.taken, rate) end
+            local missing, at, taken = level_of(charge)
+            local more = spent - charge.taken
+            if more < 0 then
+                -- What was taken since stays.
+                local used = used_at(math.max(now, at), missing, at, rate)
+                more = -math.min(-more, math.max(0, used - (taken - op.marks[i])))
+            end
+            if is_known then missing, at = plus(missing, at, more, rate) end
             if stated ~= cjson.null then
-                local more = math.max(0, stated - used_at(now, missing, at, rate))
+                more = math.max(0, stated - used_at(now, missing, at, rate))
                 missing, at = plus(missing, at, more, rate)
             end
-            set_level(charge, missing, at, rate)
+            set_level(charge, missing, at, taken, rate)
         end
     end
 end
@@ -235,21 +260,22 @@ function perform.pause(op)
     keep_for(KEYS[op.scope], til - now)
 end
 
+function perform.note(op)
+    redis.call('HSET', KEYS[op.scope], 'keeps ' .. op.limit, op.keeps and '1' or '0')
+    keep_for(KEYS[op.scope], SCOPE_KEPT)
+end
+
 function perform.retire(op)
     read('HLEN', KEYS[2])
     redis.call('HSET', KEYS[2], op.model, text(now + op.seconds))
     keep_for(KEYS[2], op.seconds)
 end
 
-local epoch = read('GET', KEYS[1])
-if not epoch then
-    epoch = ARGV[3]
-    redis.call('SET', KEYS[1], epoch)
-end
-redis.call('EXPIRE', KEYS[1], EPOCH_KEPT)
+local epoch = read('GET', KEYS[1]) or ARGV[3]
+redis.call('SET', KEYS[1], epoch, 'EX', EPOCH_KEPT)
 if ARGV[2] ~= '' and ARGV[2] ~= epoch then return cjson.encode({epoch, 1}) end
 
-local batch, decisions, limits, retired = cjson.decode(ARGV[1]), {}, {}, {}
+local batch, decisions, limits, retired, notes = cjson.decode(ARGV[1]), {}, {}, {}, {}
 for _, op in ipairs(batch.operations) do
     local decision = perform[op.kind](op)
     if decision then decisions[#decisions + 1] = decision end
@@ -258,20 +284,17 @@ for i, scope in ipairs(batch.scopes) do
     local known = read('HGETALL', KEYS[scope]) or {}
     for n = 1, #known, 2 do
         local amount, til = pair(known[n + 1])
-        if amount and now < til then
-            limits[#limits + 1] = {i - 1, known[n], text(amount)}
-        end
+        if amount and now < til then limits[#limits + 1] = {i - 1, known[n], text(amount)} end
+        local noted = string.match(known[n], '^keeps (.*)$')
+        if noted then notes[#notes + 1] = {i - 1, noted, known[n + 1] == '1'} end
     end
 end
 local gone = read('HGETALL', KEYS[2]) or {}
 for n = 1, #gone, 2 do
     local left = (finite(gone[n + 1]) or now) - now
-    if left > 0 then
-        retired[#retired + 1] = {gone[n], text(left)}
-    else
-        redis.call('HDEL', KEYS[2], gone[n])
-    end
+    if left > 0 then retired[#retired + 1] = {gone[n], text(left)} end
+    if left <= 0 then redis.call('HDEL', KEYS[2], gone[n]) end
 end
-return cjson.encode({epoch, 0, decisions, limits, retired})
+return cjson.encode({epoch, 0, decisions, limits, retired, notes})
 """
 )

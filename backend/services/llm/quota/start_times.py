@@ -24,7 +24,7 @@ def earliest(
     off; they are asked in turn until all of them have agreed to it. A time that is not *before* the
     given one may be too early.
     """
-    at, unit = max(start, queue.paused_until), None
+    at, unit = max(start, queue.paused_until, queue.held_until), None
     agreed = 0
     for limit, amount in cycle(amounts):
         free = limit.earliest(amount, at, now, priority)

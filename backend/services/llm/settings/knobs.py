@@ -141,6 +141,22 @@ class Knobs(BaseModel):
         Field(ge=1, description="Tokens a day to each Bedrock model, refilled continuously."),
     ] = None
 
+    LLM_QUOTA_URL: Annotated[
+        Url,
+        Field(
+            description="Where processes share their limits: `redis://`, `rediss://`,"
+            " `redis+sentinel://`; empty: each has them alone."
+        ),
+    ] = ""
+    LLM_QUOTA_FALLBACK_SHARE: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="Part of each shared limit that a process uses while that place is away.",
+        ),
+    ] = 0.1
+
     # Structured answers, and those that are kept.
     LLM_MAX_REPAIRS: Annotated[
         int, Field(ge=0, description="Turns in which a model may correct a structured answer.")

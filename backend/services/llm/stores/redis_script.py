@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha1
 
-from ..redaction.printable import words_of
 from .redis_server import RedisServer
 
 
@@ -22,12 +21,23 @@ class RedisScript:
 
     def run(self, keys: Sequence[str], *arguments: str) -> bytes:
         """Run the script on *keys*, which have one hash slot, and return what it answers."""
-        client = self._server.client
         with self._server.errors():
             try:
-                answer = client.evalsha(self._name, len(keys), *keys, *arguments)
+                return self._run(keys, arguments)
             except self._server.refusal as error:
-                if not words_of(error).startswith(("NOSCRIPT", "No matching script")):
+                if type(error).__name__ != "MovedError":
+                    # A replica that is none any more, or was none before: look it up anew.
+                    self._server.close()
                     raise
-                answer = client.eval(self._source, len(keys), *keys, *arguments)
+            self._server.use_cluster()
+            return self._run(keys, arguments)
+
+    def _run(self, keys: Sequence[str], arguments: Sequence[str]) -> bytes:
+        client = self._server.client
+        try:
+            answer = client.evalsha(self._name, len(keys), *keys, *arguments)
+        except self._server.refusal as error:
+            if type(error).__name__ != "NoScriptError":
+                raise
+            answer = client.eval(self._source, len(keys), *keys, *arguments)
         return bytes(answer)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
+from urllib.parse import unquote
 
 from ..redaction.printable import words_of
 from ..redaction.secrets import without_credentials
@@ -13,29 +15,33 @@ from .protocol import StoreError
 
 _TIMEOUT = 2.0  # seconds to connect, and for each answer: a cache slower than that helps nobody
 
+_SENTINEL = re.compile(r"(rediss?)\+sentinel://(?:([^@/]*)@)?([^/?#]+)/([^/?#]+)(?:/(\d+))?\Z")
+
 
 class RedisServer:
-    """A client of the server at *url*, connected on first use; the package is imported here."""
+    """A client of the server at *url*, connected on first use; the package is imported here.
 
-    def __init__(self, url: str) -> None:
+    *timeout* is in seconds, to connect and for each answer. A URL of sentinels,
+    `redis+sentinel://:password@host:port,host:port/service/db`, is of the server that they name.
+    """
+
+    def __init__(self, url: str, timeout: float = _TIMEOUT) -> None:
         """Prepare it; ImportError without `redis`, ValueError for a bad URL."""
         try:
             # By name: a host that has no redis type-checks this file as well.
-            redis = import_module("redis")
+            self._redis: Any = import_module("redis")
             backoff, retry = import_module("redis.backoff"), import_module("redis.retry")
         except ImportError as error:
             raise ImportError(
                 "a redis:// cache needs the redis package: pip install redis"
             ) from error
-        self.refusal: type[Exception] = redis.ResponseError
+        self.refusal: type[Exception] = self._redis.ResponseError
+        self._url = url
+        self._timeouts = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+        # Once, for a connection that went stale.
+        options = {**self._timeouts, "retry": retry.Retry(backoff.NoBackoff(), 1)}
         try:
-            self.client: Any = redis.Redis.from_url(
-                url,
-                socket_timeout=_TIMEOUT,
-                socket_connect_timeout=_TIMEOUT,
-                # Once, for a connection that went stale.
-                retry=retry.Retry(backoff.NoBackoff(), 1),
-            )
+            self.client: Any = self._client(url, options)
         except (ValueError, TypeError):
             # Not chained: the original message may hold part of the password.
             raise ValueError(
@@ -44,6 +50,25 @@ class RedisServer:
         # Whatever the URL says: values of other programs need not be text.
         self.client.connection_pool.connection_kwargs["decode_responses"] = False
         self.where = without_credentials(url)
+
+    def _client(self, url: str, options: dict[str, Any]) -> Any:
+        if "+sentinel:" not in url:
+            return self._redis.Redis.from_url(url, **options)
+        found = _SENTINEL.match(url)
+        if found is None:
+            raise ValueError("no service of sentinels")
+        scheme, credentials, hosts, service, db = found.groups()
+        names = [each.rpartition(":") for each in hosts.split(",")]
+        sentinels = [(host.strip("[]"), int(port)) for host, _, port in names]
+        user, _, password = unquote(credentials or "").rpartition(":")
+        options = {**options, "username": user or None, "password": password or None}
+        options |= {"db": int(db or 0), "ssl": scheme == "rediss"}
+        known = self._redis.Sentinel(sentinels, sentinel_kwargs=self._timeouts)
+        return known.master_for(service, **options)
+
+    def use_cluster(self) -> None:
+        """Ask the cluster that the server has turned out to be a part of."""
+        self.client = self._redis.RedisCluster.from_url(self._url, **self._timeouts)
 
     def get_bytes(self, name: str) -> Any:
         """Return the bytes kept under *name*; None for no value, or one of another type."""
@@ -56,7 +81,11 @@ class RedisServer:
 
     def close(self) -> None:
         """Close the connections that nobody is using now; the next use opens others."""
-        self.client.connection_pool.disconnect(inuse_connections=False)
+        pools = [self.client, *getattr(self.client, "get_nodes", list)()]
+        for each in pools:
+            pool = getattr(getattr(each, "redis_connection", each), "connection_pool", None)
+            if pool is not None:
+                pool.disconnect(inuse_connections=False)
 
     @contextmanager
     def errors(self) -> Iterator[None]:

@@ -1,0 +1,300 @@
+"""The workers that share an account's limits: each asks their ledger once for a call.
+
+A thread of the library's own sends to the ledger whatever has come together since it last did: what
+calls take, with what others have spent. So a call costs one round trip at most, and an idle worker
+none. What a call has spent waits a moment for the next call, which it is sent with.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import replace
+from itertools import count
+from math import inf
+from threading import Event
+from typing import Protocol
+from uuid import uuid4
+from weakref import WeakSet
+
+from ..limit_types import LimitReport
+from ..quota import Limit, Reservation, SlidingWindow
+from ..quota.learning import GuessedLimit
+from ..quota.shared import (
+    ACCOUNT_WIDE,
+    Decision,
+    KnownLimit,
+    Operation,
+    Outcome,
+    Settle,
+    SharedCharge,
+    SharedLedger,
+    Take,
+)
+from ..redaction.printable import words_of
+from ..runtime.fork import ForkLock, on_fork_in_child
+from ..runtime.workers import Workers
+from .fleet_view import FleetView
+from .ledger_outage import LedgerOutage
+
+log = logging.getLogger(__name__)
+
+#: Seconds that what was spent waits for a call that it can be sent with.
+LINGER = 0.25
+#: Seconds that a call waits for the ledger's answer; then it goes on within the worker's share.
+ANSWER_TIMEOUT = 1.0
+#: Operations that are sent at once, and those that are kept while the ledger is away.
+_MOST_AT_ONCE, _MOST_KEPT = 256, 10_000
+#: Seconds for which the interpreter's exit waits for what was spent.
+_LAST = 1.0
+
+
+class Threads(Protocol):
+    """What runs the function that sends."""
+
+    def submit(self, call: Callable[[], None]) -> Future[None]:
+        """Run *call* in a thread."""
+        ...
+
+
+class Fleet:
+    """What one account asks of the *ledger* that it shares with other workers.
+
+    While the ledger does not answer, the worker goes on within *share* of each limit; it says so
+    once, asks again now and then, and then adds what it has spent. *learn* is given what each
+    answer tells beside its decisions. *now* counts seconds.
+    """
+
+    def __init__(
+        self,
+        ledger: SharedLedger,
+        share: float,
+        now: Callable[[], float],
+        learn: Callable[[Outcome], None],
+        threads: Threads | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._now = now
+        self._learn = learn
+        self._threads = threads or Workers(1, "llm-quota")
+        self._epoch = ""  # of the thread that asks alone
+        self._lock = ForkLock()  # guards all that follows
+        self._view = FleetView(share, now)
+        self._outage = LedgerOutage()
+        self._begin()
+        on_fork_in_child(self, Fleet._reset_in_child)
+        _fleets.add(self)
+
+    def _reset_in_child(self) -> None:
+        """Leave to the parent what the parent has asked for."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pending: list[Operation] = []
+        self._answers: dict[str, Future[Decision]] = {}
+        self._sending: Future[None] | None = None
+        self._is_urgent = Event()
+        #: Limits that only the ledger has told of.
+        self._hearsay: set[str] = set()
+        self._name, self._numbers = uuid4().hex, count()
+        self._outage.is_probing = False
+
+    def new_lease(self) -> str:
+        """Return a name that no other call has, of whatever worker."""
+        return f"{self._name}:{next(self._numbers)}"
+
+    def take(self, take: Take) -> Future[Decision]:
+        """Ask for a call; the future is done at once while the ledger is away."""
+        answer: Future[Decision] = Future()
+        with self._lock:
+            if self._outage.is_away:
+                answer.set_result(self._view.take(take))
+                if self._outage.acquire_probe(self._now()):
+                    self._send_soon()
+            else:
+                self._answers[take.lease] = answer
+                self._enqueue(take)
+        return answer
+
+    def decision(self, take: Take, answer: Future[Decision]) -> Decision:
+        """Return the ledger's answer, or decide within the worker's share if it is late."""
+        with self._lock:
+            if answer.done():
+                return answer.result()
+            del self._answers[take.lease]
+            # It may be granted all the same, later.
+            self._pending.append(_nothing_spent(take))
+            is_news = self._fail()
+            decision = self._view.take(take)
+        if is_news:
+            _warn(f"it has not answered in {ANSWER_TIMEOUT:g} s")
+        return decision
+
+    def settle(self, settle: Settle) -> None:
+        """Count what a call has spent of what it took, be it granted or not."""
+        with self._lock:
+            self._answers.pop(settle.take.lease, None)
+            if not self._view.settle(settle):
+                self._enqueue(settle)
+
+    def publish(self, operation: Operation) -> None:
+        """Tell all workers, at once."""
+        with self._lock:
+            self._enqueue(operation)
+
+    def used(self, scope: str, limit: Limit, now: float) -> float:
+        """Return what the fleet uses of *limit*, as far as this worker knows."""
+        with self._lock:
+            return self._view.used(shared_charge(limit, scope, 0.0).key, limit.amount)
+
+    def charges(self, reservation: Reservation) -> tuple[list[Limit], tuple[SharedCharge, ...]]:
+        """Return the limits that the fleet shares, and what *reservation* takes of each."""
+        limits, charges = [], []
+        with self._lock:
+            for limit, reserved in reservation.charges:
+                # Each worker guesses for itself.
+                if isinstance(limit, GuessedLimit) or not 0 < limit.amount < inf:
+                    continue
+                charge = shared_charge(limit, reservation.scope, reserved.amount)
+                limits.append(limit)
+                charges.append(replace(charge, is_hearsay=charge.key in self._hearsay))
+        return limits, tuple(charges)
+
+    def note_heard(self, limit: KnownLimit) -> None:
+        """Note that only the ledger has told of *limit*."""
+        with self._lock:
+            self._hearsay.add(_key(limit.scope, limit))
+
+    def note_stated(self, scope: str, reports: Sequence[LimitReport]) -> None:
+        """Note that the provider itself has told this worker of its limits."""
+        with self._lock:
+            self._hearsay.difference_update(_key(scope, each) for each in reports)
+
+    def finish(self) -> None:
+        """Send what is still to be sent, unless that takes too long."""
+        with self._lock:
+            sending = self._sending
+            self._is_urgent.set()
+        if sending is not None:
+            wait([sending], _LAST)
+
+    def _enqueue(self, operation: Operation) -> None:
+        self._pending.append(operation)
+        if self._outage.is_away:
+            del self._pending[:-_MOST_KEPT]
+            return
+        if not isinstance(operation, Settle):
+            self._is_urgent.set()
+        self._send_soon()
+
+    def _send_soon(self) -> None:
+        if self._sending is None or self._sending.done():
+            self._sending = self._threads.submit(self._send)
+
+    def _send(self) -> None:
+        """Send what there is to send, and then what has come together meanwhile."""
+        while (batch := self._next_batch()) is not None:
+            try:
+                outcome = self._ledger.exchange(batch, self._epoch)
+            except Exception as error:
+                # Whatever is wrong with the ledger, calls go on without it.
+                with self._lock:
+                    self._pending[:0] = [each for each in batch if not isinstance(each, Take)]
+                    is_news = self._fail()
+                    self._decide_here([each for each in batch if isinstance(each, Take)])
+                if is_news:
+                    _warn(words_of(error))
+            else:
+                with self._lock:
+                    self._accept(batch, outcome)
+                self._learn(outcome)
+
+    def _next_batch(self) -> Sequence[Operation] | None:
+        """Return what is to be sent now, once something is urgent or has waited long enough."""
+        with self._lock:
+            outage, is_urgent = self._outage, self._is_urgent
+            is_probe = outage.is_probing
+            if outage.is_away != is_probe or not (self._pending or is_probe):
+                self._sending = None
+                return None
+        if not is_probe:
+            is_urgent.wait(LINGER)
+        with self._lock:
+            is_urgent.clear()
+            batch = self._pending[:_MOST_AT_ONCE]
+            del self._pending[:_MOST_AT_ONCE]
+            if any(not isinstance(each, Settle) for each in self._pending):
+                is_urgent.set()
+            return batch
+
+    def _accept(self, batch: Sequence[Operation], outcome: Outcome) -> None:
+        self._epoch = outcome.epoch
+        if outcome.is_lost:
+            self._pending[:0] = [self._view.restored(), *batch]
+            self._is_urgent.set()
+            return
+        if self._outage.is_away:
+            self._outage.end()
+            self._pending.insert(0, self._view.end_fallback())
+            self._is_urgent.set()
+            log.info("the ledger of the quota answers again")
+        takes = [each for each in batch if isinstance(each, Take)]
+        for take, decision in zip(takes, outcome.decisions, strict=True):
+            self._view.learn(take, decision)
+            self._answer(take, decision)
+
+    def _fail(self) -> bool:
+        """Go on within the worker's share; return whether to warn of it."""
+        is_news = self._outage.fail(self._now())
+        self._view.begin_fallback()
+        takes = [each for each in self._pending if isinstance(each, Take)]
+        self._pending = [each for each in self._pending if not isinstance(each, Take)]
+        self._decide_here(takes)
+        return is_news
+
+    def _decide_here(self, takes: Sequence[Take]) -> None:
+        for take in takes:
+            if take.lease in self._answers:
+                self._answer(take, self._view.take(take))
+
+    def _answer(self, take: Take, decision: Decision) -> None:
+        answer = self._answers.pop(take.lease, None)
+        if answer is not None and answer.set_running_or_notify_cancel():
+            answer.set_result(decision)
+
+
+def shared_charge(limit: Limit, scope: str, taken: float) -> SharedCharge:
+    """Return so much *taken* of *limit*, as the ledger names it."""
+    # Requests that are logged one by one are those of the account, whatever the scope.
+    is_log = isinstance(limit, SlidingWindow)
+    owner = ACCOUNT_WIDE if is_log else scope
+    return SharedCharge(owner, limit.unit, limit.window, limit.amount, taken, is_log)
+
+
+#: Those that are finished as the process ends.
+_fleets: WeakSet[Fleet] = WeakSet()
+
+
+def _finish_all() -> None:
+    for fleet in list(_fleets):
+        fleet.finish()
+
+
+atexit.register(_finish_all)
+
+
+def _key(scope: str, limit: KnownLimit | LimitReport) -> str:
+    return SharedCharge(scope, limit.unit, limit.window, 0.0, 0.0).key
+
+
+def _nothing_spent(take: Take) -> Settle:
+    nothing = (0.0,) * len(take.charges)
+    return Settle(take, nothing, (None,) * len(nothing), nothing)
+
+
+def _warn(words: str) -> None:
+    log.warning(
+        "the ledger of the quota cannot be asked, each worker goes on within its share: %s", words
+    )

@@ -1,0 +1,50 @@
+"""How an account becomes one of a fleet's, and learns what the others have met."""
+
+from __future__ import annotations
+
+from functools import partial
+from weakref import ref
+
+from ..errors import ConfigurationError
+from ..limit_types import LimitReport
+from ..quota import LearnedLimit
+from ..quota.shared import Outcome
+from .account import A_DAY, Account
+from .fleet import Fleet, shared_charge
+from .redis_ledger import RedisLedger
+
+
+def fleet_at(account: Account, url: str, share: float, *identity: str) -> None:
+    """Let *account* share its limits through the ledger at *url*; ConfigurationError for no URL.
+
+    While that is away, it uses so large a *share* of each.
+    """
+    try:
+        ledger = RedisLedger(url, *identity)
+    except (ValueError, ImportError) as error:
+        raise ConfigurationError(f"LLM_QUOTA_URL: {error}") from error
+    # The thread that asks must not keep an account alive that nobody uses any more.
+    account.fleet = Fleet(ledger, share, account.now, partial(_learn, ref(account)))
+    account.quota.fleet_used = account.fleet.used
+
+
+def learn(account: Account, outcome: Outcome) -> None:
+    """Learn from what the ledger tells of other workers: models that are gone, limits."""
+    now = account.now()
+    for model, seconds in outcome.retired if account.switch else ():
+        account.ended.put(model, True, now, min(seconds, A_DAY))
+    for limit in outcome.limits:
+        report = LimitReport(limit.unit, limit.window, limit.amount)
+        if account.quota.adopt(limit.scope, report, now) and account.fleet is not None:
+            account.fleet.note_heard(limit)
+
+    for note in outcome.notes:
+        for each in account.quota.limits(note.scope):
+            if isinstance(each, LearnedLimit) and shared_charge(each, "", 0.0).limit == note.limit:
+                each.keeps_declared = note.keeps_declared
+
+
+def _learn(account: ref[Account], outcome: Outcome) -> None:
+    here = account()
+    if here is not None:
+        learn(here, outcome)

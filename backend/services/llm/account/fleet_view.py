@@ -1,0 +1,121 @@
+"""What a worker last knew of its fleet's limits, and goes by while their ledger is away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+from uuid import uuid4
+
+from ..quota.shared import Add, Decision, Granted, Restore, Settle, SharedCharge, Take
+from ..quota.shared_ledger import MemoryLedger
+
+#: Limits that are remembered: more than an application's models have.
+_MOST_LIMITS = 1_000
+#: A limit of a longer window is restored as it was known, one of a shorter as if it was full: what
+#: that costs is refilled soon.
+_LONG_WINDOW = 3_600.0
+
+
+class _Known(NamedTuple):
+    """What was used of a limit at a time, the last charge included."""
+
+    charge: SharedCharge
+    used: float
+    at: float
+
+    def used_at(self, time: float) -> float:
+        """Return what is left of that at *time*, if nobody has used more."""
+        return max(0.0, self.used - (time - self.at) * self.charge.amount / self.charge.window)
+
+
+class FleetView:
+    """The use of each limit by the ledger's last answers, and a *share* of it meanwhile.
+
+    *now* counts seconds. Its owner guards it.
+    """
+
+    def __init__(self, share: float, now: Callable[[], float]) -> None:
+        self._share = share
+        self._now = now
+        self._known: dict[str, _Known] = {}
+        #: The worker's own ledger while that of the fleet is away.
+        self._fallback: MemoryLedger | None = None
+
+    def learn(self, take: Take, decision: Decision) -> None:
+        """Note what the ledger has decided."""
+        now, is_granted = self._now(), isinstance(decision, Granted)
+        for charge, used in zip(take.charges, decision.used, strict=True):
+            self._known.pop(charge.key, None)
+            self._known[charge.key] = _Known(charge, used + is_granted * charge.taken, now)
+        while len(self._known) > _MOST_LIMITS:
+            del self._known[next(iter(self._known))]
+
+    def used(self, key: str, amount: float) -> float:
+        """Return what is used of a limit's *amount* now, by others too, or is not ours to use."""
+        known = self._known.get(key)
+        if known is None:
+            return 0.0
+        if self._fallback is None:
+            return known.used_at(self._now())
+        return (1 - self._share) * amount + self._fallback.used(self._part_of(known.charge))
+
+    def begin_fallback(self) -> None:
+        """Begin with a share of what was left of each limit when it was last known."""
+        if self._fallback is None:
+            self._fallback = MemoryLedger(self._now, lets_large_through=True)
+            parts = (
+                replace(self._part_of(known.charge), taken=self._share * known.used)
+                for known in self._known.values()
+            )
+            self._fallback.exchange([Add("known", tuple(parts))])
+
+    def take(self, take: Take) -> Decision:
+        """Decide within the worker's share."""
+        assert self._fallback is not None, "the fleet's ledger decides"
+        now = self._now()
+        for charge in take.charges:
+            self._known.setdefault(charge.key, _Known(charge, 0.0, now))
+        (decision,) = self._fallback.exchange([self._part_of_take(take)]).decisions
+        return decision
+
+    def settle(self, settle: Settle) -> bool:
+        """Settle what was taken of the worker's share; return whether it was."""
+        if self._fallback is None or not self._fallback.has(settle.take.lease):
+            return False
+        self._fallback.exchange([replace(settle, take=self._part_of_take(settle.take))])
+        return True
+
+    def end_fallback(self) -> Add:
+        """Return what was spent meanwhile, for the fleet's ledger.
+
+        The ledger itself has let what it knew be refilled, of which a share is counted here too.
+        """
+        spent = tuple(self._spent(self._now()))
+        self._fallback = None
+        return Add(uuid4().hex, spent)
+
+    def restored(self) -> Restore:
+        """Return what may be used of each limit, for a ledger that has lost its state."""
+        now = self._now()
+        charges = []
+        for charge, used, at in self._known.values():
+            is_long = charge.window > _LONG_WINDOW
+            most = _Known(charge, used if is_long else charge.amount, at).used_at(now)
+            charges.append(replace(charge, taken=most, is_hearsay=True))
+        return Restore(tuple(each for each in charges if each.taken > 0))
+
+    def _spent(self, now: float) -> Iterator[SharedCharge]:
+        assert self._fallback is not None, "nothing was spent without asking"
+        for known in self._known.values():
+            spent = self._fallback.used(self._part_of(known.charge))
+            spent -= self._share * known.used_at(now)
+            if spent > 0:
+                yield replace(known.charge, taken=spent, is_hearsay=True)
+
+    def _part_of(self, charge: SharedCharge) -> SharedCharge:
+        # Refilled continuously, whatever it is: a part of a short log would have no entry.
+        return replace(charge, amount=self._share * charge.amount, is_log=False)
+
+    def _part_of_take(self, take: Take) -> Take:
+        return replace(take, charges=tuple(map(self._part_of, take.charges)))

@@ -1,0 +1,351 @@
+"""What a worker asks its fleet's ledger, and how it goes on without it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import pytest
+
+from services.llm.account import fleet as fleets
+from services.llm.account.ledger_outage import FIRST_RETRY, LONGEST_RETRY, LedgerOutage
+from services.llm.quota import LearnedLimit, Quota, Reservation, SlidingWindow, TokenBucketLimit
+from services.llm.quota.learning import GuessedLimit
+from services.llm.quota.shared import (
+    Granted,
+    KnownLimit,
+    Pause,
+    Refused,
+    Restore,
+    Retire,
+    Settle,
+    Take,
+)
+from tests.fleet.ledgers import MODEL, Clock, requests, take, tokens
+from tests.fleet.workers import Server, Worker
+
+NOTHING = (None,)
+
+
+@pytest.fixture(autouse=True)
+def _no_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleets, "LINGER", 0.0)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that tests move."""
+    return Clock()
+
+
+@pytest.fixture
+def server(clock: Clock) -> Server:
+    """The ledger that workers share."""
+    return Server(clock)
+
+
+def spent(asked: Take, *amounts: float) -> Settle:
+    """What a call has spent that had nothing before it."""
+    return Settle(asked, amounts, (None,) * len(amounts), tuple(c.taken for c in asked.charges))
+
+
+def test_two_workers_share_a_limit(server: Server) -> None:
+    one, other = Worker(server), Worker(server)
+    assert isinstance(one.ask(take("1", tokens(60))), Granted)
+    assert (60.0,) == other.ask(take("2", tokens(60))).used
+
+
+def test_what_a_call_spent_goes_with_the_next_call(server: Server) -> None:
+    worker = Worker(server)
+    first, second = take("1", tokens(60)), take("2", tokens(60))
+    worker.ask(first)
+    worker.fleet.settle(spent(first, 10.0))
+    assert (10.0,) == worker.ask(second).used
+    assert [[first], [spent(first, 10.0), second]] == server.batches
+
+
+def test_calls_that_come_together_are_one_round_trip(server: Server) -> None:
+    worker = Worker(server)
+    calls = [take(f"{n}", tokens(1)) for n in range(300)]
+    answers = [worker.fleet.take(each) for each in calls]
+    worker.threads.run()
+    assert [True] * 300 == [isinstance(each.result(), (Granted, Refused)) for each in answers]
+    assert [256, 44] == [len(batch) for batch in server.batches]
+
+
+def test_an_idle_worker_asks_nothing(server: Server) -> None:
+    worker = Worker(server)
+    worker.ask(take("1", tokens(1)))
+    assert ([], 1) == (worker.threads.jobs, len(server.batches))
+
+
+def test_news_are_sent_at_once_and_learnt_by_all(server: Server) -> None:
+    one, other = Worker(server), Worker(server)
+    one.fleet.publish(Retire("old", 60.0))
+    one.fleet.publish(Pause(MODEL, 9.0))
+    one.threads.run()
+    decision = other.ask(take("1", tokens(1)))
+    assert Refused(9.0, 9.0, "pause", (0.0,)) == decision
+    assert [(("old", 60.0),)] == [outcome.retired for outcome in other.learned]
+
+
+def test_a_call_that_is_given_up_before_its_answer_takes_nothing(server: Server) -> None:
+    worker = Worker(server)
+    asked = take("1", requests(5))
+    worker.fleet.take(asked)
+    worker.fleet.settle(Settle(asked, (0.0,), NOTHING, (0.0,)))
+    worker.threads.run()
+    assert (0.0,) == worker.ask(take("2", requests(5))).used
+
+
+def test_without_the_ledger_a_worker_goes_on_within_its_share(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker, other = Worker(server), Worker(server)
+    other.ask(take("0", tokens(40)))
+    worker.ask(take("1", tokens(20)))
+    server.is_away = True
+    assert Granted(0.0, (15.0,), (10.0,)) == worker.ask(take("2", tokens(10)))
+    late = worker.ask(take("3", tokens(5)))
+    assert 12.0 == pytest.approx(late.wait)
+    assert [
+        "the ledger of the quota cannot be asked, each worker goes on within its share:"
+        " redis://server cannot be used: gone"
+    ] == caplog.messages
+
+
+def test_a_call_that_exceeds_the_share_goes_alone(server: Server) -> None:
+    worker = Worker(server, share=0.1)
+    server.is_away = True
+    assert 0.0 == worker.ask(take("1", tokens(90))).wait
+    assert 540.0 == worker.ask(take("2", tokens(10))).wait
+
+
+def test_one_probe_at_a_time_asks_whether_the_ledger_is_back(
+    server: Server, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = Worker(server)
+    server.is_away = True
+    worker.ask(take("1", tokens(1)))
+    for n in range(10):
+        worker.ask(take(f"a{n}", tokens(1)))
+    assert 1 == len(server.batches)
+    clock.now += FIRST_RETRY
+    worker.fleet.take(take("b", tokens(1)))
+    worker.fleet.take(take("c", tokens(1)))
+    assert 1 == len(worker.threads.jobs)
+    worker.threads.run()
+    assert (2, 1) == (len(server.batches), len(caplog.messages))
+
+
+def test_a_worker_comes_back_by_itself_and_adds_what_it_has_spent(
+    server: Server, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    worker = Worker(server)
+    worker.ask(take("1", tokens(40)))
+    server.is_away = True
+    worker.ask(take("2", tokens(10), requests(8)))
+    clock.now += 6.0
+    server.is_away = False
+    worker.ask(take("3", tokens(5)))
+    decision = worker.ask(take("4", tokens(1), requests(8)))
+    # 40 less what was refilled, and what was spent without asking: 10 and 5, but for the refill of
+    # the share of the 40.
+    assert (45.0, 1.0) == pytest.approx(decision.used)
+    assert "the ledger of the quota answers again" == caplog.messages[-1]
+
+
+def test_what_was_taken_before_an_outage_is_settled_after_it(server: Server, clock: Clock) -> None:
+    worker = Worker(server)
+    first = take("1", requests(8))
+    worker.ask(first)
+    server.is_away = True
+    worker.ask(take("2", tokens(1)))
+    worker.fleet.settle(Settle(first, (0.0,), NOTHING, (0.0,)))
+    clock.now += FIRST_RETRY
+    worker.ask(take("3", tokens(1)))
+    clock.now += 2 * FIRST_RETRY
+    server.is_away = False
+    worker.ask(take("4", tokens(1)))
+    assert (0.0,) == worker.ask(take("5", requests(8))).used
+
+
+def test_what_was_taken_of_the_share_is_settled_there(server: Server) -> None:
+    worker = Worker(server)
+    server.is_away = True
+    first = take("1", tokens(25))
+    worker.ask(first)
+    worker.fleet.settle(spent(first, 5.0))
+    assert (5.0,) == worker.ask(take("2", tokens(20))).used
+
+
+def test_only_so_much_is_kept_for_a_ledger_that_is_away(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleets, "_MOST_KEPT", 3)
+    worker = Worker(server)
+    server.is_away = True
+    worker.ask(take("1", tokens(1)))
+    for n in range(9):
+        worker.fleet.publish(Pause(f"{n}", 1.0))
+    assert [Pause("6", 1.0), Pause("7", 1.0), Pause("8", 1.0)] == worker.fleet._pending
+
+
+def test_a_ledger_that_is_late_is_not_waited_for(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = Worker(server)
+    worker.ask(take("0", tokens(40)))
+    late, other = take("1", tokens(5)), take("2", tokens(5))
+    answer, other_answer = worker.fleet.take(late), worker.fleet.take(other)
+    assert Granted(0.0, (15.0,), (10.0,)) == worker.fleet.decision(late, answer)
+    assert Granted(0.0, (10.0,), (5.0,)) == worker.fleet.decision(other, other_answer)
+    assert ["it has not answered in 1 s"] == [text.rpartition(": ")[2] for text in caplog.messages]
+
+
+def test_what_a_late_ledger_granted_all_the_same_is_given_back(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = Worker(server)
+    late = [take("1", requests(5)), take("2", requests(5))]
+    answers = [worker.fleet.take(each) for each in late]
+    batch = worker.fleet._next_batch()
+    assert batch == late
+    for each, answer in zip(late, answers, strict=True):
+        worker.fleet.decision(each, answer)
+    worker.fleet._accept(batch, server.exchange(batch))
+    worker.threads.run()
+    # One is that which it took of its share, which had no room for two.
+    assert (1.0,) == worker.ask(take("3", requests(5))).used
+    assert 1 == len(caplog.messages)
+
+
+def test_a_ledger_that_has_lost_its_state_is_told_what_was_known(
+    server: Server, clock: Clock
+) -> None:
+    worker = Worker(server)
+    day = replace(tokens(1), window=86_400.0, amount=86_400.0, taken=600.0)
+    worker.ask(take("1", tokens(40), day))
+    clock.now += 6.0
+    server.lose_all()
+    decision = worker.ask(take("2", tokens(1), day))
+    # A short window as if it had been full, a long one as it was known.
+    assert (90.0, 594.0) == decision.used
+    assert isinstance(server.batches[-1][0], Restore)
+
+
+def test_a_worker_that_is_idle_for_long_has_nothing_to_restore(
+    server: Server, clock: Clock
+) -> None:
+    worker = Worker(server)
+    worker.ask(take("1", tokens(40)))
+    clock.now += 3_600.0
+    server.lose_all()
+    assert (0.0,) == worker.ask(take("2", tokens(1))).used
+
+
+def test_what_is_shown_as_used_is_what_the_fleet_uses(server: Server, clock: Clock) -> None:
+    one, other = Worker(server), Worker(server)
+    limit = LearnedLimit(100.0, 60.0, "tokens", configured=100.0)
+    window = SlidingWindow(10, 60.0)
+    assert 0.0 == one.fleet.used(MODEL, limit, clock.now)
+    other.ask(take("1", tokens(60), requests()))
+    one.ask(take("2", tokens(10), requests()))
+    assert (70.0, 2.0) == (
+        one.fleet.used(MODEL, limit, clock.now),
+        one.fleet.used(MODEL, window, clock.now),
+    )
+    clock.now += 30.0
+    assert 20.0 == one.fleet.used(MODEL, limit, clock.now)
+    server.is_away = True
+    one.ask(take("3", tokens(1)))
+    # Three quarters are not ours now; of our own, a quarter of 70 and one are used.
+    assert 75.0 + 18.5 == one.fleet.used(MODEL, limit, clock.now)
+
+
+def test_limits_that_nobody_else_can_know_are_not_shared(server: Server) -> None:
+    window, endless = SlidingWindow(10, 60.0), TokenBucketLimit(1e300, 60.0)
+    endless.amount = float("inf")
+    quota = Quota((window, endless, GuessedLimit(9.0, 0.0), TokenBucketLimit(50.0, 60.0)))
+    got = quota.reserve(MODEL, {"requests": 1.0, "tokens": 5.0}, 0.0, 60.0)
+    assert isinstance(got, Reservation)
+    _, charges = Worker(server).fleet.charges(got)
+    assert (requests(), tokens(5.0, amount=50.0)) == charges
+
+
+def test_what_only_the_ledger_has_told_is_hearsay_until_the_provider_says_it(
+    server: Server,
+) -> None:
+    fleet = Worker(server).fleet
+    quota = Quota((), lambda: [TokenBucketLimit(50.0, 60.0)])
+    got = quota.reserve(MODEL, {"tokens": 5.0}, 0.0)
+    assert isinstance(got, Reservation)
+    from services.llm.limit_types import LimitReport
+
+    stated = [LimitReport("tokens", 60.0, 50.0)]
+    fleet.note_stated(MODEL, stated)
+    fleet.note_heard(KnownLimit(MODEL, "tokens", 60.0, 50.0))
+    (charge,) = fleet.charges(got)[1]
+    assert charge.is_hearsay
+    fleet.note_stated(MODEL, stated)
+    (charge,) = fleet.charges(got)[1]
+    assert not charge.is_hearsay
+
+
+def test_only_so_many_limits_are_remembered(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from services.llm.account import fleet_view
+
+    monkeypatch.setattr(fleet_view, "_MOST_LIMITS", 3)
+    worker = Worker(server)
+    for n in range(9):
+        worker.ask(take(f"{n}", replace(tokens(1), scope=f"{n}")))
+    assert 3 == len(worker.fleet._view._known)
+
+
+def test_a_defect_of_the_ledger_is_an_outage_too(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = Worker(server)
+    monkeypatch.setattr(server, "ledger", None)
+    assert Granted(0.0, (0.0,), (1.0,)) == worker.ask(take("1", tokens(1)))
+    assert 1 == len(caplog.messages)
+
+
+def test_a_probe_waits_longer_after_each_failure_and_no_longer_than_some_seconds() -> None:
+    outage, now, waits = LedgerOutage(), 0.0, []
+    assert not outage.acquire_probe(now)
+    assert outage.fail(now)
+    for _ in range(6):
+        began = now
+        while not outage.acquire_probe(now):
+            now += 0.25
+        waits.append(now - began)
+        assert not outage.acquire_probe(now)
+        outage.fail(now)
+    assert [0.5, 1.0, 2.0, 4.0, LONGEST_RETRY, LONGEST_RETRY] == waits
+    outage.end()
+    outage.fail(now)
+    assert outage.acquire_probe(now + FIRST_RETRY)
+
+
+def test_an_outage_is_warned_of_once_in_a_while() -> None:
+    outage = LedgerOutage()
+    warned = []
+    for now in (0.0, 10.0, 59.0, 60.0, 100.0):
+        warned.append(outage.fail(now))
+        outage.end()
+    assert [True, False, False, True, False] == warned
+
+
+def test_what_is_to_be_sent_is_sent_before_the_process_ends(server: Server) -> None:
+    worker = Worker(server)
+    fleets._finish_all()
+    first = take("1", tokens(60))
+    worker.ask(first)
+    worker.fleet.settle(spent(first, 10.0))
+    worker.threads.jobs[0][1].set_result(None)
+    fleets._finish_all()
+    assert worker.fleet._is_urgent.is_set()

@@ -1,0 +1,373 @@
+"""A call of one worker of a fleet, as a list of effects: no wire, no clock, no sleep."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from services.llm.account import fleet as fleets
+from services.llm.account.account import A_DAY, Account
+from services.llm.account.fleet import Fleet
+from services.llm.account.fleet_news import fleet_at, learn
+from services.llm.account.registry import join_fleet
+from services.llm.call import lifecycle, retry
+from services.llm.call.call import CallPolicy
+from services.llm.effects import Effects, Send, Sleep
+from services.llm.errors import (
+    ConfigurationError,
+    ContextLengthError,
+    ModelNotFoundError,
+    RateLimitError,
+)
+from services.llm.limit_types import LimitReport
+from services.llm.quota import LearnedLimit, Quota, SlidingWindow
+from services.llm.quota.shared import KnownLimit, Note, Outcome, Pause, Retire, Settle, Take
+from services.llm.settings.knobs import Knobs
+from services.llm.types import Reply
+from tests.call.calls import MODEL, REQUEST, assert_all_is_free, call, limited
+from tests.call.scripted import Clock, Drive, account, says
+from tests.fleet.ledgers import take, tokens
+from tests.fleet.workers import Server
+
+OLD = "llama3-70b-8192"
+
+
+class AtOnce:
+    """A thread that does its work before anything else is done."""
+
+    def submit(self, job: Callable[[], None]) -> Future[None]:
+        """Do the job."""
+        job()
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+
+class Never(AtOnce):
+    """A thread that hangs."""
+
+    def submit(self, job: Callable[[], None]) -> Future[None]:
+        """Do nothing."""
+        return Future()
+
+
+@pytest.fixture(autouse=True)
+def _no_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleets, "LINGER", 0.0)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that tests move."""
+    return Clock()
+
+
+@pytest.fixture
+def server(clock: Clock) -> Server:
+    """The ledger that workers share."""
+    return Server(clock)  # type: ignore[arg-type]  # another clock, of the same form
+
+
+def worker(server: Server, amount: float = 1_000.0, threads: AtOnce | None = None) -> Account:
+    """An account of a worker, with tokens a minute that it shares."""
+    clock: Clock = server.clock  # type: ignore[assignment]  # as above
+    window = SlidingWindow(30, 60.0)
+
+    def limits() -> list[LearnedLimit]:
+        return [LearnedLimit(amount, 60.0, "tokens", configured=amount)]
+
+    of_one = account(clock, quota=Quota((window,), limits))
+    of_one.window = window
+    of_one.fleet = Fleet(server, 0.5, clock, partial(learn, of_one), threads or AtOnce())
+    of_one.quota.fleet_used = of_one.fleet.used
+    return of_one
+
+
+def call_old(to: Account) -> Effects[Reply]:
+    """One call's flow, to a model that has a successor."""
+    policy = CallPolicy(lambda: retry.transient_errors(3), timeout=120.0)
+    return lifecycle.run_call(policy, to, partial(lifecycle.answer, replace(REQUEST, model=OLD)))
+
+
+def asked(server: Server) -> list[Take]:
+    """All that was asked so far."""
+    return [each for batch in server.batches for each in batch if isinstance(each, Take)]
+
+
+def settled(server: Server) -> list[Settle]:
+    """All that was settled so far."""
+    return [each for batch in server.batches for each in batch if isinstance(each, Settle)]
+
+
+def use(server: Server, amount: float, limit: float = 1_000.0) -> None:
+    """Let another worker have used so much."""
+    charge = replace(tokens(amount, limit), scope=MODEL)
+    server.ledger.exchange([take("other", charge)])
+
+
+def test_a_call_asks_once_and_says_what_it_has_spent(server: Server, clock: Clock) -> None:
+    to, drive = worker(server), Drive(clock, [says("Yes.")])
+    drive.run(call(to, timeout=9.0))
+    assert [Send(REQUEST, 9.0)] == drive.effects
+    (took,) = asked(server)
+    assert [("", "requests", 1.0), (MODEL, "tokens", took.charges[1].taken)] == [
+        (each.scope, each.unit, each.taken) for each in took.charges
+    ]
+    assert [(1.0, 10.0)] == [each.spent for each in settled(server)]
+    assert_all_is_free(to, used=1)
+
+
+def test_a_call_that_is_granted_a_later_moment_waits_for_it_and_asks_no_more(
+    server: Server, clock: Clock
+) -> None:
+    use(server, 950.0)
+    to, drive = worker(server), Drive(clock, [says("Yes.")])
+    drive.run(call(to, max_quota_wait=60.0))
+    (took,) = asked(server)
+    wait = (took.charges[1].taken - 50.0) * 60.0 / 1_000.0
+    assert [wait] == pytest.approx(drive.slept)
+    assert 1 == len(drive.sent)
+
+
+def test_a_call_that_is_refused_for_now_asks_again_in_its_turn(
+    server: Server, clock: Clock
+) -> None:
+    use(server, 1_000.0)
+    use_more = replace(tokens(900.0, 1_000.0), scope=MODEL)
+    server.ledger.exchange([replace(take("more", use_more), max_transit=60.0)])
+    server.ledger.exchange([replace(take("again", use_more, max_wait=15.0))])
+    to, drive = worker(server), Drive(clock, [says("Yes.")])
+    server.ledger._levels[f"{MODEL}\ntokens/60"] = server.ledger._levels[
+        f"{MODEL}\ntokens/60"
+    ]._replace(missing=1_500.0, at=clock.now)
+    drive.run(call(to, max_quota_wait=110.0))
+    assert 2 == len(asked(server))
+    assert 1 == len(drive.sent)
+    assert 30.0 < sum(drive.slept) < 40.0
+
+
+def test_a_call_that_cannot_wait_so_long_is_told_how_long(server: Server, clock: Clock) -> None:
+    use(server, 1_000.0)
+    to = worker(server)
+    with pytest.raises(RateLimitError, match="Please wait") as caught:
+        Drive(clock, []).run(call(to))
+    (took,) = asked(server)
+    assert took.charges[1].taken * 0.06 == pytest.approx(caught.value.retry_after)
+    assert_all_is_free(to, used=0)
+
+
+def test_a_call_that_exceeds_a_limit_which_another_worker_knows_is_an_error(
+    server: Server, clock: Clock
+) -> None:
+    use(server, 10.0, limit=100.0)
+    with pytest.raises(ContextLengthError, match="more than the whole limit of tokens"):
+        Drive(clock, []).run(call(worker(server), max_quota_wait=60.0))
+
+
+def test_a_pause_that_another_worker_has_met_is_waited_for(server: Server, clock: Clock) -> None:
+    server.ledger.exchange([Pause(MODEL, 7.0)])
+    to, drive = worker(server), Drive(clock, [says("Yes.")])
+    drive.run(call(to, max_quota_wait=60.0))
+    assert ([7.0], 2) == (drive.slept, len(asked(server)))
+
+
+def test_a_pause_and_a_model_that_is_gone_are_told_to_all(server: Server, clock: Clock) -> None:
+    to = worker(server)
+    with pytest.raises(RateLimitError):
+        Drive(clock, [limited(30.0)]).run(call(to))
+    clock.now += 60.0
+    gone = ModelNotFoundError("gone", status=404)
+    gone.end_of_life = True
+    assert "Yes." == Drive(clock, [gone, says("Yes.")]).run(call_old(to)).text
+    news = [each for batch in server.batches for each in batch]
+    assert [Pause(MODEL, 30.0)] == [each for each in news if isinstance(each, Pause)]
+    assert [Retire(OLD, A_DAY)] == [each for each in news if isinstance(each, Retire)]
+
+
+def test_a_model_of_which_another_worker_tells_that_it_is_gone_is_not_asked(
+    server: Server, clock: Clock
+) -> None:
+    server.ledger.exchange([Retire(OLD, 60.0)])
+    to, drive = worker(server), Drive(clock, [says("Yes.")])
+    drive.run(call_old(to))
+    assert ["openai/gpt-oss-120b"] == [each.model for each in drive.sent]
+    assert [(0.0, 0.0)] == [each.spent for each in settled(server)][:1]
+
+
+def test_who_does_not_switch_asks_the_model_all_the_same(server: Server, clock: Clock) -> None:
+    server.ledger.exchange([Retire(MODEL, 60.0)])
+    to, drive = worker(server), Drive(clock, [says("Yes.")])
+    to.switch = False
+    drive.run(call(to))
+    assert [MODEL] == [each.model for each in drive.sent]
+
+
+def test_the_answer_of_the_ledger_is_waited_for_a_second_at_most(
+    server: Server, clock: Clock
+) -> None:
+    to, drive = worker(server, threads=Never()), Drive(clock, [says("Yes.")])
+    drive.run(call(to, timeout=9.0))
+    slept, sent = drive.effects
+    assert isinstance(slept, Sleep)
+    assert (1.0, "quota", Send(REQUEST, 8.0)) == (slept.seconds, slept.reason, sent)
+
+
+def test_the_answer_of_the_ledger_is_waited_for_no_longer_than_the_call_may_take(
+    server: Server, clock: Clock
+) -> None:
+    drive = Drive(clock, [says("Yes.")])
+    drive.run(call(worker(server, threads=Never()), timeout=0.25))
+    assert [0.25] == drive.slept
+
+
+def test_a_call_that_is_interrupted_as_it_asks_takes_nothing(server: Server, clock: Clock) -> None:
+    to = worker(server, threads=Never())
+    flow = call(to)
+    assert isinstance(next(flow), Sleep)
+    flow.close()
+    assert to.fleet is not None
+    assert [Take, Settle] == [type(each) for each in to.fleet._pending]
+    assert_all_is_free(to, used=0)
+
+
+def test_a_call_that_comes_too_late_for_what_it_was_granted_asks_again(
+    server: Server, clock: Clock
+) -> None:
+    use(server, 950.0)
+    to, flow = worker(server), None
+    flow = call(to, max_quota_wait=60.0)
+    slept = next(flow)
+    assert isinstance(slept, Sleep)
+    clock.now += slept.seconds + 1.0
+    assert isinstance(flow.send(None), Send)
+    assert 2 == len(asked(server))
+    assert [(0.0, 0.0)] == [each.spent for each in settled(server)]
+    flow.close()
+
+
+def test_a_call_that_is_woken_before_what_it_was_granted_waits_on(
+    server: Server, clock: Clock
+) -> None:
+    use(server, 950.0)
+    to = worker(server)
+    flow = call(to, max_quota_wait=60.0)
+    slept = next(flow)
+    assert isinstance(slept, Sleep)
+    clock.now += slept.seconds / 2
+    again = flow.send(None)
+    assert isinstance(again, Sleep)
+    assert slept.seconds / 2 == pytest.approx(again.seconds)
+    assert 1 == len(asked(server))
+    flow.close()
+
+
+def test_the_first_answer_of_a_model_tells_all_workers_what_is_counted(
+    server: Server, clock: Clock
+) -> None:
+    to, other = worker(server), worker(server)
+    to.quota.first_answer_timeout = other.quota.first_answer_timeout = 1.0
+    first, second = call(to, max_quota_wait=60.0), call(other, max_quota_wait=60.0)
+    assert isinstance(next(first), Send)
+    waiting = next(second)
+    assert isinstance(waiting, Sleep)
+    assert 0.1 == pytest.approx(waiting.seconds)
+    clock.now += 0.5
+    limits = (LimitReport("tokens", 60.0, 1_000.0, 20.0),)
+    with pytest.raises(StopIteration):
+        first.send(replace(says("Yes."), limits=limits))
+    assert isinstance(second.send(None), Send)
+    (limit,) = [each for each in other.quota.limits(MODEL) if isinstance(each, LearnedLimit)]
+    assert limit.keeps_declared is False
+    with pytest.raises(StopIteration):
+        second.send(says("Yes."))
+    assert 1 == sum(isinstance(each, Note) for batch in server.batches for each in batch)
+
+
+def test_a_first_answer_that_shows_nothing_tells_nothing(server: Server, clock: Clock) -> None:
+    to = worker(server)
+    to.quota.first_answer_timeout = 1.0
+    limits = (LimitReport("tokens", 60.0, 1_000.0, 70.0),)
+    Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=9.0))
+    assert [] == [each for batch in server.batches for each in batch if isinstance(each, Note)]
+
+
+def test_what_the_provider_says_to_be_used_is_told(server: Server, clock: Clock) -> None:
+    to = worker(server)
+    limits = (LimitReport("tokens", 60.0, 1_000.0, 800.0),)
+    Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to))
+    assert [(None, 800.0)] == [each.used for each in settled(server)]
+
+
+def test_limits_that_others_know_are_kept_and_told_as_hearsay(server: Server, clock: Clock) -> None:
+    to = worker(server)
+    known = KnownLimit(MODEL, "input_tokens", 60.0, 500.0)
+    for _ in range(2):
+        learn(to, Outcome("e", limits=(known, replace(known, unit="tokens"))))
+    to.quota.forget()
+    learn(to, Outcome("e", limits=(known,)))
+    Drive(clock, [says("Yes.")]).run(call(to))
+    (took,) = asked(server)
+    assert [("requests", False), ("tokens", False), ("input_tokens", True)] == [
+        (each.unit, each.is_hearsay) for each in took.charges
+    ]
+
+
+def test_too_many_limits_that_others_know_are_dropped(server: Server) -> None:
+    to = worker(server)
+    for n in range(20):
+        learn(to, Outcome("e", limits=(KnownLimit(MODEL, "tokens", 1.5 ** (n + 20), 9.0),)))
+    assert 10 == len(to.quota.limits(MODEL))
+
+
+def test_headroom_is_what_the_fleet_has_left(server: Server, clock: Clock) -> None:
+    use(server, 600.0)
+    to = worker(server)
+    Drive(clock, [says("Yes.")]).run(call(to))
+    (took,) = asked(server)
+    tokens_left = next(each for each in to.headroom(MODEL) if each.unit == "tokens")
+    assert 400.0 - took.charges[1].taken == tokens_left.left
+    assert 36.0 + took.charges[1].taken * 0.06 == pytest.approx(tokens_left.full_in)
+
+
+def test_what_fails_as_it_is_settled_leaves_nothing_taken(
+    server: Server, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = worker(server)
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(to.quota, "settle", fail)
+    with pytest.raises(ZeroDivisionError):
+        Drive(clock, [says("Yes.")]).run(call(to))
+    assert [(0.0, 0.0)] == [each.spent for each in settled(server)]
+
+
+def test_an_account_joins_a_fleet_where_a_knob_says_so(clock: Clock) -> None:
+    alone = account(clock)
+    join_fleet(alone, Knobs(), "key")
+    assert alone.fleet is None
+    join_fleet(alone, Knobs(LLM_QUOTA_URL="redis://:secret@localhost/0"), "key")
+    assert "RedisLedger('redis://localhost/0')" == repr(alone.fleet._ledger)  # type: ignore[attr-defined]  # set by then
+
+
+def test_a_url_that_leads_nowhere_is_named(clock: Clock) -> None:
+    with pytest.raises(ConfigurationError, match="LLM_QUOTA_URL: http://here is not a Redis URL"):
+        fleet_at(account(clock), "http://here", 0.5, "key")
+
+
+def test_a_ledger_keeps_no_account_alive(clock: Clock) -> None:
+    to = account(clock)
+    fleet_at(to, "redis://localhost/0", 0.5, "key")
+    assert to.fleet is not None
+    tell = to.fleet._learn
+    tell(Outcome("e", retired=((OLD, 60.0),)))
+    assert to.ended.get(OLD, clock.now)
+    del to
+    gc.collect()
+    tell(Outcome("e", retired=((OLD, 60.0),)))

@@ -1,0 +1,162 @@
+"""The kinds of Redis that a fleet may share, and those that are of no use to it."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis
+
+from services.llm.account import redis_ledger
+from services.llm.account.redis_ledger import RedisLedger
+from services.llm.quota.shared import Granted
+from services.llm.stores import StoreError
+from services.llm.stores.redis_server import RedisServer
+from tests.fleet.ledgers import requests, take, tokens
+from tests.redis_server import PASSWORD, _free_port, _server_binary
+
+
+@contextmanager
+def started(folder: Path, *options: str, port: int | None = None) -> Iterator[int]:
+    """A server of one's own, by its port."""
+    port = port or _free_port()
+    folder.mkdir(exist_ok=True)
+    command = [_server_binary(), *options, "--port", str(port), "--bind", "127.0.0.1"]
+    if "--sentinel" not in options:
+        command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        try:
+            for _ in range(500):
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.01)
+            yield port
+        finally:
+            server.kill()
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for what comes about soon."""
+    for _ in range(500):
+        if true():
+            return
+        time.sleep(0.01)
+    pytest.fail("it has not come about in 5 s")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A cluster of three, by the port of one of them."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with ExitStack() as stack:
+        ports = [
+            stack.enter_context(started(folder / str(n), "--cluster-enabled", "yes"))
+            for n in range(3)
+        ]
+        nodes: list[Any] = [stack.enter_context(redis.Redis(port=port)) for port in ports]
+        for n, node in enumerate(nodes):
+            slots = range(n * 5_462, min(16_384, (n + 1) * 5_462))
+            node.execute_command("CLUSTER ADDSLOTS", *slots)
+            node.execute_command("CLUSTER SET-CONFIG-EPOCH", n + 1)
+        for port in ports[1:]:
+            nodes[0].execute_command("CLUSTER MEET", "127.0.0.1", port)
+
+        def agrees(node: Any) -> bool:
+            info = node.execute_command("CLUSTER INFO")
+            return (info["cluster_state"], info["cluster_known_nodes"]) == ("ok", "3")
+
+        until(lambda: all(map(agrees, nodes)))
+        yield ports[0]
+
+
+def test_a_cluster_keeps_each_account_in_one_slot(cluster: int) -> None:
+    ledgers = [RedisLedger(f"redis://127.0.0.1:{cluster}/0", uuid4().hex) for _ in range(6)]
+    for ledger in ledgers:
+        for used in (0.0, 10.0):
+            asked = take(uuid4().hex, tokens(10), requests())
+            (decision,) = ledger.exchange([asked]).decisions
+            assert isinstance(decision, Granted)
+            assert used == pytest.approx(decision.used[0], abs=1.0)
+        ledger.close()
+    # All three have some of them: a client that asked one alone would have failed.
+    kinds = {type(ledger._server.client).__name__ for ledger in ledgers}
+    assert "RedisCluster" in kinds
+
+
+def test_sentinels_name_the_server(redis_url: str, tmp_path: Path) -> None:
+    port = redis_url.rpartition(":")[2].removesuffix("/0")
+    config = tmp_path / "sentinel.conf"
+    config.write_text(
+        f"sentinel monitor main 127.0.0.1 {port} 1\nsentinel auth-pass main {PASSWORD}\n"
+        f"dir {tmp_path}\n"
+    )
+    with started(tmp_path, str(config), "--sentinel") as sentinel:
+        url = f"redis+sentinel://:{PASSWORD}@127.0.0.1:{sentinel}/main/0"
+        ledger = RedisLedger(url, uuid4().hex)
+        assert PASSWORD not in repr(ledger)
+        (decision,) = ledger.exchange([take("1", tokens(10))]).decisions
+        assert Granted(0.0, (0.0,), (10.0,)) == decision
+        ledger.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel://127.0.0.1:1",
+        "redis+sentinel://127.0.0.1:1/main/x",
+        "redis+sentinel://127.0.0.1/main",
+        "http+sentinel://127.0.0.1:1/main",
+        "http://127.0.0.1",
+    ],
+)
+def test_what_is_no_url_of_a_server_is_an_error(url: str) -> None:
+    with pytest.raises(ValueError, match="is not a Redis URL"):
+        RedisServer(url)
+
+
+def test_sentinels_may_be_asked_over_tls_and_by_name() -> None:
+    server = RedisServer("rediss+sentinel://me:pass%40word@a:1,b:2/main/3")
+    pool = server.client.connection_pool
+    named = {key: pool.connection_kwargs[key] for key in ("username", "password", "db")}
+    assert {"username": "me", "password": "pass@word", "db": 3} == named
+    assert "SSL" in pool.connection_class.__name__
+    assert "redis://" not in server.where
+    assert "pass" not in server.where
+
+
+def failure(url: str) -> str:
+    """What is said of a ledger at *url*."""
+    ledger = RedisLedger(url, uuid4().hex)
+    with pytest.raises(StoreError) as caught:
+        ledger.exchange([take("1", tokens(10), requests())])
+    ledger.close()
+    return str(caught.value)
+
+
+def test_a_wrong_password_or_database_is_an_error_without_the_password(redis_url: str) -> None:
+    assert "invalid username-password pair" in failure(redis_url.replace(PASSWORD, "wrong-one"))
+    assert "wrong-one" not in failure(redis_url.replace(PASSWORD, "wrong-one"))
+    assert "DB index is out of range" in failure(redis_url.removesuffix("/0") + "/99")
+
+
+def test_a_replica_or_a_server_without_memory_is_an_error(tmp_path: Path) -> None:
+    with started(tmp_path / "full", "--maxmemory", "1") as full:
+        assert "maxmemory" in failure(f"redis://127.0.0.1:{full}/0")
+        with started(tmp_path / "copy", "--replicaof", "127.0.0.1", str(full)) as copy:
+            assert "read only replica" in failure(f"redis://127.0.0.1:{copy}/0")
+
+
+def test_a_server_that_never_answers_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_ledger, "_TIMEOUT", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        assert "Timeout" in failure(f"redis://127.0.0.1:{port}/0")
+    assert "refused" in failure(f"redis://127.0.0.1:{port}/0")
