@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.llm.account.cache_record import record_of, restored
-from services.llm.types import Citation, Reply, Usage
+from services.llm.types import Citation, Reply, ToolCall, Usage
 
 PARTS = ({"type": "reasoning", "text": "", "signature": "s"}, {"type": "text", "text": "hi"})
 FULL = Reply(
@@ -19,6 +19,7 @@ FULL = Reply(
     "end_turn",
     Usage(1, 2, 3, reported=True),
     reasoning="Well.",
+    tool_calls=(ToolCall("t1", "look", "{}"),),
     citations=(Citation("hi", "94", "Tariff", "s", {"documentPage": {"start": 1}}),),
     parts=PARTS,
     guardrail_trace={"inputAssessment": {}},
@@ -52,6 +53,22 @@ def test_what_a_reply_has_not_is_not_kept() -> None:
         {"parts": 5},
         {"parts": ["x"]},
         {"parts": [{"type": 5}]},
+        {"parts": [{"type": "text", "text": 5}]},
+        {"parts": [{"type": "text"}, "x"]},
+        {"tool_calls": 5},
+        {"tool_calls": ["x"]},
+        {"tool_calls": [{"id": "t1", "name": "look"}]},
+        {"tool_calls": [{"id": "t1", "name": "look", "arguments": {}}]},
+        {"tool_calls": [{"id": "t1", "name": "look", "arguments": "{}", "more": "x"}]},
+        {"usage": {"input_tokens": 1, "output_tokens": "x"}},
+        {"usage": {"input_tokens": -1}},
+        {"usage": {"input_tokens": 10**12 + 1}},
+        {"usage": {"input_tokens": True}},
+        {"usage": {"unheard_of": 1}},
+        {"usage": None},
+        {"text": None},
+        {"model": 5},
+        {"finish_reason": 5},
         {"guardrail_trace": "x"},
         {"service_tier": 5},
         {"another": 5},
@@ -66,6 +83,17 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
     max_leaves=3,
 )
+
+
+def test_lists_of_an_older_json_are_the_same_as_ours() -> None:
+    record = record_of(FULL)
+    lists = {name: list(record[name]) for name in ("parts", "tool_calls", "citations")}
+    found = restored({**record, **lists}, "bedrock")
+    assert found is not None
+    assert (FULL.parts, FULL.tool_calls, FULL.citations) == (
+        *(found.parts, found.tool_calls),
+        found.citations,
+    )
 
 
 @settings(max_examples=30)

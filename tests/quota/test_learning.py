@@ -415,6 +415,38 @@ def test_whether_the_rest_of_what_was_declared_is_charged_is_what_is_stated_afte
     assert expected is limit.keeps_declared
 
 
+@pytest.mark.parametrize(
+    ("declared", "spent", "expected"),
+    [(100.0, 85.0, None), (100.0, 84.0, False), (1_000.0, 951.0, None), (1_000.0, 950.0, False)],
+)
+def test_a_request_that_spent_nearly_what_it_declared_tells_nothing(
+    declared: float, spent: float, expected: bool | None
+) -> None:
+    limit = LearnedLimit(10_000, 1e9, "tokens", configured=10_000)
+    charge = Charge(declared, 0.0)
+    limit.pending.reserve(charge)
+    limit.pending.start(charge, 0.0)
+    limit.settle(charge, spent, 0.0, 0.0)
+    limit.learn_what_counts(stated=spent, spent=spent, declared=declared, now=0.0)
+    assert expected is limit.keeps_declared
+
+
+def test_a_guess_is_what_was_answered_but_never_more_than_before_nor_less_than_the_least() -> None:
+    guess = GuessedLimit(30, 0.0)
+    for answered, amount in ((50, 30), (20, 20), (25, 20), (1, LEAST_GUESS)):
+        guess.refuse(answered, 0.0, 0.0)
+        assert amount == guess.amount
+
+
+def test_what_is_stated_once_more_begins_anew_after_less_was_stated() -> None:
+    limit = LearnedLimit(100, MINUTE, "tokens", configured=100)
+    for amount in (*[200] * (CONFIRMATIONS - 1), 100, *[200] * (CONFIRMATIONS - 1)):
+        limit.learn(amount, 0.0)
+    assert 100 == limit.amount
+    limit.learn(200, 0.0)
+    assert 200 == limit.amount
+
+
 def test_the_answers_of_the_last_minute_fade_with_it() -> None:
     learned = Learned(0.0)
     for _ in range(10):
