@@ -11,7 +11,8 @@ from unittest.mock import AsyncMock
 import pytest
 
 from services.llm.errors import ConfigurationError
-from services.llm.events import CallInfo, CallStarted, Event, Hooks
+from services.llm.events import CallInfo, CallStarted, Event, Hooks, hook_registry
+from services.llm.events.hook_registry import registered_hooks
 from tests.call.scripted import Clock
 
 INFO = CallInfo("1", "groq", "m", "respond", 0.0)
@@ -184,3 +185,64 @@ def test_a_failure_without_a_message_that_can_be_shown_is_logged_all_the_same(
     hooks.add(silent)
     tell(hooks)
     assert logged.text.endswith("SilentError: a message that cannot be shown (RuntimeError)\n")
+
+
+@pytest.fixture
+def of_all(monkeypatch: pytest.MonkeyPatch) -> Hooks:
+    """The registry of the process, empty."""
+    known = Hooks()
+    monkeypatch.setattr(hook_registry, "hooks", known)
+    return known
+
+
+def one(event: Event, /) -> None:
+    """Do nothing."""
+
+
+def other(event: Event, /) -> None:
+    """Do nothing, too."""
+
+
+def told_of_a_call(client_hooks: Hooks) -> list[Any]:
+    return [each.hook for each in registered_hooks(client_hooks)]
+
+
+@pytest.mark.parametrize(
+    ("of_process", "of_client", "expected"),
+    [
+        ([], [], []),
+        ([one], [], [one]),
+        ([], [one], [one]),
+        ([one], [other], [one, other]),
+        ([one], [one, other], [one, other]),
+        ([other, one], [one], [other, one]),
+    ],
+)
+def test_the_hooks_of_the_process_are_told_before_the_clients_and_each_once(
+    of_process: list[Any], of_client: list[Any], expected: list[Any], of_all: Hooks
+) -> None:
+    of_a_client = Hooks()
+    for hook in of_process:
+        of_all.add(hook)
+    for hook in of_client:
+        of_a_client.add(hook)
+    assert expected == told_of_a_call(of_a_client)
+
+
+def test_a_hook_is_not_told_of_the_calls_that_it_makes_itself(of_all: Hooks) -> None:
+    of_client, told = Hooks(), list[list[Any]]()
+
+    def asking(event: Event, /) -> None:
+        told.append(told_of_a_call(of_client))
+        told.append(told_of_a_call(Hooks()))
+
+    of_all.add(one)
+    of_client.add(asking)
+    of_client.add(other)
+    tell(of_client)
+    assert [[one, other], [one]] == told
+    assert [one, asking, other] == told_of_a_call(of_client)
+
+
+def test_events_hold_what_was_said_only_where_that_is_asked_for() -> None:
+    assert (False, True) == (Hooks().has_content, Hooks(has_content=True).has_content)

@@ -61,3 +61,12 @@ def test_another_thread_that_takes_the_last_one_meanwhile_does_no_harm() -> None
     stack = IdleStack[str](1)
     stack._idle = Raided()
     assert [] == stack.put("a")
+
+
+def test_one_that_was_shut_gives_up_what_it_has_and_keeps_nothing_more() -> None:
+    stack = IdleStack[str](8)
+    assert [] == stack.put("a")
+    assert [] == stack.put("b")
+    assert ["a", "b"] == stack.shut()
+    assert ["c"] == stack.put("c")
+    assert stack.take() is None

@@ -22,7 +22,13 @@ from services.llm.ledger.report_text import as_csv, as_json, as_table
 from services.llm.ledger.sqlite_usage import SqliteUsage
 from services.llm.ledger.store import UsageBatch
 from services.llm.ledger.usage import UsageEntry, UsageKey, UsageSums
-from services.llm.ledger.usage_report import UsageReport, checked_groups, days_until, report
+from services.llm.ledger.usage_report import (
+    UsageReport,
+    checked_groups,
+    days_between,
+    days_until,
+    report,
+)
 from services.llm.settings import host
 
 ENTRIES = [
@@ -284,3 +290,8 @@ def test_what_cannot_be_written_is_told_but_to_a_reader_that_has_gone(
         assert 1 == command._write("a table", "backslashreplace")
         file.write("what was buffered goes nowhere")
     assert (told, "") == (capsys.readouterr().err, (tmp_path / "output").read_text())
+
+
+def test_a_page_has_each_day_of_its_report() -> None:
+    assert ["2026-11-29", "2026-11-30", "2026-12-01"] == days_between("2026-11-29", "2026-12-01")
+    assert ["2026-11-29"] == days_between("2026-11-29", "2026-11-29")
