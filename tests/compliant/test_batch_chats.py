@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import Any
 
 import pytest
@@ -73,7 +74,8 @@ def test_a_batch_lets_other_calls_go_first_unless_it_is_told_not_to(sandbox: San
         reserve = account.reserve
 
         def noting(*arguments: Any, **more: Any) -> Any:
-            seen.append(more.get("priority") or arguments[-1])
+            bound = inspect.signature(reserve).bind(*arguments, **more)
+            seen.append(bound.arguments["priority"])
             return reserve(*arguments, **more)
 
         account.reserve = noting
