@@ -192,11 +192,12 @@ def test_a_length_that_is_told_twice_or_otherwise_is_left_to_h11(header: str) ->
 
 def test_each_exchange_has_its_own_answer_and_none_is_begun_before_the_last_has_ended() -> None:
     http = Http1(1024)
-    assert http.is_reusable
+    states = [http.is_reusable]
     for body in (b"one", b"other", b""):
         http.begin()
-        assert not http.is_reusable
+        states.append(http.is_reusable)
         head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
         answers = [http.receive(head), http.receive(body) if body else None]
         assert [body] == [answer.body for answer in answers if answer is not None]
-        assert http.is_reusable
+        states.append(http.is_reusable)
+    assert [True, *[False, True] * 3] == states

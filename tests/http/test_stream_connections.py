@@ -280,3 +280,32 @@ def test_a_connection_that_never_was_is_closed_all_the_same() -> None:
     connection.close()
     connection.connection_lost(None)
     assert not connection.is_reusable
+
+
+def test_reading_goes_on_until_more_than_a_bound_waits_to_be_read() -> None:
+    connection, transport = awaiting()
+
+    async def scene() -> None:
+        beginning = await after_a_turn(connection.begin(Sent(), until()))
+        connection.data_received(CLOSING + bytes(_FULL))
+        await beginning
+        assert ["write"] == transport.asked
+        connection.data_received(b"x")
+        assert ["write", "pause_reading"] == transport.asked
+
+    asyncio.run(scene())
+
+
+def test_who_reads_on_after_the_connections_end_is_told_that_it_has_ended() -> None:
+    connection, _ = awaiting()
+
+    async def scene() -> None:
+        beginning = await after_a_turn(connection.begin(Sent(), until()))
+        connection.data_received(CLOSING + b"all")
+        connection.eof_received()
+        await beginning
+        assert [b"all", b""] == [await connection.read(until()) for _ in range(2)]
+        await connection.read(until())
+
+    with pytest.raises(ConnectionResetError):
+        asyncio.run(scene())
