@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from codecs import BOM_UTF8
 from itertools import pairwise
 from typing import Any
 
@@ -66,3 +67,12 @@ def test_server_sent_events_are_the_same_wherever_they_are_cut(cuts: list[int]) 
     events, edges = Events(), [0, *cuts, len(body)]
     pieces = [body[start:end] for start, end in pairwise(edges)]
     assert [b"one\ntwo", b"three"] == [each for piece in pieces for each in events.feed(piece)]
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_the_first_event() -> None:
+    body = BOM_UTF8 + b"data: a\n\ndata: b" + BOM_UTF8 + b"\n\n"
+    for size in range(1, len(body)):
+        events = Events()
+        pieces = [body[start : start + size] for start in range(0, len(body), size)]
+        found = [data for piece in pieces for data in events.feed(piece)]
+        assert [b"a", b"b" + BOM_UTF8] == found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
+
 
 class Events:
     """Puts bytes together and hands out the data of each event that is whole."""
@@ -9,6 +11,7 @@ class Events:
     def __init__(self) -> None:
         self._unended = bytearray()
         self._data: list[bytes] = []
+        self._has_begun = False
 
     def feed(self, received: bytes) -> list[bytes]:
         """Take what was received; return the data of the events that ended with it."""
@@ -18,6 +21,9 @@ class Events:
             return []
         data = bytes(self._unended) + received if self._unended else received
         *lines, rest = data.split(b"\n")
+        if not self._has_begun:
+            self._has_begun = True
+            lines[0] = lines[0].removeprefix(BOM_UTF8)
         self._unended[:] = rest
         whole = []
         for line in lines:
