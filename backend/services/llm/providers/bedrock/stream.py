@@ -12,7 +12,7 @@ from typing import Any
 from ...stream_types import ReasoningPiece, StreamEvent, TextPiece, ToolCallPiece, UsageReport
 from ...types import Reply, Request, Usage
 from ..completeness import raises_llm_error, read_so_far
-from ..fields import count, member, text
+from ..fields import count, mapping, member, text
 from .converse_answer import from_converse, usage_of
 from .frames import Frames
 from .invoke_stream import Body, parsed
@@ -120,7 +120,7 @@ class ConverseReader(StreamReader):
         found: list[StreamEvent] = []
         # Only tools begin with one: a text's block is opened by its first delta (recorded).
         if start:
-            tool = dict(member(member(start, "start"), "toolUse") or {})
+            tool = mapping(member(start, "start"), "toolUse") or {}
             self._blocks[_place(start)] = {"toolUse": tool | {"input": []}} if tool else {}
             if tool:
                 identity = text(tool, "toolUseId") or "", text(tool, "name") or ""
