@@ -260,7 +260,7 @@ def test_a_chunk_that_says_little_is_read_as_any_other(chunks: list[dict[str, An
 
 @pytest.mark.parametrize("tool", [5, "look", [], None, {}])
 def test_a_block_that_begins_with_no_tool_is_none_of_a_tool(tool: object) -> None:
-    events = [
+    events: list[dict[str, Any]] = [
         {"contentBlockStart": {"contentBlockIndex": 0, "start": {"toolUse": tool}}},
         {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": "a"}}},
         {"messageStop": {"stopReason": "end_turn"}},

@@ -308,6 +308,29 @@ def test_who_closes_a_stream_ends_the_wait_of_its_reader_at_once(
     assert_healthy(face)
 
 
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_who_closes_a_stream_ends_the_wait_for_its_beginning_at_once(
+    open_client: OpenFace, sandbox: Sandbox, is_kept: bool
+) -> None:
+    face = open_client("bedrock")
+    if is_kept:
+        assert read(face, "hello").text
+    sandbox.script(Fault.silent(60))
+    stream = open_stream(face, "hi")
+
+    def close() -> None:
+        sandbox.wait_for(1 + is_kept)
+        stream.close()
+
+    closing = threading.Thread(target=close)
+    closing.start()
+    with pytest.raises(RuntimeError, match="closed while its next piece was waited for"):
+        next(stream)
+    closing.join()
+    sandbox.clear()
+    assert_healthy(face)
+
+
 async def read_on(stream: AsyncStream) -> list[str]:
     return [piece async for piece in stream]
 

@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from ..effects import Effect, Join, Pull, Sleep
+from ..effects import Effect, Join, Open, Pull, Sleep
+from ..runtime.opening import Opening
 
 if TYPE_CHECKING:
     from .drivers import StreamChannel
@@ -24,6 +25,8 @@ class Interruption:
     def __init__(self) -> None:
         #: Done once the reader, which was interrupted, has given back what it held.
         self.ended: Future[None] = Future()
+        #: What the reader opens, where it is a thread.
+        self.opening = Opening()
         self._interrupted: Future[None] = Future()
         self._effect: Effect | None = None
         self._is_closing = False
@@ -42,6 +45,8 @@ class Interruption:
             cast("StreamChannel", effect.channel).abort()
         elif isinstance(effect, Join):
             effect.follower.abort()
+        elif isinstance(effect, Open):
+            self.opening.abort()
 
     def of(self, effect: Effect) -> Effect:
         """Return *effect* as the reader is to wait for it; raises as `check`."""

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from ..effects import Close, Effect, Effects, Emit, Join, Open, sleep
+from ..runtime.opening import opening
 from ..stream_types import AnyEvent
 from ..types import Reply
 from .interruption import Interruption
@@ -122,15 +123,24 @@ class StreamReader:
                 resume = partial(self._flow.throw, error)
 
     def _perform(self, effect: Effect) -> Effects[Any]:
-        if isinstance(effect, Open) and self._channel is not None:
-            yield Close(self._channel)  # the attempt before left it open
-        performed = yield self._interruption.of(effect)
         if isinstance(effect, Open):
-            self._channel = performed
+            return (yield from self._open(effect))
+        performed = yield self._interruption.of(effect)
         # What an identical call has left to this one is the flow's to give on.
         if not isinstance(effect, Join):
             self._interruption.check()
         return performed
+
+    def _open(self, effect: Open) -> Effects[Any]:
+        if self._channel is not None:
+            yield Close(self._channel)  # the attempt before left it open
+        if self._task is None:
+            with opening(self._interruption.opening):
+                self._channel = yield self._interruption.of(effect)
+        else:
+            self._channel = yield self._interruption.of(effect)
+        self._interruption.check()
+        return self._channel
 
     def _release(self) -> Effects[None]:
         self._is_over = True

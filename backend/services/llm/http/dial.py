@@ -8,11 +8,13 @@ import socket
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
 from ..runtime.coroutines import run_without_loop
+from ..runtime.opening import abortable_by, check_aborted, is_abortable
 from .addresses import attempts, names
 
 if TYPE_CHECKING:
@@ -111,8 +113,13 @@ def _connected(
         for option in options:
             made.setsockopt(*option)
         opened(made)
+        if is_abortable():
+            # One of its own: a TLS handshake takes the descriptor away from the other.
+            copy = made.dup()
+            abortable_by(partial(shut, copy), copy.close)
         made.settimeout(seconds)
         made.connect(place)
+        check_aborted()  # one that is not connected yet cannot be shut down
     except BaseException:
         made.close()
         raise

@@ -5,10 +5,11 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..runtime.event_loops import LoopResource, PerEventLoop
 from ..runtime.fork import on_fork_in_child
+from ..runtime.opening import abortable_by, is_abortable
 from .http1_connections import Origin
 from .idle import KEEP_ALIVE, IdleStack
 
@@ -38,6 +39,9 @@ def take_idle(idle: IdleStack[C], origin: Origin) -> C | None:
     close(idle.surplus())
     while (connection := idle.take()) is not None:
         if connection.origin == origin and connection.is_alive():
+            if is_abortable():
+                blocking: Any = connection  # no other is taken by a thread
+                abortable_by(blocking.abort)
             return connection
         connection.close()
     return None

@@ -16,6 +16,7 @@ from ...errors import LLMError, Retry
 from ...http.dial import left_until
 from ...http.http1 import Answer
 from ...runtime import watchdog
+from ...runtime.opening import abortable_by
 from ...types import Request
 from ..channel import AsyncChannel, AsyncSource, Channel, Source
 from ..fields import member
@@ -250,6 +251,7 @@ def _ask(sdk: Any, spec: StreamSpec, abortable: StreamCall, timeout: float) -> A
         with signing.adding(spec.call.headers):
             return getattr(sdk, spec.call.method)(**spec.arguments)
 
+    abortable_by(abortable.abort)
     return _watched(ask, abortable, timeout)
 
 
