@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.llm.stores.file_formats import is_database
+from services.llm.stores.file_formats import resembles_database
 
 SQLITE, TABLE = b"SQLite format 3\0", b"CREATE TABLE llm_answers"
 
@@ -19,4 +19,4 @@ SQLITE, TABLE = b"SQLite format 3\0", b"CREATE TABLE llm_answers"
 def test_a_database_is_ours_where_it_or_its_log_names_our_table(
     start: bytes, log: bytes, is_ours: bool
 ) -> None:
-    assert is_ours == is_database(start, log, "llm_answers")
+    assert is_ours == resembles_database(start, log, "llm_answers")

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from services.llm.stores import StoreError, json_log
 from services.llm.stores.entry import decode_entry, encode_entry, peek
-from services.llm.stores.file_formats import is_log
+from services.llm.stores.file_formats import resembles_log
 from services.llm.stores.json_log import JsonStore
 from services.llm.stores.log_index import HEADER_SIZE, LogIndex, new_header
 from tests.cache.support import Clock, key_of
@@ -85,7 +85,7 @@ def test_no_flipped_bits_ever_give_a_wrong_value(
             spoilt[position % len(spoilt)] ^= bits
         path.write_bytes(spoilt)
         store = JsonStore(path, ttl=60, clock=clock)
-        if not is_log(bytes(spoilt)):  # every sign of ours was hit
+        if not resembles_log(bytes(spoilt)):  # every sign of ours was hit
             with pytest.raises(StoreError, match="it is not a cache of answers"):
                 store.put(KEYS[0], {"n": 1})
             return
@@ -101,7 +101,7 @@ def test_any_bytes_may_be_in_the_file(content: bytes, after_a_header: bool) -> N
         path = Path(folder) / "log"
         path.write_bytes(new_header() + content if after_a_header else content)
         store = JsonStore(path, ttl=60)
-        if not after_a_header and not is_log(content):
+        if not after_a_header and not resembles_log(content):
             with pytest.raises(StoreError, match="it is not a cache of answers"):
                 store.put(KEYS[0], {"n": 1})
             assert content == path.read_bytes()

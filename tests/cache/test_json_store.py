@@ -172,7 +172,7 @@ def test_compaction_keeps_what_lives_drops_what_is_damaged_and_leaves_no_draft(
     path.write_bytes(path.read_bytes().replace(b'"value":{"n":3}', b'"value":{"n":4}'))
     (path.parent / "cache.json.tmp").write_bytes(b"left by a writer that was killed")
     monkeypatch.setattr(json_log, "_LEAST_GARBAGE", 0)
-    log._compact_above = 0
+    log._retry_compaction_above = 0
     for _ in range(12):
         log.put(key_of("again"), {"n": -1})
     assert [{"n": n} if n != 3 else None for n in range(10)] == [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.llm.stores.entry import encode_entry
-from services.llm.stores.log_index import HEADER_SIZE, LogIndex, is_header, new_header
+from services.llm.stores.log_index import HEADER_SIZE, LogIndex, is_current_header, new_header
 from tests.cache.support import key_of
 
 
@@ -19,8 +19,8 @@ def read(*lines: bytes, now: float = 100.0) -> LogIndex:
 
 def test_a_header_has_one_form_and_one_size() -> None:
     header = new_header()
-    assert (True, HEADER_SIZE) == (is_header(header), len(header))
-    assert [False, False] == [is_header(each) for each in (header[:-1], header + b" ")]
+    assert (True, HEADER_SIZE) == (is_current_header(header), len(header))
+    assert [False, False] == [is_current_header(each) for each in (header[:-1], header + b" ")]
 
 
 def test_what_is_no_live_entry_is_garbage() -> None:

@@ -7,7 +7,7 @@ import os
 from datetime import date, datetime, timedelta, timezone
 
 from ..frozen import dataclass
-from .file_formats import is_budget
+from .file_formats import resembles_budget
 from .files import (
     absolute_path,
     file_errors,
@@ -116,7 +116,7 @@ class BudgetFile:
         try:
             return TokensOfDay.from_json(data)
         except (ValueError, RecursionError) as error:
-            if not is_budget(data):
+            if not resembles_budget(data):
                 raise foreign_file_error(self.path, "the file of a token budget") from error
             move_aside(self.path, f"is a damaged token budget ({error})")
             return None

@@ -23,11 +23,10 @@ _SUM = slice(8, 24)
 _SUMMED = 26  # where the part under the checksum begins
 
 
-def checked_key(key: object) -> str:
-    """Return *key*; ValueError unless it is a SHA-256 hash in lowercase hexadecimal."""
+def check_key(key: object) -> None:
+    """Raise ValueError unless *key* is a SHA-256 hash in lowercase hexadecimal."""
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise ValueError(f"key must be a SHA-256 hash, 64 lowercase hex digits, not {key!r}")
-    return key
 
 
 def encode_entry(key: str, value: Mapping[str, Any], expires: float) -> bytes:
@@ -35,8 +34,9 @@ def encode_entry(key: str, value: Mapping[str, Any], expires: float) -> bytes:
 
     TypeError or ValueError for a value that JSON cannot hold, NaN included, or a bad key.
     """
+    check_key(key)
     text = json.dumps(dict(value), separators=(",", ":"), allow_nan=False)
-    body = f'"key":"{checked_key(key)}","expires":{expires:.3f},"value":{text}}}'.encode("ascii")
+    body = f'"key":"{key}","expires":{expires:.3f},"value":{text}}}'.encode("ascii")
     return b'{"sum":"%s",%s' % (_sum(body), body)
 
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 #: Bytes that are read of a file; an older cache is read as a whole.
-START_BYTES = 1 << 16
+START_SIZE = 1 << 16
 #: Bytes of the largest older cache that is recognised.
-OLDER_CACHE_BYTES = 1 << 26
+OLDER_CACHE_SIZE = 1 << 26
 
 _LOG, _ENTRY = b'{"format":"llm-answers"', b'\n{"sum":"'
 _BUDGET = b'{"day": '
@@ -29,23 +29,23 @@ _TIME_FIELDS = re.compile(
 )
 
 
-def is_log(start: bytes) -> bool:
+def resembles_log(start: bytes) -> bool:
     """Tell whether *start* begins a log of answers, of any version, whole or torn."""
     return _is_blank(start) or _is_prefix_or_longer(start, _LOG) or _ENTRY in start
 
 
-def is_budget(start: bytes) -> bool:
+def resembles_budget(start: bytes) -> bool:
     """Tell whether *start* begins the file of a day's tokens, whole or torn."""
     return _is_blank(start) or _is_prefix_or_longer(start, _BUDGET)
 
 
-def is_database(start: bytes, log: bytes, table: str) -> bool:
+def resembles_database(start: bytes, log: bytes, table: str) -> bool:
     """Tell whether *start*, and the *log* beside it, are of an SQLite database with our *table*."""
     named = table.encode() in start or table.encode() in log
     return _is_blank(start) or (start.startswith(_DATABASE) and named)
 
 
-def is_older_cache(data: bytes) -> bool:
+def resembles_older_cache(data: bytes) -> bool:
     """Tell whether *data* is a JSON document that maps hashes to entries, or names to dated ones.
 
     Older caches were kept so, and rewritten at each put.

@@ -23,7 +23,7 @@ def new_header() -> bytes:
     return b'{"format":"llm-answers","version":1,"log":"%s"}\n' % os.urandom(8).hex().encode()
 
 
-def is_header(line: bytes) -> bool:
+def is_current_header(line: bytes) -> bool:
     """Whether *line* is the header of a log of this format and version."""
     return _HEADER.fullmatch(line) is not None
 
@@ -66,7 +66,7 @@ class LogIndex:
     def find(self, key: str, now: float) -> Slot | None:
         """Return the slot of the live entry of *key*, or None."""
         slot = self._slots.get(key)
-        return slot if slot is not None and slot[0] > now else None
+        return slot if slot is not None and _is_live(slot, now) else None
 
     def drop(self, slot: Slot) -> None:
         """Forget *slot*, unless a newer line has replaced it."""
@@ -78,15 +78,14 @@ class LogIndex:
     def expire(self, now: float, *, at_most: int) -> None:
         """Forget up to *at_most* entries that have expired at *now*, the oldest first."""
         for _ in range(at_most):
-            if not self._by_expiry or self._by_expiry[0][0] > now:
+            if not self._by_expiry or _is_live(self._by_expiry[0], now):
                 return
             self.drop(heapq.heappop(self._by_expiry))
 
     def slots(self, now: float) -> list[Slot]:
         """Return the slots of the live entries in the order of the log."""
-        return sorted(
-            (slot for slot in self._slots.values() if slot[0] > now), key=lambda slot: slot[1]
-        )
+        live = [slot for slot in self._slots.values() if _is_live(slot, now)]
+        return sorted(live, key=_offset)
 
     def _index_line(self, data: bytes, start: int, end: int, now: float) -> None:
         found = peek(data, start)
@@ -108,3 +107,13 @@ class LogIndex:
             heapq.heappush(self._by_expiry, slot)
         else:
             self.has_expired = True
+
+
+def _is_live(slot: Slot, now: float) -> bool:
+    expires, _, _, _ = slot
+    return expires > now
+
+
+def _offset(slot: Slot) -> int:
+    _, offset, _, _ = slot
+    return offset

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..runtime.fork import on_fork_in_child
-from .entry import checked_key
+from .entry import check_key
 from .protocol import checked_ttl
 
 #: Entries kept at most; the oldest is dropped for a new one.
@@ -40,8 +40,9 @@ class MemoryStore:
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return a fresh copy of the object last put under *key*, or None."""
+        check_key(key)
         with self._mutex:
-            expires, text = self._entries.get(checked_key(key), (0.0, ""))
+            expires, text = self._entries.get(key, (0.0, ""))
         if not text or expires <= self._clock():
             return None
         value: dict[str, Any] = json.loads(text)
@@ -49,10 +50,11 @@ class MemoryStore:
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
         """Keep *value* for the ttl, or until `capacity` newer entries have come."""
+        check_key(key)
         text = json.dumps(dict(value), allow_nan=False)
         now = self._clock()
         with self._mutex:
-            self._entries.pop(checked_key(key), None)
+            self._entries.pop(key, None)
             self._entries[key] = (now + self._ttl, text)
             self._prune(now)
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .entry import checked_key, decode_entry, encode_entry
+from .entry import check_key, decode_entry, encode_entry
 from .protocol import checked_ttl
 from .redis_server import RedisServer
 
@@ -28,7 +28,7 @@ class RedisStore:
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return the object last put under *key*, by whichever host, or None."""
-        checked_key(key)
+        check_key(key)
         with self._server.errors():
             line = self._server.get_bytes(_PREFIX + key)
         return None if line is None else decode_entry(line, key)

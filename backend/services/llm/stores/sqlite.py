@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .entry import checked_key, decode_entry, encode_entry
+from .entry import check_key, decode_entry, encode_entry
 from .protocol import checked_ttl
 from .sqlite_database import SqliteDatabase
 
@@ -46,7 +46,8 @@ class SqliteStore(SqliteDatabase):
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return the object last put under *key*, by whichever process, or None."""
-        parameters = (checked_key(key), self._clock())
+        check_key(key)
+        parameters = (key, self._clock())
         row = self._run(lambda database: database.execute(_READ, parameters).fetchone())
         return decode_entry(row[0], key) if row else None
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..runtime.fork import around_fork
-from .file_formats import OLDER_CACHE_BYTES, is_database
+from .file_formats import OLDER_CACHE_SIZE, resembles_database
 from .files import (
     absolute_path,
     describe_os_error,
@@ -176,7 +176,7 @@ class SqliteDatabase:
             if self.path.stat().st_ino != self._inode:
                 return  # another process has moved it aside
             log = _first_bytes(sibling(self.path, "-wal"))
-            if not is_database(_first_bytes(self.path), log, self._table):
+            if not resembles_database(_first_bytes(self.path), log, self._table):
                 what = f"an SQLite database with a table of {self._content}"
                 raise foreign_file_error(self.path, what)
             move_aside(self.path, "is a damaged SQLite database", companions=_COMPANIONS)
@@ -186,7 +186,7 @@ def _first_bytes(path: Path) -> bytes:
     try:
         # Closing it drops this process's locks on it; those of a damaged file are of no use.
         with open(path, "rb", opener=open_nonblocking) as file:
-            return file.read(OLDER_CACHE_BYTES)
+            return file.read(OLDER_CACHE_SIZE)
     except FileNotFoundError:
         return b""
 
