@@ -7,7 +7,8 @@ import socket
 import time
 from errno import EPIPE
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
+from unittest.mock import patch
 
 import h11
 import httpcore
@@ -15,9 +16,10 @@ import httpx
 import pytest
 
 from services.llm.errors import ResponseTooLargeError
+from services.llm.http import http1_connections
 from services.llm.http.connections import Mode, PooledConnection
 from services.llm.http.http1 import Answer
-from services.llm.http.http1_connections import AsyncConnection, Connection, Origin
+from services.llm.http.http1_connections import _WRITE, AsyncConnection, Connection, Origin
 from services.llm.http.idle_pools import IdlePools
 from services.llm.http.pool import Origin as OriginOfHttpcore
 from services.llm.http.pool import Pool
@@ -201,6 +203,92 @@ def test_a_thread_knows_whether_the_server_can_have_read_its_request(
     with pytest.raises(h11.RemoteProtocolError):
         connection.exchange(Sent(), until())
     assert (was_refused, True) == (connection.was_refused, below.is_closed)
+
+
+def test_a_connection_carries_nothing_else_while_an_answer_is_awaited() -> None:
+    states: list[bool] = []
+
+    class Asked(Socket):
+        def recv(self, size: int) -> bytes:
+            states.append(connection.is_reusable)
+            return super().recv(size)
+
+    connection = blocking(Asked(answer(b"body")[:-2], answer(b"body")[-2:]))
+    assert b"body" == connection.exchange(Sent(), until()).body
+    assert ([False, False], True) == (states, connection.is_reusable)
+
+
+def test_no_part_of_a_long_request_is_sent_after_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    class Slow(Socket):
+        def sendall(self, data: Any) -> None:
+            now[0] += 1.0
+            parts.append(len(data))
+
+    class Long:
+        def encode(self) -> memoryview:
+            return memoryview(bytes(5 * _WRITE))
+
+    parts, below = list[int](), Slow()
+    with pytest.raises(TimeoutError):
+        blocking(below).exchange(Long(), 3.0)
+    assert ([_WRITE] * 3, True) == (parts, below.is_closed)
+
+
+class Context:
+    """What secures a socket, or fails to."""
+
+    def __init__(self, fails: bool) -> None:
+        self._fails = fails
+        self.secured: list[Any] = []
+
+    def wrap_socket(self, below: Any, server_hostname: str) -> Any:
+        self.secured.append((below, server_hostname))
+        if self._fails:
+            raise OSError("not to be trusted")
+        return "secured"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_connection_that_is_to_be_secured_is_so_or_is_none(
+    fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below, context = Socket(), Context(fails)
+    monkeypatch.setattr(http1_connections, "dial", lambda *_: below)
+    origin = Origin("a.test", 80, cast("Any", context))
+    if fails:
+        with pytest.raises(OSError, match="not to be trusted"):
+            Connection(origin, LIMIT, until())
+    else:
+        connection: Any = Connection(origin, LIMIT, until())
+        assert ("secured", False) == (connection._socket, connection.was_refused)
+    assert ([(below, "a.test")], fails) == (context.secured, below.is_closed)
+
+
+def test_the_timer_of_an_exchange_ends_with_it() -> None:
+    connection, _ = awaiting()
+    timers: list[asyncio.TimerHandle] = []
+
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        later = loop.call_later
+
+        def noting(*arguments: Any, **more: Any) -> asyncio.TimerHandle:
+            timers.append(later(*arguments, **more))
+            return timers[-1]
+
+        with patch.object(loop, "call_later", noting):
+            exchange = asyncio.ensure_future(connection.exchange(Sent(), until()))
+            await asyncio.sleep(0)
+            connection.data_received(answer(b"body"))
+            await exchange
+
+    asyncio.run(scene())
+    assert [True] == [timer.cancelled() for timer in timers]
 
 
 class Network:
