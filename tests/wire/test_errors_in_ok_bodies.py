@@ -7,6 +7,7 @@ import json
 import pytest
 
 from sandbox import Fault, Sandbox
+from services.llm.errors import Retry
 from services.llm_client import (
     InvalidRequestError,
     LLMError,
@@ -97,3 +98,16 @@ def test_a_converse_answer_that_is_no_text_was_mangled_on_its_way(
     sandbox.script(Fault(status=200, body=b"\x1f\x8b\x08\x00", headers=json_kind))
     with pytest.raises(ProviderUnavailableError, match="not whole JSON"):
         open_client("bedrock").generate("hi", model=CONVERSE, max_retries=0)
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b"5", b'"sorry"', b"{}"])
+def test_json_that_is_no_answer_is_the_same_error_in_a_streams_place(
+    open_client: OpenFace, sandbox: Sandbox, body: bytes
+) -> None:
+    client = open_client("groq").client
+    fault = Fault(status=200, body=body, headers={"content-type": "application/json"})
+    for ask in (client.respond, lambda *args, **how: list(client.stream(*args, **how))):
+        sandbox.script(fault)
+        with pytest.raises(LLMError, match="no chat completion") as caught:
+            ask("hi", max_retries=0)
+        assert caught.value.retry is Retry.IF_REQUESTED

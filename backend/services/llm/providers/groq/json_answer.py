@@ -19,6 +19,8 @@ def read_json(body: bytes, headers: Mapping[str, str]) -> Any:
         answer = json.loads(body)
     except ValueError as error:
         raise unreadable_body(body, headers.get("content-type"), "groq") from error
+    if answer is None:
+        return "null"  # nothing is how a stream ends, and is no answer
     if isinstance(answer, dict):
         answer["_request_id"] = headers.get("x-request-id")
         answer["_limits"] = reports_in_headers(headers)
