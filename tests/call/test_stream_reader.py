@@ -230,20 +230,21 @@ def test_a_signals_handler_closes_the_stream_that_its_thread_reads(steps: list[s
 
 def test_an_identical_calls_outcome_reaches_the_flow_of_a_stream_that_was_closed() -> None:
     given: list[Any] = []
+    follower: Any = Channel()
 
     def flow() -> Effects[Reply]:
-        given.append((yield Join(CHANNEL)))
+        given.append((yield Join(follower)))
         yield Open(REQUEST, 1.0)
         raise AssertionError("a stream that was closed goes on")
 
     reader = StreamReader(flow())
     reading: Any = reader.next_event()
     next(reading)
-    reader._thread, reader._is_over = 0, True
-    reader._interruption._interrupted.set_result(None)
+    reader._thread = 0
+    next(reader.close())
     with pytest.raises(RuntimeError, match=CLOSED):
         reading.send("a leader")
-    assert ["a leader"] == given
+    assert (["a leader"], ["aborted"]) == (given, follower.calls)
 
 
 def test_a_stream_whose_loop_is_closed_gives_back_its_permit_all_the_same(

@@ -27,6 +27,8 @@ class Interruption:
         self.ended: Future[None] = Future()
         #: What the reader opens, where it is a thread.
         self.opening = Opening()
+        self.is_interrupted = False
+        #: Done with that, for waits that know but futures.
         self._interrupted: Future[None] = Future()
         self._effect: Effect | None = None
         self._is_closing = False
@@ -37,6 +39,7 @@ class Interruption:
         """End the wait of a reader: of *task*, or of a thread where that is None."""
         if self._is_closing:
             return
+        self.is_interrupted = True
         _set(self._interrupted)
         if task is not None:
             self._cancelled = task
@@ -51,14 +54,15 @@ class Interruption:
     def of(self, effect: Effect) -> Effect:
         """Return *effect* as the reader is to wait for it; raises as `check`."""
         self._effect = effect
-        self.check()
-        if isinstance(effect, Sleep):
+        if self.is_interrupted:
+            self.check()
+        if type(effect) is Sleep:
             return replace(effect, wake=_either(self._interrupted, effect.wake))
         return effect
 
     def check(self) -> None:
         """Raise RuntimeError where the reader was interrupted, and no one else cancels its task."""
-        if self._is_closing or not self._interrupted.done():
+        if self._is_closing or not self.is_interrupted:
             return
         task, self._cancelled = self._cancelled, None
         # Python 3.10 does not count who has cancelled a task.

@@ -127,7 +127,7 @@ class StreamReader:
             return (yield from self._open(effect))
         performed = yield self._interruption.of(effect)
         # What an identical call has left to this one is the flow's to give on.
-        if not isinstance(effect, Join):
+        if self._interruption.is_interrupted and not isinstance(effect, Join):
             self._interruption.check()
         return performed
 
