@@ -226,20 +226,20 @@ def test_what_the_caller_gave_stays_and_fails(
 def test_an_outage_is_bounded_in_minutes(stated: float, own: float, waits: float) -> None:
     ours = account(Clock())
     error = ProviderUnavailableError("busy", status=503, retry_after=stated)
-    ours.learn_from_failure(error, REPLACEMENT, REPLACEMENT, 0.0)
+    ours.learn_about_scope(error, REPLACEMENT, REPLACEMENT, 0.0)
     assert (own, waits) == (error.retry_after, ours.outages.wait(REPLACEMENT, ours.now()))
 
 
 def test_a_limits_pause_is_a_day_at_most() -> None:
     ours = account(Clock())
     error = RateLimitError("slow", status=429, retry_after=1e9)
-    ours.learn_from_failure(error, REPLACEMENT, REPLACEMENT, 0.0)
+    ours.learn_about_scope(error, REPLACEMENT, REPLACEMENT, 0.0)
     assert 86_400.0 == error.retry_after == ours.quota.paused_for(REPLACEMENT, ours.now())
 
 
 def test_a_wait_that_is_of_no_outage_and_no_limit_holds_nobody_back() -> None:
     ours = account(Clock())
-    ours.learn_from_failure(
+    ours.learn_about_scope(
         InvalidRequestError("no", status=400, retry_after=60.0), REPLACEMENT, REPLACEMENT, 0.0
     )
     assert Learned() == ours.learned()
@@ -252,10 +252,10 @@ def test_what_was_learnt_can_be_looked_at_and_dropped() -> None:
         not_found("groq/compound", ended=True), asking("groq/compound"), asking("groq/compound")
     )
     ours.learn_about_model(refused(), asking(REPLACEMENT), asking(REPLACEMENT))
-    ours.learn_from_failure(
+    ours.learn_about_scope(
         ProviderUnavailableError("busy", status=503, retry_after=7.0), REPLACEMENT, REPLACEMENT, 0.0
     )
-    ours.learn_from_failure(RateLimitError("slow", status=429, retry_after=9.0), OLD, OLD, 0.0)
+    ours.learn_about_scope(RateLimitError("slow", status=429, retry_after=9.0), OLD, OLD, 0.0)
     ours.remember_output_mode((REPLACEMENT, 1), "tool")
     ours.remember_output_mode((REPLACEMENT, 2), "tool")
     assert ours.learned() == Learned(

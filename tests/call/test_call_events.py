@@ -79,7 +79,7 @@ class Heard:
 
     def call(self, to: Account, request: Request = REQUEST) -> Effects[Reply]:
         events = events_of(self.hooks, "respond", request, to, self.policy.tags)
-        return lifecycle.run_call(self.policy, to, partial(lifecycle.answer, request), events)
+        return lifecycle.run_call(self.policy, to, partial(lifecycle.fetch_reply, request), events)
 
     @property
     def kinds(self) -> list[type[Event]]:

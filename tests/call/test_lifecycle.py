@@ -69,7 +69,7 @@ def test_who_asked_for_attempts_is_told_that_they_are_used_up() -> None:
     clock, last = Clock(), unavailable()
     drive = Drive(clock, [unavailable(), last])
     with pytest.raises(RetriesExhaustedError, match="Failed after 2 attempts: Service") as caught:
-        drive.run(call(account(clock), attempts=2, exact_attempts=True))
+        drive.run(call(account(clock), attempts=2, has_exact_attempts=True))
     assert ([1.0], last) == (drive.slept, caught.value.__cause__)
 
 
@@ -167,7 +167,7 @@ def test_a_successor_is_asked_at_once_and_remembered() -> None:
     clock = Clock()
     to = account(clock)
     request = Request("mixtral-8x7b-32768", REQUEST.messages, 0.7, 100)
-    get_reply = partial(lifecycle.answer, request)
+    get_reply = partial(lifecycle.fetch_reply, request)
     outcomes: list[Reply | BaseException] = [gone(), says("Yes."), says("Yes.")]
     drive = Drive(clock, iter(outcomes))
     for _ in range(2):

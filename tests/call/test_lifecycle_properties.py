@@ -80,7 +80,7 @@ class Caller:
     def _step(self, outcome: LLMError | Reply | None) -> Effect:
         if self._call is None:
             self._call = lifecycle.run_call(
-                self._policy, self._to, partial(lifecycle.answer, REQUEST)
+                self._policy, self._to, partial(lifecycle.fetch_reply, REQUEST)
             )
             self._began, self._sends = self._clock.now, 0
             return next(self._call)

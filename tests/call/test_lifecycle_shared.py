@@ -63,7 +63,7 @@ class Sum:
 
 
 def call(to: Account, request: Request = REQUEST, timeout: float = 120.0) -> Effects[Reply]:
-    get_reply = partial(lifecycle.answer, request)
+    get_reply = partial(lifecycle.fetch_reply, request)
     return lifecycle.run_call(CallPolicy(lambda: retry.transient_errors(3), timeout), to, get_reply)
 
 

@@ -136,7 +136,7 @@ class ManyKeys(Account):
     def scopes(self, model: str) -> tuple[str, ...]:
         return tuple(scope for scope in ("first", "second") if scope not in self.lost)
 
-    def key_of(self, scope: str) -> str:
+    def api_key_of(self, scope: str) -> str:
         return f"key of the {scope}"
 
     def is_usable(self, scope: str, now: float) -> bool:

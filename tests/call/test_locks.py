@@ -290,10 +290,10 @@ def keys() -> Touches:
     assert isinstance(reservation, Reservation)
     many_keys.cancel(reservation, clock.now)
     assert many_keys.is_usable(scope, clock.now)
-    many_keys.learn_from_failure(
+    many_keys.learn_about_scope(
         RateLimitError("no", status=429, retry_after=1.0), scope, MODEL, 0.0
     )
-    many_keys.learn_from_failure(AuthenticationError("no", status=401), other, MODEL, 0.0)
+    many_keys.learn_about_scope(AuthenticationError("no", status=401), other, MODEL, 0.0)
     assert 1 == many_keys.refusals
     return touches
 

@@ -98,7 +98,7 @@ class Scene:
 
     def call(self) -> Effects[Reply]:
         policy = CallPolicy(lambda: retry.transient_errors(3), TIMEOUT, max_quota_wait=300.0)
-        return lifecycle.run_call(policy, self.to, partial(lifecycle.answer, REQUEST))
+        return lifecycle.run_call(policy, self.to, partial(lifecycle.fetch_reply, REQUEST))
 
     def perform(self, effect: Effect, outcomes: Iterator[Reply | LLMError]) -> Any:
         match effect:
@@ -273,18 +273,18 @@ CALLS = [
     (Account, "adapt_request"),
     (Account, "resolve_model"),
     (Account, "scopes"),
-    (Account, "key_of"),
+    (Account, "api_key_of"),
     (Account, "outage_key"),
     (Account, "end_outage"),
     (Outages, "wait"),
     (Outages, "acquire_probe"),
     (Account, "is_usable"),
-    (Account, "learn_from_failure"),
+    (Account, "learn_about_scope"),
     (Account, "learn_about_model"),
     (MultiKeyAccount, "scopes"),
-    (MultiKeyAccount, "key_of"),
+    (MultiKeyAccount, "api_key_of"),
     (MultiKeyAccount, "is_usable"),
-    (MultiKeyAccount, "learn_from_failure"),
+    (MultiKeyAccount, "learn_about_scope"),
     (Call, "record_attempt"),
     (Call, "quota_wait_left"),
     (Call, "time_left"),
@@ -369,7 +369,7 @@ def test_a_key_that_cannot_be_looked_up_takes_no_request_of_any_limit(
     def breaking(scope: str) -> str:
         raise KeyError(scope)
 
-    monkeypatch.setattr(scene.to, "key_of", breaking)
+    monkeypatch.setattr(scene.to, "api_key_of", breaking)
     with pytest.raises(KeyError):
         drive(scene, -1, None)
     scene.assert_nothing_is_held()

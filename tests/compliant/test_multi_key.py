@@ -39,7 +39,7 @@ def test_keys_are_taken_in_turn(many_keys: MultiKeyAccount, clock: Clock) -> Non
 
 
 def test_a_scope_is_no_key_and_leads_to_one(many_keys: MultiKeyAccount) -> None:
-    assert KEYS == [many_keys.key_of(scope) for scope in many_keys.scopes(MODEL)]
+    assert KEYS == [many_keys.api_key_of(scope) for scope in many_keys.scopes(MODEL)]
     assert not any(key in repr(many_keys) for key in KEYS)
 
 
@@ -54,10 +54,10 @@ def test_what_was_reserved_and_not_sent_is_no_turn(
 
 
 def test_a_paused_key_does_not_save_up_turns(many_keys: MultiKeyAccount, clock: Clock) -> None:
-    many_keys.learn_from_failure(refusal("org_b"), SECOND, MODEL, 60.0)
-    many_keys.learn_from_failure(refusal("org_c"), THIRD, MODEL, 60.0)
+    many_keys.learn_about_scope(refusal("org_b"), SECOND, MODEL, 60.0)
+    many_keys.learn_about_scope(refusal("org_c"), THIRD, MODEL, 60.0)
     clock.now += 10.0
-    many_keys.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
+    many_keys.learn_about_scope(refusal("org_a"), FIRST, MODEL, 60.0)
     for _ in range(10):
         answered(
             many_keys, next(scope for scope in many_keys.scopes(MODEL) if scope != FIRST), clock.now
@@ -105,7 +105,7 @@ def test_an_organisations_limit_binds_over_all_keys(clock: Clock) -> None:
 
 def test_any_5xx_may_pass(many_keys: MultiKeyAccount) -> None:
     error = ProviderUnavailableError("520", status=520, retry=Retry.IF_REQUESTED)
-    many_keys.learn_from_failure(error, FIRST, MODEL, 60.0)
+    many_keys.learn_about_scope(error, FIRST, MODEL, 60.0)
     assert Retry.AFTER_BACKOFF is error.retry
 
 
@@ -116,7 +116,7 @@ def test_a_refused_key_is_taken_out_with_one_warning(
     errors = [refused_key(status), refused_key(status)]
     with caplog.at_level(logging.WARNING):
         for error in errors:
-            many_keys.learn_from_failure(error, SECOND, MODEL, 60.0)
+            many_keys.learn_about_scope(error, SECOND, MODEL, 60.0)
     assert [f"{SECOND} is not accepted: Groq authentication error: no"] == caplog.messages
     assert [FIRST, THIRD] == list(many_keys.scopes(MODEL))
     assert not many_keys.is_usable(SECOND, clock.now)
@@ -127,7 +127,7 @@ def test_a_refused_key_is_taken_out_with_one_warning(
 def test_when_no_key_is_left_the_error_says_so(many_keys: MultiKeyAccount) -> None:
     for scope in (FIRST, SECOND, THIRD):
         error = refused_key()
-        many_keys.learn_from_failure(error, scope, MODEL, 60.0)
+        many_keys.learn_about_scope(error, scope, MODEL, 60.0)
     assert Retry.NEVER is error.retry
     assert "none of the 3 keys is accepted" in str(error)
     with pytest.raises(AuthenticationError, match="none of the 3 keys is accepted"):
@@ -136,7 +136,7 @@ def test_when_no_key_is_left_the_error_says_so(many_keys: MultiKeyAccount) -> No
 
 def test_the_only_key_is_named_as_such(clock: Clock) -> None:
     many_keys, error = make(clock, KEYS[:1]), refused_key()
-    many_keys.learn_from_failure(error, "key 1 of 1", MODEL, 60.0)
+    many_keys.learn_about_scope(error, "key 1 of 1", MODEL, 60.0)
     assert "the key is not accepted" in str(error)
 
 
@@ -144,7 +144,7 @@ def test_a_key_that_may_not_use_one_model_may_use_others(
     many_keys: MultiKeyAccount, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        many_keys.learn_from_failure(refused_key(403, "model_terms_required"), FIRST, MODEL, 60.0)
+        many_keys.learn_about_scope(refused_key(403, "model_terms_required"), FIRST, MODEL, 60.0)
     assert [SECOND, THIRD] == list(many_keys.scopes(MODEL))
     assert [FIRST, SECOND, THIRD] == list(many_keys.scopes("another"))
     assert many_keys.is_usable(FIRST, clock.now)
@@ -162,7 +162,7 @@ def test_an_error_that_is_not_of_the_key_takes_none_out(many_keys: MultiKeyAccou
         LLMError("unknown"),
         from_proxy,
     ):
-        many_keys.learn_from_failure(error, FIRST, MODEL, 60.0)
+        many_keys.learn_about_scope(error, FIRST, MODEL, 60.0)
     assert 3 == len(many_keys.scopes(MODEL))
 
 
@@ -171,7 +171,7 @@ def test_an_answer_that_is_not_whole_shows_room_as_any_answer_does(clock: Clock)
     cut.partial = Reply("half", MODEL, "groq")
     for _ in range(2):
         reservation = send(many_keys, many_keys.scopes(MODEL)[0], clock.now)
-        many_keys.learn_from_failure(cut, reservation.scope, MODEL, 60.0)
+        many_keys.learn_about_scope(cut, reservation.scope, MODEL, 60.0)
         many_keys.quota.settle(reservation, {}, clock.now, clock.now)
     assert isinstance(many_keys.reserve(many_keys.scopes(MODEL)[0], ONE, clock.now), Reservation)
 
@@ -188,12 +188,12 @@ def test_a_retired_model_is_learnt_as_by_any_client(many_keys: MultiKeyAccount) 
 def test_a_refused_key_is_tried_again_after_an_hour(
     many_keys: MultiKeyAccount, clock: Clock
 ) -> None:
-    many_keys.learn_from_failure(AuthenticationError("No.", status=401), FIRST, MODEL, 60.0)
+    many_keys.learn_about_scope(AuthenticationError("No.", status=401), FIRST, MODEL, 60.0)
     assert (1, {FIRST: "No."}) == (many_keys.refusals, dict(many_keys.learned().refused_keys))
     assert FIRST not in many_keys.scopes(MODEL)
     clock.now += 3_600.0
     assert FIRST in many_keys.scopes(MODEL)
-    many_keys.learn_from_failure(AuthenticationError("No.", status=401), FIRST, MODEL, 60.0)
+    many_keys.learn_about_scope(AuthenticationError("No.", status=401), FIRST, MODEL, 60.0)
     assert (2, False) == (many_keys.refusals, FIRST in many_keys.scopes(MODEL))
 
 
@@ -201,8 +201,8 @@ def test_what_was_learnt_can_be_looked_at_and_dropped(
     many_keys: MultiKeyAccount, clock: Clock
 ) -> None:
     blocked = AuthenticationError("No.", status=403, code="model_permission_blocked_org")
-    many_keys.learn_from_failure(blocked, FIRST, MODEL, 60.0)
-    many_keys.learn_from_failure(
+    many_keys.learn_about_scope(blocked, FIRST, MODEL, 60.0)
+    many_keys.learn_about_scope(
         refusal("org_a", limit="requests per minute (RPM): Limit 5"), SECOND, MODEL, 60.0
     )
     known = many_keys.learned()
@@ -220,7 +220,7 @@ def test_what_was_learnt_can_be_looked_at_and_dropped(
 def test_a_stated_organisation_is_not_forgotten(clock: Clock) -> None:
     many_keys = make(clock, organization_rpm=30)
     many_keys.forget()
-    many_keys.learn_from_failure(refusal("org_a"), FIRST, MODEL, 60.0)
+    many_keys.learn_about_scope(refusal("org_a"), FIRST, MODEL, 60.0)
     assert [FIRST, SECOND, THIRD] == sorted(many_keys.learned().pauses)
 
 
@@ -228,10 +228,10 @@ def test_a_stated_limit_above_the_believed_one_changes_nothing(
     many_keys: MultiKeyAccount, clock: Clock
 ) -> None:
     more = "requests per minute (RPM): Limit 1000, Used 1000, Requested 1"
-    many_keys.learn_from_failure(refusal("org_a", limit=more, retry_after=None), FIRST, MODEL, 60.0)
+    many_keys.learn_about_scope(refusal("org_a", limit=more, retry_after=None), FIRST, MODEL, 60.0)
     assert 30 == many_keys._unknown.amount
     less = "requests per minute (RPM): Limit 7, Used 7, Requested 1"
-    many_keys.learn_from_failure(refusal("org_a", limit=less, retry_after=None), FIRST, MODEL, 60.0)
+    many_keys.learn_about_scope(refusal("org_a", limit=less, retry_after=None), FIRST, MODEL, 60.0)
     assert 7 == many_keys._unknown.amount
     many_keys.forget()
     assert 30 == many_keys._unknown.amount
@@ -241,7 +241,7 @@ def test_organisations_share_the_turns_where_keys_are_known_to_belong_together(
     many_keys: MultiKeyAccount, clock: Clock
 ) -> None:
     for scope, organization in ((FIRST, "org_a"), (SECOND, "org_a"), (THIRD, "org_b")):
-        many_keys.learn_from_failure(refusal(organization), scope, MODEL, 60.0)
+        many_keys.learn_about_scope(refusal(organization), scope, MODEL, 60.0)
     clock.now += 10.0
     turns: Counter[str] = Counter()
     for _ in range(8):

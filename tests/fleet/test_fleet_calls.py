@@ -91,7 +91,9 @@ def worker(server: Server, amount: float = 1_000.0, threads: AtOnce | None = Non
 def call_old(to: Account) -> Effects[Reply]:
     """One call's flow, to a model that has a successor."""
     policy = CallPolicy(lambda: retry.transient_errors(3), timeout=120.0)
-    return lifecycle.run_call(policy, to, partial(lifecycle.answer, replace(REQUEST, model=OLD)))
+    return lifecycle.run_call(
+        policy, to, partial(lifecycle.fetch_reply, replace(REQUEST, model=OLD))
+    )
 
 
 def asked(server: Server) -> list[Take]:

@@ -135,7 +135,7 @@ def test_a_shorter_retry_after_does_not_shorten_a_longer_one(
     account = face.client._account
     account.outages.begin("sandbox/ok", virtual.now() + 20)
     error = ProviderUnavailableError("Service Unavailable", retry_after=5.0, status=503)
-    account.learn_from_failure(error, "sandbox/ok", "sandbox/ok", 0.0)
+    account.learn_about_scope(error, "sandbox/ok", "sandbox/ok", 0.0)
     began = virtual.now()
     face.generate("hi")
     assert began + 20 == sandbox.exchanges[0].arrived_at

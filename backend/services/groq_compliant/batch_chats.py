@@ -108,7 +108,7 @@ class BatchChats(StructuredChats):
 
         def get_reply(call: Call) -> Effects[Reply]:
             if schema is None:
-                return (yield from lifecycle.answer(request, call))
+                return (yield from lifecycle.fetch_reply(request, call))
             found = structured.structured_by(request, schema, self._knobs, call)
             return StructuredReply.of(*(yield from found))
 

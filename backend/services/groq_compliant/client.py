@@ -156,7 +156,7 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
             ConfigurationError before any call for what cannot work, else LLMError.
             """
             request = request_of(messages, model, temperature, max_tokens, provider_options)
-            policy, get_reply = self._policy(tags), partial(lifecycle.answer, request)
+            policy, get_reply = self._policy(tags), partial(lifecycle.fetch_reply, request)
             events = self._events("respond", request, policy)
             return await self._run(policy, get_reply, events)
 

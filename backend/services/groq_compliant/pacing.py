@@ -123,12 +123,12 @@ class KeyManager:
         """Pause *key* and its whole organisation for *seconds*, as a 429 demands."""
         wait = _amount("seconds", seconds)
         refusal = RateLimitError("paused by the program", status=429, retry_after=wait)
-        self._account.learn_from_failure(refusal, self._scope_of(key), "", 0.0)
+        self._account.learn_about_scope(refusal, self._scope_of(key), "", 0.0)
 
     def remove(self, key: str) -> None:
         """Use *key* no more: it was not accepted."""
         refused = AuthenticationError("removed by the program", status=401)
-        self._account.learn_from_failure(refused, self._scope_of(key), "", 0.0)
+        self._account.learn_about_scope(refused, self._scope_of(key), "", 0.0)
 
     def _next(self) -> str | float:
         """Use the first key that is free and return it, or else the seconds until one is."""
@@ -140,7 +140,7 @@ class KeyManager:
                 continue
             self._account.quota.start(reservation, now)
             self._account.quota.settle(reservation, {}, now, now)
-            return self._account.key_of(scope)
+            return self._account.api_key_of(scope)
         return min(waits)
 
     def _scope_of(self, key: str) -> str:

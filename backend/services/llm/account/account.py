@@ -88,7 +88,7 @@ class Account:
         """Return the scopes that can carry a request for *model*, the next one first."""
         return (model,)
 
-    def key_of(self, scope: str) -> str:
+    def api_key_of(self, scope: str) -> str:
         """Return the key that a scope's requests are sent with; "" stands for the client's own."""
         return ""
 
@@ -152,7 +152,7 @@ class Account:
         refused = [one for one in request.defaulted if self.refused_options.get((model, one), now)]
         return request.omitting(refused) if refused else request
 
-    def learn_from_failure(
+    def learn_about_scope(
         self, error: LLMError, scope: str, model: str, quota_wait_left: float
     ) -> None:
         """Learn from a failure on *scope* what holds for all calls; set which retry it deserves.

@@ -105,7 +105,7 @@ class MultiKeyAccount(Account):
         """Return what all keys have in common: a Retry-After that is no limit's holds for all."""
         return ""
 
-    def key_of(self, scope: str) -> str:
+    def api_key_of(self, scope: str) -> str:
         """Return the scope's key."""
         return self._keys[scope]
 
@@ -167,20 +167,20 @@ class MultiKeyAccount(Account):
         paused = self.quota.paused_for
         return not paused(scope, now) or all(paused(each, now) for each in usable)
 
-    def learn_from_failure(
+    def learn_about_scope(
         self, error: LLMError, scope: str, model: str, quota_wait_left: float
     ) -> None:
         """Learn from a failure on *scope* what holds for all keys; set which retry it deserves."""
         if isinstance(error, RateLimitError):
             self._learn_limit(error, scope)
-            super().learn_from_failure(error, scope, model, quota_wait_left)
+            super().learn_about_scope(error, scope, model, quota_wait_left)
             return
         if error.partial is None:
             self._unknown.fail()
         refused = isinstance(error, AuthenticationError) and not error.from_proxy
         if refused and error.status in (401, 403):
             self._stop_using(error, scope, model)
-        super().learn_from_failure(error, scope, model, quota_wait_left)
+        super().learn_about_scope(error, scope, model, quota_wait_left)
         if isinstance(error, ProviderUnavailableError) and error.retry is Retry.IF_REQUESTED:
             error.retry = Retry.AFTER_BACKOFF
 

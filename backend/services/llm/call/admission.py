@@ -43,7 +43,7 @@ class Admission:
         self.reservation: Reservation | None = None
         self.permit: Future[None] | None = None
         #: What is held of the day's budgets; None where there are none.
-        self.budgets: BudgetShares | None = None
+        self.budget_shares: BudgetShares | None = None
         #: What is held of the limits that other workers share; None where nothing is.
         self.grant: Grant | None = None
         self._account = account
@@ -112,8 +112,8 @@ class Admission:
         try:
             self.cancel()
         finally:
-            if self.budgets is not None:
-                self.budgets.settle(self._reply, self._error, self.partly_spent)
+            if self.budget_shares is not None:
+                self.budget_shares.settle(self._reply, self._error, self.partly_spent)
 
     def _end_reservation(self) -> None:
         reservation, self.reservation = self.reservation, None
@@ -160,8 +160,10 @@ def admit(admission: Admission, request: Request, call: Call) -> Effects[None]:
         from .budget_shares import BudgetShares  # most hosts have none
 
         tokens = admission.estimate.tokens + int(admission.demand.get("output_tokens", 0.0))
-        admission.budgets = BudgetShares(call.account, request.model, admission.demand, tokens)
-        yield from admission.budgets.reserve(call)
+        admission.budget_shares = BudgetShares(
+            call.account, request.model, admission.demand, tokens
+        )
+        yield from admission.budget_shares.reserve(call)
     while True:
         admission.reservation = yield from _reserve_limits(request, call, admission)
         if (yield from _wait_for_start(admission, call)):

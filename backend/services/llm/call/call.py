@@ -62,13 +62,13 @@ class Snapshots(Protocol):
 class CallPolicy:
     """What one call may take: attempts, and seconds in all, for one attempt, and for limits."""
 
-    #: Makes tenacity's policy, which only a call that has failed needs.
-    make_retrying: Callable[[], Retrying]
+    #: Makes tenacity's retry policy, which only a call that has failed needs.
+    make_retry_policy: Callable[[], Retrying]
     timeout: float
     max_quota_wait: float = 0.0
     attempt_timeout: float = inf
     #: The caller asked for this many attempts, and is told when they are used up.
-    exact_attempts: bool = False
+    has_exact_attempts: bool = False
     #: What the caller names the call by, for its hooks and in reports.
     tags: Mapping[str, str] = field(default_factory=dict)
     #: Seconds to wait for the cache, each time that it is needed; None: as the cache says.
@@ -107,8 +107,8 @@ class Call:
     send_stream: Callable[[Request, float, Any], Effects[Reply]] | None = None
     #: When the first piece of a stream came.
     first_piece_at: float | None = None
-    #: Something of the answer has been handed out: from then on nothing is tried again.
-    has_emitted: bool = False
+    #: Something of a stream has been handed out: from then on nothing is tried again.
+    has_streamed: bool = False
     #: What is handed out of a structured answer as it comes, in place of its text.
     snapshots: Snapshots | None = None
     #: How a stream goes on after a break; None where it does not.
@@ -135,7 +135,7 @@ class Call:
         """Seconds that may still be waited for limits."""
         return max(0.0, min(self.policy.max_quota_wait - self.quota_waited, self.time_left()))
 
-    def run_on_cache(self, cache: Cache, operation: Callable[[], R]) -> Effects[R | None]:
+    def run_cache_operation(self, cache: Cache, operation: Callable[[], R]) -> Effects[R | None]:
         """Run an *operation* on the store of *cache*; None where that takes too long."""
         return cache.run(operation, self.time_left(), self.policy.cache_timeout)
 
@@ -250,7 +250,7 @@ class Call:
 
     def final_error(self, error: LLMError) -> LLMError:
         """Return what the caller is told when the attempts, or the time for them, are used up."""
-        if not self.policy.exact_attempts:
+        if not self.policy.has_exact_attempts:
             return error
         exhausted = RetriesExhaustedError(
             f"Failed after {len(self.attempts)} attempts: {error}",

@@ -1,9 +1,9 @@
 """The life of a call, top to bottom. Nothing here does I/O: what takes time is yielded.
 
 run_call                     begin a call and get its reply; an error carries all attempts
-  answer                     from the cache, from an identical call in flight, or by sending
+  fetch_reply                from the cache, from an identical call in flight, or by sending
     _wait_for_leader         get the reply of an identical call, or become its leader
-    _answer_as_leader        send for all identical calls, and give them the outcome
+    _send_as_leader          send for all identical calls, and give them the outcome
       _send_with_retries     attempt, and wait before another attempt, as the policy decides
         _attempt             admit, send, and in the end give back what the attempt holds
           admit              wait for the daily budget, outages, limits and a permit (admission.py)
@@ -30,7 +30,7 @@ from .reporting import (
     make_usage_recorder,
     report_cache_hit,
     report_failure,
-    report_pause,
+    report_pause_or_outage,
     report_reply,
 )
 
@@ -66,36 +66,36 @@ def run_call(
     return reply
 
 
-def answer(request: Request, call: Call) -> Effects[Reply]:
-    """Answer from the cache, from an identical call that is in flight, or from the provider."""
+def fetch_reply(request: Request, call: Call) -> Effects[Reply]:
+    """Get the reply from the cache, an identical call in flight, or the provider."""
     if call.usage_recorder is not None:
         call.usage_recorder.model = request.model
     cache = call.account.cache
     if cache is None:
         reply = yield from _send_with_retries(request, call)
     else:
-        reply = yield from _answer_with_cache(request, call, cache)
+        reply = yield from _fetch_with_cache(request, call, cache)
     return reply.replace(attempts=tuple(call.attempts), latency=call.duration())
 
 
-def _answer_with_cache(request: Request, call: Call, cache: Cache) -> Effects[Reply]:
+def _fetch_with_cache(request: Request, call: Call, cache: Cache) -> Effects[Reply]:
     """Return the cached reply, or wait for the leader of an identical call, or be that leader."""
     key = cache.key_of(request)
-    cached: Reply | None = yield from call.run_on_cache(cache, partial(cache.get, key))
+    cached: Reply | None = yield from call.run_cache_operation(cache, partial(cache.get, key))
     if cached is not None:
         report_cache_hit(call)
         return cached
-    leader_or_follower = call.account.single_flight.claim(key)
-    if isinstance(leader_or_follower, Follower):
-        try:
-            outcome = yield from _wait_for_leader(leader_or_follower, call)
-        except WouldDeadlock:
-            # The leader is a task in this very thread, which must not wait for it.
-            return (yield from _send_with_retries(request, call))
-        if isinstance(outcome, Reply):
-            return outcome.replace(cost=0.0, cached=True)
-        leader_or_follower = outcome
-    return (yield from _answer_as_leader(leader_or_follower, key, request, call, cache))
+    claim = call.account.single_flight.claim(key)
+    if isinstance(claim, Leader):
+        return (yield from _send_as_leader(claim, key, request, call, cache))
+    try:
+        outcome = yield from _wait_for_leader(claim, call)
+    except WouldDeadlock:
+        # The leader is a task in this very thread, which must not wait for it.
+        return (yield from _send_with_retries(request, call))
+    if isinstance(outcome, Leader):
+        return (yield from _send_as_leader(outcome, key, request, call, cache))
+    return outcome.replace(cost=0.0, cached=True)
 
 
 def _wait_for_leader(follower: Follower[Reply], call: Call) -> Effects[Reply | Leader[Reply]]:
@@ -109,7 +109,7 @@ def _wait_for_leader(follower: Follower[Reply], call: Call) -> Effects[Reply | L
     return outcome
 
 
-def _answer_as_leader(
+def _send_as_leader(
     leader: Leader[Reply], key: str, request: Request, call: Call, cache: Cache
 ) -> Effects[Reply]:
     """Send for all identical calls, and give their followers the reply, or the error."""
@@ -117,25 +117,25 @@ def _answer_as_leader(
     with leader:
         try:
             # Another leader may have stored its reply between our lookup and our claim.
-            reply = yield from call.run_on_cache(cache, partial(cache.get, key))
+            reply = yield from call.run_cache_operation(cache, partial(cache.get, key))
             if reply is not None:
                 report_cache_hit(call)
             else:
                 reply = yield from _send_with_retries(request, call)
-                yield from call.run_on_cache(cache, partial(cache.put, key, reply))
+                yield from call.run_cache_operation(cache, partial(cache.put, key, reply))
         except Exception as error:
-            if not _concerns_followers(error, call):
+            if not _would_fail_followers(error, call):
                 leader.resign()
             raise
         leader.set_result(reply)
         return reply
 
 
-def _concerns_followers(error: Exception, call: Call) -> bool:
+def _would_fail_followers(error: Exception, call: Call) -> bool:
     """Whether followers would fail alike: not where our own time, limits or key are the cause."""
-    is_own = isinstance(error, (AuthenticationError, RateLimitError))
+    is_caller_specific = isinstance(error, (AuthenticationError, RateLimitError))
     is_from_provider = isinstance(error, LLMError) and bool(call.attempts)
-    return is_from_provider and not is_own and call.time_left() > 0
+    return is_from_provider and not is_caller_specific and call.time_left() > 0
 
 
 def _send_with_retries(request: Request, call: Call) -> Effects[Reply]:
@@ -148,13 +148,13 @@ def _send_with_retries(request: Request, call: Call) -> Effects[Reply]:
             return reply if resumption is None else resumption.join_parts(reply)
         except LLMError as failure:
             error = failure
-        if call.has_emitted:
-            request = _request_after_break(error, request, call)
+        if call.has_streamed:
+            request = _request_to_resume(error, request, call)
         if retries is None:
             from .retry import Retries  # most calls pay for no tenacity
 
-            retries = Retries(call.policy.make_retrying())
-        seconds = retries.wait_after(error, is_exact=call.policy.exact_attempts)
+            retries = Retries(call.policy.make_retry_policy())
+        seconds = retries.wait_after(error, has_exact_attempts=call.policy.has_exact_attempts)
         if seconds is None or seconds >= call.time_left():
             raise call.final_error(error)
         if call.events is not None:
@@ -162,7 +162,7 @@ def _send_with_retries(request: Request, call: Call) -> Effects[Reply]:
         yield from call.wait(seconds, "backoff")
 
 
-def _request_after_break(error: LLMError, request: Request, call: Call) -> Request:
+def _request_to_resume(error: LLMError, request: Request, call: Call) -> Request:
     """Return what asks for the rest of a stream; raises where what was shown stays all there is."""
     if call.stream_resumption is None:
         raise error
@@ -182,8 +182,8 @@ def _attempt(request: Request, call: Call) -> Effects[Reply]:
         outcome = error
     finally:
         admission.close()
-    if admission.budgets is not None:
-        yield from admission.budgets.wait_until_settled(call)
+    if admission.budget_shares is not None:
+        yield from admission.budget_shares.wait_until_settled(call)
     if isinstance(outcome, LLMError):
         raise outcome
     return outcome.replace(cost=models.cost(outcome.model, outcome.usage, outcome.service_tier))
@@ -193,27 +193,28 @@ def _send(admission: Admission, adapted: Request, request: Request, call: Call) 
     """Send the *adapted* request once, record the attempt, and learn from its failure."""
     account, model, scope = call.account, adapted.model, admission.scope
     # No variable of ours is the key itself: tracebacks show them.
-    keyed = replace(adapted, key=account.key_of(scope)) if account.key_of(scope) else adapted
+    has_key = account.api_key_of(scope) != ""
+    request_with_key = replace(adapted, key=account.api_key_of(scope)) if has_key else adapted
     sent_at = admission.mark_sent(model)
     try:
         if call.events is not None:
             call.events.attempt_started(len(call.attempts) + 1, model, scope)
         timeout = min(call.time_left(), call.policy.attempt_timeout)
         if call.send_stream is None:
-            reply = yield from send(keyed, timeout)
+            reply = yield from send(request_with_key, timeout)
         else:
-            reply = yield from call.send_stream(keyed, timeout, admission)
+            reply = yield from call.send_stream(request_with_key, timeout, admission)
     except LLMError as error:
         admission.set_outcome(error.partial, error)
         call.record_attempt(model, sent_at, error.partial, error, admission.estimate.tokens)
         # Before the permit is released: the next attempt must know what this one has learnt.
-        account.learn_from_failure(error, scope, model, call.quota_wait_left())
+        account.learn_about_scope(error, scope, model, call.quota_wait_left())
         account.learn_about_model(error, request, adapted)
         if account.fleet is not None:
             from .fleet_grant import publish_failure
 
             publish_failure(account, account.fleet, scope, model, error)
-        report_pause(call, scope, error)
+        report_pause_or_outage(call, scope, error)
         raise
     except BaseException as error:
         call.record_interruption(model, sent_at, error)

@@ -49,8 +49,8 @@ def report_cache_hit(call: Call) -> None:
         call.events.cache_hit()
 
 
-def report_pause(call: Call, scope: str, error: LLMError) -> None:
-    """Tell hooks of the pause, or the outage, that *error* has begun."""
+def report_pause_or_outage(call: Call, scope: str, error: LLMError) -> None:
+    """Tell hooks of the pause, or the outage, that *error* begins."""
     if call.events is None:
         return
     if isinstance(error, RateLimitError):

@@ -44,14 +44,18 @@ class Retries:
         state.retry_object.begin()
         return state
 
-    def wait_after(self, error: Exception, *, is_exact: bool = False) -> float | None:
+    def wait_after(self, error: Exception, *, has_exact_attempts: bool = False) -> float | None:
         """Seconds to wait before the next attempt; None when the attempts are used up.
 
-        A limit's refusal that is waited out costs no attempt, unless their number *is_exact*: the
-        caller's patience ends those waits. Raises *error* itself where the policy makes no further
-        attempt after it.
+        A limit's refusal that is waited out costs no attempt, as the caller's patience ends those
+        waits; but where the caller *has_exact_attempts*, it costs one. Raises *error* itself where
+        the policy makes no further attempt after it.
         """
-        if isinstance(error, RateLimitError) and error.retry is Retry.AT_ONCE and not is_exact:
+        if (
+            isinstance(error, RateLimitError)
+            and error.retry is Retry.AT_ONCE
+            and not has_exact_attempts
+        ):
             self._refusals += 1
             # The limit's own wait comes first. One that is refused again and again waits longer.
             again = self._refusals - 1

@@ -48,13 +48,15 @@ def stream(
 
     Where it *resumes*, it goes on after a break, if its model can.
     """
-    return lifecycle.run_call(policy, account, partial(_answer, request, idle, resumes), events)
+    return lifecycle.run_call(
+        policy, account, partial(_fetch_streamed, request, idle, resumes), events
+    )
 
 
-def _answer(request: Request, idle: float, resumes: bool, call: Call) -> Effects[Reply]:
+def _fetch_streamed(request: Request, idle: float, resumes: bool, call: Call) -> Effects[Reply]:
     stream_with(call, idle)
     call.stream_resumption = StreamResumption(request) if resumes else None
-    reply = yield from lifecycle.answer(request, call)
+    reply = yield from lifecycle.fetch_reply(request, call)
     if call.first_piece_at is None:
         yield from hand_out(call, tuple(events_of(reply)))
     return replace(reply, time_to_first_token=call.time_to_first_piece())
@@ -133,7 +135,7 @@ def hand_out(call: Call, events: Sequence[AnyEvent]) -> Effects[None]:
         events = view.of(events)
     if not events:
         return
-    call.has_emitted = True
+    call.has_streamed = True
     leader = call.leader
     if leader is None:
         yield from emit(events)

@@ -125,7 +125,7 @@ def structured_answer(
             raise structured_error(last.invalid, last.reply, call) from refused
         if isinstance(last.verdict, ValidAnswer):
             return last.verdict, last.reply
-        if call.has_emitted:
+        if call.has_streamed:
             break  # of an answer that was shown in part there is no second
         turn = _next_turn(request, turn, last)
         if turn is not None and turns_left and call.events is not None:
@@ -147,7 +147,7 @@ def _take_turn(request: Request, spec: StructuredSpec, call: Call) -> Effects[_V
             reply, cause = yield from _answer_or_partial(formed, call)
             break
         except InvalidRequestError as error:
-            may_change = is_about_form(error) and not call.has_emitted
+            may_change = is_about_form(error) and not call.has_streamed
             weaker = next(output_modes, None) if may_change else None
             if weaker is None:
                 raise
@@ -171,7 +171,7 @@ def _take_turn(request: Request, spec: StructuredSpec, call: Call) -> Effects[_V
         raise call.deadline_error() from None
     if isinstance(verdict, InvalidAnswer) and (cache := call.account.cache):
         # Else the next call would fail for as long as answers are kept.
-        yield from call.run_on_cache(cache, partial(cache.forget, formed))
+        yield from call.run_cache_operation(cache, partial(cache.forget, formed))
     return _ValidatedReply(reply, verdict, cause)
 
 
@@ -184,7 +184,7 @@ def _is_slow_to_validate(answer: str, schema: str) -> bool:
 def _answer_or_partial(request: Request, call: Call) -> Effects[tuple[Reply, LLMError | None]]:
     """Ask, and take for a reply what a failed call had written."""
     try:
-        return (yield from lifecycle.answer(request, call)), None
+        return (yield from lifecycle.fetch_reply(request, call)), None
     except TruncatedError as error:
         return _as_reply(error.partial, error.text, request, call), error
     except InvalidRequestError as error:

@@ -79,11 +79,11 @@ def stream(
     prompt_only: bool = False,
 ) -> Effects[StructuredReply[Any]]:
     """Answer *request* by *schema*, snapshot by snapshot; the last is the valid value."""
-    get_reply = partial(_answer, request, schema, knobs, prompt_only)
+    get_reply = partial(_fetch_structured, request, schema, knobs, prompt_only)
     return lifecycle.run_call(policy, account, get_reply, events)
 
 
-def _answer(
+def _fetch_structured(
     request: Request, schema: Any, knobs: Knobs, prompt_only: bool, call: Call
 ) -> Effects[StructuredReply[Any]]:
     spec = yield from structured.compiled(schema, knobs, call, prompt_only=prompt_only)

@@ -87,15 +87,15 @@ def make_policy(
     further = client.max_retries if max_retries is None else max_retries
     attempts = count("max_retries", further, least=0) + 1
     return CallPolicy(
-        make_retrying=partial(_retrying, attempts, exact_attempts),
+        make_retry_policy=partial(_retry_policy, attempts, exact_attempts),
         timeout=timeout_of("timeout", client.timeout if timeout is None else timeout),
         max_quota_wait=client._knobs.LLM_MAX_QUOTA_WAIT,
-        exact_attempts=exact_attempts is not None,
+        has_exact_attempts=exact_attempts is not None,
         tags=tags_of(tags),
     )
 
 
-def _retrying(attempts: int, exact_attempts: int | None) -> Retrying:
+def _retry_policy(attempts: int, exact_attempts: int | None) -> Retrying:
     from ..call import retry  # only a call that has failed pays for tenacity
 
     if exact_attempts is not None:

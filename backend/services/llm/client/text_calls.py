@@ -85,6 +85,6 @@ class TextCalls(ConfiguredClient):
         arespond = async_method(respond)
 
     def _run(self, request: Request, policy: CallPolicy) -> Effects[Reply]:
-        get_reply = partial(lifecycle.answer, request)
+        get_reply = partial(lifecycle.fetch_reply, request)
         events = self._events("respond", request, policy)
         return lifecycle.run_call(policy, self._account, get_reply, events)
