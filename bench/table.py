@@ -42,7 +42,7 @@ def _lines(row: Row, rounds: Rounds) -> Iterator[tuple[str, Line]]:
             yield "its p50 / p99, ms", {**_each(rounds, _waits), "goal": "p99 < 3 p50"}
             # Of a busy machine, an SDK's many threads get more than one that awaits.
             yield "its CPU of a call, µs", _each(rounds, partial(_amount, "us"))
-        case "pieces":
+        case "pieces" | "paced":
             yield title, _compared(row, rounds)
         case "many":
             yield title, {**_each(rounds, _streamed), "goal": "all in order"}

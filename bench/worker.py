@@ -19,7 +19,7 @@ from .subjects import Subject, made
 
 def _measured(subject: Subject, loop: asyncio.AbstractEventLoop, order: dict[str, Any]) -> Any:
     name = order.pop("measure")
-    if name in ("pieces", "many"):
+    if name in ("pieces", "paced", "many"):
         return loop.run_until_complete(getattr(streaming, name)(subject.stream, **order))
     measure: Any = getattr(measures, name)
     if order.pop("blocks", False):

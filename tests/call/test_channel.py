@@ -56,6 +56,7 @@ class Reader:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.is_done = False
+        self.failure: Exception | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -86,10 +87,10 @@ def is_async(request: pytest.FixtureRequest) -> bool:
 
 
 def read(
-    source: Source, is_async: bool, seconds: float = 9.0
+    source: Source, is_async: bool, seconds: float = 9.0, reader: Reader | None = None
 ) -> tuple[list[str], BaseException | None]:
     """The texts of the stream, and what ended it."""
-    reader = Reader()
+    reader = reader or Reader()
     how = (reader, reader.add, to_error)
     channel: Any = AsyncChannel(AsyncSource(source), *how) if is_async else Channel(source, *how)
     said: list[str] = []
@@ -122,6 +123,22 @@ def test_a_stream_is_closed_once_where_it_ends(
     source = Source(*items)
     assert (["a", "."], None) == read(source, is_async)
     assert [is_done] == source.closed_as_done
+
+
+def test_what_was_wrong_with_the_rest_comes_after_the_events_before_it(is_async: bool) -> None:
+    class Failing(Reader):
+        def add(self, text: str) -> Sequence[StreamEvent]:
+            self.failure = ValueError("broken")
+            return super().add(text)
+
+    source = Source("a", "b")
+    said, error = read(source, is_async, reader=Failing())
+    assert ["a"] == said
+    assert isinstance(error, LLMError)
+    assert (("a", [False]), "broken") == (
+        (error.partial and error.partial.text, source.closed_as_done),
+        str(error.__cause__),
+    )
 
 
 def test_one_that_says_nothing_for_ever_ends_at_its_time(is_async: bool) -> None:

@@ -3,145 +3,94 @@
 from __future__ import annotations
 
 import asyncio
-import math
+import time
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from unittest.mock import patch
 
-import httpcore
 import httpx
 import pytest
 
-from services.llm.http.async_network import AsyncNetwork, AsyncStream, Wire, _late
-from services.llm.http.body import AsyncBody, Body
-from services.llm.http.deadline import TimeLeft, seconds_left
-from services.llm.http.network import Network
+from services.llm.http import pool as pools
+from services.llm.http.deadline import TimeLeft
+from services.llm.http.http1 import Head
+from services.llm.http.httpx_parts import HttpxRequest
+from services.llm.http.idle import IdleStack
+from services.llm.http.opened import AsyncOpened, Opened
+from services.llm.http.origin import Origin
 from services.llm.http.pool import Pool
+from services.llm.http.proxies import Proxy
+
+HERE = Origin("a.test", 80, None)
+URL = "http://a.test/b"
 
 
-@pytest.mark.parametrize("timeout", [None, math.inf])
-def test_no_timeout_is_no_limit(timeout: float | None) -> None:
-    assert seconds_left(timeout, httpx.ReadTimeout) is None
+def test_what_is_left_is_known_as_seconds_and_as_a_moment() -> None:
+    moment = time.monotonic() + 100
+    left = TimeLeft(moment)
+    assert 99 < left <= 100
+    assert moment == left.at
 
 
-def test_plain_seconds_are_what_is_left() -> None:
-    assert 5.0 == seconds_left(5.0, httpx.ReadTimeout)
+def test_who_reads_a_stream_moves_its_moment_on() -> None:
+    left = TimeLeft(5.0)
+    request = HttpxRequest(httpx.Request("POST", URL, extensions={"timeout": {"read": left}}), HERE)
+    assert 5.0 == request.until
+    left.at = 7.0
+    assert 7.0 == request.until
 
 
-def test_after_the_moment_nothing_is_left() -> None:
-    assert TimeLeft(-1.0) < 0
-    with pytest.raises(httpx.ReadTimeout, match="deadline"):
-        seconds_left(TimeLeft(-1.0), httpx.ReadTimeout)
+def test_plain_seconds_begin_with_the_request() -> None:
+    request = HttpxRequest(httpx.Request("POST", URL, extensions={"timeout": {"read": 3.0}}), HERE)
+    assert 3.0 == request.until - request.began
+    forever = HttpxRequest(httpx.Request("POST", URL), HERE)
+    assert forever.until - forever.began > 10**6
 
 
-class Transport:
-    """A transport that keeps what it was asked for."""
+class Kept:
+    """A connection with these pieces left to be read."""
 
-    def __init__(self) -> None:
-        self.asked: list[str] = []
+    is_reusable = True
 
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: self.asked.append(name)
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = [*pieces, b""]
+        self.closed = 0
 
-
-def test_who_reads_slowly_lets_the_server_wait() -> None:
-    wire = Wire()
-    transport: Any = Transport()
-    wire.connection_made(transport)
-    for _ in range(3):
-        wire.data_received(bytes(200 * 1024))
-    assert ["pause_reading"] == transport.asked
-    assert 100 == len(wire.take(100))
-    assert ["pause_reading"] == transport.asked
-    assert 600 * 1024 - 100 == len(wire.take(10**6))
-    assert ["pause_reading", "resume_reading"] == transport.asked
-
-
-def test_who_writes_much_waits_until_it_leaves() -> None:
-    wire = Wire()
-
-    async def write() -> None:
-        wire.pause_writing()
-        waiting = asyncio.ensure_future(wire.writable(None))
-        await asyncio.sleep(0)
-        assert not waiting.done()
-        wire.resume_writing()
-        await waiting
-
-    asyncio.run(write())
-
-
-def test_what_comes_after_an_answer_was_given_up_wakes_nobody() -> None:
-    wire = Wire()
-
-    async def left() -> None:
-        waiting = asyncio.ensure_future(wire.readable(None))
-        await asyncio.sleep(0)
-        waiter = wire._waiter
-        assert waiter is not None
-        waiting.cancel()
-        wire.data_received(b"x")
-        _late(waiter)
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-
-    asyncio.run(left())
-    assert b"x" == wire.take(1)
-
-
-def test_a_connection_that_ends_twice_has_ended() -> None:
-    wire = Wire()
-    wire.connection_lost(None)
-    wire.eof_received()
-    assert wire.is_over
-
-
-def test_a_connection_that_is_lost_while_it_shakes_hands_is_none() -> None:
-    async def shake() -> None:
-        async def lost(*_: Any, **__: Any) -> None:
-            return None
-
-        with patch.object(asyncio.get_running_loop(), "start_tls", lost):
-            await AsyncStream(Wire()).start_tls(None)  # type: ignore[arg-type] # not used
-
-    with pytest.raises(httpcore.ConnectError, match="closed"):
-        asyncio.run(shake())
-
-
-def test_a_network_that_never_connected_has_nothing_to_abort() -> None:
-    network = AsyncNetwork()
-    network.abort()
-    assert not network.was_refused
-
-
-class Answer:
-    """An answer of httpcore's."""
-
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    def read(self, until: float) -> bytes:
+        return self.pieces.pop(0)
 
     def close(self) -> None:
-        """Do nothing."""
+        self.closed += 1
 
-    async def aclose(self) -> None:
-        """Do nothing."""
+
+class AsyncKept(Kept):
+    """The same for an event loop."""
+
+    async def read(self, until: float) -> bytes:  # type: ignore[override] # it is awaited
+        return self.pieces.pop(0)
 
 
 def test_a_connection_is_given_back_once() -> None:
-    given: list[int] = []
-    request = httpx.Request("POST", "http://a.test")
-    body = Body(Answer(), 9, request, lambda: given.append(1))
-    body.close()
-    body.close()
+    idle, connection = IdleStack[Any](9), Kept()
+    opened = Opened(connection, Head(200, []), idle, 9)  # type: ignore[arg-type] # as much as is used
+    opened.close()
+    opened.close()
+    assert [connection] == idle.drain()
 
-    async def give() -> None:
-        given.append(2)
 
-    async def twice() -> None:
-        body = AsyncBody(Answer(), 9, request, give)
-        await body.aclose()
-        await body.aclose()
+@pytest.mark.parametrize("is_done", [True, False])
+def test_the_end_of_a_message_is_read_where_its_stream_is_done(is_done: bool) -> None:
+    async def scene() -> None:
+        connection = AsyncKept(b"rest")
+        opened: Any = AsyncOpened(connection, Head(200, []), IdleStack[Any](9), 9)  # type: ignore[arg-type] # as much as is used
+        await opened.aclose(is_done=is_done)
+        assert ([] if is_done else [b"rest", b""]) == connection.pieces
 
-    asyncio.run(twice())
-    assert [1, 2] == given
+    connection = Kept(b"rest")
+    opened: Any = Opened(connection, Head(200, []), IdleStack[Any](9), 9)  # type: ignore[arg-type] # as much as is used
+    opened.close(is_done=is_done)
+    assert ([] if is_done else [b"rest", b""]) == connection.pieces
+    asyncio.run(scene())
 
 
 def test_where_nothing_is_asked_by_tls_no_certificates_are_read() -> None:
@@ -162,40 +111,87 @@ def test_a_patched_transport_is_made_once() -> None:
         assert usual is pool.patched_transport(url)
 
 
-def test_a_head_and_its_body_are_sent_together() -> None:
-    sent: list[bytes] = []
-
-    class Backend(httpcore.NetworkStream):
-        """Keeps what is written."""
-
-        def write(self, buffer: bytes, timeout: float | None = None) -> None:
-            sent.append(buffer)
-
-        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-            return b"answer"
-
-    stream = Network().keep(Backend())
-    stream.write(b"head ")
-    stream.write(b"body")
-    assert ([], b"answer", [b"head body"]) == (list(sent), stream.read(9), sent)
-    stream.write(bytes(70_000))
-    assert 70_000 == len(sent[1])
+def test_a_proxy_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:p%40w@b.test:81")
+    monkeypatch.setenv("HTTP_PROXY", "socks5://c.test")
+    pool = Pool("Client", 8, 9)
+    far, near = pool.origin_of(httpx.URL("https://a.test")), pool.origin_of(httpx.URL(URL))
+    assert Proxy("b.test", 81, credentials=(b"me", b"p@w")) == far.proxy
+    assert Proxy("c.test", 1080, is_socks=True) == near.proxy
+    assert (True, True) == (far.is_tunnelled, near.is_tunnelled)
+    assert "p@w" not in repr(far)
 
 
 @pytest.mark.parametrize(
-    ("cause", "refused"), [(BrokenPipeError(), True), (ConnectionResetError(), False)]
+    ("mode", "url", "proxy", "can", "own"),
+    [
+        ("AsyncClient", "https://a.test", "https://b.test", False, False),
+        ("AsyncClient", "https://a.test", "https://b.test", True, True),
+        ("AsyncClient", "https://a.test", "http://b.test", False, True),
+        ("AsyncClient", "https://a.test", None, False, True),
+        ("AsyncClient", "http://a.test", "https://b.test", False, True),
+        ("Client", "https://a.test", "https://b.test", False, True),
+    ],
 )
-def test_a_request_that_cannot_be_sent_may_have_an_answer(cause: OSError, refused: bool) -> None:
-    class Backend(httpcore.NetworkStream):
-        """Takes nothing, and has something to say."""
+def test_where_asyncio_speaks_no_tls_within_tls_httpx_does(
+    monkeypatch: pytest.MonkeyPatch, mode: Any, url: str, proxy: str | None, can: bool, own: bool
+) -> None:
+    monkeypatch.setattr(pools, "_NESTS_TLS", can)
+    if proxy is not None:
+        monkeypatch.setenv("ALL_PROXY", proxy)
+    assert own is (Pool(mode, 8, 9).patched_transport(httpx.URL(url)) is None)
 
-        def write(self, buffer: bytes, timeout: float | None = None) -> None:
-            raise httpcore.WriteError from cause
 
-        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-            return b"413"
+def sent(request: httpx.Request, origin: Origin = HERE) -> list[bytes]:
+    made = HttpxRequest(request, origin)
+    return [bytes(made.encode() or b""), *made.rest]
 
-    network = Network()
-    stream = network.keep(Backend())
-    stream.write(b"head")
-    assert (b"413", refused) == (stream.read(9), network.was_refused)
+
+def test_a_request_is_sent_with_its_body_where_that_is_in_memory() -> None:
+    (said,) = sent(httpx.Request("POST", URL, content=b"hi"))
+    assert b"POST /b HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nhi" == said
+
+
+def test_a_file_is_sent_as_it_is_read() -> None:
+    request = httpx.Request("POST", URL, files={"file": ("one", b"x" * 9)})
+    head, *rest = sent(request)
+    assert head.endswith(b"\r\n\r\n")
+    assert f"content-length: {len(b''.join(rest))}".encode() in head.lower()
+    assert b"x" * 9 in rest
+
+
+def test_a_body_whose_length_is_not_known_is_sent_with_it() -> None:
+    def pieces() -> Iterator[bytes]:
+        yield from (b"a", b"b")
+
+    request = httpx.Request("POST", URL, content=pieces())
+    request.read()
+    (said,) = sent(request)
+    assert b"POST /b HTTP/1.1\r\nHost: a.test\r\ncontent-length: 2\r\n\r\nab" == said
+
+
+def test_a_body_that_awaits_is_read_before() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for each in (b"a", b"b"):
+            yield each
+
+    async def loaded() -> httpx.Request:
+        request = httpx.Request("POST", URL, content=pieces())
+        await request.aread()
+        return request
+
+    (said,) = sent(asyncio.run(loaded()))
+    assert said.endswith(b"content-length: 2\r\n\r\nab")
+
+
+@pytest.mark.parametrize(
+    ("credentials", "told"),
+    [(None, b""), ((b"me", b"pw"), b"Proxy-Authorization: Basic bWU6cHc=\r\n")],
+)
+def test_a_proxy_that_reads_a_request_is_told_where_it_goes(
+    credentials: tuple[bytes, bytes] | None, told: bytes
+) -> None:
+    origin = HERE._replace(proxy=Proxy("b.test", 80, credentials=credentials))
+    (said,) = sent(httpx.Request("GET", f"{URL}?c=d"), origin)
+    assert b"GET http://a.test/b?c=d HTTP/1.1\r\nHost: a.test\r\n" + told + b"\r\n" == said
+    assert [] == HERE.proxy_headers

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import h11
 import pytest
 
-from services.llm.errors import ResponseTooLargeError
-from services.llm.http.h11_stream import _FULL, AsyncConnection, Connection, Head, Http1
-from services.llm.http.http1_connections import Origin
+from services.llm.http.http1 import Head, Http1
+from services.llm.http.http1_async import _FULL, AsyncConnection
+from services.llm.http.http1_connections import Connection
+from services.llm.http.idle import IdleStack
+from services.llm.http.opened import Opened
+from services.llm.http.origin import Origin
 
 LIMIT = 2**20
 ORIGIN = Origin("a.test", 80, None)
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
 CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
 WHOLE = [Head(200, [("content-length", "4")]), b"body", b""]
 
 
@@ -37,60 +42,6 @@ class Unsendable:
 
 def until() -> float:
     return time.monotonic() + 30.0
-
-
-def begun() -> Http1:
-    http = Http1(LIMIT)
-    http.begin()
-    return http
-
-
-@pytest.mark.parametrize("size", [1, 3, 1000])
-def test_an_answer_is_the_same_however_it_is_cut(size: int) -> None:
-    http, data = begun(), b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + b"body"
-    counted = sum(http.receive(data[at : at + size]) for at in range(0, len(data), size))
-    head, *parts = http.pieces
-    assert (WHOLE[0], b"body", b"") == (head, b"".join(map(bytes, parts)), parts[-1])  # type: ignore[arg-type] # no second head
-    assert (4, True) == (counted, http.is_reusable)
-
-
-def test_a_connection_carries_one_answer_after_another() -> None:
-    http = begun()
-    http.receive(HEAD + b"body")
-    http.pieces.clear()
-    http.begin()
-    http.receive(HEAD + b"body")
-    assert WHOLE == list(http.pieces)
-
-
-def test_what_follows_an_answer_leaves_no_connection_to_be_used_again() -> None:
-    http = begun()
-    http.receive(HEAD + b"body and more")
-    assert (WHOLE, False) == (list(http.pieces), http.is_reusable)
-
-
-def test_the_end_of_the_connection_ends_an_answer_without_a_length() -> None:
-    http = begun()
-    http.receive(CLOSING + b"one")
-    http.receive(b"")
-    assert [b"one", b""] == list(http.pieces)[1:]
-    assert not http.is_reusable
-
-
-@pytest.mark.parametrize("came", [b"", HEAD + b"bo", HEAD + b"body"])
-def test_an_end_before_or_after_the_answer_is_an_error(came: bytes) -> None:
-    http = begun()
-    if came:
-        http.receive(came)
-    with pytest.raises(h11.RemoteProtocolError):
-        http.receive(b"")
-
-
-def test_an_answer_that_is_too_large_is_read_no_further() -> None:
-    http = Http1(3)
-    http.begin()
-    with pytest.raises(ResponseTooLargeError):
-        http.receive(HEAD + b"body")
 
 
 class Socket:
@@ -118,7 +69,7 @@ class Socket:
 
 def blocking(*data: bytes | Exception) -> tuple[Connection, Socket]:
     connection, below = Connection.__new__(Connection), Socket(*data)
-    vars(connection).update(_socket=below, _stream=Http1(LIMIT), was_refused=False)
+    vars(connection).update(_socket=below, _http=Http1(LIMIT), was_refused=False)
     return connection, below
 
 
@@ -154,6 +105,19 @@ def test_what_cannot_be_sent_closes_the_connection() -> None:
     assert below.is_closed
 
 
+def test_a_read_in_another_thread_can_be_ended_at_once() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection, _ = blocking()
+        vars(connection)["_socket"] = SimpleNamespace(outer=ours)  # as of TLS within TLS
+        opened = Opened(connection, WHOLE[0], IdleStack[Any](9), LIMIT)  # type: ignore[arg-type] # it is the head
+        assert ours is opened.get_extra_info("socket")
+        assert opened.get_extra_info("ssl_object") is None
+        opened.abort()
+        assert b"" == ours.recv(1)
+    opened.abort()  # a socket that is closed has no read to be ended
+
+
 class LoopTransport:
     """A loop's transport that keeps what it was asked for."""
 
@@ -162,6 +126,9 @@ class LoopTransport:
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_: self.asked.append(name)
+
+    def get_extra_info(self, _: str) -> Any:
+        return SimpleNamespace(getsockopt=lambda *_: 0)
 
 
 def awaiting() -> tuple[AsyncConnection, LoopTransport]:
@@ -195,24 +162,6 @@ def test_a_task_reads_what_is_there_and_waits_for_the_rest() -> None:
     asyncio.run(scene())
 
 
-def test_nobody_reads_on_where_much_waits_to_be_read() -> None:
-    connection, transport = awaiting()
-    piece = bytes(_FULL + 1)
-
-    async def scene() -> None:
-        beginning = await after_a_turn(connection.begin(Sent(), until()))
-        connection.data_received(CLOSING + piece)
-        await beginning
-        assert ["write", "pause_reading"] == transport.asked
-        connection.data_received(b"more")
-        assert piece == await connection.read(until())
-        assert ["write", "pause_reading", "pause_reading"] == transport.asked
-        assert b"more" == await connection.read(until())
-        assert "resume_reading" == transport.asked[-1]
-
-    asyncio.run(scene())
-
-
 @pytest.mark.parametrize(
     ("happens", "expected"),
     [
@@ -237,14 +186,6 @@ def test_what_ends_a_connection_is_raised_where_it_is_read(
         asyncio.run(scene())
     assert ["write", "abort"] == transport.asked
     assert not connection.is_reusable
-
-
-def test_what_ended_a_connection_before_is_raised_as_well() -> None:
-    connection, transport = awaiting()
-    connection.connection_lost(BrokenPipeError())
-    with pytest.raises(BrokenPipeError):
-        asyncio.run(connection.begin(Sent(), until()))
-    assert ["write", "abort"] == transport.asked
 
 
 def test_a_task_waits_no_longer_than_its_time() -> None:

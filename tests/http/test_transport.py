@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ import trustme
 
 from services.llm.errors import ResponseTooLargeError
 from services.llm.http import addresses
-from services.llm.http.connections import PooledConnection
 from services.llm.http.refused import was_reset
 from tests.http.faces import KINDS, Face
 from tests.http.servers import Server, answer, forever, serving
@@ -67,10 +66,9 @@ def context(request: pytest.FixtureRequest, certificates: ssl.SSLContext) -> ssl
     return certificates if request.param == "tls" else None
 
 
-def idle(face: Face) -> list[PooledConnection]:
+def idle(face: Face) -> list[Any]:
     """The connections that wait, the oldest first."""
-    (origin,) = face.client._transport._pool._origins.values()
-    return [kept for _, kept in origin.idle._idle]
+    return [kept for _, kept in face.client._transport._pool.idle._idle]
 
 
 def test_a_connection_carries_one_request_after_the_other(
@@ -100,9 +98,9 @@ def test_one_that_the_server_closed_while_it_waited_is_replaced(
         assert (2, 2) == (len(server.taken), len(server.requests))
 
 
-def _until_closed(face: Face, kept: PooledConnection) -> None:
+def _until_closed(face: Face, kept: Any) -> None:
     deadline = time.monotonic() + 20
-    while not kept.connection.has_expired():
+    while kept.is_alive():
         assert time.monotonic() < deadline
         face.run(lambda: asyncio.sleep(0.001) if face.is_async else time.sleep(0.001))
 
@@ -119,7 +117,7 @@ def test_one_that_it_closes_just_before_the_request_comes_is_replaced_unseen(
         face.post(server.url)
         (kept,) = idle(face)
         # The end of the connection is on its way while the request is sent.
-        with patch.object(kept.connection, "has_expired", lambda: False):
+        with patch.object(kept, "is_alive", lambda: True):
             server.taken[0].close()
             if not face.is_async:
                 time.sleep(0.01)
@@ -263,7 +261,7 @@ def test_a_closed_client_keeps_no_connection(open_face: Open) -> None:
         face.post(server.url)
         kept = idle(face)
         face.close()
-        assert [True] == [each.connection.is_closed() for each in kept]
+        assert [False] == [each.is_alive() for each in kept]
 
 
 def test_a_call_that_outlives_its_client_closes_its_connection(open_face: Open) -> None:
@@ -338,6 +336,19 @@ def test_a_large_request_leaves_as_it_is_read(open_face: Open) -> None:
         assert large == server.requests[0].partition(b"\r\n\r\n")[2]
 
 
+def test_a_request_that_does_not_say_its_length_is_read_before(open_face: Open) -> None:
+    async def apieces() -> AsyncIterator[bytes]:
+        for each in (b"a", b"b"):
+            yield each
+
+    face = open_face()
+    pieces: Any = apieces() if face.is_async else iter((b"a", b"b"))
+    with serving(forever) as server:
+        face.run(lambda: face.client.get(server.url))
+        face.run(lambda: face.client.post(server.url, content=pieces))
+        assert (b"GET /", b"\r\n\r\nab") == (server.requests[0][:5], server.requests[1][-6:])
+
+
 def test_a_tls_handshake_that_does_not_come_ends_at_the_deadline(open_face: Open) -> None:
     face = open_face(timeout=0.2)
     with serving(silence) as server, pytest.raises(httpx.ConnectTimeout):
@@ -389,8 +400,7 @@ def black_holes() -> Iterator[tuple[str, ...]]:
 
 def _named(monkeypatch: pytest.MonkeyPatch, *hosts: str) -> None:
     names = addresses.Names(lambda host, port: hosts)
-    for module in ("network", "async_network"):
-        monkeypatch.setattr(f"services.llm.http.{module}.names", names)
+    monkeypatch.setattr("services.llm.http.dial.names", names)
 
 
 def test_black_holes_share_one_deadline(
@@ -435,8 +445,7 @@ def test_a_look_up_that_fails_is_no_connection(
     def ask(host: str, port: int) -> tuple[str, ...]:
         raise failure
 
-    for module in ("network", "async_network"):
-        monkeypatch.setattr(f"services.llm.http.{module}.names", addresses.Names(ask))
+    monkeypatch.setattr("services.llm.http.dial.names", addresses.Names(ask))
     with pytest.raises(expected):
         open_face().post("http://a.test")
 
@@ -456,7 +465,7 @@ def test_a_call_cancelled_at_any_await_leaves_no_connection_in_use() -> None:
     with serving(forever) as server:
         outcomes = [face.run(partial(cancelled_after, steps, server.url)) for steps in range(60)]
         assert True in outcomes
-        assert all(kept.connection.is_idle() for kept in idle(face))
+        assert all(kept.is_alive() for kept in idle(face))
         assert 200 == face.post(server.url).status_code
         face.close()
 
@@ -517,16 +526,6 @@ def test_a_proxy_that_is_reached_by_tls_is_gone_through(
         assert between.requests[0].startswith(b"CONNECT a.test:443")
 
 
-def test_a_socks_proxy_is_one_of_httpcores(monkeypatch: pytest.MonkeyPatch) -> None:
-    from services.llm.http.connections import connector
-
-    monkeypatch.setattr(httpcore, "SOCKSProxy", dict)
-    kept = connector(
-        httpx.URL("http://a.test"), httpx.Proxy("socks5://me:pw@b.test"), None, "Client"
-    )()
-    assert (b"me", b"pw") == kept.connection["proxy_auth"]
-
-
 @pytest.mark.parametrize("owner", ["httpx", "httpcore"])
 def test_what_a_test_has_put_into_the_libraries_is_called(open_face: Open, owner: str) -> None:
     face = open_face()
@@ -565,7 +564,7 @@ def test_no_frame_that_holds_the_headers_is_kept(open_face: Open) -> None:
     while step is not None:
         at = step.__traceback__
         while at is not None:
-            if "site-packages/httpcore" in at.tb_frame.f_code.co_filename:
+            if "llm/http/http1" in at.tb_frame.f_code.co_filename:
                 pytest.fail(f"{at.tb_frame.f_code.co_name} is in the traceback")
             at = at.tb_next
         step = step.__cause__ or step.__context__

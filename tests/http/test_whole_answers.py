@@ -13,10 +13,11 @@ import pytest
 
 from services.llm.http.exchange import exchange
 from services.llm.http.http1 import encode
-from services.llm.http.http1_connections import Connection, Origin
+from services.llm.http.http1_connections import Connection
+from services.llm.http.httpx_parts import expect_whole_answers
 from services.llm.http.idle import IdleStack
 from services.llm.http.idle_pools import close
-from services.llm.http.whole_answers import expect_whole_answers
+from services.llm.http.origin import Origin
 from services.llm.providers.groq.request_templates import RequestTemplate, TemplatedRequest
 from tests.http.faces import KINDS, Face
 from tests.http.servers import Server, answer, forever, serving

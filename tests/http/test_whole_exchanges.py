@@ -11,19 +11,19 @@ from typing import Any, cast
 from unittest.mock import patch
 
 import h11
-import httpcore
 import httpx
 import pytest
 
 from services.llm.errors import ResponseTooLargeError
-from services.llm.http import http1_connections
-from services.llm.http.connections import Mode, PooledConnection
+from services.llm.http import tunnel
+from services.llm.http.exchange import _sent
 from services.llm.http.http1 import Answer
-from services.llm.http.http1_connections import _WRITE, AsyncConnection, Connection, Origin
+from services.llm.http.http1_async import AsyncConnection
+from services.llm.http.http1_connections import _WRITE, Connection, UnconnectedError
+from services.llm.http.idle import IdleStack
 from services.llm.http.idle_pools import IdlePools
-from services.llm.http.pool import Origin as OriginOfHttpcore
+from services.llm.http.origin import Origin
 from services.llm.http.pool import Pool
-from services.llm.http.transport import AsyncTransport, Transport
 from services.llm.runtime.coroutines import run_without_loop
 from tests.http.servers import answer
 
@@ -148,7 +148,7 @@ def test_an_answer_that_does_not_come_is_a_timeout() -> None:
         asked(connection, at=0.001)
     assert ["write", "abort"] == transport.asked
     with pytest.raises(TimeoutError):  # without a moment left
-        asked(connection, at=-1.0)
+        asked(awaiting()[0], at=-1.0)
 
 
 class Socket:
@@ -258,7 +258,7 @@ def test_a_connection_that_is_to_be_secured_is_so_or_is_none(
     fails: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     below, context = Socket(), Context(fails)
-    monkeypatch.setattr(http1_connections, "dial", lambda *_: below)
+    monkeypatch.setattr(tunnel, "dial", lambda *_: below)
     origin = Origin("a.test", 80, cast("Any", context))
     if fails:
         with pytest.raises(OSError, match="not to be trusted"):
@@ -291,98 +291,79 @@ def test_the_timer_of_an_exchange_ends_with_it() -> None:
     assert [True] == [timer.cancelled() for timer in timers]
 
 
-class Network:
-    """What is below a connection of httpcore's."""
+class Kept:
+    """A connection that fails or answers, in a thread or a task."""
 
-    def __init__(self, was_refused: bool) -> None:
-        self.was_refused = was_refused
-        self.is_aborted = False
+    origin = ORIGIN
+    is_reusable = True
 
-    def abort(self) -> None:
-        self.is_aborted = True
-
-
-class OfHttpcore:
-    """A connection of httpcore's, of either kind, that fails or answers with its own name."""
-
-    def __init__(self, error: Exception | None = None, expired: bool = False) -> None:
+    def __init__(
+        self, error: Exception | None = None, *, refused: bool = False, alive: bool = True
+    ) -> None:
         self._error = error
-        self._expired = expired
+        self._alive = alive
+        self.was_refused = refused
         self.is_closed = False
 
-    def has_expired(self) -> bool:
-        return self._expired
+    def is_alive(self) -> bool:
+        return self._alive
 
-    def handle_request(self, _: object) -> OfHttpcore:
+    async def answer(self) -> Kept:
         if self._error is not None:
             raise self._error
         return self
 
-    async def handle_async_request(self, request: object) -> OfHttpcore:
-        return self.handle_request(request)
-
     def close(self) -> None:
         self.is_closed = True
 
-    async def aclose(self) -> None:
-        self.close()
+
+LOST = ConnectionResetError("lost")
 
 
-LOST = httpcore.ReadError("lost")
-
-
-def exchanged(
-    kind: Any, *kept: tuple[OfHttpcore, bool], fresh: OfHttpcore | None = None
-) -> tuple[Any, list[PooledConnection]]:
-    """What answers where *kept* connections wait and *fresh* are made; and all that were used."""
-    mode: Mode = "Client" if kind is Transport else "AsyncClient"
-    transport, used = kind(Pool(mode, 8, LIMIT, str(URL))), []
-
-    def pooled(connection: OfHttpcore, was_refused: bool) -> PooledConnection:
-        used.append(PooledConnection(connection, Network(was_refused), is_proxied=False))
-        return used[-1]
-
-    origin = OriginOfHttpcore(URL, lambda: pooled(fresh or OfHttpcore(), False), 8)
+def exchanged(*kept: Kept, fresh: Kept | Exception) -> Kept:
+    """What answers where *kept* connections wait and a *fresh* one is made."""
+    idle = IdleStack[Any](8)
     for each in kept:
-        origin.idle.put(pooled(*each))
-    exchange = transport._send_pooled(httpx.Request("POST", URL), origin)
-    run: Any = run_without_loop if kind is Transport else asyncio.run
-    return run(exchange)[1], used
+        idle.put(each)
+
+    async def connect() -> Any:
+        if isinstance(fresh, Exception):
+            raise fresh
+        return fresh
+
+    send: Any = Kept.answer
+    used, answered = run_without_loop(_sent(idle, ORIGIN, connect, send))
+    assert used is answered
+    found: Kept = answered
+    return found
 
 
-KINDS = pytest.mark.parametrize("kind", [Transport, AsyncTransport])
+def test_one_that_the_server_had_closed_is_replaced_by_a_fresh_one() -> None:
+    fresh = Kept()
+    assert fresh is exchanged(Kept(LOST, refused=True), fresh=fresh)
 
 
-@KINDS
-def test_one_that_the_server_had_closed_is_replaced_by_a_fresh_one(kind: Any) -> None:
-    got, (kept, made) = exchanged(kind, (OfHttpcore(LOST), True))
-    assert (made.connection, True) == (got, kept.network.is_aborted)
+def test_one_that_may_have_been_read_is_not_asked_twice() -> None:
+    with pytest.raises(ConnectionResetError):
+        exchanged(Kept(LOST), fresh=Kept())
 
 
-@KINDS
-def test_one_that_may_have_been_read_is_not_asked_twice(kind: Any) -> None:
-    with pytest.raises(httpx.ReadError):
-        exchanged(kind, (OfHttpcore(LOST), False))
+def test_a_fresh_connection_that_fails_is_not_replaced() -> None:
+    with pytest.raises(ConnectionResetError):
+        exchanged(fresh=Kept(LOST, refused=True))
 
 
-@KINDS
-def test_what_is_no_error_of_the_connection_is_raised_as_it_is(kind: Any) -> None:
-    with pytest.raises(ZeroDivisionError):
-        exchanged(kind, (OfHttpcore(ZeroDivisionError()), True))
+@pytest.mark.parametrize("reason", [ConnectionRefusedError("no"), TimeoutError("late")])
+def test_where_none_can_be_made_it_is_told(reason: OSError) -> None:
+    with pytest.raises(UnconnectedError) as caught:
+        exchanged(fresh=reason)
+    assert reason is caught.value.__cause__
 
 
-@KINDS
-def test_a_fresh_connection_that_fails_is_not_replaced(kind: Any) -> None:
-    with pytest.raises(httpx.ReadError):
-        exchanged(kind, fresh=OfHttpcore(LOST))
-
-
-@KINDS
-def test_those_that_have_expired_are_closed_and_the_next_is_taken(kind: Any) -> None:
-    waits = OfHttpcore()
-    old = [OfHttpcore(expired=True), OfHttpcore(expired=True)]
-    got, _ = exchanged(kind, (waits, False), *((each, False) for each in old))
-    assert (waits, [True, True]) == (got, [each.is_closed for each in old])
+def test_those_that_have_expired_are_closed_and_the_next_is_taken() -> None:
+    waits, old = Kept(), [Kept(alive=False), Kept(alive=False)]
+    assert waits is exchanged(waits, *old, fresh=Kept())
+    assert [True, True] == [each.is_closed for each in old]
 
 
 class Waiting:
@@ -421,8 +402,6 @@ def test_a_child_leaves_the_connections_of_its_parents_loops_alone(
     mode: Any, is_closed: bool
 ) -> None:
     pool, waits = Pool(mode, 8, LIMIT, str(URL)), Waiting()
-    origin = pool.origin_of(URL)
     pool.idle.put(waits)
     pool._reset_in_child()
     assert (is_closed, []) == (waits.is_closed, pool.idle.drain())
-    assert origin is not pool.origin_of(URL)

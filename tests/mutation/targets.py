@@ -204,18 +204,18 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/ledger/test_prices.py",
         "tests/providers/test_models.py",
     ),
-    "services/llm/http/http1.py": ("tests/call/test_http1.py",),
-    "services/llm/http/h11_stream.py": (
-        "tests/http/test_h11_stream.py",
-        "tests/http/test_stream_connections.py",
-    ),
+    "services/llm/http/http1.py": ("tests/http/test_http1.py",),
+    "services/llm/http/chunked.py": ("tests/http/test_http1.py",),
+    "services/llm/http/proxies.py": ("tests/http/test_proxies.py",),
     "services/llm/http/http1_connections.py": (
         "tests/http/test_whole_exchanges.py",
+        "tests/http/test_stream_connections.py",
         "tests/http/test_connections.py",
     ),
-    "services/llm/http/async_network.py": (
-        "tests/http/test_async_network.py",
-        "tests/http/test_parts.py",
+    "services/llm/http/http1_async.py": (
+        "tests/http/test_http1_async.py",
+        "tests/http/test_stream_connections.py",
+        "tests/http/test_whole_exchanges.py",
     ),
     "services/llm/providers/channel.py": (
         "tests/call/test_channel.py",

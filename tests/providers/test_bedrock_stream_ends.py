@@ -11,16 +11,15 @@ from typing import Any
 import pytest
 
 from services.llm.errors import LLMTimeoutError, ResponseTooLargeError
-from services.llm.http.h11_stream import Head
+from services.llm.http.http1 import Head
 from services.llm.http.idle import IdleStack
+from services.llm.http.opened import AsyncOpened, Opened
 from services.llm.providers.bedrock.stream_call import StreamCall
-from services.llm.providers.bedrock.stream_connections import AsyncOpened, Opened
 from services.llm.providers.bedrock.stream_transport import _InWorkers, _watched
 from services.llm.providers.bedrock.transport import _in_time
 from services.llm.runtime.workers import Workers
 
 HEAD = Head(200, [])
-URL = "https://bedrock.example"
 
 
 class Connection:
@@ -58,10 +57,10 @@ def closed(
     idle = IdleStack[Any](8)
     connection: Any = (AwaitedConnection if is_async else Connection)(*pieces)
     if is_async:
-        opened = AsyncOpened(connection, HEAD, idle, URL, AsyncExitStack())
+        opened = AsyncOpened(connection, HEAD, idle, 9)
         asyncio.run(opened.aclose(is_done=is_done))
     else:
-        Opened(connection, HEAD, idle, URL).close(is_done=is_done)
+        Opened(connection, HEAD, idle, 9).close(is_done=is_done)
     return connection.is_closed, idle.drain()
 
 

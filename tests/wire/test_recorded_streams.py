@@ -193,6 +193,8 @@ def fed(reader: Any, *parts: bytes) -> tuple[str, Reply, str]:
     try:
         for part in parts:
             said += "".join(getattr(event, "text", "") for event in reader.feed(part))
+            if reader.failure is not None:
+                raise reader.failure
     except LLMError as failure:
         error = str(failure)
     except Exception as failure:

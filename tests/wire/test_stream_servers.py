@@ -35,9 +35,10 @@ from services.llm.errors import (
     ResponseTooLargeError,
     TruncatedError,
 )
-from services.llm.http.h11_stream import AsyncConnection
-from services.llm.http.http1_connections import Origin
-from services.llm.providers.bedrock import INVOKE_MODELS, stream_connections
+from services.llm.http import opened
+from services.llm.http.http1_async import AsyncConnection
+from services.llm.http.origin import Origin
+from services.llm.providers.bedrock import INVOKE_MODELS
 from services.llm.providers.bedrock.errors import classify
 from services.llm.stream_types import ReasoningPiece, TextPiece, ToolCallPiece, UsageReport
 from services.llm.types import Reply, Request, ToolCall, Usage
@@ -409,7 +410,7 @@ def whole_stream() -> list[bytes]:
 def test_what_follows_a_streams_last_event_is_read_for_the_next(
     face_at: Callable[..., Face], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_connections, "_LINGER", 20.0)  # whatever else the machine does
+    monkeypatch.setattr(opened, "_LINGER", 20.0)  # whatever else the machine does
     head = f"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n{FRAMES}\r\n".encode()
     head += b"transfer-encoding: chunked\r\n\r\n"
 

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
-from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
 from urllib.request import getproxies
 
@@ -108,9 +107,6 @@ def _proxy(scheme: str, value: str) -> httpx.Proxy:
         problem = "" if proxy.url.host else "it has no host"
     except (ValueError, httpx.InvalidURL):
         problem = f"it is no URL of the kinds {', '.join(_KINDS)}"
-    else:
-        if proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
-            problem = "a SOCKS proxy needs the package socksio: pip install httpx[socks]"
     if problem:
         # Not chained: the other exception quotes the URL, which may hold a password.
         raise ConfigurationError(f"{name} is {redacted(url)!r}: {problem}") from None

@@ -1,4 +1,8 @@
-"""One exchange over a connection that waits, or over a new one: blocking, and on an event loop."""
+"""One exchange over a connection that waits, or over a new one: blocking, and on an event loop.
+
+A connection that waited, and that its server closed before it read the request, is replaced
+unseen. Else the server may have begun, and be paid for it.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from ..runtime.coroutines import run_without_loop
-from .http1 import Answer
-from .http1_connections import AsyncConnection, Connection, Origin, Sendable, UnconnectedError
+from .http1 import Answer, Head
+from .http1_async import AsyncConnection
+from .http1_connections import Connection, Sendable, UnconnectedError
 from .idle import IdleStack
 from .idle_pools import keep, take_idle
+from .origin import Origin
 
 C = TypeVar("C", Connection, AsyncConnection)
+R = TypeVar("R")
 
 
 def exchange(
@@ -22,46 +29,75 @@ def exchange(
     Raises UnconnectedError, TimeoutError, OSError, h11.ProtocolError and ResponseTooLargeError.
     """
 
-    async def connect() -> Connection:
-        return Connection(origin, limit, until)
-
     async def send(connection: Connection) -> Answer:
         return connection.exchange(request, until)
 
-    return run_without_loop(_exchange(idle, origin, connect, send))
+    connection, answer = run_without_loop(
+        _sent(idle, origin, _connecting(origin, limit, until), send)
+    )
+    keep(idle, connection)
+    return answer
+
+
+def begin(
+    idle: IdleStack[Connection], origin: Origin, request: Sendable, until: float, limit: int
+) -> tuple[Connection, Head]:
+    """Send *request* and return the head of its answer before *until*; raises as `exchange`."""
+
+    async def send(connection: Connection) -> Head:
+        return connection.begin(request, until)
+
+    return run_without_loop(_sent(idle, origin, _connecting(origin, limit, until), send))
 
 
 async def aexchange(
     idle: IdleStack[AsyncConnection], origin: Origin, request: Sendable, until: float, limit: int
 ) -> Answer:
     """Do as `exchange` does, without blocking the event loop."""
-    return await _exchange(
+    connection, answer = await _sent(
         *(idle, origin),
         connect=lambda: AsyncConnection.opened(origin, limit, until),
         send=lambda connection: connection.exchange(request, until),
     )
+    keep(idle, connection)
+    return answer
 
 
-async def _exchange(
+async def abegin(
+    idle: IdleStack[AsyncConnection], origin: Origin, request: Sendable, until: float, limit: int
+) -> tuple[AsyncConnection, Head]:
+    """Do as `begin` does, without blocking the event loop."""
+    return await _sent(
+        *(idle, origin),
+        connect=lambda: AsyncConnection.opened(origin, limit, until),
+        send=lambda connection: connection.begin(request, until),
+    )
+
+
+def _connecting(
+    origin: Origin, limit: int, until: float
+) -> Callable[[], Coroutine[Any, Any, Connection]]:
+    async def connect() -> Connection:
+        return Connection(origin, limit, until)
+
+    return connect
+
+
+async def _sent(
     idle: IdleStack[C],
     origin: Origin,
     connect: Callable[[], Coroutine[Any, Any, C]],
-    send: Callable[[C], Coroutine[Any, Any, Answer]],
-) -> Answer:
+    send: Callable[[C], Coroutine[Any, Any, R]],
+) -> tuple[C, R]:
     connection = take_idle(idle, origin)
     if connection is not None:
         try:
-            answer = await send(connection)
+            return connection, await send(connection)
         except Exception:
             if not connection.was_refused:
                 raise
-        else:
-            keep(idle, connection)
-            return answer
     try:
         connection = await connect()
     except OSError as error:
         raise UnconnectedError from error
-    answer = await send(connection)
-    keep(idle, connection)
-    return answer
+    return connection, await send(connection)

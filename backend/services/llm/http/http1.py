@@ -1,21 +1,20 @@
-"""HTTP/1.1 as bytes in and bytes out: the sockets are the caller's.
+"""HTTP/1.1 as bytes in and parts of answers out: the sockets are the caller's.
 
-Nearly every answer is one head with a length, and its body: these are read here, which takes a
-tenth of the time. Whatever else HTTP/1.1 allows is h11's to read (`h11_answer`), which is imported
-with the first such answer.
+Nearly every answer is one head, and a body that has a length or comes in chunks: these are read
+here, which takes a tenth of the time. Whatever else HTTP/1.1 allows is h11's to read
+(`h11_answer`), which is imported with the first such answer.
 """
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..errors import ResponseTooLargeError
-
-if TYPE_CHECKING:
-    from .h11_answer import H11Answer
+from .chunked import ChunkedBody, MessageBody, SizedBody, no_http
 
 # RFC 9110, 5.5 and 5.6.2: the characters of a header's name and of its value.
 _NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -31,6 +30,13 @@ _PLAIN = re.compile(
 _LENGTH = re.compile(r"[0-9]{1,18}")
 #: No body follows these, whatever length they tell.
 _EMPTY = (204, 304)
+
+
+class Head(NamedTuple):
+    """The beginning of an answer; its headers in the order in which they came, in lower case."""
+
+    status: int
+    headers: list[tuple[str, str]]
 
 
 class Answer(NamedTuple):
@@ -76,75 +82,105 @@ class Http1:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._received = bytearray()
-        self._head: tuple[int, list[tuple[str, str]]] | None = None
-        #: Where the answer's body begins and ends in what is received.
-        self._start = self._end = 0
-        self._rare: H11Answer | None = None
+        self._room = 0  # bytes of body that may still come
+        self._is_whole = False
+        self._body: MessageBody | None = None
+        #: What has come: a head, pieces of its body, and an empty piece as its end.
+        self.parts: deque[Head | bytes] = deque()
+        #: What comes after the parts: h11.RemoteProtocolError for what is no HTTP or is cut off,
+        #: or ResponseTooLargeError.
+        self.error: Exception | None = None
+        #: Whether an answer is to come, or the rest of one.
+        self.is_asked = False
         #: Whether the connection may carry another exchange.
         self.is_reusable = True
 
-    def begin(self) -> None:
-        """Take note that a request is being sent: the next that is received is its answer."""
-        self.is_reusable = False
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing of the answer has come."""
+        return self.is_asked and self._body is None
 
-    def receive(self, data: bytes) -> Answer | None:
-        """Take what was received, nothing at the connection's end; return the answer once whole.
+    def begin(self, *, is_whole: bool = False) -> None:
+        """Take note that a request is being sent: the next that is received is its answer.
 
-        Raises ResponseTooLargeError, and h11.RemoteProtocolError for what is no HTTP or is cut
-        off.
+        Where nobody wants less than all of it, one that says it is too large is read no further.
         """
-        if self._rare is None and self._head is None and not self._begin(data):
-            from .h11_answer import H11Answer
+        self.is_reusable, self.is_asked, self._room = False, True, self._limit
+        self._is_whole = is_whole
 
-            self._rare = H11Answer(self._limit)
-        if self._rare is not None:
-            answer = self._rare.receive(data)
-            if answer is not None:
-                self.is_reusable, self._rare = self._rare.is_reusable, None
-            return answer
-        if not data:
-            from h11 import RemoteProtocolError
+    def receive(self, data: bytes) -> int:
+        """Take what was received, nothing at the connection's end; return the bytes of body."""
+        if not self.is_asked:
+            self.is_reusable = False
+            return 0
+        if data:
+            if self._body is None:
+                data = self._begin(data)
+            assert self._body is not None, "its head has come"
+            return self._take(self._body, self._body.feed(data))
+        if self._body is None:
+            return self._fail(no_http("the server disconnected without an answer"))
+        self._body.end()
+        return self._take(self._body, b"")
 
-            raise RemoteProtocolError("the server closed before the answer was whole")
-        self._received += data
-        return self._whole() if len(self._received) >= self._end else None
+    def _take(self, body: MessageBody, piece: bytes) -> int:
+        if self.error is not None:
+            return 0
+        if len(piece) > self._room:
+            piece = piece[: self._room]
+            self._fail(ResponseTooLargeError.over(self._limit))
+        self._room -= len(piece)
+        if piece:
+            self.parts.append(piece)
+        if body.error is not None:
+            self._fail(body.error)
+        elif body.is_ended and self.is_asked:
+            self.is_reusable, self.is_asked, self._body = body.is_reusable, False, None
+            self.parts.append(b"")
+        return len(piece)
 
-    def _begin(self, data: bytes) -> bool:
-        """Read the head of an answer; whether it is there, and says how long the answer is."""
+    def _begin(self, data: bytes) -> bytes:
+        """Read the head of an answer, if all of it is there; return what follows it."""
         found = _PLAIN.match(data)
-        if found is None:
-            return False
-        headers = []
-        for line in found[2].decode("latin-1").split("\r\n")[:-1]:
-            name, _, text = line.partition(":")
-            headers.append((name.lower(), text.strip(" \t")))
-        length, status = _length_of(headers), int(found[1])
-        if length is None or status in _EMPTY:
-            return False
-        if length > self._limit:
-            raise ResponseTooLargeError.over(self._limit)
-        self._head = status, headers
-        self._start, self._end = found.end(), found.end() + length
-        return True
+        if found is not None:
+            headers = []
+            for line in found[2].decode("latin-1").split("\r\n")[:-1]:
+                name, _, text = line.partition(":")
+                headers.append((name.lower(), text.strip(" \t")))
+            status = int(found[1])
+            self._body = None if status in _EMPTY else _body_of(headers)
+            if self._body is not None:
+                self._take_head(status, headers)
+                return data[found.end() :]
+        from .h11_answer import H11Answer
 
-    def _whole(self) -> Answer:
-        assert self._head is not None
-        answer = Answer(*self._head, bytes(self._received[self._start : self._end]))
-        # Nothing has followed the answer.
-        self.is_reusable = len(self._received) == self._end
-        self._head, self._received = None, bytearray()
-        return answer
+        self._body = H11Answer(self._take_head)
+        return data
+
+    def _take_head(self, status: int, headers: list[tuple[str, str]]) -> None:
+        self.parts.append(Head(status, headers))
+        announced = (text for name, text in headers if name == "content-length")
+        if self._is_whole and int(next(announced, 0)) > self._limit:
+            self._fail(ResponseTooLargeError.over(self._limit))
+
+    def _fail(self, error: Exception) -> int:
+        self.error, self.is_asked = self.error or error, False
+        return 0
 
 
-def _length_of(headers: Sequence[tuple[str, str]]) -> int | None:
-    """How long the body is; None where that is told otherwise, or the connection does not stay."""
-    length = None
+def _body_of(headers: Sequence[tuple[str, str]]) -> MessageBody | None:
+    """What reads the body; None where these say it otherwise, or the connection does not stay."""
+    body: MessageBody | None = None
     for name, text in headers:
-        if name == "content-length":
-            if length is not None or not _LENGTH.fullmatch(text):
+        if name in ("content-length", "transfer-encoding"):
+            if body is not None:
                 return None
-            length = int(text)
-        elif name == "transfer-encoding" or (name == "connection" and text.lower() != "keep-alive"):
+            if name == "transfer-encoding" and text.lower() == "chunked":
+                body = ChunkedBody()
+            elif name == "content-length" and _LENGTH.fullmatch(text):
+                body = SizedBody(int(text))
+            else:
+                return None
+        elif name == "connection" and text.lower() != "keep-alive":
             return None
-    return length
+    return body

@@ -1,15 +1,23 @@
-"""Connections that carry one exchange after another: blocking, and of an event loop."""
+"""Connections that carry one exchange after another, for threads; a loop's are in `http1_async`.
+
+An answer is taken whole, or piece by piece as it comes: who reads slowly stops the socket, since
+nothing is read ahead but what one read brings.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import select
-import ssl
-from typing import Any, NamedTuple, Protocol
+import socket
+from collections.abc import Iterable
+from functools import partial
+from itertools import chain
+from typing import Protocol
 
-from .dial import adial, dial, left_until
-from .http1 import Answer, Http1
+from .dial import left_until, shut
+from .http1 import Answer, Head, Http1
+from .origin import Origin
 from .refused import is_broken_pipe, was_reset
+from .tunnel import connected
 
 #: Bytes of one read.
 _READ = 65_536
@@ -18,27 +26,29 @@ _READ = 65_536
 _WRITE = 16_384
 
 
-class Origin(NamedTuple):
-    """Whom a connection goes to; with a context it is secured."""
-
-    host: str
-    port: int
-    context: ssl.SSLContext | None
-
-
 class Sendable(Protocol):
     """A request, which shows nothing of itself."""
 
     def encode(self) -> memoryview | None:
-        """What is to be sent, as `http1.encode` returns it."""
+        """What is to be sent, as `http1.encode` returns it.
+
+        An attribute `rest`, where there is one, is what follows it.
+        """
 
 
-def _sendable(request: Sendable) -> memoryview:
+def sendable(request: Sendable) -> memoryview:
+    """What *request* is sent as; raises h11.LocalProtocolError."""
     if (sent := request.encode()) is None:
         from h11 import LocalProtocolError
 
         raise LocalProtocolError("the request has a header or a target that cannot be sent")
     return sent
+
+
+def rest_of(request: Sendable) -> Iterable[bytes]:
+    """What is to be sent after what `encode` gives: a body that is not in memory."""
+    rest: Iterable[bytes] = getattr(request, "rest", ())
+    return rest
 
 
 class UnconnectedError(Exception):
@@ -49,56 +59,81 @@ class Connection:
     """A blocking connection, used by one thread at a time."""
 
     def __init__(self, origin: Origin, limit: int, until: float) -> None:
+        """Connect before *until*; raises OSError."""
         self.origin = origin
         #: The server had closed the connection before it could read the last request.
         self.was_refused = False
         self._http = Http1(limit)
-        self._socket = dial(origin.host, origin.port, until)
-        if origin.context is not None:
-            try:
-                self._socket.settimeout(left_until(until))
-                self._socket = origin.context.wrap_socket(self._socket, server_hostname=origin.host)
-            except BaseException:
-                self._socket.close()
-                raise
+        self._socket = connected(origin, until)
 
     def exchange(self, request: Sendable, until: float) -> Answer:
-        """Send *request* and return the answer before *until*.
+        """Send *request* and return the answer before *until*; raises as `begin`."""
+        head = self.begin(request, until, is_whole=True)
+        return Answer(*head, b"".join(iter(partial(self.read, until), b"")))
 
-        Raises TimeoutError, OSError and what `Http1` raises; then the connection is closed.
+    def begin(self, request: Sendable, until: float, *, is_whole: bool = False) -> Head:
+        """Send *request* and return the head of its answer before *until*.
+
+        Raises TimeoutError, OSError and the errors of `Http1`; then the connection is closed.
         """
         try:
-            self._http.begin()
-            self._send(_sendable(request), until)
-            return self._answer(until)
+            # What is sent holds credentials: no variable of a traceback is to show it.
+            sent = sendable(request)
+            self._http.begin(is_whole=is_whole)
+            self._send(chain([sent], map(memoryview, rest_of(request))), until)
+        except BaseException:
+            self.close()
+            raise
+        head = self._next(until)
+        assert isinstance(head, Head), "the head comes first"
+        return head
+
+    def read(self, until: float) -> bytes:
+        """Return the next piece of the body before *until*, an empty one at its end; or raise."""
+        piece = self._next(until)
+        assert isinstance(piece, bytes), "there is one head"
+        return piece
+
+    def _send(self, pieces: Iterable[memoryview], until: float) -> None:
+        # A server may answer before it has read everything, and close: the answer is what counts.
+        try:
+            for piece in pieces:
+                for start in range(0, len(piece), _WRITE):
+                    self._socket.settimeout(left_until(until))
+                    self._socket.sendall(piece[start : start + _WRITE])
+        except (BrokenPipeError, ConnectionResetError) as error:
+            self.was_refused = is_broken_pipe(error)
+
+    def _next(self, until: float) -> Head | bytes:
+        http = self._http
+        try:
+            while not http.parts:
+                if http.error is not None:
+                    raise http.error
+                self._socket.settimeout(left_until(until))
+                data = self._socket.recv(_READ)
+                if not data and http.is_waiting:
+                    self.was_refused |= was_reset(self._socket)
+                http.receive(data)
+            return http.parts.popleft()
         except BaseException:
             self.close()
             raise
 
-    def _send(self, data: memoryview, until: float) -> None:
-        # A server may answer before it has read everything, and close: the answer is what counts.
-        try:
-            for start in range(0, len(data), _WRITE):
-                self._socket.settimeout(left_until(until))
-                self._socket.sendall(data[start : start + _WRITE])
-        except (BrokenPipeError, ConnectionResetError) as error:
-            self.was_refused = is_broken_pipe(error)
+    def abort(self) -> None:
+        """End a read in another thread at once, which then closes the connection."""
+        shut(self.socket)
 
-    def _answer(self, until: float) -> Answer:
-        is_first = True
-        while True:
-            self._socket.settimeout(left_until(until))
-            data = self._socket.recv(_READ)
-            if is_first and not data:
-                self.was_refused |= was_reset(self._socket)
-            is_first = False
-            if (answer := self._http.receive(data)) is not None:
-                return answer
+    @property
+    def socket(self) -> socket.socket:
+        """The system's socket, below whatever secures it."""
+        found: socket.socket = getattr(self._socket, "outer", self._socket)
+        return found
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the last answer has come to its end, and leaves room for another."""
-        return self._http.is_reusable
+        """Whether the last answer has been read to its end, and leaves room for another."""
+        return self._http.is_reusable and not self._http.parts
 
     def is_alive(self) -> bool:
         """Whether nothing has come since the last answer, not even the connection's end."""
@@ -113,93 +148,3 @@ class Connection:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
-
-
-class AsyncConnection(asyncio.Protocol):
-    """A connection of an event loop, used by one task at a time."""
-
-    def __init__(self, origin: Origin, limit: int) -> None:
-        self.origin = origin
-        self._http = Http1(limit)
-        self._transport: Any = None
-        self._answer: asyncio.Future[Answer] | None = None
-        self._is_open = False
-        #: The server had closed the connection before it could read the last request.
-        self.was_refused = False
-
-    @classmethod
-    async def opened(cls, origin: Origin, limit: int, until: float) -> AsyncConnection:
-        """Connect before *until*; raises as `adial`."""
-        return await adial(
-            lambda: cls(origin, limit), origin.host, origin.port, until, origin.context
-        )
-
-    async def exchange(self, request: Sendable, until: float) -> Answer:
-        """Send and receive as `Connection.exchange` does, without blocking the event loop."""
-        loop = asyncio.get_running_loop()
-        timer = None
-        try:
-            sent = _sendable(request)
-            self._http.begin()
-            self._answer = loop.create_future()
-            timer = loop.call_later(left_until(until), self._fail, TimeoutError("timed out"))
-            if self._is_open:
-                self._transport.write(sent)
-            else:
-                self.was_refused = True
-                self._fail(ConnectionResetError("the connection was lost"))
-            return await self._answer
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            self._answer = None
-            if timer is not None:
-                timer.cancel()
-
-    @property
-    def is_reusable(self) -> bool:
-        """Whether the last answer has come to its end, and leaves room for another."""
-        return self._is_open and self._http.is_reusable
-
-    def is_alive(self) -> bool:
-        """Whether the other end has neither closed nor said anything since the last answer."""
-        return self.is_reusable
-
-    def close(self) -> None:
-        """Drop the connection and what is still to be sent."""
-        self._is_open = False
-        self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport, as asyncio asks."""
-        self._transport, self._is_open = transport, True
-
-    def data_received(self, data: bytes) -> None:
-        """Take what was received, as asyncio asks."""
-        if self._answer is None or self._answer.done():
-            self.close()  # nobody asked
-            return
-        try:
-            answer = self._http.receive(data)
-        except Exception as error:
-            self._fail(error)
-        else:
-            if answer is not None:
-                self._answer.set_result(answer)
-
-    def eof_received(self) -> None:
-        """Take note of the server's end, which may be that of an answer without a length."""
-        self._is_open = False
-        self.was_refused |= was_reset(self._transport.get_extra_info("socket"))
-        self.data_received(b"")
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Take note of the connection's end, as asyncio asks."""
-        self._is_open = False
-        self.was_refused |= is_broken_pipe(error)
-        self._fail(error or ConnectionResetError("the connection was lost"))
-
-    def _fail(self, error: Exception) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)

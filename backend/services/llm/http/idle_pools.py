@@ -10,8 +10,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from ..runtime.event_loops import LoopResource, PerEventLoop
 from ..runtime.fork import on_fork_in_child
 from ..runtime.opening import abortable_by, is_abortable
-from .http1_connections import Origin
 from .idle import KEEP_ALIVE, IdleStack
+from .origin import Origin
 
 
 class Reusable(Protocol):

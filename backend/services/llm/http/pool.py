@@ -1,58 +1,48 @@
-"""What a transport for threads and one for asyncio share: origins, and what is sent to them."""
+"""What a transport for threads and one for asyncio share: origins, and idle connections."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import Any
+import sys
+from typing import Any, Literal
 
 import httpcore
 import httpx
 
 from ..runtime.fork import on_fork_in_child
-from . import http1_connections
-from .connections import Mode, PooledConnection, connector
-from .deadline import TimeLeft
 from .environment import Proxies, checked, trusted
-from .failures import HTTPCORE_ERRORS
 from .idle import IdleStack
 from .idle_pools import close
+from .origin import Origin
+from .proxies import Proxy
 from .untouched import is_untouched
 
-_PHASES = ("connect", "read", "write", "pool")
+Mode = Literal["Client", "AsyncClient"]
 
+_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
-class Origin:
-    """How one origin is reached, and its connections that wait."""
-
-    def __init__(self, url: httpx.URL, connect: Callable[[], PooledConnection], idle: int) -> None:
-        self.url = url
-        self.connect = connect
-        self.idle: IdleStack[PooledConnection] = IdleStack(idle)
+#: asyncio speaks TLS within TLS from Python 3.11 on.
+_NESTS_TLS = sys.version_info >= (3, 11)
 
 
 class Pool:
     """What both transports share: no socket is touched here.
 
-    *size* connections may be idle at an origin, *limit* is the largest body in bytes. *url* is
-    where most requests go, "" for Groq's own endpoint. Raises ConfigurationError for an
-    environment that cannot work.
+    *size* connections may be idle, *limit* is the largest body in bytes. *url* is where most
+    requests go, "" for Groq's own endpoint. Raises ConfigurationError for an environment that
+    cannot work.
     """
 
     def __init__(self, mode: Mode, size: int, limit: int, url: str = "") -> None:
         self.mode = mode
         self.limit = limit
-        self._size = size
         self._proxies: Proxies = checked(url)
-        self._origins: dict[tuple[bytes, bytes, int | None], Origin] = {}
-        #: The connections that carry whole exchanges.
+        #: The connections that wait for their next exchange.
         self.idle: IdleStack[Any] = IdleStack(size)
         self._patched: Any = None
         on_fork_in_child(self, Pool._reset_in_child)
 
     def _reset_in_child(self) -> None:
         """In a child, leave the parent's connections alone."""
-        self._origins = {}
         waiting = self.idle.drain()
         if self.mode == "Client":
             # An event loop's must not be touched: its selector is the parent's too.
@@ -61,22 +51,11 @@ class Pool:
 
     def origin_of(self, url: httpx.URL) -> Origin:
         """The origin of *url*; redirects are not followed, so that there is mostly one."""
-        key = url.raw_scheme, url.raw_host, url.port
-        found = self._origins.get(key)
-        if found is None:
-            proxy = self._proxies.proxy_for(url)
-            is_tls = "https" in (url.scheme, proxy.url.scheme if proxy else "")
-            connect = connector(url, proxy, trusted() if is_tls else None, self.mode)
-            found = self._origins.setdefault(key, Origin(url, connect, self._size))
-        return found
-
-    def direct_origin(self, url: httpx.URL) -> http1_connections.Origin | None:
-        """The origin of *url* where no proxy lies between, else None."""
-        if self._proxies.proxy_for(url) is not None:
-            return None
-        port = url.port or {"http": 80, "https": 443}[url.scheme]
+        port = url.port or _PORTS[url.scheme]
         context = trusted() if url.scheme == "https" else None
-        return http1_connections.Origin(url.raw_host.decode("ascii"), port, context)
+        proxy = self._proxies.proxy_for(url)
+        host = url.raw_host.decode("ascii")
+        return Origin(host, port, context, None if proxy is None else _proxy(proxy))
 
     def is_replaced(self) -> bool:
         """Whether something was put into httpx's or httpcore's own transport."""
@@ -90,9 +69,10 @@ class Pool:
     def patched_transport(self, url: httpx.URL) -> Any:
         """httpx's own transport, where a test or an instrumentation has put something into it.
 
-        Else None. What stands there is called, as if there were no transport of ours.
+        Else None. What stands there is called, as if there were no transport of ours; so it is
+        where asyncio cannot speak TLS to a proxy.
         """
-        if not self.is_replaced():
+        if not (self.is_replaced() or self._nests_too_deep(url)):
             return None
         if self._patched is None:
             prefix = "Async" if self.mode == "AsyncClient" else ""
@@ -100,40 +80,23 @@ class Pool:
             self._patched = kind(verify=trusted(), proxy=self._proxies.proxy_for(url))
         return self._patched
 
-    def shut_down(self) -> list[PooledConnection]:
-        """Keep no connection from now on, and return httpcore's that wait, to be closed."""
-        self._size = 0
+    def _nests_too_deep(self, url: httpx.URL) -> bool:
+        if _NESTS_TLS or self.mode == "Client" or url.scheme == "http":
+            return False
+        proxy = self._proxies.proxy_for(url)
+        return proxy is not None and proxy.url.scheme == "https"
+
+    def shut_down(self) -> None:
+        """Keep no connection from now on, and close those that wait."""
         close(self.idle.shut())
-        return [pooled for origin in list(self._origins.values()) for pooled in origin.idle.shut()]
 
 
-def to_httpcore(request: httpx.Request) -> httpcore.Request:
-    """*request* as httpcore takes it, each of its timeouts a moment: that of the deadline.
-
-    A `TimeLeft` stays the caller's, who moves it on.
-    """
-    seconds = request.extensions.get("timeout", {}).get("read")
-    extensions = request.extensions
-    if seconds is not None:
-        is_moved = isinstance(seconds, TimeLeft)
-        left = seconds if is_moved else TimeLeft(time.monotonic() + seconds)
-        extensions = {**extensions, "timeout": dict.fromkeys(_PHASES, left)}
-    url = request.url
-    return httpcore.Request(
-        method=request.method,
-        url=httpcore.URL(
-            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-        ),
-        headers=request.headers.raw,
-        content=request.stream,
-        extensions=extensions,
+def _proxy(found: httpx.Proxy) -> Proxy:
+    url = found.url
+    return Proxy(
+        url.raw_host.decode("ascii"),
+        url.port or _PORTS[url.scheme],
+        trusted() if url.scheme == "https" else None,
+        url.scheme.startswith("socks"),
+        found.raw_auth,
     )
-
-
-def may_repeat(error: BaseException, pooled: PooledConnection, is_fresh: bool) -> bool:
-    """Whether *error* means that the server never saw the request, so that it is sent anew.
-
-    Just a connection that was kept, and closed by the server before the request reached it: the
-    network below has the proof. Else the server may have begun, and be paid for it.
-    """
-    return not is_fresh and isinstance(error, HTTPCORE_ERRORS) and bool(pooled.network.was_refused)

@@ -1,31 +1,28 @@
 """httpx's transports on connections of our own: for threads and for asyncio.
 
-Both do the same: take a connection, send, hand out the answer piece by piece, decoded and
-bounded, and keep the connection once the answer has ended.
+Both do the same: send on a connection that waits, or on a new one, hand out the answer piece by
+piece, decoded and bounded, and keep the connection once the answer has ended.
 """
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
-from contextlib import aclosing, closing
-from functools import partial
 from typing import Any
 
 import httpx
 
-from ..errors import ResponseTooLargeError
 from ..runtime.coroutines import run_without_loop
-from . import http1_connections
-from .body import AsyncBody, Body, answer_of, is_short, short_answer
-from .connections import PooledConnection
-from .exchange import aexchange, exchange
-from .failures import HTTPCORE_ERRORS, as_httpx, without_traceback
-from .http1 import Answer
+from .exchange import abegin, aexchange, begin, exchange
+from .http1 import Answer, Head
 from .http1_connections import Sendable
-from .pool import Origin, Pool, may_repeat, to_httpcore
-from .whole_answers import WholeRequest, expects_whole_answers
+from .httpx_parts import AsyncBody, Body, HttpxRequest, decoded, expects_whole_answers
+from .opened import AsyncOpened, Opened
+from .origin import Origin
+from .pool import Pool
+
+#: Bytes of a body that is not worth to be handed out piece by piece: httpx takes it apart in five
+#: layers of generators, which costs more than parsing it.
+_SHORT = 256 * 1024
 
 
 class _Transport(ABC):
@@ -42,83 +39,53 @@ class _Transport(ABC):
     async def _handle(self, request: httpx.Request) -> httpx.Response:
         patched = self._pool.patched_transport(request.url)
         if patched is not None:
-            response: httpx.Response = await self._send_by(patched, request)
-            return response
-        if expects_whole_answers.get():
-            direct_origin = self._pool.direct_origin(request.url)
-            if direct_origin is not None:
-                return await self._send_whole(direct_origin, WholeRequest(request))
-        origin, began = self._pool.origin_of(request.url), time.monotonic()
-        pooled, answer = await self._send_pooled(request, origin)
-        return_to_pool = partial(self._return_to_pool, origin, pooled)
-        return await self._make_response(answer, request, began, return_to_pool)
-
-    async def _send_whole(
-        self, origin: http1_connections.Origin, request: WholeRequest
-    ) -> httpx.Response:
+            return await self._send_by(patched, request)
+        if not _has_length(request):
+            await self._load(request)
+        origin = self._pool.origin_of(request.url)
+        sendable = HttpxRequest(request, origin)
         try:
-            answer = await self.exchange(origin, request, request.until)
-            return request.to_response(answer, self._pool.limit)
-        except ResponseTooLargeError:
-            raise
+            return await self._answer(origin, sendable)
         except Exception as error:
-            failure = request.to_error(error)
+            failure = sendable.to_error(error)
         raise failure
 
-    async def _send_pooled(
-        self, request: httpx.Request, origin: Origin
-    ) -> tuple[PooledConnection, Any]:
-        to_send = to_httpcore(request)
-        idle = await self._take_idle(origin)
-        pooled = idle or origin.connect()
-        while True:
-            try:
-                return pooled, await self._send_by(pooled.connection, to_send)
-            except BaseException as error:
-                failure = without_traceback(error)
-                pooled.network.abort()
-            if not may_repeat(failure, pooled, is_fresh=idle is None):
-                raise (
-                    as_httpx(failure, request) if isinstance(failure, HTTPCORE_ERRORS) else failure
-                )
-            idle, pooled = None, origin.connect()
-
-    async def _take_idle(self, origin: Origin) -> PooledConnection | None:
-        while (pooled := origin.idle.take()) is not None and pooled.has_expired():
-            await self._close(pooled)
-        return pooled
-
-    async def _return_to_pool(self, origin: Origin, pooled: PooledConnection) -> None:
-        for each in origin.idle.put(pooled) if pooled.is_reusable() else [pooled]:
-            await self._close(each)
-
-    async def _close_idle(self) -> None:
-        for pooled in self._pool.shut_down():
-            await self._close(pooled)
+    async def _answer(self, origin: Origin, sendable: HttpxRequest) -> httpx.Response:
+        limit = self._pool.limit
+        if expects_whole_answers.get():
+            answer = await self.exchange(origin, sendable, sendable.until)
+            return sendable.to_response(decoded(answer, limit))
+        opened = await self._open(origin, sendable)
+        if not _is_short(opened.head, limit):
+            return sendable.opened(opened.head, self._body(opened, sendable))
+        status, headers = opened.head
+        return sendable.to_response(
+            Answer(status, headers, await self._whole(opened, sendable.until))
+        )
 
     @abstractmethod
-    async def _send_by(self, connection: Any, request: Any) -> Any:
-        """Send *request* by an httpcore connection, or by a transport of httpx."""
-
-    @abstractmethod
-    async def exchange(
-        self, origin: http1_connections.Origin, request: Sendable, until: float
-    ) -> Answer:
+    async def exchange(self, origin: Origin, request: Sendable, until: float) -> Answer:
         """Send *request* without httpx, and return the whole answer; as `exchange.exchange`."""
 
     @abstractmethod
-    async def _make_response(
-        self,
-        answer: Any,
-        request: httpx.Request,
-        began: float,
-        return_to_pool: Callable[[], Coroutine[Any, Any, None]],
-    ) -> httpx.Response:
-        """Return httpx's response, whose end calls *return_to_pool*; *began* as `short_answer`."""
+    async def _open(self, origin: Origin, sendable: HttpxRequest) -> Any:
+        """Send *sendable* and return the answer once its head is here."""
 
     @abstractmethod
-    async def _close(self, pooled: PooledConnection) -> None:
-        """Close a connection."""
+    def _body(self, opened: Any, sendable: HttpxRequest) -> Any:
+        """The rest of it as httpx reads it."""
+
+    @abstractmethod
+    async def _whole(self, opened: Any, until: float) -> bytes:
+        """The rest of it."""
+
+    @abstractmethod
+    async def _load(self, request: httpx.Request) -> None:
+        """Read the body of *request*."""
+
+    @abstractmethod
+    async def _send_by(self, transport: Any, request: httpx.Request) -> httpx.Response:
+        """Send *request* by a transport of httpx."""
 
 
 class Transport(_Transport, httpx.BaseTransport):
@@ -130,43 +97,36 @@ class Transport(_Transport, httpx.BaseTransport):
 
     def close(self) -> None:
         """Close the connections; one that carries a call is closed after it."""
-        run_without_loop(self._close_idle())
+        self._pool.shut_down()
 
-    async def exchange(
-        self, origin: http1_connections.Origin, request: Sendable, until: float
-    ) -> Answer:
+    async def exchange(self, origin: Origin, request: Sendable, until: float) -> Answer:
         """Send *request* without httpx: it blocks, for `run_without_loop`."""
         return exchange(self._pool.idle, origin, request, until, self._pool.limit)
 
-    async def _send_by(self, connection: Any, request: Any) -> Any:
-        return connection.handle_request(request)
+    def open(self, origin: Origin, request: Sendable, until: float) -> Opened:
+        """Send *request* without httpx, and return the answer once its head is here."""
+        idle, limit = self._pool.idle, self._pool.limit
+        return Opened(*begin(idle, origin, request, until, limit), idle, limit)
 
-    async def _make_response(
-        self,
-        answer: Any,
-        request: httpx.Request,
-        began: float,
-        return_to_pool: Callable[[], Coroutine[Any, Any, None]],
-    ) -> httpx.Response:
-        limit = self._pool.limit
-        body = Body(answer, limit, request, lambda: run_without_loop(return_to_pool()))
-        if not is_short(answer, limit):
-            return answer_of(answer, body)
-        with closing(body):
-            return short_answer(answer, list(body), began)
+    async def _open(self, origin: Origin, sendable: HttpxRequest) -> Opened:
+        return self.open(origin, sendable, sendable.until)
 
-    async def _close(self, pooled: PooledConnection) -> None:
-        pooled.connection.close()
+    def _body(self, opened: Opened, sendable: HttpxRequest) -> Body:
+        return Body(opened, sendable)
+
+    async def _whole(self, opened: Opened, until: float) -> bytes:
+        return opened.whole(until)
+
+    async def _load(self, request: httpx.Request) -> None:
+        request.read()
+
+    async def _send_by(self, transport: Any, request: httpx.Request) -> httpx.Response:
+        response: httpx.Response = transport.handle_request(request)
+        return response
 
 
 class AsyncTransport(_Transport, httpx.AsyncBaseTransport):
     """The same for one event loop; see `Pool`."""
-
-    async def exchange(
-        self, origin: http1_connections.Origin, request: Sendable, until: float
-    ) -> Answer:
-        """Send *request* without httpx; as `exchange.aexchange`."""
-        return await aexchange(self._pool.idle, origin, request, until, self._pool.limit)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*, and return the answer as soon as its headers are here."""
@@ -174,24 +134,40 @@ class AsyncTransport(_Transport, httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close the connections; one that carries a call is closed after it."""
-        await self._close_idle()
+        self._pool.shut_down()
 
-    async def _send_by(self, connection: Any, request: Any) -> Any:
-        return await connection.handle_async_request(request)
+    async def exchange(self, origin: Origin, request: Sendable, until: float) -> Answer:
+        """Send *request* without httpx; as `exchange.aexchange`."""
+        return await aexchange(self._pool.idle, origin, request, until, self._pool.limit)
 
-    async def _make_response(
-        self,
-        answer: Any,
-        request: httpx.Request,
-        began: float,
-        return_to_pool: Callable[[], Coroutine[Any, Any, None]],
-    ) -> httpx.Response:
-        limit = self._pool.limit
-        body = AsyncBody(answer, limit, request, return_to_pool)
-        if not is_short(answer, limit):
-            return answer_of(answer, body)
-        async with aclosing(body):
-            return short_answer(answer, [piece async for piece in body], began)
+    async def open(self, origin: Origin, request: Sendable, until: float) -> AsyncOpened:
+        """Do as `Transport.open` does, without blocking the event loop."""
+        idle, limit = self._pool.idle, self._pool.limit
+        return AsyncOpened(*await abegin(idle, origin, request, until, limit), idle, limit)
 
-    async def _close(self, pooled: PooledConnection) -> None:
-        await pooled.connection.aclose()
+    async def _open(self, origin: Origin, sendable: HttpxRequest) -> AsyncOpened:
+        return await self.open(origin, sendable, sendable.until)
+
+    def _body(self, opened: AsyncOpened, sendable: HttpxRequest) -> AsyncBody:
+        return AsyncBody(opened, sendable)
+
+    async def _whole(self, opened: AsyncOpened, until: float) -> bytes:
+        return await opened.whole(until)
+
+    async def _load(self, request: httpx.Request) -> None:
+        await request.aread()
+
+    async def _send_by(self, transport: Any, request: httpx.Request) -> httpx.Response:
+        response: httpx.Response = await transport.handle_async_request(request)
+        return response
+
+
+def _has_length(request: httpx.Request) -> bool:
+    """Whether the body can be sent as it is read: it says its length, and nothing in it awaits."""
+    return "content-length" in request.headers and isinstance(request.stream, httpx.SyncByteStream)
+
+
+def _is_short(head: Head, limit: int) -> bool:
+    """Whether the answer says how long it is, and is to be read at once."""
+    length = dict(head.headers).get("content-length", "")
+    return length.isdecimal() and int(length) <= min(limit, _SHORT)

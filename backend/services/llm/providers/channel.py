@@ -29,6 +29,8 @@ class Reader(Protocol):
     """What a stream says, added up."""
 
     is_done: bool
+    #: What was wrong with that which came after the last events, to be raised after them.
+    failure: Exception | None
 
     @property
     def is_finished(self) -> bool:
@@ -130,6 +132,8 @@ class _Channel:
     ) -> Sequence[StreamEvent] | None:
         until = time.monotonic() + timeout
         try:
+            if self.reader.failure is not None:
+                raise self.reader.failure
             while not self.reader.is_done:
                 until = self._bounded(until)
                 if (item := await read(until)) is None:

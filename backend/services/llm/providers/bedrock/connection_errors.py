@@ -12,21 +12,14 @@ from ...http.http1_connections import UnconnectedError
 
 
 @contextmanager
-def botocore_errors(url: str, *, connecting: bool = False) -> Iterator[None]:
-    """Raise botocore's exception for what a connection raises in the block, from it.
-
-    *connecting* says that an OSError means that there is no connection yet.
-    """
+def botocore_errors(url: str) -> Iterator[None]:
+    """Raise botocore's exception for what a connection raises in the block, from it."""
     try:
         yield
     except Exception as error:
-        problem = error
-        if connecting and isinstance(error, OSError):
-            problem = UnconnectedError()
-            problem.__cause__ = error
-        if (made := _botocore_error(problem, url)) is error:
+        if (made := _botocore_error(error, url)) is error:
             raise
-        raise made from problem
+        raise made from error
 
 
 def _botocore_error(error: Exception, url: str) -> Exception:

@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 
 from ...http.exchange import aexchange, exchange
 from ...http.http1 import Answer
-from ...http.http1_connections import AsyncConnection, Connection, Origin, UnconnectedError
+from ...http.http1_async import AsyncConnection
+from ...http.http1_connections import Connection, UnconnectedError
 from ...http.idle_pools import IdlePools
+from ...http.origin import Origin
 from .connection_errors import botocore_errors
 from .signing import Signed
 from .tls import context_of

@@ -58,6 +58,8 @@ class StreamReader(ABC):
         self._frames: Frames | None = None
         #: Nothing more is to come: the stream says so.
         self.is_done = False
+        #: What was wrong with that which came after the last events.
+        self.failure: Exception | None = None
 
     @property
     @abstractmethod
@@ -68,17 +70,22 @@ class StreamReader(ABC):
         """Read what was received. Raises botocore's errors: of a broken frame, of an exception."""
         self._frames = self._frames or Frames()
         found: list[StreamEvent] = []
-        for frame in self._frames.feed(received):
-            headers, payload = frame.headers, json.loads(frame.payload or b"{}")
-            if headers.get(":message-type", "event") != "event":
-                raise self._failure(headers, payload)
-            found += self.add(self._event(headers.get(":event-type"), payload))
+        try:
+            for frame in self._frames.feed(received):
+                headers, payload = frame.headers, json.loads(frame.payload or b"{}")
+                if headers.get(":message-type", "event") != "event":
+                    raise self._error(headers, payload)
+                found += self.add(self._event(headers.get(":event-type"), payload))
+        except Exception as error:
+            if not found:
+                raise
+            self.failure = error
         return found
 
     def _event(self, kind: str, payload: Any) -> _Json:
         return {kind: payload}
 
-    def _failure(self, headers: Mapping[str, Any], payload: Any) -> Exception:
+    def _error(self, headers: Mapping[str, Any], payload: Any) -> Exception:
         named = headers.get(":exception-type") or headers.get(":error-code")
         words = text(payload, "message") or text(payload, "Message")
         error = {"Code": named or "", "Message": words or headers.get(":error-message") or ""}

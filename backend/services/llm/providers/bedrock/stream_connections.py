@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 
-from ...http.h11_stream import AsyncConnection, Connection, Head
-from ...http.http1_connections import Origin
-from ...http.idle import IdleStack
-from ...http.idle_pools import IdlePools, keep, take_idle
+from ...http import opened
+from ...http.exchange import abegin, begin
+from ...http.http1_async import AsyncConnection
+from ...http.http1_connections import Connection
+from ...http.idle_pools import IdlePools
+from ...http.origin import Origin
 from .connection_errors import botocore_errors
 from .signing import Signed
-
-#: Seconds for the end of a message whose stream has ended, so that its connection can be kept.
-_LINGER = 0.1
 
 
 class StreamConnections:
@@ -28,24 +26,23 @@ class StreamConnections:
 
         Raises botocore's errors of a connection, TimeoutError and ResponseTooLargeError.
         """
-        idle = self._idle.of_threads
-        connection = take_idle(idle, origin)
-        with botocore_errors(signed.request.url, connecting=True):
-            connection = connection or Connection(origin, self._limit, until)
-        with botocore_errors(signed.request.url):
-            head = connection.begin(signed, until)
-        return Opened(connection, head, idle, signed.request.url)
+        idle, url = self._idle.of_threads, signed.request.url
+        with botocore_errors(url):
+            connection, head = begin(idle, origin, signed, until, self._limit)
+        made = Opened(connection, head, idle, self._limit)
+        made.url = url
+        return made
 
     async def aopen(self, origin: Origin, signed: Signed, until: float) -> AsyncOpened:
         """Do as `open` does, on this event loop."""
         async with AsyncExitStack() as stack:
             idle = await stack.enter_async_context(await self._idle.of_this_loop())
-            connection = take_idle(idle, origin)
-            with botocore_errors(signed.request.url, connecting=True):
-                connection = connection or await AsyncConnection.opened(origin, self._limit, until)
-            with botocore_errors(signed.request.url):
-                head = await connection.begin(signed, until)
-            return AsyncOpened(connection, head, idle, signed.request.url, stack.pop_all())
+            url = signed.request.url
+            with botocore_errors(url):
+                connection, head = await abegin(idle, origin, signed, until, self._limit)
+            made = AsyncOpened(connection, head, idle, self._limit)
+            made.url, made.stack = url, stack.pop_all()
+            return made
 
     def close(self) -> None:
         """Close the idle connections of all threads."""
@@ -56,64 +53,33 @@ class StreamConnections:
         await self._idle.aclose()
 
 
-class Opened:
-    """An answer of which the head is here; read by one thread at a time."""
+class Opened(opened.Opened):
+    """A stream that raises botocore's errors."""
 
-    def __init__(
-        self, connection: Connection, head: Head, idle: IdleStack[Connection], url: str
-    ) -> None:
-        self.head = head
-        self._connection = connection
-        self._idle = idle
-        self._url = url
+    url: str
 
     def read(self, until: float) -> bytes | None:
         """Return the next piece of the body before *until*, or None at its end."""
-        with botocore_errors(self._url):
-            return self._connection.read(until) or None
-
-    def close(self, *, is_done: bool = False) -> None:
-        """Keep the connection where it can carry another stream, else close it."""
-        # It costs the connection, and no answer.
-        with suppress(Exception):
-            until = time.monotonic() + _LINGER
-            while is_done and self.read(until) is not None:
-                pass
-        keep(self._idle, self._connection)
+        with botocore_errors(self.url):
+            return super().read(until)
 
     def abort(self) -> None:
         """End a read in another thread at once."""
         self._connection.abort()
 
 
-class AsyncOpened:
-    """The same for an event loop."""
+class AsyncOpened(opened.AsyncOpened):
+    """The same for an event loop, whose idle connections it holds by its *stack*."""
 
-    def __init__(
-        self,
-        connection: AsyncConnection,
-        head: Head,
-        idle: IdleStack[AsyncConnection],
-        url: str,
-        stack: AsyncExitStack,
-    ) -> None:
-        self.head = head
-        self.stack = stack
-        self._connection = connection
-        self._idle = idle
-        self._url = url
+    url: str
+    stack: AsyncExitStack
 
     async def read(self, until: float) -> bytes | None:
         """Return the next piece of the body before *until*, or None at its end."""
-        with botocore_errors(self._url):
-            return await self._connection.read(until) or None
+        with botocore_errors(self.url):
+            return await super().read(until)
 
     async def aclose(self, *, is_done: bool = False) -> None:
         """Keep the connection where it can carry another stream, else close it."""
         async with self.stack:
-            # It costs the connection, and no answer.
-            with suppress(Exception):
-                until = time.monotonic() + _LINGER
-                while is_done and await self.read(until) is not None:
-                    pass
-            keep(self._idle, self._connection)
+            await super().aclose(is_done=is_done)

@@ -29,7 +29,7 @@ from .stream import ConverseReader, InvokeReader, StreamReader
 from .transport import Call, Transport, headers_of
 
 if TYPE_CHECKING:
-    from ...http.h11_stream import Head
+    from ...http.http1 import Head
     from .stream_call import StreamCall
     from .stream_connections import StreamConnections
 
@@ -87,9 +87,7 @@ class StreamingTransport(Transport):
         if _is_stream(opened.head):
             reader = spec.reader(_about(opened.head))
             return Channel(_Leased(opened, stack), reader, reader.feed, spec.to_error)
-        body = b"".join(iter(partial(opened.read, until), None))
-        opened.close()
-        raise _refusal(sdk, signed, opened.head, body, spec)
+        raise _refusal(sdk, signed, opened.head, opened.whole(until), spec)
 
     async def aopen(
         self, sdk: Any, stack: AsyncExitStack, spec: StreamSpec, timeout: float
@@ -106,13 +104,7 @@ class StreamingTransport(Transport):
         if _is_stream(opened.head):
             reader = spec.reader(_about(opened.head))
             return AsyncChannel(_AsyncLeased(opened, stack), reader, reader.feed, spec.to_error)
-        pieces = []
-        try:
-            while (piece := await opened.read(until)) is not None:
-                pieces.append(piece)
-        finally:
-            await opened.aclose()
-        raise _refusal(sdk, signed, opened.head, b"".join(pieces), spec)
+        raise _refusal(sdk, signed, opened.head, await opened.whole(until), spec)
 
     async def _in_a_worker(
         self, sdk: Any, stack: AsyncExitStack, spec: StreamSpec, until: float

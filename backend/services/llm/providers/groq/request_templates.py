@@ -20,9 +20,9 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from ...http.http1 import Answer, encode
-from ...http.http1_connections import Origin
+from ...http.httpx_parts import decoded, httpx_error, raw
+from ...http.origin import Origin
 from ...http.untouched import is_untouched
-from ...http.whole_answers import decoded, httpx_error, raw
 from .json_answer import read_json
 from .sdk_parts import STATUS_ERROR, accepts
 
@@ -32,9 +32,7 @@ _OF_HTTP = ("send", "build_request")
 #: The arguments of `create` that are not members of the body.
 _OPTIONS = ("extra_headers", "extra_query", "extra_body")
 #: The headers that differ from one request to the next.
-_VARYING = ("content-length", "x-stainless-read-timeout")
-#: Those that are no longer true of a body that has been decoded.
-_OF_THE_CODING = ("content-encoding", "content-length")
+_VARYING = ("content-length", "x-stainless-read-timeout", "x-stainless-raw-response")
 
 _sdk_log, _http_log = logging.getLogger("groq"), logging.getLogger("httpx")
 
@@ -106,7 +104,7 @@ def learn(sdk: Any, sent: httpx.Request) -> None:
     """Keep what *sdk* has put around the body of *sent*, a request without extra headers."""
     with suppress(AttributeError):  # an SDK of other parts
         transport = getattr(sdk._client, "original_transport", None)
-        if transport is None or (origin := transport.pool.direct_origin(sent.url)) is None:
+        if transport is None or (origin := transport.pool.origin_of(sent.url)).is_forwarded:
             return
         _templates[sdk] = RequestTemplate(sdk, origin, sent)
 
@@ -151,11 +149,11 @@ async def send(sdk: Any, template: RequestTemplate, body: Mapping[str, Any], tim
     except Exception as error:
         failure = error
     else:
-        return _read(sdk, templated, answer)
-    raise _as_groq(failure, templated)
+        return read_answer(sdk, templated, answer)
+    raise as_groq(failure, templated)
 
 
-def _read(sdk: Any, templated: TemplatedRequest, answer: Answer) -> Any:
+def read_answer(sdk: Any, templated: TemplatedRequest, answer: Answer) -> Any:
     """The answer's JSON; raises the SDK's error of its status."""
     if 200 <= answer.status < 300:
         return read_json(answer.body, dict(answer.headers))
@@ -168,7 +166,7 @@ def _read(sdk: Any, templated: TemplatedRequest, answer: Answer) -> Any:
     raise sdk._make_status_error_from_response(response)
 
 
-def _as_groq(failure: Exception, templated: TemplatedRequest) -> Exception:
+def as_groq(failure: Exception, templated: TemplatedRequest) -> Exception:
     """The SDK's error of a connection for *failure*, by way of httpx's, as it comes from there."""
     groq = sys.modules["groq"]
     request, cause = templated.as_httpx(), httpx_error(failure)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
@@ -23,6 +23,9 @@ from ..sources import AsyncIterated, InThread, Iterated
 from .limit_reports import reports_in_headers
 from .stream import StreamReader
 from .transport import has_original_create, post_arguments, read_answer
+
+if TYPE_CHECKING:
+    from .templated_streams import Begun
 
 #: What makes the SDK hand out a response that is not read yet; `with_streaming_response` sets it.
 _UNREAD = {"X-Stainless-Raw-Response": "stream"}
@@ -50,14 +53,30 @@ def opened(sdk: Any, stack: ExitStack, spec: StreamSpec, timeout: float) -> Chan
         chunks = sdk.chat.completions.create(**spec.wire, stream=True, **options)
         stack.callback(getattr(chunks, "close", bool))
         return Channel(Iterated(stack, iter(chunks), limit), reader, reader.add, spec.to_error)
-    response = _response(sdk.post(**_unread(spec.wire, limit)))
-    stack.callback(response.close)
-    reader.limits = reports_in_headers(response.headers)
-    if _is_stream(response):
-        return Channel(_Bytes(stack, response, limit), reader, reader.feed, spec.to_error)
-    response.read()
-    whole = Iterated(stack, iter([read_answer(response)]))
+    begun = _begin(sdk, stack, {**spec.wire, "stream": True}, limit)
+    reader.limits = reports_in_headers(begun.headers)
+    if begun.source is not None:
+        return Channel(begun.source, reader, reader.feed, spec.to_error)
+    whole = Iterated(stack, iter([begun.answer]))
     return Channel(whole, reader, reader.add_whole, spec.to_error)
+
+
+def _begin(sdk: Any, stack: ExitStack, wire: Mapping[str, Any], limit: TimeLeft) -> Begun:
+    from . import request_templates, templated_streams  # with httpx, which the SDK brings
+
+    body = request_templates.body_of(wire)
+    if body is not None:
+        begun = templated_streams.begin(sdk, stack, body, limit.at)
+        if begun is not None:
+            return begun
+    response = _response(sdk.post(**_unread(wire, limit)))
+    stack.callback(response.close)
+    if body is not None:
+        request_templates.learn(sdk, response.request)
+    if templated_streams.is_stream(response.status_code, response.headers):
+        return templated_streams.Begun(response.headers, source=_Bytes(stack, response, limit))
+    response.read()
+    return templated_streams.Begun(response.headers, answer=read_answer(response))
 
 
 async def aopened(
@@ -72,21 +91,40 @@ async def aopened(
             return AsyncChannel(
                 AsyncIterated(stack, aiter(chunks)), reader, reader.add, spec.to_error
             )
-        response = _response(await sdk.post(**_unread(spec.wire, limit)))
-        stack.push_async_callback(response.aclose)
-        reader.limits = reports_in_headers(response.headers)
-        if _is_stream(response):
-            source = _AsyncBytes(stack, response, limit)
-            return AsyncChannel(source, reader, reader.feed, spec.to_error)
-        await response.aread()
-        answer = read_answer(response)
-        await stack.aclose()
-    whole = InThread(Iterated(ExitStack(), iter([answer])))
+        begun = await _abegin(sdk, stack, {**spec.wire, "stream": True}, limit)
+    reader.limits = reports_in_headers(begun.headers)
+    if begun.source is not None:
+        return AsyncChannel(begun.source, reader, reader.feed, spec.to_error)
+    whole = InThread(Iterated(ExitStack(), iter([begun.answer])))
     return AsyncChannel(whole, reader, reader.add_whole, spec.to_error)
 
 
+async def _abegin(
+    sdk: Any, stack: AsyncExitStack, wire: Mapping[str, Any], limit: TimeLeft
+) -> Begun:
+    from . import request_templates, templated_streams  # with httpx, which the SDK brings
+
+    body = request_templates.body_of(wire)
+    if body is not None:
+        begun = await templated_streams.abegin(sdk, stack, body, limit.at)
+        if begun is not None:
+            if begun.source is None:
+                await stack.aclose()
+            return begun
+    response = _response(await sdk.post(**_unread(wire, limit)))
+    stack.push_async_callback(response.aclose)
+    if body is not None:
+        request_templates.learn(sdk, response.request)
+    if templated_streams.is_stream(response.status_code, response.headers):
+        return templated_streams.Begun(response.headers, source=_AsyncBytes(stack, response, limit))
+    await response.aread()
+    answer = read_answer(response)
+    await stack.aclose()
+    return templated_streams.Begun(response.headers, answer=answer)
+
+
 def _unread(wire: Mapping[str, Any], limit: TimeLeft) -> dict[str, Any]:
-    arguments = post_arguments({**wire, "stream": True}, limit)
+    arguments = post_arguments(wire, limit)
     options = arguments["options"]
     options["headers"] = {**options.get("headers", {}), **_UNREAD}
     return arguments
@@ -95,10 +133,6 @@ def _unread(wire: Mapping[str, Any], limit: TimeLeft) -> dict[str, Any]:
 def _response(made: Any) -> Any:
     """The response itself, which some releases of the SDK wrap."""
     return getattr(made, "http_response", made)
-
-
-def _is_stream(response: Any) -> bool:
-    return bool(response.headers.get("content-type", "").startswith("text/event-stream"))
 
 
 def _end_at(is_done: bool) -> float:

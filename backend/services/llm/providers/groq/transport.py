@@ -117,7 +117,7 @@ async def _send(
     timeout: float,
     post: Callable[[], Coroutine[Any, Any, Any]],
 ) -> Any:
-    from ...http.whole_answers import expect_whole_answers
+    from ...http.httpx_parts import expect_whole_answers
     from . import request_templates  # with httpx, which the SDK brings
 
     body = request_templates.body_of(arguments)
