@@ -6,7 +6,8 @@ from typing import Any
 
 from services.llm.account.account import Account
 from services.llm.call import lifecycle, retry, structured
-from services.llm.call.call import Call, CallPolicy
+from services.llm.call.call import Call
+from services.llm.call.call_policy import CallPolicy
 from services.llm.call.output_forms import StructuredSpec
 from services.llm.effects import Effects
 from services.llm.errors import InvalidRequestError, LLMError

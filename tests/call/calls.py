@@ -7,7 +7,7 @@ from typing import Any
 
 from services.llm.account.account import Account
 from services.llm.call import lifecycle, retry
-from services.llm.call.call import CallPolicy
+from services.llm.call.call_policy import CallPolicy
 from services.llm.effects import Effects
 from services.llm.errors import LLMError, ProviderUnavailableError, RateLimitError
 from services.llm.types import Reply, Request

@@ -16,8 +16,9 @@ from services.llm.account.account import Account
 from services.llm.account.cache import Cache
 from services.llm.account.single_flight import SingleFlight
 from services.llm.call import lifecycle, retry, streaming, structured
-from services.llm.call.call import Call, CallPolicy
+from services.llm.call.call import Call
 from services.llm.call.call_events import CallIds, events_of
+from services.llm.call.call_policy import CallPolicy
 from services.llm.call.output_forms import StructuredSpec
 from services.llm.effects import Effects, Join, Open, Pull, Send, Sleep
 from services.llm.errors import (

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from services.llm.call import lifecycle, retry
-from services.llm.call.call import CallPolicy
+from services.llm.call.call_policy import CallPolicy
 from services.llm.effects import Send, Sleep
 from services.llm.errors import (
     ContextLengthError,

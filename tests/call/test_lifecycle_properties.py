@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.llm.account.account import Account
 from services.llm.call import lifecycle, retry
-from services.llm.call.call import CallPolicy
+from services.llm.call.call_policy import CallPolicy
 from services.llm.effects import Effect, Effects, Send, Sleep
 from services.llm.errors import (
     InvalidRequestError,

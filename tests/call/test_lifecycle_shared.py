@@ -16,7 +16,7 @@ from services.llm.account.daily_budget import DailyBudget
 from services.llm.account.single_flight import Follower, SingleFlight, StillInFlight, WouldDeadlock
 from services.llm.account.token_estimate import input_estimate
 from services.llm.call import lifecycle, retry
-from services.llm.call.call import CallPolicy
+from services.llm.call.call_policy import CallPolicy
 from services.llm.effects import Effects, Join, Overdue, RunBlocking, Send, Sleep
 from services.llm.errors import (
     AuthenticationError,

@@ -21,7 +21,8 @@ from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.account.outages import Outages
 from services.llm.account.single_flight import SingleFlight
 from services.llm.call import lifecycle, retry
-from services.llm.call.call import Call, CallPolicy
+from services.llm.call.call import Call
+from services.llm.call.call_policy import CallPolicy
 from services.llm.effects import Close, Effect, Effects, Emit, Overdue, RunBlocking, Send, Sleep
 from services.llm.errors import LLMError, ProviderUnavailableError, RateLimitError
 from services.llm.types import Reply, Request

@@ -10,7 +10,8 @@ from typing import Any, cast
 import pytest
 
 from services.llm.call import lifecycle, retry, structured
-from services.llm.call.call import Call, CallPolicy
+from services.llm.call.call import Call
+from services.llm.call.call_policy import CallPolicy
 from services.llm.effects import Effects, Overdue, RunBlocking
 from services.llm.errors import (
     InvalidRequestError,

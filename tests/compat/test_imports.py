@@ -61,7 +61,8 @@ def test_an_import_loads_neither_sdk_nor_http_stack_nor_what_only_schemas_need()
         "heavy |= {f'services.llm.providers.{name}' for name in ('bedrock', 'groq')};"
         "heavy |= {'services.llm.events.event_types', 'services.llm.telemetry'};"
         "heavy |= {f'services.llm.call.{name}' for name in ('stream', 'sse', 'stream_resumption')};"
-        "heavy |= {'services.llm.batch', 'services.llm.stream_types'};"
+        "heavy |= {f'services.llm.{name}' for name in ('batch', 'stream_types', 'call.lifecycle')};"
+        "heavy |= {f'services.llm.{name}' for name in ('account', 'quota', 'models')};"
         "print(json.dumps(sorted(heavy & set(sys.modules))))"
     )
 

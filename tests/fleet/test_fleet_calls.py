@@ -16,7 +16,7 @@ from services.llm.account.fleet import Fleet
 from services.llm.account.fleet_news import fleet_at, learn
 from services.llm.account.registry import join_fleet
 from services.llm.call import lifecycle, retry
-from services.llm.call.call import CallPolicy
+from services.llm.call.call_policy import CallPolicy
 from services.llm.effects import Effects, Send, Sleep
 from services.llm.errors import (
     ConfigurationError,

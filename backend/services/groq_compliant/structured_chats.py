@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..llm.account.multi_key import MultiKeyAccount
 from ..llm.call import drivers, lifecycle, structured, structured_streaming
-from ..llm.call.call import Call, CallPolicy
+from ..llm.call.call import Call
 from ..llm.call.call_events import CallEvents
+from ..llm.call.call_policy import CallPolicy
 from ..llm.call.structured_stream import AsyncStructuredStream
 from ..llm.client.signatures import ReasoningEffort, ServiceTier, ToolChoice
 from ..llm.effects import Effects

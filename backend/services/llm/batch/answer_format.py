@@ -7,7 +7,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from ..account.account import Account
-from ..call.call import Call, CallPolicy
+from ..call.call import Call
+from ..call.call_policy import CallPolicy
 from ..errors import ConfigurationError, LLMError
 from ..providers.batch_types import BatchLine
 from ..settings.knobs import Knobs

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from math import inf
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .. import models
@@ -22,15 +21,12 @@ from ..errors import (
     RetriesExhaustedError,
     Retry,
 )
-from ..frozen import dataclass as frozen_dataclass
 from ..quota import NEVER
 from ..types import Attempt, Usage
 
 R = TypeVar("R")
 
 if TYPE_CHECKING:
-    from tenacity import Retrying
-
     from ..account.account import Account
     from ..account.cache import Cache
     from ..account.single_flight import Leader
@@ -40,6 +36,7 @@ if TYPE_CHECKING:
     from ..stream_types import AnyEvent
     from ..types import Mode, Reply, Request
     from .call_events import CallEvents
+    from .call_policy import CallPolicy
     from .stream_resumption import StreamResumption
     from .usage_recorder import UsageRecorder
 
@@ -56,23 +53,6 @@ class Snapshots(Protocol):
     def of(self, events: Sequence[AnyEvent]) -> list[AnyEvent]:
         """The newest snapshot after *events*, if there is a new one."""
         ...
-
-
-@frozen_dataclass(frozen=True)
-class CallPolicy:
-    """What one call may take: attempts, and seconds in all, for one attempt, and for limits."""
-
-    #: Makes tenacity's retry policy, which only a call that has failed needs.
-    make_retry_policy: Callable[[], Retrying]
-    timeout: float
-    max_quota_wait: float = 0.0
-    attempt_timeout: float = inf
-    #: The caller asked for this many attempts, and is told when they are used up.
-    has_exact_attempts: bool = False
-    #: What the caller names the call by, for its hooks and in reports.
-    tags: Mapping[str, str] = field(default_factory=dict)
-    #: Seconds to wait for the cache, each time that it is needed; None: as the cache says.
-    cache_timeout: float | None = None
 
 
 def was_sent(error: LLMError) -> bool:

@@ -24,7 +24,8 @@ from ..effects import Effects, join, send
 from ..errors import AuthenticationError, LLMError, RateLimitError
 from ..types import Reply, Request
 from .admission import Admission, admit
-from .call import Call, CallPolicy
+from .call import Call
+from .call_policy import CallPolicy
 from .demand import max_demand
 from .reporting import (
     make_usage_recorder,

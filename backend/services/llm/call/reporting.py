@@ -8,7 +8,8 @@ from ..account.account import Account
 from ..effects import Effects
 from ..errors import LLMError, ProviderUnavailableError, RateLimitError
 from ..types import Reply
-from .call import Call, CallPolicy
+from .call import Call
+from .call_policy import CallPolicy
 
 if TYPE_CHECKING:
     from .usage_recorder import UsageRecorder

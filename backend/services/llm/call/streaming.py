@@ -27,7 +27,8 @@ from ..stream_types import (
 from ..types import Reply, Request
 from . import lifecycle
 from .admission import Admission
-from .call import Call, CallPolicy
+from .call import Call
+from .call_policy import CallPolicy
 from .demand import partly_spent
 from .stream_resumption import StreamResumption
 

@@ -23,7 +23,8 @@ from ..structured import (
 )
 from ..types import Mode, Request, StructuredReply
 from . import lifecycle, streaming, structured
-from .call import Call, CallPolicy
+from .call import Call
+from .call_policy import CallPolicy
 from .output_forms import StructuredSpec
 
 if TYPE_CHECKING:

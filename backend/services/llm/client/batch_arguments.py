@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..batch.options import BatchOptions, cache_timeout_of, checked_progress
 from ..batch.prompts import arguments_of
 from ..batch.runner import Ask
-from ..call.call import CallPolicy
+from ..call.call_policy import CallPolicy
 from ..call.drivers import arun
 from ..effects import Effects
 from ..frozen import dataclass

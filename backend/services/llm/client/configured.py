@@ -5,15 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from ..account.registry import (
-    account_of,
-    join_fleet,
-    money_budgets,
-    open_cache,
-    open_ledger,
-    shared,
-)
-from ..call.call import CallPolicy
 from ..call.drivers import StreamTransport
 from ..events import registered_hooks
 from ..redaction.secrets import without_credentials
@@ -27,6 +18,7 @@ from .hooks import configured_hooks
 if TYPE_CHECKING:
     from ..batch.api import BatchApi
     from ..call.call_events import CallEvents
+    from ..call.call_policy import CallPolicy
     from ..events import Operation
 
 
@@ -66,6 +58,8 @@ class ConfiguredClient(ABC):
         max_retries: int | None = None,
         region: str | None = None,
     ) -> None:
+        from ..account.registry import account_of  # with all that counts and limits
+
         self._knobs = knobs
         self.timeout = timeout_of("timeout", knobs.LLM_TIMEOUT if timeout is None else timeout)
         self.max_retries = count(
@@ -133,6 +127,8 @@ class ConfiguredClient(ABC):
 
         A client whose SDK is a test's stand-in shares nothing.
         """
+        from ..account.registry import shared
+
         if self._transport.lender.is_real:
             self._account = shared(self._account, self._knobs, *self._identity())
             self._owns_account = False
@@ -153,6 +149,8 @@ class ConfiguredClient(ABC):
     def _open_stores(self) -> None:
         # Nothing of a test's stand-in is kept: another test would find it.
         if self._transport.lender.is_real:
+            from ..account.registry import join_fleet, money_budgets, open_cache, open_ledger
+
             provider = self._account.provider
             self._account.cache = open_cache(self._knobs, provider, self._endpoint)
             self._account.ledger = open_ledger(self._knobs.LLM_LEDGER_URL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .. import models
 from ..errors import UnsendableError
 from ..types import Provider, Request
 
@@ -14,6 +13,8 @@ def check_request(request: Request, provider: Provider) -> None:
     """
     if not request.options and all(map(_is_plain, request.messages)):
         return
+    from .. import models
+
     if problem := models.lacking(request):
         raise UnsendableError(f"The model {request.model} {problem}", provider=provider)
     # Who uses one provider pays for no other.

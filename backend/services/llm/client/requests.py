@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from typing_extensions import TypeVarTuple, Unpack
 
-from ..call.call import CallPolicy
+from ..call.call_policy import CallPolicy
 from ..types import UNSET, Message, Request
 from .arguments import (
     conversation,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..call.call import CallPolicy
 from ..effects import Effects
 from ..types import UNSET, Message, Reply, Request
 from .arguments import checked_resume
@@ -13,6 +12,7 @@ from .configured import ConfiguredClient
 from .requests import call_arguments, takes
 
 if TYPE_CHECKING:
+    from ..call.call_policy import CallPolicy
     from ..call.stream import AsyncStream, Stream
     from .signatures import AskForStream
 

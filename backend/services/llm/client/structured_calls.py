@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..call import lifecycle
-from ..call.call import Call, CallPolicy
 from ..call.drivers import async_method, blocking_method
 from ..effects import Effects
 from ..errors import ConfigurationError
@@ -16,6 +14,8 @@ from .configured import ConfiguredClient
 from .requests import make_policy, make_request, takes
 
 if TYPE_CHECKING:
+    from ..call.call import Call
+    from ..call.call_policy import CallPolicy
     from ..call.structured_stream import AsyncStructuredStream, StructuredStream
     from . import structured_signatures, structured_stream_signatures
 
@@ -118,7 +118,7 @@ class StructuredCalls(ConfiguredClient):
     def _structured(
         self, request: Request, schema: Any, policy: CallPolicy
     ) -> Effects[StructuredReply[Any]]:
-        from ..call import structured  # pays for schemas only where there is one
+        from ..call import lifecycle, structured  # pays for schemas only where there is one
 
         is_stand_in = not self._transport.lender.is_real
 

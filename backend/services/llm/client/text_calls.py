@@ -6,8 +6,6 @@ from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..call import lifecycle
-from ..call.call import CallPolicy
 from ..call.drivers import async_method, blocking_method
 from ..effects import Effects
 from ..providers.completeness import text_of
@@ -17,6 +15,7 @@ from .configured import ConfiguredClient
 from .requests import call_arguments, make_policy, make_request, takes
 
 if TYPE_CHECKING:
+    from ..call.call_policy import CallPolicy
     from .signatures import Ask, AskWithRetry
 
 
@@ -85,6 +84,8 @@ class TextCalls(ConfiguredClient):
         arespond = async_method(respond)
 
     def _run(self, request: Request, policy: CallPolicy) -> Effects[Reply]:
+        from ..call import lifecycle  # with all that a call needs
+
         get_reply = partial(lifecycle.fetch_reply, request)
         events = self._events("respond", request, policy)
         return lifecycle.run_call(policy, self._account, get_reply, events)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..account.registry import steady_now
 from ..errors import RateLimitError
-from ..quota import NoCapacity, Reservation
 
 if TYPE_CHECKING:
     from .provider_client import ProviderClient
@@ -38,7 +36,9 @@ class WindowTimes:
 
 def check_rate_limit(client: ProviderClient) -> None:
     """Use one request of the window, or raise `RateLimitError` with the seconds to wait."""
-    quota, now = client._account.quota, steady_now()
+    from ..quota import NoCapacity, Reservation
+
+    quota, now = client._account.quota, client._account.now()
     result = quota.reserve(client._model, {"requests": 1.0}, now)
     wait = result.wait if isinstance(result, NoCapacity) else quota.start(result, now)
     if isinstance(result, Reservation):
