@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.llm.errors import LLMError, LLMTimeoutError, RateLimitError
-from services.llm.providers.channel import AsyncChannel, Channel
+from services.llm.providers.channel import AsyncChannel, Channel, map_errors, raise_mapped
 from services.llm.stream_types import StreamEvent, TextPiece
 from services.llm.types import Reply
 from tests.call.scripted import says
@@ -182,3 +182,40 @@ def test_what_comes_to_grief_after_the_answer_does_it_no_harm(
 def test_what_the_provider_says_after_the_answer_counts(is_async: bool) -> None:
     said, error = read(Source("a", ".", RateLimitError("told")), is_async)
     assert (["a", "."], RateLimitError) == (said, type(error))
+
+
+def test_others_have_their_turn_while_a_stream_says_nothing() -> None:
+    turns: list[str] = []
+
+    class Telling(Source):
+        def read(self, until: float) -> Item:
+            item = super().read(until)
+            turns.append(repr(item))
+            return item
+
+    async def scene() -> None:
+        reader = Reader()
+        channel: Any = AsyncChannel(AsyncSource(Telling("", "", "a")), reader, reader.add, to_error)
+        asyncio.get_running_loop().call_soon(turns.append, "another")
+        await channel.pull(9.0)
+
+    asyncio.run(scene())
+    assert ["''", "another", "''", "'a'"] == turns
+
+
+@pytest.mark.parametrize("raised", [RateLimitError("ours"), KeyboardInterrupt()])
+def test_an_error_of_ours_and_an_interruption_are_raised_as_they_are(
+    raised: BaseException,
+) -> None:
+    with pytest.raises(type(raised)) as caught:
+        raise_mapped(raised, to_error)
+    assert (raised, None) == (caught.value, caught.value.__cause__)
+
+
+def test_what_an_sdk_raises_in_a_block_is_raised_as_what_it_means() -> None:
+    raised = OSError("lost")
+    with map_errors(to_error):
+        pass
+    with pytest.raises(LLMError, match="meant") as caught, map_errors(to_error):
+        raise raised
+    assert raised is caught.value.__cause__

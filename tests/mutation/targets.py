@@ -179,8 +179,15 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/structured/test_work.py",
         *_REWRITE,
     ),
-    "services/llm/quota/learning.py": ("tests/quota/test_learning.py",),
-    "services/llm/quota/answers.py": ("tests/quota/test_learning.py", "tests/quota/test_quota.py"),
+    "services/llm/quota/learning.py": (
+        "tests/quota/test_answers.py",
+        "tests/quota/test_learning.py",
+    ),
+    "services/llm/quota/answers.py": (
+        "tests/quota/test_answers.py",
+        "tests/quota/test_learning.py",
+        "tests/quota/test_quota.py",
+    ),
     "services/llm/quota/charge_blocks.py": (
         "tests/quota/test_charge_blocks.py",
         "tests/quota/test_block_spans.py",

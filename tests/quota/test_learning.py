@@ -396,8 +396,10 @@ def test_a_report_is_about_a_limit_whose_window_is_the_same_but_for_rounding(
 
 def test_a_limit_is_no_ceiling_unless_a_host_has_set_it() -> None:
     limit = LearnedLimit(100, MINUTE, "tokens", configured=100)
-    for _ in range(CONFIRMATIONS):
+    for _ in range(CONFIRMATIONS - 1):
         limit.learn(200, 0.0)
+    assert (100, math.inf) == (limit.amount, limit.until)
+    limit.learn(200, 0.0)
     assert (200, STATED_FOR) == (limit.amount, limit.until)
 
 
