@@ -58,7 +58,11 @@ def test_what_counts_of_a_request_is_what_it_spent_unless_the_rest_is_charged_to
         (LimitReport("tokens", MINUTE, is_refusal=True, wait=3.0), 874.0),
         (LimitReport("tokens", MINUTE, is_refusal=True, wait=3.0, requested=800.0), 90.0),
         (LimitReport("tokens", MINUTE, is_refusal=True, wait=3.0, requested=2_000.0), 50.0),
-        (LimitReport("tokens", MINUTE, 1_000, 990.0, is_refusal=True, wait=3.0), 990.0),
+        (LimitReport("tokens", MINUTE, 1_000, 900.0, is_refusal=True, wait=3.0), 900.0),
+        (LimitReport("tokens", MINUTE, 1_000, 800.0, is_refusal=True, wait=3.0), 874.0),
+        # With the 50 that are refilled, 960 would leave room for 90 of the 100, and 961 for less.
+        (LimitReport("tokens", MINUTE, 1_000, 960.0, is_refusal=True, wait=3.0), 960.0),
+        (LimitReport("tokens", MINUTE, 1_000, 961.0, is_refusal=True, wait=3.0), 874.0),
     ],
 )
 def test_what_is_used_is_the_providers_figure_or_what_its_wait_leaves_room_for(

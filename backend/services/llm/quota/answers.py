@@ -13,6 +13,8 @@ from .queue import Demand, Reservation, ScopeQueue
 
 #: By what part and by how many tokens an estimate may grow that a refusal has corrected.
 _REESTIMATED, _FEW_TOKENS = 0.12, 64.0
+#: The part of a request for which a wait leaves room at least, as a provider's figures are rounded.
+_ROUNDED = 0.9
 #: The most that can be used of a limit, as a part of it: others may have overrun it.
 _MOST_USED = 2.0
 
@@ -129,10 +131,12 @@ def amount_used(limit: Limit, report: LimitReport, demand: Demand) -> float | No
     if report.is_refusal and report.wait is not None:
         # After the wait one request fits, then as many as are refilled. It may be estimated anew.
         one = max(report.requested or 0.0, demand.get(limit.unit, 0.0))
-        if limit.unit != "requests":
-            one += _REESTIMATED * one + _FEW_TOKENS
-        at_wait = max(0.0, limit.amount - one) + report.wait * limit.amount / limit.window
-        return at_wait if used is None else max(used, at_wait)
+        more = 0.0 if limit.unit == "requests" else _REESTIMATED * one + _FEW_TOKENS
+        refilled = report.wait * limit.amount / limit.window
+        at_wait = max(0.0, limit.amount - one - more) + refilled
+        # A figure of which the wait would not leave room for the request is contradicted by it.
+        at_most = max(0.0, limit.amount - _ROUNDED * one) + refilled
+        return at_wait if used is None or used > at_most else max(at_wait, used)
     return limit.amount if report.is_refusal and used is None else used
 
 
