@@ -7,7 +7,7 @@ import math
 import pytest
 
 from services.llm.limit_types import LimitReport
-from services.llm.quota import LearnedLimit, TokenBucketLimit
+from services.llm.quota import Demand, LearnedLimit, TokenBucketLimit
 from services.llm.quota.answers import adopt, amount_spent, amount_used
 from services.llm.quota.learning import GROWTH, MOST_LEARNED, STATED_FOR, GuessedLimit, Learned
 from services.llm.quota.queue import ScopeQueue
@@ -38,12 +38,12 @@ def reported(keeps_declared: bool | None) -> LearnedLimit:
     ],
 )
 def test_what_counts_of_a_request_is_what_it_spent_unless_the_rest_is_charged_too(
-    spent: dict[str, float], by_a_bucket: float, by_the_provider: float
+    spent: Demand, by_a_bucket: float, by_the_provider: float
 ) -> None:
     bucket = TokenBucketLimit(1_000, MINUTE, "tokens")
-    assert by_a_bucket == amount_spent(bucket, 100.0, spent)  # type: ignore[arg-type] # units
-    assert by_a_bucket == amount_spent(reported(False), 100.0, spent)  # type: ignore[arg-type] # units
-    assert by_the_provider == amount_spent(reported(None), 100.0, spent)  # type: ignore[arg-type] # units
+    assert by_a_bucket == amount_spent(bucket, 100.0, spent)
+    assert by_a_bucket == amount_spent(reported(False), 100.0, spent)
+    assert by_the_provider == amount_spent(reported(None), 100.0, spent)
 
 
 @pytest.mark.parametrize(
