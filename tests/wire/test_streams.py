@@ -308,11 +308,12 @@ def test_who_closes_a_stream_ends_the_wait_of_its_reader_at_once(
     assert_healthy(face)
 
 
+@pytest.mark.parametrize("kind", ["groq", "bedrock"])
 @pytest.mark.parametrize("is_kept", [False, True])
 def test_who_closes_a_stream_ends_the_wait_for_its_beginning_at_once(
-    open_client: OpenFace, sandbox: Sandbox, is_kept: bool
+    open_client: OpenFace, sandbox: Sandbox, kind: str, is_kept: bool
 ) -> None:
-    face = open_client("bedrock")
+    face = open_client(kind)
     if is_kept:
         assert read(face, "hello").text
     sandbox.script(Fault.silent(60))
