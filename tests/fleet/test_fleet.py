@@ -171,6 +171,21 @@ def test_what_was_taken_before_an_outage_is_settled_after_it(server: Server, clo
     assert (0.0,) == worker.ask(take("5", requests(8))).used
 
 
+def test_what_makes_the_ledger_fail_again_and_again_is_not_sent_for_ever(
+    server: Server, clock: Clock
+) -> None:
+    worker = Worker(server)
+    server.is_away = True
+    worker.ask(take("0", tokens(1)))
+    worker.fleet.publish(Pause("poison", 1.0))
+    kept = []
+    for n in range(9):
+        clock.now += LONGEST_RETRY
+        worker.ask(take(f"{n + 1}", tokens(1)))
+        kept.append(len(worker.fleet._pending))
+    assert [1] * 6 + [0] * 3 == kept
+
+
 def test_what_was_taken_of_the_share_is_settled_there(server: Server) -> None:
     worker = Worker(server)
     server.is_away = True
@@ -340,12 +355,14 @@ def test_an_outage_is_warned_of_once_in_a_while() -> None:
     assert [True, False, False, True, False] == warned
 
 
-def test_what_is_to_be_sent_is_sent_before_the_process_ends(server: Server) -> None:
-    worker = Worker(server)
-    fleets._finish_all()
+def test_what_is_to_be_sent_is_sent_before_the_process_ends(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleets, "_fleets", set())
+    worker, idle = Worker(server), Worker(server)
     first = take("1", tokens(60))
     worker.ask(first)
     worker.fleet.settle(spent(first, 10.0))
     worker.threads.jobs[0][1].set_result(None)
     fleets._finish_all()
-    assert worker.fleet._is_urgent.is_set()
+    assert [True, True] == [each.fleet._is_urgent.is_set() for each in (worker, idle)]

@@ -283,11 +283,21 @@ def test_the_first_answer_of_a_model_tells_all_workers_what_is_counted(
     with pytest.raises(StopIteration):
         first.send(replace(says("Yes."), limits=limits))
     assert isinstance(second.send(None), Send)
-    (limit,) = [each for each in other.quota.limits(MODEL) if isinstance(each, LearnedLimit)]
-    assert limit.keeps_declared is False
     with pytest.raises(StopIteration):
         second.send(says("Yes."))
+    assert [(1.0, 10.0)] * 2 == [each.spent for each in settled(server)]
     assert 1 == sum(isinstance(each, Note) for batch in server.batches for each in batch)
+
+
+def test_what_all_workers_were_told_counts_whatever_one_has_seen(
+    server: Server, clock: Clock
+) -> None:
+    to = worker(server)
+    for keeps in (True, False):
+        learn(to, Outcome("e", notes=(Note(MODEL, "tokens/60", keeps),)))
+        Drive(clock, [says("Yes.")]).run(call(to))
+    (first, _) = asked(server)
+    assert [first.charges[1].taken, 10.0] == [each.spent[1] for each in settled(server)]
 
 
 def test_a_first_answer_that_shows_nothing_tells_nothing(server: Server, clock: Clock) -> None:
@@ -319,11 +329,18 @@ def test_limits_that_others_know_are_kept_and_told_as_hearsay(server: Server, cl
     ]
 
 
+def test_an_account_without_a_fleet_has_nothing_to_note(clock: Clock) -> None:
+    to = account(clock)
+    known = KnownLimit(MODEL, "tokens", 60.0, 500.0)
+    learn(to, Outcome("e", limits=(known,), notes=(Note(MODEL, "tokens/60", True),)))
+    assert ["RPM", "TPM"] == [each.name for each in to.headroom(MODEL)]
+
+
 def test_too_many_limits_that_others_know_are_dropped(server: Server) -> None:
     to = worker(server)
     for n in range(20):
         learn(to, Outcome("e", limits=(KnownLimit(MODEL, "tokens", 1.5 ** (n + 20), 9.0),)))
-    assert 10 == len(to.quota.limits(MODEL))
+    assert 10 == len(to.headroom(MODEL))
 
 
 def test_headroom_is_what_the_fleet_has_left(server: Server, clock: Clock) -> None:

@@ -45,11 +45,11 @@ def started(folder: Path, *options: str, port: int | None = None) -> Iterator[in
 
 def until(true: Callable[[], bool]) -> None:
     """Wait for what comes about soon."""
-    for _ in range(500):
+    for _ in range(1_000):
         if true():
             return
-        time.sleep(0.01)
-    pytest.fail("it has not come about in 5 s")
+        time.sleep(0.03)
+    pytest.fail("it has not come about in 30 s")
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +66,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
             slots = range(n * 5_462, min(16_384, (n + 1) * 5_462))
             node.execute_command("CLUSTER ADDSLOTS", *slots)
             node.execute_command("CLUSTER SET-CONFIG-EPOCH", n + 1)
-        for port in ports[1:]:
-            nodes[0].execute_command("CLUSTER MEET", "127.0.0.1", port)
+        for n, node in enumerate(nodes):
+            for port in ports[n + 1 :]:
+                node.execute_command("CLUSTER MEET", "127.0.0.1", port)
 
         def agrees(node: Any) -> bool:
             info = node.execute_command("CLUSTER INFO")

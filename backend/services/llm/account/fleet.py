@@ -20,10 +20,9 @@ from uuid import uuid4
 from weakref import WeakSet
 
 from ..limit_types import LimitReport
-from ..quota import Limit, Reservation, SlidingWindow
+from ..quota import Limit, Reservation
 from ..quota.learning import GuessedLimit
 from ..quota.shared import (
-    ACCOUNT_WIDE,
     Decision,
     KnownLimit,
     Operation,
@@ -36,7 +35,7 @@ from ..quota.shared import (
 from ..redaction.printable import words_of
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Workers
-from .fleet_view import FleetView
+from .fleet_view import FleetView, key_of, shared_charge
 from .ledger_outage import LedgerOutage
 
 log = logging.getLogger(__name__)
@@ -47,6 +46,8 @@ LINGER = 0.25
 ANSWER_TIMEOUT = 1.0
 #: Operations that are sent at once, and those that are kept while the ledger is away.
 _MOST_AT_ONCE, _MOST_KEPT = 256, 10_000
+#: Failures in a row after which what was to be sent is not sent again.
+_MOST_FAILURES = 8
 #: Seconds for which the interpreter's exit waits for what was spent.
 _LAST = 1.0
 
@@ -80,6 +81,8 @@ class Fleet:
         self._learn = learn
         self._threads = threads or Workers(1, "llm-quota")
         self._epoch = ""  # of the thread that asks alone
+        #: Whether limits keep what was declared, where the first call of their scope has shown it.
+        self.keeps_declared: dict[str, bool] = {}
         self._lock = ForkLock()  # guards all that follows
         self._view = FleetView(share, now)
         self._outage = LedgerOutage()
@@ -165,20 +168,18 @@ class Fleet:
     def note_heard(self, limit: KnownLimit) -> None:
         """Note that only the ledger has told of *limit*."""
         with self._lock:
-            self._hearsay.add(_key(limit.scope, limit))
+            self._hearsay.add(key_of(limit.scope, limit))
 
     def note_stated(self, scope: str, reports: Sequence[LimitReport]) -> None:
         """Note that the provider itself has told this worker of its limits."""
         with self._lock:
-            self._hearsay.difference_update(_key(scope, each) for each in reports)
+            self._hearsay.difference_update(key_of(scope, each) for each in reports)
 
-    def finish(self) -> None:
-        """Send what is still to be sent, unless that takes too long."""
+    def hurry(self) -> Future[None] | None:
+        """Send what is still to be sent now; return what is done then, None if that is nothing."""
         with self._lock:
-            sending = self._sending
             self._is_urgent.set()
-        if sending is not None:
-            wait([sending], _LAST)
+            return self._sending
 
     def _enqueue(self, operation: Operation) -> None:
         self._pending.append(operation)
@@ -201,8 +202,11 @@ class Fleet:
             except Exception as error:
                 # Whatever is wrong with the ledger, calls go on without it.
                 with self._lock:
-                    self._pending[:0] = [each for each in batch if not isinstance(each, Take)]
                     is_news = self._fail()
+                    # What makes the ledger fail again and again is not sent for ever.
+                    if self._outage.failures < _MOST_FAILURES:
+                        kept = [each for each in batch if not isinstance(each, Take)]
+                        self._pending[:0] = kept
                     self._decide_here([each for each in batch if isinstance(each, Take)])
                 if is_news:
                     _warn(words_of(error))
@@ -265,28 +269,17 @@ class Fleet:
             answer.set_result(decision)
 
 
-def shared_charge(limit: Limit, scope: str, taken: float) -> SharedCharge:
-    """Return so much *taken* of *limit*, as the ledger names it."""
-    # Requests that are logged one by one are those of the account, whatever the scope.
-    is_log = isinstance(limit, SlidingWindow)
-    owner = ACCOUNT_WIDE if is_log else scope
-    return SharedCharge(owner, limit.unit, limit.window, limit.amount, taken, is_log)
-
-
 #: Those that are finished as the process ends.
 _fleets: WeakSet[Fleet] = WeakSet()
 
 
 def _finish_all() -> None:
-    for fleet in list(_fleets):
-        fleet.finish()
+    """Send what is still to be sent, unless that takes too long."""
+    sending = [fleet.hurry() for fleet in list(_fleets)]
+    wait([each for each in sending if each is not None], _LAST)
 
 
 atexit.register(_finish_all)
-
-
-def _key(scope: str, limit: KnownLimit | LimitReport) -> str:
-    return SharedCharge(scope, limit.unit, limit.window, 0.0, 0.0).key
 
 
 def _nothing_spent(take: Take) -> Settle:

@@ -7,10 +7,9 @@ from weakref import ref
 
 from ..errors import ConfigurationError
 from ..limit_types import LimitReport
-from ..quota import LearnedLimit
 from ..quota.shared import Outcome
 from .account import A_DAY, Account
-from .fleet import Fleet, shared_charge
+from .fleet import Fleet
 from .redis_ledger import RedisLedger
 
 
@@ -38,10 +37,9 @@ def learn(account: Account, outcome: Outcome) -> None:
         if account.quota.adopt(limit.scope, report, now) and account.fleet is not None:
             account.fleet.note_heard(limit)
 
-    for note in outcome.notes:
-        for each in account.quota.limits(note.scope):
-            if isinstance(each, LearnedLimit) and shared_charge(each, "", 0.0).limit == note.limit:
-                each.keeps_declared = note.keeps_declared
+    if account.fleet is not None:
+        notes = {f"{each.scope}\n{each.limit}": each.keeps_declared for each in outcome.notes}
+        account.fleet.keeps_declared.update(notes)
 
 
 def _learn(account: ref[Account], outcome: Outcome) -> None:

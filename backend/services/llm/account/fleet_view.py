@@ -7,7 +7,19 @@ from dataclasses import replace
 from typing import NamedTuple
 from uuid import uuid4
 
-from ..quota.shared import Add, Decision, Granted, Restore, Settle, SharedCharge, Take
+from ..limit_types import LimitReport
+from ..quota import Limit, SlidingWindow
+from ..quota.shared import (
+    ACCOUNT_WIDE,
+    Add,
+    Decision,
+    Granted,
+    KnownLimit,
+    Restore,
+    Settle,
+    SharedCharge,
+    Take,
+)
 from ..quota.shared_ledger import MemoryLedger
 
 #: Limits that are remembered: more than an application's models have.
@@ -119,3 +131,16 @@ class FleetView:
 
     def _part_of_take(self, take: Take) -> Take:
         return replace(take, charges=tuple(map(self._part_of, take.charges)))
+
+
+def shared_charge(limit: Limit, scope: str, taken: float) -> SharedCharge:
+    """Return so much *taken* of *limit*, as the ledger names it."""
+    # Requests that are logged one by one are those of the account, whatever the scope.
+    is_log = isinstance(limit, SlidingWindow)
+    owner = ACCOUNT_WIDE if is_log else scope
+    return SharedCharge(owner, limit.unit, limit.window, limit.amount, taken, is_log)
+
+
+def key_of(scope: str, limit: KnownLimit | LimitReport) -> str:
+    """Return what the ledger names a limit of *scope*."""
+    return SharedCharge(scope, limit.unit, limit.window, 0.0, 0.0).key

@@ -20,6 +20,8 @@ class LedgerOutage:
         self.is_away = False
         #: Whether the probe has been sent, and has not returned.
         self.is_probing = False
+        #: How often it has failed since it last answered.
+        self.failures = 0
         self._delay = 0.0
         self._retry_at = 0.0
         self._warned_at = -math.inf
@@ -27,6 +29,7 @@ class LedgerOutage:
     def fail(self, now: float) -> bool:
         """Note a failure, which puts the next probe off; return whether to warn of it."""
         self.is_away, self.is_probing = True, False
+        self.failures += 1
         self._delay = min(LONGEST_RETRY, max(FIRST_RETRY, 2 * self._delay))
         self._retry_at = now + self._delay
         is_news = now - self._warned_at >= WARNING_INTERVAL
@@ -44,4 +47,4 @@ class LedgerOutage:
     def end(self) -> None:
         """Note that the ledger has answered."""
         self.is_away = self.is_probing = False
-        self._delay = 0.0
+        self._delay, self.failures = 0.0, 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from math import inf
+from math import inf, isfinite
 from typing import TYPE_CHECKING, cast
 
 from .. import models
@@ -18,9 +18,20 @@ from ..account.fleet import ANSWER_TIMEOUT, Fleet
 from ..effects import Effects, sleep
 from ..errors import LLMError, ModelNotFoundError, RateLimitError, Retry
 from ..limit_types import LimitReport, Unit
-from ..quota import Demand, LearnedLimit, NoCapacity, Reservation
+from ..quota import Demand, LearnedLimit, Limit, NoCapacity, Reservation
 from ..quota.answers import amount_spent, amount_used
-from ..quota.shared import FIRST, PAUSED, Decision, Granted, Note, Pause, Retire, Settle, Take
+from ..quota.shared import (
+    FIRST,
+    PAUSED,
+    Decision,
+    Granted,
+    Note,
+    Pause,
+    Retire,
+    Settle,
+    SharedCharge,
+    Take,
+)
 from ..types import Request
 from .call import Call
 
@@ -76,18 +87,26 @@ class Grant:
         take = self._take
         amounts, used = [], []
         for limit, charge in zip(self._limits, take.charges, strict=True):
-            amounts.append(amount_spent(limit, charge.taken, spent))
+            amounts.append(self._amount_spent(limit, charge, spent))
             known = (
                 amount_used(limit, report, self._demand)
                 for report in reports
                 if isinstance(limit, LearnedLimit) and limit.is_of(report.unit, report.window)
             )
-            used.append(next(known, None))
+            used.append(next((each for each in known if each is None or isfinite(each)), None))
         self._fleet.settle(Settle(take, tuple(amounts), tuple(used), self._marks))
         self._fleet.note_stated(take.scope, reports)
         quota, took = self._account.quota, self._account.now() - self.at
         if self._is_first and reports and took < quota.first_answer_timeout:
             self._note_what_counts()
+
+    def _amount_spent(self, limit: Limit, charge: SharedCharge, spent: Demand) -> float:
+        """Return what counts; here no worker relies on what it has seen beside others' calls."""
+        keeps = self._fleet.keeps_declared.get(charge.key)
+        if keeps is None:
+            return amount_spent(limit, charge.taken, spent)
+        amount = spent.get(limit.unit, charge.taken)
+        return charge.taken if keeps and 0 < amount < charge.taken else amount
 
     def _note_what_counts(self) -> None:
         """Tell what the provider counts, which this call has shown: it was alone in flight."""
@@ -110,10 +129,12 @@ def wait_for_grant(admission: Admission, fleet: Fleet, call: Call) -> Effects[fl
         if late <= _LATE:
             return max(0.0, -late)
         grant.cancel()
+        reservation.is_granted = False
     admission.grant = grant = Grant(fleet, reservation, call)
     decision = yield from grant.ask(call)
     if isinstance(decision, Granted):
         _check_model(account, reservation.scope)
+        reservation.is_granted = True
         return decision.wait
     admission.grant = None
     unit = None if decision.unit in (PAUSED, FIRST) else cast("Unit", decision.unit)

@@ -42,6 +42,8 @@ class Reservation:
     #: Whether a thread is about to complete `wake`.
     is_waking: bool = False
     is_started: bool = False
+    #: Whether the fleet's ledger has granted it a moment, which is its place in the order.
+    is_granted: bool = False
     #: Whether the parent process made it, before a fork: only there it counts.
     is_from_parent_process: bool = False
     #: The group of scopes whose limits it takes of as well; "" is none.

@@ -186,11 +186,6 @@ class Quota:
             queue.reschedule(reservation, max(until, self._advance_clock(now)))
             reservation.renew_wake()
 
-    def limits(self, scope: str) -> tuple[Limit, ...]:
-        """Return all limits of *scope*."""
-        with self._lock:
-            return self._queue(scope).limits
-
     def adopt(self, scope: str, report: LimitReport, now: float) -> bool:
         """Keep a limit of *scope* that others have learnt of; return whether it is new here."""
         with self._lock:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from itertools import cycle
 
 from ..limit_types import Priority
 from .charges import PriorityFilter
 from .limits import NEVER, Unit, float_tolerance
 from .queue import Amounts, FairScheduler, Reservation, ScopeQueue
+
+#: Of one whose place in the order the fleet's ledger has set.
+_NOBODY = PriorityFilter(sequence=-math.inf)
 
 
 def earliest(
@@ -24,7 +28,7 @@ def earliest(
     off; they are asked in turn until all of them have agreed to it. A time that is not *before* the
     given one may be too early.
     """
-    at, unit = max(start, queue.paused_until, queue.held_until), None
+    at, unit = max(start, queue.paused_until), None
     agreed = 0
     for limit, amount in cycle(amounts):
         free = limit.earliest(amount, at, now, priority)
@@ -38,20 +42,22 @@ def first_start(
     queue: ScopeQueue, scheduler: FairScheduler, amounts: Amounts, now: float, priority: Priority
 ) -> tuple[float, Unit | None]:
     """Return when a new request can start, with the unit of the limit that has room last."""
-    start = max(now, queue.last_start())
+    start = max(now, queue.held_until, queue.last_start())
     if queue.is_overtaking(priority):
         sequence = scheduler.peek(priority)
-        start = max(now, queue.last_start_before(sequence))
+        start = max(now, queue.held_until, queue.last_start_before(sequence))
         return earliest(queue, amounts, start, now, PriorityFilter(sequence, due=now))
     return earliest(queue, amounts, start, now)
 
 
 def start_time(queue: ScopeQueue, reservation: Reservation, now: float) -> float:
     """Return when a due reservation may start, and reschedule it if earlier ones are late."""
-    start = now
+    start = max(now, queue.held_until)
     if queue.last_start() > now:
-        start = max(now, queue.last_start_before(reservation.sequence))
+        start = max(start, queue.last_start_before(reservation.sequence))
     priority, amounts = PriorityFilter(reservation.sequence), reservation.amounts
+    if reservation.is_granted:
+        start, priority = now, _NOBODY
     at, _ = earliest(queue, amounts, start, now, priority)
     if not now < at < NEVER:
         return at
@@ -68,9 +74,10 @@ def reschedule_earlier(queue: ScopeQueue, reservation: Reservation, now: float) 
     """Move a reservation to an earlier time if that takes no room from who is due; tell if so."""
     priority = PriorityFilter(reservation.sequence, due=now)
     before = reservation.at - float_tolerance(reservation.at)
-    if queue.paused_until >= before:
+    start = max(now, queue.held_until)
+    if max(queue.paused_until, start) >= before:
         return False
-    at, _ = earliest(queue, reservation.amounts, now, now, priority, before)
+    at, _ = earliest(queue, reservation.amounts, start, now, priority, before)
     if at < before:
         queue.reschedule(reservation, at)
     return at < before

@@ -40,4 +40,5 @@ class RedisScript:
             if type(error).__name__ != "NoScriptError":
                 raise
             answer = client.eval(self._source, len(keys), *keys, *arguments)
-        return bytes(answer)
+        # A cluster's client decodes what it is told to decode by the URL.
+        return answer if isinstance(answer, bytes) else str(answer).encode()
