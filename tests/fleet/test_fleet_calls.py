@@ -292,12 +292,23 @@ def test_the_first_answer_of_a_model_tells_all_workers_what_is_counted(
 def test_what_all_workers_were_told_counts_whatever_one_has_seen(
     server: Server, clock: Clock
 ) -> None:
-    to = worker(server)
     for keeps in (True, False):
-        learn(to, Outcome("e", notes=(Note(MODEL, "tokens/60", keeps),)))
+        to = worker(server)
+        for told in (keeps, not keeps):
+            learn(to, Outcome("e", notes=(Note(MODEL, "tokens/60", told),)))
         Drive(clock, [says("Yes.")]).run(call(to))
     (first, _) = asked(server)
     assert [first.charges[1].taken, 10.0] == [each.spent[1] for each in settled(server)]
+
+
+def test_a_ledger_that_has_lost_what_is_counted_is_told_again(server: Server, clock: Clock) -> None:
+    to = worker(server)
+    to.quota.first_answer_timeout = 1.0
+    learn(to, Outcome("e", notes=(Note(MODEL, "tokens/60", False),)))
+    limits = (LimitReport("tokens", 60.0, 1_000.0, 150.0),)
+    Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=9.0))
+    notes = [each for batch in server.batches for each in batch if isinstance(each, Note)]
+    assert [Note(MODEL, "tokens/60", keeps_declared=False)] == notes
 
 
 def test_a_first_answer_that_shows_nothing_tells_nothing(server: Server, clock: Clock) -> None:

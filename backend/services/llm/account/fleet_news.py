@@ -39,7 +39,7 @@ def learn(account: Account, outcome: Outcome) -> None:
 
     if account.fleet is not None:
         notes = {f"{each.scope}\n{each.limit}": each.keeps_declared for each in outcome.notes}
-        account.fleet.keeps_declared.update(notes)
+        account.fleet.keeps_declared = notes | account.fleet.keeps_declared
 
 
 def _learn(account: ref[Account], outcome: Outcome) -> None:

@@ -77,8 +77,9 @@ class FleetView:
         if self._fallback is None:
             self._fallback = MemoryLedger(self._now, lets_large_through=True)
             parts = (
-                replace(self._part_of(known.charge), taken=self._share * known.used)
+                replace(part, taken=min(self._share * known.used, part.amount))
                 for known in self._known.values()
+                for part in (self._part_of(known.charge),)
             )
             self._fallback.exchange([Add("known", tuple(parts))])
 

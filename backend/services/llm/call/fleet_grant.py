@@ -111,9 +111,12 @@ class Grant:
     def _note_what_counts(self) -> None:
         """Tell what the provider counts, which this call has shown: it was alone in flight."""
         for limit, charge in zip(self._limits, self._take.charges, strict=True):
-            if isinstance(limit, LearnedLimit) and limit.keeps_declared is not None:
-                note = Note(self._take.scope, charge.limit, limit.keeps_declared)
-                self._fleet.publish(note)
+            if not isinstance(limit, LearnedLimit):
+                continue
+            # What all were told before stays: a ledger that has lost it is told again.
+            keeps = self._fleet.keeps_declared.get(charge.key, limit.keeps_declared)
+            if keeps is not None:
+                self._fleet.publish(Note(self._take.scope, charge.limit, keeps))
 
 
 def wait_for_grant(admission: Admission, fleet: Fleet, call: Call) -> Effects[float]:
