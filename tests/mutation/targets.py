@@ -6,6 +6,9 @@ _QUOTA = (
     "tests/quota/test_quota.py",
     "tests/quota/test_quota_waking.py",
     "tests/quota/test_resume.py",
+    "tests/quota/test_learning.py",
+    "tests/quota/test_long_answers.py",
+    "tests/quota/test_priority.py",
     "tests/quota/test_forks.py",
 )
 _STREAMS = (

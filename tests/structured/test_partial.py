@@ -259,3 +259,76 @@ def test_what_was_taken_over_is_what_would_be_read_anew(pair: Any, size: int, co
 )
 def test_extending_is_told_from_changing(later: Any, earlier: Any, does: bool) -> None:
     assert does is extends(later, earlier)
+
+
+@pytest.mark.parametrize(
+    ("text", "closed", "levels"),
+    [
+        ("", "", 0),
+        ("tru", "", 0),
+        ("[", "[]", 1),
+        ('{"a": 1', "{}", 1),
+        ('{"a": 1,', '{"a": 1}', 1),
+        ('{"a": 1 }', '{"a": 1 }', 0),
+        ('{"a"', "{}", 1),
+        ('{"a":', "{}", 1),
+        ('{"a": "x', '{"a": "x"}', 2),
+        ('{"a": "x"', '{"a": "x"}', 1),
+        ('{"a": "x", "b', '{"a": "x"}', 1),
+        ('{"a": ["x"', '{"a": ["x"]}', 2),
+        ('[{"a": {}, "b": [1, {', '[{"a": {}, "b": [1, {}]}]', 4),
+        ('["x", "y', '["x", "y"]', 2),
+        ('["\\', '[""]', 2),
+        ('["\\"', '["\\""]', 2),
+        ('["a\\u12', '["a"]', 2),
+        ('["a\\ud83d', '["a"]', 2),
+        ('["a\\ud83d\\ude', '["a"]', 2),
+        ('["a\\ud83d\\ude00', '["a\\ud83d\\ude00"]', 2),
+        ('["a\\nb', '["a\\nb"]', 2),
+    ],
+)
+def test_what_is_open_is_closed_and_what_has_only_begun_is_left_out(
+    text: str, closed: str, levels: int
+) -> None:
+    whole, by_character = OpenJson(), OpenJson()
+    whole.add(text)
+    for character in text:
+        by_character.closed()
+        by_character.add(character)
+    assert (closed, levels) == (whole.closed(), whole.levels)
+    assert (closed, levels) == (by_character.closed(), by_character.levels)
+
+
+@pytest.mark.parametrize(
+    ("later", "earlier", "does"),
+    [
+        ("a", 1, False),
+        (1, "a", False),
+        ([1, 2, 3], [1, 2], True),
+        ([0, 2, 3], [1, 2], False),
+        ([1, 0, 3], [1, 2, 3], False),
+        ([[1], [2, 3]], [[1], [2]], True),
+        ([[1, 4], [2, 3]], [[1], [2]], True),
+        ([[0], [2, 3]], [[1], [2]], False),
+        ({"a": [1, 2]}, {"a": [1]}, True),
+    ],
+)
+def test_a_list_extends_another_item_by_item(later: Any, earlier: Any, does: bool) -> None:
+    assert does is extends(later, earlier)
+
+
+def test_members_beside_an_answer_in_its_wrapper_are_no_part_of_it() -> None:
+    words = {"type": "array", "items": {"type": "string"}}
+    text = '{"note": "x", "value": ["a", "b"], "more": 1}'
+    assert [["a"], ["a", "b"]] == list(snapshots(text, words, is_wrapped=True, size=9))
+
+
+def test_integers_and_numbers_are_shown_as_their_schema_takes_them() -> None:
+    schema = {
+        "allOf": [{"type": "object", "properties": {"n": {"type": "integer"}}}],
+        "properties": {"x": {"type": "number"}},
+    }
+    shown = list(snapshots('{"n": 1.0, "x": 1.5, "n": 1.5}', schema, size=30, coerce=False))
+    assert [] == shown
+    assert [{"n": 1.0}] == list(snapshots('{"n": 1.0, "x"', schema, size=30, coerce=False))
+    assert [] == list(snapshots('{"n": 1.5, "x"', schema, size=30, coerce=False))
