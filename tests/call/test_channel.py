@@ -219,3 +219,13 @@ def test_what_an_sdk_raises_in_a_block_is_raised_as_what_it_means() -> None:
     with pytest.raises(LLMError, match="meant") as caught, map_errors(to_error):
         raise raised
     assert raised is caught.value.__cause__
+
+
+def test_what_was_wrong_after_the_last_events_is_raised_with_the_next_pull() -> None:
+    reader = Reader()
+    reader.failure = ValueError("no JSON")
+    source = Source("never read")
+    channel = Channel(source, reader, reader.add, to_error)
+    with pytest.raises(LLMError, match="meant") as caught:
+        channel.pull(9.0)
+    assert (reader.failure, [False]) == (caught.value.__cause__, source.closed_as_done)

@@ -18,6 +18,7 @@ class Reader:
     """What is told word by word; a full stop ends the answer, and nothing ends the stream."""
 
     is_done = False
+    failure: Exception | None = None
 
     def __init__(self) -> None:
         self.words: list[str] = []
