@@ -12,6 +12,7 @@ from services.llm.account.ledger_outage import FIRST_RETRY, LONGEST_RETRY, Ledge
 from services.llm.quota import LearnedLimit, Quota, Reservation, SlidingWindow, TokenBucketLimit
 from services.llm.quota.learning import GuessedLimit
 from services.llm.quota.shared import (
+    Add,
     Granted,
     KnownLimit,
     Pause,
@@ -248,6 +249,17 @@ def test_a_ledger_that_has_lost_its_state_is_told_what_was_known(
     # A short window as if it had been full, a long one as it was known.
     assert (90.0, 594.0) == decision.used
     assert isinstance(server.batches[-1][0], Restore)
+
+
+def test_requests_are_restored_one_by_one_and_only_so_many(server: Server) -> None:
+    worker = Worker(server)
+    worker.ask(take("1", requests(1_000_000.0)))
+    server.lose_all()
+    assert (1.0,) == worker.ask(take("2", requests(1_000_000.0))).used
+    server.ledger.exchange([Add("many", (replace(requests(1_000_000.0), taken=20_000.0),))])
+    worker.ask(take("3", requests(1_000_000.0)))
+    (restored,) = worker.fleet._view.restored().charges
+    assert 10_000.0 == restored.taken
 
 
 def test_a_worker_that_is_idle_for_long_has_nothing_to_restore(

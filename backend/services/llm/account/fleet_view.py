@@ -25,8 +25,8 @@ from ..quota.shared_ledger import MemoryLedger
 #: Limits that are remembered: more than an application's models have.
 _MOST_LIMITS = 1_000
 #: A limit of a longer window is restored as it was known, one of a shorter as if it was full: what
-#: that costs is refilled soon.
-_LONG_WINDOW = 3_600.0
+#: that costs is refilled soon. A log is restored as it was known, up to so many requests.
+_LONG_WINDOW, _MOST_REQUESTS = 3_600.0, 10_000.0
 
 
 class _Known(NamedTuple):
@@ -113,8 +113,11 @@ class FleetView:
         now = self._now()
         charges = []
         for charge, used, at in self._known.values():
-            is_long = charge.window > _LONG_WINDOW
-            most = _Known(charge, used if is_long else charge.amount, at).used_at(now)
+            if charge.is_log:
+                used = min(used, _MOST_REQUESTS)
+            elif charge.window <= _LONG_WINDOW:
+                used = charge.amount
+            most = _Known(charge, used, at).used_at(now)
             charges.append(replace(charge, taken=most, is_hearsay=True))
         return Restore(tuple(each for each in charges if each.taken > 0))
 
