@@ -10,9 +10,14 @@ from typing import Any
 from unittest.mock import MagicMock, patch
 
 import groq
+import h11
+import httpcore
+import httpx
 import pytest
 from groq.resources.chat.completions import AsyncCompletions, Completions
 
+from services.llm.http.httpx_parts import httpx_error
+from services.llm.http.pool import Mode, Pool
 from services.llm.http.untouched import is_untouched
 from services.llm.providers.groq.transport import has_original_create
 
@@ -125,3 +130,21 @@ def test_a_package_without_a_file_defines_nothing() -> None:
 
 def test_a_method_that_is_not_there_is_nobodys() -> None:
     assert not is_untouched(Completions, "no_such_method", groq)
+
+
+@pytest.mark.parametrize("mode", ["Client", "AsyncClient"])
+def test_what_is_not_imported_is_not_replaced(mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Pool(mode, 1, 1)
+    kind = httpcore.ConnectionPool if mode == "Client" else httpcore.AsyncConnectionPool
+    method = "handle_request" if mode == "Client" else "handle_async_request"
+    with patch.object(kind, method):
+        assert pool.is_replaced()
+        monkeypatch.delitem(sys.modules, "httpcore")
+        assert not pool.is_replaced()
+
+
+def test_a_failure_is_no_error_of_what_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    failure = h11.RemoteProtocolError("no HTTP")
+    assert isinstance(httpx_error(failure), httpx.RemoteProtocolError)
+    monkeypatch.delitem(sys.modules, "h11")
+    assert failure is httpx_error(failure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,6 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
-import h11
 import httpx
 
 from .bounded import Decoder
@@ -174,7 +174,7 @@ def decoded(answer: Answer, limit: int) -> Answer:
 def httpx_error(failure: Exception) -> Exception:
     """httpx's exception for *failure*, of an exchange; itself where that is none of those."""
     is_connected = not isinstance(failure, UnconnectedError)
-    reason = failure if is_connected else failure.__cause__
+    reason = failure if is_connected else failure.__cause__ or failure
     kind: type[Exception]
     if isinstance(reason, TimeoutError):
         kind = httpx.ReadTimeout if is_connected else httpx.ConnectTimeout
@@ -182,12 +182,18 @@ def httpx_error(failure: Exception) -> Exception:
         kind = httpx.ProxyError
     elif isinstance(reason, OSError):
         kind = httpx.ReadError if is_connected else httpx.ConnectError
-    elif isinstance(reason, h11.LocalProtocolError):
+    elif _is_of_h11(reason, "LocalProtocolError"):
         kind = httpx.LocalProtocolError
-    elif isinstance(reason, h11.RemoteProtocolError):
+    elif _is_of_h11(reason, "RemoteProtocolError"):
         kind = httpx.RemoteProtocolError
     else:
         return failure
     made = kind(str(reason))
     made.__cause__ = without_traceback(reason)
     return made
+
+
+def _is_of_h11(reason: BaseException, name: str) -> bool:
+    """Whether *reason* is h11's error of this *name*: it is imported if it has raised one."""
+    h11 = sys.modules.get("h11")
+    return h11 is not None and isinstance(reason, getattr(h11, name))

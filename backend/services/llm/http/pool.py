@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any, Literal
 
-import httpcore
 import httpx
 
 from ..runtime.fork import on_fork_in_child
@@ -61,10 +60,13 @@ class Pool:
         """Whether something was put into httpx's or httpcore's own transport."""
         prefix = "Async" if self.mode == "AsyncClient" else ""
         method = "handle_async_request" if prefix else "handle_request"
-        return not (
-            is_untouched(getattr(httpx, f"{prefix}HTTPTransport"), method, httpx)
-            and is_untouched(getattr(httpcore, f"{prefix}ConnectionPool"), method, httpcore)
-        )
+        if not is_untouched(getattr(httpx, f"{prefix}HTTPTransport"), method, httpx):
+            return True
+        # Nobody has put anything into what is not imported; httpx imports it when it is used.
+        if (httpcore := sys.modules.get("httpcore")) is None:
+            return False
+        pool = getattr(httpcore, f"{prefix}ConnectionPool")
+        return not is_untouched(pool, method, httpcore)
 
     def patched_transport(self, url: httpx.URL) -> Any:
         """httpx's own transport, where a test or an instrumentation has put something into it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -117,9 +117,7 @@ async def _send(
     timeout: float,
     post: Callable[[], Coroutine[Any, Any, Any]],
 ) -> Any:
-    from ...http.httpx_parts import expect_whole_answers
-    from . import request_templates  # with httpx, which the SDK brings
-
+    expect_whole_answers, request_templates = _with_httpx()
     body = request_templates.body_of(arguments)
     if body is not None and (known := request_templates.template_for(sdk)) is not None:
         return await request_templates.send(sdk, known, body, timeout)
@@ -128,3 +126,12 @@ async def _send(
     if body is not None:
         request_templates.learn(sdk, response.request)
     return read_answer(response)
+
+
+@lru_cache(maxsize=1)
+def _with_httpx() -> tuple[Any, Any]:
+    """What needs httpx, which the SDK brings: looked up once, as an import costs microseconds."""
+    from ...http.httpx_parts import expect_whole_answers
+    from . import request_templates
+
+    return expect_whole_answers, request_templates
