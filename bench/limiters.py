@@ -16,6 +16,8 @@ LONGEST = 200
 TOKENS = len(PROMPT) // 4 + LONGEST
 #: The window that limiters are made for, in seconds.
 MINUTE = 60.0
+#: Names the ledger that our processes share, where there is one.
+LEDGER = "BENCH_QUOTA_URL"
 OURS = ("ours", "ours, unknown")
 LIMITERS = ("aiolimiter", "pyrate-limiter", "limits", "throttled-py", "LangChain", "LiteLLM")
 
@@ -44,9 +46,16 @@ def ours(row: Row, url: str, *, known: bool) -> Ask:
     from services import llm_client
 
     name = {"requests": "GROQ_REQUESTS_PER_MINUTE", "tokens": "GROQ_TOKENS_PER_MINUTE"}[row.unit]
-    limits = {"GROQ_REQUESTS_PER_MINUTE": 10**6} | ({name: row.per_process} if known else {})
+    shared = os.environ.get(LEDGER, "") if known else ""
+    amount = row.amount if shared else row.per_process
+    limits = {"GROQ_REQUESTS_PER_MINUTE": 10**6} | ({name: amount} if known else {})
     llm_client.settings = SimpleNamespace(
-        **limits, LLM_MAX_QUOTA_WAIT=600.0, LLM_TIMEOUT=600.0, LLM_MAX_CONCURRENCY=1_000
+        LLM_QUOTA_URL=shared,
+        LLM_QUOTA_FALLBACK_SHARE=1 / row.processes,
+        **limits,
+        LLM_MAX_QUOTA_WAIT=600.0,
+        LLM_TIMEOUT=600.0,
+        LLM_MAX_CONCURRENCY=1_000,
     )
     client = llm_client.GroqClient("k", MODEL, max_tokens=LONGEST, base_url=url)
 

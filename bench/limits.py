@@ -4,7 +4,8 @@
     PYTHONPATH=backend python -m bench.limits [row ...] [--seconds 30]
 
 A server keeps a limit, 64 callers ask again as soon as they are answered, all in one process or 16
-in each of four that divide the limit. Other limiters are asked before each call, as their manuals
+in each of four that divide the limit, but that ours share it where there is a Redis server and
+`redis` is installed. Other limiters are asked before each call, as their manuals
 show; where they count tokens, with the prompt's characters by four and the longest answer. What is
 refused is asked again after its Retry-After, by the groq SDK itself (8 retries). *used* is what was
 answered, of a full bucket and its refill; *429s* are of all requests that the server saw.
@@ -16,14 +17,28 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 
-from .limiters import LIMITERS, MINUTE, OURS, TOKENS, Ask, Row, made
+from .limiters import (
+    LEDGER,
+    LIMITERS,
+    LONGEST,
+    MINUTE,
+    MODEL,
+    OURS,
+    PROMPT,
+    Ask,
+    Row,
+    made,
+)
 
 CALLERS = 64
 
@@ -65,6 +80,41 @@ def serve(row: Row, port: int) -> None:
     limit = {"requests": "rpm", "tokens": "tpm"}[row.unit]
     with Sandbox(port=port, limits=Limits(**{limit: row.amount})):
         time.sleep(3_600)
+
+
+@contextmanager
+def shared_ledger(row: Row) -> Iterator[str]:
+    """Run a Redis server for processes that share a limit; yield its URL, or "" without one."""
+    ours = Path(sys.prefix, "bin", "redis-server")
+    binary = shutil.which(ours) or shutil.which("redis-server")
+    if row.processes == 1 or binary is None or find_spec("redis") is None:
+        yield ""
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        try:
+            _wait_for(port)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            server.kill()
+
+
+def _tokens_of_a_request(url: str) -> float:
+    """Return what the server counts of a request, by the headers of the first."""
+    import httpx
+
+    asked = {"messages": [{"role": "user", "content": PROMPT}], "max_tokens": LONGEST}
+    answer = httpx.post(
+        f"{url}/openai/v1/chat/completions",
+        json={"model": MODEL, **asked},
+        headers={"Authorization": "Bearer k"},
+        timeout=30.0,
+    )
+    limit, left = (answer.headers[f"x-ratelimit-{each}-tokens"] for each in ("limit", "remaining"))
+    return float(limit) - float(left)
 
 
 def _wait_for(port: int) -> None:
@@ -113,13 +163,15 @@ def work(subject: str, row: Row, url: str, seconds: float) -> None:
 
 def run(subject: str, row: Row, seconds: float) -> str:
     """Measure one subject on a fresh server; return its cell of the table."""
-    with served(row) as url:
+    with served(row) as url, shared_ledger(row) as ledger:
+        cost = 1 if row.unit == "requests" else _tokens_of_a_request(url)
         command = [sys.executable, "-m", "bench.limits", "--work", subject, row.name, url]
         workers = [
             subprocess.Popen(
                 [*command, "--seconds", str(seconds)],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                env={**os.environ, LEDGER: ledger},
             )
             for _ in range(row.processes)
         ]
@@ -129,7 +181,6 @@ def run(subject: str, row: Row, seconds: float) -> str:
         return "-"
     answered = sum(each["answered"] for each in found)
     failed = sum(each["failed"] for each in found)
-    cost = 1 if row.unit == "requests" else TOKENS
     entitled = row.amount * (1 + seconds / MINUTE)
     used = min(1.0, answered * cost / entitled)
     part = refused / max(1.0, answered + refused)

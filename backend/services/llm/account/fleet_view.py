@@ -96,7 +96,10 @@ class FleetView:
         """Settle what was taken of the worker's share; return whether it was."""
         if self._fallback is None or not self._fallback.has(settle.take.lease):
             return False
-        self._fallback.exchange([replace(settle, take=self._part_of_take(settle.take))])
+        # What the provider says is used of the whole limit says nothing of a share of it.
+        unknown = (None,) * len(settle.used)
+        take = self._part_of_take(settle.take)
+        self._fallback.exchange([replace(settle, take=take, used=unknown)])
         return True
 
     def end_fallback(self) -> Add:
