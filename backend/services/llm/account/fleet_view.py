@@ -53,6 +53,8 @@ class FleetView:
         self._known: dict[str, _Known] = {}
         #: The worker's own ledger while that of the fleet is away.
         self._fallback: MemoryLedger | None = None
+        #: The same as if nothing had been spent meanwhile.
+        self._unspent: MemoryLedger | None = None
 
     def learn(self, take: Take, decision: Decision) -> None:
         """Note what the ledger has decided."""
@@ -76,12 +78,14 @@ class FleetView:
         """Begin with a share of what was left of each limit when it was last known."""
         if self._fallback is None:
             self._fallback = MemoryLedger(self._now, lets_large_through=True)
-            parts = (
+            self._unspent = MemoryLedger(self._now)
+            parts = tuple(
                 replace(part, taken=min(self._share * known.used, part.amount))
                 for known in self._known.values()
                 for part in (self._part_of(known.charge),)
             )
-            self._fallback.exchange([Add("known", tuple(parts))])
+            for ledger in (self._fallback, self._unspent):
+                ledger.exchange([Add("known", parts)])
 
     def take(self, take: Take) -> Decision:
         """Decide within the worker's share."""
@@ -105,9 +109,9 @@ class FleetView:
     def end_fallback(self) -> Add:
         """Return what was spent meanwhile, for the fleet's ledger.
 
-        The ledger itself has let what it knew be refilled, of which a share is counted here too.
+        The ledger itself has let what it knew be refilled.
         """
-        spent = tuple(self._spent(self._now()))
+        spent = tuple(self._spent())
         self._fallback = None
         return Add(uuid4().hex, spent)
 
@@ -124,11 +128,12 @@ class FleetView:
             charges.append(replace(charge, taken=most, is_hearsay=True))
         return Restore(tuple(each for each in charges if each.taken > 0))
 
-    def _spent(self, now: float) -> Iterator[SharedCharge]:
+    def _spent(self) -> Iterator[SharedCharge]:
         assert self._fallback is not None, "nothing was spent without asking"
+        assert self._unspent is not None, "it was begun with the other"
         for known in self._known.values():
-            spent = self._fallback.used(self._part_of(known.charge))
-            spent -= self._share * known.used_at(now)
+            part = self._part_of(known.charge)
+            spent = self._fallback.used(part) - self._unspent.used(part)
             if spent > 0:
                 yield replace(known.charge, taken=spent, is_hearsay=True)
 
