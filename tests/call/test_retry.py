@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tenacity import Retrying
 
 from services.llm.call import retry
-from services.llm.errors import LLMError, Retry
+from services.llm.errors import LLMError, RateLimitError, Retry
 
 
 def waits(policy: Retrying, failures: list[Exception]) -> list[float]:
@@ -130,3 +130,25 @@ def test_a_policy_that_is_kept_is_that_of_the_jitter_it_was_made_with(
     assert kept is retry.transient_errors(3)
     monkeypatch.setattr(retry, "JITTER", 0.0)
     assert kept is not retry.transient_errors(3)
+
+
+def test_a_limit_that_refuses_again_and_again_is_asked_less_and_less_often() -> None:
+    retries = retry.Retries(retry.transient_errors(1))
+    refused = RateLimitError("full", retry=Retry.AT_ONCE)
+    expected = [0.0]
+    while len(expected) < 80:
+        expected.append(min(retry.LAST_BACKOFF, (expected[-1] * 2) or retry.FIRST_BACKOFF))
+    assert expected == [retries.wait_after(refused) for _ in expected]
+
+
+def test_a_refusal_costs_an_attempt_where_their_number_is_exact() -> None:
+    retries = retry.Retries(retry.exact_attempts(2))
+    refused = RateLimitError("full", retry=Retry.AT_ONCE)
+    assert 0.0 == retries.wait_after(refused, has_exact_attempts=True)
+    assert retries.wait_after(refused, has_exact_attempts=True) is None
+
+
+def test_another_error_at_once_costs_an_attempt_as_any_other() -> None:
+    retries = retry.Retries(retry.transient_errors(2))
+    assert 0.0 == retries.wait_after(failure(Retry.AT_ONCE))
+    assert retries.wait_after(failure(Retry.AT_ONCE)) is None

@@ -83,7 +83,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
     ),
     "services/llm/models/features.py": ("tests/providers/test_model_features.py",),
     "services/llm/models/needs.py": ("tests/providers/test_model_features.py",),
-    "services/llm/models/successors.py": ("tests/providers/test_models.py",),
+    "services/llm/models/successors.py": (
+        "tests/providers/test_model_families.py",
+        "tests/providers/test_models.py",
+    ),
     "services/llm/redaction/secrets.py": (
         "tests/providers/test_redact.py",
         "tests/cache/test_opening.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from services.llm.models.capabilities import (
     provider_of,
     split_profile,
 )
+from services.llm.models.successors import advice, successors
 from services.llm.types import Request
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/1arbu5hu2sjr"
@@ -157,3 +159,75 @@ def test_what_a_model_is_known_not_to_do_is_told_before_it_is_asked() -> None:
 )
 def test_a_profile_is_a_prefix_of_a_whole_id(model: str, name: str, profile: str | None) -> None:
     assert (name, profile) == split_profile(model)
+
+
+IMAGE = ({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:x"}}]},)
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "hint"),
+    [
+        ("groq/openai/gpt-oss-120b", "groq", r"here its id is openai/gpt-oss-120b, without groq/"),
+        (
+            "bedrock/us.anthropic.claude-sonnet-4-6",
+            "bedrock",
+            r"here its id is us\.anthropic\.claude-sonnet-4-6, without bedrock/",
+        ),
+        (
+            "openai/gpt-oss-120b",
+            "bedrock",
+            r"it is a model of Groq's; choose a model, such as",
+        ),
+        ("us.anthropic.claude-sonnet-4-6", "groq", r"it is a model of Bedrock's; choose a model"),
+        ("mixtral-8x7b-32768", "groq", r"^ \(choose a model, such as openai/gpt-oss-120b"),
+        ("anthropic.claude-v2", "bedrock", r"^ \(choose a model, such as us\.anthropic\."),
+        ("openai/gpt-oss-120b", "groq", r"^$"),
+        ("nobody/knows-it", "groq", r"^$"),
+        ("groq/nobody-knows-it", "groq", r"^$"),
+    ],
+)
+def test_a_model_that_is_missing_comes_with_a_hint_where_one_is_known(
+    model: str, provider: Any, hint: str
+) -> None:
+    assert re.search(hint, advice(Request(model, ()), provider))
+
+
+def test_who_shows_an_image_is_led_to_models_that_see_one() -> None:
+    request = Request("mixtral-8x7b-32768", IMAGE)
+    assert " (choose a model that sees images, such as qwen/qwen3.8-27b)" == advice(request, "groq")
+    assert [] == list(successors(request, "groq"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "has_one"),
+    [
+        ({}, True),
+        ({"max_tokens": 10**6}, False),
+        ({"max_tokens": 10**6, "defaulted": frozenset({"max_tokens"})}, True),
+        ({"max_tokens": 1_000}, True),
+        ({"temperature": 0.5}, True),
+    ],
+)
+def test_a_successor_can_write_as_much_as_was_asked_for(
+    asked: dict[str, Any], has_one: bool
+) -> None:
+    found = list(successors(Request("anthropic.claude-v2", (), **asked), "bedrock"))
+    assert (["us.anthropic.claude-sonnet-4-6"] if has_one else []) == found
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        ({}, "us.anthropic.claude-haiku-5-5"),
+        ({"temperature": 0.5}, "us.anthropic.claude-opus-4-6-v1"),
+        (
+            {"temperature": 0.5, "defaulted": frozenset({"temperature"})},
+            "us.anthropic.claude-haiku-5-5",
+        ),
+    ],
+)
+def test_no_model_is_named_that_refuses_what_was_asked_for(
+    asked: dict[str, Any], first: str
+) -> None:
+    told = advice(Request("anthropic.claude-v2", (), **asked), "bedrock")
+    assert told.startswith(f" (choose a model, such as {first},")
