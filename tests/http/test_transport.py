@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import os
@@ -503,13 +504,17 @@ def _relay(connection: socket.socket, port: int, request: bytes) -> None:
             beyond.sendall(request)
 
         def back() -> None:
-            while data := beyond.recv(65536):
-                connection.sendall(data)
+            with contextlib.suppress(OSError):
+                while data := beyond.recv(65536):
+                    connection.sendall(data)
 
         returning = threading.Thread(target=back, daemon=True)
         returning.start()
-        while data := connection.recv(65536):
-            beyond.sendall(data)
+        with contextlib.suppress(OSError):
+            while data := connection.recv(65536):
+                beyond.sendall(data)
+        beyond.shutdown(socket.SHUT_RDWR)
+        returning.join(5)
 
 
 def test_a_proxy_that_is_reached_by_tls_is_gone_through(
