@@ -57,16 +57,16 @@ class StreamedSnapshots:
         self._partial = self._begin()
 
     def of(self, events: Sequence[AnyEvent]) -> list[AnyEvent]:
-        """The newest snapshot after *events*, if there is a new one."""
-        newest: list[AnyEvent] = []
+        """The snapshots after each of *events*, where there is a new one: many come at once."""
+        found: list[AnyEvent] = []
         for event in events:
             if isinstance(event, Snapshot):
-                newest = [event]
+                found.append(event)
             elif isinstance(event, self._piece):
                 text = event.text if isinstance(event, TextPiece) else event.arguments
                 if (value := self._partial.add(text)) is not None:
-                    newest = [Snapshot(value)]
-        return newest
+                    found.append(Snapshot(value))
+        return found
 
 
 def stream(
