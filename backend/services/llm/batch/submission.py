@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..account.account import Account
 from ..call.drivers import Transport, arun, run
@@ -13,6 +21,7 @@ from ..effects import Effects
 from ..errors import ConfigurationError, LLMError
 from ..frozen import dataclass
 from ..redaction.printable import shown
+from ..runtime.coroutines import run_without_loop
 from ..types import Request
 from .answer_format import AnswerFormat
 from .api import BatchApi
@@ -22,6 +31,8 @@ from .provider_batch import ProviderBatch, check, submit_files
 if TYPE_CHECKING:
     from .bookkeeping import BatchBookkeeper
     from .reservations import BatchReservations
+
+T = TypeVar("T")
 
 #: Hours within which a provider is to have answered: the least and the most of both.
 LEAST_HOURS, MOST_HOURS = 24, 168
@@ -68,24 +79,25 @@ class Submission:
 
     def submit(self, prompts: Iterable[Any]) -> ProviderBatch[Any]:
         """Submit *prompts*; raises LLMError that says which one cannot be sent."""
-        api, transport = self.service.api, self.service.transport
-        run(check(api), transport)
-        with InputFiles(api) as files:
-            for prompt in prompts:
-                self._write(prompt, files)
-            _check_lines(files)
-            ids = run(self._submitting(files), transport)
-        return self.service.batch(ids, prompts)
+        return run_without_loop(self._submit(prompts, _run_here, _each_at_once(prompts)))
 
     async def asubmit(self, prompts: Iterable[Any] | AsyncIterable[Any]) -> ProviderBatch[Any]:
         """Do as `submit` does, without blocking the event loop while it waits."""
+        return await self._submit(prompts, arun, _each(prompts))
+
+    async def _submit(
+        self,
+        prompts: Iterable[Any] | AsyncIterable[Any],
+        drive: Callable[[Effects[Any], Transport], Awaitable[Any]],
+        each: AsyncIterator[Any],
+    ) -> ProviderBatch[Any]:
         api, transport = self.service.api, self.service.transport
-        await arun(check(api), transport)
+        await drive(check(api), transport)
         with InputFiles(api) as files:
-            async for prompt in _each(prompts):
+            async for prompt in each:
                 self._write(prompt, files)
             _check_lines(files)
-            ids = await arun(self._submitting(files), transport)
+            ids = await drive(self._submitting(files), transport)
         return self.service.batch(ids, prompts)
 
     def _write(self, prompt: Any, files: InputFiles) -> None:
@@ -117,6 +129,16 @@ def checked_hours(hours: object) -> int:
 def _check_lines(files: InputFiles) -> None:
     if not files.lines:
         raise ConfigurationError("prompts is empty: there is nothing to submit")
+
+
+async def _run_here(flow: Effects[T], transport: Transport) -> T:
+    """Drive *flow* in this thread, for code that is run without an event loop."""
+    return run(flow, transport)
+
+
+async def _each_at_once(prompts: Iterable[Any]) -> AsyncIterator[Any]:
+    for prompt in prompts:
+        yield prompt
 
 
 async def _each(prompts: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
