@@ -7,7 +7,11 @@ from concurrent.futures import Future
 from functools import partial
 
 from services.llm.account.fleet import LINGER, Fleet
-from services.llm.account.transit_time import ANSWER_TIMEOUT, FIRST_ANSWER_TIMEOUT, TransitTime
+from services.llm.account.transit_time import (
+    ASSUME_RECEIVED_AFTER,
+    MAX_FIRST_ANSWER_WAIT,
+    TransitTime,
+)
 from services.llm.limit_types import LimitReport
 from services.llm.quota import NEVER, Demand, LearnedLimit, Quota, Reservation
 from services.llm.quota.answers import amount_spent, amount_used
@@ -128,8 +132,8 @@ class Worker:
         self._limit, self._quota = limit, Quota((), lambda: (limit,))
         self._asking: set[Reservation] = set()
         self._transit_time = TransitTime()
-        self._quota.answer_timeout = ANSWER_TIMEOUT
-        self._quota.first_answer_timeout = FIRST_ANSWER_TIMEOUT
+        self._quota.assume_received_after = ASSUME_RECEIVED_AFTER
+        self._quota.max_first_answer_wait = MAX_FIRST_ANSWER_WAIT
         self._quota.max_transit = self._transit_time.seconds
         if self._server is not None:
             self._thread = VirtualThread(self._world, self._plan)
@@ -193,7 +197,7 @@ class Worker:
                 self._quota.max_transit,
                 NEVER,
                 LEASE_TTL,
-                self._quota.first_answer_timeout,
+                self._quota.max_first_answer_wait,
             )
             answer = self._fleet.take(take)
             answer.add_done_callback(

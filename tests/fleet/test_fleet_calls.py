@@ -272,7 +272,7 @@ def test_the_first_answer_of_a_model_tells_all_workers_what_is_counted(
     server: Server, clock: Clock
 ) -> None:
     to, other = worker(server), worker(server)
-    to.quota.first_answer_timeout = other.quota.first_answer_timeout = 1.0
+    to.quota.max_first_answer_wait = other.quota.max_first_answer_wait = 1.0
     first, second = call(to, max_quota_wait=60.0), call(other, max_quota_wait=60.0)
     assert isinstance(next(first), Send)
     waiting = next(second)
@@ -303,7 +303,7 @@ def test_what_all_workers_were_told_counts_whatever_one_has_seen(
 
 def test_a_ledger_that_has_lost_what_is_counted_is_told_again(server: Server, clock: Clock) -> None:
     to = worker(server)
-    to.quota.first_answer_timeout = 1.0
+    to.quota.max_first_answer_wait = 1.0
     learn(to, Outcome("e", notes=(Note(MODEL, "tokens/60", False),)))
     limits = (LimitReport("tokens", 60.0, 1_000.0, 150.0),)
     Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=9.0))
@@ -313,7 +313,7 @@ def test_a_ledger_that_has_lost_what_is_counted_is_told_again(server: Server, cl
 
 def test_a_first_answer_that_shows_nothing_tells_nothing(server: Server, clock: Clock) -> None:
     to = worker(server)
-    to.quota.first_answer_timeout = 1.0
+    to.quota.max_first_answer_wait = 1.0
     limits = (LimitReport("tokens", 60.0, 1_000.0, 70.0),)
     Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=9.0))
     assert [] == [each for batch in server.batches for each in batch if isinstance(each, Note)]

@@ -157,7 +157,7 @@ def test_less_use_is_believed_but_not_of_what_was_settled_since() -> None:
 
 def test_what_is_in_flight_for_long_counts_though_the_provider_does_not_show_it() -> None:
     quota = limited(8_000)
-    quota.answer_timeout, quota.max_transit = 5.0, 0.0
+    quota.assume_received_after, quota.max_transit = 5.0, 0.0
     long = sent(quota, 100.0, tokens(3_000))
     answer(quota, 106.0, tokens(1), amount=8_000, used=1)
     assert 8_000 - 3_000 + 6 * 8_000 / MINUTE - 1 == pytest.approx(left(quota, 106.0)["TPM"])
@@ -277,7 +277,7 @@ def booked_and_sent(quota: Quota, now: float) -> Reservation:
 
 def test_the_first_request_is_sent_alone_until_it_is_answered() -> None:
     quota = limited(None)
-    quota.first_answer_timeout = 1.0
+    quota.max_first_answer_wait = 1.0
     first = booked(quota, 100.0)
     assert isinstance(quota.reserve("m", ONE, 100.0), Reservation)  # who cannot wait
     others = [booked(quota, 100.0) for _ in range(3)]
@@ -292,7 +292,7 @@ def test_the_first_request_is_sent_alone_until_it_is_answered() -> None:
 
 def test_the_first_answer_is_not_waited_for_any_longer_than_that() -> None:
     quota = limited(None)
-    quota.first_answer_timeout = 1.0
+    quota.max_first_answer_wait = 1.0
     sent(quota, 100.0)
     late = booked(quota, 100.0)
     assert quota.start(late, 101.0) == 0.0

@@ -60,8 +60,8 @@ class LearningMachine(RuleBasedStateMachine):
         self.provider = TellingProvider(amount)
         known = LearnedLimit(amount, WINDOW, "tokens", configured=amount)
         self.quota = Quota((SlidingWindow(9, WINDOW),), lambda: (known,) if stated else ())
-        self.quota.answer_timeout, self.quota.max_transit = 5.0, 0.0
-        self.quota.first_answer_timeout = 1.0
+        self.quota.assume_received_after, self.quota.max_transit = 5.0, 0.0
+        self.quota.max_first_answer_wait = 1.0
         self.waiting: dict[Reservation, float] = {}  # the time that each was told last
         self.has_told = True
         self.in_flight: list[Reservation] = []

@@ -11,7 +11,7 @@ from tests.quota.support import ONE, booked, sent, tokens
 def held(*limits: Limit) -> Quota:
     """After five seconds a request counts as received, one second after its sending."""
     quota = Quota(limits)
-    quota.answer_timeout, quota.max_transit = 5.0, 1.0
+    quota.assume_received_after, quota.max_transit = 5.0, 1.0
     return quota
 
 

@@ -86,7 +86,7 @@ def test_no_two_have_the_same_turn_and_each_kind_keeps_its_order(steps: list[str
     for step in steps:
         if step != "serve":
             priority: Priority = "batch" if step == "batch" else "interactive"
-            sequence = turns.next(priority)
+            sequence = turns.next_sequence(priority)
             assert sequence > last.get(step, -1.0)
             last[step] = sequence
             waiting.append(sequence)

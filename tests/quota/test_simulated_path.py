@@ -13,7 +13,7 @@ from itertools import count
 
 import pytest
 
-from services.llm.account.transit_time import ANSWER_TIMEOUT, TransitTime
+from services.llm.account.transit_time import ASSUME_RECEIVED_AFTER, TransitTime
 from services.llm.quota import NEVER, LearnedLimit, Quota, Reservation, SlidingWindow
 
 CALLERS = 64
@@ -107,7 +107,7 @@ def test_the_whole_quota_is_used_and_none_is_refused(
 ) -> None:
     known = LearnedLimit(limit, 60.0, unit, configured=limit)  # type: ignore[arg-type]  # it is a unit
     quota = Quota((known,))
-    quota.answer_timeout, quota.max_transit = ANSWER_TIMEOUT, 1.0
+    quota.assume_received_after, quota.max_transit = ASSUME_RECEIVED_AFTER, 1.0
     world = World(quota, Bucket(limit, 60.0), answer_time, amount)
     for _ in range(CALLERS):
         world.ask()
@@ -124,7 +124,7 @@ def test_the_whole_quota_is_used_and_none_is_refused(
 def test_a_window_is_as_full_as_it_may_be_in_any_minute(answer_time: float) -> None:
     """What a knob sets holds in any minute, so that so many go each minute, and none is refused."""
     quota = Quota((SlidingWindow(30, 60.0),))
-    quota.answer_timeout, quota.max_transit = ANSWER_TIMEOUT, 1.0
+    quota.assume_received_after, quota.max_transit = ASSUME_RECEIVED_AFTER, 1.0
     world = World(quota, Bucket(30.0, 60.0), answer_time, 1.0)
     for _ in range(CALLERS):
         world.ask()

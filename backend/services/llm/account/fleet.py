@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 #: Seconds that what was spent waits for a call that it can be sent with.
 LINGER = 0.25
 #: Seconds that a call waits for the ledger's answer; then it goes on within the worker's share.
-ANSWER_TIMEOUT = 1.0
+ASSUME_RECEIVED_AFTER = 1.0
 #: Operations that are sent at once, and those that are kept while the ledger is away.
 _MOST_AT_ONCE, _MOST_KEPT = 256, 10_000
 #: Failures in a row after which what was to be sent is not sent again.
@@ -132,7 +132,7 @@ class Fleet:
             is_news = self._fail()
             decision = self._view.take(take)
         if is_news:
-            _warn(f"it has not answered in {ANSWER_TIMEOUT:g} s")
+            _warn(f"it has not answered in {ASSUME_RECEIVED_AFTER:g} s")
         return decision
 
     def settle(self, settle: Settle) -> None:

@@ -17,7 +17,7 @@ from ..types import Provider
 from .account import Account
 from .concurrency import ConcurrencyLimiter
 from .shared_settings import warn_of_differences
-from .transit_time import ANSWER_TIMEOUT, FIRST_ANSWER_TIMEOUT, TransitTime
+from .transit_time import ASSUME_RECEIVED_AFTER, MAX_FIRST_ANSWER_WAIT, TransitTime
 
 if TYPE_CHECKING:
     from ..ledger.ledger import Ledger
@@ -65,8 +65,8 @@ def account_of(provider: Provider, knobs: Knobs, region: str | None) -> Account:
     window = SlidingWindow(_requests_per_minute(provider, knobs), models.MINUTE)
     transit_time = TransitTime()
     quota = Quota((window,), make_limits_for=partial(limits_of_model, provider, knobs))
-    quota.answer_timeout, quota.max_transit = ANSWER_TIMEOUT, transit_time.seconds
-    quota.first_answer_timeout = FIRST_ANSWER_TIMEOUT
+    quota.assume_received_after, quota.max_transit = ASSUME_RECEIVED_AFTER, transit_time.seconds
+    quota.max_first_answer_wait = MAX_FIRST_ANSWER_WAIT
     return Account(
         provider,
         quota,

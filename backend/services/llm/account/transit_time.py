@@ -10,9 +10,9 @@ FIRST, LEAST, MOST = 1.0, 0.05, 5.0
 #: answer has shown is left after the next one.
 MARGIN, MEMORY = 1.5, 0.96
 #: Seconds without an answer after which a request has been received: who stalled longer is rare.
-ANSWER_TIMEOUT = 5.0
+ASSUME_RECEIVED_AFTER = 5.0
 #: Seconds for which the first request of a model is sent alone, unless it is answered before.
-FIRST_ANSWER_TIMEOUT = 1.0
+MAX_FIRST_ANSWER_WAIT = 1.0
 
 
 class TransitTime:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from .. import models
 from ..account.account import A_DAY, AN_HOUR, Account
-from ..account.fleet import ANSWER_TIMEOUT, Fleet
+from ..account.fleet import ASSUME_RECEIVED_AFTER, Fleet
 from ..effects import Effects, sleep
 from ..errors import LLMError, ModelNotFoundError, RateLimitError, Retry
 from ..limit_types import LimitReport, Unit
@@ -60,7 +60,7 @@ class Grant:
             quota.max_transit,
             call.quota_wait_left(),
             min(time_left, _LONGEST) + _BEYOND,
-            quota.first_answer_timeout,
+            quota.max_first_answer_wait,
         )
         #: When the call may be sent, once that is decided.
         self.at = -inf
@@ -70,7 +70,7 @@ class Grant:
     def ask(self, call: Call) -> Effects[Decision]:
         """Ask for what the attempt takes, and wait for the answer, a second at most."""
         answer = self._fleet.take(self._take)
-        timeout = min(call.time_left(), ANSWER_TIMEOUT)
+        timeout = min(call.time_left(), ASSUME_RECEIVED_AFTER)
         yield from sleep(timeout, "quota", cast("Future[None]", answer))
         decision = self._fleet.decision(self._take, answer)
         if isinstance(decision, Granted):
@@ -97,7 +97,7 @@ class Grant:
         self._fleet.settle(Settle(take, tuple(amounts), tuple(used), self._marks))
         self._fleet.note_stated(take.scope, reports)
         quota, took = self._account.quota, self._account.now() - self.at
-        if self._is_first and reports and took < quota.first_answer_timeout:
+        if self._is_first and reports and took < quota.max_first_answer_wait:
             self._note_what_counts()
 
     def _amount_spent(self, limit: Limit, charge: SharedCharge, spent: Demand) -> float:

@@ -12,7 +12,10 @@ from typing import Any
 import httpx
 
 from ..runtime.coroutines import run_without_loop
-from .exchange import abegin, aexchange, begin, exchange
+from .exchange import abegin as begin_async
+from .exchange import aexchange as exchange_async
+from .exchange import begin as begin_blocking
+from .exchange import exchange as exchange_blocking
 from .http1 import Answer, Head
 from .http1_connections import Sendable
 from .httpx_parts import AsyncBody, Body, HttpxRequest, decoded, expects_whole_answers
@@ -39,18 +42,18 @@ class _Transport(ABC):
     async def _handle(self, request: httpx.Request) -> httpx.Response:
         patched = self._pool.patched_transport(request.url)
         if patched is not None:
-            return await self._send_by(patched, request)
+            return await self._send_over(patched, request)
         if not _has_length(request):
             await self._load(request)
         origin = self._pool.origin_of(request.url)
         sendable = HttpxRequest(request, origin)
         try:
-            return await self._answer(origin, sendable)
+            return await self._send(origin, sendable)
         except Exception as error:
             failure = sendable.to_error(error)
         raise failure
 
-    async def _answer(self, origin: Origin, sendable: HttpxRequest) -> httpx.Response:
+    async def _send(self, origin: Origin, sendable: HttpxRequest) -> httpx.Response:
         limit = self._pool.limit
         if expects_whole_answers.get():
             answer = await self.exchange(origin, sendable, sendable.until)
@@ -84,8 +87,8 @@ class _Transport(ABC):
         """Read the body of *request*."""
 
     @abstractmethod
-    async def _send_by(self, transport: Any, request: httpx.Request) -> httpx.Response:
-        """Send *request* by a transport of httpx."""
+    async def _send_over(self, transport: Any, request: httpx.Request) -> httpx.Response:
+        """Send *request* over a transport of httpx."""
 
 
 class Transport(_Transport, httpx.BaseTransport):
@@ -101,12 +104,12 @@ class Transport(_Transport, httpx.BaseTransport):
 
     async def exchange(self, origin: Origin, request: Sendable, until: float) -> Answer:
         """Send *request* without httpx: it blocks, for `run_without_loop`."""
-        return exchange(self._pool.idle, origin, request, until, self._pool.limit)
+        return exchange_blocking(self._pool.idle, origin, request, until, self._pool.limit)
 
     def open(self, origin: Origin, request: Sendable, until: float) -> Opened:
         """Send *request* without httpx, and return the answer once its head is here."""
         idle, limit = self._pool.idle, self._pool.limit
-        return Opened(*begin(idle, origin, request, until, limit), idle, limit)
+        return Opened(*begin_blocking(idle, origin, request, until, limit), idle, limit)
 
     async def _open(self, origin: Origin, sendable: HttpxRequest) -> Opened:
         return self.open(origin, sendable, sendable.until)
@@ -120,7 +123,7 @@ class Transport(_Transport, httpx.BaseTransport):
     async def _load(self, request: httpx.Request) -> None:
         request.read()
 
-    async def _send_by(self, transport: Any, request: httpx.Request) -> httpx.Response:
+    async def _send_over(self, transport: Any, request: httpx.Request) -> httpx.Response:
         response: httpx.Response = transport.handle_request(request)
         return response
 
@@ -138,12 +141,12 @@ class AsyncTransport(_Transport, httpx.AsyncBaseTransport):
 
     async def exchange(self, origin: Origin, request: Sendable, until: float) -> Answer:
         """Send *request* without httpx; as `exchange.aexchange`."""
-        return await aexchange(self._pool.idle, origin, request, until, self._pool.limit)
+        return await exchange_async(self._pool.idle, origin, request, until, self._pool.limit)
 
     async def open(self, origin: Origin, request: Sendable, until: float) -> AsyncOpened:
         """Do as `Transport.open` does, without blocking the event loop."""
         idle, limit = self._pool.idle, self._pool.limit
-        return AsyncOpened(*await abegin(idle, origin, request, until, limit), idle, limit)
+        return AsyncOpened(*await begin_async(idle, origin, request, until, limit), idle, limit)
 
     async def _open(self, origin: Origin, sendable: HttpxRequest) -> AsyncOpened:
         return await self.open(origin, sendable, sendable.until)
@@ -157,7 +160,7 @@ class AsyncTransport(_Transport, httpx.AsyncBaseTransport):
     async def _load(self, request: httpx.Request) -> None:
         await request.aread()
 
-    async def _send_by(self, transport: Any, request: httpx.Request) -> httpx.Response:
+    async def _send_over(self, transport: Any, request: httpx.Request) -> httpx.Response:
         response: httpx.Response = await transport.handle_async_request(request)
         return response
 

@@ -43,12 +43,11 @@ class Groups:
             reservation.group = name
             queue.in_flight[reservation] = None
 
-    def leave(self, reservation: Reservation) -> ScopeQueue | None:
-        """Forget a reservation that is settled or cancelled; return its group's queue."""
+    def leave(self, reservation: Reservation) -> None:
+        """Forget a reservation that is settled or cancelled."""
         queue = self.queue(reservation.group)
         if queue is not None:
             queue.in_flight.pop(reservation, None)
-        return queue
 
     def reset_in_child(self) -> None:
         """In a forked child, forget the parent's reservations; the quota keeps their charges."""

@@ -159,7 +159,7 @@ class ScopeQueue:
             latest = max(latest, max((other.at for other in earlier), default=-math.inf))
         return latest
 
-    def next_after(self, now: float) -> Reservation | None:
+    def next_waiting(self, now: float) -> Reservation | None:
         """Return who is served first of those whose start time is still to come."""
         if self.last_start() <= now:
             return None
@@ -264,15 +264,15 @@ class FairScheduler:
         self._last: dict[Priority, float] = {"interactive": 0.0, "batch": 0.0}
         self._served = 0.0
 
-    def peek(self, priority: Priority) -> float:
+    def peek_sequence(self, priority: Priority) -> float:
         """Return the sequence that the next reservation of this priority would have."""
         last = math.floor(max(self._last[priority], self._served))
         # Half a step apart, so that no two are equal.
         return last + (1.0 if priority == "interactive" else self.INTERACTIVE_PER_BATCH + 0.5)
 
-    def next(self, priority: Priority) -> float:
+    def next_sequence(self, priority: Priority) -> float:
         """Return the sequence of the next reservation of this priority."""
-        self._last[priority] = sequence = self.peek(priority)
+        self._last[priority] = sequence = self.peek_sequence(priority)
         return sequence
 
     def serve(self, sequence: float) -> None:

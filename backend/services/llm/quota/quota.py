@@ -15,7 +15,7 @@ from .groups import Groups
 from .headroom import headroom_of
 from .limits import NEVER, Limit, NoCapacity, seconds_until
 from .queue import Demand, FairScheduler, Reservation, ScopeQueue, wake
-from .start_times import first_start, reschedule_earlier, start_time
+from .start_times import reschedule_earlier, start_time_of_due, start_time_of_new
 
 
 class Quota:
@@ -32,10 +32,10 @@ class Quota:
     One request is `reserve`, `start` until it returns 0.0, then `settle`; or `cancel` instead
     of a start. Nothing here sleeps or reads a clock: every method is given the time *now*, in
     seconds. A time before the latest one counts as the latest. The lock guards all state and is
-    held for arithmetic only. After `answer_timeout` seconds without an answer a request counts
-    as received, `max_transit` seconds after its sending; before that, and by default always, as
-    received now. The first request of a scope is sent alone by those who can wait, until its
-    answer has told of the limits or `first_answer_timeout` seconds have passed: all that is
+    held for arithmetic only. A request that has had no answer for `assume_received_after` seconds
+    counts as received `max_transit` seconds after its sending; before that, and by default always,
+    as received now. The first request of a scope is sent alone by those who can wait, until its
+    answer has told of the limits or `max_first_answer_wait` seconds have passed: all that is
     sent meanwhile could be refused at once.
     """
 
@@ -49,8 +49,9 @@ class Quota:
         *,
         make_limits_for: Callable[[str], Sequence[Limit]] | None = None,
     ) -> None:
-        self.answer_timeout, self.max_transit = math.inf, 0.0
-        self.first_answer_timeout = 0.0
+        self.assume_received_after = math.inf
+        self.max_transit = 0.0
+        self.max_first_answer_wait = 0.0
         self._shared_limits = tuple(shared)
         self._make_limits = make_limits
         self._make_limits_for = make_limits_for
@@ -60,8 +61,8 @@ class Quota:
         self._scheduler = FairScheduler()
         self._groups = Groups()
         #: When the first request was sent since nothing has been in flight.
-        self._oldest_start = math.inf
-        self._in_flight = 0
+        self._in_flight_since = math.inf
+        self._in_flight_count = 0
         self._parent_charges: list[tuple[Limit, Charge]] = []
         self._lock = ForkLock(leaf=True)
         on_fork_in_child(self, Quota._reset_in_child)
@@ -85,20 +86,21 @@ class Quota:
             if not amount >= 0:
                 raise ValueError(f"demand[{asked_unit!r}] = {amount!r}: must be 0 or more")
         with self._lock:
-            now, queue = self._advance_clock(now), self._queue(scope)
-            self._apply_timeouts(queue, now)
+            now = self._advance_clock(now)
+            queue = self._queue_for(scope)
+            self._update_limits(queue, now)
             amounts = queue.amounts(demand, can_wait=max_wait > 0)
             amounts += self._groups.amounts(group, demand, now)
-            at, unit = first_start(queue, self._scheduler, amounts, now, priority)
-            if queue.learned is None and self.first_answer_timeout:
-                deadline = queue.first_answer_deadline(self.first_answer_timeout, now)
+            at, unit = start_time_of_new(queue, self._scheduler, amounts, now, priority)
+            if queue.learned is None and self.max_first_answer_wait:
+                deadline = queue.first_answer_deadline(self.max_first_answer_wait, now)
                 at = max(at, min(deadline, now + max_wait))
             at = max(at, now)
             if at > now:
                 wait = seconds_until(at, now)
                 if wait > max_wait or at == NEVER:
                     return NoCapacity(wait, unit)
-            sequence = self._scheduler.next(priority)
+            sequence = self._scheduler.next_sequence(priority)
             charges = [(limit, Charge(amount, at, sequence)) for limit, amount in amounts]
             reservation = Reservation(scope, demand, at, sequence, charges, priority, unit)
             queue.add(reservation)
@@ -114,19 +116,20 @@ class Quota:
         reservation that does not wait: one that was started or cancelled, or made before a fork.
         """
         with self._lock:
-            now, queue = self._advance_clock(now), self._queues[reservation.scope]
+            now = self._advance_clock(now)
+            queue = self._queues[reservation.scope]
             queue.check_is_waiting(reservation)
-            self._apply_timeouts(queue, now)
+            self._update_limits(queue, now)
             at = reservation.at
             if at <= now:
-                at = start_time(queue, reservation, now)
+                at = start_time_of_due(queue, reservation, now)
             if at > now:
                 reservation.renew_wake()
                 return seconds_until(at, now)
             queue.start(reservation, now)
             self._scheduler.serve(reservation.sequence)
-            self._oldest_start = min(self._oldest_start, now)
-            self._in_flight += 1
+            self._in_flight_since = min(self._in_flight_since, now)
+            self._in_flight_count += 1
             futures_to_wake = self._reschedule_next(now)
         wake(futures_to_wake)
         return 0.0
@@ -147,17 +150,19 @@ class Quota:
         in flight; in a forked child, one of the parent's is ignored.
         """
         with self._lock:
-            now, queue = self._advance_clock(now), self._queues[reservation.scope]
+            now = self._advance_clock(now)
+            queue = self._queues[reservation.scope]
             if reservation.is_from_parent_process:
                 return
             if reservation not in queue.in_flight:
                 raise RuntimeError(f"the reservation for {reservation.scope!r} is not in flight")
-            self._apply_timeouts(queue, now)
+            self._update_limits(queue, now)
             settle_charges(queue, reservation, spent, latest_receipt, now)
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._oldest_start = math.inf
-            learner = self._groups.leave(reservation) or queue
+            self._in_flight_count -= 1
+            if not self._in_flight_count:
+                self._in_flight_since = math.inf
+            self._groups.leave(reservation)
+            learner = self._groups.queue(reservation.group) or queue
             learn_from_reports(learner, reports, reservation, spent, now)
             futures_to_wake = self._reschedule_next(now)
         wake(futures_to_wake)
@@ -165,7 +170,8 @@ class Quota:
     def cancel(self, reservation: Reservation, now: float) -> None:
         """Remove a reservation that was not started; RuntimeError for one that was, or is over."""
         with self._lock:
-            now, queue = self._advance_clock(now), self._queues[reservation.scope]
+            now = self._advance_clock(now)
+            queue = self._queues[reservation.scope]
             if reservation.is_from_parent_process:
                 return
             queue.check_is_waiting(reservation)
@@ -189,19 +195,19 @@ class Quota:
     def adopt(self, scope: str, report: LimitReport, now: float) -> bool:
         """Keep a limit of *scope* that others have learnt of; return whether it is new here."""
         with self._lock:
-            return adopt(self._queue(scope), report, self._advance_clock(now))
+            return adopt(self._queue_for(scope), report, self._advance_clock(now))
 
     def pause(self, scope: str, until: float) -> None:
         """Start nothing more in *scope* before the time *until*; a longer pause stays."""
         with self._lock:
-            queue = self._queue(scope)
+            queue = self._queue_for(scope)
             queue.paused_until = max(queue.paused_until, until)
 
     def paused_for(self, scope: str, now: float) -> float:
         """Return the seconds that the pause of *scope* still lasts, 0.0 without one."""
         with self._lock:
             now = self._advance_clock(now)
-            return max(0.0, seconds_until(self._queue(scope).paused_until, now))
+            return max(0.0, seconds_until(self._queue_for(scope).paused_until, now))
 
     def pauses(self, now: float) -> dict[str, float]:
         """Return the scopes that are paused, each with the seconds that are left."""
@@ -222,8 +228,9 @@ class Quota:
     def headroom(self, scope: str, now: float, group: str = "") -> tuple[Headroom, ...]:
         """Return what is left of each limit of *scope*, but of those that let all through."""
         with self._lock:
-            now, queue = self._advance_clock(now), self._queue(scope)
-            self._apply_timeouts(queue, now)
+            now = self._advance_clock(now)
+            queue = self._queue_for(scope)
+            self._update_limits(queue, now)
             limits = (*queue.limits, *self._groups.limits(group, now))
             return tuple(
                 headroom_of(each, now, self.fleet_used(scope, each, now))
@@ -251,7 +258,8 @@ class Quota:
                 reservation.is_from_parent_process = True
             queue.in_flight.clear()
         self._groups.reset_in_child()
-        self._oldest_start, self._in_flight = math.inf, 0
+        self._in_flight_since = math.inf
+        self._in_flight_count = 0
 
     def _advance_clock(self, now: float) -> float:
         """Return *now*, or the latest time given if that is later; settle inherited charges."""
@@ -261,15 +269,16 @@ class Quota:
             limit.settle(charge, charge.amount, now, now)
         return now
 
-    def _queue(self, scope: str) -> ScopeQueue:
+    def _queue_for(self, scope: str) -> ScopeQueue:
         if scope not in self._queues:
             own = self._make_limits_for(scope) if self._make_limits_for else self._make_limits()
             self._queues[scope] = ScopeQueue((*self._shared_limits, *own))
         return self._queues[scope]
 
-    def _apply_timeouts(self, queue: ScopeQueue, now: float) -> None:
-        sent_until = now - self.answer_timeout
-        if sent_until >= self._oldest_start:
+    def _update_limits(self, queue: ScopeQueue, now: float) -> None:
+        """Count as received what waits long for its answer; drop what was learnt, once expired."""
+        sent_until = now - self.assume_received_after
+        if sent_until >= self._in_flight_since:
             for limit in queue.limits:
                 limit.mark_received(sent_until, self.max_transit)
         if queue.learned is not None and now >= queue.learned.until:
@@ -280,7 +289,7 @@ class Quota:
         futures_to_wake = []
         self._active_queues = {queue: None for queue in self._active_queues if queue.has_waiting}
         for queue in self._active_queues:
-            reservation = queue.next_after(now)
+            reservation = queue.next_waiting(now)
             if (
                 reservation is not None
                 and reschedule_earlier(queue, reservation, now)

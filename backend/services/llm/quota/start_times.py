@@ -38,19 +38,19 @@ def earliest(
     return at, unit
 
 
-def first_start(
+def start_time_of_new(
     queue: ScopeQueue, scheduler: FairScheduler, amounts: Amounts, now: float, priority: Priority
 ) -> tuple[float, Unit | None]:
     """Return when a new request can start, with the unit of the limit that has room last."""
     start = max(now, queue.held_until, queue.last_start())
     if queue.is_overtaking(priority):
-        sequence = scheduler.peek(priority)
+        sequence = scheduler.peek_sequence(priority)
         start = max(now, queue.held_until, queue.last_start_before(sequence))
         return earliest(queue, amounts, start, now, PriorityFilter(sequence, due=now))
     return earliest(queue, amounts, start, now)
 
 
-def start_time(queue: ScopeQueue, reservation: Reservation, now: float) -> float:
+def start_time_of_due(queue: ScopeQueue, reservation: Reservation, now: float) -> float:
     """Return when a due reservation may start, and reschedule it if earlier ones are late."""
     start = max(now, queue.held_until)
     if queue.last_start() > now:
