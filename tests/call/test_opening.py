@@ -63,13 +63,16 @@ class Kept:
     origin: Any = "origin"
 
     def __init__(self) -> None:
-        self.is_aborted = False
+        self.is_aborted = self.is_closed = False
 
     def is_alive(self) -> bool:
         return True
 
     def abort(self) -> None:
         self.is_aborted = True
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 def test_a_kept_connection_is_aborted_by_itself() -> None:
@@ -83,3 +86,12 @@ def test_a_kept_connection_is_aborted_by_itself() -> None:
         assert taken.is_aborted
     other: Any = take_idle(idle, Kept.origin)
     assert not other.is_aborted
+
+
+def test_a_kept_connection_that_nobody_waits_for_is_closed() -> None:
+    idle, current, kept = IdleStack[Any](2, 60.0), Opening(), Kept()
+    idle.put(kept)
+    current.abort()
+    with opening(current), pytest.raises(ConnectionAbortedError):
+        take_idle(idle, Kept.origin)
+    assert kept.is_closed

@@ -40,11 +40,19 @@ def take_idle(idle: IdleStack[C], origin: Origin) -> C | None:
     while (connection := idle.take()) is not None:
         if connection.origin == origin and connection.is_alive():
             if is_abortable():
-                blocking: Any = connection  # no other is taken by a thread
-                abortable_by(blocking.abort)
+                _abortable(connection)
             return connection
         connection.close()
     return None
+
+
+def _abortable(connection: Any) -> None:
+    """Let another thread end the exchange that this one begins; close what is for nobody."""
+    try:
+        abortable_by(connection.abort)
+    except ConnectionAbortedError:
+        connection.close()
+        raise
 
 
 def keep(idle: IdleStack[C], connection: C) -> None:
