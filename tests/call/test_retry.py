@@ -19,7 +19,7 @@ def waits(policy: Retrying, failures: list[Exception]) -> list[float]:
     slept: list[float] = []
     for failure in failures:
         try:
-            pause = retries.wait_after(failure)
+            pause = retries.seconds_before_retry(failure)
         except type(failure):
             break
         if pause is None:
@@ -138,17 +138,17 @@ def test_a_limit_that_refuses_again_and_again_is_asked_less_and_less_often() -> 
     expected = [0.0]
     while len(expected) < 80:
         expected.append(min(retry.LAST_BACKOFF, (expected[-1] * 2) or retry.FIRST_BACKOFF))
-    assert expected == [retries.wait_after(refused) for _ in expected]
+    assert expected == [retries.seconds_before_retry(refused) for _ in expected]
 
 
 def test_a_refusal_costs_an_attempt_where_their_number_is_exact() -> None:
     retries = retry.Retries(retry.exact_attempts(2))
     refused = RateLimitError("full", retry=Retry.AT_ONCE)
-    assert 0.0 == retries.wait_after(refused, has_exact_attempts=True)
-    assert retries.wait_after(refused, has_exact_attempts=True) is None
+    assert 0.0 == retries.seconds_before_retry(refused, has_exact_attempts=True)
+    assert retries.seconds_before_retry(refused, has_exact_attempts=True) is None
 
 
 def test_another_error_at_once_costs_an_attempt_as_any_other() -> None:
     retries = retry.Retries(retry.transient_errors(2))
-    assert 0.0 == retries.wait_after(failure(Retry.AT_ONCE))
-    assert retries.wait_after(failure(Retry.AT_ONCE)) is None
+    assert 0.0 == retries.seconds_before_retry(failure(Retry.AT_ONCE))
+    assert retries.seconds_before_retry(failure(Retry.AT_ONCE)) is None

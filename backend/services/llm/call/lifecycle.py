@@ -125,14 +125,14 @@ def _send_as_leader(
                 reply = yield from _send_with_retries(request, call)
                 yield from call.run_cache_operation(cache, partial(cache.put, key, reply))
         except Exception as error:
-            if not _would_fail_followers(error, call):
+            if not _applies_to_followers(error, call):
                 leader.resign()
             raise
         leader.set_result(reply)
         return reply
 
 
-def _would_fail_followers(error: Exception, call: Call) -> bool:
+def _applies_to_followers(error: Exception, call: Call) -> bool:
     """Whether followers would fail alike: not where our own time, limits or key are the cause."""
     is_caller_specific = isinstance(error, (AuthenticationError, RateLimitError))
     is_from_provider = isinstance(error, LLMError) and bool(call.attempts)
@@ -155,7 +155,9 @@ def _send_with_retries(request: Request, call: Call) -> Effects[Reply]:
             from .retry import Retries  # most calls pay for no tenacity
 
             retries = Retries(call.policy.make_retry_policy())
-        seconds = retries.wait_after(error, has_exact_attempts=call.policy.has_exact_attempts)
+        seconds = retries.seconds_before_retry(
+            error, has_exact_attempts=call.policy.has_exact_attempts
+        )
         if seconds is None or seconds >= call.time_left():
             raise call.final_error(error)
         if call.events is not None:

@@ -44,7 +44,9 @@ class Retries:
         state.retry_object.begin()
         return state
 
-    def wait_after(self, error: Exception, *, has_exact_attempts: bool = False) -> float | None:
+    def seconds_before_retry(
+        self, error: Exception, *, has_exact_attempts: bool = False
+    ) -> float | None:
         """Seconds to wait before the next attempt; None when the attempts are used up.
 
         A limit's refusal that is waited out costs no attempt, as the caller's patience ends those

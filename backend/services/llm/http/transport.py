@@ -43,8 +43,8 @@ class _Transport(ABC):
         patched = self._pool.patched_transport(request.url)
         if patched is not None:
             return await self._send_over(patched, request)
-        if not _has_length(request):
-            await self._load(request)
+        if not _has_known_length(request):
+            await self._read_request_body(request)
         origin = self._pool.origin_of(request.url)
         sendable = HttpxRequest(request, origin)
         try:
@@ -63,7 +63,7 @@ class _Transport(ABC):
             return sendable.opened(opened.head, self._body(opened, sendable))
         status, headers = opened.head
         return sendable.to_response(
-            Answer(status, headers, await self._whole(opened, sendable.until))
+            Answer(status, headers, await self._read_all(opened, sendable.until))
         )
 
     @abstractmethod
@@ -79,11 +79,11 @@ class _Transport(ABC):
         """The rest of it as httpx reads it."""
 
     @abstractmethod
-    async def _whole(self, opened: Any, until: float) -> bytes:
+    async def _read_all(self, opened: Any, until: float) -> bytes:
         """The rest of it."""
 
     @abstractmethod
-    async def _load(self, request: httpx.Request) -> None:
+    async def _read_request_body(self, request: httpx.Request) -> None:
         """Read the body of *request*."""
 
     @abstractmethod
@@ -117,10 +117,10 @@ class Transport(_Transport, httpx.BaseTransport):
     def _body(self, opened: Opened, sendable: HttpxRequest) -> Body:
         return Body(opened, sendable)
 
-    async def _whole(self, opened: Opened, until: float) -> bytes:
+    async def _read_all(self, opened: Opened, until: float) -> bytes:
         return opened.whole(until)
 
-    async def _load(self, request: httpx.Request) -> None:
+    async def _read_request_body(self, request: httpx.Request) -> None:
         request.read()
 
     async def _send_over(self, transport: Any, request: httpx.Request) -> httpx.Response:
@@ -154,10 +154,10 @@ class AsyncTransport(_Transport, httpx.AsyncBaseTransport):
     def _body(self, opened: AsyncOpened, sendable: HttpxRequest) -> AsyncBody:
         return AsyncBody(opened, sendable)
 
-    async def _whole(self, opened: AsyncOpened, until: float) -> bytes:
+    async def _read_all(self, opened: AsyncOpened, until: float) -> bytes:
         return await opened.whole(until)
 
-    async def _load(self, request: httpx.Request) -> None:
+    async def _read_request_body(self, request: httpx.Request) -> None:
         await request.aread()
 
     async def _send_over(self, transport: Any, request: httpx.Request) -> httpx.Response:
@@ -165,7 +165,7 @@ class AsyncTransport(_Transport, httpx.AsyncBaseTransport):
         return response
 
 
-def _has_length(request: httpx.Request) -> bool:
+def _has_known_length(request: httpx.Request) -> bool:
     """Whether the body can be sent as it is read: it says its length, and nothing in it awaits."""
     return "content-length" in request.headers and isinstance(request.stream, httpx.SyncByteStream)
 

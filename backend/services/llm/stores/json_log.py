@@ -39,7 +39,7 @@ _LEAST_GARBAGE = 1 << 16  # below it, compacting gains less than its fsync costs
 _EXPIRE_PER_PUT = 16
 
 
-class _ForeignFileError(OSError):
+class _NotCurrentLogError(OSError):
     """The file at our path does not begin as a log does."""
 
 
@@ -78,7 +78,7 @@ class JsonStore:
                 return value
             except FileNotFoundError:  # nothing was put yet, or the file was removed
                 self._forget_index()
-            except _ForeignFileError:
+            except _NotCurrentLogError:
                 with self._file_lock.held():
                     self._ensure_log()
             return None
@@ -90,7 +90,7 @@ class JsonStore:
         with file_errors(self.path), self._file_lock.held(), self._mutex:
             try:
                 self._append(line, now)
-            except (FileNotFoundError, _ForeignFileError):
+            except (FileNotFoundError, _NotCurrentLogError):
                 self._ensure_log()
                 self._append(line, now)
             self._index.expire(now, at_most=_EXPIRE_PER_PUT)
@@ -135,7 +135,7 @@ class JsonStore:
         log.seek(0)
         header = log.read(HEADER_SIZE)
         if not is_current_header(header):
-            raise _ForeignFileError
+            raise _NotCurrentLogError
         size = os.fstat(log.fileno()).st_size
         index = self._index
         if header != index.header or size < index.position:
