@@ -16,7 +16,8 @@ from pydantic_settings import (
 
 if TYPE_CHECKING:
     from services.llm.settings import environment
-    from services.llm.settings.knobs import Knobs, refusal
+    from services.llm.settings.knob_errors import refusal
+    from services.llm.settings.knobs import Knobs
 else:
     # `config` with backend/ on the path, `backend.config` from the repository's root.
     environment = import_module(
@@ -25,11 +26,16 @@ else:
         else "services.llm.settings.environment",
         __package__,
     )
-    _knobs = import_module(
+    Knobs = import_module(
         ".services.llm.settings.knobs" if __package__ else "services.llm.settings.knobs",
         __package__,
-    )
-    Knobs, refusal = _knobs.Knobs, _knobs.refusal
+    ).Knobs
+    refusal = import_module(
+        ".services.llm.settings.knob_errors"
+        if __package__
+        else "services.llm.settings.knob_errors",
+        __package__,
+    ).refusal
 
 # No file that pydantic would read: those that count are read below. `_env_file` overrules this.
 _OURS: tuple[str, ...] = ()

@@ -14,7 +14,8 @@ import pytest
 from pydantic import AnyUrl, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.llm.settings.knobs import Knobs, refusal
+from services.llm.settings.knob_errors import refusal
+from services.llm.settings.knobs import Knobs
 from services.llm.stores import LONGEST_TTL
 
 URLS = ("GROQ_BASE_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "LLM_CACHE_URL")

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from ..errors import ConfigurationError
 from ..redaction.printable import words_of
 from ..redaction.secrets import redacted
-from .knobs import Knobs, refusal
+from .knob_errors import refusal
+from .knobs import Knobs
 from .plain_values import is_mock
 
 _CONFIG = "config" if __package__ == "services.llm.settings" else "....config"

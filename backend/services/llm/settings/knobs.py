@@ -2,7 +2,7 @@
 
 # No annotations as text here: pydantic would evaluate each of them, for each class that has them.
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
@@ -10,13 +10,10 @@ from pydantic import (
     Field,
     PlainSerializer,
     SecretStr,
-    ValidationError,
     model_validator,
 )
 from pydantic_settings import SettingsConfigDict
 
-from ..errors import ConfigurationError
-from ..redaction.printable import shown
 from ..redaction.secrets import without_credentials
 from ..stores import LONGEST_TTL
 from .plain_values import plain
@@ -268,31 +265,6 @@ class Knobs(BaseModel):
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
             yield name, without_credentials(value) if isinstance(value, str) else value
-
-
-def refusal(
-    error: ValidationError, originals: Mapping[str, object] | None = None
-) -> ConfigurationError:
-    """Return *error* as a ConfigurationError that names knobs and shows values, but no secrets.
-
-    *originals* are the values before `plain` converted them.
-    """
-    problems = []
-    for each in error.errors(include_url=False):
-        name = str(each["loc"][0])
-        value = (originals or {}).get(name, each["input"])
-        problems.append(f"{name} is {_shown(name, value)}: {each['msg']}")
-    return ConfigurationError("; ".join(problems))
-
-
-def _shown(name: str, value: object) -> str:
-    field = Knobs.model_fields.get(name)
-    # A host's own field may be anything.
-    hidden = field is None or field.annotation is SecretStr or hasattr(value, "get_secret_value")
-    if hidden:
-        return f"a {type(value).__name__}, not shown here"
-    plain_value = plain(value)
-    return repr(without_credentials(plain_value)) if isinstance(plain_value, str) else shown(value)
 
 
 def _to_plain(name: str, value: object) -> Any:
