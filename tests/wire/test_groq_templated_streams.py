@@ -197,13 +197,18 @@ def test_a_stream_is_decoded(open_at: OpenAt, sent_around_the_sdk: list[str], co
 
 
 def test_a_connection_that_was_closed_meanwhile_is_replaced_unseen(open_at: OpenAt) -> None:
+    ended = threading.Event()
+
     def once(server: Server, connection: socket.socket) -> None:
         server.read_request(connection)
         connection.sendall(OK)
+        connection.shutdown(socket.SHUT_WR)
+        ended.set()
 
     with serving(once) as server:
         face = open_at(server.url)
         read(face, "hi")
+        assert ended.wait(10)
         # The end of the connection is on its way while the request is sent.
         with (
             patch.object(Connection, "is_alive", lambda _: True),
