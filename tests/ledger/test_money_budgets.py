@@ -10,6 +10,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.llm import models
 from services.llm.account import money_budgets as module
 from services.llm.account.daily_budget import BudgetReservation, MemoryTokenCounter
 from services.llm.account.money_budgets import (
@@ -150,6 +151,14 @@ def test_a_call_reserves_the_most_that_it_can_cost() -> None:
     assert 210_000 == reserved_cost("m", demand)  # type: ignore[arg-type]  # of a demand, two units
     with pytest.raises(ConfigurationError, match="the price of 'nobody/knows' is not known: give"):
         reserved_cost("nobody/knows", demand)  # type: ignore[arg-type]  # as above
+
+
+def test_a_model_that_is_gone_is_reserved_at_its_successors_price() -> None:
+    demand, gone = {"input_tokens": 10.0, "output_tokens": 100.0}, "mixtral-8x7b-32768"
+    living = models.successor(gone)
+    assert living is not None
+    expected = reserved_cost(living, demand)  # type: ignore[arg-type]  # of a demand, two units
+    assert expected == reserved_cost(gone, demand)  # type: ignore[arg-type]  # as above
 
 
 def test_an_attempt_is_settled_by_what_is_known() -> None:

@@ -118,6 +118,15 @@ def test_a_code_decides_before_its_status(
     assert error.code == code
 
 
+def test_a_missing_model_that_only_the_provider_names_is_named_in_its_words() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        error = {"message": "The model `gone` is no more.", "code": "model_not_found"}
+        return httpx.Response(404, json={"error": error})
+
+    error = classify(_raised(answer), "", wall=WALL)
+    assert str(error).startswith("Groq model not found: The model `gone` is no more.")
+
+
 def test_words_never_decide_over_a_real_error() -> None:
     assert type(_refused(400, {"message": "rate limit, invalid api key"})) is InvalidRequestError
 

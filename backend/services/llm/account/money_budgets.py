@@ -104,12 +104,19 @@ def reserved_cost(model: str, demand: Demand) -> int:
     Raises ConfigurationError where the price is not known: what cannot be counted is not spent.
     """
     dollars = models.most_cost(model, demand["input_tokens"], demand["output_tokens"])
+    if dollars is None and (successor := _successor(model)) is not None:
+        dollars = models.most_cost(successor, demand["input_tokens"], demand["output_tokens"])
     if dollars is None:
         raise ConfigurationError(
             f"a budget in US dollars is set, and the price of {model!r} is not known: give it in"
             ' LLM_PRICES, {"model": {"input": 1.0, "output": 2.0}} for a million tokens'
         )
     return math.ceil(dollars * NANO)
+
+
+def _successor(model: str) -> str | None:
+    """The model that answers in place of one that is gone, which has no price any more."""
+    return None if models.is_alive(model) else models.successor(model)
 
 
 def spent_cost(reserved: int, model: str, reply: Reply | None, failed: bool, part: Demand) -> int:

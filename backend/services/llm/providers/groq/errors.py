@@ -230,7 +230,7 @@ def _full_message(kind: type[LLMError], message: str, model: str, code: str | No
     if kind is AuthenticationError:
         return f"Groq authentication error: {message}"
     if kind is ModelNotFoundError:
-        return f"Groq model not found: {model}" + (f" ({code})" if code else "")
+        return f"Groq model not found: {model or message}" + (f" ({code})" if code else "")
     return f"Groq API error: {message}"
 
 
