@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,10 @@ from tests.redis_server import redis_url
 
 __all__ = ["redis_url"]  # a fixture
 
+# Where the same tests have run on another interpreter, fewer examples do.
+_FEWER = int(os.environ.get("FEWER_EXAMPLES", "1"))
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("unhurried", deadline=None)
+settings.register_profile("unhurried", deadline=None, max_examples=100 // _FEWER)
 settings.load_profile("unhurried")
 
 # A shell starts background jobs with interrupts ignored, and programs under test inherit that.
