@@ -119,12 +119,15 @@ class FleetView:
         """Return what may be used of each limit, for a ledger that has lost its state."""
         now = self._now()
         charges = []
-        for charge, used, at in self._known.values():
+        for known in self._known.values():
+            charge = known.charge
             if charge.is_log:
-                used = min(used, _MOST_REQUESTS)
+                # How old its entries are is not known: all of them count until none can.
+                most = min(known.used, _MOST_REQUESTS) if now - known.at < charge.window else 0.0
             elif charge.window <= _LONG_WINDOW:
-                used = charge.amount
-            most = _Known(charge, used, at).used_at(now)
+                most = known._replace(used=charge.amount).used_at(now)
+            else:
+                most = known.used_at(now)
             charges.append(replace(charge, taken=most, is_hearsay=True))
         return Restore(tuple(each for each in charges if each.taken > 0))
 
