@@ -557,6 +557,10 @@ def test_what_a_test_has_put_into_the_libraries_is_called(open_face: Open, owner
     with patch.object(target, method, made):
         for _ in range(2):
             assert {"mocked": True} == face.post("http://a.test").json()
+    close = "aclose" if prefix else "close"
+    with patch.object(getattr(httpx, f"{prefix}HTTPTransport"), close, autospec=True) as closed:
+        face.close()
+    assert 1 == closed.call_count
 
 
 def test_no_frame_that_holds_the_headers_is_kept(open_face: Open) -> None:

@@ -82,6 +82,11 @@ class Pool:
             self._patched = kind(verify=trusted(), proxy=self._proxies.proxy_for(url))
         return self._patched
 
+    def drop_patched_transport(self) -> Any:
+        """Return httpx's own transport where it was used, which is to be closed, or None."""
+        patched, self._patched = self._patched, None
+        return patched
+
     def _nests_too_deep(self, url: httpx.URL) -> bool:
         if _NESTS_TLS or self.mode == "Client" or url.scheme == "http":
             return False

@@ -101,6 +101,8 @@ class Transport(_Transport, httpx.BaseTransport):
     def close(self) -> None:
         """Close the connections; one that carries a call is closed after it."""
         self._pool.shut_down()
+        if (patched := self._pool.drop_patched_transport()) is not None:
+            patched.close()
 
     async def exchange(self, origin: Origin, request: Sendable, until: float) -> Answer:
         """Send *request* without httpx: it blocks, for `run_without_loop`."""
@@ -138,6 +140,8 @@ class AsyncTransport(_Transport, httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the connections; one that carries a call is closed after it."""
         self._pool.shut_down()
+        if (patched := self._pool.drop_patched_transport()) is not None:
+            await patched.aclose()
 
     async def exchange(self, origin: Origin, request: Sendable, until: float) -> Answer:
         """Send *request* without httpx; as `exchange.aexchange`."""
