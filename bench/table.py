@@ -98,7 +98,7 @@ def _streamed(figures: list[Figures]) -> str:
 def _left(figures: list[Figures]) -> str:
     last = figures[-1]
     kept = (
-        f"{name}{value:.1f}" if name == "MB +" else f"{name}{value:.0f}"
+        f"{name[:-1]}{value:+.1f}" if name == "MB +" else f"{name[:-1]}{value:+.0f}"
         for name, value in last.items()
         if name.endswith("+")
     )

@@ -58,7 +58,7 @@ def test_an_import_is_shown_without_the_settings_library_that_a_host_has_anyway(
 def test_what_many_calls_left_behind_is_shown_with_its_unit() -> None:
     left = {"rps": 900.0, "MB +": 0.25, "descriptors +": 0.0, "tasks +": 0.0, "threads +": -1.0}
     assert cells({row("groq-soak"): {"ours": [left]}})[-1][2] == (
-        "MB +0.2, descriptors +0, tasks +0, threads +-1"
+        "MB +0.2, descriptors +0, tasks +0, threads -1"
     )
 
 
