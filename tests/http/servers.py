@@ -95,3 +95,16 @@ def forever(server: Server, connection: socket.socket) -> None:
     """Answer every request of a connection."""
     while server.read_request(connection):
         connection.sendall(answer())
+
+
+def answering(*answers: bytes) -> Callable[[Server, socket.socket], None]:
+    """Give one answer after the other, over one connection or several."""
+    left = iter(answers)
+
+    def handle(server: Server, connection: socket.socket) -> None:
+        while server.read_request(connection):
+            if (said := next(left, None)) is None:
+                return
+            connection.sendall(said)
+
+    return handle

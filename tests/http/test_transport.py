@@ -12,7 +12,6 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -24,42 +23,12 @@ import trustme
 from services.llm.errors import ResponseTooLargeError
 from services.llm.http import addresses
 from services.llm.http.refused import was_reset
-from tests.http.faces import KINDS, Face
+from tests.http.conftest import Open
+from tests.http.faces import Face
 from tests.http.servers import Server, answer, forever, serving
 
-Open = Callable[..., Face]
 #: A hang ends here; what is expected is the deadline itself.
 HANG = 30.0
-
-
-@pytest.fixture(params=KINDS)
-def open_face(request: pytest.FixtureRequest, certificates: ssl.SSLContext) -> Iterator[Open]:
-    opened: list[Face] = []
-
-    def make(**options: Any) -> Face:
-        opened.append(Face(request.param, **options))
-        return opened[-1]
-
-    yield make
-    for face in opened:
-        face.close()
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def certificates(
-    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> ssl.SSLContext:
-    """A server's context, whose authority the environment trusts."""
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
 
 
 @pytest.fixture(params=["tcp", "tls"])

@@ -8,54 +8,20 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
-import trustme
 
 from services.llm.http import tunnel
 from services.llm.http.nested_tls import NestedTLS
-from tests.http.faces import KINDS, Face
+from tests.http.conftest import Open
 from tests.http.servers import Server, forever, serving
-
-Open = Callable[..., Face]
 
 #: On older ones httpx does what asyncio cannot.
 NESTS_TLS = sys.version_info >= (3, 11)
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def context(
-    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> ssl.SSLContext:
-    """A server's context, whose authority the environment trusts."""
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(made)
-    return made
-
-
-@pytest.fixture(params=KINDS)
-def open_face(request: pytest.FixtureRequest) -> Iterator[Open]:
-    opened: list[Face] = []
-
-    def make(**options: Any) -> Face:
-        opened.append(Face(request.param, **options))
-        return opened[-1]
-
-    yield make
-    for face in opened:
-        face.close()
 
 
 def relay(connection: socket.socket, port: int) -> None:
@@ -101,10 +67,10 @@ def socks_to(port: int) -> Callable[[Server, socket.socket], None]:
 
 @pytest.mark.parametrize("secured", [True, False])
 def test_a_socks_proxy_of_the_environment_is_gone_through(
-    open_face: Open, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, secured: bool
+    open_face: Open, certificates: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, secured: bool
 ) -> None:
     with (
-        serving(forever, context if secured else None) as server,
+        serving(forever, certificates if secured else None) as server,
         serving(socks_to(server.port)) as between,
     ):
         monkeypatch.setenv("ALL_PROXY", f"socks5h://me:pw@127.0.0.1:{between.port}")
@@ -117,11 +83,11 @@ def test_a_socks_proxy_of_the_environment_is_gone_through(
 
 
 def test_a_secured_proxy_is_gone_through_to_a_secured_server(
-    open_face: Open, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+    open_face: Open, certificates: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (
-        serving(forever, context) as server,
-        serving(connecting_to(server.port), context) as between,
+        serving(forever, certificates) as server,
+        serving(connecting_to(server.port), certificates) as between,
     ):
         monkeypatch.setenv("HTTPS_PROXY", f"https://localhost:{between.port}")
         face = open_face()
@@ -135,23 +101,23 @@ def test_a_secured_proxy_is_gone_through_to_a_secured_server(
 
 
 def test_a_secured_proxy_is_told_of_a_plain_server(
-    open_face: Open, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+    open_face: Open, certificates: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serving(forever, context) as between:
+    with serving(forever, certificates) as between:
         monkeypatch.setenv("HTTP_PROXY", f"https://localhost:{between.port}")
         assert 200 == open_face().post("http://a.test/b").status_code
         assert between.requests[0].startswith(b"POST http://a.test/b HTTP/1.1\r\n")
 
 
 def test_a_secured_tunnel_whose_server_leaves_is_an_error(
-    open_face: Open, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+    open_face: Open, certificates: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def leaving(server: Server, connection: socket.socket) -> None:
         server.read_request(connection)
 
     with (
-        serving(leaving, context) as server,
-        serving(connecting_to(server.port), context) as between,
+        serving(leaving, certificates) as server,
+        serving(connecting_to(server.port), certificates) as between,
     ):
         monkeypatch.setenv("HTTPS_PROXY", f"https://localhost:{between.port}")
         face = open_face()

@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from sandbox import Sandbox
 from services import llm_client
+from services.llm.providers.groq import request_templates
 from tests.wire.clock import VirtualTime
 from tests.wire.faces import KINDS, Face, settings
 
 OpenFace = Callable[..., Face]
+OpenAt = Callable[..., Face]
 
 
 @pytest.fixture(autouse=True)
@@ -81,3 +84,25 @@ def open_face(request: pytest.FixtureRequest, open_client: OpenFace) -> OpenFace
 def face(open_face: OpenFace) -> Face:
     """A face with the default knobs; the test runs for each of the four kinds."""
     return open_face()
+
+
+@pytest.fixture(params=["groq", "groq async"])
+def open_at(open_client: OpenFace, request: pytest.FixtureRequest) -> OpenAt:
+    """A client of the server at the URL; it asks once, whatever the answer."""
+    return lambda url, **knobs: open_client(
+        request.param, GROQ_BASE_URL=url, **{"LLM_MAX_RETRIES": 0, **knobs}
+    )
+
+
+@pytest.fixture
+def sent_around_the_sdk() -> Iterator[list[str]]:
+    """Whatever goes around the SDK, one entry for each request."""
+    seen: list[str] = []
+    original = request_templates.TemplatedRequest.encode
+
+    def encode(self: request_templates.TemplatedRequest) -> memoryview | None:
+        seen.append("sent")
+        return original(self)
+
+    with patch.object(request_templates.TemplatedRequest, "encode", encode):
+        yield seen

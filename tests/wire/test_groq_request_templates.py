@@ -12,7 +12,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import groq
 import httpx
@@ -23,8 +22,8 @@ from services.llm.http.idle_pools import close
 from services.llm.providers.groq import request_templates, transport
 from services.llm.providers.groq.sdk_parts import accepts
 from services.llm_client import LLMError, LLMTimeoutError, ResponseTooLargeError
-from tests.http.servers import Server, answer, serving
-from tests.wire.conftest import OpenFace
+from tests.http.servers import Server, answer, answering, serving
+from tests.wire.conftest import OpenAt, OpenFace
 from tests.wire.faces import KEY, Face
 
 OK = json.dumps(
@@ -35,42 +34,6 @@ OK = json.dumps(
     }
 ).encode()
 JSON = "content-type: application/json"
-OpenAt = Callable[..., Face]
-
-
-@pytest.fixture(params=["groq", "groq async"])
-def open_at(open_client: OpenFace, request: pytest.FixtureRequest) -> OpenAt:
-    """A client of the server at the URL; it asks once, whatever the answer."""
-    return lambda url, **knobs: open_client(
-        request.param, GROQ_BASE_URL=url, **{"LLM_MAX_RETRIES": 0, **knobs}
-    )
-
-
-@pytest.fixture
-def sent_around_the_sdk() -> Iterator[list[str]]:
-    """Whatever goes around the SDK, one entry for each request."""
-    seen: list[str] = []
-    original = request_templates.TemplatedRequest.encode
-
-    def encode(self: request_templates.TemplatedRequest) -> memoryview | None:
-        seen.append("sent")
-        return original(self)
-
-    with patch.object(request_templates.TemplatedRequest, "encode", encode):
-        yield seen
-
-
-def answering(*answers: bytes) -> Callable[[Server, socket.socket], None]:
-    """Give one answer after the other, over one connection or several."""
-    left = iter(answers)
-
-    def handle(server: Server, connection: socket.socket) -> None:
-        while server.read_request(connection):
-            if (said := next(left, None)) is None:
-                return
-            connection.sendall(said)
-
-    return handle
 
 
 def test_it_says_what_the_first_one_says(open_at: OpenAt, sent_around_the_sdk: list[str]) -> None:

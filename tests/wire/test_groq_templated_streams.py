@@ -9,7 +9,7 @@ import logging
 import socket
 import threading
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,16 +23,15 @@ from services.llm.errors import LLMError, LLMTimeoutError
 from services.llm.http.deadline import TimeLeft
 from services.llm.http.http1_async import AsyncConnection
 from services.llm.http.http1_connections import Connection
-from services.llm.providers.groq import request_templates, templated_streams
+from services.llm.providers.groq import templated_streams
 from services.llm.providers.groq.stream_transport import _AsyncBytes, _Bytes
-from tests.http.servers import Server, answer, serving
-from tests.wire.conftest import OpenFace
-from tests.wire.faces import KEY, Face
+from tests.http.servers import Server, answer, answering, serving
+from tests.wire.conftest import OpenAt
+from tests.wire.faces import KEY
 from tests.wire.streaming import read
 
 SSE = "content-type: text/event-stream"
 JSON = "content-type: application/json"
-OpenAt = Callable[..., Face]
 
 
 def chunk(text: str, finish: str | None = None) -> bytes:
@@ -53,41 +52,6 @@ def chunked(body: bytes, *headers: str) -> bytes:
 
 
 OK = chunked(BODY)
-
-
-@pytest.fixture(params=["groq", "groq async"])
-def open_at(open_client: OpenFace, request: pytest.FixtureRequest) -> OpenAt:
-    """A client of the server at the URL; it asks once, whatever the answer."""
-    return lambda url, **knobs: open_client(
-        request.param, GROQ_BASE_URL=url, **{"LLM_MAX_RETRIES": 0, **knobs}
-    )
-
-
-@pytest.fixture
-def sent_around_the_sdk() -> Iterator[list[str]]:
-    """Whatever goes around the SDK, one entry for each request."""
-    seen: list[str] = []
-    original = request_templates.TemplatedRequest.encode
-
-    def encode(self: request_templates.TemplatedRequest) -> memoryview | None:
-        seen.append("sent")
-        return original(self)
-
-    with patch.object(request_templates.TemplatedRequest, "encode", encode):
-        yield seen
-
-
-def answering(*answers: bytes) -> Callable[[Server, socket.socket], None]:
-    """Give one answer after the other, over one connection or several."""
-    left = iter(answers)
-
-    def handle(server: Server, connection: socket.socket) -> None:
-        while server.read_request(connection):
-            if (said := next(left, None)) is None:
-                return
-            connection.sendall(said)
-
-    return handle
 
 
 def test_it_says_what_the_first_one_says(open_at: OpenAt, sent_around_the_sdk: list[str]) -> None:
