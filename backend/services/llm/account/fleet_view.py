@@ -41,6 +41,14 @@ class _Known(NamedTuple):
         return max(0.0, self.used - (time - self.at) * self.charge.amount / self.charge.window)
 
 
+class _Fallback(NamedTuple):
+    """What a worker goes by while the fleet's ledger is away."""
+
+    ledger: MemoryLedger
+    #: The same as if nothing had been spent meanwhile.
+    unspent: MemoryLedger
+
+
 class FleetView:
     """The use of each limit by the ledger's last answers, and a *share* of it meanwhile.
 
@@ -51,10 +59,7 @@ class FleetView:
         self._share = share
         self._now = now
         self._known: dict[str, _Known] = {}
-        #: The worker's own ledger while that of the fleet is away.
-        self._fallback: MemoryLedger | None = None
-        #: The same as if nothing had been spent meanwhile.
-        self._unspent: MemoryLedger | None = None
+        self._fallback: _Fallback | None = None
 
     def learn(self, take: Take, decision: Decision) -> None:
         """Note what the ledger has decided."""
@@ -72,19 +77,19 @@ class FleetView:
             return 0.0
         if self._fallback is None:
             return known.used_at(self._now())
-        return (1 - self._share) * amount + self._fallback.used(self._part_of(known.charge))
+        return (1 - self._share) * amount + self._fallback.ledger.used(self._part_of(known.charge))
 
     def begin_fallback(self) -> None:
         """Begin with a share of what was left of each limit when it was last known."""
         if self._fallback is None:
-            self._fallback = MemoryLedger(self._now, lets_large_through=True)
-            self._unspent = MemoryLedger(self._now)
+            ledger = MemoryLedger(self._now, lets_large_through=True)
+            self._fallback = _Fallback(ledger, MemoryLedger(self._now))
             parts = tuple(
                 replace(part, taken=min(self._share * known.used, part.amount))
                 for known in self._known.values()
                 for part in (self._part_of(known.charge),)
             )
-            for ledger in (self._fallback, self._unspent):
+            for ledger in self._fallback:
                 ledger.exchange([Add("known", parts)])
 
     def take(self, take: Take) -> Decision:
@@ -93,17 +98,17 @@ class FleetView:
         now = self._now()
         for charge in take.charges:
             self._known.setdefault(charge.key, _Known(charge, 0.0, now))
-        (decision,) = self._fallback.exchange([self._part_of_take(take)]).decisions
+        (decision,) = self._fallback.ledger.exchange([self._part_of_take(take)]).decisions
         return decision
 
     def settle(self, settle: Settle) -> bool:
         """Settle what was taken of the worker's share; return whether it was."""
-        if self._fallback is None or not self._fallback.has(settle.take.lease):
+        if self._fallback is None or not self._fallback.ledger.has(settle.take.lease):
             return False
         # What the provider says is used of the whole limit says nothing of a share of it.
         unknown = (None,) * len(settle.used)
         take = self._part_of_take(settle.take)
-        self._fallback.exchange([replace(settle, take=take, used=unknown)])
+        self._fallback.ledger.exchange([replace(settle, take=take, used=unknown)])
         return True
 
     def end_fallback(self) -> Add:
@@ -111,7 +116,8 @@ class FleetView:
 
         The ledger itself has let what it knew be refilled.
         """
-        spent = tuple(self._spent())
+        assert self._fallback is not None, "nothing was spent without asking"
+        spent = tuple(self._spent(self._fallback))
         self._fallback = None
         return Add(uuid4().hex, spent)
 
@@ -131,12 +137,10 @@ class FleetView:
             charges.append(replace(charge, taken=most, is_hearsay=True))
         return Restore(tuple(each for each in charges if each.taken > 0))
 
-    def _spent(self) -> Iterator[SharedCharge]:
-        assert self._fallback is not None, "nothing was spent without asking"
-        assert self._unspent is not None, "it was begun with the other"
+    def _spent(self, fallback: _Fallback) -> Iterator[SharedCharge]:
         for known in self._known.values():
             part = self._part_of(known.charge)
-            spent = self._fallback.used(part) - self._unspent.used(part)
+            spent = fallback.ledger.used(part) - fallback.unspent.used(part)
             if spent > 0:
                 yield replace(known.charge, taken=spent, is_hearsay=True)
 
