@@ -17,9 +17,9 @@ from tests.redis_server import redis_url
 __all__ = ["redis_url"]  # a fixture
 
 # Where the same tests have run on another interpreter, fewer examples do.
-_FEWER = int(os.environ.get("FEWER_EXAMPLES", "1"))
+FEWER = int(os.environ.get("FEWER_EXAMPLES", "1"))
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("unhurried", deadline=None, max_examples=100 // _FEWER)
+settings.register_profile("unhurried", deadline=None, max_examples=100 // FEWER)
 settings.load_profile("unhurried")
 
 # A shell starts background jobs with interrupts ignored, and programs under test inherit that.

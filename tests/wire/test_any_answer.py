@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -23,6 +22,7 @@ from services.llm.providers.fields import MOST
 from services.llm.providers.groq.stream import fold
 from services.llm.types import Reply, Request
 from services.llm_client import LLMError
+from tests.conftest import FEWER
 from tests.wire import bent
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
@@ -42,8 +42,6 @@ ANSWERS: dict[str, tuple[str, str, Mapping[str, Any], list[int], int]] = {
     "Mistral": ("bedrock", INVOKE_MODELS[5], bent.MISTRAL, [200], 200),
     "Bedrock's errors": ("bedrock", CONVERSE, bent.BEDROCK_ERROR, [200, *ERRORS], 600),
 }
-#: The same answers say little that is new on a second interpreter: `.ci/run` divides their number.
-FEWER = int(os.environ.get("FEWER_EXAMPLES", "1"))
 
 #: Headers that one of the readers, or the SDK below it, looks at.
 HEADERS = [
