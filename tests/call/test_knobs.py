@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
-from pydantic import AnyUrl, Field, SecretStr, ValidationError
+from pydantic import AnyUrl, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.llm.settings.knob_errors import refusal
@@ -154,6 +154,20 @@ def test_a_refused_value_that_may_be_secret_is_not_shown(name: str, value: Any) 
     told = str(refusal(caught.value, given))
     assert told.startswith(f"{name} is ")
     assert "s3cret" not in told + str(caught.value)
+
+
+def test_what_a_validator_of_the_whole_class_refuses_is_told_without_the_values() -> None:
+    class Strict(Knobs):
+        @model_validator(mode="after")
+        def _refuse(self) -> Strict:
+            raise ValueError("two of these exclude each other")
+
+    with pytest.raises(ValidationError) as caught:
+        Strict(GROQ_API_KEY="s3cret")  # type: ignore[arg-type]  # as a host's settings give it
+    told = str(refusal(caught.value))
+    assert told.startswith("Strict is ")
+    assert told.endswith("two of these exclude each other")
+    assert "s3cret" not in told
 
 
 def test_every_refused_value_is_named_at_once() -> None:

@@ -95,6 +95,12 @@ def test_a_socks_proxy_that_does_not_connect_has_refused(
         said(proxy, [*answer, b""])
 
 
+def test_a_password_that_socks_cannot_take_is_an_error_that_says_so() -> None:
+    proxy = Proxy("proxy.test", 1080, None, True, (b"me", b"p" * 256))
+    with pytest.raises(ProxyRefusedError, match="at most 255 bytes"):
+        said(proxy, [b"\x05\x02", b""])
+
+
 GRANTS = [GRANTED, b"\x05\x00\x00\x03\x01a\x00\x00", b"\x05\x00\x00\x04" + bytes(18)]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import ssl
 from base64 import b64encode
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -21,12 +21,14 @@ _LONGEST = 64 * 1024
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})([^\r\n]*)")
 _NOTHING = memoryview(b"")
 
-#: What RFC 1928 calls the reasons of a refusal.
+#: The reasons of a refusal, after RFC 1928.
 _REASONS = (
     *("succeeded", "general failure", "connection not allowed", "network unreachable"),
     *("host unreachable", "connection refused", "TTL expired", "command not supported"),
     "address type not supported",
 )
+#: Bytes of a name or a password, whose length is one byte.
+_LONGEST_PART = 255
 #: Bytes of an address by its type; None where the address says it.
 _ADDRESSES = {1: 4, 3: None, 4: 16}
 
@@ -84,7 +86,7 @@ class Proxy:
         if chosen != bytes((5, method)):
             raise ProxyRefusedError("the proxy wants to be told in another way who asks")
         if self.credentials is not None:
-            answer = yield from _take(2, received, self._login())
+            answer = yield from _take(2, received, _login(self.credentials))
             if answer[1]:
                 raise ProxyRefusedError("the proxy takes neither name nor password")
         command = b"\x05\x01\x00" + _address(host) + port.to_bytes(2, "big")
@@ -96,10 +98,6 @@ class Proxy:
         if size is None:
             (size,) = yield from _take(1, received)
         yield from _take(size + 2, received)
-
-    def _login(self) -> memoryview:
-        parts = self.credentials or ()
-        return memoryview(b"\x01" + b"".join(bytes((len(each),)) + each for each in parts))
 
 
 def _take(
@@ -116,6 +114,12 @@ def _take(
     taken = bytes(received[:count])
     del received[:count]
     return taken
+
+
+def _login(credentials: Sequence[bytes]) -> memoryview:
+    if max(map(len, credentials)) > _LONGEST_PART:
+        raise ProxyRefusedError("SOCKS takes a name and a password of at most 255 bytes each")
+    return memoryview(b"\x01" + b"".join(bytes((len(each),)) + each for each in credentials))
 
 
 def _address(host: str) -> bytes:

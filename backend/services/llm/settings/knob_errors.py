@@ -22,7 +22,7 @@ def refusal(
     """
     problems = []
     for each in error.errors(include_url=False):
-        name = str(each["loc"][0])
+        name = str(each["loc"][0]) if each["loc"] else error.title  # a validator of the whole class
         value = (originals or {}).get(name, each["input"])
         problems.append(f"{name} is {_shown(name, value)}: {each['msg']}")
     return ConfigurationError("; ".join(problems))
