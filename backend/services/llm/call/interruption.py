@@ -65,7 +65,7 @@ class Interruption:
         if self._is_closing or not self.is_interrupted:
             return
         task, self._cancelled = self._cancelled, None
-        # Python 3.10 does not count who has cancelled a task.
+        # Python 3.10 does not count the requests to cancel a task.
         if task is None or not getattr(task, "uncancel", int)():
             raise RuntimeError("the stream was closed while its next piece was waited for")
 

@@ -117,7 +117,7 @@ class StreamReader:
                 return effect.events
             try:
                 resume = partial(self._flow.send, (yield from self._perform(effect)))
-            # An interruption or a cancellation too: the flow gives back what it holds.
+            # A cancellation too: the flow gives back what it holds. An interruption is raised here.
             except BaseException as error:
                 self._interruption.check()
                 resume = partial(self._flow.throw, error)

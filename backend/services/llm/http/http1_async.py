@@ -96,7 +96,7 @@ class AsyncConnection(asyncio.Protocol):
             raise
 
     async def _may_go_on(self, until: float) -> bool:
-        """Wait until what is written has left; False where the server has answered before."""
+        """Wait until more may be written; False where the server has answered or left before."""
         while self._http.is_waiting and self._error is None:
             if self._may_write:
                 return True

@@ -17,7 +17,7 @@ from .deadline import TimeLeft
 from .failures import without_traceback
 from .http1 import Answer, Head, encode
 from .http1_connections import UnconnectedError
-from .opened import OF_THE_CODING, AsyncOpened, Opened
+from .opened import AsyncOpened, Opened, without_coding
 from .origin import Origin
 from .proxies import ProxyRefusedError
 
@@ -167,8 +167,7 @@ def decoded(answer: Answer, limit: int) -> Answer:
     decoder = Decoder(", ".join(codings), limit)
     body = b"".join(decoder.feed(answer.body))
     decoder.end()
-    headers = [pair for pair in answer.headers if pair[0] not in OF_THE_CODING]
-    return Answer(answer.status, headers, body)
+    return Answer(answer.status, without_coding(answer.headers), body)
 
 
 def httpx_error(failure: Exception) -> Exception:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -18,15 +18,18 @@ from .idle_pools import keep
 if TYPE_CHECKING:
     from .bounded import Decoder
 
-Read = Callable[[float], Coroutine[Any, Any, Any]]
-
 C = TypeVar("C", Connection, AsyncConnection)
 
 #: Headers that are no longer true of a body that has been decoded.
-OF_THE_CODING = ("content-encoding", "content-length")
+_OF_THE_CODING = ("content-encoding", "content-length")
 
 #: Seconds for the end of a message whose stream has ended, so that its connection can be kept.
 _LINGER = 0.1
+
+
+def without_coding(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """*headers* but for those that say how the body was coded."""
+    return [pair for pair in headers if pair[0] not in _OF_THE_CODING]
 
 
 class _Opened(Generic[C]):
@@ -48,9 +51,7 @@ class _Opened(Generic[C]):
             except Exception:
                 connection.close()
                 raise
-            self.head = Head(
-                head.status, [pair for pair in head.headers if pair[0] not in OF_THE_CODING]
-            )
+            self.head = Head(head.status, without_coding(head.headers))
 
     async def _decoded(
         self, decoder: Decoder, read: Callable[[], Coroutine[Any, Any, bytes]]
@@ -70,11 +71,12 @@ class _Opened(Generic[C]):
             return
         self._is_closed = True
         try:
-            # It costs the connection, and no answer.
-            with suppress(Exception):
-                until = time.monotonic() + _LINGER
-                while is_done and await read(until):
-                    pass
+            if is_done:
+                # A failure here costs the connection, and no answer.
+                with suppress(Exception):
+                    until = time.monotonic() + _LINGER
+                    while await read(until):
+                        pass
         finally:
             keep(self._idle, self._connection)
 

@@ -26,10 +26,10 @@ BY_STATUS: dict[int, type[LLMError]] = {
     498: ProviderUnavailableError,
 }
 
-#: Known to pass: a timeout, no flex capacity (498), and what a gateway says of a busy or broken
-#: server. Any other 5xx may: it is retried where retries were asked for. A conflict (409) and a
-#: model that failed (424) are not: botocore's service model calls neither retryable, its standard
-#: mode retries neither, and the groq SDK retries a 409 but not a 424.
+#: Known to pass: a timeout, no flex capacity (498), and what a busy or broken server says, or its
+#: gateway. Any other 5xx may: it is retried where retries were asked for. A conflict (409) and a
+#: model that failed (424, Bedrock's ModelErrorException) are not: botocore's standard mode retries
+#: neither, and the groq SDK retries a 409 but not a 424.
 TRANSIENT = frozenset({408, 498, 500, 502, 503, 504})
 
 
