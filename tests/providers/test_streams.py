@@ -101,6 +101,18 @@ def test_an_error_inside_a_groq_stream_is_raised(chunk: dict[str, Any]) -> None:
         fold([FIRST, chunk], _request())
 
 
+@pytest.mark.parametrize("error", [5, True, ["gsk_012345"], {"message": 5}, {"code": 1}])
+def test_an_error_without_words_ends_a_groq_stream_too(error: object) -> None:
+    with pytest.raises(LLMError, match="an error without words") as caught:
+        fold([FIRST, {"error": error}, LAST], _request())
+    assert "gsk_012345" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [None, {}, [], False])
+def test_no_error_is_none(error: object) -> None:
+    assert "One" == fold([FIRST, _chunk({"content": "One"}, error=error), LAST], _request()).text
+
+
 def _delta(place: int, **delta: Any) -> dict[str, Any]:
     return {"contentBlockDelta": {"contentBlockIndex": place, "delta": delta}}
 

@@ -77,6 +77,10 @@ def classify(error: Exception, model: str, *, wall: float) -> LLMError:
     return _with_prefix(from_network_error(error) or LLMError(describe(error)))
 
 
+#: Characters that are shown of an error that says nothing in words.
+_SHOWN = 200
+
+
 def error_in_ok_body(body: object, model: str, known: int | None = None) -> LLMError | None:
     """The error that a *body* holds though its status is 200, as gateways send it, or None.
 
@@ -84,6 +88,9 @@ def error_in_ok_body(body: object, model: str, known: int | None = None) -> LLME
     """
     inner = member(body, "error")
     message = text(inner, "message") or text(body, "error") or text(body, "detail")
+    filled = any(inner.values()) if isinstance(inner, dict) else inner
+    if not message and filled and isinstance(inner, (dict, list, int, float)):  # no test's mock
+        message = f"an error without words, {str(inner)[:_SHOWN]}"
     if not message:
         return None
     page = describe_proxy_page(message, 200, "Groq")
