@@ -86,6 +86,13 @@ def test_a_refused_url_is_shown_without_its_secrets() -> None:
         open_store("mongodb://me:hush@host/db", ttl=60)
 
 
+@pytest.mark.parametrize("kind", ["", "json:", "sqlite:", "redis://"])
+@pytest.mark.parametrize("path", ["a\0b", "a\ud800b"])
+def test_a_path_that_no_system_takes_is_refused(kind: str, path: str) -> None:
+    with pytest.raises(ValueError, match="a path holds no"):
+        open_store(kind + path, ttl=1.0)
+
+
 def test_the_clock_and_the_ttl_reach_the_store(tmp_path: Path, clock: Clock) -> None:
     store = open_store(tmp_path / "a.json", ttl=10, clock=clock)
     store.put(key_of(1), {"n": 1})

@@ -72,6 +72,7 @@ def test_what_can_be_read_as_a_knobs_type_is_read_so(
         *[("GROQ_MODEL", model) for model in (7, True, ["m"])],
         *[("LLM_RETIRED_MODELS", word) for word in ("maybe", 1, True)],
         *(("LLM_MAX_CONCURRENCY", 0), ("GROQ_REQUESTS_PER_MINUTE", 0), ("BEDROCK_TEMPERATURE", 2)),
+        ("LLM_MAX_RESPONSE_MB", 1e308),
         *(("LLM_CACHE_TTL", LONGEST_TTL + 1), ("GROQ_API_KEY", 7), ("GROQ_API_KEYS", 7)),
     ],
 )

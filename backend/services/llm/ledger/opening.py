@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from ..errors import ConfigurationError
 from ..redaction.secrets import without_credentials
-from ..stores.opening import split_scheme
+from ..stores.opening import check_path, split_scheme
 from .ledger import Ledger
 from .store import MemoryUsageStore, UsageStore
 
@@ -36,8 +36,7 @@ def ledger_at(url: str) -> Ledger:
 def place_of(url: str) -> tuple[Kind, str]:
     """Return the kind of store that *url* names, and its path or URL; ValueError for others."""
     scheme, rest = split_scheme(url) or ("", "")
-    if "\0" in url:
-        raise ValueError("a path holds no null byte")
+    check_path(url)
     if scheme == "sqlite" and rest not in ("", ":memory:"):
         return "sqlite", rest
     if scheme == "json" and rest:

@@ -222,7 +222,9 @@ class Knobs(BaseModel):
     ] = "switch"
     LLM_MAX_RESPONSE_MB: Annotated[
         float,
-        Field(gt=0, allow_inf_nan=False, description="Largest answer that is read, in MiB."),
+        Field(
+            gt=0, le=2**20, allow_inf_nan=False, description="Largest answer that is read, in MiB."
+        ),
     ] = 32.0
     GROQ_BASE_URL: Annotated[
         Url, Field(description="Groq endpoint, without /openai/v1; empty: Groq's own.")

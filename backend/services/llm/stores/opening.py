@@ -29,6 +29,7 @@ def open_store(
 
 def _named(url: str | os.PathLike[str], ttl: float, clock: Callable[[], float]) -> Store:
     scheme, rest = _split(url)
+    check_path(rest)
     if scheme == "json" and rest:
         from .json_log import JsonStore
 
@@ -51,6 +52,16 @@ def _named(url: str | os.PathLike[str], ttl: float, clock: Callable[[], float]) 
 def _split(url: str | os.PathLike[str]) -> tuple[str, str]:
     found = split_scheme(url) if isinstance(url, str) else None
     return found or ("json", os.fspath(url))
+
+
+def check_path(path: str) -> None:
+    """Raise ValueError for what no file system takes as a path, and no server as a URL."""
+    if "\0" in path:
+        raise ValueError("a path holds no null byte")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise ValueError("a path holds no half of a surrogate pair") from None
 
 
 def split_scheme(url: str) -> tuple[str, str] | None:
