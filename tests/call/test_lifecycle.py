@@ -6,10 +6,13 @@ from functools import partial
 
 import pytest
 
+from services.llm import models
+from services.llm.account.account import Account
 from services.llm.call import lifecycle, retry
 from services.llm.call.call_policy import CallPolicy
 from services.llm.effects import Send, Sleep
 from services.llm.errors import (
+    ConfigurationError,
     ContextLengthError,
     InvalidRequestError,
     LLMError,
@@ -20,6 +23,7 @@ from services.llm.errors import (
     Retry,
     TruncatedError,
 )
+from services.llm.ledger.usage import UsageEntry
 from services.llm.quota import Quota, SlidingWindow, TokenBucketLimit
 from services.llm.types import Reply, Request
 from tests.call.calls import MODEL, REQUEST, assert_all_is_free, call, limited, unavailable
@@ -199,3 +203,79 @@ def test_a_flow_touches_nothing_before_it_is_driven() -> None:
     to = account(clock)
     call(to).close()
     assert_all_is_free(to, used=0)
+
+
+@pytest.mark.parametrize(("timeout", "slept"), [(0.5, []), (0.75, [0.5])])
+def test_a_wait_that_would_take_all_the_time_there_is_left_is_not_begun(
+    timeout: float, slept: list[float]
+) -> None:
+    clock, last = Clock(), unavailable()
+    drive = Drive(clock, [last] if not slept else [unavailable(), last])
+    with pytest.raises(ProviderUnavailableError) as caught:
+        drive.run(call(account(clock), timeout=timeout))
+    assert (True, slept) == (caught.value is last, drive.slept)
+
+
+def test_an_attempt_has_the_price_of_its_model_and_a_call_that_of_its_answer() -> None:
+    clock = Clock()
+    drive = Drive(clock, [unavailable(), says("Yes.")])
+    reply = drive.run(call(account(clock)))
+    price = models.cost(MODEL, reply.usage, None)
+    assert price
+    assert (price, price) == (reply.cost, reply.attempts[1].cost)
+
+
+class Kept:
+    """A ledger that keeps what is added."""
+
+    def __init__(self) -> None:
+        self.entries: list[UsageEntry] = []
+
+    def add(self, entry: UsageEntry) -> None:
+        self.entries.append(entry)
+
+    @property
+    def sums(self) -> list[tuple[str, int, int, int, int]]:
+        """The model of each entry, its attempts, calls, failed calls and tokens."""
+        return [
+            (
+                *(each.key.model, each.sums.attempts, each.sums.calls, each.sums.failed),
+                each.sums.input_tokens + each.sums.output_tokens,
+            )
+            for each in self.entries
+        ]
+
+
+def kept(to: Account) -> Kept:
+    """What *to* adds to a ledger from now on."""
+    ledger = Kept()
+    to.ledger = ledger  # type: ignore[assignment] # as much of one as is used
+    return ledger
+
+
+def test_each_attempt_and_the_call_are_added_to_the_ledger_as_they_end() -> None:
+    clock = Clock()
+    to = account(clock)
+    ledger = kept(to)
+    Drive(clock, [unavailable(), says("Yes.")]).run(call(to))
+    attempts = [(MODEL, 1, 0, 0, 0), (MODEL, 1, 0, 0, 10)]
+    assert [*attempts, (MODEL, 0, 1, 0, 0)] == ledger.sums
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attempts"),
+    [
+        (ConfigurationError("no"), 0),
+        (InvalidRequestError("no", status=400), 1),
+        (KeyboardInterrupt(), 1),
+    ],
+)
+def test_a_call_that_failed_is_added_to_the_ledger_under_the_model_that_was_asked(
+    outcome: BaseException, attempts: int
+) -> None:
+    clock = Clock()
+    to = account(clock)
+    ledger = kept(to)
+    with pytest.raises(type(outcome)):
+        Drive(clock, [outcome]).run(call(to))
+    assert [(MODEL, 1, 0, 0, 0)] * attempts + [(MODEL, 0, 1, 1, 0)] == ledger.sums

@@ -20,6 +20,7 @@ from services.llm.call.call_policy import CallPolicy
 from services.llm.effects import Effects, Join, Overdue, RunBlocking, Send, Sleep
 from services.llm.errors import (
     AuthenticationError,
+    ConfigurationError,
     InvalidRequestError,
     LLMError,
     LLMTimeoutError,
@@ -118,10 +119,11 @@ def test_an_identical_call_joins_the_one_in_flight(clock: Clock, keeping: Accoun
     joining = next(following)
     assert isinstance(joining, Join)
     assert 120.0 == joining.timeout
-    with pytest.raises(StopIteration) as landed:
+    with pytest.raises(StopIteration):
         leading.send(says("Yes."))
+    assert isinstance(joining.follower, Follower)
     with pytest.raises(StopIteration) as arrived:
-        following.send(landed.value.value)
+        following.send(joining.follower._result())
     assert (True, "Yes.", ()) == (
         arrived.value.value.cached,
         arrived.value.value.text,
@@ -171,6 +173,7 @@ def test_the_follower_of_a_leader_that_left_leaders(clock: Clock, keeping: Accou
         (InvalidRequestError("No", status=400), True),
         (AuthenticationError("No", status=401), False),
         (RateLimitError("No", status=429), False),
+        (ConfigurationError("No"), False),
     ],
 )
 def test_a_failure_of_the_request_itself_is_every_followers(
@@ -202,6 +205,22 @@ def test_a_leader_that_had_no_time_hands_over(clock: Clock, keeping: Account) ->
         leading.throw(LLMTimeoutError("late"))
     assert isinstance(joining.follower, Follower)
     assert isinstance(following.send(joining.follower._result()), Send)
+    following.close()
+
+
+def test_a_leader_with_less_than_a_second_left_hands_its_failure_on(
+    clock: Clock, keeping: Account
+) -> None:
+    leading, following = call(keeping, timeout=5.0), call(keeping)
+    next(leading)
+    joining = next(following)
+    assert isinstance(joining, Join)
+    clock.now += 4.5
+    with pytest.raises(InvalidRequestError):
+        leading.throw(InvalidRequestError("No", status=400))
+    assert isinstance(joining.follower, Follower)
+    with pytest.raises(InvalidRequestError):
+        joining.follower._result()
     following.close()
 
 

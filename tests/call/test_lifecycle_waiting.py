@@ -11,8 +11,7 @@ import pytest
 from services.llm.account.account import Account
 from services.llm.effects import Send, Sleep
 from services.llm.errors import LLMTimeoutError, ProviderUnavailableError
-from services.llm.quota import Quota, SlidingWindow
-from tests.call.calls import MODEL, REQUEST, assert_all_is_free, call
+from tests.call.calls import MODEL, REQUEST, assert_all_is_free, call, many_keys
 from tests.call.scripted import Clock, Drive, account, says
 
 
@@ -126,27 +125,6 @@ def test_a_call_without_any_time_left_is_not_sent() -> None:
     clock.now += 9
     with pytest.raises(LLMTimeoutError):
         late.send(None)
-
-
-class ManyKeys(Account):
-    """An account whose models have two lanes each, of which one may be given up."""
-
-    lost: frozenset[str] = frozenset()
-
-    def scopes(self, model: str) -> tuple[str, ...]:
-        return tuple(scope for scope in ("first", "second") if scope not in self.lost)
-
-    def api_key_of(self, scope: str) -> str:
-        return f"key of the {scope}"
-
-    def is_usable(self, scope: str, now: float) -> bool:
-        return scope not in self.lost
-
-
-def many_keys(clock: Clock) -> ManyKeys:
-    plain = account(clock)
-    quota = Quota((), lambda: [SlidingWindow(1, 60.0)])
-    return ManyKeys("groq", quota, clock, clock, plain.window, plain.concurrency)
 
 
 def test_the_scope_that_is_free_carries_the_request_with_its_own_key() -> None:

@@ -245,3 +245,35 @@ def test_a_server_that_has_answered_is_sent_no_more(is_lost: bool) -> None:
         assert 1 == transport.asked.count("write")
 
     played(scene)
+
+
+def test_a_connection_that_is_not_made_yet_knows_where_it_leads_and_is_of_no_use() -> None:
+    origin = Origin("a.test", 1, None)
+    connection = AsyncConnection(origin, FAR)
+    assert (origin, False) == (connection.origin, connection.is_reusable)
+
+
+def test_a_request_in_pieces_leaves_at_once_where_nothing_holds_it_up() -> None:
+    async def scene(connection: AsyncConnection, transport: Any) -> None:
+        beginning = asyncio.ensure_future(connection.begin(Sent(b"one", b"two"), until()))
+        await asyncio.sleep(0)
+        assert ["write"] * 3 == transport.asked
+        connection.data_received(OK)
+        await beginning
+
+    played(scene)
+
+
+def test_one_timer_serves_all_the_pieces_of_an_answer_and_none_is_left_at_its_end() -> None:
+    async def scene(connection: AsyncConnection, _: Any) -> None:
+        await begun(connection, OK.replace(b"ok", b""))
+        timer, reading = connection._timer, asyncio.ensure_future(connection.read(until()))
+        await asyncio.sleep(0)
+        for letter in (b"o", b"k"):
+            connection.data_received(letter)
+        assert b"o" == await reading
+        assert None is not connection._timer is timer
+        assert (b"k", b"") == (await connection.read(until()), await connection.read(until()))
+        assert vars(connection)["_timer"] is None
+
+    played(scene)

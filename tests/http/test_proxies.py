@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -19,15 +21,15 @@ GRANTED = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x1f\x90"
 
 
 def said(proxy: Proxy, received: Iterable[bytes], host: str = "a.test") -> list[bytes]:
-    """What is said to *proxy* that answers in these pieces; each is asked for once."""
-    handshake, pieces = proxy.handshake(host, 443), iter(received)
+    """What is said to *proxy* that answers in these pieces; all are asked for, and no more."""
+    handshake, pieces = proxy.handshake(host, 443), deque(received)
     sent = [bytes(next(handshake))]
-    try:
+    with suppress(StopIteration):
         while True:
-            sent.append(bytes(handshake.send(next(pieces))))
-    except StopIteration:
-        assert not list(pieces)
-        return [each for each in sent if each]
+            assert pieces, "it waits for more than the proxy says"
+            sent.append(bytes(handshake.send(pieces.popleft())))
+    assert not pieces
+    return [each for each in sent if each]
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,14 @@ def test_a_proxy_that_does_not_connect_has_refused(answer: list[bytes], error: s
         said(PLAIN, answer)
 
 
+def test_the_head_of_a_proxys_answer_may_be_64_kib_long_and_no_longer() -> None:
+    line = b"HTTP/1.1 200 OK\r\n"
+    head = line + b"x" * (64 * 1024 - len(line))
+    assert 1 == len(said(PLAIN, [head, b"\r\n\r\n"]))
+    with pytest.raises(ProxyRefusedError, match="no answer"):
+        said(PLAIN, [head + b"x"])
+
+
 @pytest.mark.parametrize(
     ("host", "address"),
     [
@@ -84,6 +94,8 @@ def test_a_socks_proxy_is_told_who_asks() -> None:
         (SOCKS, [b"\x05"], "closed"),
         (KNOWN_SOCKS, [b"\x05\x02", b"\x01\x01"], "neither name nor password"),
         (SOCKS, [b"\x05\x00", b"\x05\x05\x00\x01"], "connection refused"),
+        (SOCKS, [b"\x05\x00", b"\x05\x08\x00\x01"], "address type not supported"),
+        (SOCKS, [b"\x05\x00", b"\x05\x09\x00\x01"], "error 9"),
         (SOCKS, [b"\x05\x00", b"\x05\x63\x00\x01"], "error 99"),
         (SOCKS, [b"\x05\x00", GRANTED[:-1]], "closed"),
     ],
@@ -99,6 +111,12 @@ def test_a_password_that_socks_cannot_take_is_an_error_that_says_so() -> None:
     proxy = Proxy("proxy.test", 1080, None, True, (b"me", b"p" * 256))
     with pytest.raises(ProxyRefusedError, match="at most 255 bytes"):
         said(proxy, [b"\x05\x02", b""])
+
+
+def test_a_password_of_255_bytes_is_given_to_socks() -> None:
+    proxy = Proxy("proxy.test", 1080, None, True, (b"me", b"p" * 255))
+    told = said(proxy, [b"\x05\x02", b"\x01\x00", GRANTED])[1]
+    assert b"\x01\x02me\xff" + b"p" * 255 == told
 
 
 GRANTS = [GRANTED, b"\x05\x00\x00\x03\x01a\x00\x00", b"\x05\x00\x00\x04" + bytes(18)]

@@ -22,6 +22,10 @@ _FLOW = (
     "tests/call/test_lifecycle.py",
     "tests/call/test_lifecycle_waiting.py",
     "tests/call/test_lifecycle_shared.py",
+    "tests/call/test_lifecycle_streams.py",
+    "tests/call/test_call_events.py",
+    "tests/call/test_outages.py",
+    "tests/fleet/test_fleet_calls.py",
     "tests/call/test_lifecycle_properties.py",
 )
 _BEDROCK = ("tests/providers/test_converse_request.py", "tests/providers/test_converse_answer.py")
@@ -40,7 +44,11 @@ _REWRITE = (
 TARGETS: dict[str, tuple[str, ...]] = {
     "services/llm/quota/quota.py": (*_QUOTA, "tests/quota/test_quota_machine.py"),
     "services/llm/quota/token_bucket.py": ("tests/quota/test_token_bucket.py", *_QUOTA),
-    "services/llm/quota/queue.py": (*_QUOTA, "tests/quota/test_quota_machine.py"),
+    "services/llm/quota/queue.py": (
+        "tests/quota/test_queue.py",
+        *_QUOTA,
+        "tests/quota/test_quota_machine.py",
+    ),
     "services/llm/quota/sliding_window.py": ("tests/quota/test_sliding_window.py", *_QUOTA),
     "services/llm/quota/charges.py": (
         "tests/quota/test_charges.py",
@@ -64,7 +72,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/call/test_release.py",
         *_FLOW,
     ),
-    "services/llm/call/call.py": _FLOW,
+    "services/llm/call/call.py": ("tests/call/test_call.py", *_FLOW),
     "services/llm/call/lifecycle.py": _FLOW,
     "services/llm/call/structured.py": (
         "tests/call/test_structured_attempts.py",
@@ -218,7 +226,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/providers/test_models.py",
     ),
     "services/llm/http/http1.py": ("tests/http/test_http1.py",),
-    "services/llm/http/chunked.py": ("tests/http/test_http1.py",),
+    "services/llm/http/chunked.py": ("tests/http/test_chunked.py", "tests/http/test_http1.py"),
     "services/llm/http/proxies.py": ("tests/http/test_proxies.py",),
     "services/llm/http/http1_connections.py": (
         "tests/http/test_whole_exchanges.py",

@@ -53,8 +53,8 @@ class Admission:
         self.received_at: float | None = None
         #: The unit of the limit that has no room yet; None where it is not known.
         self.full_unit: Unit | None = None
-        self._model = ""
-        self._sent_at: float | None = None
+        #: The model that it was sent to, and when.
+        self._sent: tuple[str, float] | None = None
         self._reply: Reply | None = None
         self._error: LLMError | None = None
 
@@ -83,8 +83,9 @@ class Admission:
 
     def mark_sent(self, model: str) -> float:
         """Note that the request goes to *model* now, and return the moment."""
-        self._model, self._sent_at = model, self._account.now()
-        return self._sent_at
+        sent_at = self._account.now()
+        self._sent = model, sent_at
+        return sent_at
 
     def set_outcome(self, reply: Reply | None, error: LLMError | None = None) -> None:
         """Note what the attempt ended in, by which its reservations are settled."""
@@ -132,24 +133,25 @@ class Admission:
     def _settle(self, reservation: Reservation) -> tuple[Demand, Sequence[LimitReport]]:
         """Settle or cancel what was reserved; return what was spent, and was said of limits."""
         account, now = self._account, self._account.now()
-        if self._sent_at is None:
+        if self._sent is None:
             account.cancel(reservation, now)
             return dict.fromkeys(reservation.demand, 0.0), ()
         if self._reply is None and self._error is None and not self.partly_spent:
             account.settle_as_estimated(reservation, now)
             return {}, ()
-        spent = demand_spent(self._model, self._reply, self._error)
-        received_at = self.received_at or latest_receipt(self._reply, self._sent_at, now)
-        spent, reports = {**self.partly_spent, **spent}, self._learn()
+        model, sent_at = self._sent
+        received_at = self.received_at or latest_receipt(self._reply, sent_at, now)
+        spent = {**self.partly_spent, **demand_spent(model, self._reply, self._error)}
+        reports = self._learn(sent_at)
         account.settle(reservation, spent, received_at, now, reports)
         return spent, reports
 
-    def _learn(self) -> tuple[LimitReport, ...]:
+    def _learn(self, sent_at: float) -> tuple[LimitReport, ...]:
         """Learn what the outcome tells of prompt and path; return what it says of limits."""
         outcome = self._reply if self._error is None else self._error
-        if outcome is None or self._sent_at is None:
+        if outcome is None:
             return ()
-        took = (self.received_at or self._account.now()) - self._sent_at
+        took = (self.received_at or self._account.now()) - sent_at
         self._account.learn_from_outcome(self.estimate, self.demand, took, self._reply, self._error)
         return outcome.limits
 
@@ -159,7 +161,7 @@ def admit(admission: Admission, request: Request, call: Call) -> Effects[None]:
     if call.account.budget is not None or call.account.money is not None:
         from .budget_shares import BudgetShares  # most hosts have none
 
-        tokens = admission.estimate.tokens + int(admission.demand.get("output_tokens", 0.0))
+        tokens = admission.estimate.tokens + int(admission.demand["output_tokens"])
         admission.budget_shares = BudgetShares(
             call.account, request.model, admission.demand, tokens
         )
