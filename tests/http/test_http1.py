@@ -347,3 +347,15 @@ def test_each_exchange_has_its_own_answer_and_none_is_begun_before_the_last_has_
         assert body == answer.body
         states.append(http.is_reusable)
     assert [True, *[False, True] * 3] == states
+
+
+def test_an_answer_is_waited_for_from_its_request_to_its_first_bytes() -> None:
+    http = Http1(1024)
+    states = [http.is_waiting]
+    for _ in range(2):
+        http.begin()
+        states.append(http.is_waiting)
+        for piece in (OK[:20], OK[20:]):
+            http.receive(piece)
+            states.append(http.is_waiting)
+    assert [False, *[True, False, False] * 2] == states

@@ -80,10 +80,12 @@ class Http1:
     *limit* is the longest body of an answer, in bytes.
     """
 
+    #: Bytes of body that may still come, and whether nobody wants less than all of it.
+    _room: int
+    _is_whole: bool
+
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._room = 0  # bytes of body that may still come
-        self._is_whole = False
         self._body: MessageBody | None = None
         #: What has come: a head, pieces of its body, and an empty piece as its end.
         self.parts: deque[Head | bytes] = deque()
@@ -160,7 +162,7 @@ class Http1:
     def _take_head(self, status: int, headers: list[tuple[str, str]]) -> None:
         self.parts.append(Head(status, headers))
         announced = (text for name, text in headers if name == "content-length")
-        if self._is_whole and int(next(announced, 0)) > self._limit:
+        if self._is_whole and any(int(text) > self._limit for text in announced):
             self._fail(ResponseTooLargeError.over(self._limit))
 
     def _fail(self, error: Exception) -> int:
