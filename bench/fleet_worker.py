@@ -12,9 +12,10 @@ from services.llm.account.transit_time import (
     MAX_FIRST_ANSWER_WAIT,
     TransitTime,
 )
+from services.llm.account.what_counts import STILL_FULL, full_limits
 from services.llm.limit_types import LimitReport
 from services.llm.quota import NEVER, Demand, LearnedLimit, Quota, Reservation
-from services.llm.quota.answers import amount_spent, amount_used
+from services.llm.quota.answers import amount_used
 from services.llm.quota.shared import Decision, Granted, Note, Operation, Outcome, Settle, Take
 from services.llm.quota.shared_ledger import MemoryLedger
 
@@ -260,14 +261,19 @@ class Worker:
         self._quota.max_transit = self._transit_time.seconds
         self._quota.settle(got, {"tokens": spent}, now - work, now, (said,))
         if take is not None and granted is not None:
-            amount = amount_spent(self._limit, take.charges[0].taken, {"tokens": spent})
+            charge, counts = take.charges[0], self._fleet.what_counts
+            amount = counts.amount_spent(self._limit, charge, {"tokens": spent})
             used = amount_used(self._limit, said, got.demand)
             self._fleet.settle(Settle(take, (amount,), (used,), granted.marks))
-            keeps_declared = self._limit.keeps_declared
-            if granted.is_first and keeps_declared is not None:
-                self._fleet.publish(Note(MODEL, take.charges[0].limit, keeps_declared))
+            is_alone = granted.is_first and now - sent < take.first_alone
+            in_use = self._fleet.used(MODEL, self._limit, now)
+            is_full = full_limits(take, granted)[0] and in_use >= STILL_FULL * self._limit.amount
+            keeps = counts.shown(
+                self._limit, charge, (said,), now, is_alone=is_alone, is_full=is_full
+            )
+            if keeps is not None:
+                self._fleet.tell_what_counts(Note(MODEL, charge.limit, keeps))
         self._ask()
 
     def _learn(self, outcome: Outcome) -> None:
-        for note in outcome.notes:
-            self._limit.keeps_declared = note.keeps_declared
+        self._fleet.what_counts.learn(outcome.notes)

@@ -15,6 +15,7 @@ from services.llm.quota.shared import (
     Add,
     Granted,
     KnownLimit,
+    Note,
     Pause,
     Refused,
     Restore,
@@ -249,6 +250,23 @@ def test_a_ledger_that_has_lost_its_state_is_told_what_was_known(
     # A short window as if it had been full, a long one as it was known.
     assert (90.0, 594.0) == decision.used
     assert isinstance(server.batches[-1][0], Restore)
+
+
+def test_a_ledger_that_has_lost_what_a_limit_counts_is_told_again(server: Server) -> None:
+    worker, note = Worker(server), Note(MODEL, "tokens/60", keeps_declared=False)
+    worker.fleet.what_counts.learn([note])
+    worker.ask(take("1", tokens(40)))
+    assert not worker.learned[-1].notes
+    server.lose_all()
+    worker.ask(take("2", tokens(1)))
+    assert (note,) == worker.learned[-1].notes
+
+
+def test_a_call_is_not_the_first_of_all_while_the_ledger_is_away(server: Server) -> None:
+    worker, server.is_away = Worker(server), True
+    decision = worker.ask(replace(take("1", tokens(1)), first_alone=1.0))
+    assert isinstance(decision, Granted)
+    assert not decision.is_first
 
 
 def test_requests_are_restored_one_by_one_and_only_so_many(server: Server) -> None:

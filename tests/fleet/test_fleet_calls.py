@@ -26,7 +26,16 @@ from services.llm.errors import (
 )
 from services.llm.limit_types import LimitReport
 from services.llm.quota import LearnedLimit, Quota, SlidingWindow
-from services.llm.quota.shared import KnownLimit, Note, Outcome, Pause, Retire, Settle, Take
+from services.llm.quota.shared import (
+    KnownLimit,
+    Note,
+    Outcome,
+    Pause,
+    Restore,
+    Retire,
+    Settle,
+    Take,
+)
 from services.llm.settings.knobs import Knobs
 from services.llm.types import Reply
 from tests.call.calls import MODEL, REQUEST, assert_all_is_free, call, limited
@@ -294,11 +303,25 @@ def test_what_all_workers_were_told_counts_whatever_one_has_seen(
 ) -> None:
     for keeps in (True, False):
         to = worker(server)
-        for told in (keeps, not keeps):
-            learn(to, Outcome("e", notes=(Note(MODEL, "tokens/60", told),)))
+        learn(to, Outcome("e", notes=(Note(MODEL, "tokens/60", keeps),)))
         Drive(clock, [says("Yes.")]).run(call(to))
     (first, _) = asked(server)
     assert [first.charges[1].taken, 10.0] == [each.spent[1] for each in settled(server)]
+
+
+def test_calls_that_wait_for_a_ledger_that_counts_too_much_tell_all_workers(
+    server: Server, clock: Clock
+) -> None:
+    to = worker(server)
+    limits = (LimitReport("tokens", 60.0, 1_000.0, 150.0),)
+    notes: list[Note] = []
+    for _ in range(3):
+        server.ledger.exchange([Restore((replace(tokens(1_000.0, 1_000.0), scope=MODEL),))])
+        Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=60.0))
+        notes += [each for batch in server.batches for each in batch if isinstance(each, Note)]
+        server.batches.clear()
+        clock.now += 30.0
+    assert [Note(MODEL, "tokens/60", keeps_declared=False)] == notes
 
 
 def test_a_ledger_that_has_lost_what_is_counted_is_told_again(server: Server, clock: Clock) -> None:

@@ -263,6 +263,11 @@ def test_what_was_known_before_a_loss_is_restored_but_not_added(asked: Asked) ->
     assert (50.0, 3.0) == asked.decide(take("1", tokens(1), requests(5))).used
 
 
+def test_after_a_loss_no_call_of_a_restored_scope_is_the_first(asked: Asked) -> None:
+    asked.do(Restore((tokens(5),)))
+    assert Granted(0.0, (5.0,), ()) == asked.decide(replace(take("1", tokens(1)), first_alone=1.0))
+
+
 def test_a_ledger_that_has_lost_its_state_does_nothing_but_tell(asked: Asked) -> None:
     outcome = asked.ledger.exchange([take("1", tokens(30))], "another")
     assert (True, ()) == (outcome.is_lost, outcome.decisions)

@@ -403,7 +403,9 @@ def test_a_limit_is_no_ceiling_unless_a_host_has_set_it() -> None:
     assert (200, STATED_FOR) == (limit.amount, limit.until)
 
 
-@pytest.mark.parametrize(("stated", "expected"), [(400.0, False), (800.0, True), (2_000.0, None)])
+@pytest.mark.parametrize(
+    ("stated", "expected"), [(400.0, False), (0.0, False), (800.0, True), (2_000.0, None)]
+)
 def test_whether_the_rest_of_what_was_declared_is_charged_is_what_is_stated_after_it(
     stated: float, expected: bool | None
 ) -> None:
@@ -413,6 +415,20 @@ def test_whether_the_rest_of_what_was_declared_is_charged_is_what_is_stated_afte
     limit.pending.reserve(charge)
     limit.pending.start(charge, 0.0)
     limit.settle(charge, limit.counted(spent=400.0, declared=800.0), 0.0, 0.0)
+    limit.learn_what_counts(stated=stated, spent=400.0, declared=800.0, now=0.0)
+    assert expected is limit.keeps_declared
+
+
+@pytest.mark.parametrize(("stated", "expected"), [(861.0, False), (860.0, None)])
+def test_a_figure_from_before_the_answer_shows_that_only_what_is_spent_is_charged(
+    stated: float, expected: bool | None
+) -> None:
+    limit = LearnedLimit(10_000, 1e9, "tokens", configured=10_000)
+    for spent, declared in ((1_000.0, 1_000.0), (400.0, 800.0)):
+        charge = Charge(declared, 0.0)
+        limit.pending.reserve(charge)
+        limit.pending.start(charge, 0.0)
+        limit.settle(charge, spent, 0.0, 0.0)
     limit.learn_what_counts(stated=stated, spent=400.0, declared=800.0, now=0.0)
     assert expected is limit.keeps_declared
 

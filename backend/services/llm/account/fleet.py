@@ -25,6 +25,7 @@ from ..quota.learning import GuessedLimit
 from ..quota.shared import (
     Decision,
     KnownLimit,
+    Note,
     Operation,
     Outcome,
     Settle,
@@ -37,6 +38,7 @@ from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Workers
 from .fleet_view import FleetView, key_of, shared_charge
 from .ledger_outage import LedgerOutage
+from .what_counts import WhatCounts
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +83,7 @@ class Fleet:
         self._learn = learn
         self._threads = threads or Workers(1, "llm-quota")
         self._epoch = ""  # of the thread that asks alone
-        #: Whether limits keep what was declared, where the first call of their scope has shown it.
-        self.keeps_declared: dict[str, bool] = {}
+        self.what_counts = WhatCounts()
         self._lock = ForkLock()  # guards all that follows
         self._view = FleetView(share, now)
         self._outage = LedgerOutage()
@@ -146,6 +147,11 @@ class Fleet:
         """Tell all workers, at once."""
         with self._lock:
             self._enqueue(operation)
+
+    def tell_what_counts(self, note: Note) -> None:
+        """Believe what an answer has shown, and tell all workers."""
+        self.what_counts.learn((note,))
+        self.publish(note)
 
     def used(self, scope: str, limit: Limit, now: float) -> float:
         """Return what the fleet uses of *limit*, as far as this worker knows."""
@@ -236,7 +242,7 @@ class Fleet:
     def _accept(self, batch: Sequence[Operation], outcome: Outcome) -> None:
         self._epoch = outcome.epoch
         if outcome.is_lost:
-            self._pending[:0] = [self._view.restored(), *batch]
+            self._pending[:0] = [self._view.restored(), *self.what_counts.notes(), *batch]
             self._is_urgent.set()
             return
         if self._outage.is_away:

@@ -36,10 +36,8 @@ def learn(account: Account, outcome: Outcome) -> None:
         report = LimitReport(limit.unit, limit.window, limit.amount)
         if account.quota.adopt(limit.scope, report, now) and account.fleet is not None:
             account.fleet.note_heard(limit)
-
     if account.fleet is not None:
-        notes = {f"{each.scope}\n{each.limit}": each.keeps_declared for each in outcome.notes}
-        account.fleet.keeps_declared = notes | account.fleet.keeps_declared
+        account.fleet.what_counts.learn(outcome.notes)
 
 
 def _learn(account: ref[Account], outcome: Outcome) -> None:

@@ -149,7 +149,9 @@ class FleetView:
         return replace(charge, amount=self._share * charge.amount, is_log=False)
 
     def _part_of_take(self, take: Take) -> Take:
-        return replace(take, charges=tuple(map(self._part_of, take.charges)))
+        # Other workers may have calls in flight: none is alone.
+        charges = tuple(map(self._part_of, take.charges))
+        return replace(take, charges=charges, first_alone=0.0)
 
 
 def shared_charge(limit: Limit, scope: str, taken: float) -> SharedCharge:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, cast
 from .. import models
 from ..account.account import A_DAY, AN_HOUR, Account
 from ..account.fleet import ASSUME_RECEIVED_AFTER, Fleet
+from ..account.what_counts import STILL_FULL, full_limits
 from ..effects import Effects, sleep
 from ..errors import LLMError, ModelNotFoundError, RateLimitError, Retry
 from ..limit_types import LimitReport, Unit
-from ..quota import Demand, LearnedLimit, Limit, NoCapacity, Reservation
-from ..quota.answers import amount_spent, amount_used
+from ..quota import Demand, LearnedLimit, NoCapacity, Reservation
+from ..quota.answers import amount_used
 from ..quota.shared import (
     FIRST,
     PAUSED,
@@ -29,7 +30,6 @@ from ..quota.shared import (
     Pause,
     Retire,
     Settle,
-    SharedCharge,
     Take,
 )
 from ..types import Request
@@ -64,8 +64,7 @@ class Grant:
         )
         #: When the call may be sent, once that is decided.
         self.at = -inf
-        self._marks = (0.0,) * len(charges)
-        self._is_first = False
+        self._granted: Granted | None = None
 
     def ask(self, call: Call) -> Effects[Decision]:
         """Ask for what the attempt takes, and wait for the answer, a second at most."""
@@ -75,7 +74,7 @@ class Grant:
         decision = self._fleet.decision(self._take, answer)
         if isinstance(decision, Granted):
             self.at = self._account.now() + decision.wait
-            self._marks, self._is_first = decision.marks, decision.is_first
+            self._granted = decision
         return decision
 
     def cancel(self) -> None:
@@ -87,36 +86,35 @@ class Grant:
         take = self._take
         amounts, used = [], []
         for limit, charge in zip(self._limits, take.charges, strict=True):
-            amounts.append(self._amount_spent(limit, charge, spent))
+            amounts.append(self._fleet.what_counts.amount_spent(limit, charge, spent))
             known = (
                 amount_used(limit, report, self._demand)
                 for report in reports
                 if isinstance(limit, LearnedLimit) and limit.is_of(report.unit, report.window)
             )
             used.append(next((each for each in known if each is None or isfinite(each)), None))
-        self._fleet.settle(Settle(take, tuple(amounts), tuple(used), self._marks))
+        granted = self._granted
+        marks = (0.0,) * len(amounts) if granted is None else granted.marks
+        self._fleet.settle(Settle(take, tuple(amounts), tuple(used), marks))
         self._fleet.note_stated(take.scope, reports)
-        quota, took = self._account.quota, self._account.now() - self.at
-        if self._is_first and reports and took < quota.max_first_answer_wait:
-            self._note_what_counts()
+        if granted is not None and reports:
+            self._note_what_counts(granted, reports)
 
-    def _amount_spent(self, limit: Limit, charge: SharedCharge, spent: Demand) -> float:
-        """Return what counts; here no worker relies on what it has seen beside others' calls."""
-        keeps = self._fleet.keeps_declared.get(charge.key)
-        if keeps is None:
-            return amount_spent(limit, charge.taken, spent)
-        amount = spent.get(limit.unit, charge.taken)
-        return charge.taken if keeps and 0 < amount < charge.taken else amount
-
-    def _note_what_counts(self) -> None:
-        """Tell what the provider counts, which this call has shown: it was alone in flight."""
-        for limit, charge in zip(self._limits, self._take.charges, strict=True):
-            if not isinstance(limit, LearnedLimit):
-                continue
-            # What all were told before stays: a ledger that has lost it is told again.
-            keeps = self._fleet.keeps_declared.get(charge.key, limit.keeps_declared)
-            if keeps is not None:
-                self._fleet.publish(Note(self._take.scope, charge.limit, keeps))
+    def _note_what_counts(self, granted: Granted, reports: Sequence[LimitReport]) -> None:
+        """Tell all workers what the provider counts, where the answer has shown it."""
+        take, fleet, now = self._take, self._fleet, self._account.now()
+        is_alone = granted.is_first and now - self.at < take.first_alone
+        full = full_limits(take, granted)
+        for limit, charge, was_full in zip(self._limits, take.charges, full, strict=True):
+            if isinstance(limit, LearnedLimit):
+                is_full = (
+                    was_full and fleet.used(take.scope, limit, now) >= STILL_FULL * limit.amount
+                )
+                keeps = fleet.what_counts.shown(
+                    limit, charge, reports, now, is_alone=is_alone, is_full=is_full
+                )
+                if keeps is not None:
+                    fleet.tell_what_counts(Note(take.scope, charge.limit, keeps))
 
 
 def wait_for_grant(admission: Admission, fleet: Fleet, call: Call) -> Effects[float]:

@@ -97,10 +97,13 @@ class LearnedLimit(TokenBucketLimit):
         if unspent < max(_FEW, _PART * declared):
             return
         settled = self._missing_after(now) - (self.counted(spent=spent, declared=declared) - spent)
-        part = (stated - settled) / unspent
+        more = stated - settled
         # Anything else says that others use the account too.
-        if abs(part) < _NEAR or abs(part - 1) < _NEAR:
-            self.keeps_declared = part > _NEAR
+        if abs(more - unspent) < _NEAR * unspent:
+            self.keeps_declared = True
+        # A figure from before the answer was generated has less than all that was spent.
+        elif -spent - _NEAR * unspent < more < _NEAR * unspent:
+            self.keeps_declared = False
 
     def expire(self, now: float) -> bool:
         """Return to the configured amount when the time has come; True where there is none."""

@@ -124,6 +124,7 @@ class MemoryLedger:
             case Restore(charges):
                 for charge in charges:
                     self._restore(charge, now)
+                    self._first.setdefault(charge.scope, None)  # others are in flight
             case Pause(scope, seconds):
                 self._paused[scope] = max(self._paused.get(scope, now), now + seconds)
             case Note(scope, limit, keeps):

@@ -13,7 +13,7 @@ from .shared import Operation, SharedCharge, Take
 #: Seconds for which the lowest amount holds that a worker has named for a limit.
 AGREED_FOR = 300.0
 #: Seconds ahead for which a call may be granted: at least, at most, and as calls of its size.
-LEAST_AHEAD, MOST_AHEAD, CALLS_AHEAD = 4.0, 15.0, 4.0
+LEAST_AHEAD, MOST_AHEAD, CALLS_AHEAD = 6.0, 15.0, 4.0
 #: The part of a limit's window that it may be ahead at most.
 WINDOW_AHEAD = 0.25
 #: Nothing is reserved further ahead than this: what is, was written before the clock was set back.

@@ -62,14 +62,14 @@ local function keep_for(key, seconds)
 end
 
 local function amount_of(charge)
-    local key, limit, amount = KEYS[charge.scope], charge.limit, charge.amount
-    local lowest, til = pair(read('HGET', key, limit))
+    local key, amount = KEYS[charge.scope], charge.amount
+    local lowest, til = pair(read('HGET', key, charge.limit))
     local is_new = lowest and til - now > AGREED_FOR / 2
     if lowest and now < til and (lowest < amount or (lowest == amount and is_new)) then
         return lowest
     end
     if not charge.is_hearsay then
-        redis.call('HSET', key, limit, text(amount) .. ' ' .. text(now + AGREED_FOR))
+        redis.call('HSET', key, charge.limit, text(amount) .. ' ' .. text(now + AGREED_FOR))
         keep_for(key, SCOPE_KEPT)
     end
     return amount
@@ -86,8 +86,7 @@ end
 
 local function used_at(time, missing, at, rate)
     if missing <= 0 then return 0 end
-    local left = missing - (time - at) * rate
-    return left > 0 and left or 0
+    return math.max(0, missing - (time - at) * rate)
 end
 
 local function set_level(charge, missing, at, taken, rate)
@@ -129,8 +128,7 @@ local function room_of(charge)
     local used = used_at(now, missing, at, rate)
     if charge.taken > amount then return amount, used, math.huge end
     local over = used + charge.taken - amount
-    if over > 0 then return amount, used, now + over / rate end
-    return amount, used, now
+    return amount, used, now + math.max(0, over) / rate
 end
 
 local function look_ahead(charge, amount)
@@ -176,8 +174,8 @@ local perform = {}
 function perform.take(op)
     local amounts, used, frees = {}, {}, {}
     for i, charge in ipairs(op.charges) do
-        local amount, in_use, free = room_of(charge)
-        amounts[i], used[i], frees[i] = amount, text(in_use), free
+        amounts[i], used[i], frees[i] = room_of(charge)
+        used[i] = text(used[i])
     end
     local sent_at = finite(read('GET', KEYS[op.lease]))
     if sent_at then return {text(math.max(0, sent_at - now)), used, marks_of(op)} end
@@ -220,8 +218,7 @@ function perform.settle(op)
             trim_log(charge)
             if is_known and spent <= 0 then redis.call('ZREM', KEYS[charge.key], op.name) end
         else
-            local rate = amount / charge.window
-            local missing, at, taken = level_of(charge)
+            local rate, missing, at, taken = amount / charge.window, level_of(charge)
             local more = spent - charge.taken
             if more < 0 then
                 -- What was taken since stays.
@@ -250,12 +247,15 @@ function perform.restore(op)
             charge.taken = charge.taken - used
             add(charge, 'restored:' .. text(now))
         end
+        read('HLEN', KEYS[charge.scope])
+        redis.call('HSETNX', KEYS[charge.scope], 'first', 'done')  -- others are in flight
+        keep_for(KEYS[charge.scope], SCOPE_KEPT)
     end
 end
 
 function perform.pause(op)
-    local til = finite(read('HGET', KEYS[op.scope], 'pause')) or now
-    til = math.max(til, now + op.seconds)
+    local paused = finite(read('HGET', KEYS[op.scope], 'pause')) or now
+    local til = math.max(paused, now + op.seconds)
     redis.call('HSET', KEYS[op.scope], 'pause', text(til))
     keep_for(KEYS[op.scope], til - now)
 end

@@ -1,0 +1,122 @@
+"""What a fleet's provider counts of an answer that was declared longer than it became.
+
+As long as no answer has shown it, all that was declared counts. Three kinds of answers show it:
+
+    one that was alone in flight in the whole fleet, the first of a scope
+    one that was alone in its worker, where the provider states no more than was spent
+    those whose calls had to wait for a full ledger, where the provider states far less use
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..limit_types import LimitReport
+from ..quota import Demand, LearnedLimit, Limit
+from ..quota.answers import amount_spent
+from ..quota.shared import Granted, Note, SharedCharge, Take
+from ..runtime.fork import ForkLock
+
+#: Limits that are remembered.
+_MOST_LIMITS = 1_000
+#: The part of a limit that is in use at least where it is full, and at most where that is far less.
+STILL_FULL, _FAR_LESS = 0.75, 0.5
+
+
+class WhatCounts:
+    """Whether limits keep what was declared, as all workers were told."""
+
+    def __init__(self) -> None:
+        self._keeps: dict[str, bool] = {}
+        #: By limit: when far less than the ledger's use was stated first, and last.
+        self._far_less: dict[str, tuple[float, float]] = {}
+        self._lock = ForkLock(leaf=True)  # guards both
+
+    def learn(self, notes: Iterable[Note]) -> None:
+        """Believe *notes*: what others use can make all seem to count, nothing the reverse."""
+        with self._lock:
+            for note in notes:
+                key = f"{note.scope}\n{note.limit}"
+                self._keeps[key] = note.keeps_declared and self._keeps.pop(key, True)
+            _bound(self._keeps)
+
+    def notes(self) -> list[Note]:
+        """Return all that is known, for a ledger that has lost it."""
+        with self._lock:
+            known = [(key.rpartition("\n"), keeps) for key, keeps in self._keeps.items()]
+        return [Note(scope, limit, keeps) for (scope, _, limit), keeps in known]
+
+    def amount_spent(self, limit: Limit, charge: SharedCharge, spent: Demand) -> float:
+        """Return what counts of a call, as far as all were told, or its worker has seen."""
+        keeps = self._keeps.get(charge.key)
+        if keeps is None:
+            return amount_spent(limit, charge.taken, spent)
+        amount = spent.get(limit.unit, charge.taken)
+        return charge.taken if keeps and 0 < amount < charge.taken else amount
+
+    def shown(
+        self,
+        limit: LearnedLimit,
+        charge: SharedCharge,
+        reports: Sequence[LimitReport],
+        now: float,
+        *,
+        is_alone: bool,
+        is_full: bool,
+    ) -> bool | None:
+        """Return whether the *limit* keeps what was declared, if an answer shows it anew.
+
+        The call *is_alone* in flight in the fleet, or *is_full* what the ledger has of the limit.
+        """
+        known = self._keeps.get(charge.key)
+        if is_alone:
+            # What all were told before stays: a ledger that has lost it is told again.
+            return limit.keeps_declared if known is None else known
+        if known is None and limit.keeps_declared is False:
+            return False
+        if known is not False and is_full and self._is_far_less(limit, charge, reports, now):
+            return False
+        return None
+
+    def _is_far_less(
+        self, limit: LearnedLimit, charge: SharedCharge, reports: Sequence[LimitReport], now: float
+    ) -> bool:
+        """Whether the provider has stated far less use of a full limit for a whole window.
+
+        What else a ledger counts too much, as that of a worker that died, is refilled by then.
+        """
+        stated = [
+            each.used
+            for each in reports
+            if limit.is_of(each.unit, each.window)
+            and each.used is not None
+            and (each.amount is None or each.amount <= limit.amount)
+        ]
+        if not stated:
+            return False
+        with self._lock:
+            first, last = self._far_less.pop(charge.key, (now, now))
+            if stated[0] >= _FAR_LESS * limit.amount:
+                return False
+            if now - last > charge.window:
+                first = now
+            self._far_less[charge.key] = first, now
+            _bound(self._far_less)
+        return now - first >= charge.window
+
+
+def full_limits(take: Take, granted: Granted) -> tuple[bool, ...]:
+    """Return of each limit whether it was full until the call of *take* could be sent.
+
+    Those that were sent before it have been received then.
+    """
+    has_waited = granted.wait >= take.max_transit
+    return tuple(
+        has_waited and used + charge.taken > charge.amount
+        for charge, used in zip(take.charges, granted.used, strict=True)
+    )
+
+
+def _bound(known: dict[str, bool] | dict[str, tuple[float, float]]) -> None:
+    while len(known) > _MOST_LIMITS:
+        del known[next(iter(known))]
