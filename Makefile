@@ -3,7 +3,8 @@
 #   make demo    the client at work against a provider on loopback
 #   make test    every test: on today's packages, then the face's on those of early 2024
 #   make check   lint, format, types, import directions
-#   make bench   speed beside other clients; writes the README's table. BENCH=--help tells of rows
+#   make bench   speed beside other clients; writes the README's table. BENCH=--help tells of rows;
+#                BENCH=limits measures the quota beside other limiters, and prints a table
 #   make faults  what becomes of each fault, as a table. FAULTS=503 tells of those with this name
 #   make mutants small changes of the pure modules, each of which some test must notice
 #   make knobs   the README's table of settings, from the settings themselves
@@ -38,6 +39,7 @@ STAMP := $(VENV)/.installed-$(VERSION)
 REDIS := $(VENV)/.redis-$(VERSION)
 BENCH_STAMP := $(BENCH_VENV)/.installed-$(VERSION)
 LANGCHAIN_STAMP := $(BENCH_VENV)-langchain/.installed-$(VERSION)
+LIMITS_STAMP := $(BENCH_VENV)-limits/.installed-$(VERSION)
 STAMP_2024 := $(VENV_2024)/.installed-$(VERSION_2024)
 
 .DEFAULT_GOAL := help
@@ -65,9 +67,15 @@ check: $(STAMP)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest -q tests/house
 
+ifeq ($(firstword $(BENCH)),limits)
+bench: $(LIMITS_STAMP) $(REDIS)
+	@PATH="$(abspath $(VENV))/bin:$$PATH" PYTHONPATH=backend \
+		$(BENCH_VENV)-limits/bin/python -m bench.limits $(wordlist 2,99,$(BENCH))
+else
 bench: $(BENCH_STAMP) $(LANGCHAIN_STAMP)
 	@PYTHONPATH=backend $(BENCH_VENV)/bin/python -m bench \
 		--langchain $(BENCH_VENV)-langchain/bin/python $(BENCH)
+endif
 
 faults: $(STAMP)
 	@PYTHONPATH=backend $(VENV)/bin/python -m tests.faults $(FAULTS)
@@ -90,7 +98,7 @@ lock: $(STAMP)
 	done
 
 clean:
-	rm -rf $(VENV) $(VENV_2024) $(BENCH_VENV) $(BENCH_VENV)-langchain .coverage .coverage.* htmlcov
+	rm -rf $(VENV) $(VENV_2024) $(BENCH_VENV) $(BENCH_VENV)-langchain $(BENCH_VENV)-limits .coverage .coverage.* htmlcov
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -136,6 +144,9 @@ $(BENCH_STAMP): bench/requirements.txt
 # LangChain's client of Groq admits no groq 1.x, so that it cannot stand beside the others.
 $(LANGCHAIN_STAMP): bench/langchain.txt
 	$(call install,$(PYTHON),$(BENCH_VENV)-langchain,$<)
+
+$(LIMITS_STAMP): bench/limits.txt
+	$(call install,$(PYTHON),$(BENCH_VENV)-limits,$<)
 
 $(STAMP_2024): $(LOCK_2024)
 	@[ -n '$(VERSION_2024)' ] && $(PYTHON_2024) -c $(FITS_2024) || { echo 'The packages of early 2024' \

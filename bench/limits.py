@@ -26,15 +26,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from .limiters import (
     LEDGER,
     LIMITERS,
     LONGEST,
     MINUTE,
-    MODEL,
     OURS,
-    PROMPT,
     Ask,
     Row,
     made,
@@ -102,19 +101,16 @@ def shared_ledger(row: Row) -> Iterator[str]:
             server.kill()
 
 
-def _tokens_of_a_request(url: str) -> float:
-    """Return what the server counts of a request, by the headers of the first."""
-    import httpx
-
-    asked = {"messages": [{"role": "user", "content": PROMPT}], "max_tokens": LONGEST}
-    answer = httpx.post(
-        f"{url}/openai/v1/chat/completions",
-        json={"model": MODEL, **asked},
-        headers={"Authorization": "Bearer k"},
-        timeout=30.0,
-    )
-    limit, left = (answer.headers[f"x-ratelimit-{each}-tokens"] for each in ("limit", "remaining"))
-    return float(limit) - float(left)
+def _tokens_of_a_request(seen: list[dict[str, Any]], row: Row) -> float:
+    """Return what the server counts of an answered request, on the average."""
+    counted = [
+        each["input_tokens"] + each["output_tokens"]
+        if row.server == "sandbox"
+        else len(json.dumps(each["body"], separators=(",", ":"))) // 4 + LONGEST
+        for each in seen
+        if each["status"] == 200
+    ]
+    return sum(counted) / max(1, len(counted))
 
 
 def _wait_for(port: int) -> None:
@@ -164,7 +160,6 @@ def work(subject: str, row: Row, url: str, seconds: float) -> None:
 def run(subject: str, row: Row, seconds: float) -> str:
     """Measure one subject on a fresh server; return its cell of the table."""
     with served(row) as url, shared_ledger(row) as ledger:
-        cost = 1 if row.unit == "requests" else _tokens_of_a_request(url)
         command = [sys.executable, "-m", "bench.limits", "--work", subject, row.name, url]
         workers = [
             subprocess.Popen(
@@ -176,28 +171,29 @@ def run(subject: str, row: Row, seconds: float) -> str:
             for _ in range(row.processes)
         ]
         found = [json.loads(worker.communicate()[0] or "{}") for worker in workers]
-        refused = _refused(url, row)
+        seen = _seen(url, row)
     if not all(found):
         return "-"
     answered = sum(each["answered"] for each in found)
     failed = sum(each["failed"] for each in found)
+    cost = 1.0 if row.unit == "requests" else _tokens_of_a_request(seen, row)
     entitled = row.amount * (1 + seconds / MINUTE)
     used = min(1.0, answered * cost / entitled)
-    part = refused / max(1.0, answered + refused)
+    part = sum(each["status"] == 429 for each in seen) / max(1, len(seen))
     lost = f", {failed:.0f} failed" if failed else ""
     return f"{used:.0%} used, {part:.1%} 429s{lost}"
 
 
-def _refused(url: str, row: Row) -> float:
-    """How many requests the server has refused, by its own journal."""
+def _seen(url: str, row: Row) -> list[dict[str, Any]]:
+    """Return the requests that the server has seen, by its own journal."""
     import httpx
 
     if row.server == "sandbox":
-        seen = httpx.get(f"{url}/sandbox/journal", timeout=30.0).json()["exchanges"]
+        where, name = f"{url}/sandbox/journal", "exchanges"
     else:
-        root = url.removesuffix("/groq")
-        seen = httpx.get(f"{root}/_llmock/requests", timeout=30.0).json()["requests"]
-    return float(sum(request["status"] == 429 for request in seen))
+        where, name = f"{url.removesuffix('/groq')}/_llmock/requests", "requests"
+    seen: list[dict[str, Any]] = httpx.get(where, timeout=30.0).json()[name]
+    return seen
 
 
 def main() -> None:
