@@ -102,6 +102,16 @@ def test_certificates_that_cannot_be_read_are_named(
     assert f"{variable} is '{file}'" in refusal()
 
 
+@pytest.mark.parametrize("has_list", [True, False])
+def test_a_key_log_that_cannot_be_written_is_named_and_not_the_certificates(
+    environment: pytest.MonkeyPatch, tmp_path: Path, one_certificate: Path, has_list: bool
+) -> None:
+    if has_list:
+        environment.setenv("AWS_CA_BUNDLE", str(one_certificate))
+    environment.setenv("SSLKEYLOGFILE", str(tmp_path / "none" / "keys"))
+    assert "SSLKEYLOGFILE is " in refusal()
+
+
 def test_certificates_of_the_configuration_file_are_named(
     environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

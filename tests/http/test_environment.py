@@ -81,6 +81,11 @@ def test_no_proxy_is_obeyed(
         ("all_proxy", "socks4://a.test", "kinds"),
         ("HTTP_PROXY", "http://a.test:port", "kinds"),
         ("HTTP_PROXY", "http://", "no host"),
+        *(("HTTPS_PROXY", f"http://a.test:{port}", "port") for port in (0, 65536, 99999999)),
+        ("ALL_PROXY", "a.test:70000", "port"),
+        ("all_proxy", "socks5://me:pw@a.test:0", "port"),
+        ("NO_PROXY", "a.test:70000", "a.test:70000"),
+        ("NO_PROXY", "https://a.test:0", "a.test:0"),
     ],
 )
 def test_a_variable_that_cannot_work_is_named(
@@ -127,6 +132,24 @@ def test_a_file_without_certificates_is_named(
     monkeypatch.setenv("SSL_CERT_FILE", str(empty))
     with pytest.raises(ConfigurationError, match=r"^SSL_CERT_FILE .*no certificates"):
         trusted()
+
+
+def test_a_key_log_that_cannot_be_written_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one_certificate: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(one_certificate))
+    for path in (tmp_path, tmp_path / "none" / "keys", "a\udcff/keys"):
+        monkeypatch.setenv("SSLKEYLOGFILE", str(path))
+        with pytest.raises(ConfigurationError, match=r"^SSLKEYLOGFILE is .*cannot be written: \w"):
+            trusted()
+
+
+def test_a_key_log_is_written_where_one_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one_certificate: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(one_certificate))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    assert str(tmp_path / "keys") == trusted().keylog_filename
 
 
 def test_all_clients_share_one_context_until_the_environment_changes(

@@ -15,6 +15,7 @@ import httpx
 from ..errors import ConfigurationError
 from ..frozen import dataclass
 from ..redaction.secrets import redacted
+from .key_log import check_key_log
 
 _KINDS = ("http", "https", "socks5", "socks5h")
 
@@ -89,6 +90,7 @@ def check_certificates() -> tuple[object, ...]:
 
 @lru_cache(maxsize=4)
 def _context(stamps: tuple[object, ...]) -> ssl.SSLContext:
+    check_key_log()
     try:
         return httpx.create_ssl_context()
     except OSError as error:  # SSLError is one
@@ -105,6 +107,8 @@ def _proxy(scheme: str, value: str) -> httpx.Proxy:
     try:
         proxy = httpx.Proxy(url)
         problem = "" if proxy.url.host else "it has no host"
+        if not _is_port(proxy.url.port):
+            problem = "its port is not one of 1 to 65535"
     except (ValueError, httpx.InvalidURL):
         problem = f"it is no URL of the kinds {', '.join(_KINDS)}"
     if problem:
@@ -118,14 +122,19 @@ def _check_exempt(entry: str) -> None:
     try:
         address, _, _ = entry.partition("/")
         is_network_of_6 = "/" in entry and ":" in address and "://" not in entry
-        httpx.URL(entry if "://" in entry else f"all://{_bracketed(entry)}")
+        url = httpx.URL(entry if "://" in entry else f"all://{_bracketed(entry)}")
+        is_one = not is_network_of_6 and _is_port(url.port)
     except (ValueError, httpx.InvalidURL):
-        is_network_of_6 = True
-    if is_network_of_6:
+        is_one = False
+    if not is_one:
         raise ConfigurationError(
             f"{_variable('no_proxy')} has {redacted(entry)!r}: write host names, domains and"
-            " addresses, without an IPv6 network"
+            " addresses, with a port of 1 to 65535 if any, without an IPv6 network"
         ) from None
+
+
+def _is_port(port: int | None) -> bool:
+    return port is None or 1 <= port <= 65535
 
 
 def _is_exempt(url: httpx.URL, entry: str) -> bool:

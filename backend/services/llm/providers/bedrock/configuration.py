@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...errors import ConfigurationError
+from ...http.key_log import check_key_log
 from ...redaction.secrets import redacted
 from ..foreign_errors import class_names
 
@@ -58,6 +59,7 @@ def configured() -> Iterator[None]:
 
     It names the variables whose values boto3 complains about.
     """
+    check_key_log()
     try:
         yield
     except ConfigurationError:
