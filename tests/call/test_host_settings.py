@@ -119,6 +119,25 @@ def test_what_is_set_can_be_told_from_a_default(
     assert wanted == read(settings).model_fields_set
 
 
+@pytest.mark.parametrize("value", [object(), SimpleNamespace, print, SimpleNamespace(a=1)])
+def test_an_object_that_says_nothing_is_not_set_and_told_of(
+    value: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert set() == read(SimpleNamespace(LLM_TIMEOUT=value)).model_fields_set
+    kind = type(value).__name__
+    assert [f"LLM_TIMEOUT is an object of type {kind}, which says nothing: it is not set"] == (
+        caplog.messages
+    )
+
+
+@pytest.mark.parametrize("value", [None, " ", MagicMock(), SecretStr(""), 0.5, "1", True])
+def test_what_is_not_set_on_purpose_is_not_told_of(
+    value: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    read(SimpleNamespace(LLM_EVENTS_CONTENT=None, LLM_PRICES=value))
+    assert [] == caplog.messages
+
+
 def test_a_default_of_a_hosts_own_class_is_set() -> None:
     class Here(BaseSettings, Knobs):
         AWS_REGION: str = "eu-west-1"

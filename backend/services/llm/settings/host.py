@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from importlib.util import resolve_name
@@ -15,7 +16,9 @@ from ..redaction.printable import words_of
 from ..redaction.secrets import redacted
 from .knob_errors import refusal
 from .knobs import Knobs
-from .plain_values import is_mock
+from .plain_values import is_mock, is_unknown
+
+log = logging.getLogger(__name__)
 
 _CONFIG = "config" if __package__ == "services.llm.settings" else "....config"
 
@@ -67,6 +70,10 @@ def read(settings: Any) -> Knobs:
     if not is_mock(settings):
         _refuse_other_names(settings, known)
     values = {name: _at(settings, name) for name in known if not _is_default(settings, name)}
+    for name, value in values.items():
+        if is_unknown(value):
+            kind = type(value).__name__
+            log.warning("%s is an object of type %s, which says nothing: it is not set", name, kind)
     try:
         return Knobs(**values)
     except ValidationError as error:

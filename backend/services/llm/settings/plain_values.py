@@ -26,6 +26,12 @@ def plain(value: Any) -> Any:
     return value if issubclass(kind, _PLAIN) else plain(_unwrapped(value, kind))
 
 
+def is_unknown(value: object) -> bool:
+    """Whether *value* is there, but of a kind that says nothing, and no mock: a mistake."""
+    has_no_text = type(value).__str__ is object.__str__
+    return value is not None and has_no_text and not is_mock(value) and plain(value) is None
+
+
 def is_mock(value: object) -> bool:
     """Whether a mocking library made *value*: it has every attribute, and means none of them."""
     modules = {base.__module__ for base in type(value).__mro__}
