@@ -145,7 +145,7 @@ def test_one_that_says_nothing_for_ever_ends_at_its_time(is_async: bool) -> None
     source = Source("a", *[""] * 3)
     said, error = read(source, is_async, seconds=-1.0)
     assert (["a"], True) == (said, isinstance(error, LLMTimeoutError))
-    assert "Groq connection error: the stream has stood still for -1.0 seconds" == str(error)
+    assert "Groq connection error: the stream has stood still for -1 seconds" == str(error)
     assert [False] == source.closed_as_done
 
 

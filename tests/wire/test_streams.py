@@ -140,6 +140,7 @@ def test_a_stream_that_outlives_its_deadline_is_an_error_with_the_text_so_far(
     sandbox.script(Fault.paced(0.2, answer=Answer.streams(*PIECES * 20)))
     got = read(face, "hi", timeout=1.0, max_retries=0)
     assert isinstance(got.error, LLMTimeoutError)
+    assert "the deadline of 1 seconds passed before the stream had ended" in str(got.error)
     assert got.error.partial is not None
     assert got.text == got.error.partial.text
     assert_healthy(face)

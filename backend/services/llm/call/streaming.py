@@ -72,20 +72,23 @@ def _send(
     call: Call, idle: float, request: Request, timeout: float, admission: Admission
 ) -> Effects[Reply]:
     """Send once, hand out what comes, and return the whole reply."""
-    until, longest = call.account.now() + timeout, inf
+    until, left, longest = call.account.now() + timeout, timeout, inf
     if (view := call.snapshots or call.stream_resumption) is not None:
         view.restart()
     channel = yield from open_stream(request, timeout)
     try:
         while True:
-            left = min(longest, _left(call, until, channel))
-            if (events := (yield from pull(channel, left))) is None:
+            left = until - call.account.now()
+            _check_time(left, channel)
+            if (events := (yield from pull(channel, max(0.0, min(left, longest))))) is None:
                 return _whole(channel, call)
             if longest == inf:
                 _note_first_piece(call, admission)
                 longest = idle
             yield from hand_out(call, events)
     except LLMError as error:
+        if left <= longest:
+            _name_deadline(error, call, timeout)
         admission.partly_spent = partly_spent(request, channel.so_far(), error)
         raise
     except BaseException:
@@ -104,19 +107,24 @@ def _whole(channel: Channel, call: Call) -> Reply:
         return reply
 
 
-def _left(call: Call, until: float, channel: Channel) -> float:
-    """Seconds to wait for what comes next; raises where an answer that goes on has no time left."""
-    left = until - call.account.now()
-    if left <= 0 and channel.is_finished:
-        return 0.0
-    if left <= 0:
-        seconds = min(call.policy.timeout, call.policy.attempt_timeout)
-        late = LLMTimeoutError(
-            f"The stream had not ended after {seconds:g} seconds", provider=call.account.provider
-        )
+def _check_time(left: float, channel: Channel) -> None:
+    """Raise LLMTimeoutError where an answer that goes on has no time *left*, in seconds."""
+    if left <= 0 and not channel.is_finished:
+        late = LLMTimeoutError("late")
         late.partial = channel.so_far()
         raise late
-    return left
+
+
+def _name_deadline(error: LLMError, call: Call, timeout: float) -> None:
+    """Say that *timeout* has passed, in a timeout of ours: what was left in the end is no news."""
+    if isinstance(error, LLMTimeoutError) and error.status is None:
+        policy, provider = call.policy, call.account.provider.capitalize()
+        seconds = policy.timeout if timeout < policy.attempt_timeout else policy.attempt_timeout
+        error.provider = call.account.provider
+        error.args = (
+            f"{provider} connection error: the deadline of {seconds:g} seconds passed before the"
+            " stream had ended",
+        )
 
 
 def _note_first_piece(call: Call, admission: Admission) -> None:

@@ -168,7 +168,7 @@ class _Channel:
         if isinstance(meant, LLMTimeoutError) and meant.status is None:
             meant.args = (
                 f"{(meant.provider or '').capitalize()} connection error: the stream has stood"
-                f" still for {timeout:.1f} seconds",
+                f" still for {timeout:g} seconds",
             )
         meant.partial = self.so_far()
         if meant is not error:

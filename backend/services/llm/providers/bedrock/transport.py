@@ -226,5 +226,5 @@ def _in_time(timeout: float, abortable: AbortableCall | None = None) -> Iterator
 
 def _unanswered(timeout: float) -> LLMTimeoutError:
     return LLMTimeoutError(
-        f"Bedrock connection error: no answer within {timeout:.1f} seconds", provider="bedrock"
+        f"Bedrock connection error: no answer within {timeout:.3g} seconds", provider="bedrock"
     )
