@@ -54,7 +54,7 @@ _EXCEPTIONS: dict[str, tuple[int, str]] = {
     ),
     "ModelStreamErrorException": (
         424,
-        "The system encountered an unexpected error during processing.",
+        "The system encountered an unexpected error during processing. Try your request again.",
     ),
     "ThrottlingException": (429, "Too many requests, please wait before trying again."),
     "ModelNotReadyException": (
