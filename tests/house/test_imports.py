@@ -51,6 +51,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.providers.batch_types",
             "services.llm.providers.channel",
             "services.llm.providers.completeness",
+            "services.llm.providers.pieces",
         }
     ),
     frozenset({"services.llm.providers.sources"}),

@@ -169,6 +169,10 @@ def test_an_odd_citation_says_nothing(odd: Any) -> None:
 def test_odd_reasoning_says_nothing(odd: Any) -> None:
     reply = answered({"reasoningContent": odd}, {"text": "hi"})
     assert ((), None) == (reply.parts, reply.reasoning)
+
+
+@pytest.mark.parametrize("odd", [[], {"redactedContent": 5}, {"reasoningText": 5}, None])
+def test_odd_reasoning_in_a_stream_says_nothing(odd: Any) -> None:
     assert () == streamed((0, {"reasoningContent": odd}), (1, {"text": "hi"})).parts
 
 

@@ -63,10 +63,25 @@ def test_an_unended_frame_is_not_copied_with_each_piece(monkeypatch: pytest.Monk
 
 @given(cuts=st.lists(st.integers(1, 60), max_size=8).map(sorted))
 def test_server_sent_events_are_the_same_wherever_they_are_cut(cuts: list[int]) -> None:
-    body = b": ping\r\n\r\ndata: one\r\ndata:two\n\nevent: x\n\ndata: three\n\ndata: unended\n"
+    body = (
+        b": ping\r\n\r\ndata: one\r\ndata:two\n\nevent: x\n\ndata: three\n\n"
+        b"event:x\rdata: four\r\revent: y\r\ndata: five\r\n\r\nevent: error\n\ndata: unended\n"
+    )
     events, edges = Events(), [0, *cuts, len(body)]
     pieces = [body[start:end] for start, end in pairwise(edges)]
-    assert [b"one\ntwo", b"three"] == [each for piece in pieces for each in events.feed(piece)]
+    expected = [(b"", b"one\ntwo"), (b"", b"three"), (b"x", b"four"), (b"y", b"five")]
+    found = [each for piece in pieces for each in events.feed(piece)]
+    assert [*expected, (b"error", b"")] == found
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"])
+def test_an_event_is_handed_out_with_the_end_of_its_last_line(end: bytes) -> None:
+    events, found = Events(), []
+    for byte in b"data: a" + end + end:
+        found += events.feed(bytes([byte]))
+        assert [] == events.feed(b"")
+    assert [(b"", b"a")] == found
+    assert [(b"", b"b")] == events.feed(b"data: b" + end + end)
 
 
 def test_a_mark_of_the_byte_order_is_no_part_of_the_first_event() -> None:
@@ -74,5 +89,5 @@ def test_a_mark_of_the_byte_order_is_no_part_of_the_first_event() -> None:
     for size in range(1, len(body)):
         events = Events()
         pieces = [body[start : start + size] for start in range(0, len(body), size)]
-        found = [data for piece in pieces for data in events.feed(piece)]
+        found = [data for piece in pieces for _, data in events.feed(piece)]
         assert [b"a", b"b" + BOM_UTF8] == found

@@ -288,7 +288,8 @@ def test_a_later_piece_may_hold_more_than_words_or_less() -> None:
     reader.feed(sse(said("a")))
     both = {"model": "m", "choices": [{"delta": {"content": "b", "reasoning": "Hm."}}]}
     assert [ReasoningPiece("Hm."), TextPiece("b")] == reader.feed(sse(both))
-    for nothing in ({}, {"delta": None}, {"delta": "c"}, {"delta": ["content"]}):
+    choices: list[dict[str, Any]] = [{}, {"delta": None}, {"delta": []}]
+    for nothing in choices:
         assert [] == reader.feed(sse({"model": "m", "choices": [nothing]}))
     usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
     assert [UsageReport(Usage(5, 2, 7, reported=True))] == reader.feed(

@@ -270,7 +270,7 @@ def test_a_chunk_that_says_little_is_read_as_any_other(chunks: list[dict[str, An
     assert read(is_short=True) == read(is_short=False)
 
 
-@pytest.mark.parametrize("tool", [5, "look", [], None, {}])
+@pytest.mark.parametrize("tool", ["", [], None, {}])
 def test_a_block_that_begins_with_no_tool_is_none_of_a_tool(tool: object) -> None:
     events: list[dict[str, Any]] = [
         {"contentBlockStart": {"contentBlockIndex": 0, "start": {"toolUse": tool}}},
@@ -280,6 +280,6 @@ def test_a_block_that_begins_with_no_tool_is_none_of_a_tool(tool: object) -> Non
     assert "a" == fold_converse(events, _request()).text
 
 
-@pytest.mark.parametrize("choices", [None, [], ["a"], [{}, {}], [{"delta": {"content": 1}}]])
+@pytest.mark.parametrize("choices", [None, [], [{}, {}], [{"delta": {"content": None}}]])
 def test_a_chunk_without_one_choice_with_words_says_none(choices: object) -> None:
     assert [] == StreamReader(_request()).add({"choices": choices})

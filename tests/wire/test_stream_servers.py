@@ -339,7 +339,7 @@ def test_a_deadline_that_has_passed_ends_a_stream_of_which_more_has_come(
         assert "One" == next(stream)
         now = face.client._account.now
         face.client._account.now = lambda: now() + 2
-        with pytest.raises(LLMTimeoutError, match="had not ended after 1 seconds") as caught:
+        with pytest.raises(LLMTimeoutError, match="deadline of 1 seconds passed") as caught:
             next(stream)
     assert caught.value.partial is not None
     assert "One" == caught.value.partial.text
@@ -380,6 +380,8 @@ def test_the_older_form_of_claude_is_read() -> None:
         with pytest.raises(LLMError, match="broken"):
             fold_invoke([said(completion="x"), said(**piece)], request)
     with pytest.raises(TruncatedError):
+        fold_invoke([said(completion="x"), said()], request)
+    with pytest.raises(LLMError, match="without words"):
         fold_invoke([said(type="error"), said()], request)
 
 

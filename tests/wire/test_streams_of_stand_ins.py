@@ -189,6 +189,37 @@ def test_an_instrumented_create_is_called_and_iterated(
     assert 64 == face.client._account.concurrency.free
 
 
+#: An error event whose data have no field `error`, after a character that is cut in two.
+CHUNK = 'data: {"choices":[{"index":0,"delta":{"content":"%s"}}]}\r\r'
+BROKEN = (CHUNK % "a\\ud83d" + CHUNK % "\\ude00" + "event: error\rdata: %s\r\r").encode()
+
+
+@pytest.mark.parametrize("kind", GROQ)
+@pytest.mark.parametrize("is_own", [True, False])
+def test_an_event_named_error_ends_a_stream_of_any_line_ends_as_the_error_that_it_is(
+    open_client: OpenFace,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    is_own: bool,
+) -> None:
+    import groq.resources.chat.completions as of_sdk
+
+    face = open_client(kind)
+    if not is_own:
+        owner = of_sdk.AsyncCompletions if face.loop else of_sdk.Completions
+        original = owner.create
+        monkeypatch.setattr(owner, "create", lambda self, **kwargs: original(self, **kwargs))
+    body = BROKEN.replace(b"%s", b'{"message": "Overloaded", "code": 503}')
+    sandbox.script(Fault(status=200, body=body, headers={"content-type": "text/event-stream"}))
+    got = read(face, "hi")
+    assert (ProviderUnavailableError, "a\U0001f600") == (type(got.error), got.text)
+    assert "Groq API error: Overloaded" == str(got.error)
+    assert got.error is not None
+    assert got.error.partial is not None
+    assert got.text == got.error.partial.text
+
+
 def _nothing() -> Iterator[Any]:
     yield from ()
 

@@ -88,8 +88,8 @@ class Request:
     def followed_by(self, answer: str, remark: str) -> Request:
         """Continue the conversation with the model's *answer* and our *remark* on it."""
         turn: tuple[Message, ...] = (
-            {"role": "assistant", "content": _encodable(answer)},
-            {"role": "user", "content": _encodable(remark)},
+            {"role": "assistant", "content": encodable(answer)},
+            {"role": "user", "content": encodable(remark)},
         )
         return replace(self, messages=(*self.messages, *turn))
 
@@ -99,11 +99,15 @@ class Request:
         return {*self.options, *(name for value in values for name in value)}
 
 
-def _encodable(text: str) -> str:
-    """Return *text* with U+FFFD for each half of a surrogate pair, as JSON may hold one."""
+def encodable(text: str, on_lone_half: str = "replace") -> str:
+    """Return *text* with two halves of a surrogate pair as the character that they are.
+
+    JSON may hold one alone, for which *on_lone_half* is an error handler: by default it becomes
+    U+FFFD.
+    """
     if text.isascii():
         return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", on_lone_half)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ..errors import (
     Retry,
     TruncatedError,
 )
-from ..types import Output, Provider, Reply, Request, Usage
+from ..types import Output, Provider, Reply, Request, Usage, encodable
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -71,6 +71,18 @@ def read_so_far(read: Callable[[], Reply], request: Request, provider: Provider)
         return read()
     except LLMError as error:
         return error.partial or Reply(text="", model=request.model, provider=provider)
+
+
+def finish(reply: Reply, output: Output | None, *, real: bool) -> Reply:
+    """Return *reply* as it was asked for, if it is complete; raises as `check_complete`.
+
+    Half of a surrogate pair, which no text can hold, becomes U+FFFD. That of a structured answer
+    is a violation, which is told to the model.
+    """
+    if output is None and not (reply.text.isascii() and (reply.reasoning or "").isascii()):
+        thought = reply.reasoning and encodable(reply.reasoning)
+        reply = reply.replace(text=encodable(reply.text), reasoning=thought)
+    return check_complete(unwrap_forced_tool(reply, output), real=real)
 
 
 def unwrap_forced_tool(reply: Reply, output: Output | None) -> Reply:

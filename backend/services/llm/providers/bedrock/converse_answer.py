@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import LLMError, ProviderUnavailableError, Retry
 from ...types import Reply, Request, ToolCall, Usage
-from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool, with_usage
+from ..completeness import finish, raises_llm_error, with_usage
 from ..fields import count, mapping, member, rows, seconds, status, text
 from ..foreign_errors import unreadable_body
 from .answer_parts import citations_in, parts_in, plain_text, texts_in, thoughts_in
@@ -43,7 +43,7 @@ def from_converse(response: Mapping[str, Any], request: Request) -> Reply:
         guardrail_trace=mapping(member(response, "trace"), "guardrail"),
         service_tier=text(member(response, "serviceTier"), "type"),
     )
-    return check_complete(unwrap_forced_tool(reply, request.output), real=True)
+    return finish(reply, request.output, real=True)
 
 
 def _content(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -207,6 +207,13 @@ def error_in_ok_body(body: object, model: str) -> LLMError | None:
     return error
 
 
+def error_of_event(piece: object, model: str) -> LLMError:
+    """The error that an event of the type `error` is, whatever else it says."""
+    return error_in_ok_body(piece, model) or _error(
+        LLMError, "an error without words", Retry.IF_REQUESTED
+    )
+
+
 def _from_code(named: str, raw_message: str, model: str, known: int | None) -> LLMError:
     """Return the error that an exception's name, its message and its status mean, if known."""
     from_proxy = describe_proxy_page(raw_message, known, "Bedrock")

@@ -12,7 +12,7 @@ from ...errors import (
     Retry,
 )
 from ...types import Message, Output, Reply, Request
-from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool, with_usage
+from ..completeness import finish, raises_llm_error, with_usage
 from ..fields import first, mapping, member, rows, seconds, text
 from ..foreign_errors import unreadable_body
 from ..request_checks import invalid_request, sampling_settings
@@ -233,4 +233,4 @@ def read_body(body: Mapping[str, Any], request: Request, headers: object = None)
     over_http = isinstance(headers, Mapping) and bool(headers)
     ended = isinstance(where, Mapping) and "stop_reason" in where
     real = over_http or ended or reply.usage.reported
-    return check_complete(unwrap_forced_tool(reply, request.output), real=real)
+    return finish(reply, request.output, real=real)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ...stream_types import ReasoningPiece, StreamEvent, TextPiece, ToolCallPiece, UsageReport
 from ...types import Reply, Request
-from ..fields import first, member, rows, text
-from .errors import error_in_ok_body
+from ..fields import member, text
+from ..pieces import PieceFields, PieceText
+from .errors import error_in_ok_body, error_of_event
 from .invoke import family, read_body
 from .invoke_usage import usage_of
 
+log = logging.getLogger(__name__)
+
 _Json = Mapping[str, Any]
+_FIELDS = PieceFields("bedrock")
 
 #: A stream's last chunk says what a plain reply's headers do.
 _HEADERS = {
@@ -45,8 +51,10 @@ class Body:
         )
         self._body: dict[str, Any] = {"content": [], "generation": "", "outputs": [{"text": ""}]}
         self._body |= {"stop_reason": None, "usage": {}}
-        # What Llama or Mistral has said: joined once, since each piece would copy all of it.
-        self._words: list[str] = []
+        self._new_text = partial(PieceText, is_structured=request.output is not None)
+        #: What Llama or Mistral has said.
+        self._words = self._new_text()
+        self._has_more_outputs = False
         # In the form of a plain reply's headers, which is what the reader of bodies knows.
         self._counts: dict[str, str] = dict(headers or {})
 
@@ -58,11 +66,14 @@ class Body:
 
     def add(self, event: _Json) -> tuple[list[StreamEvent], bool]:
         """Take an event; return what it says, and whether it was the last one."""
-        piece = json.loads(member(member(event, "chunk"), "bytes") or "{}")
+        chunk = json.loads(member(member(event, "chunk"), "bytes") or "{}")
+        piece = _FIELDS.as_object(chunk, "a chunk") or {}
         is_answer = _OF_ANSWERS & piece.keys()
         if not is_answer and (error := error_in_ok_body(piece, self._request.model)):
             raise error
         found = self._add(piece)
+        if self.reason is not None:
+            found += self._halves()
         self._body |= {name: piece[name] for name in _OF_GUARDRAILS if name in piece}
         metrics = member(piece, _METRICS) or {}
         for name, value in metrics.items():
@@ -74,32 +85,35 @@ class Body:
     def reply(self) -> Reply:
         """The reply that has come; raises as `from_invoke` for one that is not whole."""
         content = [_closed(dict(block)) for block in self._body["content"]]
-        words = "".join(self._words)
+        words = str(self._words)
         body = self._body | {"content": content, "generation": words}
         body["outputs"] = [self._body["outputs"][0] | {"text": words}]
         return read_body(body, self._request, self._counts)
 
     def _add_claude(self, piece: _Json) -> list[StreamEvent]:
-        kind, delta, body = text(piece, "type"), member(piece, "delta") or {}, self._body
+        kind, delta, body = text(piece, "type"), _FIELDS.part(piece, "delta") or {}, self._body
         if kind == "message_start":
             body["usage"] |= member(member(piece, "message"), "usage") or {}
         elif kind == "content_block_start":
-            block = dict(member(piece, "content_block") or {}) | {"pieces": {}}
-            body["content"].append(block)
+            block = dict(_FIELDS.part(piece, "content_block") or {})
+            # It may begin with words, which are a piece like any other.
+            said = {name: block.pop(name) for name in ("text", "thinking") if name in block}
+            body["content"].append(block | {"pieces": {}})
             if text(block, "type") == "tool_use":
-                identity = text(block, "id") or "", text(block, "name") or ""
+                identity = _FIELDS.text(block, "id") or "", _FIELDS.text(block, "name") or ""
                 return [ToolCallPiece(len(body["content"]) - 1, "", *identity)]
+            return self._add_delta(said)
         elif kind == "content_block_delta":
             return self._add_delta(delta)
-        elif (words := text(piece, "completion")) is not None:
+        elif (words := _FIELDS.text(piece, "completion")) is not None:
             # The form of Claude 2 and Claude Instant, older ones without a type.
             body["stop_reason"] = text(piece, "stop_reason")
             return self._add_delta({"text": words})
         elif kind == "message_delta":
             body["stop_reason"] = text(delta, "stop_reason")
             body["usage"] |= member(piece, "usage") or {}
-        elif kind == "error" and (error := error_in_ok_body(piece, self._request.model)):
-            raise error
+        elif kind == "error":
+            raise error_of_event(piece, self._request.model)
         return []
 
     def _add_delta(self, delta: _Json) -> list[StreamEvent]:
@@ -108,38 +122,48 @@ class Body:
             blocks.append({"type": "text", "pieces": {}})
         found: list[StreamEvent] = []
         for name in ("text", "thinking", "partial_json"):
-            if words := text(delta, name):
-                blocks[-1]["pieces"].setdefault(name, []).append(words)
-                found.append(_piece(name, words, len(blocks) - 1))
+            if words := _FIELDS.text(delta, name):
+                pieces = blocks[-1]["pieces"].setdefault(name, self._new_text())
+                found += _said(name, pieces.add(words), len(blocks) - 1)
         return found
 
     def _add_llama(self, piece: _Json) -> list[StreamEvent]:
-        words = text(piece, "generation") or ""
-        self._words.append(words)
+        words = self._words.add(_FIELDS.text(piece, "generation") or "")
         for name in ("prompt_token_count", "generation_token_count", "stop_reason"):
             if member(piece, name) is not None:
                 self._body[name] = piece[name]
-        return [TextPiece(words)] if words else []
+        return _said("text", words)
 
     def _add_mistral(self, piece: _Json) -> list[StreamEvent]:
-        output = self._body["outputs"][0]
-        words = "".join(text(one, "text") or "" for one in rows(piece, "outputs"))
-        self._words.append(words)
-        reason = text(first(piece, "outputs"), "stop_reason")
-        output["stop_reason"] = reason or output.get("stop_reason")
-        return [TextPiece(words)] if words else []
+        outputs, output = _FIELDS.rows(piece, "outputs"), self._body["outputs"][0]
+        if len(outputs) > 1 and not self._has_more_outputs:
+            self._has_more_outputs = True
+            log.warning("Bedrock's answer has more outputs than one: the first alone counts")
+        said = outputs[0] if outputs else None
+        output["stop_reason"] = text(said, "stop_reason") or output.get("stop_reason")
+        return _said("text", self._words.add(_FIELDS.text(said, "text") or ""))
+
+    def _halves(self) -> list[StreamEvent]:
+        """What was held back of characters that have not come whole."""
+        found = _said("text", self._words.end())
+        for place, block in enumerate(self._body["content"]):
+            for name, pieces in block["pieces"].items():
+                found += _said(name, pieces.end(), place)
+        return found
 
 
-def _piece(name: str, words: str, place: int) -> StreamEvent:
+def _said(name: str, words: str, place: int = 0) -> list[StreamEvent]:
+    if not words:
+        return []
     if name == "partial_json":
-        return ToolCallPiece(place, words)
-    return ReasoningPiece(words) if name == "thinking" else TextPiece(words)
+        return [ToolCallPiece(place, words)]
+    return [ReasoningPiece(words) if name == "thinking" else TextPiece(words)]
 
 
 def _closed(block: dict[str, Any]) -> dict[str, Any]:
-    pieces = {name: "".join(parts) for name, parts in block.pop("pieces").items()}
+    pieces = {name: str(parts) for name, parts in block.pop("pieces").items()}
     written = pieces.pop("partial_json", "")
-    whole = block | {name: (text(block, name) or "") + words for name, words in pieces.items()}
+    whole = block | pieces
     return whole | {"input": parsed(written)} if text(block, "type") == "tool_use" else whole
 
 

@@ -6,18 +6,21 @@ import base64
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from ...stream_types import ReasoningPiece, StreamEvent, TextPiece, ToolCallPiece, UsageReport
 from ...types import Reply, Request, Usage
 from ..completeness import raises_llm_error, read_so_far
-from ..fields import count, mapping, member, text
+from ..fields import mapping, member, text
+from ..pieces import PieceFields, PieceText
 from .converse_answer import from_converse, usage_of
 from .frames import Frames
 from .invoke_stream import Body, parsed
 
 _Json = Mapping[str, Any]
+_FIELDS = PieceFields("bedrock")
 #: What the last event holds that a plain answer has at its top.
 _IN_METADATA = ("usage", "metrics", "trace", "serviceTier")
 
@@ -55,6 +58,7 @@ class StreamReader(ABC):
 
     def __init__(self, request: Request) -> None:
         self._request = request
+        self._new_text = partial(PieceText, is_structured=request.output is not None)
         self._frames: Frames | None = None
         #: Nothing more is to come: the stream says so.
         self.is_done = False
@@ -123,25 +127,55 @@ class ConverseReader(StreamReader):
 
     def add(self, event: _Json) -> list[StreamEvent]:
         """Read an event."""
-        start, delta = member(event, "contentBlockStart"), member(event, "contentBlockDelta")
         found: list[StreamEvent] = []
         # Only tools begin with one: a text's block is opened by its first delta (recorded).
-        if start:
-            tool = mapping(member(start, "start"), "toolUse") or {}
-            self._blocks[_place(start)] = {"toolUse": tool | {"input": []}} if tool else {}
-            if tool:
-                identity = text(tool, "toolUseId") or "", text(tool, "name") or ""
-                found.append(ToolCallPiece(_place(start), "", *identity))
-        if delta:
+        if start := _FIELDS.part(event, "contentBlockStart"):
+            found += self._begin_block(_place(start), _FIELDS.part(start, "start"))
+        if delta := _FIELDS.part(event, "contentBlockDelta"):
             block = self._blocks.setdefault(_place(delta), {})
-            found += _add(block, member(delta, "delta"), _place(delta))
-        if stop := member(event, "messageStop"):
+            found += self._add(block, _FIELDS.part(delta, "delta"), _place(delta))
+        if stop := _FIELDS.part(event, "messageStop"):
             self._response["stopReason"] = member(stop, "stopReason")
-        if counts := member(event, "metadata"):
+            for place, block in self._blocks.items():
+                found += _halves(block, place)
+        if counts := _FIELDS.part(event, "metadata"):
             self._response |= {name: member(counts, name) for name in _IN_METADATA}
             found += _reported(usage_of(member(counts, "usage")))
             self.is_done = self.is_finished
         return found
+
+    def _begin_block(self, place: int, start: object) -> list[StreamEvent]:
+        _FIELDS.part(start, "toolUse")
+        tool = mapping(start, "toolUse") or {}
+        self._blocks[place] = {"toolUse": tool | {"input": self._new_text()}} if tool else {}
+        if not tool:
+            return []
+        identity = _FIELDS.text(tool, "toolUseId") or "", _FIELDS.text(tool, "name") or ""
+        return [ToolCallPiece(place, "", *identity)]
+
+    def _add(self, block: dict[str, Any], delta: object, place: int) -> list[StreamEvent]:
+        found: list[StreamEvent] = []
+        if words := _FIELDS.text(delta, "text"):
+            found += _said(TextPiece, block.setdefault("text", self._new_text()).add(words))
+        if reasoning := _FIELDS.part(delta, "reasoningContent"):
+            found += self._add_reasoning(block.setdefault("reasoningContent", {}), reasoning)
+        if citation := member(delta, "citation"):
+            block.setdefault("citations", []).append(citation)
+        if (piece := _FIELDS.text(_FIELDS.part(delta, "toolUse"), "input")) is not None:
+            used = block.setdefault("toolUse", {"input": self._new_text()})
+            found.append(ToolCallPiece(place, used["input"].add(piece)))
+        return found
+
+    def _add_reasoning(self, known: dict[str, Any], delta: object) -> list[StreamEvent]:
+        """Add a piece of what the model thought, of its signature, or of both encrypted."""
+        if redacted := member(delta, "redactedContent"):
+            known["redactedContent"] = redacted
+        added = {}
+        for name in ("text", "signature"):
+            if piece := _FIELDS.text(delta, name):
+                thought = known.setdefault("reasoningText", {})
+                added[name] = thought.setdefault(name, self._new_text()).add(piece)
+        return _said(ReasoningPiece, added.get("text", ""))
 
     def whole(self) -> Reply:
         """The reply that has come; raises as `from_converse` for one that is not whole."""
@@ -151,50 +185,41 @@ class ConverseReader(StreamReader):
 
 
 def _place(event: object) -> int:
-    return count(event, "contentBlockIndex") or 0
+    return _FIELDS.count(event, "contentBlockIndex") or 0
 
 
 def _reported(usage: Usage) -> list[StreamEvent]:
     return [UsageReport(usage)] if usage.reported else []
 
 
-def _add(block: dict[str, Any], delta: object, place: int) -> list[StreamEvent]:
+def _said(kind: type[TextPiece] | type[ReasoningPiece], words: str) -> list[StreamEvent]:
+    return [kind(words)] if words else []
+
+
+def _halves(block: Mapping[str, Any], place: int) -> list[StreamEvent]:
+    """What was held back of characters of a *block* that have not come whole."""
     found: list[StreamEvent] = []
-    if words := text(delta, "text"):
-        block.setdefault("text", []).append(words)
-        found.append(TextPiece(words))
-    if reasoning := member(delta, "reasoningContent"):
-        found += _add_reasoning(block.setdefault("reasoningContent", {}), reasoning)
-    if citation := member(delta, "citation"):
-        block.setdefault("citations", []).append(citation)
-    if (piece := text(member(delta, "toolUse"), "input")) is not None:
-        block.setdefault("toolUse", {"input": []})["input"].append(piece)
+    if "text" in block:
+        found += _said(TextPiece, block["text"].end())
+    thought = member(member(block.get("reasoningContent"), "reasoningText"), "text")
+    if thought is not None:
+        found += _said(ReasoningPiece, thought.end())
+    if "toolUse" in block and (piece := block["toolUse"]["input"].end()):
         found.append(ToolCallPiece(place, piece))
     return found
 
 
-def _add_reasoning(known: dict[str, Any], delta: object) -> list[StreamEvent]:
-    """Add a piece of what the model thought, of its signature, or of both encrypted."""
-    if redacted := member(delta, "redactedContent"):
-        known["redactedContent"] = redacted
-    for name in ("text", "signature"):
-        if piece := text(delta, name):
-            known.setdefault("reasoningText", {}).setdefault(name, []).append(piece)
-    thought_piece = text(delta, "text")
-    return [ReasoningPiece(thought_piece)] if thought_piece else []
-
-
 def _closed(block: dict[str, Any]) -> dict[str, Any]:
     """A tool's input comes as pieces of JSON, a citation beside its text; Converse joins them."""
-    words = "".join(block.get("text", ()))
+    words = str(block.get("text", ""))
     if cited := block.get("citations"):
         return {"citationsContent": {"content": [{"text": words}], "citations": cited}}
     whole = block | {"text": words} if "text" in block else dict(block)
     if thought := member(reasoning := block.get("reasoningContent"), "reasoningText"):
-        joined = {name: "".join(pieces) for name, pieces in thought.items()}
+        joined = {name: str(pieces) for name, pieces in thought.items()}
         whole["reasoningContent"] = {**(reasoning or {}), "reasoningText": joined}
     if tool := block.get("toolUse"):
-        whole["toolUse"] = tool | {"input": parsed("".join(tool["input"]))}
+        whole["toolUse"] = tool | {"input": parsed(str(tool["input"]))}
     return whole
 
 
@@ -217,7 +242,7 @@ class InvokeReader(StreamReader):
 
     def _event(self, kind: str, payload: Any) -> _Json:
         # As botocore reads it: bytes are base64 in JSON.
-        return {kind: {"bytes": base64.b64decode(text(payload, "bytes") or "")}}
+        return {kind: {"bytes": base64.b64decode(_FIELDS.text(payload, "bytes") or "")}}
 
     def add(self, event: _Json) -> list[StreamEvent]:
         """Read an event: the model's own JSON."""

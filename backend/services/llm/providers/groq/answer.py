@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ...errors import LLMError, Retry
 from ...limit_types import LimitReport
 from ...runtime.real_sdk import is_real_sdk
 from ...types import Citation, Reply, Request, ToolCall, Usage
-from ..completeness import check_complete, raises_llm_error, unwrap_forced_tool, with_usage
+from ..completeness import finish, raises_llm_error, with_usage
 from ..fields import count, first, member, rows, seconds, text
 from .errors import error_in_ok_body
+
+log = logging.getLogger(__name__)
 
 
 @raises_llm_error("groq")
@@ -26,30 +30,40 @@ def from_chat_completion(response: object, request: Request, *, real: bool | Non
     withheld, each with the reply as its `partial`; LLMError where it is no chat completion, and
     the one that fits where it is an error under a status of 200.
     """
-    # Groq takes no `n` but 1, so that there is one choice.
-    choice, usage = first(response, "choices"), member(response, "usage")
+    found = rows(response, "choices")
+    choice = only_choice(found) if len(found) > 1 else first(response, "choices")
+    usage = member(response, "usage")
     message = member(choice, "message")
     if message is None:
         error = error_in_ok_body(response, request.model) or _no_completion(response)
         raise with_usage(error, "groq", request, usage_of(usage))
-    reply = unwrap_forced_tool(
-        Reply(
-            text=text(message, "content") or "",
-            model=text(response, "model") or request.model,
-            provider="groq",
-            finish_reason=text(choice, "finish_reason"),
-            usage=usage_of(usage),
-            request_id=text(member(response, "x_groq"), "id") or text(response, "_request_id"),
-            reasoning=text(message, "reasoning"),
-            tool_calls=_tool_calls(message),
-            processing=seconds(usage, "total_time"),
-            citations=_citations(message),
-            service_tier=text(response, "service_tier"),
-            limits=limits_in(response),
-        ),
-        request.output,
+    reply = Reply(
+        text=text(message, "content") or "",
+        model=text(response, "model") or request.model,
+        provider="groq",
+        finish_reason=text(choice, "finish_reason"),
+        usage=usage_of(usage),
+        request_id=text(member(response, "x_groq"), "id") or text(response, "_request_id"),
+        reasoning=text(message, "reasoning"),
+        tool_calls=_tool_calls(message),
+        processing=seconds(usage, "total_time"),
+        citations=_citations(message),
+        service_tier=text(response, "service_tier"),
+        limits=limits_in(response),
     )
-    return check_complete(reply, real=is_real(response) if real is None else real)
+    return finish(reply, request.output, real=is_real(response) if real is None else real)
+
+
+def only_choice(choices: Sequence[Any], *, warns: bool = True) -> Any:
+    """The choice of index 0, or the first without one; None where there are but others.
+
+    Groq takes no `n` but 1. Choices that something between has added are told of in the log, if
+    this *warns*.
+    """
+    found = next((each for each in choices if not count(each, "index")), None)
+    if warns and any(each is not found for each in choices):
+        log.warning("Groq's answer has more choices than the one that was asked for")
+    return found
 
 
 def limits_in(response: object) -> tuple[LimitReport, ...]:

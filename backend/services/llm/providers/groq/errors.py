@@ -86,13 +86,32 @@ def error_in_ok_body(body: object, model: str, known: int | None = None) -> LLME
 
     *known* is its status where that is another one, as in a line of a batch.
     """
+    message = _message_in_ok_body(body)
+    return _error_in_ok_body(member(body, "error"), message, model, known) if message else None
+
+
+def error_of_event(said: object, model: str) -> LLMError:
+    """The error that an event named `error` is, whatever its data have *said*."""
+    body = said if member(said, "error") else {"error": said}
+    message = _message_in_ok_body(body) or "an error without words"
+    return _error_in_ok_body(member(body, "error"), message, model)
+
+
+def _message_in_ok_body(body: object) -> str | None:
     inner = member(body, "error")
-    message = text(inner, "message") or text(body, "error") or text(body, "detail")
     filled = any(inner.values()) if isinstance(inner, dict) else inner
-    if not message and filled and isinstance(inner, (dict, list, int, float)):  # no test's mock
-        message = f"an error without words, {str(inner)[:_SHOWN]}"
-    if not message:
-        return None
+    wordless = filled and isinstance(inner, (dict, list, int, float))  # no test's mock
+    return (
+        text(inner, "message")
+        or text(body, "error")
+        or text(body, "detail")
+        or (f"an error without words, {str(inner)[:_SHOWN]}" if wordless else None)
+    )
+
+
+def _error_in_ok_body(
+    inner: object, message: str, model: str, known: int | None = None
+) -> LLMError:
     page = describe_proxy_page(message, 200, "Groq")
     failure = _Failure(
         message=page or redacted(message),

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from ...limit_types import LimitReport
 from ...stream_types import ReasoningPiece, StreamEvent, TextPiece, ToolCallPiece, UsageReport
 from ...types import Reply, Request
 from ..completeness import raises_llm_error, read_so_far
-from ..fields import count, first, member, rows, text
-from .answer import from_chat_completion, is_real, usage_of
-from .errors import error_in_ok_body
+from ..fields import first, member, rows, text
+from ..pieces import PieceFields, PieceText
+from .answer import from_chat_completion, is_real, only_choice, usage_of
+from .errors import error_in_ok_body, error_of_event
 from .sse import Events
 
 _DONE = b"[DONE]"
+_FIELDS = PieceFields("groq")
 
 
 @raises_llm_error("groq")
@@ -41,8 +44,10 @@ class StreamReader:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._events = Events()
-        self._parts: dict[str, list[str]] = {"content": [], "reasoning": []}
+        self._new_text = partial(PieceText, is_structured=request.output is not None)
+        self._content, self._reasoning = self._new_text(), self._new_text()
         self._calls: dict[int, dict[str, Any]] = {}
+        self._has_more_choices = False
         self._annotations: list[Any] = []
         self._top: dict[str, Any] = {}
         self._reason: str | None = None
@@ -63,7 +68,9 @@ class StreamReader:
         """Read what was received. Raises ValueError for what is no JSON, else as `add`."""
         found: list[StreamEvent] = []
         try:
-            for data in self._events.feed(received):
+            for name, data in self._events.feed(received):
+                if name == b"error":
+                    raise error_of_event(_parsed_or_text(data), self._request.model)
                 if data == _DONE:
                     self.is_done = True
                     break
@@ -75,10 +82,15 @@ class StreamReader:
         return found
 
     def add(self, chunk: object) -> list[StreamEvent]:
-        """Read a chunk; raises the LLMError that it carries."""
+        """Read a chunk; raises the LLMError that it carries, or one where it cannot be read."""
         if (words := self._plain_words(chunk)) is not None:
-            self._parts["content"].append(words)
-            return [TextPiece(words)]
+            words = self._content.add(words)
+            return [TextPiece(words)] if words else []
+        if (chunk := _FIELDS.as_object(chunk, "a chunk")) is None:
+            return []
+        # In this form the SDK hands out an event that it does not know for an error.
+        if text(chunk, "event") == "error":
+            raise error_of_event(member(chunk, "data"), self._request.model)
         extra = member(chunk, "x_groq")
         # The SDK raises an error event, but not an error inside a chunk.
         for body in (extra, chunk):
@@ -88,10 +100,12 @@ class StreamReader:
         for name, value in (*named, ("x_groq", extra)):
             if value and (name != "x_groq" or text(value, "id")):
                 self._top[name] = value
-        choice = first(chunk, "choices")
+        choice = self._choice(chunk)
         # A server that knows no streams says all of it in one message.
-        found = self._add_delta(member(choice, "delta") or member(choice, "message"))
+        found = self._add_delta(_FIELDS.part(choice, "delta") or _FIELDS.part(choice, "message"))
         self._reason = text(choice, "finish_reason") or self._reason
+        if self._reason is not None:
+            found += self._halves()
         usage = member(extra, "usage") or member(chunk, "usage")
         if usage:
             self._top["usage"] = usage
@@ -109,7 +123,9 @@ class StreamReader:
         if not is_known or type(choices) is not list or len(choices) != 1:
             return None
         choice = choices[0]
-        if type(choice) is not dict or choice.get("finish_reason") is not None:
+        if type(choice) is not dict or choice.get("index"):
+            return None
+        if choice.get("finish_reason") is not None:
             return None
         delta = choice.get("delta")
         words = delta.get("content") if type(delta) is dict and len(delta) == 1 else None
@@ -122,29 +138,49 @@ class StreamReader:
         self.is_done = True
         return self.add(answer)
 
+    def _choice(self, chunk: object) -> Any:
+        """The choice that is read of a chunk, or None; others are told of once."""
+        if not (found := _FIELDS.rows(chunk, "choices")):
+            return first(chunk, "choices")  # a test's mock, if anything
+        choice = only_choice(found, warns=not self._has_more_choices)
+        self._has_more_choices |= any(each is not choice for each in found)
+        return choice
+
     def _add_delta(self, delta: object) -> list[StreamEvent]:
         found: list[StreamEvent] = []
-        if thought := text(delta, "reasoning"):
-            self._parts["reasoning"].append(thought)
+        if thought := self._reasoning.add(_FIELDS.text(delta, "reasoning") or ""):
             found.append(ReasoningPiece(thought))
-        if words := text(delta, "content"):
-            self._parts["content"].append(words)
+        if words := self._content.add(_FIELDS.text(delta, "content") or ""):
             found.append(TextPiece(words))
         self._annotations += rows(delta, "annotations")
-        for place, call in enumerate(rows(delta, "tool_calls")):
-            index, function = count(call, "index"), member(call, "function")
-            index = place if index is None else index
-            piece = ToolCallPiece(
-                index,
-                text(function, "arguments") or "",
-                text(call, "id") or "",
-                text(function, "name") or "",
-            )
-            made = self._calls.setdefault(index, {"id": "", "name": "", "arguments": []})
-            made["id"] = made["id"] or piece.id
-            made["name"] = made["name"] or piece.name
-            made["arguments"].append(piece.arguments)
-            found.append(piece)
+        for place, call in enumerate(_FIELDS.rows(delta, "tool_calls")):
+            found.append(self._add_call(call, place))
+        return found
+
+    def _add_call(self, call: object, place: int) -> ToolCallPiece:
+        index, function = _FIELDS.count(call, "index"), _FIELDS.part(call, "function")
+        index = place if index is None else index
+        made = self._calls.setdefault(index, {"id": "", "name": "", "arguments": self._new_text()})
+        piece = ToolCallPiece(
+            index,
+            made["arguments"].add(_FIELDS.text(function, "arguments") or ""),
+            _FIELDS.text(call, "id") or "",
+            _FIELDS.text(function, "name") or "",
+        )
+        made["id"] = made["id"] or piece.id
+        made["name"] = made["name"] or piece.name
+        return piece
+
+    def _halves(self) -> list[StreamEvent]:
+        """What was held back of characters that have not come whole."""
+        found: list[StreamEvent] = []
+        if thought := self._reasoning.end():
+            found.append(ReasoningPiece(thought))
+        if words := self._content.end():
+            found.append(TextPiece(words))
+        for index, call in self._calls.items():
+            if arguments := call["arguments"].end():
+                found.append(ToolCallPiece(index, arguments))
         return found
 
     def whole(self) -> Reply:
@@ -156,9 +192,13 @@ class StreamReader:
         return read_so_far(self.whole, self._request, "groq")
 
     def _completion(self) -> dict[str, Any]:
-        words = {name: "".join(parts) or None for name, parts in self._parts.items()}
         calls = [_closed(call) for _, call in sorted(self._calls.items())]
-        message = {**words, "tool_calls": calls, "annotations": self._annotations}
+        message = {
+            "content": str(self._content) or None,
+            "reasoning": str(self._reasoning) or None,
+            "tool_calls": calls,
+            "annotations": self._annotations,
+        }
         choices = [{"message": message, "finish_reason": self._reason}]
         return {"choices": choices, "_limits": self.limits, **self._top}
 
@@ -173,6 +213,14 @@ def _parsed(data: bytes) -> Any:
         return json.loads(data)  # it knows half of a surrogate pair, and says what is wrong
 
 
+def _parsed_or_text(data: bytes) -> Any:
+    """The JSON in *data*, or *data* as words where it holds none."""
+    try:
+        return _parsed(data)
+    except ValueError:
+        return data.decode("utf-8", "replace")
+
+
 def _closed(call: dict[str, Any]) -> dict[str, Any]:
     """A tool call as a whole answer has it."""
-    return {"id": call["id"], "function": call | {"arguments": "".join(call["arguments"])}}
+    return {"id": call["id"], "function": call | {"arguments": str(call["arguments"])}}
