@@ -114,6 +114,8 @@ def test_sentinels_name_the_server(redis_url: str, tmp_path: Path) -> None:
         "redis+sentinel://127.0.0.1:1",
         "redis+sentinel://127.0.0.1:1/main/x",
         "redis+sentinel://127.0.0.1/main",
+        "redis+sentinel://127.0.0.1:0/main",
+        "redis+sentinel://127.0.0.1:1,127.0.0.1:70000/main",
         "http+sentinel://127.0.0.1:1/main",
         "http://127.0.0.1",
     ],

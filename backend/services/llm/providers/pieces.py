@@ -34,10 +34,11 @@ class PieceFields:
 
     def count(self, piece: object, name: str) -> int | None:
         """A whole number, or None."""
-        found = fields.count(piece, name)
-        if found is None:
-            self._check_absent(fields.member(piece, name), name, "a number")
-        return found
+        value = piece.get(name) if type(piece) is dict else fields.member(piece, name)
+        if type(value) is int and 0 <= value <= fields.MOST:
+            return value
+        self._check_absent(value, name, "a number")
+        return None
 
     def part(self, piece: object, name: str) -> Any:
         """An object, or None."""

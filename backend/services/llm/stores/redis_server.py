@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from ..redaction.printable import words_of
 from ..redaction.secrets import without_credentials
@@ -53,6 +53,8 @@ class RedisServer:
 
     def _client(self, url: str, options: dict[str, Any]) -> Any:
         if "+sentinel:" not in url:
+            if urlsplit(url).port == 0:  # of which the package makes its default
+                raise ValueError("no port")
             return self._redis.Redis.from_url(url, **options)
         found = _SENTINEL.match(url)
         if found is None:
@@ -60,6 +62,8 @@ class RedisServer:
         scheme, credentials, hosts, service, db = found.groups()
         names = [each.rpartition(":") for each in hosts.split(",")]
         sentinels = [(host.strip("[]"), int(port)) for host, _, port in names]
+        if not all(1 <= port <= 65535 for _, port in sentinels):
+            raise ValueError("no port")
         user, _, password = unquote(credentials or "").rpartition(":")
         options = {**options, "username": user or None, "password": password or None}
         options |= {"db": int(db or 0), "ssl": scheme == "rediss"}

@@ -127,13 +127,14 @@ class ConverseReader(StreamReader):
 
     def add(self, event: _Json) -> list[StreamEvent]:
         """Read an event."""
+        if (delta := _FIELDS.part(event, "contentBlockDelta")) and len(event) == 1:
+            return self._add_delta(delta)  # as nearly all are
         found: list[StreamEvent] = []
         # Only tools begin with one: a text's block is opened by its first delta (recorded).
         if start := _FIELDS.part(event, "contentBlockStart"):
             found += self._begin_block(_place(start), _FIELDS.part(start, "start"))
-        if delta := _FIELDS.part(event, "contentBlockDelta"):
-            block = self._blocks.setdefault(_place(delta), {})
-            found += self._add(block, _FIELDS.part(delta, "delta"), _place(delta))
+        if delta:
+            found += self._add_delta(delta)
         if stop := _FIELDS.part(event, "messageStop"):
             self._response["stopReason"] = member(stop, "stopReason")
             for place, block in self._blocks.items():
@@ -153,10 +154,18 @@ class ConverseReader(StreamReader):
         identity = _FIELDS.text(tool, "toolUseId") or "", _FIELDS.text(tool, "name") or ""
         return [ToolCallPiece(place, "", *identity)]
 
-    def _add(self, block: dict[str, Any], delta: object, place: int) -> list[StreamEvent]:
+    def _add_delta(self, event: object) -> list[StreamEvent]:
+        place, delta = _place(event), _FIELDS.part(event, "delta")
+        block = self._blocks.get(place)
+        if block is None:
+            block = self._blocks[place] = {}
         found: list[StreamEvent] = []
         if words := _FIELDS.text(delta, "text"):
-            found += _said(TextPiece, block.setdefault("text", self._new_text()).add(words))
+            if "text" not in block:
+                block["text"] = self._new_text()
+            found = _said(TextPiece, block["text"].add(words))
+            if len(delta) == 1:
+                return found
         if reasoning := _FIELDS.part(delta, "reasoningContent"):
             found += self._add_reasoning(block.setdefault("reasoningContent", {}), reasoning)
         if citation := member(delta, "citation"):
