@@ -97,12 +97,12 @@ class Body:
         elif kind == "content_block_start":
             block = dict(_FIELDS.part(piece, "content_block") or {})
             # It may begin with words, which are a piece like any other.
-            said = {name: block.pop(name) for name in ("text", "thinking") if name in block}
+            first_words = {name: block.pop(name) for name in ("text", "thinking") if name in block}
             body["content"].append(block | {"pieces": {}})
             if text(block, "type") == "tool_use":
                 identity = _FIELDS.text(block, "id") or "", _FIELDS.text(block, "name") or ""
                 return [ToolCallPiece(len(body["content"]) - 1, "", *identity)]
-            return self._add_delta(said)
+            return self._add_delta(first_words)
         elif kind == "content_block_delta":
             return self._add_delta(delta)
         elif (words := _FIELDS.text(piece, "completion")) is not None:
@@ -124,7 +124,7 @@ class Body:
         for name in ("text", "thinking", "partial_json"):
             if words := _FIELDS.text(delta, name):
                 pieces = blocks[-1]["pieces"].setdefault(name, self._new_text())
-                found += _said(name, pieces.add(words), len(blocks) - 1)
+                found += _as_pieces(name, pieces.add(words), len(blocks) - 1)
         return found
 
     def _add_llama(self, piece: _Json) -> list[StreamEvent]:
@@ -132,27 +132,27 @@ class Body:
         for name in ("prompt_token_count", "generation_token_count", "stop_reason"):
             if member(piece, name) is not None:
                 self._body[name] = piece[name]
-        return _said("text", words)
+        return _as_pieces("text", words)
 
     def _add_mistral(self, piece: _Json) -> list[StreamEvent]:
         outputs, output = _FIELDS.rows(piece, "outputs"), self._body["outputs"][0]
         if len(outputs) > 1 and not self._has_more_outputs:
             self._has_more_outputs = True
             log.warning("Bedrock's answer has more outputs than one: the first alone counts")
-        said = outputs[0] if outputs else None
-        output["stop_reason"] = text(said, "stop_reason") or output.get("stop_reason")
-        return _said("text", self._words.add(_FIELDS.text(said, "text") or ""))
+        first = outputs[0] if outputs else None
+        output["stop_reason"] = text(first, "stop_reason") or output.get("stop_reason")
+        return _as_pieces("text", self._words.add(_FIELDS.text(first, "text") or ""))
 
     def _halves(self) -> list[StreamEvent]:
         """What was held back of characters that have not come whole."""
-        found = _said("text", self._words.end())
+        found = _as_pieces("text", self._words.end())
         for place, block in enumerate(self._body["content"]):
             for name, pieces in block["pieces"].items():
-                found += _said(name, pieces.end(), place)
+                found += _as_pieces(name, pieces.end(), place)
         return found
 
 
-def _said(name: str, words: str, place: int = 0) -> list[StreamEvent]:
+def _as_pieces(name: str, words: str, place: int = 0) -> list[StreamEvent]:
     if not words:
         return []
     if name == "partial_json":

@@ -163,7 +163,7 @@ class ConverseReader(StreamReader):
         if words := _FIELDS.text(delta, "text"):
             if "text" not in block:
                 block["text"] = self._new_text()
-            found = _said(TextPiece, block["text"].add(words))
+            found = _as_pieces(TextPiece, block["text"].add(words))
             if len(delta) == 1:
                 return found
         if reasoning := _FIELDS.part(delta, "reasoningContent"):
@@ -184,7 +184,7 @@ class ConverseReader(StreamReader):
             if piece := _FIELDS.text(delta, name):
                 thought = known.setdefault("reasoningText", {})
                 added[name] = thought.setdefault(name, self._new_text()).add(piece)
-        return _said(ReasoningPiece, added.get("text", ""))
+        return _as_pieces(ReasoningPiece, added.get("text", ""))
 
     def whole(self) -> Reply:
         """The reply that has come; raises as `from_converse` for one that is not whole."""
@@ -201,7 +201,7 @@ def _reported(usage: Usage) -> list[StreamEvent]:
     return [UsageReport(usage)] if usage.reported else []
 
 
-def _said(kind: type[TextPiece] | type[ReasoningPiece], words: str) -> list[StreamEvent]:
+def _as_pieces(kind: type[TextPiece] | type[ReasoningPiece], words: str) -> list[StreamEvent]:
     return [kind(words)] if words else []
 
 
@@ -209,10 +209,10 @@ def _halves(block: Mapping[str, Any], place: int) -> list[StreamEvent]:
     """What was held back of characters of a *block* that have not come whole."""
     found: list[StreamEvent] = []
     if "text" in block:
-        found += _said(TextPiece, block["text"].end())
+        found += _as_pieces(TextPiece, block["text"].end())
     thought = member(member(block.get("reasoningContent"), "reasoningText"), "text")
     if thought is not None:
-        found += _said(ReasoningPiece, thought.end())
+        found += _as_pieces(ReasoningPiece, thought.end())
     if "toolUse" in block and (piece := block["toolUse"]["input"].end()):
         found.append(ToolCallPiece(place, piece))
     return found

@@ -90,9 +90,9 @@ def error_in_ok_body(body: object, model: str, known: int | None = None) -> LLME
     return _error_in_ok_body(member(body, "error"), message, model, known) if message else None
 
 
-def error_of_event(said: object, model: str) -> LLMError:
-    """The error that an event named `error` is, whatever its data have *said*."""
-    body = said if member(said, "error") else {"error": said}
+def error_of_event(data: object, model: str) -> LLMError:
+    """The error that an event named `error` is, whatever its *data* are."""
+    body = data if member(data, "error") else {"error": data}
     message = _message_in_ok_body(body) or "an error without words"
     return _error_in_ok_body(member(body, "error"), message, model)
 
