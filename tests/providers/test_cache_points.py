@@ -90,6 +90,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"content": [{**POINT, "text": "x"}]}, r"content\[0\]\.text is not understood: known are"),
     ({"content": "x", "cacheControl": EPHEMERAL}, r"messages\[0\]\.cacheControl is not understood"),
     ({"content": "x", "tool_calls": [{**CALL, "x": 1}]}, r"tool_calls\[0\]\.x is not understood"),
+    (
+        {"content": "x", "tool_calls": [{"function": {"name": "f", "arguments": "", "x": 1}}]},
+        r"tool_calls\[0\]\.function\.x is not understood",
+    ),
     ({"content": [{**WORDS, "cache_control": {"type": "forever"}}]}, r"\.cache_control must be"),
     ({"content": [{**WORDS, "cache_control": True}]}, r"content\[0\]\.cache_control must be"),
     ({"content": "x", "cache_control": {**EPHEMERAL, "a": 1}}, r"\]\.cache_control\.a is not und"),

@@ -81,6 +81,7 @@ def test_common_options_are_keywords_of_invoke_model(model: str) -> None:
         ({"guardrail": {"id": "g", "version": "1", "x": 1}}, "guardrail must be"),
         ({"metadata": ["a"]}, "metadata must be a mapping of texts to texts"),
         ({"metadata": {"a": 1}}, "metadata must be a mapping of texts to texts"),
+        ({"metadata": {"a": "b", "c": 1}}, "metadata must be a mapping of texts to texts"),
         ({"metadata": {}}, "metadata must be a mapping of texts to texts, 1 to 16 of them"),
         ({"metadata": {str(n): "" for n in range(17)}}, "1 to 16 of them"),
         ({"metadata": {"a": "b"}, "requestMetadata": {}}, "metadata and requestMetadata are one"),

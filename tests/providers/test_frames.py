@@ -41,6 +41,13 @@ def test_a_frame_shorter_than_any_is_an_error(size: int) -> None:
         list(Frames().feed(prelude))
 
 
+def test_the_shortest_frame_holds_nothing_and_is_one() -> None:
+    lengths = struct.pack("!II", 16, 0)
+    prelude = lengths + struct.pack("!I", zlib.crc32(lengths))
+    frame = prelude + struct.pack("!I", zlib.crc32(prelude))
+    assert [({}, b"")] == told(Frames().feed(frame))
+
+
 def test_a_broken_prelude_is_an_error_before_the_frame_ends() -> None:
     frames = Frames()
     assert [] == list(frames.feed(BODY[:8]))

@@ -35,13 +35,14 @@ def test_marks_of_a_prompt_cache_are_left_out() -> None:
     arguments = sent(
         {"role": "system", "content": "Be brief.", "cache_control": EPHEMERAL},
         {"role": "user", "content": [{**WORDS, "cache_control": EPHEMERAL}, POINT]},
-        tools=[tool, POINT, "odd"],
+        tools=[tool, POINT, "odd", {"type": "new"}],
     )
     assert [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": [WORDS]},
     ] == arguments["messages"]
-    assert [{"type": "function", "function": {"name": "f"}}, "odd"] == arguments["tools"]
+    plain = {"type": "function", "function": {"name": "f"}}
+    assert [plain, "odd", {"type": "new"}] == arguments["tools"]
     assert 5 == sent({"role": "user", "content": "x"}, tools=5)["tools"]
 
 

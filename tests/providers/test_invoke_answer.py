@@ -41,6 +41,12 @@ def test_a_mocked_body_need_hold_no_more_than_the_text(model: str) -> None:
         assert reply == Reply(text="Hi", model=model, provider="bedrock")
 
 
+@pytest.mark.parametrize("model", MOCKED)
+def test_a_message_beside_an_answer_makes_no_error_of_it(model: str) -> None:
+    body = json.dumps({**MOCKED[model], "message": "A new version is out."})
+    assert "Hi" == from_invoke(body, _request(model)).text
+
+
 def _real(model: str, reason: str | None) -> dict[str, Any]:
     if model == CLAUDE:
         usage = {"input_tokens": 5, "output_tokens": 2}

@@ -247,6 +247,12 @@ def test_an_option_that_the_family_lacks_is_named_with_those_it_has() -> None:
         InvalidRequestError, match=r"option 'seed' is none of this model's: .*top_p"
     ):
         to_invoke(_request(LLAMA, options={"seed": 1}))
+    with pytest.raises(
+        InvalidRequestError, match=r"'tools' is none of this model's: [^.]*top_p, trace$"
+    ):
+        to_invoke(_request(LLAMA, options={"tools": []}))
+    with pytest.raises(InvalidRequestError, match=r"'seed' is none of .*tool_choice, tools, top_k"):
+        to_invoke(_request(CLAUDE, options={"seed": 1}))
 
 
 def test_claude_is_made_to_answer_by_one_tool() -> None:

@@ -153,7 +153,7 @@ class Schema:
         try:
             self.instance(value)
         except ValidationError as refused:
-            errors = refused.errors(include_url=False, include_context=False)
+            errors = refused.errors()
             return [Violation(json_path(e["loc"]), shorten(e["msg"], 300)) for e in errors[:limit]]
         return lost_members(self.document, value, limit, deadline)
 
