@@ -10,7 +10,7 @@ from pathlib import Path
 
 import certifi
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from tests.redis_server import redis_url
 
@@ -18,8 +18,15 @@ __all__ = ["redis_url"]  # a fixture
 
 # Where the same tests have run on another interpreter, fewer examples do.
 FEWER = int(os.environ.get("FEWER_EXAMPLES", "1"))
+# Where nobody reads which example fails, as of a mutant, none is made smaller.
+UNREAD = {Phase.shrink, Phase.explain} if "UNREAD_FAILURES" in os.environ else set()
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("unhurried", deadline=None, max_examples=100 // FEWER)
+settings.register_profile(
+    "unhurried",
+    deadline=None,
+    max_examples=100 // FEWER,
+    phases=[phase for phase in Phase if phase not in UNREAD],
+)
 settings.load_profile("unhurried")
 
 # A shell starts background jobs with interrupts ignored, and programs under test inherit that.
