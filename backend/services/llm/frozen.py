@@ -30,6 +30,8 @@ def _frozen(cls: type[T]) -> type[T]:
     """Make *cls* a frozen dataclass, but for `slots`, `init=False` and `__post_init__`."""
     # The library insists that what is derived from a frozen class is frozen too.
     is_derived = any(hasattr(base, "__dataclass_fields__") for base in cls.__mro__[1:])
+    # It would parse the signature that it does not make, to show that in place of a docstring.
+    cls.__doc__ = cls.__doc__ or cls.__qualname__
     library_dataclass(init=False, repr=False, eq=False, frozen=is_derived)(cls)
     known: Any = cls
     known.__dataclass_params__.frozen = True

@@ -9,8 +9,10 @@ import re
 import ssl
 from base64 import b64encode
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
+
+from ..frozen import dataclass
 
 #: What is sent is yielded, and what was received sent back: nothing at the connection's end.
 Handshake = Generator[memoryview, bytes, None]

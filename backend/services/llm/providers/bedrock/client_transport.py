@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import ConfigurationError, LLMError
 from ...runtime.sdk_lender import SdkLender
@@ -15,7 +15,6 @@ from ...types import Reply, Request
 from ..channel import AsyncChannel, Channel, map_errors
 from ..foreign_errors import redact_error
 from ..sources import agiving_back, giving_back
-from .batch_api import BatchClients, BedrockBatchApi
 from .connect import BedrockConnection, connect_service
 from .converse import to_converse
 from .converse_answer import from_converse
@@ -24,6 +23,9 @@ from .invoke import from_invoke, to_invoke
 from .routes import uses_invoke
 from .stream_transport import StreamingTransport, StreamSpec
 from .transport import Answered, Call, headers_of
+
+if TYPE_CHECKING:
+    from .batch_api import BatchClients, BedrockBatchApi
 
 E = TypeVar("E", bound=BaseException)
 
@@ -84,12 +86,16 @@ class BedrockTransport:
 
     def batch_api(self, knobs: Knobs) -> BedrockBatchApi:
         """Return Bedrock's invocation jobs, with this client's credentials."""
+        from .batch_api import BedrockBatchApi  # most clients submit no batch
+
         lend = partial(self._lend_for_batches, knobs)
         place, role = knobs.BEDROCK_BATCH_BUCKET, knobs.BEDROCK_BATCH_ROLE_ARN
         return BedrockBatchApi(lend, self._batch_error, place, role)
 
     @contextmanager
     def _lend_for_batches(self, knobs: Knobs) -> Iterator[BatchClients]:
+        from .batch_api import BatchClients
+
         if not self._batch_lenders:
             urls = {
                 "bedrock": knobs.AWS_ENDPOINT_URL_BEDROCK,

@@ -13,6 +13,7 @@ from ...errors import ConfigurationError
 from ...http.key_log import check_key_log
 from ...redaction.secrets import redacted
 from ..foreign_errors import class_names
+from .default_session import make_default_session
 
 #: Where nothing names a region.
 DEFAULT_REGION = "us-east-1"
@@ -34,6 +35,7 @@ def region_of(argument: str | None, setting: str, boto3: Any) -> str:
         return _region("region_name", named)
     if setting.strip():
         return _region("AWS_REGION", setting.strip())
+    make_default_session(boto3)
     # A test's stand-in for boto3 may have no sessions, or one that names no region.
     if getattr(boto3, "DEFAULT_SESSION", None) is None:
         getattr(boto3, "setup_default_session", lambda: None)()

@@ -13,6 +13,7 @@ from ...runtime.fork import ForkLock
 from ...runtime.real_sdk import is_real_sdk
 from .configuration import configured
 from .converse_answer import RAW_BODY
+from .default_session import make_default_session
 from .transport import adopted
 
 #: So much is kept of a body that is no answer, in bytes.
@@ -61,7 +62,9 @@ class BedrockConnection:
             tcp_keepalive=True,
         )
         with connecting():
-            sdk = self.find_boto3().client(
+            boto3 = self.find_boto3()
+            make_default_session(boto3)
+            sdk = boto3.client(
                 "bedrock-runtime",
                 region_name=self.region_name,
                 endpoint_url=self.endpoint_url,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
@@ -22,12 +22,14 @@ from ..foreign_errors import redact_error
 from ..sources import agiving_back, giving_back, in_threads
 from . import transport
 from .answer import from_chat_completion
-from .batch_api import BATCH_LIMIT, BATCH_TIMEOUT, GroqBatchApi
 from .connect import GroqConnection
 from .errors import classify
 from .request import to_chat_completion
 from .stream_transport import StreamSpec, aopened, opened
 from .transport import has_original_create
+
+if TYPE_CHECKING:
+    from .batch_api import GroqBatchApi
 
 E = TypeVar("E", bound=BaseException)
 
@@ -111,9 +113,13 @@ class GroqTransport:
 
     def batch_api(self, knobs: Knobs) -> GroqBatchApi:
         """Return Groq's Batch API, with this client's key."""
+        from .batch_api import GroqBatchApi  # most clients submit no batch
+
         return GroqBatchApi(self._lend_for_batches, self._batch_error)
 
     def _lend_for_batches(self) -> AbstractContextManager[Any]:
+        from .batch_api import BATCH_LIMIT, BATCH_TIMEOUT
+
         # What moves files takes longer, and reads more, than what asks once.
         connect = replace(self._connection, timeout=BATCH_TIMEOUT, limit=BATCH_LIMIT).connect
         if self._batch_lender is None and self.lender.is_real:
