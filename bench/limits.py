@@ -43,10 +43,17 @@ CALLERS = 64
 
 ROWS = [
     Row(f"{server}-{unit}-{processes}", server, unit, amount, processes)
-    for server in ("llmock", "sandbox")
-    for unit, amount in (("requests", 120), ("tokens", 40_000))
+    for server, unit, amount in (
+        ("llmock", "requests", 120),
+        ("llmock", "tokens", 40_000),
+        ("silent", "requests", 120),
+        ("sandbox", "requests", 120),
+        ("sandbox", "tokens", 40_000),
+    )
     for processes in (1, 4)
 ]
+#: llmock that tells nothing of its limits but by refusing.
+SILENT = "import llmock.middleware as m; m.ratelimit_headers = lambda *told: {}; import llmock.cli"
 
 
 @contextmanager
@@ -55,9 +62,14 @@ def served(row: Row) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    if row.server == "llmock":
+    if row.server in ("llmock", "silent"):
         limit = {"requests": "--rpm", "tokens": "--tpm"}[row.unit]
-        command = ["-m", "llmock.cli", "serve", "--port", str(port), limit, str(row.amount)]
+        how = (
+            ["-c", f"{SILENT}; llmock.cli.app()"]
+            if row.server == "silent"
+            else ["-m", "llmock.cli"]
+        )
+        command = [*how, "serve", "--port", str(port), limit, str(row.amount)]
         path = "/groq"
     else:
         command = ["-m", "bench.limits", "--serve", row.name, str(port)]

@@ -312,7 +312,7 @@ def test_what_is_shown_as_used_is_what_the_fleet_uses(server: Server, clock: Clo
 def test_limits_that_nobody_else_can_know_are_not_shared(server: Server) -> None:
     window, endless = SlidingWindow(10, 60.0), TokenBucketLimit(1e300, 60.0)
     endless.amount = float("inf")
-    quota = Quota((window, endless, GuessedLimit(9.0, 0.0), TokenBucketLimit(50.0, 60.0)))
+    quota = Quota((window, endless, GuessedLimit(9.0, 0.0, 0.0), TokenBucketLimit(50.0, 60.0)))
     got = quota.reserve(MODEL, {"requests": 1.0, "tokens": 5.0}, 0.0, 60.0)
     assert isinstance(got, Reservation)
     _, charges = Worker(server).fleet.charges(got)

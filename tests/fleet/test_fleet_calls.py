@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -29,6 +29,7 @@ from services.llm.quota import LearnedLimit, Quota, SlidingWindow
 from services.llm.quota.shared import (
     KnownLimit,
     Note,
+    Operation,
     Outcome,
     Pause,
     Restore,
@@ -274,6 +275,25 @@ def test_a_call_that_is_woken_before_what_it_was_granted_waits_on(
     assert isinstance(again, Sleep)
     assert slept.seconds / 2 == pytest.approx(again.seconds)
     assert 1 == len(asked(server))
+    flow.close()
+
+
+def test_a_call_that_its_own_limit_holds_back_once_it_is_granted_is_woken_by_it(
+    server: Server, clock: Clock
+) -> None:
+    to, exchange = worker(server), server.exchange
+    to.window.amount = 1
+
+    def fill(operations: Sequence[Operation], epoch: str = "") -> Outcome:
+        to.window.times.append(clock.now)
+        return exchange(operations, epoch)
+
+    server.exchange = fill  # type: ignore[method-assign]  # to fill the window as it is asked
+    flow = call(to, max_quota_wait=60.0)
+    slept = next(flow)
+    assert isinstance(slept, Sleep)
+    assert slept.wake is not None
+    assert 60.0 == pytest.approx(slept.seconds)
     flow.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 from services.llm.limit_types import LimitReport
 from services.llm.quota import Demand, LearnedLimit, TokenBucketLimit
 from services.llm.quota.answers import adopt, amount_spent, amount_used
-from services.llm.quota.learning import GROWTH, MOST_LEARNED, STATED_FOR, GuessedLimit, Learned
+from services.llm.quota.learning import MOST_LEARNED, STATED_FOR, GuessedLimit, Learned
 from services.llm.quota.queue import ScopeQueue
 
 MINUTE = 60.0
@@ -105,20 +105,8 @@ def test_a_configured_limit_holds_for_ever_and_another_until_it_is_stated() -> N
         assert until == LearnedLimit(5.0, MINUTE, "tokens", configured=configured).until
 
 
-def test_a_guess_grows_once_a_minute_and_begins_anew_with_a_refusal() -> None:
-    guess = GuessedLimit(10, 0.0)
-    amounts = []
-    for at in (59.9, 60.0, 119.9, 120.0):
-        guess.grow(at)
-        amounts.append(guess.amount)
-    assert [10, 10 * GROWTH, 10 * GROWTH, 10 * GROWTH**2] == amounts
-    guess.refuse(10, 0.0, 150.0)
-    guess.grow(209.9)
-    assert 10 == guess.amount
-
-
 def test_only_what_was_sent_before_the_last_refusal_says_nothing_of_a_guess() -> None:
-    taught = Learned(0.0)
+    taught = Learned()
     assert taught.was_sent_after_refusal(-1.0)
-    taught.guess = GuessedLimit(10, 5.0)
+    taught.guess = GuessedLimit(10, 0.0, 5.0)
     assert [False, True, True] == [taught.was_sent_after_refusal(at) for at in (4.9, 5.0, 5.1)]

@@ -19,12 +19,19 @@ from services.llm.quota import (
     Reservation,
     SlidingWindow,
 )
+from services.llm.quota.answer_log import AnswerLog
 from services.llm.quota.charges import Charge
 from services.llm.quota.learning import (
     CONFIRMATIONS,
+    FIRST_GROWTH,
+    FIRST_PATIENCE,
     GUESSED_FOR,
+    LEAST_CUT,
     LEAST_GUESS,
+    MOST_CUT,
+    MOST_GROWTH,
     MOST_LEARNED,
+    MOST_PATIENCE,
     STATED_FOR,
     GuessedLimit,
     Learned,
@@ -234,9 +241,9 @@ def test_a_refusal_of_no_known_limit_lets_one_through_and_then_what_was_answered
     report = LimitReport("requests", MINUTE, is_refusal=True, wait=2.0)
     refuse(quota, 101.0, ONE, report)
     waiting = [booked(quota, 101.0) for _ in range(3)]
-    assert [pytest.approx(103.0), pytest.approx(105.0), pytest.approx(107.0)] == [
-        one.at for one in waiting
-    ]
+    # A bucket that has answered 30 in a second is one of 30 less what a second refills.
+    each = 2.0 * (1 + 1 / MINUTE)
+    assert [pytest.approx(101.0 + n * each) for n in (1, 2, 3)] == [one.at for one in waiting]
     # Who cannot wait is not refused because of a guess.
     assert isinstance(quota.reserve("other", ONE, 101.0), Reservation)
 
@@ -253,7 +260,7 @@ def test_refusals_of_what_was_sent_before_the_first_of_them_are_one() -> None:
     assert 30.0 == pytest.approx(guess.amount, abs=1.0)
 
 
-def test_a_guess_grows_by_the_minute_and_is_dropped_in_the_end() -> None:
+def test_a_guess_grows_with_the_time_and_is_dropped_in_the_end() -> None:
     quota = Quota((SlidingWindow(1_000, MINUTE),))
     report = LimitReport("requests", MINUTE, is_refusal=True)
     refuse(quota, 100.0, ONE, report)
@@ -264,7 +271,7 @@ def test_a_guess_grows_by_the_minute_and_is_dropped_in_the_end() -> None:
     assert [LEAST_GUESS] == guessed(100.0)
     for now in (130.0, 161.0, 222.0, 240.0):
         quota.settle(booked_and_sent(quota, now), {}, now, now)
-    assert [LEAST_GUESS * 1.5**2] == guessed(240.0)
+    assert [LEAST_GUESS * (1 + FIRST_GROWTH) * (1 + 2 * FIRST_GROWTH)] == guessed(240.0)
     assert [] == guessed(100.0 + GUESSED_FOR)
 
 
@@ -276,7 +283,8 @@ def booked_and_sent(quota: Quota, now: float) -> Reservation:
 
 
 def test_the_first_request_is_sent_alone_until_it_is_answered() -> None:
-    quota = limited(None)
+    limit = LearnedLimit(100, MINUTE, "requests", configured=100)
+    quota = Quota(make_limits_for=lambda _: [limit])
     quota.max_first_answer_wait = 1.0
     first = booked(quota, 100.0)
     assert isinstance(quota.reserve("m", ONE, 100.0), Reservation)  # who cannot wait
@@ -291,7 +299,8 @@ def test_the_first_request_is_sent_alone_until_it_is_answered() -> None:
 
 
 def test_the_first_answer_is_not_waited_for_any_longer_than_that() -> None:
-    quota = limited(None)
+    limit = LearnedLimit(100, MINUTE, "requests", configured=100)
+    quota = Quota(make_limits_for=lambda _: [limit])
     quota.max_first_answer_wait = 1.0
     sent(quota, 100.0)
     late = booked(quota, 100.0)
@@ -449,11 +458,110 @@ def test_a_request_that_spent_nearly_what_it_declared_tells_nothing(
     assert expected is limit.keeps_declared
 
 
-def test_a_guess_is_what_was_answered_but_never_more_than_before_nor_less_than_the_least() -> None:
-    guess = GuessedLimit(30, 0.0)
-    for answered, amount in ((50, 30), (20, 20), (25, 20), (1, LEAST_GUESS)):
-        guess.refuse(answered, 0.0, 0.0)
-        assert amount == guess.amount
+def test_a_refusal_lowers_a_guess_to_what_was_answered_since_the_last_one_within_bounds() -> None:
+    for answered, amount in (
+        (0, 100 * (1 - MOST_CUT)),
+        (60, 100 * (1 - MOST_CUT)),
+        (90, 90),
+        (99, 100 * (1 - LEAST_CUT)),
+    ):
+        guess = GuessedLimit(100, 5.0, 0.0)
+        guess.count_answer(-1.0, 5.0)  # sent before the refusal
+        for _ in range(answered):
+            guess.count_answer(0.0, 5.0)
+        # The wait that the provider has asked for is none of the minute.
+        guess.refuse(0.0, 65.0)
+        assert pytest.approx(amount) == guess.amount
+    guess.refuse(9.0, 65.0)
+    guess.refuse(0.0, 65.0)
+    assert pytest.approx(100 * (1 - LEAST_CUT) * (1 - MOST_CUT) ** 2) == guess.amount
+    for _ in range(20):
+        guess.refuse(0.0, 66.0)
+    assert LEAST_GUESS == guess.amount
+
+
+def test_a_guess_grows_later_after_each_refusal_until_it_has_grown_much() -> None:
+    def patience(guess: GuessedLimit, refused_at: float) -> float:
+        before, now = guess.amount, refused_at
+        while guess.amount == before:
+            now += 1.0
+            guess.count_answer(now, now)
+        return now - refused_at
+
+    guess, found = GuessedLimit(100, 0.0, 0.0), []
+    for at in (1_000.0, 2_000.0, 3_000.0):
+        guess.refuse(0.0, at)
+        found.append(patience(guess, at))
+    assert [2 * FIRST_PATIENCE, MOST_PATIENCE, MOST_PATIENCE] == found
+    factors = []
+    for minute in range(1, 7):
+        before, now = guess.amount, 3_000.0 + MOST_PATIENCE + minute * MINUTE
+        guess.count_answer(now, now)
+        factors.append(guess.amount / before - 1)
+    assert [0.04, 0.08, 0.16, MOST_GROWTH, MOST_GROWTH, MOST_GROWTH] == pytest.approx(factors)
+    guess.refuse(0.0, 4_000.0)
+    assert 2 * FIRST_PATIENCE == patience(guess, 4_000.0)
+
+
+@pytest.mark.parametrize(
+    ("wait", "amount"),
+    [
+        (0.0, 30 / 1.5),
+        (1.0, 30 / 1.5),
+        (3.0, 30 / 1.5),
+        # So long nobody waits for one request of a bucket: it is a window that is to pass.
+        (3.1, 30.0),
+    ],
+)
+def test_the_first_guess_is_what_a_bucket_or_a_window_has_answered(
+    wait: float, amount: float
+) -> None:
+    learned = Learned()
+    for at in (0.0, 10.0, 30.0):
+        for _ in range(10):
+            learned.count_answer(at, at)
+    guess = learned.first_guess(wait, 30.0)
+    # Of the 30 in 30 s, 20 in 20 s and 10 at once, the first show the largest bucket.
+    assert pytest.approx(amount) == guess.amount
+    assert guess is learned.guess
+    guesses = [Learned().first_guess(wait, 0.0, at_least) for at_least in (0.0, 9.0)]
+    assert [LEAST_GUESS, 9.0] == [each.amount for each in guesses]
+
+
+def test_a_pause_that_others_were_told_of_postpones_a_guess_too() -> None:
+    quota = Quota((SlidingWindow(1_000, MINUTE),))
+    quota.pause("m", 101.0)
+    refuse(quota, 101.0, ONE, LimitReport("requests", MINUTE, is_refusal=True))
+    quota.pause("m", 100.0)  # it is over
+    first = booked(quota, 101.0)
+    assert pytest.approx(111.0) == first.at
+    quota.cancel(first, 101.0)
+    quota.settle(sent(quota, 130.0), {}, 130.0, 130.0)
+    quota.pause("m", 131.0)
+    assert pytest.approx(140.0) == booked(quota, 131.0).at
+    quota.pause("m", 150.0)
+    assert pytest.approx(160.0) == booked(quota, 131.0).at
+
+
+@pytest.mark.parametrize(
+    ("unit", "window", "used", "expected"),
+    [
+        ("requests", MINUTE, 10.0, True),
+        ("requests", MINUTE, 2.5, False),
+        ("requests", DAY, 10.0, False),
+        ("tokens", MINUTE, 10.0, False),
+    ],
+)
+def test_a_rate_is_shared_once_the_provider_counts_what_others_use(
+    unit: Unit, window: float, used: float, expected: bool
+) -> None:
+    limit = LearnedLimit(100, window, unit)
+    charge = Charge(1.0, 0.0)
+    limit.pending.reserve(charge)
+    limit.pending.start(charge, 0.0)
+    limit.note_others(used, 0.0)
+    assert expected is limit.is_shared_rate(GUESSED_FOR - 1)
+    assert not limit.is_shared_rate(GUESSED_FOR)
 
 
 def test_what_is_stated_once_more_begins_anew_after_less_was_stated() -> None:
@@ -465,23 +573,22 @@ def test_what_is_stated_once_more_begins_anew_after_less_was_stated() -> None:
     assert 200 == limit.amount
 
 
-def test_the_answers_of_the_last_minute_fade_with_it() -> None:
-    learned = Learned(0.0)
-    for _ in range(10):
-        learned.count_answer(0.0)
-    assert [10.0, 5.0, 0.0] == [learned.answered(at) for at in (60.0, 90.0, 180.0)]
-    learned = Learned(0.0)
-    for at in (*[0.0] * 10, 61.0):
-        learned.count_answer(at)
-    assert pytest.approx(1 + 10 * 31 / 60) == learned.answered(90.0)
-    assert 0.0 == learned.answered(300.0)
+def test_the_answers_of_the_last_minute_are_counted_second_by_second() -> None:
+    log = AnswerLog()
+    assert (0, 0.0) == (log.answered(0.0), log.least_limit(0.0))
+    for at in (0.0, 0.9, 1.0, 30.0, 59.0):
+        log.count(at)
+    assert [5, 3, 1, 0] == [log.answered(at) for at in (59.9, 60.0, 118.9, 119.0)]
+    log.count(60.5)
+    assert [(1.0, 1), (30.0, 1), (59.0, 1), (60.5, 1)] == log._slots
+    assert pytest.approx(4 / (1 + 59.5 / MINUTE)) == log.least_limit(60.5)
+    assert pytest.approx(1.0) == AnswerLog.least_limit(log, 120.0) * (1 + 59.5 / MINUTE)
 
 
 def test_no_report_is_about_a_guess_and_it_ends_in_its_time() -> None:
-    learned, other = Learned(0.0), LearnedLimit(10, MINUTE, "tokens", configured=20)
-    guess = learned.guess = GuessedLimit(10, 0.0)
+    learned, other = Learned(), LearnedLimit(10, MINUTE, "tokens", configured=20)
+    guess = learned.guess = GuessedLimit(10, 1.0, 0.0)
     assert limit_of(LimitReport("requests", MINUTE), [guess]) is None
-    guess.refuse(10, 1.0, 0.0)
     other.learn(5, 100.0)
     learned.note_expiry([guess, other])
     assert GUESSED_FOR == learned.until

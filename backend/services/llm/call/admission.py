@@ -248,7 +248,8 @@ def _wait_for_start(admission: Admission, call: Call) -> Effects[bool]:
             raise call.limit_error(NoCapacity(seconds, None), reservation.demand)
         if seconds > 0:
             # One that is granted for a moment is not woken before it.
-            wake = reservation.wake if admission.grant is None else None
+            grant = admission.grant
+            wake = reservation.wake if grant is None or grant.at <= account.now() else None
             yield from call.wait(seconds, _wait_cause(admission, call), wake, scope)
         yield from _wait_for_outage((scope,), call)
         permit = admission.acquire_permit()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..limit_types import LimitReport
 from .charges import Charge
-from .learning import GuessedLimit, Learned, LearnedLimit, limit_of, new_limit
+from .learning import LEAST_SHARE, Learned, LearnedLimit, limit_of, new_limit
 from .limits import Limit
 from .queue import Demand, Reservation, ScopeQueue
 
@@ -52,10 +52,10 @@ def learn_from_reports(
 ) -> None:
     """Believe what the provider said of its limits with its answer to a request, now settled."""
     if queue.learned is None:
-        queue.learned = Learned(now)
+        queue.learned = Learned()
     learned = queue.learned
     if not any(report.is_refusal for report in reports):
-        learned.count_answer(now)
+        learned.count_answer(reservation.at, now)
     for report in reports:
         limit = limit_of(report, queue.limits)
         if limit is None and (limit := new_limit(report, queue.limits)) is not None:
@@ -63,8 +63,10 @@ def learn_from_reports(
         if limit is not None:
             _learn_what_counts(limit, report, reservation, spent, now, is_alone=not queue.in_flight)
             _correct(limit, report, reservation, now)
-        elif report.is_refusal and learned.was_sent_after_refusal(reservation.at):
-            _guess(queue, learned, report.wait or 0.0, now)
+        is_unknown = limit is None or limit.is_shared_rate(now)
+        if report.is_refusal and is_unknown and learned.was_sent_after_refusal(reservation.at):
+            at_least = 0.0 if limit is None else LEAST_SHARE * limit.amount
+            _guess(queue, learned, report.wait or 0.0, now, at_least)
     if reports:
         learned.note_expiry(queue.limits)
 
@@ -104,6 +106,8 @@ def _correct(
             return  # what is used of a larger limit, by others too, says nothing of our share
     used = amount_used(limit, report, reservation.demand)
     if used is not None:
+        if not report.is_refusal:
+            limit.note_others(used, now)
         limit.correct(used, now, settled_since=_settled_since(limit, reservation))
 
 
@@ -118,7 +122,7 @@ def adopt(queue: ScopeQueue, report: LimitReport, now: float) -> bool:
     if limit is None:
         return False
     if queue.learned is None:
-        queue.learned = Learned(now)
+        queue.learned = Learned()
     limit.learn(limit.amount, now)
     queue.add_limit(limit)
     queue.learned.note_expiry(queue.limits)
@@ -151,10 +155,9 @@ def _charge_of(limit: LearnedLimit, reservation: Reservation) -> Charge | None:
     return next((charge for known, charge in reservation.charges if known is limit), None)
 
 
-def _guess(queue: ScopeQueue, learned: Learned, wait: float, now: float) -> None:
-    """Hold back after a refusal of which no known limit is the cause."""
-    answered = learned.answered(now)
+def _guess(queue: ScopeQueue, learned: Learned, wait: float, now: float, at_least: float) -> None:
+    """Hold back after a refusal by a limit that is not known, or of which others take a part."""
     if learned.guess is None:
-        learned.guess = GuessedLimit(answered, now)
-        queue.add_limit(learned.guess)
-    learned.guess.refuse(answered, wait, now)
+        queue.add_limit(learned.first_guess(wait, now, at_least))
+    else:
+        learned.guess.refuse(wait, now)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable
 
 from ..limit_types import LimitReport, Unit
+from .answer_log import AnswerLog
 from .limits import Limit
 from .token_bucket import TokenBucketLimit
 
@@ -20,13 +21,24 @@ CONFIRMATIONS = 3
 MOST_LEARNED = 8
 #: The least requests a minute that are guessed: one each ten seconds.
 LEAST_GUESS = 6.0
-#: By how much a guess grows in each minute without a refusal.
-GROWTH = 1.5
+#: By what part a guess grows after a time without a refusal; by twice that after the next minute,
+#: and so on, up to the most.
+FIRST_GROWTH, MOST_GROWTH = 0.02, 0.25
+#: Seconds until it first grows: after the first refusal, and at most. Each refusal doubles them.
+FIRST_PATIENCE, MOST_PATIENCE = 60.0, 240.0
+#: The part of a limit that one who shares it with others is thought to have at least.
+LEAST_SHARE = 0.1
+#: By what part a refusal lowers a guess, at least and at most.
+LEAST_CUT, MOST_CUT = 0.02, 0.3
 
 _MINUTE = 60.0
+#: A provider that refills continuously states no longer wait for one request, but for rounding.
+_ROUNDED_WAIT = 1.0
 #: Less than so many tokens, or than this part of what is declared, tells nothing; and how near to
 #: none or all of it the provider's figure must be.
 _FEW, _PART, _NEAR = 16.0, 0.05, 0.35
+#: A provider that counts more requests than these beside our own has others: figures are rounded.
+_OTHERS = 1.5
 #: Windows that differ by less than this part are one: a provider's figures are rounded.
 _SAME_WINDOW = 0.2
 
@@ -38,7 +50,10 @@ class LearnedLimit(TokenBucketLimit):
     Where it *is_ceiling*, a host has set it, and no more than that is ever used.
     """
 
-    __slots__ = ("_higher", "configured", "is_ceiling", "is_reported", "keeps_declared", "until")
+    __slots__ = (
+        *("_higher", "_shared_until", "configured", "is_ceiling", "is_reported", "keeps_declared"),
+        "until",
+    )
 
     def __init__(
         self,
@@ -60,6 +75,8 @@ class LearnedLimit(TokenBucketLimit):
         self.keeps_declared: bool | None = None
         #: How often in a row more was stated than the amount.
         self._higher = 0
+        #: Until when others are thought to use it too.
+        self._shared_until = -math.inf
 
     @property
     def is_learned(self) -> bool:
@@ -78,6 +95,15 @@ class LearnedLimit(TokenBucketLimit):
         if amount < self.amount or self._higher >= CONFIRMATIONS:
             self.amount, self._higher = amount, 0
         self.until = now + STATED_FOR if self.is_learned else math.inf
+
+    def note_others(self, used: float, now: float) -> None:
+        """Note whether others use it too, as an answer says that so much of it is *used*."""
+        if used - self._missing_after(now) - self.pending.in_flight_amount > _OTHERS:
+            self._shared_until = now + GUESSED_FOR
+
+    def is_shared_rate(self, now: float) -> bool:
+        """Whether it is of requests a minute, of which others take a part that nobody tells."""
+        return self.unit == "requests" and self.window <= _MINUTE and now < self._shared_until
 
     def counted(self, *, spent: float, declared: float) -> float:
         """Return what counts of a request that has *spent* less than it *declared*.
@@ -117,61 +143,93 @@ class LearnedLimit(TokenBucketLimit):
 
 
 class GuessedLimit(LearnedLimit):
-    """Requests a minute after a refusal that names no limit: as many as were answered before it.
+    """Requests a minute after a refusal that names no limit.
 
-    It grows as long as nothing is refused, and is dropped a while after the last refusal.
+    It begins with the *amount* that the answers before the refusal show. Each further refusal
+    lowers it to what was answered since the wait of the last one was over. It grows as long as
+    nothing is refused, and is dropped a while after the last refusal.
     """
 
-    __slots__ = ("_grown_at", "refused_at")
+    __slots__ = ("_answered", "_grown_at", "_growth", "_patience", "_resumed_at", "refused_at")
 
-    def __init__(self, amount: float, now: float) -> None:
+    def __init__(self, amount: float, wait: float, now: float) -> None:
         super().__init__(max(amount, LEAST_GUESS), _MINUTE, "requests")
-        self._grown_at = self.refused_at = now
+        self._patience, self._growth = FIRST_PATIENCE, FIRST_GROWTH
+        self._answered = 0
+        self._grown_at = self._resumed_at = self.refused_at = now
+        self._hold(wait, now)
 
     def is_of(self, unit: Unit, window: float) -> bool:
         """No report is about a guess."""
         return False
 
-    def refuse(self, answered: float, wait: float, now: float) -> None:
-        """Let one request through in *wait* seconds, then as many as are refilled."""
-        self.amount = max(LEAST_GUESS, min(self.amount, answered))
-        self._missing = self.amount - 1 + wait * self.amount / self.window
-        self._missing_at = self._grown_at = self.refused_at = now
-        self.until = now + GUESSED_FOR
+    def refuse(self, wait: float, now: float) -> None:
+        """Allow less, and for *wait* seconds nothing."""
+        passed = now - self._resumed_at
+        shown = self._answered * self.window / passed if passed > 0 else 0.0
+        least, most = (self.amount * (1 - cut) for cut in (MOST_CUT, LEAST_CUT))
+        self.amount = max(LEAST_GUESS, min(max(shown, least), most))
+        self._patience = min(MOST_PATIENCE, 2 * self._patience)
+        self._hold(wait, now)
 
-    def grow(self, now: float) -> None:
-        """Allow more after each minute without a refusal."""
-        if now - self._grown_at >= _MINUTE:
-            self.amount, self._grown_at = self.amount * GROWTH, now
+    def count_answer(self, sent_at: float, now: float) -> None:
+        """Count a request that was answered; allow more after a time without a refusal."""
+        self._answered += sent_at >= self.refused_at
+        is_first = self._growth == FIRST_GROWTH
+        if now - self._grown_at >= (self._patience if is_first else _MINUTE):
+            self.amount, self._grown_at = self.amount * (1 + self._growth), now
+            self._growth = min(MOST_GROWTH, 2 * self._growth)
+            if self._growth == MOST_GROWTH:
+                self._patience = FIRST_PATIENCE
+
+    def postpone(self, wait: float, now: float) -> None:
+        """Let one request through in *wait* seconds, or once it is refilled, then the others.
+
+        So processes that were told to wait at the same time do not exceed the limit after it.
+        """
+        refilled = max(1.0, wait * self.amount / self.window)
+        self._missing = max(self._missing_after(now), self.amount - 1 + refilled)
+        self._missing_at = now
+
+    def _hold(self, wait: float, now: float) -> None:
+        """Begin anew after a refusal."""
+        self._missing = 0.0
+        self.postpone(wait, now)
+        self.refused_at = self._grown_at = now
+        self._resumed_at = now + wait
+        self._answered, self._growth = 0, FIRST_GROWTH
+        self.until = now + GUESSED_FOR
 
 
 class Learned:
     """What the answers on one scope have taught: its learnt limits, and how many were answered."""
 
-    __slots__ = ("_before", "_begun_at", "_current", "guess", "until")
+    __slots__ = ("_answers", "guess", "until")
 
-    def __init__(self, now: float) -> None:
+    def __init__(self) -> None:
         self.guess: GuessedLimit | None = None
         #: When the first of the limits returns to what is configured.
         self.until = math.inf
-        self._begun_at = now
-        self._before = self._current = 0
+        self._answers = AnswerLog()
 
-    def count_answer(self, now: float) -> None:
+    def count_answer(self, sent_at: float, now: float) -> None:
         """Count a request that was not refused."""
-        self._turn(now)
-        self._current += 1
+        self._answers.count(now)
         if self.guess is not None:
-            self.guess.grow(now)
+            self.guess.count_answer(sent_at, now)
+
+    def first_guess(self, wait: float, now: float, at_least: float = 0.0) -> GuessedLimit:
+        """Return what is guessed after a refusal that asks for a *wait*: *at least* so much."""
+        least = self._answers.least_limit(now)
+        # A longer wait than for one that is refilled is that for a window to pass.
+        is_window = wait > max(_ROUNDED_WAIT, _MINUTE / max(least, LEAST_GUESS))
+        amount = self._answers.answered(now) if is_window else least
+        self.guess = GuessedLimit(max(amount, at_least), wait, now)
+        return self.guess
 
     def was_sent_after_refusal(self, sent_at: float) -> bool:
         """Whether a request was sent after the last refusal that named no limit."""
         return self.guess is None or sent_at >= self.guess.refused_at
-
-    def answered(self, now: float) -> float:
-        """Return about how many requests were answered in the last minute."""
-        self._turn(now)
-        return self._current + self._before * (1 - (now - self._begun_at) / _MINUTE)
 
     def expire(self, limits: Iterable[Limit], now: float) -> tuple[Limit, ...]:
         """Return *limits* without those whose time is over."""
@@ -185,12 +243,6 @@ class Learned:
         """Note when the first of *limits* returns to what is configured."""
         times = (limit.until for limit in limits if isinstance(limit, LearnedLimit))
         self.until = min(times, default=math.inf)
-
-    def _turn(self, now: float) -> None:
-        passed = now - self._begun_at
-        if passed >= _MINUTE:
-            self._before = self._current if passed < 2 * _MINUTE else 0
-            self._current, self._begun_at = 0, now
 
 
 def limit_of(report: LimitReport, limits: Iterable[Limit]) -> LearnedLimit | None:

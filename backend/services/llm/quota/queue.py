@@ -87,6 +87,8 @@ class ScopeQueue:
     in_flight: dict[Reservation, None] = field(default_factory=dict)
     #: What the provider's answers have taught about the limits; None before the first.
     learned: Learned | None = None
+    #: What bounds the requests in flight while their limit is not known; None before it is asked.
+    slow_start: Limit | None = None
     #: When the first request was reserved.
     first_reserved_at: float | None = None
     #: Those who wait, in the order of their sequence; others overtake the batches.
@@ -123,6 +125,12 @@ class ScopeQueue:
             self.first_reserved_at = now
             return now
         return self.first_reserved_at + timeout
+
+    def pause(self, until: float, now: float) -> None:
+        """Start nothing before the time *until*; a longer pause stays."""
+        self.paused_until = max(self.paused_until, until)
+        if self.learned is not None and self.learned.guess is not None and until > now:
+            self.learned.guess.postpone(until - now, now)
 
     def amounts(self, demand: Demand, *, can_wait: bool) -> Amounts:
         """Return each limit that *demand* takes something of, and how much.

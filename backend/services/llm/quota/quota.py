@@ -15,6 +15,7 @@ from .groups import Groups
 from .headroom import headroom_of
 from .limits import NEVER, Limit, NoCapacity, seconds_until
 from .queue import Demand, FairScheduler, Reservation, ScopeQueue, wake
+from .slow_start import amounts_of
 from .start_times import reschedule_earlier, start_time_of_due, start_time_of_new
 
 
@@ -35,8 +36,7 @@ class Quota:
     held for arithmetic only. A request that has had no answer for `assume_received_after` seconds
     counts as received `max_transit` seconds after its sending; before that, and by default always,
     as received now. The first request of a scope is sent alone by those who can wait, until its
-    answer has told of the limits or `max_first_answer_wait` seconds have passed: all that is
-    sent meanwhile could be refused at once.
+    answer or for `max_first_answer_wait` seconds, and then a few (`slow_start`).
     """
 
     #: What a fleet uses of a limit of a scope, at a time; without one, what we use is all.
@@ -89,7 +89,7 @@ class Quota:
             now = self._advance_clock(now)
             queue = self._queue_for(scope)
             self._update_limits(queue, now)
-            amounts = queue.amounts(demand, can_wait=max_wait > 0)
+            amounts = amounts_of(queue, demand, now, max_wait, self.max_first_answer_wait)
             amounts += self._groups.amounts(group, demand, now)
             at, unit = start_time_of_new(queue, self._scheduler, amounts, now, priority)
             if queue.learned is None and self.max_first_answer_wait:
@@ -200,8 +200,7 @@ class Quota:
     def pause(self, scope: str, until: float) -> None:
         """Start nothing more in *scope* before the time *until*; a longer pause stays."""
         with self._lock:
-            queue = self._queue_for(scope)
-            queue.paused_until = max(queue.paused_until, until)
+            self._queue_for(scope).pause(until, self._latest_now)
 
     def paused_for(self, scope: str, now: float) -> float:
         """Return the seconds that the pause of *scope* still lasts, 0.0 without one."""

@@ -1,0 +1,114 @@
+"""How many requests may be in flight to a scope of which nobody knows how many it takes.
+
+All that is in flight when a provider's limit is reached is refused. As long as the limit is not
+known, that is kept to a small part of what was answered: a crowd that begins at once would
+otherwise be refused as one. What this costs is bounded in time, however slow the answers are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from .charges import Charge, PendingCharges, PriorityFilter
+from .learning import LearnedLimit
+from .limits import Limit, Unit
+from .queue import Amounts, Demand, ScopeQueue
+
+#: One more may be in flight for so many answers.
+ANSWERS_EACH = 50
+#: Seconds in which as many again may be in flight, whatever was answered, and after which all may.
+DOUBLING, LONGEST = 2.0, 30.0
+#: Seconds without a request after which a crowd begins anew.
+IDLE = 60.0
+#: A host that sets no more requests a minute than these knows its limit.
+KNOWN = 300.0
+
+_MINUTE = 60.0
+
+
+class SlowStart:
+    """A `Limit` of the requests in flight, which ends after `LONGEST` seconds."""
+
+    __slots__ = ("_answered", "_begun", "_settled_at", "amount", "pending", "unit", "window")
+
+    def __init__(self) -> None:
+        self.amount, self.window = math.inf, _MINUTE
+        self.unit: Unit = "requests"
+        self.pending = PendingCharges()
+        self._begun = self._settled_at = -math.inf
+        #: What was answered since it began.
+        self._answered = 0
+
+    def mark_received(self, sent_until: float, max_transit: float) -> None:
+        """Do nothing: what was received is in flight until it is answered."""
+
+    def used(self, now: float) -> float:
+        """Return how many requests are in flight or reserved."""
+        return float(len(self.pending))
+
+    def full_at(self, now: float) -> float:
+        """Return *now*: nothing is refilled."""
+        return now
+
+    def earliest(
+        self, amount: float, start: float, now: float, priority: PriorityFilter | None = None
+    ) -> float:
+        """Return when so many may be in flight as there are before this one, if none is answered.
+
+        Those are all in flight, and all that are reserved, or that have *priority*.
+        """
+        if not len(self.pending) and now - self._settled_at >= IDLE:
+            self._begun, self._answered = now, 0
+        if priority is None:
+            number = len(self.pending) + 1
+        else:
+            reserved = self.pending.times(-math.inf, math.inf, priority)
+            number = len(self.pending.in_flight) + len(reserved) + 1
+        if number <= max(1, self._answered // ANSWERS_EACH):
+            return start
+        return max(start, self._begun + min(LONGEST, DOUBLING * math.log2(number)))
+
+    def settle(self, charge: Charge, amount: float, latest_receipt: float, now: float) -> None:
+        """Count an answer; an *amount* of 0 says that the provider has answered nothing."""
+        self.pending.settle(charge)
+        self._settled_at = now
+        self._answered += amount > 0
+
+    def blocked_since(self, amount: float) -> float | None:
+        """Return None: time makes room too."""
+        return None
+
+
+def amounts_of(
+    queue: ScopeQueue, demand: Demand, now: float, max_wait: float, first_alone: float
+) -> Amounts:
+    """Return what *demand* takes of each limit of *queue*, by a caller who waits *max_wait* s.
+
+    Where the scope's requests a minute are not known, those who can wait until the slow start is
+    over begin with it, unless not even the *first* request is sent *alone*.
+    """
+    amounts = queue.amounts(demand, can_wait=max_wait > 0)
+    requests = demand.get("requests", 0.0)
+    if requests and first_alone and max_wait >= LONGEST and not _are_known(queue.limits, now):
+        if queue.slow_start is None:
+            queue.slow_start = SlowStart()
+        amounts.append((queue.slow_start, requests))
+    return amounts
+
+
+def _are_known(limits: Iterable[Limit], now: float) -> bool:
+    """Whether a plan, the provider or a guess tells of requests a minute, or a host of few.
+
+    What others use too is not known.
+    """
+    return any(
+        limit.unit == "requests"
+        and limit.window <= _MINUTE
+        and (
+            not limit.is_shared_rate(now)
+            if isinstance(limit, LearnedLimit)
+            else limit.amount <= KNOWN
+        )
+        for limit in limits
+    )
