@@ -185,6 +185,16 @@ def test_a_refused_continuation_leaves_the_error(face: Face, sandbox: Sandbox) -
     assert_stands(got, face, attempts=2)
 
 
+def test_an_answer_that_had_ended_does_not_go_on(face: Face, sandbox: Sandbox) -> None:
+    whole = Answer.streams(*PIECES)
+    sandbox.script(Fault.in_stream("error", frame=-1, status=503, answer=whole), REST)
+    got = resumed(face)
+    assert isinstance(got.error, ProviderUnavailableError)
+    assert got.error.partial is not None
+    assert (TEXT, TEXT, 1) == (got.text, got.error.partial.text, len(sandbox.exchanges))
+    assert_healthy(face)
+
+
 def test_the_retries_bound_how_often_a_stream_goes_on(face: Face, sandbox: Sandbox) -> None:
     sandbox.script(broken(), REST)
     assert_stands(resumed(face, max_retries=0), face)

@@ -87,7 +87,7 @@ class StreamResumption:
         if has_come or self._break is None:
             self._break = error
             self._set_partial(error, model)
-            if not _is_transient(error) or not self._can_go_on(model):
+            if not _is_transient(error) or _has_ended(error) or not self._can_go_on(model):
                 raise error
             self.count += 1
             self._continued = self._continuation()
@@ -133,6 +133,11 @@ class StreamResumption:
         room = request.max_tokens and max(1, request.max_tokens - text_estimate(beginning))
         message = {"role": "assistant", "content": beginning}
         return replace(request, messages=(*request.messages, message), max_tokens=room)
+
+
+def _has_ended(error: LLMError) -> bool:
+    """Whether the answer had come to its end: there is nothing to go on with."""
+    return error.partial is not None and error.partial.finish_reason is not None
 
 
 def _is_transient(error: LLMError) -> bool:
