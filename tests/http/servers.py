@@ -46,6 +46,29 @@ def answer(body: bytes = b'{"ok": true}', *headers: str, status: str = "200 OK")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+def tunnelling_to(port: int) -> Callable[[Server, socket.socket], None]:
+    """What a proxy does that connects whoever asks to this *port* of the machine."""
+
+    def talk(server: Server, connection: socket.socket) -> None:
+        server.read_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", port)) as beyond:
+            returning = threading.Thread(target=_pass_on, args=(beyond, connection))
+            returning.start()
+            _pass_on(connection, beyond)
+            returning.join(5)
+
+    return talk
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_RDWR)
+
+
 @contextmanager
 def serving(
     handle: Callable[[Server, socket.socket], None], context: ssl.SSLContext | None = None

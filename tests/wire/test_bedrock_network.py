@@ -19,6 +19,7 @@ from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.stub import Stubber
 
 from sandbox import Sandbox
+from sandbox.bedrock.event_stream import event
 from services.llm.runtime import workers
 from services.llm_client import (
     LLMError,
@@ -26,9 +27,10 @@ from services.llm_client import (
     ProviderUnavailableError,
     ResponseTooLargeError,
 )
-from tests.http.servers import Server, answer, serving
+from tests.http.servers import Server, answer, serving, tunnelling_to
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import ACCESS_KEY_ID, SECRET_KEY, Face
+from tests.wire.streaming import read
 
 HANG = 20.0
 SAID = {
@@ -178,6 +180,51 @@ def test_a_trusted_server_is_asked_by_tls(open_at: Open, authority: trustme.CA) 
         face = open_at(server.url)
         assert ["hello", "hello"] == [asked(face), asked(face)]
         assert 1 == len(server.taken)
+
+
+STREAM = b"".join(
+    event(kind, payload)
+    for kind, payload in (
+        ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "hello"}}),
+        ("messageStop", {"stopReason": "end_turn"}),
+    )
+)
+
+
+def telling_both(server: Server, connection: socket.socket) -> None:
+    """Answer, or stream, whatever is asked."""
+    while request := server.read_request(connection):
+        is_stream = b"converse-stream" in request
+        kind = "vnd.amazon.eventstream" if is_stream else "json"
+        body = STREAM if is_stream else WHOLE
+        connection.sendall(answer(body, f"content-type: application/{kind}"))
+
+
+def test_answers_and_streams_come_through_a_proxy(
+    open_client: OpenFace, manner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(telling_both) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        face = open_client(manner, AWS_ENDPOINT_URL_BEDROCK_RUNTIME="http://bedrock.test")
+        assert ("hello", "hello") == (asked(face), read(face, "hi").text)
+    lines = [each.partition(b"\r\n")[0] for each in proxy.requests]
+    path = b"POST http://bedrock.test/model/sandbox%2Fok/"
+    assert [path + b"converse HTTP/1.1", path + b"converse-stream HTTP/1.1"] == lines
+
+
+def test_a_proxy_sees_nothing_of_what_is_secured(
+    open_client: OpenFace, manner: str, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        serving(telling_both, secured(authority)) as server,
+        serving(tunnelling_to(server.port)) as proxy,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        face = open_client(manner, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=server.url)
+        assert ("hello", "hello") == (asked(face), read(face, "hi").text)
+        assert 2 == len(server.requests)
+    asking = {each.partition(b" HTTP")[0] for each in proxy.requests}
+    assert {b"CONNECT localhost:%d" % server.port} == asking
 
 
 def test_a_server_that_nobody_vouches_for_is_not_asked(

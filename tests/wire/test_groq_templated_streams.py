@@ -25,7 +25,7 @@ from services.llm.http.http1_async import AsyncConnection
 from services.llm.http.http1_connections import Connection
 from services.llm.providers.groq import templated_streams
 from services.llm.providers.groq.stream_transport import _AsyncBytes, _Bytes
-from tests.http.servers import Server, answer, answering, serving
+from tests.http.servers import Server, answer, answering, serving, tunnelling_to
 from tests.wire.conftest import OpenAt
 from tests.wire.faces import KEY
 from tests.wire.streaming import read
@@ -243,33 +243,15 @@ def test_a_stream_goes_by_tls_and_through_a_tunnel(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
 
-    with serving(answering(*[OK] * 2), context) as server:
-
-        def proxy(between: Server, connection: socket.socket) -> None:
-            between.read_request(connection)
-            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            with socket.create_connection(("127.0.0.1", server.port)) as beyond:
-                returning = threading.Thread(target=_pass_on, args=(beyond, connection))
-                returning.start()
-                _pass_on(connection, beyond)
-                returning.join(5)
-
-        with serving(proxy) as between:
-            monkeypatch.setenv("HTTPS_PROXY", between.url)
-            monkeypatch.setenv("NO_PROXY", "")
-            face = open_at(server.url)
-            assert ["One two"] * 2 == [read(face, "hi").text for _ in range(2)]
-            assert (1, ["sent"]) == (len(between.taken), sent_around_the_sdk)
-
-
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    import contextlib
-
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_RDWR)
+    with (
+        serving(answering(*[OK] * 2), context) as server,
+        serving(tunnelling_to(server.port)) as between,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", between.url)
+        monkeypatch.setenv("NO_PROXY", "")
+        face = open_at(server.url)
+        assert ["One two"] * 2 == [read(face, "hi").text for _ in range(2)]
+        assert (1, ["sent"]) == (len(between.taken), sent_around_the_sdk)
 
 
 class Response:
