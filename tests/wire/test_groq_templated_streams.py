@@ -10,7 +10,6 @@ import socket
 import threading
 import traceback
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +23,7 @@ from services.llm.http.deadline import TimeLeft
 from services.llm.http.http1_async import AsyncConnection
 from services.llm.http.http1_connections import Connection
 from services.llm.providers.groq import templated_streams
-from services.llm.providers.groq.stream_transport import _AsyncBytes, _Bytes
+from services.llm.providers.groq.stream_transport import _AsyncResponseBytes, _ResponseBytes
 from tests.http.servers import Server, answer, answering, serving, tunnelling_to
 from tests.wire.conftest import OpenAt
 from tests.wire.faces import KEY
@@ -271,24 +270,27 @@ class Response:
 
 def test_the_rest_of_a_message_that_came_by_the_sdk_is_read() -> None:
     async def aclosed(response: Response) -> None:
-        await _AsyncBytes(AsyncExitStack(), response, TimeLeft(0.0)).aclose(is_done=True)
+        await _AsyncResponseBytes(response, TimeLeft(0.0)).aclose(is_done=True)
 
     one, other = Response(), Response()
-    _Bytes(ExitStack(), one, TimeLeft(0.0)).close(is_done=True)
+    _ResponseBytes(one, TimeLeft(0.0)).close(is_done=True)
     asyncio.run(aclosed(other))
     assert ([], []) == (one.left, other.left)
 
 
 def test_a_read_in_another_thread_is_ended_by_its_connection() -> None:
     class Opened:
+        close = None
+
         def abort(self) -> None:
             ended.append("templated")
 
     ended: list[str] = []
-    templated_streams._Bytes(ExitStack(), Opened()).abort()  # type: ignore[arg-type] # as much as is used
+    opened: Any = Opened()
+    templated_streams._OpenedBytes(opened).abort()
     ours, theirs = socket.socketpair()
     with ours, theirs:
         response, stream = Response(), SimpleNamespace(get_extra_info=lambda _: ours)
         vars(response)["extensions"] = {"network_stream": stream}
-        _Bytes(ExitStack(), response, TimeLeft(0.0)).abort()
+        _ResponseBytes(response, TimeLeft(0.0)).abort()
         assert (b"", ["templated"]) == (ours.recv(1), ended)

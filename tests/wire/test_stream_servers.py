@@ -501,10 +501,10 @@ def test_a_stream_of_botocores_is_aborted_with_its_call() -> None:
 
 def test_a_stream_of_another_transport_is_left_alone() -> None:
     from services.llm.http.deadline import TimeLeft
-    from services.llm.providers.groq.stream_transport import _Bytes
+    from services.llm.providers.groq.stream_transport import _ResponseBytes
 
     response = SimpleNamespace(iter_bytes=lambda: iter([b"piece"]), extensions={})
-    source = _Bytes(ExitStack(), response, TimeLeft(time.monotonic() + 1))
+    source = _ResponseBytes(response, TimeLeft(time.monotonic() + 1))
     source.abort()
     assert b"piece" == source.read(time.monotonic() + 1)
 

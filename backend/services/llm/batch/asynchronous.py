@@ -6,10 +6,11 @@ import asyncio
 import contextvars
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from .options import BatchOptions
-from .results import BatchProgress, BatchResult
+from .reading import BatchReading
+from .results import BatchResult
 from .runner import Ask, Runner
 from .stopping import Ending, closed_meanwhile
 
@@ -17,7 +18,7 @@ T = TypeVar("T")
 Self = TypeVar("Self", bound="AsyncBatch[Any]")
 
 
-class AsyncBatch(Generic[T]):
+class AsyncBatch(BatchReading[T]):
     """The results of a batch, one for each prompt: an async iterator.
 
     Nothing is read or sent before the first result is asked for. Leaving the iteration early
@@ -28,37 +29,23 @@ class AsyncBatch(Generic[T]):
     def __init__(
         self, prompts: Iterable[Any] | AsyncIterable[Any], ask: Ask, options: BatchOptions
     ) -> None:
-        self._prompts = prompts
-        self._ask = ask
-        self._options = options
-        self._reporter = options.reporter(prompts)
+        super().__init__(prompts, ask, options)
         self._reading: _Reading | None = None
-        self._is_closed = False
-
-    @property
-    def progress(self) -> BatchProgress:
-        """How far it has come."""
-        return self._reporter.progress
 
     def __aiter__(self: Self) -> Self:
         return self
 
     async def __anext__(self) -> BatchResult[T]:
-        if self._is_closed:
+        result = await self._advance(self._next, self.aclose)
+        if result is None:
             raise StopAsyncIteration
+        return result
+
+    async def _next(self) -> BatchResult[Any] | None:
         if self._reading is None:
             self._reporter.begin()
             self._reading = _Reading(self._prompts, self._ask, self._options)
-        try:
-            result = await self._reading.next()
-            if result is None:
-                raise self._reading.ending.error() or StopAsyncIteration
-            self._reporter.add(result)
-            return result
-        # A cancellation too: what is in flight ends with its reader.
-        except BaseException:
-            await self.aclose()
-            raise
+        return await self._reading.next()
 
     async def aclose(self) -> None:
         """Cancel what is in flight, and wait until it has ended."""
@@ -120,6 +107,7 @@ class _Reading:
                 return result
             if self.ending.has_ended:
                 self._changed.set()  # for whoever reads beside us
+                self.ending.raise_error()
                 return None
             self._changed.clear()
             await self._changed.wait()

@@ -12,10 +12,12 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
+from ..runtime.coroutines import run_without_loop
 from .options import BatchOptions
-from .results import BatchProgress, BatchResult
+from .reading import BatchReading
+from .results import BatchResult
 from .runner import Ask, Runner
 from .stopping import Ending, closed_meanwhile
 
@@ -27,7 +29,7 @@ Self = TypeVar("Self", bound="Batch[Any]")
 _READS = 2
 
 
-class Batch(Generic[T]):
+class Batch(BatchReading[T]):
     """The results of a batch, one for each prompt: an iterator.
 
     Nothing is read or sent before the first result is asked for. Leaving the iteration early
@@ -36,37 +38,26 @@ class Batch(Generic[T]):
     """
 
     def __init__(self, prompts: Iterable[Any], ask: Ask, options: BatchOptions) -> None:
-        self._prompts = prompts
-        self._ask = ask
-        self._options = options
-        self._reporter = options.reporter(prompts)
+        super().__init__(prompts, ask, options)
         self._window = options.window()
         self._ending = Ending(self._window)
         self._source: Iterator[Any] = iter(())
         self._thread: _LoopThread | None = None
-        self._is_closed = False
-
-    @property
-    def progress(self) -> BatchProgress:
-        """How far it has come."""
-        return self._reporter.progress
 
     def __iter__(self: Self) -> Self:
         return self
 
     def __next__(self) -> BatchResult[T]:
-        if self._is_closed:
-            raise StopIteration
-        try:
-            result = self._next(self._thread or self._begin())
-            if result is None:
-                raise self._ending.error() or StopIteration
-            self._reporter.add(result)
-            return result
-        # An interruption too: what is in flight ends with its reader.
-        except BaseException:
+        async def get() -> BatchResult[Any] | None:
+            return self._next(self._thread or self._begin())
+
+        async def close() -> None:
             self.close()
-            raise
+
+        result = run_without_loop(self._advance(get, close))
+        if result is None:
+            raise StopIteration
+        return result
 
     def close(self) -> None:
         """Cancel what is in flight, and wait until it has ended."""
@@ -112,6 +103,7 @@ class Batch(Generic[T]):
             elif self._window.is_ready:
                 return self._window.take()
             elif self._ending.has_ended:
+                self._ending.raise_error()
                 return None
             else:
                 self._finish(thread.wait())

@@ -37,6 +37,11 @@ class Ending:
             self._source_error = error
         self.is_reading = False
 
+    def raise_error(self) -> None:
+        """Raise what kept the batch from reading all prompts, if anything did."""
+        if (error := self.error()) is not None:
+            raise error
+
     def error(self) -> BaseException | None:
         """Return what kept the batch from reading all prompts, None where nothing did.
 

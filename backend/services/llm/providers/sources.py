@@ -16,7 +16,7 @@ import anyio
 from ..errors import LLMError
 from ..http.deadline import TimeLeft
 from ..runtime.blocking import run_in_thread
-from .channel import AsyncChannel, Channel, Source, raise_mapped
+from .channel import AsyncChannel, AsyncSource, Channel, Source, raise_mapped
 
 
 class Iterated:
@@ -76,6 +76,35 @@ class InThread:
     async def aclose(self, *, is_done: bool = False) -> None:
         """Let go of it."""
         await run_in_thread(partial(self._source.close, is_done=is_done))
+
+
+class Leased:
+    """A source that gives back what was borrowed for it."""
+
+    def __init__(self, source: Source, stack: ExitStack) -> None:
+        self._source = source
+        self._stack = stack
+        self.read = source.read
+        self.abort = source.abort
+
+    def close(self, *, is_done: bool = False) -> None:
+        """Let go of it."""
+        with self._stack:
+            self._source.close(is_done=is_done)
+
+
+class AsyncLeased:
+    """The same for an event loop."""
+
+    def __init__(self, source: AsyncSource, stack: AsyncExitStack) -> None:
+        self._source = source
+        self._stack = stack
+        self.read = source.read
+
+    async def aclose(self, *, is_done: bool = False) -> None:
+        """Let go of it."""
+        async with self._stack:
+            await self._source.aclose(is_done=is_done)
 
 
 def in_threads(channel: Channel) -> AsyncChannel:

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from ...errors import LLMError, Retry
 from ...http.dial import left_until
 from ...http.http1 import Answer
 from ...runtime import watchdog
+from ...runtime.coroutines import run_without_loop
 from ...runtime.opening import abortable_by
 from ...types import Request
-from ..channel import AsyncChannel, AsyncSource, Channel, Source
+from ..channel import AsyncChannel, Channel, Source
 from ..fields import member
 from ..foreign_errors import unreadable_body
+from ..sources import AsyncLeased, Leased
 from . import signing
 from .errors import error_in_ok_body
 from .instrumentation import why_the_sdks_own
@@ -30,6 +32,7 @@ from .transport import Call, Transport, headers_of
 
 if TYPE_CHECKING:
     from ...http.http1 import Head
+    from ...http.origin import Origin
     from .stream_call import StreamCall
     from .stream_connections import StreamConnections
 
@@ -79,15 +82,21 @@ class StreamingTransport(Transport):
         if why_the_sdks_own(sdk, call.method):
             abortable = self._abortable_stream(until)
             return _Watched.of(_ask(sdk, spec, abortable, timeout), stack, spec, abortable)
-        signed = self._signed(sdk, call, until)
-        if signed.response is not None:
-            return _Watched.of(signed.response, stack, spec, self._abortable_stream(until))
-        origin = self._http.origin_of(sdk, signed.request.url)
-        opened = self._connections.open(origin, signed, until)
-        if _is_stream(opened.head):
-            reader = spec.reader(_about(opened.head))
-            return Channel(_Leased(opened, stack), reader, reader.feed, spec.to_error)
-        raise _refusal(sdk, signed, opened.head, opened.whole(until), spec)
+
+        async def sign() -> signing.Signed:
+            return self._signed(sdk, call, until)
+
+        async def connect(origin: Origin, signed: signing.Signed) -> Any:
+            return self._connections.open(origin, signed, until)
+
+        async def whole(opened: Any) -> bytes:
+            return cast("bytes", opened.whole(until))
+
+        response, opened = run_without_loop(self._ask(sdk, spec, sign, connect, whole))
+        if opened is None:
+            return _Watched.of(response, stack, spec, self._abortable_stream(until))
+        reader = spec.reader(_about(opened.head))
+        return Channel(Leased(opened, stack), reader, reader.feed, spec.to_error)
 
     async def aopen(
         self, sdk: Any, stack: AsyncExitStack, spec: StreamSpec, timeout: float
@@ -96,15 +105,33 @@ class StreamingTransport(Transport):
         until, call = time.monotonic() + timeout, spec.call
         if why_the_sdks_own(sdk, call.method):
             return await self._in_a_worker(sdk, stack, spec, until)
-        signed = await self._asigned(sdk, call, until)
+        response, opened = await self._ask(
+            *(sdk, spec),
+            sign=lambda: self._asigned(sdk, call, until),
+            connect=lambda origin, signed: self._connections.aopen(origin, signed, until),
+            whole=lambda opened: opened.whole(until),
+        )
+        if opened is None:
+            return self._of_workers(stack, spec, response, self._abortable_stream(until))
+        reader = spec.reader(_about(opened.head))
+        return AsyncChannel(AsyncLeased(opened, stack), reader, reader.feed, spec.to_error)
+
+    async def _ask(
+        self,
+        sdk: Any,
+        spec: StreamSpec,
+        sign: Callable[[], Coroutine[Any, Any, signing.Signed]],
+        connect: Callable[[Origin, signing.Signed], Coroutine[Any, Any, Any]],
+        whole: Callable[[Any], Coroutine[Any, Any, bytes]],
+    ) -> tuple[Any, Any]:
+        """Return the response that something in the SDK has given, or the stream that is open."""
+        signed = await sign()
         if signed.response is not None:
-            return self._of_workers(stack, spec, signed.response, self._abortable_stream(until))
-        origin = self._http.origin_of(sdk, signed.request.url)
-        opened = await self._connections.aopen(origin, signed, until)
+            return signed.response, None
+        opened = await connect(self._http.origin_of(sdk, signed.request.url), signed)
         if _is_stream(opened.head):
-            reader = spec.reader(_about(opened.head))
-            return AsyncChannel(_AsyncLeased(opened, stack), reader, reader.feed, spec.to_error)
-        raise _refusal(sdk, signed, opened.head, await opened.whole(until), spec)
+            return None, opened
+        raise _refusal(sdk, signed, opened.head, await whole(opened), spec)
 
     async def _in_a_worker(
         self, sdk: Any, stack: AsyncExitStack, spec: StreamSpec, until: float
@@ -141,35 +168,6 @@ class StreamingTransport(Transport):
         if "_connections" in vars(self):
             await self._connections.aclose()
         await super().aclose()
-
-
-class _Leased:
-    """A source that gives back what was borrowed for it."""
-
-    def __init__(self, source: Source, stack: ExitStack) -> None:
-        self._source = source
-        self._stack = stack
-        self.read = source.read
-        self.abort = source.abort
-
-    def close(self, *, is_done: bool = False) -> None:
-        """Let go of it."""
-        with self._stack:
-            self._source.close(is_done=is_done)
-
-
-class _AsyncLeased:
-    """The same for an event loop."""
-
-    def __init__(self, source: AsyncSource, stack: AsyncExitStack) -> None:
-        self._source = source
-        self._stack = stack
-        self.read = source.read
-
-    async def aclose(self, *, is_done: bool = False) -> None:
-        """Let go of it."""
-        async with self._stack:
-            await self._source.aclose(is_done=is_done)
 
 
 class _Watched:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -21,6 +21,7 @@ import anyio
 from ...errors import LLMError, LLMTimeoutError, ResponseTooLargeError, Retry
 from ...http.dial import left_until
 from ...runtime import watchdog
+from ...runtime.coroutines import run_without_loop
 from ...runtime.workers import Work, Workers
 from ...types import Request
 from . import signing
@@ -89,24 +90,25 @@ class Transport:
         until = time.monotonic() + timeout
         if why_the_sdks_own(sdk, call.method):
             return self._watched(sdk, call, until)
-        with _in_time(timeout):
-            signed = self._signed(sdk, call, until)
-            if signed.response is not None:
-                return call.read(signed.response)
-            answer = self._http.exchange(sdk, signed, until)
-        return _read(sdk, call, signed, answer)
+
+        async def sign() -> signing.Signed:
+            return self._signed(sdk, call, until)
+
+        async def exchange(signed: signing.Signed) -> Answer:
+            return self._http.exchange(sdk, signed, until)
+
+        return run_without_loop(_send(sdk, call, timeout, sign, exchange))
 
     async def asend(self, sdk: Any, call: Call, timeout: float) -> Answered:
         """Make *call* as `send` does, without blocking the event loop."""
         until = time.monotonic() + timeout
         if why_the_sdks_own(sdk, call.method):
             return await self._in_a_thread(sdk, call, until)
-        with _in_time(timeout):
-            signed = await self._asigned(sdk, call, until)
-            if signed.response is not None:
-                return call.read(signed.response)
-            answer = await self._http.aexchange(sdk, signed, until)
-        return _read(sdk, call, signed, answer)
+        return await _send(
+            *(sdk, call, timeout),
+            sign=lambda: self._asigned(sdk, call, until),
+            exchange=lambda signed: self._http.aexchange(sdk, signed, until),
+        )
 
     def close(self) -> None:
         """Close what is idle; threads and connections in use end with their calls."""
@@ -182,6 +184,21 @@ class Transport:
         from .http_transport import HttpTransport  # pays for h11 only where it is used
 
         return HttpTransport(self._size, self._limit)
+
+
+async def _send(
+    sdk: Any,
+    call: Call,
+    timeout: float,
+    sign: Callable[[], Coroutine[Any, Any, signing.Signed]],
+    exchange: Callable[[signing.Signed], Coroutine[Any, Any, Answer]],
+) -> Answered:
+    with _in_time(timeout):
+        signed = await sign()
+        if signed.response is not None:
+            return call.read(signed.response)
+        answer = await exchange(signed)
+    return _read(sdk, call, signed, answer)
 
 
 def _read(sdk: Any, call: Call, signed: signing.Signed, answer: Answer) -> Answered:

@@ -7,7 +7,7 @@ called, and iterated, as it always was.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,22 +16,31 @@ import anyio
 from ...errors import LLMError
 from ...http.deadline import TimeLeft
 from ...http.dial import shut
+from ...runtime.coroutines import run_without_loop
 from ...runtime.real_sdk import is_real_sdk
 from ...types import Request
 from ..channel import AsyncChannel, Channel
-from ..sources import AsyncIterated, InThread, Iterated
+from ..sources import AsyncIterated, AsyncLeased, InThread, Iterated, Leased
 from .limit_reports import reports_in_headers
 from .stream import StreamReader
 from .transport import has_original_create, post_arguments, read_answer
 
 if TYPE_CHECKING:
-    from .templated_streams import Begun
+    from ...stream_types import StreamEvent
 
 #: What makes the SDK hand out a response that is not read yet; `with_streaming_response` sets it.
 _UNREAD = {"X-Stainless-Raw-Response": "stream"}
 
 #: Seconds for the end of a message whose stream has ended, so that its connection can be kept.
 _LINGER = 0.1
+
+
+class StreamResponse(NamedTuple):
+    """What has come of a request for a stream: where it is read, or an answer that is none."""
+
+    headers: Mapping[str, str]
+    source: Any = None
+    answer: Any = None
 
 
 class StreamSpec(NamedTuple):
@@ -53,30 +62,10 @@ def opened(sdk: Any, stack: ExitStack, spec: StreamSpec, timeout: float) -> Chan
         chunks = sdk.chat.completions.create(**spec.wire, stream=True, **options)
         stack.callback(getattr(chunks, "close", bool))
         return Channel(Iterated(stack, iter(chunks), limit), reader, reader.add, spec.to_error)
-    begun = _begin(sdk, stack, {**spec.wire, "stream": True}, limit)
-    reader.limits = reports_in_headers(begun.headers)
-    if begun.source is not None:
-        return Channel(begun.source, reader, reader.feed, spec.to_error)
-    whole = Iterated(stack, iter([begun.answer]))
-    return Channel(whole, reader, reader.add_whole, spec.to_error)
-
-
-def _begin(sdk: Any, stack: ExitStack, wire: Mapping[str, Any], limit: TimeLeft) -> Begun:
-    from . import request_templates, templated_streams  # with httpx, which the SDK brings
-
-    body = request_templates.body_of(wire)
-    if body is not None:
-        begun = templated_streams.begin(sdk, stack, body, limit.at)
-        if begun is not None:
-            return begun
-    response = _response(sdk.post(**_unread(wire, limit)))
-    stack.callback(response.close)
-    if body is not None:
-        request_templates.learn(sdk, response.request)
-    if templated_streams.is_stream(response.status_code, response.headers):
-        return templated_streams.Begun(response.headers, source=_Bytes(stack, response, limit))
-    response.read()
-    return templated_streams.Begun(response.headers, answer=read_answer(response))
+    steps = _BlockingSteps(sdk, stack, limit)
+    response = run_without_loop(_respond(sdk, spec, limit, steps))
+    source = response.source or Iterated(ExitStack(), iter([response.answer]))
+    return Channel(source, *_taking(reader, response), spec.to_error)
 
 
 async def aopened(
@@ -91,36 +80,113 @@ async def aopened(
             return AsyncChannel(
                 AsyncIterated(stack, aiter(chunks)), reader, reader.add, spec.to_error
             )
-        begun = await _abegin(sdk, stack, {**spec.wire, "stream": True}, limit)
-    reader.limits = reports_in_headers(begun.headers)
-    if begun.source is not None:
-        return AsyncChannel(begun.source, reader, reader.feed, spec.to_error)
-    whole = InThread(Iterated(ExitStack(), iter([begun.answer])))
-    return AsyncChannel(whole, reader, reader.add_whole, spec.to_error)
+        response = await _respond(sdk, spec, limit, _AwaitingSteps(sdk, stack, limit))
+    source = response.source or InThread(Iterated(ExitStack(), iter([response.answer])))
+    return AsyncChannel(source, *_taking(reader, response), spec.to_error)
 
 
-async def _abegin(
-    sdk: Any, stack: AsyncExitStack, wire: Mapping[str, Any], limit: TimeLeft
-) -> Begun:
-    from . import request_templates, templated_streams  # with httpx, which the SDK brings
+def _taking(
+    reader: StreamReader, response: StreamResponse
+) -> tuple[StreamReader, Callable[[Any], Sequence[StreamEvent]]]:
+    """Return the *reader* and what it reads the *response* by."""
+    reader.limits = reports_in_headers(response.headers)
+    return reader, reader.add_whole if response.source is None else reader.feed
 
+
+class _BlockingSteps:
+    """What waits while a stream is opened, in the caller's thread."""
+
+    def __init__(self, sdk: Any, stack: ExitStack, limit: TimeLeft) -> None:
+        self._sdk = sdk
+        self._stack = stack
+        self._limit = limit
+
+    async def begin(self, body: Mapping[str, Any]) -> StreamResponse | None:
+        """Ask without the SDK, if that can be."""
+        found: StreamResponse | None = _templated().begin(
+            self._sdk, self._stack, body, self._limit.at
+        )
+        return found
+
+    async def post(self, arguments: Mapping[str, Any]) -> Any:
+        """Ask by the SDK; the response is not read yet."""
+        response = _response(self._sdk.post(**arguments))
+        self._stack.callback(response.close)
+        return response
+
+    async def read(self, response: Any) -> None:
+        """Read a *response* that is no stream."""
+        response.read()
+
+    def source(self, response: Any) -> Leased:
+        """Return where the stream in *response* is read."""
+        return Leased(_ResponseBytes(response, self._limit), self._stack)
+
+    async def end(self) -> None:
+        """Give back what was borrowed."""
+        self._stack.close()
+
+
+class _AwaitingSteps:
+    """The same on an event loop."""
+
+    def __init__(self, sdk: Any, stack: AsyncExitStack, limit: TimeLeft) -> None:
+        self._sdk = sdk
+        self._stack = stack
+        self._limit = limit
+
+    async def begin(self, body: Mapping[str, Any]) -> StreamResponse | None:
+        """Ask without the SDK, if that can be."""
+        found: StreamResponse | None = await _templated().abegin(
+            self._sdk, self._stack, body, self._limit.at
+        )
+        return found
+
+    async def post(self, arguments: Mapping[str, Any]) -> Any:
+        """Ask by the SDK; the response is not read yet."""
+        response = _response(await self._sdk.post(**arguments))
+        self._stack.push_async_callback(response.aclose)
+        return response
+
+    async def read(self, response: Any) -> None:
+        """Read a *response* that is no stream."""
+        await response.aread()
+
+    def source(self, response: Any) -> AsyncLeased:
+        """Return where the stream in *response* is read."""
+        return AsyncLeased(_AsyncResponseBytes(response, self._limit), self._stack)
+
+    async def end(self) -> None:
+        """Give back what was borrowed."""
+        await self._stack.aclose()
+
+
+async def _respond(
+    sdk: Any, spec: StreamSpec, limit: TimeLeft, steps: _BlockingSteps | _AwaitingSteps
+) -> StreamResponse:
+    """Ask for a stream, and return what has come: where it is read, or an answer that is none."""
+    from . import request_templates  # with httpx, which the SDK brings
+
+    wire = {**spec.wire, "stream": True}
     body = request_templates.body_of(wire)
-    if body is not None:
-        begun = await templated_streams.abegin(sdk, stack, body, limit.at)
-        if begun is not None:
-            if begun.source is None:
-                await stack.aclose()
-            return begun
-    response = _response(await sdk.post(**_unread(wire, limit)))
-    stack.push_async_callback(response.aclose)
-    if body is not None:
-        request_templates.learn(sdk, response.request)
-    if templated_streams.is_stream(response.status_code, response.headers):
-        return templated_streams.Begun(response.headers, source=_AsyncBytes(stack, response, limit))
-    await response.aread()
-    answer = read_answer(response)
-    await stack.aclose()
-    return templated_streams.Begun(response.headers, answer=answer)
+    found: StreamResponse | None = await steps.begin(body) if body is not None else None
+    if found is None:
+        response = await steps.post(_unread(wire, limit))
+        if body is not None:
+            request_templates.learn(sdk, response.request)
+        if _templated().is_stream(response.status_code, response.headers):
+            return StreamResponse(response.headers, source=steps.source(response))
+        await steps.read(response)
+        found = StreamResponse(response.headers, answer=read_answer(response))
+    if found.source is None:
+        await steps.end()
+    return found
+
+
+def _templated() -> Any:
+    from . import templated_streams  # with httpx, which the SDK brings
+
+    return templated_streams
 
 
 def _unread(wire: Mapping[str, Any], limit: TimeLeft) -> dict[str, Any]:
@@ -140,11 +206,10 @@ def _end_at(is_done: bool) -> float:
     return time.monotonic() + _LINGER if is_done else 0.0
 
 
-class _Bytes:
+class _ResponseBytes:
     """The bytes of a response, for threads; each read ends at the moment of *limit*."""
 
-    def __init__(self, stack: ExitStack, response: Any, limit: TimeLeft) -> None:
-        self._stack = stack
+    def __init__(self, response: Any, limit: TimeLeft) -> None:
         self._response = response
         self._pieces: Iterator[bytes] = response.iter_bytes()
         self._limit = limit
@@ -155,13 +220,12 @@ class _Bytes:
         return next(self._pieces, None)
 
     def close(self, *, is_done: bool = False) -> None:
-        """Close the connection, or keep it where the message ends with the stream."""
-        with self._stack:
-            self._limit.at = _end_at(is_done)
-            # It costs the connection, and no answer.
-            with suppress(Exception):
-                while next(self._pieces, None) is not None:
-                    pass
+        """Read the rest of a message that ends with the stream, so that its connection is kept."""
+        self._limit.at = _end_at(is_done)
+        # It costs the connection, and no answer.
+        with suppress(Exception):
+            while next(self._pieces, None) is not None:
+                pass
 
     def abort(self) -> None:
         """End a read in another thread at once, where the connection is httpx's own."""
@@ -170,11 +234,10 @@ class _Bytes:
             shut(connection.get_extra_info("socket"))
 
 
-class _AsyncBytes:
+class _AsyncResponseBytes:
     """The same for an event loop."""
 
-    def __init__(self, stack: AsyncExitStack, response: Any, limit: TimeLeft) -> None:
-        self._stack = stack
+    def __init__(self, response: Any, limit: TimeLeft) -> None:
         self._pieces: AsyncIterator[bytes] = response.aiter_bytes()
         self._limit = limit
 
@@ -184,12 +247,11 @@ class _AsyncBytes:
         return await anext(self._pieces, None)
 
     async def aclose(self, *, is_done: bool = False) -> None:
-        """Close the connection, or keep it where the message ends with the stream."""
-        async with self._stack:
-            self._limit.at = _end_at(is_done)
-            # It costs the connection, and no answer.
-            with suppress(Exception):
-                # A read that is late ends each generator on the way: one that is left would be
-                # closed as garbage, in a task of the event loop's own.
-                while await anext(self._pieces, None) is not None:
-                    pass
+        """Read the rest of a message that ends with the stream, so that its connection is kept."""
+        self._limit.at = _end_at(is_done)
+        # It costs the connection, and no answer.
+        with suppress(Exception):
+            # A read that is late ends each generator on the way: one that is left would be
+            # closed as garbage, in a task of the event loop's own.
+            while await anext(self._pieces, None) is not None:
+                pass
