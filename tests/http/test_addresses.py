@@ -47,13 +47,26 @@ def test_all_share_one_deadline() -> None:
 
 
 @pytest.mark.parametrize("literal", ["127.0.0.1", "::1"])
-def test_nobody_is_asked_for_an_address(literal: str) -> None:
-    def ask(host: str, port: int) -> tuple[str, ...]:
+def test_nobody_is_asked_for_an_address(literal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(*_: object, **__: object) -> tuple[str, ...]:
         raise AssertionError
 
+    monkeypatch.setattr(socket, "getaddrinfo", ask)
     names = Names(ask)
     assert (literal,) == names.look_up(literal, 80, 1)
     assert (literal,) == asyncio.run(names.alook_up(literal, 80))
+
+
+@pytest.mark.parametrize("name", ["localhost", "é.test", "a\0b", "127.1", "fe80::1%eth0"])
+def test_all_else_is_looked_up_in_a_thread(name: str) -> None:
+    callers: list[str] = []
+
+    def ask(host: str, port: int) -> tuple[str, ...]:
+        callers.append(threading.current_thread().name)
+        return ("10.0.0.1",)
+
+    assert ("10.0.0.1",) == Names(ask).look_up(name, 80, 20)
+    assert threading.current_thread().name not in callers
 
 
 def test_a_silent_name_server_is_waited_for_as_long_as_was_said() -> None:

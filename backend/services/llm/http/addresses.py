@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from functools import partial
 
 from ..runtime.fork import ForkLock, on_fork_in_child
@@ -23,8 +24,8 @@ LOOK_UPS = 8
 Addresses = tuple[str, ...]
 
 
-def _ask(host: str, port: int, flags: int = 0) -> Addresses:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+def _ask(host: str, port: int) -> Addresses:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
@@ -43,7 +44,7 @@ class Names:
 
         Raises OSError where there are none, TimeoutError after *seconds*.
         """
-        if literal := _literal(host, port):
+        if literal := _literal(host):
             return literal
         try:
             return self._look_up(host, port).result(seconds)
@@ -52,7 +53,7 @@ class Names:
 
     async def alook_up(self, host: str, port: int) -> Addresses:
         """Return the addresses, as `look_up` does, until the caller is cancelled."""
-        if literal := _literal(host, port):
+        if literal := _literal(host):
             return literal
         # Others may wait for the same look-up.
         return await asyncio.shield(asyncio.wrap_future(self._look_up(host, port)))
@@ -77,12 +78,16 @@ class Names:
                 del self._resolving[key]
 
 
-def _literal(host: str, port: int) -> Addresses:
-    """The address that *host* is itself, for which nobody is asked; none if it is a name."""
-    try:
-        return _ask(host, port, socket.AI_NUMERICHOST)
-    except (socket.gaierror, UnicodeError):
-        return ()
+def _literal(host: str) -> Addresses:
+    """The address that *host* is itself, for which nobody is asked; none if it is a name.
+
+    In no other way is the resolver kept out of the caller's thread, whoever stands in its place.
+    """
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError, ValueError):
+            socket.inet_pton(family, host)
+            return (host,)
+    return ()
 
 
 def attempts(addresses: Addresses, at: float | None) -> Generator[tuple[str, float | None], bool]:
