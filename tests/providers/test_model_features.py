@@ -128,3 +128,9 @@ def test_claude_is_not_made_to_call_a_tool_while_it_thinks(
 ) -> None:
     options = {} if effort is None else {"reasoning_effort": effort}
     assert has_tool == ("tool" in modes_for(request(model, **options)))
+
+
+@pytest.mark.parametrize("kind", [["image"], {"a": 1}, None, 7])
+def test_a_part_of_a_kind_that_is_no_text_needs_nothing(kind: Any) -> None:
+    message: Message = {"role": "user", "content": [{"type": kind}]}
+    assert "" == lacking(Request("openai/gpt-oss-120b", (message,)))

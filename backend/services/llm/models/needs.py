@@ -63,6 +63,8 @@ def _parts(request: Request) -> Iterator[Mapping[str, Any]]:
 
 def _kind(part: Mapping[str, Any]) -> str | None:
     kind = part.get("type")
+    if not isinstance(kind, str):  # what is no text may have no hash
+        kind = None
     if "image" in part or kind in _IMAGES:
         return "image"
     return "document" if kind in _DOCUMENTS else None
