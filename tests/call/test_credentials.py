@@ -53,3 +53,20 @@ def test_only_the_credentials_that_are_set_are_given(
 def test_half_a_pair_of_keys_is_an_error(half: str) -> None:
     with pytest.raises(ConfigurationError, match="go together"):
         aws_credentials(Knobs.model_validate({half: "x"}))
+
+
+@pytest.mark.parametrize("token", ["a\r\nX-Evil: 1", "a b", " abc", "é", " ", "\t"])
+def test_a_bearer_token_that_boto3_would_send_as_it_is_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", token)
+    with pytest.raises(ConfigurationError, match=r"^AWS_BEARER_TOKEN_BEDROCK ") as caught:
+        aws_credentials(Knobs())
+    assert "Evil" not in repr(caught.value)
+    assert {} == aws_credentials(Knobs(), is_real=False)
+
+
+@pytest.mark.parametrize("token", ["", "bedrock-api-key-abc"])
+def test_a_bearer_token_is_left_to_boto3(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", token)
+    assert {} == aws_credentials(Knobs())

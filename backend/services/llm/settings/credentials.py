@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from pydantic import SecretStr
 
 from ..errors import ConfigurationError
 from .knobs import Knobs
+
+#: What boto3 reads for itself, before any other credentials.
+_TOKEN = "AWS_BEARER_TOKEN_BEDROCK"
 
 
 def secret(name: str, value: object, *, is_set: bool = False) -> str:
@@ -25,8 +30,10 @@ def aws_credentials(knobs: Knobs, *, is_real: bool = True) -> dict[str, str]:
     """Return what boto3 takes of the credentials that are set; nothing leaves it its own chain.
 
     *is_real* tells boto3 from a test's stand-in. Raises `ConfigurationError` for half a pair of
-    keys, and as `secret` does.
+    keys, for a token of the environment's that boto3 would send as it is, and as `secret` does.
     """
+    if is_real and (token := os.environ.get(_TOKEN)) and not secret(_TOKEN, token):
+        raise ConfigurationError(f"{_TOKEN} is blank, and boto3 would send it: unset it")
     named = {
         name.lower(): secret(name, getattr(knobs, name), is_set=is_real)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
