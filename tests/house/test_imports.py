@@ -39,6 +39,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.events",
             "services.llm.http",
             "services.llm.ledger",
+            "services.llm.providers.error_words",
             "services.llm.providers.foreign_errors",
             "services.llm.providers.refusals",
             "services.llm.providers.request_checks",

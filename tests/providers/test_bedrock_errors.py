@@ -7,6 +7,7 @@ import httpx
 import pytest
 from botocore.eventstream import ParserError
 from botocore.parsers import ResponseParserError
+from h11 import LocalProtocolError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from urllib3.exceptions import ProtocolError
@@ -22,6 +23,7 @@ from services.llm.errors import (
     ProviderUnavailableError,
     RateLimitError,
     Retry,
+    UnsendableError,
 )
 from services.llm.providers.bedrock import classify
 
@@ -185,6 +187,24 @@ def test_a_model_that_needs_a_profile_is_shown_one() -> None:
 
     assert type(error) is InvalidRequestError
     assert 'such as "us.anthropic.claude-sonnet-4-6"' in str(error)
+    with_one = _meant(_client_error("ValidationException", words), "eu.anthropic.claude-sonnet-4-6")
+    assert "such as" not in str(with_one)
+
+
+def test_a_redirect_says_where_to() -> None:
+    about: Any = {"HTTPStatusCode": 307, "HTTPHeaders": {"location": "https://b.example/?key=k"}}
+    response: Any = {"Error": {"Code": "307", "Message": ""}, "ResponseMetadata": about}
+    error = _meant(aws.ClientError(response, "Converse"))
+    assert "HTTP 307: it redirects to https://b.example/?***" in str(error)
+    assert "correct the endpoint" in str(error)
+
+
+def test_a_header_that_cannot_be_sent_is_a_mistake_of_the_request() -> None:
+    failure = aws.HTTPClientError(error="the request has a header that cannot be sent")
+    failure.__cause__ = LocalProtocolError("no")
+    error = _meant(failure)
+    assert (UnsendableError, FATAL) == (type(error), error.retry)
+    assert "extra_headers" in str(error)
 
 
 BOTO: list[tuple[Exception, type[LLMError], Retry]] = [

@@ -81,10 +81,42 @@ def test_groqs_limit_says_until_when_under_a_200_too() -> None:
     assert 7.0 == caught.value.retry_after
 
 
-@pytest.mark.parametrize("body", [{"error": "Out of order"}, {"detail": "Out of order"}])
-def test_words_alone_are_shown(body: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "Out of order"},
+        {"detail": "Out of order"},
+        {"message": "Out of order"},
+        {"Message": "Out of order"},
+        {"errors": [{"message": "Out of order"}]},
+        {"error": ["Out of order"]},
+        {"error": {"error": {"msg": "Out of order"}}},
+        {"detail": [{"loc": ["body"], "msg": "Out of order"}]},
+        [{"error": {"message": "Out of order"}}],
+        {"error": {"message": {"a": "Out of order"}}},
+    ],
+)
+def test_words_alone_are_shown_wherever_a_gateway_keeps_them(body: Any) -> None:
     with pytest.raises(LLMError, match="Out of order"):
         from_chat_completion(from_sdk(body), ASKED)
+    shown = error_of_bedrock(body, "m")
+    assert shown is not None
+    assert "Out of order" in str(shown)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": {"role": "assistant", "content": "Yes."}},
+        {"error": None, "message": " "},
+        {"errors": [], "error": {}},
+        [[[[["deep"]]]]],
+        "a page",
+        None,
+    ],
+)
+def test_what_says_nothing_of_an_error_holds_none(body: Any) -> None:
+    assert (None, None) == (error_of_groq(body, "m"), error_of_bedrock(body, "m"))
 
 
 CORAL = {

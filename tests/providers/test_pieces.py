@@ -373,7 +373,7 @@ def error_event(data: bytes) -> LLMError:
         (b'{"message": "No.", "error": null}', LLMError, "No."),
         (b'{"error": {"message": "No.", "status_code": 503}}', ProviderUnavailableError, "No."),
         (b'{"error": "No."}', LLMError, "No."),
-        (b'{"detail": "No."}', LLMError, "an error without words, {'detail': 'No.'}"),
+        (b'{"detail": "No."}', LLMError, "No."),
         (b'"No."', LLMError, "No."),
         (b"upstream went away", LLMError, "upstream went away"),
         (b"[DONE]", LLMError, r"\[DONE\]"),

@@ -10,8 +10,10 @@ import pytest
 
 from services.llm.errors import LLMError
 from services.llm.providers.bedrock import from_converse, from_invoke
-from services.llm.providers.fields import MOST, count, parse_count, seconds, status
+from services.llm.providers.bedrock.errors import error_in_ok_body as error_in_bedrocks_body
+from services.llm.providers.fields import MOST, count, parse_count, seconds, short_name, status
 from services.llm.providers.groq import from_chat_completion
+from services.llm.providers.groq.errors import error_in_ok_body as error_in_groqs_body
 from services.llm.types import Request, Usage
 
 ASKED = Request("anthropic.claude-3-sonnet-20240229-v1:0", ({"role": "user", "content": "Hi"},))
@@ -45,6 +47,34 @@ def test_what_a_header_writes_in_no_digits_is_none(words: str | None) -> None:
 @pytest.mark.parametrize("value", [99, 600, "²00", "4040", 10**400, True, None])
 def test_what_is_no_status_is_none(value: Any) -> None:
     assert status({"n": value}, "n") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["rate_limit_exceeded", "ThrottlingException", "x.y#Z-1", "req_01/=+@:", "a" * 100]
+)
+def test_a_providers_own_name_is_one(name: str) -> None:
+    assert name == short_name({"n": name}, "n")
+
+
+@pytest.mark.parametrize(
+    "text", ["My secret plan", "a\nb", "\x1b[2J", "naïve", "a" * 101, "", None, 7, ["a"], {"a": 1}]
+)
+def test_a_text_is_no_name(text: Any) -> None:
+    assert short_name({"n": text}, "n") is None
+
+
+@pytest.mark.parametrize("text", ["My secret plan", "\x1b[2J", "x" * 500])
+def test_no_text_stands_where_names_do(text: str) -> None:
+    choice = {"message": {"content": "Yes."}, "finish_reason": "stop"}
+    named = {"model": text, "service_tier": text, "_request_id": text, "x_groq": {"id": text}}
+    reply = from_chat_completion({"choices": [choice], **named}, ASKED)
+    assert (ASKED.model, None, None) == (reply.model, reply.service_tier, reply.request_id)
+    errors = [
+        error_in_groqs_body({"error": {"message": "No.", "code": text, "type": text}}, "m"),
+        error_in_bedrocks_body({"message": "No.", "code": text, "__type": f"x#{text}"}, "m"),
+        error_in_bedrocks_body({"__type": text, "error": {"message": "No."}}, "m"),
+    ]
+    assert ["LLMError"] * 3 == [error.label for error in errors if error is not None]
 
 
 @pytest.mark.parametrize("absurd", ABSURD)

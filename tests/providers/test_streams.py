@@ -101,7 +101,7 @@ def test_an_error_inside_a_groq_stream_is_raised(chunk: dict[str, Any]) -> None:
         fold([FIRST, chunk], _request())
 
 
-@pytest.mark.parametrize("error", [5, True, ["gsk_012345"], {"message": 5}, {"code": 1}])
+@pytest.mark.parametrize("error", [5, True, [[["gsk_012345"]]], {"message": 5}, {"code": 1}])
 def test_an_error_without_words_ends_a_groq_stream_too(error: object) -> None:
     with pytest.raises(LLMError, match="an error without words") as caught:
         fold([FIRST, {"error": error}, LAST], _request())

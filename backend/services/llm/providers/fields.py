@@ -5,6 +5,7 @@ An answer may be an SDK's object, a dict, or a test's mock, on which every attri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +15,9 @@ MOST = 10**7
 #: No answer takes longer, in seconds.
 LONGEST = 86_400.0
 
-# A provider's name of an error, in characters; what is longer is a text.
-_LONGEST_CODE = 100
+# A provider's name of an error or of an answer. What is longer or has a space is a text, which may
+# quote anybody, and names stand in log lines and metrics.
+_NAME = re.compile(r"[\w.:#/+=@-]{1,100}", re.ASCII)
 
 
 def member(thing: object, name: str) -> Any:
@@ -54,10 +56,10 @@ def status(thing: object, name: str) -> int | None:
     return number if number is not None and 100 <= number <= 599 else None
 
 
-def code(thing: object, name: str) -> str | None:
-    """A provider's short name of an error, or None."""
+def short_name(thing: object, name: str) -> str | None:
+    """A provider's own name of an error or of an answer, or None for what is a text."""
     value = text(thing, name)
-    return value if value and len(value) <= _LONGEST_CODE and value.isprintable() else None
+    return value if value and _NAME.fullmatch(value) else None
 
 
 def seconds(thing: object, name: str, unit: float = 1.0) -> float | None:

@@ -38,7 +38,7 @@ _TIMEOUTS = frozenset(
 )
 
 
-def class_names(error: BaseException, *roots: str) -> frozenset[str]:
+def class_names(error: BaseException | None, *roots: str) -> frozenset[str]:
     """Return the names of an error's classes, as far as the packages *roots* define them.
 
     An SDK's exceptions are known by their names, so that it need not be imported, or be there.
@@ -110,6 +110,14 @@ def describe_proxy_page(message: str, status: int | None, provider: str) -> str 
         f"HTTP {status} from a proxy before {provider}, not from {provider} itself"
         f" (error page{code})"
     )
+
+
+def describe_redirect(status: int | None, location: str | None, correct: str) -> str | None:
+    """Return a description of an answer that sends elsewhere, and what to *correct*."""
+    if status is None or not 300 <= status < 400:
+        return None
+    where = redacted(location or "another place")
+    return f"HTTP {status}: it redirects to {where}, where no key is sent; correct {correct}"
 
 
 def unreadable_body(body: bytes | str, content_type: str | None, provider: Provider) -> LLMError:

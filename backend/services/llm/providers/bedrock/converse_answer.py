@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import LLMError, ProviderUnavailableError, Retry
 from ...types import Reply, Request, ToolCall, Usage
 from ..completeness import finish, raises_llm_error, with_usage
-from ..fields import count, mapping, member, rows, seconds, status, text
+from ..fields import count, mapping, member, rows, seconds, short_name, status, text
 from ..foreign_errors import unreadable_body
 from .answer_parts import citations_in, parts_in, plain_text, texts_in, thoughts_in
 from .errors import error_in_ok_body
@@ -38,10 +38,10 @@ def from_converse(response: Mapping[str, Any], request: Request) -> Reply:
         provider="bedrock",
         finish_reason=text(response, "stopReason"),
         usage=usage_of(member(response, "usage")),
-        request_id=text(about, "RequestId"),
+        request_id=short_name(about, "RequestId"),
         processing=seconds(member(response, "metrics"), "latencyMs", 1e-3),
         guardrail_trace=mapping(member(response, "trace"), "guardrail"),
-        service_tier=text(member(response, "serviceTier"), "type"),
+        service_tier=short_name(member(response, "serviceTier"), "type"),
     )
     return finish(reply, request.output, real=True)
 
@@ -77,7 +77,7 @@ def _no_message(response: Mapping[str, Any], about: object, model: str) -> LLMEr
         "Bedrock API error: the reply holds no message; its body may have been cut off",
         provider="bedrock",
         status=status(about, "HTTPStatusCode"),
-        request_id=text(about, "RequestId"),
+        request_id=short_name(about, "RequestId"),
         retry=retry,
     )
 

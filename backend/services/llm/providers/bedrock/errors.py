@@ -15,15 +15,19 @@ from ...errors import (
     ProviderUnavailableError,
     RateLimitError,
     Retry,
+    UnsendableError,
 )
 from ...limit_types import LimitReport, Unit
+from ...models.capabilities import split_profile
 from ...redaction.secrets import redacted
 from ...runtime.retry_after import seconds_until_retry
-from ..fields import code, member, parse_count, status, text
+from ..error_words import error_words
+from ..fields import member, parse_count, short_name, status, text
 from ..foreign_errors import (
     class_names,
     describe,
     describe_proxy_page,
+    describe_redirect,
     from_bare_exception,
     from_network_error,
 )
@@ -165,15 +169,18 @@ def _with_prefix(error: LLMError) -> LLMError:
 def _from_response(error: Exception, model: str, wall: float) -> LLMError:
     response = member(error, "response")
     inner, about = member(response, "Error"), member(response, "ResponseMetadata")
+    headers, known = member(about, "HTTPHeaders"), status(about, "HTTPStatusCode")
     translated = _from_code(
-        code(inner, "Code") or "",
-        text(inner, "Message") or str(error),
+        short_name(inner, "Code") or "",
+        describe_redirect(known, text(headers, "location"), "the endpoint")
+        or text(inner, "Message")
+        or str(error),
         model,
-        status(about, "HTTPStatusCode"),
+        known,
     )
-    translated.request_id = text(about, "RequestId")
+    translated.request_id = short_name(about, "RequestId")
     if isinstance(translated, (RateLimitError, ProviderUnavailableError)):
-        header = text(member(about, "HTTPHeaders"), "retry-after")
+        header = text(headers, "retry-after")
         translated.retry_after = seconds_until_retry(header, wall=wall)
     if isinstance(translated, RateLimitError):
         translated.limits = (_report_of_refusal(translated),)
@@ -196,11 +203,10 @@ def error_in_ok_body(body: object, model: str) -> LLMError | None:
     coral = member(body, "Output")
     inner = next((one for one in (member(body, "error"), coral) if isinstance(one, Mapping)), body)
     kind = text(inner, "__type") or ""
-    messages = (text(inner, name) for name in ("message", "Message", "error", "detail"))
-    message = next(filter(None, messages), kind)
+    message = error_words(body) or kind
     if not message:
         return None
-    named = kind.rpartition("#")[2] or code(inner, "code") or ""
+    named = short_name({"": kind.rpartition("#")[2]}, "") or short_name(inner, "code") or ""
     error = _from_code(named, message, model, status(inner, "code") or 200)
     if type(error) is LLMError:
         error.retry = Retry.IF_REQUESTED
@@ -229,7 +235,8 @@ def _from_code(named: str, raw_message: str, model: str, known: int | None) -> L
             name = "ValidationException"
     own = unquoted(message).lower()
     kind, retry = _kind_and_retry(name, own, number or 0)
-    if kind is InvalidRequestError and _NEEDS_PROFILE in message:
+    has_profile = split_profile(model)[1] is not None
+    if kind is InvalidRequestError and _NEEDS_PROFILE in message and not has_profile:
         message += f' (put the prefix of a profile before the id, such as "us.{model}")'
     translated = _error(kind, message, retry)
     translated.status, translated.code = known, named or None
@@ -273,6 +280,8 @@ def _missing_resource(message: str) -> type[LLMError]:
 
 def _from_connection_error(error: Exception, kinds: frozenset[str]) -> LLMError:
     message = f"Bedrock connection error: {redacted(str(error))}"
+    if "LocalProtocolError" in class_names(error.__cause__, "h11"):
+        return UnsendableError(f"{message}: look at extra_headers", provider="bedrock")
     for name, kind, retry in _BY_CLASS:
         if name in kinds:
             return kind(message, provider="bedrock", retry=retry)

@@ -13,7 +13,7 @@ from ...errors import (
 )
 from ...types import Message, Output, Reply, Request
 from ..completeness import finish, raises_llm_error, with_usage
-from ..fields import first, mapping, member, rows, seconds, text
+from ..fields import first, mapping, member, rows, seconds, short_name, text
 from ..foreign_errors import unreadable_body
 from ..request_checks import invalid_request, sampling_settings
 from . import claude_body, templates
@@ -223,7 +223,7 @@ def read_body(body: Mapping[str, Any], request: Request, headers: object = None)
         provider="bedrock",
         finish_reason=reason,
         usage=usage,
-        request_id=text(headers, "x-amzn-requestid"),
+        request_id=short_name(headers, "x-amzn-requestid"),
         reasoning=thoughts_in(body),
         tool_calls=calls_in(body),
         processing=seconds({"": latency}, "", 1e-3),

@@ -11,7 +11,7 @@ from ...limit_types import LimitReport
 from ...runtime.real_sdk import is_real_sdk
 from ...types import Citation, Reply, Request, ToolCall, Usage
 from ..completeness import finish, raises_llm_error, with_usage
-from ..fields import count, first, member, rows, seconds, text
+from ..fields import count, first, member, rows, seconds, short_name, text
 from .errors import error_in_ok_body
 
 log = logging.getLogger(__name__)
@@ -39,16 +39,17 @@ def from_chat_completion(response: object, request: Request, *, real: bool | Non
         raise with_usage(error, "groq", request, usage_of(usage))
     reply = Reply(
         text=text(message, "content") or "",
-        model=text(response, "model") or request.model,
+        model=short_name(response, "model") or request.model,
         provider="groq",
         finish_reason=text(choice, "finish_reason"),
         usage=usage_of(usage),
-        request_id=text(member(response, "x_groq"), "id") or text(response, "_request_id"),
+        request_id=short_name(member(response, "x_groq"), "id")
+        or short_name(response, "_request_id"),
         reasoning=text(message, "reasoning"),
         tool_calls=_tool_calls(message),
         processing=seconds(usage, "total_time"),
         citations=_citations(message),
-        service_tier=text(response, "service_tier"),
+        service_tier=short_name(response, "service_tier"),
         limits=limits_in(response),
     )
     return finish(reply, request.output, real=is_real(response) if real is None else real)

@@ -17,11 +17,13 @@ from ...frozen import dataclass
 from ...limit_types import LimitReport
 from ...redaction.secrets import redacted
 from ...runtime.retry_after import seconds_in_text, seconds_until_retry
-from ..fields import code, member, status, text
+from ..error_words import error_words
+from ..fields import member, short_name, status, text
 from ..foreign_errors import (
     class_names,
     describe,
     describe_proxy_page,
+    describe_redirect,
     from_bare_exception,
     from_network_error,
 )
@@ -77,36 +79,20 @@ def classify(error: Exception, model: str, *, wall: float) -> LLMError:
     return _with_prefix(from_network_error(error) or LLMError(describe(error)))
 
 
-#: Characters that are shown of an error that says nothing in words.
-_SHOWN = 200
-
-
 def error_in_ok_body(body: object, model: str, known: int | None = None) -> LLMError | None:
     """The error that a *body* holds though its status is 200, as gateways send it, or None.
 
     *known* is its status where that is another one, as in a line of a batch.
     """
-    message = _message_in_ok_body(body)
+    message = error_words(body)
     return _error_in_ok_body(member(body, "error"), message, model, known) if message else None
 
 
 def error_of_event(data: object, model: str) -> LLMError:
     """The error that an event named `error` is, whatever its *data* are."""
     body = data if member(data, "error") else {"error": data}
-    message = _message_in_ok_body(body) or "an error without words"
+    message = error_words(body) or "an error without words"
     return _error_in_ok_body(member(body, "error"), message, model)
-
-
-def _message_in_ok_body(body: object) -> str | None:
-    inner = member(body, "error")
-    filled = any(inner.values()) if isinstance(inner, dict) else inner
-    wordless = filled and isinstance(inner, (dict, list, int, float))  # no test's mock
-    return (
-        text(inner, "message")
-        or text(body, "error")
-        or text(body, "detail")
-        or (f"an error without words, {str(inner)[:_SHOWN]}" if wordless else None)
-    )
 
 
 def _error_in_ok_body(
@@ -116,7 +102,7 @@ def _error_in_ok_body(
     failure = _Failure(
         message=page or redacted(message),
         status=known or _implied(inner),
-        code=code(inner, "code"),
+        code=short_name(inner, "code"),
         request_id=None,
         header=None,
         failed_generation=text(inner, "failed_generation"),
@@ -148,10 +134,12 @@ def _failure_in(error: Exception, kinds: frozenset[str]) -> _Failure:
     known = status(error, "status_code") or by_class or _implied(inner)
     page = describe_proxy_page(body, known, "Groq") if isinstance(body, str) else None
     return _Failure(
-        message=_redirect(error, known) or page or _message_in(error, body, inner),
+        message=describe_redirect(known, text(headers, "location"), "the base URL")
+        or page
+        or _message_in(error, body, inner),
         status=known,
-        code=code(inner, "code"),
-        request_id=text(headers, "x-request-id"),
+        code=short_name(inner, "code"),
+        request_id=short_name(headers, "x-request-id"),
         header=text(headers, "retry-after"),
         failed_generation=text(inner, "failed_generation"),
         param=text(inner, "param"),
@@ -159,14 +147,6 @@ def _failure_in(error: Exception, kinds: frozenset[str]) -> _Failure:
         bare=body is None,
         from_proxy=page is not None,
     )
-
-
-def _redirect(error: Exception, status: int | None) -> str | None:
-    if status is None or not 300 <= status < 400:
-        return None
-    location = text(member(member(error, "response"), "headers"), "location") or "another place"
-    where = redacted(location)
-    return f"HTTP {status}: it redirects to {where}, where no key is sent; correct the base URL"
 
 
 def _message_in(error: Exception, body: object, inner: object) -> str:

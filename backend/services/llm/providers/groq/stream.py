@@ -11,7 +11,7 @@ from ...limit_types import LimitReport
 from ...stream_types import ReasoningPiece, StreamEvent, TextPiece, ToolCallPiece, UsageReport
 from ...types import Reply, Request
 from ..completeness import raises_llm_error, read_so_far
-from ..fields import first, member, rows, text
+from ..fields import first, member, rows, short_name, text
 from ..pieces import PieceFields, PieceText
 from .answer import from_chat_completion, is_real, only_choice, usage_of
 from .errors import error_in_ok_body, error_of_event
@@ -96,7 +96,7 @@ class StreamReader:
         for body in (extra, chunk):
             if (failure := error_in_ok_body(body, self._request.model)) is not None:
                 raise failure
-        named = [(name, text(chunk, name)) for name in ("model", "service_tier")]
+        named = [(name, short_name(chunk, name)) for name in ("model", "service_tier")]
         for name, value in (*named, ("x_groq", extra)):
             if value and (name != "x_groq" or text(value, "id")):
                 self._top[name] = value
