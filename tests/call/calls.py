@@ -21,7 +21,7 @@ REQUEST = Request(MODEL, ({"role": "user", "content": "hi"},), 0.7, 100)
 def call(to: Account, attempts: int = 3, **terms: Any) -> Effects[Reply]:
     """One call's flow."""
     told: dict[str, Any] = {"timeout": 120.0, **terms}
-    policy = retry.exact_attempts if told.get("has_exact_attempts") else retry.transient_errors
+    policy = retry.exact_attempts if told.get("has_requested_attempts") else retry.transient_errors
     return lifecycle.run_call(
         CallPolicy(lambda: policy(attempts), **told), to, partial(lifecycle.fetch_reply, REQUEST)
     )

@@ -196,7 +196,7 @@ def test_an_outage_and_a_deadline_are_not_tried_again(clock: Clock) -> None:
 def test_who_asked_for_attempts_is_told_how_many_there_were_and_of_the_last(clock: Clock) -> None:
     last = LLMError("no", status=503, code="busy", request_id="one", retry_after=3.0)
     assert begun(clock).final_error(last) is last
-    call = begun(clock, has_exact_attempts=True)
+    call = begun(clock, has_requested_attempts=True)
     for _ in range(2):
         call.record_attempt(MODEL, clock.now, None, last)
     error = call.final_error(last)

@@ -379,7 +379,7 @@ def test_a_call_that_joins_another_says_so_and_sends_nothing() -> None:
 class _Pieces:
     """A stream of two pieces."""
 
-    is_finished = True
+    answer_has_ended = True
 
     def whole(self) -> Reply:
         return says("Yes.")

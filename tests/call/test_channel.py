@@ -59,7 +59,7 @@ class Reader:
         self.failure: Exception | None = None
 
     @property
-    def is_finished(self) -> bool:
+    def answer_has_ended(self) -> bool:
         return "." in self.texts
 
     def add(self, text: str) -> Sequence[StreamEvent]:

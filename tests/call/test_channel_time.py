@@ -24,7 +24,7 @@ class Reader:
         self.words: list[str] = []
 
     @property
-    def is_finished(self) -> bool:
+    def answer_has_ended(self) -> bool:
         return "." in self.words
 
     def whole(self) -> Any:

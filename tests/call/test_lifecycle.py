@@ -73,7 +73,7 @@ def test_who_asked_for_attempts_is_told_that_they_are_used_up() -> None:
     clock, last = Clock(), unavailable()
     drive = Drive(clock, [unavailable(), last])
     with pytest.raises(RetriesExhaustedError, match="Failed after 2 attempts: Service") as caught:
-        drive.run(call(account(clock), attempts=2, has_exact_attempts=True))
+        drive.run(call(account(clock), attempts=2, has_requested_attempts=True))
     assert ([1.0], last) == (drive.slept, caught.value.__cause__)
 
 

@@ -32,7 +32,7 @@ def _no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
 class Channel:
     """A stream of *texts*, which ends in an error where there is one."""
 
-    is_finished = False
+    answer_has_ended = False
 
     def __init__(self, *texts: str, error: LLMError | None = None) -> None:
         self._left = list(texts)

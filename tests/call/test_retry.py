@@ -144,8 +144,8 @@ def test_a_limit_that_refuses_again_and_again_is_asked_less_and_less_often() -> 
 def test_a_refusal_costs_an_attempt_where_their_number_is_exact() -> None:
     retries = retry.Retries(retry.exact_attempts(2))
     refused = RateLimitError("full", retry=Retry.AT_ONCE)
-    assert 0.0 == retries.seconds_before_retry(refused, has_exact_attempts=True)
-    assert retries.seconds_before_retry(refused, has_exact_attempts=True) is None
+    assert 0.0 == retries.seconds_before_retry(refused, has_requested_attempts=True)
+    assert retries.seconds_before_retry(refused, has_requested_attempts=True) is None
 
 
 def test_another_error_at_once_costs_an_attempt_as_any_other() -> None:

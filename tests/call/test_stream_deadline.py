@@ -24,7 +24,7 @@ SILENT = "Groq connection error: the stream has stood still"
 class Channel:
     """A stream of which nothing has come that anybody asks for."""
 
-    is_finished = False
+    answer_has_ended = False
 
     def whole(self) -> Reply:
         return self.so_far()

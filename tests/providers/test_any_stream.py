@@ -22,7 +22,7 @@ from services.llm.providers.bedrock import classify as of_bedrock
 from services.llm.providers.bedrock.stream import ConverseReader, InvokeReader
 from services.llm.providers.channel import AsyncChannel, Channel
 from services.llm.providers.groq import classify as of_groq
-from services.llm.providers.groq.stream import StreamReader
+from services.llm.providers.groq.stream import ChunkReader
 from services.llm.providers.sources import Iterated
 from services.llm.types import Request
 from tests.wire import bent
@@ -110,7 +110,7 @@ ASKED = ({"role": "user", "content": "hi"},)
 @settings(max_examples=150)
 @given(body=lines(), size=st.sampled_from([1, 40, 10**6]))
 def test_any_stream_of_groq(body: bytes, size: int) -> None:
-    outcome(StreamReader(Request("m", ASKED)), of_groq, body, size)
+    outcome(ChunkReader(Request("m", ASKED)), of_groq, body, size)
 
 
 @settings(max_examples=150)
@@ -128,7 +128,7 @@ def test_any_stream_of_invoke_model(body: bytes, size: int) -> None:
 @pytest.mark.parametrize("code", [None, "tool_use_failed", "rate_limit_exceeded"])
 def test_a_wait_that_a_stream_names_counts_where_it_is_a_limits_alone(code: str | None) -> None:
     body = b"data: " + json.dumps({"error": {"message": WORDS, "code": code}}).encode() + b"\n\n"
-    reader = StreamReader(Request("m", ASKED))
+    reader = ChunkReader(Request("m", ASKED))
     meaning = partial(of_groq, model="m", wall=0.0)
     channel = Channel(Iterated(ExitStack(), iter([body])), reader, reader.feed, meaning)
     with pytest.raises(LLMError) as caught:
@@ -164,14 +164,14 @@ class AsyncEndless(Endless):
 
 def test_a_stream_that_says_nothing_without_end_is_left_at_its_time() -> None:
     meaning = partial(of_groq, model="m", wall=0.0)
-    reader = StreamReader(Request("m", ASKED))
+    reader = ChunkReader(Request("m", ASKED))
     with pytest.raises(LLMTimeoutError, match="stood still for"):
         Channel(Endless(), reader, reader.feed, meaning).pull(0.1)
 
 
 def test_a_stream_that_says_nothing_without_end_lets_an_event_loop_go_on() -> None:
     async def both() -> int:
-        reader, turns = StreamReader(Request("m", ASKED)), 0
+        reader, turns = ChunkReader(Request("m", ASKED)), 0
         meaning = partial(of_groq, model="m", wall=0.0)
         channel = AsyncChannel(AsyncEndless(), reader, reader.feed, meaning)
         reading = asyncio.ensure_future(channel.pull(0.1))

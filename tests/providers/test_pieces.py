@@ -21,7 +21,7 @@ from services.llm.providers.bedrock.converse_answer import from_converse
 from services.llm.providers.bedrock.invoke import from_invoke
 from services.llm.providers.bedrock.stream import ConverseReader, InvokeReader
 from services.llm.providers.groq.answer import from_chat_completion
-from services.llm.providers.groq.stream import StreamReader
+from services.llm.providers.groq.stream import ChunkReader
 from services.llm.providers.pieces import PieceText
 from services.llm.stream_types import ReasoningPiece, StreamEvent, TextPiece, ToolCallPiece
 from services.llm.types import Output, Request
@@ -35,9 +35,9 @@ def chunk(delta: Any = None, finish: Any = None, **more: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more}
 
 
-def groq(*chunks: Any, output: Output | None = None) -> tuple[StreamReader, list[StreamEvent]]:
+def groq(*chunks: Any, output: Output | None = None) -> tuple[ChunkReader, list[StreamEvent]]:
     """A reader of these chunks, as they come over the wire, and what they say."""
-    reader = StreamReader(Request("m", (), output=output))
+    reader = ChunkReader(Request("m", (), output=output))
     body = b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in chunks)
     return reader, reader.feed(body)
 
@@ -115,7 +115,7 @@ def test_an_empty_chunk_makes_no_mock_of_a_stream() -> None:
 def test_a_mocks_other_attributes_are_no_pieces() -> None:
     made = MagicMock()
     made.choices[0].delta.content = "a"
-    assert [TextPiece("a")] == StreamReader(Request("m", ())).add(made)
+    assert [TextPiece("a")] == ChunkReader(Request("m", ())).add(made)
 
 
 @pytest.mark.parametrize(
@@ -189,13 +189,13 @@ def test_another_choice_than_the_first_is_not_read_and_told_of_once(
         reader, said = groq(
             two("a", "x"), two(None, "y", finish_reason="stop"), chunk({"content": "b"})
         )
-    assert ("ab", False) == (text_of(said), reader.is_finished)
+    assert ("ab", False) == (text_of(said), reader.answer_has_ended)
     assert ["Groq's answer has more choices than the one that was asked for"] == caplog.messages
 
 
 @pytest.mark.parametrize("choices", [[{}, {"delta": {"content": "x"}}], [{"index": 1}]])
 def test_choices_without_an_index_are_told_apart_by_their_order(choices: Any) -> None:
-    assert [] == StreamReader(Request("m", ())).add({"choices": choices})
+    assert [] == ChunkReader(Request("m", ())).add({"choices": choices})
 
 
 def answer(*choices: tuple[int | None, str]) -> dict[str, Any]:
@@ -358,7 +358,7 @@ def test_text_adds_up_wherever_it_is_cut(pieces: list[str]) -> None:
 
 
 def error_event(data: bytes) -> LLMError:
-    reader = StreamReader(Request("m", ()))
+    reader = ChunkReader(Request("m", ()))
     with pytest.raises(LLMError) as caught:
         reader.feed(b"event: error\n" + (b"data: " + data + b"\n" if data else b"") + b"\n")
     return caught.value
@@ -394,11 +394,11 @@ def test_an_event_named_error_is_one_whatever_it_says(
 def test_the_sdks_own_form_of_an_error_event_is_one() -> None:
     chunk = SimpleNamespace(event="error", data={"message": "No."}, choices=None)
     with pytest.raises(LLMError, match=r"No\.$"):
-        StreamReader(Request("m", ())).add(chunk)
+        ChunkReader(Request("m", ())).add(chunk)
 
 
 def test_what_came_before_an_error_event_is_handed_out_before_it() -> None:
-    reader = StreamReader(Request("m", ()))
+    reader = ChunkReader(Request("m", ()))
     body = b"data: " + json.dumps(chunk({"content": "a"})).encode()
     assert [TextPiece("a")] == reader.feed(body + b"\n\nevent: error\ndata: {}\n\n")
     assert isinstance(reader.failure, LLMError)

@@ -12,7 +12,7 @@ from botocore.exceptions import EventStreamError
 from sandbox.bedrock.event_stream import message
 from services.llm.errors import LLMError
 from services.llm.providers.bedrock.stream import ConverseReader, InvokeReader, _closed
-from services.llm.providers.groq.stream import StreamReader
+from services.llm.providers.groq.stream import ChunkReader
 from services.llm.stream_types import (
     ReasoningPiece,
     StreamEvent,
@@ -50,9 +50,9 @@ def converse() -> ConverseReader:
 def test_a_stream_of_converse_is_done_with_its_figures_and_not_before() -> None:
     reader = converse()
     assert [TextPiece("a")] == reader.feed(delta(0, text="a"))
-    assert (False, False) == (reader.is_finished, reader.is_done)
+    assert (False, False) == (reader.answer_has_ended, reader.is_done)
     assert [] == reader.feed(STOP)
-    assert (True, False) == (reader.is_finished, reader.is_done)
+    assert (True, False) == (reader.answer_has_ended, reader.is_done)
     assert [UsageReport(Usage(5, 2, 7, reported=True))] == reader.feed(END)
     assert reader.is_done
     assert ("a", Usage(5, 2, 7, reported=True)) == (reader.whole().text, reader.whole().usage)
@@ -68,7 +68,7 @@ def test_frames_may_come_cut_and_several_at_once() -> None:
     reader, data = converse(), delta(0, text="a") + delta(0, text="b") + STOP
     assert [TextPiece("a")] == reader.feed(data[:-150])
     assert [TextPiece("b")] == reader.feed(data[-150:])
-    assert reader.is_finished
+    assert reader.answer_has_ended
 
 
 def test_a_frame_without_a_type_is_an_event_and_an_empty_one_says_nothing() -> None:
@@ -186,7 +186,7 @@ def test_the_bytes_of_invoke_model_hold_the_models_own_events() -> None:
     ):
         said += reader.feed(chunk(piece))
     assert [TextPiece("a")] == said
-    assert (True, False) == (reader.is_finished, reader.is_done)
+    assert (True, False) == (reader.answer_has_ended, reader.is_done)
     counts = {"inputTokenCount": 5, "outputTokenCount": 2}
     reader.feed(chunk({"type": "message_stop", "amazon-bedrock-invocationMetrics": counts}))
     assert reader.is_done
@@ -203,8 +203,8 @@ def said(content: str | None = None, finish: str | None = None, **more: Any) -> 
     return {"model": "m", "choices": [{**choice, "finish_reason": finish}], **more}
 
 
-def groq() -> StreamReader:
-    return StreamReader(Request("m", ()))
+def groq() -> ChunkReader:
+    return ChunkReader(Request("m", ()))
 
 
 def test_a_stream_of_groqs_is_done_where_it_says_so_and_what_follows_is_left() -> None:
@@ -212,7 +212,7 @@ def test_a_stream_of_groqs_is_done_where_it_says_so_and_what_follows_is_left() -
     assert [TextPiece("a")] == reader.feed(sse(said("a")))
     assert [TextPiece("b")] == reader.feed(sse(said("b")))
     assert [] == reader.feed(sse(said(finish="stop")))
-    assert (True, False) == (reader.is_finished, reader.is_done)
+    assert (True, False) == (reader.answer_has_ended, reader.is_done)
     assert [] == reader.feed(b"data: [DONE]\n\n" + sse(said("more")))
     assert reader.is_done
     assert ("ab", "stop", "m") == (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.llm.errors import ConfigurationError, LLMError, TruncatedError
 from services.llm.providers.bedrock import INVOKE_MODELS
 from services.llm.providers.bedrock.stream import fold_converse, fold_invoke
-from services.llm.providers.groq.stream import StreamReader, fold
+from services.llm.providers.groq.stream import ChunkReader, fold
 from services.llm.types import Output, Request, ToolCall, Usage
 
 CLAUDE, LLAMA, MIXTRAL = INVOKE_MODELS[0], INVOKE_MODELS[3], INVOKE_MODELS[5]
@@ -258,14 +258,14 @@ def test_the_events_of_no_known_family_are_refused() -> None:
 )
 def test_a_chunk_that_says_little_is_read_as_any_other(chunks: list[dict[str, Any]]) -> None:
     def read(*, is_short: bool) -> Any:
-        reader = StreamReader(_request())
+        reader = ChunkReader(_request())
         if not is_short:
             vars(reader)["_plain_words"] = lambda _: None
         events = []
         for chunk in chunks:
             choice = {"delta": chunk["delta"], "finish_reason": chunk.get("finish_reason")}
             events += reader.add({**chunk, "choices": [choice]})
-        return events, reader.is_finished, reader.so_far()
+        return events, reader.answer_has_ended, reader.so_far()
 
     assert read(is_short=True) == read(is_short=False)
 
@@ -282,4 +282,4 @@ def test_a_block_that_begins_with_no_tool_is_none_of_a_tool(tool: object) -> Non
 
 @pytest.mark.parametrize("choices", [None, [], [{}, {}], [{"delta": {"content": None}}]])
 def test_a_chunk_without_one_choice_with_words_says_none(choices: object) -> None:
-    assert [] == StreamReader(_request()).add({"choices": choices})
+    assert [] == ChunkReader(_request()).add({"choices": choices})

@@ -23,7 +23,7 @@ from services import llm_client
 from services.llm.errors import LLMError
 from services.llm.providers.bedrock import INVOKE_MODELS
 from services.llm.providers.bedrock.stream import ConverseReader, InvokeReader
-from services.llm.providers.groq.stream import StreamReader
+from services.llm.providers.groq.stream import ChunkReader
 from services.llm.types import Reply, Request
 from tests.http.servers import Server, serving
 from tests.wire.faces import settings
@@ -167,7 +167,7 @@ def test_every_recorded_stream_that_is_cut_is_an_error_with_the_text_so_far(kind
 
 
 READERS: dict[str, Callable[[Request], Any]] = {
-    "groq": StreamReader,
+    "groq": ChunkReader,
     "converse-stream": ConverseReader,
     "invoke-stream": InvokeReader,
 }

@@ -249,7 +249,7 @@ def test_a_stream_ends_with_its_loop(face_at: Callable[..., Face]) -> None:
 class Streaming:
     """A transport of the test's, whose stream has one piece."""
 
-    is_finished = True
+    answer_has_ended = True
     pieces: list[Any]
 
     def open(self, request: Request, timeout: float) -> Any:

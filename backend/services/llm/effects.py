@@ -92,7 +92,7 @@ class Channel(Protocol):
     """A stream that is open; it closes itself where a pull fails, and at its end."""
 
     @property
-    def is_finished(self) -> bool:
+    def answer_has_ended(self) -> bool:
         """Whether the answer has come to its end, whatever may follow it."""
 
     def whole(self) -> Reply:

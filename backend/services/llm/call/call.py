@@ -230,7 +230,7 @@ class Call:
 
     def final_error(self, error: LLMError) -> LLMError:
         """Return what the caller is told when the attempts, or the time for them, are used up."""
-        if not self.policy.has_exact_attempts:
+        if not self.policy.has_requested_attempts:
             return error
         exhausted = RetriesExhaustedError(
             f"Failed after {len(self.attempts)} attempts: {error}",

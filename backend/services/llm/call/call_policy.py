@@ -23,7 +23,7 @@ class CallPolicy:
     max_quota_wait: float = 0.0
     attempt_timeout: float = inf
     #: The caller asked for this many attempts, and is told when they are used up.
-    has_exact_attempts: bool = False
+    has_requested_attempts: bool = False
     #: What the caller names the call by, for its hooks and in reports.
     tags: Mapping[str, str] = field(default_factory=dict)
     #: Seconds to wait for the cache, each time that it is needed; None: as the cache says.

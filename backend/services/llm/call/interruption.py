@@ -51,7 +51,7 @@ class Interruption:
         elif isinstance(effect, Open):
             self.opening.abort()
 
-    def of(self, effect: Effect) -> Effect:
+    def interruptible(self, effect: Effect) -> Effect:
         """Return *effect* as the reader is to wait for it; raises as `check`."""
         self._effect = effect
         if self.is_interrupted:

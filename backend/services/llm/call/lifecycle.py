@@ -156,7 +156,7 @@ def _send_with_retries(request: Request, call: Call) -> Effects[Reply]:
 
             retries = Retries(call.policy.make_retry_policy())
         seconds = retries.seconds_before_retry(
-            error, has_exact_attempts=call.policy.has_exact_attempts
+            error, has_requested_attempts=call.policy.has_requested_attempts
         )
         if seconds is None or seconds >= call.time_left():
             raise call.final_error(error)

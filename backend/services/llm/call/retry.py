@@ -45,18 +45,18 @@ class Retries:
         return state
 
     def seconds_before_retry(
-        self, error: Exception, *, has_exact_attempts: bool = False
+        self, error: Exception, *, has_requested_attempts: bool = False
     ) -> float | None:
         """Seconds to wait before the next attempt; None when the attempts are used up.
 
         A limit's refusal that is waited out costs no attempt, as the caller's patience ends those
-        waits; but where the caller *has_exact_attempts*, it costs one. Raises *error* itself where
-        the policy makes no further attempt after it.
+        waits; but where the caller *has_requested_attempts*, it costs one. Raises *error* itself
+        where the policy makes no further attempt after it.
         """
         if (
             isinstance(error, RateLimitError)
             and error.retry is Retry.AT_ONCE
-            and not has_exact_attempts
+            and not has_requested_attempts
         ):
             self._refusals += 1
             # The limit's own wait comes first. One that is refused again and again waits longer.

@@ -125,7 +125,7 @@ class StreamReader:
     def _perform(self, effect: Effect) -> Effects[Any]:
         if isinstance(effect, Open):
             return (yield from self._open(effect))
-        performed = yield self._interruption.of(effect)
+        performed = yield self._interruption.interruptible(effect)
         # What an identical call has left to this one is the flow's to give on.
         if self._interruption.is_interrupted and not isinstance(effect, Join):
             self._interruption.check()
@@ -136,9 +136,9 @@ class StreamReader:
             yield Close(self._channel)  # the attempt before left it open
         if self._task is None:
             with opening(self._interruption.opening):
-                self._channel = yield self._interruption.of(effect)
+                self._channel = yield self._interruption.interruptible(effect)
         else:
-            self._channel = yield self._interruption.of(effect)
+            self._channel = yield self._interruption.interruptible(effect)
         self._interruption.check()
         return self._channel
 

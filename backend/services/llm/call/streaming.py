@@ -109,7 +109,7 @@ def _whole(channel: Channel, call: Call) -> Reply:
 
 def _check_time(left: float, channel: Channel) -> None:
     """Raise LLMTimeoutError where an answer that goes on has no time *left*, in seconds."""
-    if left <= 0 and not channel.is_finished:
+    if left <= 0 and not channel.answer_has_ended:
         late = LLMTimeoutError("late")
         late.partial = channel.so_far()
         raise late

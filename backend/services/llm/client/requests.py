@@ -90,7 +90,7 @@ def make_policy(
         make_retry_policy=partial(_retry_policy, attempts, exact_attempts),
         timeout=timeout_of("timeout", client.timeout if timeout is None else timeout),
         max_quota_wait=client._knobs.LLM_MAX_QUOTA_WAIT,
-        has_exact_attempts=exact_attempts is not None,
+        has_requested_attempts=exact_attempts is not None,
         tags=tags_of(tags),
     )
 

@@ -33,7 +33,7 @@ class Reader(Protocol):
     failure: Exception | None
 
     @property
-    def is_finished(self) -> bool:
+    def answer_has_ended(self) -> bool:
         """Whether the answer has ended, whatever is still missing of the stream."""
 
     def whole(self) -> Reply:
@@ -99,9 +99,9 @@ class _Channel:
         self._rest_until: float | None = None
 
     @property
-    def is_finished(self) -> bool:
+    def answer_has_ended(self) -> bool:
         """Whether the answer has come to its end, whatever may follow it."""
-        return self.reader.is_finished
+        return self.reader.answer_has_ended
 
     def whole(self) -> Reply:
         """Return the whole answer once the stream has ended; raises LLMError for less."""
@@ -119,7 +119,7 @@ class _Channel:
 
         Half of the time is left to whoever asked, who is still to look at the answer.
         """
-        if self._rest_until is None and self.is_finished:
+        if self._rest_until is None and self.answer_has_ended:
             now = time.monotonic()
             self._rest_until = now + min(_AFTER_THE_END, (until - now) / 2)
         return until if self._rest_until is None else min(until, self._rest_until)
@@ -162,7 +162,7 @@ class _Channel:
         was_told = isinstance(error, LLMError) or "EventStreamError" in class_names(
             error, "botocore"
         )
-        if self.is_finished and not was_told:
+        if self.answer_has_ended and not was_told:
             return None
         meant = self.to_error(error)
         if isinstance(meant, LLMTimeoutError) and meant.status is None:

@@ -44,13 +44,13 @@ def fold_invoke(events: Iterable[_Json], request: Request, headers: _Json | None
     return _folded(InvokeReader(request, headers), events)
 
 
-def _folded(reader: StreamReader, events: Iterable[_Json]) -> Reply:
+def _folded(reader: EventReader, events: Iterable[_Json]) -> Reply:
     for event in events:
         reader.add(event)
     return reader.whole()
 
 
-class StreamReader(ABC):
+class EventReader(ABC):
     """Reads one stream: its bytes by `feed`, or events that botocore has read by `add`."""
 
     #: The API's operation, by which botocore names its errors.
@@ -67,7 +67,7 @@ class StreamReader(ABC):
 
     @property
     @abstractmethod
-    def is_finished(self) -> bool:
+    def answer_has_ended(self) -> bool:
         """Whether the answer has ended, whatever is still missing of the stream."""
 
     def feed(self, received: bytes) -> list[StreamEvent]:
@@ -110,7 +110,7 @@ class StreamReader(ABC):
         return read_so_far(self.whole, self._request, "bedrock")
 
 
-class ConverseReader(StreamReader):
+class ConverseReader(EventReader):
     """Reads a ConverseStream; *about* is the response's `ResponseMetadata`."""
 
     operation = "ConverseStream"
@@ -121,7 +121,7 @@ class ConverseReader(StreamReader):
         self._response: dict[str, Any] = {"ResponseMetadata": about or {}}
 
     @property
-    def is_finished(self) -> bool:
+    def answer_has_ended(self) -> bool:
         """Whether a `messageStop` has come."""
         return text(self._response, "stopReason") is not None
 
@@ -142,7 +142,7 @@ class ConverseReader(StreamReader):
         if counts := _FIELDS.part(event, "metadata"):
             self._response |= {name: member(counts, name) for name in _IN_METADATA}
             found += _reported(usage_of(member(counts, "usage")))
-            self.is_done = self.is_finished
+            self.is_done = self.answer_has_ended
         return found
 
     def _begin_block(self, place: int, start: object) -> list[StreamEvent]:
@@ -232,7 +232,7 @@ def _closed(block: dict[str, Any]) -> dict[str, Any]:
     return whole
 
 
-class InvokeReader(StreamReader):
+class InvokeReader(EventReader):
     """Reads an InvokeModelWithResponseStream of any family; *headers* are its response's.
 
     Raises ConfigurationError for a model of no known family.
@@ -245,7 +245,7 @@ class InvokeReader(StreamReader):
         self._body = Body(request, headers)
 
     @property
-    def is_finished(self) -> bool:
+    def answer_has_ended(self) -> bool:
         """Whether a stop reason has come."""
         return self._body.reason is not None
 

@@ -27,7 +27,7 @@ from . import signing
 from .errors import error_in_ok_body
 from .instrumentation import why_the_sdks_own
 from .routes import uses_invoke
-from .stream import ConverseReader, InvokeReader, StreamReader
+from .stream import ConverseReader, EventReader, InvokeReader
 from .transport import Call, Transport, headers_of
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class StreamSpec(NamedTuple):
         method = "invoke_model_with_response_stream" if is_invoke else "converse_stream"
         return Call(method, self.arguments, headers_of(self.request))
 
-    def reader(self, about: object) -> StreamReader:
+    def reader(self, about: object) -> EventReader:
         """What reads the stream; *about* is the response's metadata."""
         known: Any = about if isinstance(about, Mapping) else {}
         if not uses_invoke(self.request.model):

@@ -28,7 +28,7 @@ def fold(chunks: Iterable[object], request: Request) -> Reply:
     A stream that ends before a finish reason came ends with no error of the SDK's: it raises
     TruncatedError with the text that came. Usage is the last chunk's, asked for or not.
     """
-    reader = StreamReader(request)
+    reader = ChunkReader(request)
     for chunk in chunks:
         reader.add(chunk)
     return reader.whole()
@@ -38,7 +38,7 @@ def fold(chunks: Iterable[object], request: Request) -> Reply:
 _RARE = ("error", "detail", "usage", "x_groq")
 
 
-class StreamReader:
+class ChunkReader:
     """Reads one stream: its bytes by `feed`, or chunks that an SDK has read by `add`."""
 
     def __init__(self, request: Request) -> None:
@@ -60,7 +60,7 @@ class StreamReader:
         self.failure: Exception | None = None
 
     @property
-    def is_finished(self) -> bool:
+    def answer_has_ended(self) -> bool:
         """Whether the answer has ended, whatever is still missing of the stream."""
         return self._reason is not None
 

@@ -22,7 +22,7 @@ from ...types import Request
 from ..channel import AsyncChannel, Channel
 from ..sources import AsyncIterated, AsyncLeased, InThread, Iterated, Leased
 from .limit_reports import reports_in_headers
-from .stream import StreamReader
+from .stream import ChunkReader
 from .transport import has_original_create, post_arguments, read_answer
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def opened(sdk: Any, stack: ExitStack, spec: StreamSpec, timeout: float) -> Chan
 
     It closes *stack* in the end. Raises what the SDK raises.
     """
-    reader, limit = StreamReader(spec.request), TimeLeft(time.monotonic() + timeout)
+    reader, limit = ChunkReader(spec.request), TimeLeft(time.monotonic() + timeout)
     if not has_original_create(sdk):
         options = {"timeout": limit} if is_real_sdk(sdk, "groq") else {}
         chunks = sdk.chat.completions.create(**spec.wire, stream=True, **options)
@@ -72,7 +72,7 @@ async def aopened(
     sdk: Any, stack: AsyncExitStack, spec: StreamSpec, timeout: float
 ) -> AsyncChannel:
     """Do as `opened` does, through the SDK's awaiting client."""
-    reader, limit = StreamReader(spec.request), TimeLeft(time.monotonic() + timeout)
+    reader, limit = ChunkReader(spec.request), TimeLeft(time.monotonic() + timeout)
     with anyio.fail_after(timeout):
         if not has_original_create(sdk):
             chunks = await sdk.chat.completions.create(**spec.wire, stream=True, timeout=limit)
@@ -86,8 +86,8 @@ async def aopened(
 
 
 def _taking(
-    reader: StreamReader, response: StreamResponse
-) -> tuple[StreamReader, Callable[[Any], Sequence[StreamEvent]]]:
+    reader: ChunkReader, response: StreamResponse
+) -> tuple[ChunkReader, Callable[[Any], Sequence[StreamEvent]]]:
     """Return the *reader* and what it reads the *response* by."""
     reader.limits = reports_in_headers(response.headers)
     return reader, reader.add_whole if response.source is None else reader.feed
