@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+from html import escape
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import httpx
 import pytest
@@ -36,6 +38,13 @@ QUOTED = {
     "its end": "..." + PROMPT[20:],
     "upper case": PROMPT.upper(),
     "with other blanks": PROMPT.replace("\n", "  "),
+    "in HTML": escape(PROMPT),
+    "in a URL": quote(PROMPT),
+    "in a form": quote_plus(PROMPT),
+    "by ascii": ascii({"text": PROMPT}),
+    "by unicode_escape": PROMPT.encode("unicode_escape").decode(),
+    "cut within a word": PROMPT[:31] + "...",
+    "cut within a word, by a sign": PROMPT[:31] + "\u2026",
 }
 
 

@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from urllib.parse import unquote
 
 from ..types import Request
 
@@ -21,7 +22,9 @@ _WHOLE = 8
 # Of scripts without spaces every character is a word, so that a part of a sentence is a run too.
 _WORD = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
 _SIGNS = {code: " " for code in range(128) if not chr(code).isalnum()}
-_ESCAPE = r"(?s)\\+(?:u([0-9a-fA-F]{4})|(.))"
+_ESCAPE = r"(?s)\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U000([0-9a-fA-F]{5})|(.))"
+#: How a quotation ends that was cut short, maybe within a word.
+_CUT_SHORT = ("...", "\u2026")
 _BLANKS = frozenset("nrtbf")
 _MARKED = r"(?s)([\"'])(.*?)\1"
 
@@ -41,7 +44,7 @@ def without_quotations(text: str, request: Request | None) -> str:
     """*text* without what it quotes of *request*: prompts, messages, tools and their input.
 
     Quoted is a whole text of the request, four words in a row, or a word that is nobody else's,
-    however JSON or Python escapes it. A text that quotes nothing is returned as it is.
+    however JSON, Python, HTML or a URL escapes it. A text that quotes nothing is returned as it is.
     """
     if request is None or not text:
         return text
@@ -73,17 +76,22 @@ def _texts(thing: object) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """*text* without the escapes of JSON or Python, and with no character that cannot be shown."""
-    if text.isascii() and "\\" not in text:
+    """*text* without escapes, and with no character that cannot be shown."""
+    if text.isascii() and not any(map(text.__contains__, "\\&%")):
         return text
+    text = unquote(text)
+    if "&" in text:
+        from html import unescape  # its table of names is large, and few errors have one
+
+        text = unescape(text)
     halves = re.sub(_ESCAPE, _unescaped, text)
     return halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _unescaped(escape: re.Match[str]) -> str:
-    if escape[1] is None:
-        return " " if escape[2] in _BLANKS else escape[2]
-    character = chr(int(escape[1], 16))
+    if (sign := escape[4]) is not None:
+        return " " if sign in _BLANKS else sign
+    character = chr(int(escape[1] or escape[2] or escape[3], 16))
     # One half of a pair is no character by itself.
     return character if character.isprintable() or "\ud800" <= character <= "\udfff" else " "
 
@@ -101,7 +109,10 @@ def _runs(text: str, sent: Sequence[str]) -> Iterator[tuple[int, int]]:
         if left := [each for each in runs if all(map(is_in, sorted(each[0], key=len)[::-1]))]:
             # With a space at both ends, a word is found as a word alone.
             spaced = f" {' '.join(_words_of(lowered))} "
-            yield from (span for run, span in left if f" {' '.join(run)} " in spaced)
+            for run, (start, end) in left:
+                closed = "" if text.startswith(_CUT_SHORT, end) else " "
+                if f" {' '.join(run)}{closed}" in spaced:
+                    yield start, end
 
 
 def _decoded(url: str) -> str:
