@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from functools import partial
@@ -20,6 +21,7 @@ from services.llm.call.call import Call
 from services.llm.call.call_events import CallIds, events_of
 from services.llm.call.call_policy import CallPolicy
 from services.llm.call.output_forms import StructuredSpec
+from services.llm.call.usage_recorder import UsageRecorder
 from services.llm.effects import Effects, Join, Open, Pull, Send, Sleep
 from services.llm.errors import (
     ConfigurationError,
@@ -50,6 +52,7 @@ from services.llm.events import (
 )
 from services.llm.ledger.ledger import Ledger
 from services.llm.ledger.store import MemoryUsageStore
+from services.llm.ledger.usage import UsageEntry
 from services.llm.quota import Quota, TokenBucketLimit
 from services.llm.runtime import fork
 from services.llm.stores.memory import MemoryStore
@@ -225,6 +228,21 @@ def test_a_call_that_is_cancelled_as_it_waits_for_the_ledger_tells_its_end() -> 
     flow.close()
     assert [CallStarted, AttemptStarted, AttemptEnded, CallEnded] == heard.kinds
     to.ledger.close()
+
+
+class Hanging(Ledger):
+    """A ledger in which no write ends."""
+
+    def add(self, entry: UsageEntry) -> Future[None]:
+        return Future()
+
+
+@pytest.mark.parametrize(("left", "waits"), [(100.0, 2.0), (0.5, 0.5), (0.1, 0.2), (-3.0, 0.2)])
+def test_the_wait_for_the_ledger_ends_with_the_call(left: float, waits: float) -> None:
+    recorder = UsageRecorder(Hanging(MemoryUsageStore()), account(Clock()), {})
+    wait = next(recorder.call_ended(None, left))
+    assert isinstance(wait, Sleep)
+    assert waits == wait.seconds
 
 
 def test_an_attempt_that_was_never_sent_is_told_as_such() -> None:

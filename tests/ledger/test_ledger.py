@@ -207,3 +207,23 @@ def test_a_child_leaves_the_parents_usage_to_the_parent() -> None:
         os._exit(0 if (written, add_and_read) == ([], 0) else 1)
     assert 0 == os.waitpid(child, 0)[1]
     assert 2 == calls(ledger)
+
+
+def test_a_write_that_hangs_holds_up_nobody_and_is_told_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, clock = Store(), Clock()
+    ledger = Ledger(store, now=clock)
+    store.is_open.clear()
+    first = ledger.add(CALL)
+    assert first is not None
+    assert store.is_entered.wait(30)
+    clock.now += ledger_module.SLOW
+    assert ledger.add(CALL) is not None
+    clock.now += 0.1
+    assert [None] * 3 == [ledger.add(CALL) for _ in range(3)]
+    assert 1 == caplog.text.count("a write has not ended in 2 s")
+    store.is_open.set()
+    assert 5 == calls(ledger)
+    add(ledger)
+    assert 6 == calls(ledger)

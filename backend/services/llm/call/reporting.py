@@ -30,7 +30,7 @@ def report_failure(call: Call, error: BaseException) -> Effects[None]:
         call.events.call_failed(error, tuple(call.attempts), call.duration())
     if call.usage_recorder is not None:
         if isinstance(error, LLMError):
-            yield from call.usage_recorder.call_ended(None)
+            yield from call.usage_recorder.call_ended(None, call.time_left())
         else:
             call.usage_recorder.call_interrupted()
 
@@ -41,7 +41,7 @@ def report_reply(call: Call, reply: Reply) -> Effects[None]:
     if call.events is not None:
         call.events.call_answered(reply, call.duration())
     if call.usage_recorder is not None:
-        yield from call.usage_recorder.call_ended(reply)
+        yield from call.usage_recorder.call_ended(reply, call.time_left())
 
 
 def report_cache_hit(call: Call) -> None:

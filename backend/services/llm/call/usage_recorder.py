@@ -12,8 +12,9 @@ from ..ledger.usage import UsageEntry, UsageKey, UsageSums, of_attempt, tags_of
 from ..stores import utc_day
 from ..types import Attempt, Reply, Usage
 
-#: Seconds for which a call that has its outcome waits for the ledger, at most.
-_LONGEST = 2.0
+#: Seconds for which a call that has its outcome waits for the ledger, at most, and those by which
+#: it may pass its deadline so.
+_LONGEST, _GRACE = 2.0, 0.2
 #: The tiers that cost what the default one does.
 _DEFAULT_TIERS = (None, "default", "on_demand", "auto")
 
@@ -39,11 +40,11 @@ class UsageRecorder:
         self.model = model
         self._add(model, of_attempt(Usage(), None))
 
-    def call_ended(self, reply: Reply | None) -> Effects[None]:
-        """Add the call itself, and wait until all of it is written."""
+    def call_ended(self, reply: Reply | None, time_left: float) -> Effects[None]:
+        """Add the call itself, and wait until all of it is written, until its deadline."""
         self.call_interrupted(reply)
         if self._written is not None:
-            yield from sleep(_LONGEST, "ledger", self._written)
+            yield from sleep(min(_LONGEST, max(_GRACE, time_left)), "ledger", self._written)
 
     def call_interrupted(self, reply: Reply | None = None) -> None:
         """Add the call itself, which has ended in its *reply* or without one."""

@@ -1,7 +1,8 @@
 """What calls have used and cost, written to a store before the call that used it returns.
 
-All that comes while one write runs is written by the next, together. A store that fails fails no
-call: what could not be written is kept in memory and written later, and meanwhile no call waits.
+All that comes while one write runs is written by the next, together. A store that fails or hangs
+fails no call: what could not be written is kept in memory and written later, and meanwhile no call
+waits.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds after a failure in which no call waits for the store, and between two log lines.
 _PAUSE, _LOG_EVERY = 5.0, 60.0
+#: Seconds after which a write counts as hanging, as one does whose lock another process holds.
+SLOW = 2.0
 #: Keys that are kept in memory while the store fails; of what comes then, tags are left out.
 MOST_KEYS = 10_000
 #: Seconds for which the interpreter's exit waits for what is not written yet.
@@ -38,11 +41,13 @@ class Ledger:
         self.store = store
         self._now = now
         self._thread = Workers(1, "llm-ledger")
-        self._lock = ForkLock(leaf=True)  # guards the six below
+        self._lock = ForkLock(leaf=True)  # guards the seven below
         self._sums: dict[UsageKey, UsageSums] = {}
         #: Done once what is in the sums is written.
         self._written: Future[None] = Future()
         self._is_writing = False
+        #: When the write that runs began; infinite between two.
+        self._write_began = float("inf")
         #: What a failed write has left, which is tried again as it was.
         self._unwritten: UsageBatch | None = None
         self._pause_until = self._log_at = float("-inf")
@@ -50,17 +55,21 @@ class Ledger:
         _ledgers.add(self)
 
     def add(self, entry: UsageEntry) -> Future[None] | None:
-        """Add *entry*; the future is done once that is written. None: the store fails just now."""
+        """Add *entry*; the future is done once that is written. None: the store fails or hangs."""
         with self._lock:
             key = entry.key
             if key not in self._sums and len(self._sums) >= MOST_KEYS:
                 key = UsageKey(key.day, key.provider, key.model, key.tier)
             add_to(self._sums, key, entry.sums)
-            if self._now() < self._pause_until:
+            now = self._now()
+            if now < self._pause_until:
                 return None
-            written = self._written
+            hangs = now - self._write_began > SLOW
+            is_news, written = hangs and self._must_log(now), self._written
+        if is_news:
+            _warn(f"a write has not ended in {SLOW:g} s")
         self._start()
-        return written
+        return None if hangs else written
 
     def read(self, first_day: str, last_day: str) -> list[UsageEntry]:
         """Return the sums of these days, with what is not written yet; raises StoreError."""
@@ -101,7 +110,7 @@ class Ledger:
         while (taken := self._take()) is not None:
             batch, written = taken
             try:
-                self.store.add(batch)
+                self._add(batch)
             except Exception as error:
                 self._note_failure(batch, error)
                 written.set_result(None)
@@ -109,6 +118,15 @@ class Ledger:
             with self._lock:
                 self._unwritten = None
             written.set_result(None)
+
+    def _add(self, batch: UsageBatch) -> None:
+        with self._lock:
+            self._write_began = self._now()
+        try:
+            self.store.add(batch)
+        finally:
+            with self._lock:
+                self._write_began = float("inf")
 
     def _take(self) -> tuple[UsageBatch, Future[None]] | None:
         """Return what is to be written next, and what says that it is; None ends the writing."""
@@ -130,21 +148,29 @@ class Ledger:
             self._unwritten = batch
             now = self._now()
             self._pause_until = now + _PAUSE
-            must_log = now >= self._log_at
-            if must_log:
-                self._log_at = now + _LOG_EVERY
+            must_log = self._must_log(now)
             # Those who came meanwhile go on as well.
             waiting, self._written = self._written, Future()
         if must_log:
-            log.warning(
-                "usage is kept in memory until it can be written: %s", redacted(words_of(error))
-            )
+            _warn(redacted(words_of(error)))
         waiting.set_result(None)
+
+    def _must_log(self, now: float) -> bool:
+        """Whether it is time for another line; called with the lock."""
+        is_due = now >= self._log_at
+        if is_due:
+            self._log_at = now + _LOG_EVERY
+        return is_due
 
     def _reset_in_child(self) -> None:
         """Leave the parent's usage to the parent."""
         self._sums, self._unwritten, self._is_writing = {}, None, False
+        self._write_began = float("inf")
         self._written = Future()
+
+
+def _warn(reason: str) -> None:
+    log.warning("usage is kept in memory until it can be written: %s", reason)
 
 
 def _entries(sums: dict[UsageKey, UsageSums]) -> list[UsageEntry]:
