@@ -16,14 +16,22 @@ from sandbox import Answer, Fault, Sandbox
 from services.llm import models
 from services.llm.account.daily_budget import DailyBudget, MemoryTokenCounter
 from services.llm.account.registry import account_of
-from services.llm.batch import bookkeeping, provider_batch
+from services.llm.batch import batch_events, bookkeeping, provider_batch
+from services.llm.batch.batch_events import BatchEvents
 from services.llm.batch.batch_note import BatchNote
 from services.llm.batch.batch_sums import BatchSums
 from services.llm.batch.bookkeeping import BatchBookkeeper
 from services.llm.batch.reservations import BatchReservations
 from services.llm.batch.result_files import ResultFile
 from services.llm.effects import Overdue, RunBlocking
-from services.llm.events import BatchEnded, BatchPolled, BatchSubmitted, Event, Hooks
+from services.llm.events import (
+    BatchEnded,
+    BatchPolled,
+    BatchSubmitted,
+    Event,
+    Hooks,
+    hears,
+)
 from services.llm.ledger import opening
 from services.llm.ledger.store import MemoryUsageStore
 from services.llm.ledger.usage import NANO
@@ -40,6 +48,7 @@ from services.llm_client import (
     ProviderUnavailableError,
     RateLimitError,
 )
+from tests.call.scripted import Clock, account
 from tests.compliant.support import KEYS, MODEL, with_client
 
 MODELS = {"groq": MODEL, "bedrock": "us.anthropic.claude-sonnet-4-6"}
@@ -388,6 +397,16 @@ def test_hooks_are_told_of_a_batch_and_which_reading_was_the_first(client: Any) 
     assert 1 == len({each.call.id for each in heard[:4]})
     assert ("batch", {"tenant": "acme"}) == (first.call.operation, first.call.tags)
     assert first.call.endpoint.startswith("http://")
+
+
+def test_of_a_batch_no_event_is_made_that_nobody_hears(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard, hooks = list[Any](), Hooks()
+    hooks.add(hears(BatchEnded)(lambda event: heard.append(event)))
+    events = BatchEvents(account(Clock()), hooks, "", {})
+    monkeypatch.setattr(batch_events, "BatchSubmitted", None)
+    events.submitted("batch_1", 3)
+    events.ended("batch_1", "completed", is_new=True, sums={})
+    assert [BatchEnded] == [type(each) for each in heard]
 
 
 async def _read(batch: Any) -> None:

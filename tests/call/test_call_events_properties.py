@@ -27,7 +27,7 @@ from services.llm.events import (
     WaitEnded,
     WaitStarted,
 )
-from services.llm.telemetry.call_counts import CallCounts
+from services.llm.telemetry.call_counts import COUNTED, METERED, CallCounts
 from services.llm.types import Reply
 from tests.call.scripted import Clock, Drive, account, says
 from tests.call.test_call_events import Heard
@@ -50,6 +50,18 @@ def outcomes() -> st.SearchStrategy[Reply | BaseException]:
     )
 
 
+class Metering:
+    """A hook that counts, and is told by its meter what comes with every call."""
+
+    heard_events = COUNTED - METERED
+
+    def __init__(self) -> None:
+        self.meter = CallCounts(list[float])
+
+    def __call__(self, event: Event, /) -> None:
+        self.meter.note(event)
+
+
 def pairs(events: list[Event], opening: type[Event], closing: type[Event]) -> int:
     """How many pairs there are; each must be closed before the next is opened."""
     open_now, closed = 0, 0
@@ -69,8 +81,10 @@ def test_events_have_one_order_and_their_sums_are_right(
     scripted: list[Reply | BaseException], patience: float
 ) -> None:
     clock, heard = Clock(), Heard(max_quota_wait=patience)
-    counts = CallCounts()
+    counts = CallCounts(list[float])
     heard.hooks.add(counts.note)
+    metering = Metering()
+    heard.hooks.add(metering)
     with suppress(LLMError, KeyboardInterrupt):
         Drive(clock, scripted).run(heard.call(account(clock, requests=2)))
     events, ended = heard.events, heard.ended
@@ -90,6 +104,7 @@ def test_events_have_one_order_and_their_sums_are_right(
     assert sum(waited.values()) <= ended.seconds + A_GRAIN
     assert sum(isinstance(each, RetryPlanned) for each in events) <= len(sent)
     taken = counts.take()
+    assert taken == metering.meter.take()
     assert {0.0} == set(taken.levels.values())
     assert 1.0 == sum(n for (name, *_), n in taken.increments.items() if name == "llm_calls")
     assert len(sent) == sum(

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
+import weakref
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
+from services.llm.call import retry
+from services.llm.call.call_events import events_of
+from services.llm.call.call_policy import CallPolicy
+from services.llm.call.lifecycle import fetch_reply, run_call
 from services.llm.errors import ConfigurationError
-from services.llm.events import CallInfo, CallStarted, Event, Hooks, hook_registry
+from services.llm.events import (
+    CacheHit,
+    CallEnded,
+    CallInfo,
+    CallMeter,
+    CallStarted,
+    Event,
+    Hooks,
+    hears,
+    hook_registry,
+    listeners_of,
+)
 from services.llm.events.hook_registry import registered_hooks
-from tests.call.scripted import Clock
+from tests.call.calls import REQUEST
+from tests.call.scripted import Clock, Drive, account, says
 
 INFO = CallInfo("1", "groq", "m", "respond", 0.0)
 STARTED = CallStarted(INFO, 1.0)
+ENDED = CallEnded(INFO, 2.0, "m", 1.0)
 
 
 def tell(hooks: Hooks, event: Event = STARTED) -> None:
@@ -159,7 +179,7 @@ class _Awaited:
         raise AssertionError("never called")
 
 
-@pytest.mark.parametrize("hook", [_awaited, _Awaited(), AsyncMock()])
+@pytest.mark.parametrize("hook", [_awaited, _Awaited(), AsyncMock(), hears(CallEnded)(_awaited)])
 def test_a_coroutine_function_is_no_hook(hook: Any) -> None:
     with pytest.raises(ConfigurationError, match="is a coroutine function: give a plain one"):
         Hooks().add(hook)
@@ -242,6 +262,181 @@ def test_a_hook_is_not_told_of_the_calls_that_it_makes_itself(of_all: Hooks) -> 
     tell(of_client)
     assert [[one, other], [one]] == told
     assert [one, asking, other] == told_of_a_call(of_client)
+
+
+def kinds_heard(*hooks: Any) -> Any:
+    known = Hooks()
+    for hook in hooks:
+        known.add(hook)
+    listeners = listeners_of(known)
+    return listeners and listeners.kinds
+
+
+def test_a_hook_is_told_of_the_kinds_that_it_hears() -> None:
+    hooks, told = Hooks(), list[Event]()
+
+    @hooks.add
+    @hears(CallEnded, CacheHit)
+    def hook(event: Event, /) -> None:
+        told.append(event)
+
+    for event in (STARTED, ENDED):
+        tell(hooks, event)
+    assert [ENDED] == told
+
+
+def test_an_event_is_wanted_that_any_hook_hears() -> None:
+    first, second = hears(CallEnded)(lambda _: None), hears(CacheHit)(lambda _: None)
+    assert {CallEnded} == kinds_heard(first)
+    assert {CallEnded, CacheHit} == kinds_heard(first, second)
+    assert [None, None] == [kinds_heard(first, one), kinds_heard(one, first)]
+
+
+def test_a_method_that_hears_some_kinds_is_found_again_to_be_removed() -> None:
+    class Ends:
+        def note(self, event: Event, /) -> None:
+            """Do nothing."""
+
+    hooks, ends = Hooks(), Ends()
+    hook = hooks.add(hears(CallEnded)(ends.note))
+    hooks.add(hears(CallEnded)(ends.note))
+    assert [hook] == [each.hook for each in hooks.registered]
+    hooks.remove(hears(CacheHit)(ends.note))
+    hooks.remove(ends.note)
+    assert 1 == len(hooks.registered)
+    assert hash(hook) == hash(hears(CallEnded)(ends.note))
+    hooks.remove(hears(CallEnded)(ends.note))
+    assert not hooks.registered
+
+
+def test_a_hook_that_hears_some_kinds_can_be_called_and_is_named_as_before(
+    logged: pytest.LogCaptureFixture,
+) -> None:
+    hooks, told = Hooks(), list[Event]()
+    hears(CallStarted)(told.append)(ENDED)
+    assert [ENDED] == told
+    hooks.add(hears(CallStarted)(broken))
+    tell(hooks)
+    assert "the hook broken has failed" in logged.text
+
+
+def test_a_mock_hears_everything_and_has_no_meter() -> None:
+    hooks = Hooks()
+    hooks.add(MagicMock())
+    assert [(None, None)] == [(each.kinds, each.meter) for each in hooks.registered]
+
+
+@pytest.mark.parametrize("kind", [Event, CallInfo, "CallEnded", None, lambda: None])
+def test_what_is_no_kind_of_event_is_not_heard(kind: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"hears\(\) has .*: give classes of events"):
+        hears(CallEnded, kind)
+
+
+def test_a_hook_that_would_hear_nothing_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="give at least one"):
+        hears()
+
+
+def test_listeners_are_those_of_the_moment(of_all: Hooks) -> None:
+    of_client = Hooks()
+
+    def number() -> int:
+        listeners = listeners_of(of_client)
+        return 0 if listeners is None else len(listeners.hooks)
+
+    numbers = [number()]
+    for change in (
+        *(lambda: of_client.add(one), lambda: of_all.add(other), lambda: of_client.remove(one)),
+        *(lambda: None, lambda: of_all.add(one), lambda: of_all.remove(other)),
+        lambda: of_all.remove(one),
+    ):
+        change()
+        numbers.append(number())
+    assert [0, 1, 2, 1, 1, 2, 1, 0] == numbers
+
+
+def test_a_hook_that_makes_a_call_is_no_listener_of_it(of_all: Hooks) -> None:
+    of_client, told = Hooks(), list[Any]()
+
+    def asking(event: Event, /) -> None:
+        told.append(listeners_of(of_client))
+
+    of_client.add(asking)
+    tell(of_client)
+    of_client.add(other)
+    tell(of_client)
+    assert [None, 1] == [each and len(each.hooks) for each in told]
+    listeners = listeners_of(of_client)
+    assert listeners is not None
+    assert 2 == len(listeners.hooks)
+
+
+def test_a_hook_that_was_removed_is_held_by_nobody(of_all: Hooks) -> None:
+    def hook(event: Event, /) -> None:
+        """Do nothing."""
+
+    of_client, held = Hooks(), weakref.ref(hook)
+    of_all.add(hook)
+    assert listeners_of(of_client) is not None
+    of_all.remove(hook)
+    assert listeners_of(of_client) is None
+    del hook
+    gc.collect()
+    assert held() is None
+
+
+class Meter(CallMeter):
+    """Notes what it is told, and fails to count it."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def call_started(self, *values: Any) -> None:
+        self.told.append(values)
+
+    def attempt_started(self, *values: Any) -> None:
+        self.told.append(values)
+
+    def attempt_ended(self, *values: Any) -> None:
+        self.told.append(values)
+
+    def call_ended(self, *values: Any) -> bool:
+        self.told.append(values)
+        return True
+
+    def catch_up(self) -> None:
+        raise ValueError("broken")
+
+
+class Counting:
+    """A hook that counts by its meter, and hears of a hit besides."""
+
+    heard_events = frozenset({CacheHit})
+
+    def __init__(self) -> None:
+        self.meter = Meter()
+
+    def __call__(self, event: Event, /) -> None:
+        self.meter.told.append(event)
+
+
+def test_a_meter_is_told_in_plain_values_and_fails_no_call(
+    logged: pytest.LogCaptureFixture,
+) -> None:
+    clock, hook = Clock(), Counting()
+    of_client = Hooks()
+    of_client.add(hook)
+    events = events_of(of_client, "respond", REQUEST, account(clock), {})
+    policy = CallPolicy(lambda: retry.transient_errors(3), timeout=9.0)
+    call = run_call(policy, account(clock), partial(fetch_reply, REQUEST), events)
+    reply = Drive(clock, [says("Yes.")]).run(call)
+    assert [
+        ("groq",),
+        ("groq",),
+        ("groq", reply.attempts[0], True),
+        ("groq", "respond", REQUEST.model, "answered", None, 0.0),
+    ] == hook.meter.told
+    assert "the hook Counting has failed 1 time(s), last on Meter" in logged.text
 
 
 def test_events_hold_what_was_said_only_where_that_is_asked_for() -> None:

@@ -54,7 +54,8 @@ from services.llm.stores.locks import PathLock
 from services.llm.stores.memory import MemoryStore
 from services.llm.stores.sqlite import SqliteStore
 from services.llm.telemetry.call_counts import CallCounts, Counts
-from services.llm.telemetry.prometheus import PrometheusHook
+from services.llm.telemetry.metrics import Distribution
+from services.llm.telemetry.prometheus import SharingHook
 from services.llm.types import Request
 from tests.call.scripted import Clock, account
 from tests.fleet.ledgers import take, tokens
@@ -374,10 +375,11 @@ def hooks_that_fail() -> Touches:
 
 
 def counts_of_calls() -> Touches:
-    counts = CallCounts()
+    counts = CallCounts(Distribution)
     touches = watch(counts, lambda: counts._lock, "_increments", "_observations", "_levels")
     counts.note(CallEnded(CallInfo("1", "groq", MODEL, "respond", 0.0), 0.0, MODEL, 1.0))
-    assert 1 == len(counts.take().observations)
+    counts.catch_up()
+    assert 1 == len(counts.totals().observations) == len(counts.take().observations)
     return touches
 
 
@@ -537,11 +539,11 @@ def test_boto3_makes_one_client_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
 def test_metrics_are_brought_up_to_date_by_one_thread_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hook = PrometheusHook(prometheus_client)
+    hook = SharingHook(prometheus_client)
     held: list[bool] = []
     take = hook._counts.take
 
-    def noting() -> Counts:
+    def noting() -> Counts[list[float]]:
         held.append(is_held(hook._lock))
         return take()
 

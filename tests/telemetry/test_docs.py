@@ -10,7 +10,7 @@ import pytest
 from sandbox import Sandbox
 from services import llm_client
 from services.llm import events
-from services.llm.telemetry.call_counts import METRICS
+from services.llm.telemetry.metrics import METRICS
 from tests.wire.faces import settings
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest, values
+from prometheus_client import CollectorRegistry, Histogram, Summary, generate_latest, values
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
@@ -42,8 +43,9 @@ from services.llm.events import (
 from services.llm.limit_types import Headroom
 from services.llm.runtime import fork
 from services.llm.telemetry import call_counts, prometheus
-from services.llm.telemetry.call_counts import METRICS
+from services.llm.telemetry.call_counts import COUNTED, METERED, CallCounts
 from services.llm.telemetry.labels import status_label
+from services.llm.telemetry.metrics import BUCKETS, METRICS, Distribution
 from services.llm.types import Attempt
 from tests.telemetry.ended import (
     ATTEMPT,
@@ -340,14 +342,72 @@ def test_a_scrape_of_one_name_is_up_to_date(registry: CollectorRegistry) -> None
 def test_observations_that_nobody_scrapes_do_not_pile_up(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(call_counts, "MOST_OBSERVATIONS", 10)
-    monkeypatch.setattr(call_counts, "_BATCH", 2)
+    monkeypatch.setattr(call_counts, "_BATCH", 10)
     prometheus.instrument(registry=registry)
     hook: Any = hooks.registered[0].hook
     for _ in range(25):
         tell((answered(),))
-        assert len(hook._counts._observations) < 10
+        assert len(hook.meter._pending) < 10
     assert 25.0 == value(scraped(registry), "llm_call_duration_seconds_count")
+
+
+def test_a_call_has_what_was_noted_counted_once_that_is_enough() -> None:
+    counts = CallCounts(Distribution)
+    for number in range(1, 17):
+        counts.call_started("groq")
+        ended = counts.call_ended("groq", "respond", MODEL, "answered", None, 1.0)
+        assert (number == 16) == ended
+    counts.catch_up()
+    assert not counts._pending
+
+
+def test_a_value_belongs_to_the_first_bucket_whose_bound_it_does_not_exceed() -> None:
+    found = Distribution()
+    for each in (0.0, 0.05, 0.06, 120.0, 120.1, 9e9):
+        found.append(each)
+    copy = found.copy()
+    found.append(1.0)
+    filled = {bound: count for bound, count in zip(BUCKETS, copy.counts, strict=True) if count}
+    assert {0.05: 2, 0.1: 1, 120.0: 1, math.inf: 2} == filled
+    assert 9e9 + 240.21 == pytest.approx(copy.sum)
+
+
+def test_a_histogram_and_a_summary_are_those_of_the_library(registry: CollectorRegistry) -> None:
+    prometheus.instrument(registry=registry)
+    seconds = (0.05, 0.3, 4.0, 500.0)
+    tell(tuple(answered(seconds=each) for each in seconds))
+    tell(tuple(WaitEnded(INFO, 1.0, "tokens", each, MODEL) for each in seconds))
+    library = CollectorRegistry()
+    labels = {"provider": "groq", "model": MODEL}
+    histogram = Histogram(
+        "llm_call_duration_seconds", "-", labels, buckets=BUCKETS, registry=library
+    )
+    summary = Summary("llm_wait_seconds", "-", ("provider", "limit"), registry=library)
+    for each in seconds:
+        histogram.labels(**labels).observe(each)
+        summary.labels("groq", "tokens").observe(each)
+    expected, found = scraped(library), scraped(registry)
+    names = {name for name in expected if not name.endswith("_created")}
+    assert 5 == len(names)
+    assert {name: expected[name] for name in names} == {name: found[name] for name in names}
+
+
+def test_only_what_does_not_come_with_every_call_is_an_event_to_the_hook(
+    registry: CollectorRegistry,
+) -> None:
+    prometheus.instrument(registry=registry)
+    (registration,) = hooks.registered
+    assert COUNTED - METERED == registration.kinds
+    assert {type(event) for event in EVERYTHING} - {BatchSubmitted} == COUNTED
+
+
+def test_a_call_makes_no_event_to_be_counted(
+    registry: CollectorRegistry, face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prometheus.instrument(registry=registry)
+    monkeypatch.setattr(call_events, "CallInfo", None)
+    face.client.generate("Hello")
+    assert 1.0 == value(scraped(registry), "llm_calls_total", outcome="answered")
 
 
 def test_a_child_process_counts_nothing_of_its_parents(registry: CollectorRegistry) -> None:
@@ -355,7 +415,7 @@ def test_a_child_process_counts_nothing_of_its_parents(registry: CollectorRegist
     hook: Any = hooks.registered[0].hook
     tell(EVERYTHING[:1])
     tell((answered(call=replace(INFO, provider="bedrock")),))
-    fork._resets[hook._counts](hook._counts)
+    fork._resets[hook.meter](hook.meter)
     tell((answered(),))  # the end of what the parent began
     samples = scraped(registry)
     assert (1.0, 0.0) == (
@@ -386,6 +446,7 @@ def multi_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
         file.close()  # type: ignore[no-untyped-call]  # it leaves that to the process's end
 
 
+@pytest.mark.usefixtures("accounts")
 def test_several_processes_write_theirs_into_one_folder(
     multi_process: CollectorRegistry, registry: CollectorRegistry
 ) -> None:
@@ -395,6 +456,8 @@ def test_several_processes_write_theirs_into_one_folder(
     assert 4.0 == value(samples, "llm_calls_total")
     assert 4.0 == value(samples, "llm_call_duration_seconds_count")
     assert 0.0 == value(samples, "llm_calls_in_flight")
+    assert 12.0 == value(samples, "llm_limit_left")
+    assert [(None, None)] == [(each.kinds, each.meter) for each in hooks.registered]
 
 
 def test_without_the_package_an_error_says_what_to_install(

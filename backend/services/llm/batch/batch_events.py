@@ -58,8 +58,11 @@ class BatchEvents:
         self._tell(BatchEnded, batch=batch_id, state=state, is_new=is_new, by_model=usage)
 
     def _tell(self, kind: type[Event], **values: Any) -> None:
+        listening = registered_hooks(self._hooks)
+        if all(each.kinds is not None and kind not in each.kinds for each in listening):
+            return
         event = kind(call=self._call, at=self._account.now(), **values)
-        for each in registered_hooks(self._hooks):
+        for each in listening:
             each.call(event)
 
 

@@ -17,22 +17,25 @@ from ..events import (
     CallEnded,
     CallInfo,
     CallJoined,
+    CallMeter,
     CallStarted,
     Event,
     FirstPiece,
     Hooks,
+    Listeners,
     ModelSwitched,
     Operation,
     OutageBegan,
-    Registration,
+    Outcome,
     RepairPlanned,
     RetryPlanned,
     ScopePaused,
     WaitCause,
     WaitEnded,
     WaitStarted,
+    call_outcome,
     limit_sources,
-    registered_hooks,
+    listeners_of,
 )
 from ..runtime.fork import on_fork_in_child
 from ..types import Attempt, Reply, Request, StructuredReply
@@ -66,46 +69,43 @@ call_ids = CallIds()
 class CallEvents:
     """The hooks that a call has at its beginning, and what they are told of it."""
 
-    _call: CallInfo
-    #: Turns of a structured call so far.
-    _turns = 1
+    __slots__ = (
+        *("_hooks", "_meters", "_kinds", "_has_content", "_operation", "_request", "_account"),
+        *("_provider", "_tags", "_endpoint", "_model", "_waited", "_turns", "_call", "_started_at"),
+        "_now",
+    )
 
     def __init__(
         self,
-        listening: tuple[Registration, ...],
+        listeners: Listeners,
+        has_content: bool,
         operation: Operation,
         request: Request,
         account: Account,
         tags: Mapping[str, str],
         endpoint: Callable[[], str],
-        *,
-        has_content: bool,
     ) -> None:
-        self._hooks = listening
+        self._hooks, self._meters, self._kinds = listeners
         self._has_content = has_content
-        self._operation = operation
+        self._operation: Operation = operation
         self._request = request
         self._account = account
+        self._provider = account.provider
+        self._now = account.now
         self._tags = tags
         self._endpoint = endpoint
         self._model = request.model
         self._waited: dict[WaitCause, float] = {}
+        #: Turns of a structured call so far.
+        self._turns = 1
+        #: What all events share, made for the first of them.
+        self._call: CallInfo | None = None
 
     def call_started(self) -> None:
         """The call begins."""
-        request = self._request
-        self._call = info = object.__new__(CallInfo)
-        info.__dict__.update(
-            id=call_ids.next(),
-            provider=self._account.provider,
-            model=request.model,
-            operation=self._operation,
-            started_at=self._account.wall(),
-            tags=dict(self._tags),
-            parameters=_parameters(request),
-            endpoint=self._endpoint(),
-            messages=request.messages if self._has_content else None,
-        )
+        self._started_at = self._account.wall()
+        for meter, _ in self._meters:
+            meter.call_started(self._provider)
         self._tell(CallStarted)
 
     def cache_hit(self) -> None:
@@ -118,12 +118,12 @@ class CallEvents:
 
     def wait_started(self, cause: WaitCause, seconds: float, scope: str) -> None:
         """The call waits because of *cause*, at most *seconds*."""
-        self._tell(WaitStarted, limit=cause, seconds=seconds, scope=scope)
+        self._tell(WaitStarted, cause, seconds, scope)
 
     def wait_ended(self, cause: WaitCause, seconds: float, scope: str) -> None:
         """The call has waited because of *cause*."""
         self._waited[cause] = self._waited.get(cause, 0.0) + seconds
-        self._tell(WaitEnded, limit=cause, seconds=seconds, scope=scope)
+        self._tell(WaitEnded, cause, seconds, scope)
 
     def attempt_started(self, number: int, model: str, scope: str) -> None:
         """An attempt is sent to *model*."""
@@ -131,68 +131,93 @@ class CallEvents:
             limit_sources.note(self._account, scope)
         previous, self._model = self._model, model
         if model != previous:
-            self._tell(ModelSwitched, previous=previous, model=model)
-        self._tell(AttemptStarted, number=number, model=model, scope=scope)
+            self._tell(ModelSwitched, previous, model)
+        for meter, _ in self._meters:
+            meter.attempt_started(self._provider)
+        self._tell(AttemptStarted, number, model, scope)
 
     def first_piece(self, seconds: float) -> None:
         """The first piece of a stream has come, *seconds* after the call's beginning."""
-        self._tell(FirstPiece, seconds=seconds)
+        self._tell(FirstPiece, seconds)
 
     def attempt_ended(self, attempt: Attempt, *, is_sent: bool) -> None:
         """*attempt* is over."""
-        self._tell(AttemptEnded, attempt=attempt, is_sent=is_sent)
+        for meter, _ in self._meters:
+            meter.attempt_ended(self._provider, attempt, is_sent)
+        self._tell(AttemptEnded, attempt, is_sent)
 
     def paused(self, scope: str) -> None:
         """A provider's limit was met: tell of the pause that *scope* has from it."""
-        if seconds := self._account.quota.paused_for(scope, self._account.now()):
-            self._tell(ScopePaused, scope=scope, seconds=seconds)
+        if seconds := self._account.quota.paused_for(scope, self._now()):
+            self._tell(ScopePaused, scope, seconds)
 
     def outage_began(self, scope: str, seconds: float) -> None:
         """The provider asked not to be called for *seconds*."""
-        self._tell(OutageBegan, scope=scope, seconds=seconds)
+        self._tell(OutageBegan, scope, seconds)
 
     def retry_planned(self, attempt: int, error: LLMError, seconds: float) -> None:
         """Another attempt follows after *seconds*."""
-        self._tell(RetryPlanned, attempt=attempt, error=error.label, seconds=seconds)
+        self._tell(RetryPlanned, attempt, error.label, seconds)
 
     def repair_planned(self, violations: int) -> None:
         """The model is asked again, since the answer had so many *violations*."""
         self._turns += 1
-        self._tell(RepairPlanned, turn=self._turns, violations=violations)
+        self._tell(RepairPlanned, self._turns, violations)
 
     def call_answered(self, reply: Reply, seconds: float) -> None:
         """The call ends in *reply*."""
-        self._tell(
-            CallEnded,
-            model=reply.model,
-            seconds=seconds,
-            reply=reply if self._has_content else without_content(reply),
-            attempts=reply.attempts,
-            waited=self._waited,
-        )
+        model, attempts = reply.model, reply.attempts
+        if self._meters:
+            self._measure_end(model, call_outcome(reply, None, attempts), None, seconds)
+        if self._kinds is None or CallEnded in self._kinds:
+            shown = reply if self._has_content else without_content(reply)
+            self._tell(CallEnded, model, seconds, shown, None, None, attempts, self._waited)
 
     def call_failed(
         self, error: BaseException, attempts: tuple[Attempt, ...], seconds: float
     ) -> None:
         """The call ends in *error*, or is cancelled."""
         own = error if isinstance(error, LLMError) else None
-        self._tell(
-            CallEnded,
-            model=self._model,
-            seconds=seconds,
-            error=own and own.detached(has_content=self._has_content),
-            error_type="Cancelled" if isinstance(error, GeneratorExit) else type(error).__name__,
-            attempts=attempts,
-            waited=self._waited,
-        )
+        kind = "Cancelled" if isinstance(error, GeneratorExit) else type(error).__name__
+        self._measure_end(self._model, call_outcome(None, own, attempts), kind, seconds)
+        shown = own and own.detached(has_content=self._has_content)
+        self._tell(CallEnded, self._model, seconds, None, shown, kind, attempts, self._waited)
 
-    def _tell(self, kind: type[Event], **values: Any) -> None:
-        # As the constructor does, which sets one field after another at three times the price.
-        event = object.__new__(kind)
-        values["call"], values["at"] = self._call, self._account.now()
-        event.__dict__.update(values)
-        for each in self._hooks:
-            each.call(event)
+    def _measure_end(
+        self, model: str, outcome: Outcome, error_type: str | None, seconds: float
+    ) -> None:
+        for meter, registration in self._meters:
+            if meter.call_ended(
+                self._provider, self._operation, model, outcome, error_type, seconds
+            ):
+                registration.run(meter, _catch_up)
+
+    def _tell(self, kind: Callable[..., Event], *values: Any) -> None:
+        """Tell the hooks of an event of this *kind* with these *values*, if any hears of such."""
+        if self._kinds is not None and kind not in self._kinds:
+            return
+        event = kind(self._call or self._make_call(), self._now(), *values)
+        for hook in self._hooks:
+            hook(event)
+
+    def _make_call(self) -> CallInfo:
+        request = self._request
+        self._call = CallInfo(
+            call_ids.next(),
+            self._provider,
+            request.model,
+            self._operation,
+            self._started_at,
+            dict(self._tags),
+            _parameters(request),
+            self._endpoint(),
+            request.messages if self._has_content else None,
+        )
+        return self._call
+
+
+def _catch_up(meter: CallMeter) -> None:
+    meter.catch_up()
 
 
 #: What a reply says of the call: all else in it is of the answer, whatever may be added to it.
@@ -208,10 +233,12 @@ _NO_ANSWER: dict[str, Any] = {
 
 def without_content(reply: Reply) -> Reply:
     """Return a copy of *reply* without anything that was answered."""
-    copy = object.__new__(type(reply))
-    copy.__dict__.update(reply.__dict__, **_NO_ANSWER)
+    values = vars(reply).copy()
+    values.update(_NO_ANSWER)
     if isinstance(reply, StructuredReply):
-        copy.__dict__["value"] = None
+        values["value"] = None
+    copy = object.__new__(type(reply))
+    object.__setattr__(copy, "__dict__", values)
     return copy
 
 
@@ -227,11 +254,10 @@ def events_of(
 
     *endpoint* returns the URL that is called.
     """
-    if not (listening := registered_hooks(client_hooks)):
+    if (listeners := listeners_of(client_hooks)) is None:
         return None
     return CallEvents(
-        *(listening, operation, request, account, tags, endpoint),
-        has_content=client_hooks.has_content,
+        listeners, client_hooks.has_content, operation, request, account, tags, endpoint
     )
 
 

@@ -7,7 +7,17 @@ client's. The events are imported with the first hook.
 from typing import TYPE_CHECKING
 
 from ..runtime.lazy_names import lazy_names
-from .hook_registry import EventHook, Hooks, Registration, hooks, registered_hooks
+from .call_meter import CallMeter, Outcome, call_outcome
+from .heard import hears
+from .hook_registry import (
+    EventHook,
+    Hooks,
+    Listeners,
+    Registration,
+    hooks,
+    listeners_of,
+    registered_hooks,
+)
 from .limit_sources import LimitSources, limit_sources
 
 if TYPE_CHECKING:
@@ -78,15 +88,18 @@ __all__ = [
     "CallEnded",
     "CallInfo",
     "CallJoined",
+    "CallMeter",
     "CallStarted",
     "Event",
     "EventHook",
     "FirstPiece",
     "Hooks",
     "LimitSources",
+    "Listeners",
     "ModelSwitched",
     "Operation",
     "OutageBegan",
+    "Outcome",
     "Registration",
     "RepairPlanned",
     "RetryPlanned",
@@ -94,7 +107,10 @@ __all__ = [
     "WaitCause",
     "WaitEnded",
     "WaitStarted",
+    "call_outcome",
+    "hears",
     "hooks",
     "limit_sources",
+    "listeners_of",
     "registered_hooks",
 ]

@@ -14,13 +14,15 @@ import sys
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from ..errors import ConfigurationError
 from ..redaction.printable import words_of
 from ..redaction.secrets import redacted
 from ..runtime.fork import ForkLock
 from ..runtime.signals import find_signal_error, handler_traceback
+from .call_meter import CallMeter
+from .heard import SelectiveHook, heard_kinds, meter_of
 
 if TYPE_CHECKING:
     from .event_types import Event
@@ -49,30 +51,51 @@ H = TypeVar("H", bound=EventHook)
 
 
 class Registration:
-    """One hook in a registry, and how often it has failed since that was logged."""
+    """One hook in a registry, and how often it has failed since that was logged.
+
+    `kinds` are those of the events that the hook is told of, None for all. A hook that counts may
+    have a `meter`, which is told the rest.
+    """
 
     def __init__(self, hook: EventHook, now: Callable[[], float]) -> None:
         self.hook = hook
+        self._function = hook.hook if isinstance(hook, SelectiveHook) else hook
+        self.meter = meter_of(hook)
+        self.kinds = heard_kinds(hook)
         self._name = _name(hook)
         self._now = now
         self._failures = 0
         self._log_at = float("-inf")
 
     def call(self, event: Event) -> None:
-        """Call the hook; raises only what interrupts the call itself."""
-        handled = sys.exc_info()[1]
-        running = _running.set((*_running.get(), self))
+        """Call the hook, if it hears such events; raises only what interrupts the call itself."""
+        if self.kinds is None or type(event) in self.kinds:
+            self.run(event)
+
+    def run(self, argument: Any, function: Callable[[Any], object] | None = None) -> None:
+        """Call *function*, the hook unless it is given, with its *argument*; as `call`."""
+        others = _running.get()
+        running = _running.set((*others, self) if others else (self,))
         try:
-            self.hook(event)
+            (function or self._function)(argument)
+            return
         except Exception as error:
-            cause = find_signal_error(error, handled)
-            if handler_traceback(cause) is not None:
-                raise cause  # noqa: B904  the handler's own exception, as it was raised
-            self._note_failure(event, error)
+            failure = error
         finally:
             _running.reset(running)
+        try:
+            self._take_failure(argument, failure)
+        finally:
+            del failure  # its traceback holds this frame
 
-    def _note_failure(self, event: Event, error: Exception) -> None:
+    def _take_failure(self, argument: object, error: Exception) -> None:
+        # What is being handled here was so when the hook was called, and is no cause of its error.
+        cause = find_signal_error(error, sys.exc_info()[1])
+        if handler_traceback(cause) is not None:
+            raise cause
+        self._note_failure(argument, error)
+
+    def _note_failure(self, argument: object, error: Exception) -> None:
         with _lock:
             self._failures += 1
             if self._now() < self._log_at:
@@ -83,11 +106,31 @@ class Registration:
             "the hook %s has failed %d time(s), last on %s, at %s, with %s: %s",
             self._name,
             failures,
-            type(event).__name__,
+            type(argument).__name__,
             _place(error),
             type(error).__name__,
             redacted(words_of(error)),
         )
+
+
+Registrations: TypeAlias = "tuple[Registration, ...]"
+
+
+class Listeners(NamedTuple):
+    """Those whom a call tells: functions that are handed events, and meters that are not.
+
+    `kinds` are those of the events that any hook hears, None for all.
+    """
+
+    hooks: tuple[Callable[[Event], None], ...]
+    meters: tuple[tuple[CallMeter, Registration], ...]
+    kinds: frozenset[type[Event]] | None
+
+
+_NOTHING_KNOWN: tuple[Registrations, Registrations, Listeners] = (
+    *((), ()),
+    Listeners((), (), frozenset()),
+)
 
 
 class Hooks:
@@ -101,8 +144,10 @@ class Hooks:
     ) -> None:
         self.has_content = has_content
         #: Replaced and never changed, so that it is read without the lock.
-        self.registered: tuple[Registration, ...] = ()
+        self.registered: Registrations = ()
         self._now = now
+        #: What the registries of the process and of this client were, and whom a call told then.
+        self.known = _NOTHING_KNOWN
 
     def add(self, hook: H) -> H:
         """Tell *hook* of all calls that start from now on; return it, so that this decorates.
@@ -110,7 +155,7 @@ class Hooks:
         A hook that is there already is not added again. Raises ConfigurationError for what cannot
         be called, and for a coroutine function, which would have to be awaited.
         """
-        _check_is_plain_function(hook)
+        _check_is_plain_function(hook.hook if isinstance(hook, SelectiveHook) else hook)
         with _lock:
             if all(each.hook != hook for each in self.registered):
                 self.registered = (*self.registered, Registration(hook, self._now))
@@ -126,7 +171,7 @@ class Hooks:
 hooks = Hooks()
 
 
-def registered_hooks(client_hooks: Hooks) -> tuple[Registration, ...]:
+def registered_hooks(client_hooks: Hooks) -> Registrations:
     """Return those whom a call of a client tells that begins now: the process's, then the client's.
 
     A hook that is in both registries is told once. One that makes the call itself is not told of
@@ -141,6 +186,32 @@ def registered_hooks(client_hooks: Hooks) -> tuple[Registration, ...]:
         makers = [each.hook for each in running]
         listening = tuple(each for each in listening if each.hook not in makers)
     return listening
+
+
+def listeners_of(client_hooks: Hooks) -> Listeners | None:
+    """Return those whom a call of a client tells that begins now; None where there are none."""
+    first, second = hooks.registered, client_hooks.registered
+    if not first and not second:
+        client_hooks.known = _NOTHING_KNOWN  # keeps no hook that was removed
+        return None
+    if _running.get():
+        found = _listeners(registered_hooks(client_hooks))
+    else:
+        # Registries are replaced and never changed: the same objects hold the same hooks.
+        known_first, known_second, found = client_hooks.known
+        if known_first is not first or known_second is not second:
+            found = _listeners(registered_hooks(client_hooks))
+            client_hooks.known = (first, second, found)
+    return found if found.hooks else None
+
+
+def _listeners(registered: Registrations) -> Listeners:
+    kinds: frozenset[type[Event]] | None = frozenset()
+    for each in registered:
+        kinds = None if kinds is None or each.kinds is None else kinds | each.kinds
+    meters = tuple((each.meter, each) for each in registered if each.meter is not None)
+    functions = tuple(each.run if each.kinds is None else each.call for each in registered)
+    return Listeners(functions, meters, kinds)
 
 
 def _check_is_plain_function(hook: object) -> None:

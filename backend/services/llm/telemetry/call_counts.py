@@ -1,14 +1,10 @@
-"""Counts what happens to calls, cheaply and without a package: a scrape takes the counts over.
-
-Each metric is in `METRICS`, with its labels, all of them of few values: models that are not in our
-table are "other", and no tag is a label.
-"""
+"""Counts what happens to calls, cheaply and without a package; `metrics.METRICS` has the names."""
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..events import (
     AttemptEnded,
@@ -17,11 +13,13 @@ from ..events import (
     CacheHit,
     CallEnded,
     CallJoined,
+    CallMeter,
     CallStarted,
     Event,
     FirstPiece,
     ModelSwitched,
     OutageBegan,
+    Outcome,
     RepairPlanned,
     RetryPlanned,
     ScopePaused,
@@ -30,115 +28,67 @@ from ..events import (
 )
 from ..frozen import dataclass
 from ..runtime.fork import ForkLock, on_fork_in_child
-from ..types import Usage
+from ..types import Attempt, Provider, Usage
 from .labels import error_label, model_label, outcome_of, status_label
+from .metrics import Series
 
-#: A metric's name and the values of its labels, in the order of the table.
-Series: TypeAlias = "tuple[str, ...]"
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One row of the table; a counter's samples end in `_total`."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram", "summary"]
-    help: str
-    labels: tuple[str, ...]
-
-
-METRICS = (
-    Metric(
-        *("llm_calls", "counter", "Calls that have ended, by outcome."),
-        labels=("provider", "model", "operation", "outcome"),
-    ),
-    Metric(
-        *("llm_call_errors", "counter", "Calls that have ended in an error."),
-        labels=("provider", "model", "error"),
-    ),
-    Metric(
-        *("llm_call_duration_seconds", "histogram", "Seconds of a call, its waits included."),
-        labels=("provider", "model"),
-    ),
-    Metric(
-        *("llm_time_to_first_token_seconds", "histogram", "Seconds to a stream's first piece."),
-        labels=("provider", "model"),
-    ),
-    Metric(
-        *("llm_attempts", "counter", "Attempts that were sent, by HTTP status."),
-        labels=("provider", "model", "status"),
-    ),
-    Metric(
-        *("llm_retries", "counter", "Further attempts, by what the one before has ended in."),
-        labels=("provider", "model", "error"),
-    ),
-    Metric(
-        *("llm_tokens", "counter", "Tokens; cached and reasoning are parts of input and output."),
-        labels=("provider", "model", "kind"),
-    ),
-    Metric(
-        *("llm_cost_dollars", "counter", "US dollars, where the price is known."),
-        labels=("provider", "model"),
-    ),
-    Metric(
-        *("llm_unpriced_tokens", "counter", "Tokens whose price is not known."),
-        labels=("provider", "model"),
-    ),
-    Metric(
-        *("llm_wait_seconds", "summary", "Seconds waited before a request could be sent."),
-        labels=("provider", "limit"),
-    ),
-    Metric("llm_calls_in_flight", "gauge", "Calls that have not ended.", ("provider",)),
-    Metric("llm_attempts_in_flight", "gauge", "Requests that were sent.", ("provider",)),
-    Metric("llm_calls_waiting", "gauge", "Calls in a queue.", ("provider", "limit")),
-    Metric("llm_cache_hits", "counter", "Answers that were kept.", ("provider", "model")),
-    Metric("llm_joined_calls", "counter", "Calls that joined another.", ("provider", "model")),
-    Metric("llm_pauses", "counter", "Pauses that a provider's limit began.", ("provider",)),
-    Metric("llm_pause_seconds", "counter", "Seconds that pauses were to last.", ("provider",)),
-    Metric("llm_outages", "counter", "Outages that a provider told of.", ("provider",)),
-    Metric(
-        *("llm_model_switches", "counter", "Successors that took a model's place."),
-        labels=("provider", "previous"),
-    ),
-    Metric("llm_limit_left", "gauge", "What is left of a limit.", ("provider", "scope", "limit")),
-    Metric("llm_limit_amount", "gauge", "The limit itself.", ("provider", "scope", "limit")),
-    Metric(
-        *("llm_batch_prompts", "counter", "Prompts of a provider's own batches, when read."),
-        labels=("provider", "model", "outcome"),
-    ),
-    Metric("llm_repairs", "counter", "Structured answers asked again.", ("provider", "model")),
-)
-
-#: Events that are counted in one go, which is cheaper than one by one.
+#: What is counted in one go, which is cheaper than one by one.
 _BATCH = 32
 
-#: Observations that are kept between two scrapes; then they are taken over by the call.
-MOST_OBSERVATIONS = 5_000
+#: What a meter is told in place of these events.
+METERED: frozenset[type[Event]] = frozenset((CallStarted, AttemptStarted, AttemptEnded, CallEnded))
+#: The events that are counted.
+COUNTED: frozenset[type[Event]] = METERED | {
+    *(WaitStarted, WaitEnded, FirstPiece, RetryPlanned, CacheHit, CallJoined, ScopePaused),
+    *(OutageBegan, ModelSwitched, RepairPlanned, BatchEnded),
+}
+
+
+class Observed(Protocol):
+    """A distribution, or a list of the values themselves."""
+
+    def append(self, value: float, /) -> None:
+        """Observe a *value*."""
+
+    def copy(self: S) -> S:
+        """Return one that holds the same, for now."""
+        ...
+
+
+S = TypeVar("S", bound=Observed)
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What has happened since the last time: increments, observations, and levels as they are."""
+class Counts(Generic[S]):
+    """Increments, observations, and levels as they are, by metric and the values of its labels."""
 
     increments: dict[Series, float]
-    observations: list[tuple[Series, float]]
+    observations: dict[Series, S]
     levels: dict[Series, float]
 
 
-class CallCounts:
-    """A hook that counts; `take` returns the counts and begins anew."""
+class CallCounts(CallMeter, Generic[S]):
+    """Counts what a call does with every attempt as a meter, and all else as events.
 
-    def __init__(self) -> None:
-        #: Events that are not counted yet; a deque needs no lock.
-        self._pending: deque[Event] = deque()
+    *observed* makes what the observations of one series are kept in.
+    """
+
+    def __init__(self, observed: Callable[[], S]) -> None:
+        #: What is not counted yet, and the functions that count it; a deque needs no lock.
+        self._pending: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._observed = observed
         self._lock = ForkLock(leaf=True)  # guards the three below
         self._increments: dict[Series, float] = defaultdict(float)
-        self._observations: list[tuple[Series, float]] = []
+        self._observations: dict[Series, S] = defaultdict(observed)
         self._levels: dict[Series, float] = defaultdict(float)
         self._handlers: dict[type[Event], Callable[[Any], None]] = {
-            CallStarted: self._call_started,
-            AttemptStarted: self._attempt_started,
-            AttemptEnded: self._attempt_ended,
+            CallStarted: lambda event: self._start("llm_calls_in_flight", event.call.provider),
+            AttemptStarted: lambda event: self._start(
+                "llm_attempts_in_flight", event.call.provider
+            ),
+            AttemptEnded: lambda event: self._end_attempt(
+                event.call.provider, event.attempt, event.is_sent
+            ),
             CallEnded: self._call_ended,
             WaitStarted: self._wait_started,
             WaitEnded: self._wait_ended,
@@ -154,39 +104,70 @@ class CallCounts:
         }
         on_fork_in_child(self, CallCounts._reset_in_child)
 
-    def note(self, event: Event) -> bool:
-        """Count *event*; return whether so many observations are kept that they should be taken."""
-        self._pending.append(event)
-        if len(self._pending) < _BATCH:
-            return False
+    def note(self, event: Event) -> None:
+        """Count *event*."""
+        if (handler := self._handlers.get(type(event))) is not None:
+            self._pending.append((handler, (event,)))
+            if len(self._pending) >= _BATCH:
+                self.catch_up()
+
+    def call_started(self, provider: Provider) -> None:
+        """As `CallMeter`."""
+        self._pending.append((self._start, ("llm_calls_in_flight", provider)))
+
+    def attempt_started(self, provider: Provider) -> None:
+        """As `CallMeter`."""
+        self._pending.append((self._start, ("llm_attempts_in_flight", provider)))
+
+    def attempt_ended(self, provider: Provider, attempt: Attempt, is_sent: bool) -> None:
+        """As `CallMeter`."""
+        self._pending.append((self._end_attempt, (provider, attempt, is_sent)))
+
+    def call_ended(
+        self,
+        provider: Provider,
+        operation: str,
+        model: str,
+        outcome: Outcome,
+        error_type: str | None,
+        seconds: float,
+    ) -> bool:
+        """As `CallMeter`."""
+        ended = (provider, operation, model, outcome, error_type, seconds)
+        self._pending.append((self._end_call, ended))
+        return len(self._pending) >= _BATCH
+
+    def catch_up(self) -> None:
+        """Count what was noted."""
         with self._lock:
             self._count_pending()
-            return len(self._observations) >= MOST_OBSERVATIONS
 
-    def take(self) -> Counts:
-        """Return what was counted since the last time."""
+    def totals(self) -> Counts[S]:
+        """Return all that was counted."""
+        with self._lock:
+            self._count_pending()
+            observations = {series: each.copy() for series, each in self._observations.items()}
+            return Counts(dict(self._increments), observations, dict(self._levels))
+
+    def take(self) -> Counts[S]:
+        """Return what was counted since the last time, and levels as they are."""
         with self._lock:
             self._count_pending()
             increments, self._increments = self._increments, defaultdict(float)
-            observations, self._observations = self._observations, []
+            observations, self._observations = self._observations, defaultdict(self._observed)
             return Counts(increments, observations, dict(self._levels))
 
     def _count_pending(self) -> None:
         while self._pending:
-            event = self._pending.popleft()
-            if (handler := self._handlers.get(type(event))) is not None:
-                handler(event)
+            count, values = self._pending.popleft()
+            count(*values)
 
-    def _call_started(self, event: CallStarted) -> None:
-        self._levels["llm_calls_in_flight", event.call.provider] += 1
+    def _start(self, name: str, provider: str) -> None:
+        self._levels[name, provider] += 1
 
-    def _attempt_started(self, event: AttemptStarted) -> None:
-        self._levels["llm_attempts_in_flight", event.call.provider] += 1
-
-    def _attempt_ended(self, event: AttemptEnded) -> None:
-        self._leave("llm_attempts_in_flight", event.call.provider)
-        if event.is_sent:
-            attempt, provider = event.attempt, event.call.provider
+    def _end_attempt(self, provider: str, attempt: Attempt, is_sent: bool) -> None:
+        self._leave("llm_attempts_in_flight", provider)
+        if is_sent:
             model = model_label(attempt.model)
             self._increments["llm_attempts", provider, model, status_label(attempt.status)] += 1
             if attempt.usage.reported:
@@ -209,25 +190,37 @@ class CallCounts:
             counts["llm_cost_dollars", provider, model] += cost
 
     def _call_ended(self, event: CallEnded) -> None:
-        call, model = event.call, model_label(event.model)
-        outcome = outcome_of(event)
-        self._leave("llm_calls_in_flight", call.provider)
-        self._increments["llm_calls", call.provider, model, call.operation, outcome] += 1
-        if event.error_type is not None and outcome == "failed":
-            error = error_label(event.error_type)
-            self._increments["llm_call_errors", call.provider, model, error] += 1
-        self._observe("llm_call_duration_seconds", call.provider, model, value=event.seconds)
+        call = event.call
+        ended = (call.provider, call.operation, event.model, outcome_of(event))
+        self._end_call(*ended, event.error_type, event.seconds)
+
+    def _end_call(
+        self,
+        provider: str,
+        operation: str,
+        model: str,
+        outcome: str,
+        error_type: str | None,
+        seconds: float,
+    ) -> None:
+        model = model_label(model)
+        self._leave("llm_calls_in_flight", provider)
+        self._increments["llm_calls", provider, model, operation, outcome] += 1
+        if error_type is not None and outcome == "failed":
+            self._increments["llm_call_errors", provider, model, error_label(error_type)] += 1
+        self._observations["llm_call_duration_seconds", provider, model].append(seconds)
 
     def _wait_started(self, event: WaitStarted) -> None:
         self._levels["llm_calls_waiting", event.call.provider, event.limit] += 1
 
     def _wait_ended(self, event: WaitEnded) -> None:
         self._leave("llm_calls_waiting", event.call.provider, event.limit)
-        self._observe("llm_wait_seconds", event.call.provider, event.limit, value=event.seconds)
+        waits = self._observations["llm_wait_seconds", event.call.provider, event.limit]
+        waits.append(event.seconds)
 
     def _first_piece(self, event: FirstPiece) -> None:
         name, model = "llm_time_to_first_token_seconds", model_label(event.call.model)
-        self._observe(name, event.call.provider, model, value=event.seconds)
+        self._observations[name, event.call.provider, model].append(event.seconds)
 
     def _retry_planned(self, event: RetryPlanned) -> None:
         model, error = model_label(event.call.model), error_label(event.error)
@@ -265,9 +258,6 @@ class CallCounts:
         model = model_label(event.call.model)
         self._increments["llm_repairs", event.call.provider, model] += 1
 
-    def _observe(self, *series: str, value: float) -> None:
-        self._observations.append((series, value))
-
     def _leave(self, *series: str) -> None:
         # Never below 0: a child process hears of the end of what its parent began.
         self._levels[series] = max(0.0, self._levels[series] - 1)
@@ -275,5 +265,5 @@ class CallCounts:
     def _reset_in_child(self) -> None:
         """In a child, nothing is counted that the parent will count, and nothing is in flight."""
         self._pending.clear()
-        self._increments, self._observations = defaultdict(float), []
+        self._increments, self._observations = defaultdict(float), defaultdict(self._observed)
         self._levels = defaultdict(float, dict.fromkeys(self._levels, 0.0))

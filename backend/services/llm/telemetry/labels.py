@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from .. import errors, models
-from ..events import CallEnded
+from ..events import CallEnded, Outcome, call_outcome
 from ..models.catalogue import REPLACEMENTS
 
 _KEY = re.compile(r"key \d{1,4} of \d{1,4}")
@@ -42,11 +42,9 @@ def error_label(name: str) -> str:
     return kind if kind in _ERRORS else OTHER
 
 
-def outcome_of(ended: CallEnded) -> str:
+def outcome_of(ended: CallEnded) -> Outcome:
     """Return "answered", "cached", "failed" or "cancelled"."""
-    if ended.reply is not None:
-        return "cached" if ended.is_cached and not ended.attempts else "answered"
-    return "failed" if ended.error is not None else "cancelled"
+    return call_outcome(ended.reply, ended.error, ended.attempts)
 
 
 def status_label(status: int | None) -> str:

@@ -12,7 +12,7 @@ import math
 import re
 from typing import Any
 
-from ..events import BatchEnded, CallEnded, Event
+from ..events import BatchEnded, CallEnded, Event, hears
 from ..redaction.printable import printable
 from ..types import Usage
 from .labels import outcome_of
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 _PLAIN = re.compile(r"[\w.:/@+-]+", re.ASCII)
 
 
+@hears(CallEnded, BatchEnded)
 def log_call(event: Event, /) -> None:
     """Log a call that has ended; it holds neither what was asked nor what was answered."""
     if isinstance(event, CallEnded) and log.isEnabledFor(logging.INFO):

@@ -1,16 +1,17 @@
-"""Metrics for Prometheus to scrape; `call_counts.METRICS` is the list of them.
+"""Metrics for Prometheus to scrape; `metrics.METRICS` is the list of them.
 
     from services.llm.telemetry import prometheus
     prometheus.instrument()
 
-Calls only count; the metrics of prometheus_client are brought up to date by a scrape. Where several
-processes write theirs into PROMETHEUS_MULTIPROC_DIR, that is done by each event instead, since the
-scrape may be another process's.
+Calls only count; a scrape makes metrics of the counts. Where several processes write theirs into
+PROMETHEUS_MULTIPROC_DIR, each event writes them instead by the metrics of prometheus_client, since
+the scrape may be another process's.
 """
 
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
 from math import inf
@@ -20,11 +21,11 @@ from weakref import WeakKeyDictionary
 from ..events import CallEnded, Event, hooks, limit_sources
 from ..limit_types import Headroom
 from ..runtime.fork import ForkLock
-from .call_counts import METRICS, CallCounts, Metric
+from .call_counts import COUNTED, METERED, CallCounts
 from .extras import HasHooks, required
 from .labels import scope_label
-
-_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+from .metric_families import Families
+from .metrics import BUCKETS, METRICS, Distribution, Metric, Series
 
 #: The hook of each registry: one, however many clients are followed.
 _hooks: WeakKeyDictionary[Any, PrometheusHook] = WeakKeyDictionary()
@@ -45,35 +46,75 @@ def hook_of(registry: Any = None) -> PrometheusHook:
     library = required("prometheus_client", "prometheus-client")
     registry = library.REGISTRY if registry is None else registry
     if registry not in _hooks:
-        _hooks[registry] = PrometheusHook(library)
+        is_shared = any(name.upper() == "PROMETHEUS_MULTIPROC_DIR" for name in os.environ)
+        _hooks[registry] = SharingHook(library) if is_shared else CountingHook(library)
         registry.register(_hooks[registry])
     return _hooks[registry]
 
 
-class PrometheusHook:
+class PrometheusHook(ABC):
     """A hook that counts, and the collector that a registry asks for the metrics."""
+
+    @abstractmethod
+    def __call__(self, event: Event, /) -> None:
+        """Count *event*."""
+
+    @abstractmethod
+    def describe(self) -> Iterable[Any]:
+        """Return the metrics without their values, for the registry to know their names."""
+
+    @abstractmethod
+    def collect(self) -> Iterable[Any]:
+        """Return the metrics as they are now."""
+
+
+class CountingHook(PrometheusHook):
+    """Counts by itself; a scrape makes metrics of it."""
+
+    heard_events = COUNTED - METERED
+
+    def __init__(self, library: Any) -> None:
+        self._families = Families(library)
+        self.meter = CallCounts(Distribution)
+
+    def __call__(self, event: Event, /) -> None:
+        """Count *event*."""
+        self.meter.note(event)
+
+    def describe(self) -> Iterable[Any]:
+        """Return the metrics without their values, for the registry to know their names."""
+        return self._families.without_values()
+
+    def collect(self) -> Iterable[Any]:
+        """Return the metrics as they are now."""
+        return self._families.of(self.meter.totals(), lowest_limits())
+
+
+class SharingHook(PrometheusHook):
+    """Keeps the library's own metrics up to date, for the processes that share a folder of them."""
 
     def __init__(self, library: Any) -> None:
         kinds = {
             "counter": library.Counter,
             "gauge": partial(library.Gauge, multiprocess_mode="livesum"),
-            "histogram": partial(library.Histogram, buckets=_SECONDS),
+            "histogram": partial(library.Histogram, buckets=BUCKETS),
             "summary": library.Summary,
         }
         self._metrics = {each.name: _made(kinds[each.kind], each) for each in METRICS}
-        self._counts = CallCounts()
-        self._is_shared = any(name.upper() == "PROMETHEUS_MULTIPROC_DIR" for name in os.environ)
-        self._lock = ForkLock()  # guards the order in which levels are set
+        self._counts: CallCounts[list[float]] = CallCounts(list)
+        self._lock = ForkLock()  # guards the order in which levels are set, and the two below
+        self._children: dict[Series, Any] = {}
+        self._levels: dict[Series, float] = {}
 
     def __call__(self, event: Event, /) -> None:
         """Count *event*."""
-        if self._counts.note(event) or self._is_shared:
-            self._update()
-            if isinstance(event, CallEnded):
-                self._look_at_limits()
+        self._counts.note(event)
+        self._update()
+        if isinstance(event, CallEnded):
+            self._look_at_limits()
 
     def describe(self) -> Iterable[Any]:
-        """Return the names of the metrics, for the registry to know whose they are."""
+        """Return the metrics without their values, for the registry to know their names."""
         return [family for metric in self._metrics.values() for family in metric.describe()]
 
     def collect(self) -> Iterable[Any]:
@@ -83,32 +124,42 @@ class PrometheusHook:
         return [family for metric in self._metrics.values() for family in metric.collect()]
 
     def _update(self) -> None:
-        """Bring the metrics up to date."""
         with self._lock:
             counts = self._counts.take()
-            for (name, *labels), amount in counts.increments.items():
-                self._metrics[name].labels(*labels).inc(amount)
-            for (name, *labels), value in counts.observations:
-                self._metrics[name].labels(*labels).observe(value)
-            for (name, *labels), level in counts.levels.items():
-                self._metrics[name].labels(*labels).set(level)
+            for series, amount in counts.increments.items():
+                self._child(*series).inc(amount)
+            for series, values in counts.observations.items():
+                for value in values:
+                    self._child(*series).observe(value)
+            for series, level in counts.levels.items():
+                if self._levels.get(series) != level:
+                    self._child(*series).set(level)
+            self._levels = counts.levels
 
     def _look_at_limits(self) -> None:
-        """Set what is left of each limit; of several accounts', of the one that has least."""
-        lowest: dict[tuple[str, str, str], Headroom] = {}
-        for provider, scope, found in limit_sources.headroom():
-            labels = (str(provider), scope_label(scope), found.name)
-            known = lowest.get(labels)
-            if found.amount < inf and (known is None or _share(found) < _share(known)):
-                lowest[labels] = found
+        # What is gone stays as it was last: the library cannot forget it here.
         with self._lock:
-            left, amount = self._metrics["llm_limit_left"], self._metrics["llm_limit_amount"]
-            if not self._is_shared:  # where the library cannot forget
-                left.clear()
-                amount.clear()
-            for labels, found in lowest.items():
-                left.labels(*labels).set(found.left)
-                amount.labels(*labels).set(found.amount)
+            for labels, found in lowest_limits().items():
+                self._child("llm_limit_left", *labels).set(found.left)
+                self._child("llm_limit_amount", *labels).set(found.amount)
+
+    def _child(self, name: str, *labels: str) -> Any:
+        """Return the metric of one series, which takes the library long to find."""
+        series = (name, *labels)
+        if series not in self._children:
+            self._children[series] = self._metrics[name].labels(*labels)
+        return self._children[series]
+
+
+def lowest_limits() -> dict[tuple[str, str, str], Headroom]:
+    """Return each limit by its labels; of several accounts', that which has least left."""
+    lowest: dict[tuple[str, str, str], Headroom] = {}
+    for provider, scope, found in limit_sources.headroom():
+        labels = (str(provider), scope_label(scope), found.name)
+        known = lowest.get(labels)
+        if found.amount < inf and (known is None or _share(found) < _share(known)):
+            lowest[labels] = found
+    return lowest
 
 
 def _share(found: Headroom) -> float:
