@@ -30,14 +30,23 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import NoOpTracerProvider, SpanKind, StatusCode
 
 from sandbox import Answer, Fault, Sandbox
 from services.llm.errors import ConfigurationError, LLMError
-from services.llm.events import AttemptEnded, AttemptStarted, Hooks, hooks
+from services.llm.events import (
+    AttemptEnded,
+    AttemptStarted,
+    CacheHit,
+    Hooks,
+    WaitStarted,
+    hears,
+    hooks,
+)
 from services.llm.runtime import fork
 from services.llm.telemetry import opentelemetry
 from services.llm.telemetry.opentelemetry import OpenTelemetryHook
+from services.llm.telemetry.otel_attributes import attributes_of
 from services.llm.telemetry.otel_content import answer_attributes, question_attributes
 from services.llm.types import ToolCall
 from tests.telemetry.ended import ATTEMPT, INFO, MODEL, REPLY, USAGE, answered, cancelled, failed
@@ -308,6 +317,31 @@ def test_an_attempts_span_is_current_while_it_is_sent(
     assert before is trace.get_current_span()
 
 
+@pytest.mark.parametrize(
+    "tracers", [NoOpTracerProvider(), TracerProvider(ALWAYS_OFF, shutdown_on_exit=False)]
+)
+def test_what_is_called_below_a_call_knows_of_its_trace_where_there_is_one(
+    face: Face, telemetry: Telemetry, tracers: Any
+) -> None:
+    opentelemetry.instrument(**{**telemetry.providers, "tracer_provider": tracers})
+    seen: list[Any] = []
+    face.client.hooks.add(hears(AttemptStarted)(lambda _: seen.append(trace.get_current_span())))
+    before = trace.get_current_span()
+    face.generate("hi")
+    (current,) = seen
+    assert isinstance(tracers, TracerProvider) == current.get_span_context().is_valid
+    assert [False, before] == [current.is_recording(), trace.get_current_span()]
+    assert "gen_ai.client.operation.duration" in telemetry.metrics
+
+
+def test_an_event_that_is_neither_span_nor_note_is_left_out(telemetry: Telemetry) -> None:
+    hook = hook_of(telemetry)
+    for event in (whole_call()[0], WaitStarted(INFO, 1.0, "tokens", 2.0), answered()):
+        hook(event)
+    assert [()] == [span.events for span in telemetry.calls]
+    assert WaitStarted not in hook.heard_events
+
+
 def test_a_kept_answer_is_a_span_and_no_operation_of_the_providers(
     open_client: OpenFace, telemetry: Telemetry
 ) -> None:
@@ -376,7 +410,7 @@ def test_what_is_not_sampled_has_no_attributes_to_pay_for(telemetry: Telemetry) 
     sampling = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
     opentelemetry.instrument(tracer_provider=sampling)
     hook = hooks.registered[0].hook
-    for event in whole_call():
+    for event in (*whole_call()[:1], CacheHit(INFO, 1.0), *whole_call()[1:]):
         hook(event)
     assert [] == telemetry.spans
 
@@ -496,7 +530,7 @@ def test_a_stop_sequence_alone_is_a_list_of_one(telemetry: Telemetry) -> None:
 def test_a_server_is_an_address_and_a_port(
     telemetry: Telemetry, endpoint: str, expected: tuple[str, int] | None
 ) -> None:
-    shown = opentelemetry.common_attributes(replace(INFO, endpoint=endpoint))
+    shown = attributes_of(replace(INFO, endpoint=endpoint))
     found = (shown["server.address"], shown["server.port"]) if endpoint else None
     assert expected == found
     assert bool(endpoint) is ("server.port" in shown)

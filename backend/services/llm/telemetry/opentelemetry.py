@@ -10,24 +10,21 @@ November 2026, all of them of the status Development.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..events import (
     AttemptEnded,
     AttemptStarted,
     CallEnded,
-    CallInfo,
     CallStarted,
     Event,
     FirstPiece,
 )
 from .extras import HasHooks, follow, required
+from .otel_attributes import attributes_of
 from .otel_metrics import CallMetrics, make_metrics
-from .otel_spans import CallSpans
+from .otel_spans import NOTED, CallSpans
 
 #: The name of the tracer and of the meter.
 SCOPE = "services.llm"
@@ -65,42 +62,22 @@ class OpenTelemetryHook:
             AttemptEnded: spans.end_attempt,
             FirstPiece: self._first_piece,
             CallEnded: self._call_ended,
+            **dict.fromkeys(NOTED, spans.note),
         }
+        self.heard_events = frozenset(self._handlers)
 
     def __call__(self, event: Event, /) -> None:
         """Take note of *event*."""
-        self._handlers.get(type(event), self._spans.note)(event)
+        if (handler := self._handlers.get(type(event))) is not None:
+            handler(event)
 
     def _call_started(self, event: CallStarted) -> None:
-        self._spans.start_call(event.call, common_attributes(event.call))
+        self._spans.start_call(event.call, attributes_of(event.call))
 
     def _first_piece(self, event: FirstPiece) -> None:
         if self._spans.is_sent(event.call):
-            self._metrics.record_first_piece(event, common_attributes(event.call))
+            self._metrics.record_first_piece(event)
 
     def _call_ended(self, event: CallEnded) -> None:
-        self._metrics.record_call(event, common_attributes(event.call))
+        self._metrics.record_call(event)
         self._spans.end_call(event)
-
-
-def common_attributes(call: CallInfo) -> Mapping[str, Any]:
-    """Return what spans and metrics of a call have in common."""
-    return _common(call.provider, call.model, call.endpoint)
-
-
-_PROVIDERS = {"groq": "groq", "bedrock": "aws.bedrock"}
-_PORTS = {"https": 443, "http": 80}
-
-
-@lru_cache(maxsize=256)
-def _common(provider: str, model: str, endpoint: str) -> Mapping[str, Any]:
-    attributes: dict[str, Any] = {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": _PROVIDERS[provider],
-        "gen_ai.request.model": model,
-    }
-    parts = urlsplit(endpoint)
-    if parts.hostname:
-        attributes["server.address"] = parts.hostname
-        attributes["server.port"] = parts.port or _PORTS[parts.scheme]
-    return MappingProxyType(attributes)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any
 
-from ..events import CallEnded, FirstPiece
+from ..events import CallEnded, CallInfo, FirstPiece
 from ..types import Usage
+from .otel_attributes import attributes_of
 
 _SECONDS = [0.01 * 2**power for power in range(14)]
 _TOKENS = [4**power for power in range(14)]
@@ -20,6 +20,7 @@ _FIRST_CHUNK = (
     *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1),
     *(0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
 )
+_INPUT, _OUTPUT = ("gen_ai.token.type", "input"), ("gen_ai.token.type", "output")
 _OPT_IN = "gen_ai_latest_experimental"
 
 
@@ -51,26 +52,25 @@ class CallMetrics:
             explicit_bucket_boundaries_advisory=_FIRST_CHUNK,
         )
 
-    def record_call(self, ended: CallEnded, attributes: Mapping[str, Any]) -> None:
+    def record_call(self, ended: CallEnded) -> None:
         """Record a call that has ended."""
         if ended.is_cached and not ended.attempts:
             return
-        if ended.reply is not None:
-            attributes = {**attributes, "gen_ai.response.model": ended.model}
+        model = (("gen_ai.response.model", ended.model),) if ended.reply is not None else ()
         if (usage := ended.usage).reported:
-            self._tokens.record(usage, attributes)
-        if ended.error_type not in (None, "Cancelled"):
-            attributes = {**attributes, "error.type": ended.error_type}
-        self._duration.record(ended.seconds, attributes)
+            self._tokens.record(usage, ended.call, *model)
+        failed = ended.error_type is not None and ended.error_type != "Cancelled"
+        error = (("error.type", ended.error_type),) if failed else ()
+        self._duration.record(ended.seconds, attributes_of(ended.call, *model, *error))
 
-    def record_first_piece(self, event: FirstPiece, attributes: Mapping[str, Any]) -> None:
+    def record_first_piece(self, event: FirstPiece) -> None:
         """Record when the first piece of a stream came."""
-        self._first_chunk.record(event.seconds, attributes)
+        self._first_chunk.record(event.seconds, attributes_of(event.call))
 
 
 class _Tokens(ABC):
     @abstractmethod
-    def record(self, usage: Usage, attributes: Mapping[str, Any]) -> None: ...
+    def record(self, usage: Usage, call: CallInfo, *further: tuple[str, str]) -> None: ...
 
 
 class _TokenHistogram(_Tokens):
@@ -84,11 +84,10 @@ class _TokenHistogram(_Tokens):
             explicit_bucket_boundaries_advisory=_TOKENS,
         )
 
-    def record(self, usage: Usage, attributes: Mapping[str, Any]) -> None:
+    def record(self, usage: Usage, call: CallInfo, *further: tuple[str, str]) -> None:
         """Record the tokens of one call."""
-        name = "gen_ai.token.type"
-        self._usage.record(usage.input_tokens, {**attributes, name: "input"})
-        self._usage.record(usage.output_tokens, {**attributes, name: "output"})
+        self._usage.record(usage.input_tokens, attributes_of(call, *further, _INPUT))
+        self._usage.record(usage.output_tokens, attributes_of(call, *further, _OUTPUT))
 
 
 class _TokenCounters(_Tokens):
@@ -108,9 +107,9 @@ class _TokenCounters(_Tokens):
             for field, name in list(_COUNTED.items())[:2]
         }
 
-    def record(self, usage: Usage, attributes: Mapping[str, Any]) -> None:
+    def record(self, usage: Usage, call: CallInfo, *further: tuple[str, str]) -> None:
         """Record the tokens of one call; all of them are of text."""
-        attributes = {**attributes, "gen_ai.token.modality": "text"}
+        attributes = attributes_of(call, *further, ("gen_ai.token.modality", "text"))
         for field, counter in self._counters.items():
             if tokens := getattr(usage, field):
                 counter.add(tokens, attributes)

@@ -39,7 +39,7 @@ _PARAMETERS = {
     "n": "gen_ai.request.choice.count",
 }
 #: What is noted on the call's span as a span event, and the fields of ours that it carries.
-_NOTED: dict[type[Event], tuple[str, tuple[str, ...]]] = {
+NOTED: dict[type[Event], tuple[str, tuple[str, ...]]] = {
     CallJoined: ("llm.call_joined", ()),
     CacheHit: ("llm.cache_hit", ()),
     WaitEnded: ("llm.waited", ("limit", "seconds", "scope")),
@@ -51,7 +51,7 @@ _NOTED: dict[type[Event], tuple[str, tuple[str, ...]]] = {
 }
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _OpenCall:
     """The span of a call, that of its attempt, and what makes the latter the current one.
 
@@ -60,6 +60,8 @@ class _OpenCall:
 
     span: Any
     is_recording: bool
+    #: The span is of a trace, so that what is called below it is to know of it.
+    is_traced: bool
     attempt: Any = None
     token: Any = None
 
@@ -91,7 +93,8 @@ class CallSpans:
             attributes={**attributes, **_request_attributes(call)},
         )
         is_recording = span.is_recording()
-        self._open[call.id] = _OpenCall(span, is_recording)
+        is_traced = is_recording or span.get_span_context().is_valid
+        self._open[call.id] = _OpenCall(span, is_recording, is_traced)
         if is_recording and call.messages is not None:
             span.set_attributes(question_attributes(call.messages))
 
@@ -100,7 +103,7 @@ class CallSpans:
         if (open_call := self._open.get(event.call.id)) is None:
             return
         open_call.attempt = self._attempt_span(event, open_call)
-        if event.call.operation != "stream":
+        if open_call.is_traced and event.call.operation != "stream":
             context = self._trace.set_span_in_context(open_call.attempt)
             open_call.token = self._context.attach(context)
 
@@ -138,20 +141,20 @@ class CallSpans:
         span.end()
 
     def note(self, event: Event) -> None:
-        """Note *event* on the call's span, if it is one of those that are worth a note."""
-        name, fields = _NOTED.get(type(event), ("", ()))
+        """Note *event*, which is of a kind in `NOTED`, on the call's span."""
         open_call = self._open.get(event.call.id)
-        if name and open_call is not None and open_call.is_recording:
+        if open_call is not None and open_call.is_recording:
+            name, fields = NOTED[type(event)]
             open_call.span.add_event(name, {f"llm.{one}": getattr(event, one) for one in fields})
 
     def end_call(self, event: CallEnded) -> None:
         """End the call's span."""
-        if (open_call := self._open.pop(event.call.id, None)) is None:
+        open_call = self._open.pop(event.call.id, None)
+        if open_call is None or not open_call.is_recording:
             return
         span = open_call.span
-        if open_call.is_recording:
-            span.set_attributes(_outcome_attributes(event))
-        if open_call.is_recording and event.error_type not in (None, "Cancelled"):
+        span.set_attributes(_outcome_attributes(event))
+        if event.error_type not in (None, "Cancelled"):
             self._fail(span, event.error_type, str(event.error or event.error_type))
         span.end()
 
