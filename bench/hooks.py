@@ -1,9 +1,9 @@
 """Measure what hooks cost: processor time of a blocking call with each, beside one without any.
 
-    PYTHONPATH=backend python -m bench.hooks [provider] [--rounds 40]
+    PYTHONPATH=backend python -m bench.hooks [provider] [--rounds 300]
 
-All take turns in one process, against a server in another; a ratio is that of the medians of all
-turns, which a busy machine moves least. It needs the packages of
+All take turns in one process, against a server in another; a ratio is the median of those to the
+turn without hooks in the same round, which a busy machine moves least. It needs the packages of
 backend/requirements-telemetry.txt and opentelemetry-sdk.
 """
 
@@ -25,6 +25,7 @@ from services.llm.events import (
     CallStarted,
     Event,
     EventHook,
+    hears,
 )
 
 from .loopback import server
@@ -61,7 +62,11 @@ _ANSWERED: dict[str, Any] = {
 _INPUT, _OUTPUT = ({**_COMMON, "gen_ai.token.type": each} for each in ("input", "output"))
 
 #: Calls in a row with one setting.
-_TURN = 20
+_TURN = 5
+
+
+def _idle(event: object) -> None:
+    return None
 
 
 @contextmanager
@@ -74,10 +79,23 @@ def none() -> Iterator[EventHook | None]:
 def plain() -> Iterator[EventHook | None]:
     """A hook that does nothing: the events themselves."""
 
-    def hook(event: object) -> None:
-        return None
+    yield _idle
 
-    yield hook
+
+@contextmanager
+def removed() -> Iterator[EventHook | None]:
+    """No hook any more, where there was one of all clients."""
+    from services.llm.events import hooks
+
+    hooks.add(_idle)
+    hooks.remove(_idle)
+    yield None
+
+
+@contextmanager
+def ends_alone() -> Iterator[EventHook | None]:
+    """A hook that does nothing, and hears of the end of calls alone."""
+    yield hears(CallEnded)(lambda event: None)
 
 
 @contextmanager
@@ -107,7 +125,7 @@ def prometheus() -> Iterator[EventHook | None]:
 
 
 @contextmanager
-def opentelemetry_alone() -> Iterator[EventHook | None]:
+def opentelemetry_alone(sampler: Any = None) -> Iterator[EventHook | None]:
     """The same spans and metrics with attributes that are made beforehand: what the SDK takes."""
     from opentelemetry import context, trace
     from opentelemetry.sdk.metrics import MeterProvider
@@ -116,7 +134,7 @@ def opentelemetry_alone() -> Iterator[EventHook | None]:
 
     from services.llm.telemetry.opentelemetry import SCOPE
 
-    tracers = TracerProvider(shutdown_on_exit=False)
+    tracers = TracerProvider(sampler, shutdown_on_exit=False)
     meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
     tracer, meter = tracers.get_tracer(SCOPE), meters.get_meter(SCOPE)
     tokens, duration = meter.create_histogram("tokens"), meter.create_histogram("duration")
@@ -149,7 +167,7 @@ def opentelemetry_alone() -> Iterator[EventHook | None]:
 
 
 @contextmanager
-def opentelemetry() -> Iterator[EventHook | None]:
+def opentelemetry(sampler: Any = None) -> Iterator[EventHook | None]:
     """Spans and metrics, made by OpenTelemetry's SDK and exported to nowhere."""
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -157,39 +175,34 @@ def opentelemetry() -> Iterator[EventHook | None]:
 
     from services.llm.telemetry.opentelemetry import hook_of
 
-    tracers = TracerProvider(shutdown_on_exit=False)
+    tracers = TracerProvider(sampler, shutdown_on_exit=False)
     meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
     yield hook_of(tracers, meters)
     tracers.shutdown()
     meters.shutdown()
 
 
-@contextmanager
-def opentelemetry_unsampled() -> Iterator[EventHook | None]:
+def unsampled(
+    setting: Callable[[Any], AbstractContextManager[EventHook | None]],
+) -> AbstractContextManager[EventHook | None]:
     """Metrics, and spans that the sampler drops."""
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-    from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-    from services.llm.telemetry.opentelemetry import hook_of
-
-    tracers = TracerProvider(ALWAYS_OFF, shutdown_on_exit=False)
-    meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
-    yield hook_of(tracers, meters)
-    tracers.shutdown()
-    meters.shutdown()
+    return setting(ALWAYS_OFF)
 
 
 SETTINGS: dict[str, Setting] = {
     "none": none,
     "none again": none,
+    "none any more": removed,
     "a plain hook": plain,
+    "a plain hook of CallEnded": ends_alone,
     "logs": logs,
     "Prometheus": prometheus,
     "OpenTelemetry's SDK alone": opentelemetry_alone,
     "OpenTelemetry": opentelemetry,
-    "OpenTelemetry, not sampled": opentelemetry_unsampled,
+    "OpenTelemetry's SDK alone, not sampled": partial(unsampled, opentelemetry_alone),
+    "OpenTelemetry, not sampled": partial(unsampled, opentelemetry),
 }
 
 
@@ -216,12 +229,13 @@ def _took(ask: Callable[[], object]) -> int:
 
 
 def table(found: dict[str, list[int]]) -> str:
-    """Return a line for each setting: its median against that of none, and what it adds."""
+    """Return a line for each setting: what a turn takes against none's of its round, and adds."""
     lines = ["| hooks | processor time of a call, against none | added |", "|---|---|---|"]
-    base = statistics.median(found["none"])
     for name, took in found.items():
-        middle = statistics.median(took)
-        lines.append(f"| {name} | {middle / base:.3f} | {(middle - base) / 1e3:+.1f} µs |")
+        pairs = list(zip(took, found["none"], strict=True))
+        ratio = statistics.median(turn / base for turn, base in pairs)
+        added = statistics.median(turn - base for turn, base in pairs)
+        lines.append(f"| {name} | {ratio:.3f} | {added / 1e3:+.1f} µs |")
     return "\n".join(lines)
 
 
@@ -229,7 +243,7 @@ def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench.hooks")
     parser.add_argument("provider", nargs="?", default="groq", choices=("groq", "bedrock"))
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=300)
     asked = parser.parse_args()
     print(table(measure(asked.provider, asked.rounds)))
 
