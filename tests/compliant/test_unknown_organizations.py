@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.llm.account.unknown_organizations import UnknownOrganizations
+from services.llm.account.unknown_organizations import UnknownOrganizations, _Answered
 from services.llm.quota import Demand, Quota, Reservation, SlidingWindow, TokenBucketLimit
 
 ONE: Demand = {"requests": 1.0}
@@ -247,3 +247,24 @@ def test_one_by_one_a_single_organisation_is_refused_once_a_window(
         world.pass_by(pause)
     at = world.refused_at
     assert all(later - earlier >= 60.0 for earlier, later in pairwise(at))
+
+
+def test_what_was_answered_drains_and_counts_no_more_where_it_was_sent_before_that() -> None:
+    seen = _Answered()
+    assert 0.0 == seen.level(100.0, 1.0)
+    for _ in range(3):
+        seen.add(100.0, 1.0)
+    assert [3.0, 2.0, 0.0, 0.0] == [seen.level(now, 1.0) for now in (100.0, 101.0, 103.0, 200.0)]
+    seen.add(200.0, 1.0)
+    seen.add(150.0, 1.0)
+    assert 1.0 == seen.level(200.0, 1.0)
+    seen.add(200.0, 1.0)
+    assert 2.0 == seen.level(200.0, 1.0)
+
+
+def test_what_was_sent_as_the_bucket_became_full_has_tried_nothing() -> None:
+    world = World([1, 2])
+    in_flight = [reservation for _ in range(10) if (reservation := world.send())]
+    for _ in range(3):
+        world.answer(in_flight.pop())
+        assert (10, 10) == held(world)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.llm.quota import charge_blocks
 from services.llm.quota.charge_blocks import (
     _BLOCK_SIZE,
     EVERY_CHARGE,
@@ -82,3 +83,16 @@ def test_a_block_that_has_become_too_large_is_halved() -> None:
     assert [charges[:_BLOCK_SIZE], charges[_BLOCK_SIZE:]] == [
         each.charges for each in Block(charges).split()
     ]
+
+
+def test_what_was_added_up_for_a_block_is_not_added_up_anew_for_what_is_made_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    block, longer = Block(SPARSE[:2]), Block([Charge(9.0, 1.0, 1), *SPARSE])
+    block.whole(1.0)
+    longer.span_after(1.0, 1.0)
+    for name in ("_span", "_spans"):
+        monkeypatch.delattr(charge_blocks, name)
+    assert LATE == block.append(SPARSE[2]).whole(1.0)
+    assert LATE == longer.without_first().whole(1.0)
+    assert LATE == longer.without_first().span_after(0.0, 1.0)

@@ -104,3 +104,24 @@ def test_what_is_in_flight_is_counted_until_it_lands() -> None:
     for charge in charges:
         limit.settle(charge)
     assert (0, 0.0) == (len(limit), limit.in_flight_amount)
+
+
+def test_of_a_limit_that_rests_nothing_is_reserved_in_flight_or_settled() -> None:
+    limit = PendingCharges()
+    assert (0.0, 0.0, 0.0, 0.0) == (
+        *(limit.reserved_amount(), limit.in_flight_amount),
+        *(limit.received_amount, limit.settled_in_all),
+    )
+
+
+def test_what_is_reserved_is_the_sum_of_what_nobody_has_taken_back_or_sent() -> None:
+    charges = [Charge(amount, 10.0, sequence) for sequence, amount in enumerate((1.0, 2.0, 4.0))]
+    limit, sums = booked(charges), list[float]()
+    sums.append(limit.reserved_amount())
+    limit.cancel(charges[1])
+    sums.append(limit.reserved_amount())
+    limit.start(charges[0], 10.0)
+    sums.append(limit.reserved_amount())
+    limit.cancel(charges[2])
+    assert [7.0, 5.0, 4.0, 0.0] == [*sums, limit.reserved_amount()]
+    assert 1.0 == limit.in_flight_amount

@@ -87,3 +87,12 @@ def test_headroom_tells_when_a_window_is_empty_again() -> None:
 def test_a_limit_has_the_providers_name(unit: str, window: float, name: str) -> None:
     quota = Quota((TokenBucketLimit(10, window, unit),))  # type: ignore[arg-type]  # it is a unit
     assert name == quota.headroom("m", 0.0)[0].name
+
+
+def test_an_answer_does_not_move_the_moment_at_which_it_had_been_seen() -> None:
+    window = SlidingWindow(2, 60.0)
+    quota = held(window)
+    request = sent(quota, 100.0)
+    booked(quota, 106.0)
+    quota.settle(request, {}, 110.0, 110.0)
+    assert [101.0] == window.times

@@ -95,3 +95,12 @@ def test_no_two_have_the_same_turn_and_each_kind_keeps_its_order(steps: list[str
             waiting.remove(first := min(waiting))
             turns.serve(first)
     assert len(set(all_of)) == len(all_of)
+
+
+def test_a_batch_that_comes_late_saves_up_no_turns() -> None:
+    quota = paced()
+    for second in range(20):
+        served(quota, [reserved(quota, float(second), "interactive")], float(second))
+    people = [reserved(quota, 20.0, "interactive") for _ in range(4)]
+    batch = reserved(quota, 20.0, "batch")
+    assert all(person.sequence < batch.sequence for person in people)

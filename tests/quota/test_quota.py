@@ -261,3 +261,68 @@ def test_a_clock_that_steps_back_is_taken_to_stand_still() -> None:
 def test_a_limit_that_lets_all_through_is_no_headroom() -> None:
     open_to_all = Quota((SlidingWindow(math.inf, 60.0),))
     assert () == open_to_all.headroom("m", 0.0)
+
+
+class Asked(SlidingWindow):
+    """A window that counts how often it is asked for what was received."""
+
+    asked = 0
+
+    def mark_received(self, sent_until: float, max_transit: float) -> None:
+        self.asked += 1
+        super().mark_received(sent_until, max_transit)
+
+
+def test_a_limit_is_asked_for_what_was_received_only_as_long_as_that_may_be_in_flight() -> None:
+    limit = Asked(9, 60.0)
+    quota = Quota((limit,))
+    quota.assume_received_after = 10.0
+    first, second = sent(quota, 100.0), sent(quota, 105.0)
+    booked(quota, 109.0)
+    assert 0 == limit.asked
+    booked(quota, 110.0)
+    quota.settle(first, {}, 110.0, 110.0)
+    quota.settle(second, {}, 110.0, 110.0)
+    asked = limit.asked
+    assert asked > 0
+    booked(quota, 200.0)
+    assert asked == limit.asked
+    sent(quota, 200.0)
+    quota._reset_in_child()
+    quota.settle(sent(quota, 201.0), {}, 201.0, 201.0)
+    asked = limit.asked
+    booked(quota, 300.0)
+    assert asked == limit.asked
+
+
+def test_only_scopes_in_which_somebody_waits_are_looked_at() -> None:
+    quota = a_minute(100)
+    for number in range(20):
+        answered(quota, 100.0, scope=f"scope {number}")
+    waiting = booked(quota, 100.0, scope="another")
+    answered(quota, 100.0)
+    assert 1 == len(quota._active_queues)
+    quota.cancel(waiting, 100.0)
+    assert 0 == len(quota._active_queues)
+
+
+def test_a_time_of_an_answer_that_steps_back_is_the_latest_seen() -> None:
+    quota = a_minute(1)
+    in_flight = sent(quota, 100.0)
+    quota.paused_for("m", 110.0)
+    quota.settle(in_flight, {}, 200.0, 90.0)
+    assert 170.0 == booked(quota, 110.0).at
+
+
+def test_one_that_is_held_starts_no_earlier_and_neither_do_those_after_it() -> None:
+    quota = a_minute(9)
+    held = booked(quota, 100.0)
+    wake = held.wake
+    quota.hold(held, 130.0, 100.0)
+    assert (130.0, True, 30.0) == (held.at, held.wake is wake, quota.start(held, 100.0))
+    assert 130.0 == booked(quota, 100.0).at
+    quota.hold(held, 120.0, 140.0)
+    assert 140.0 == held.at
+    assert 0.0 == quota.start(held, 140.0)
+    with pytest.raises(RuntimeError, match="does not wait to be started"):
+        quota.hold(held, 150.0, 140.0)

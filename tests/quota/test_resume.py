@@ -35,3 +35,12 @@ def test_a_pause_that_ends_at_this_moment_has_ended() -> None:
     quota = Quota((SlidingWindow(9, 60.0),))
     quota.pause("a", 15.0)
     assert ({}, 0.0) == (quota.pauses(15.0), quota.paused_for("a", 15.0))
+
+
+def test_a_resumption_whose_time_steps_back_is_at_the_latest_time_seen() -> None:
+    quota = Quota((SlidingWindow(9, 60.0),))
+    quota.pause("a", 1_000.0)
+    reservation = quota.reserve("a", {"requests": 1.0}, 100.0, max_wait=2_000.0)
+    assert isinstance(reservation, Reservation)
+    quota.resume(50.0)
+    assert 100.0 == reservation.at

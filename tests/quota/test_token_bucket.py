@@ -248,3 +248,38 @@ def test_a_true_estimate_that_came_late_is_refilled_from_when_it_was_seen() -> N
     limit.settle(first, 4, 100.0, 106.0)
     limit.settle(second, 4, 101.0, 106.0)
     assert limit.earliest(10, 106.0, 106.0) == 108.0
+
+
+def test_what_was_taken_is_in_flight_or_is_reserved_is_used_and_refilled_in_the_end() -> None:
+    limit = TokenBucketLimit(10, 5.0)
+    limit.settle(sent(limit, 3.0, 100.0), 3.0, 100.0, 100.0)
+    sent(limit, 2.0, 100.0)
+    limit.pending.reserve(Charge(1.0, 103.0, 1))
+    assert (6.0, 103.0) == (limit.used(100.0), limit.full_at(100.0))
+    assert (5.0, 103.0) == (limit.used(100.5), limit.full_at(100.5))
+    limit.pending.reserve(Charge(9.0, 104.0, 2))
+    assert 10.0 == limit.used(100.0)
+
+
+def test_a_bucket_that_is_never_refilled_keeps_what_is_missing_and_has_no_time_to_be_full() -> None:
+    limit = TokenBucketLimit(10, 5.0, burst=10)
+    limit.settle(sent(limit, 3.0, 100.0), 3.0, 100.0, 100.0)
+    limit.amount = 0
+    assert (3.0, 200.0) == (limit.used(200.0), limit.full_at(200.0))
+
+
+@pytest.mark.parametrize(("stated", "used"), [(0.5, 0.5), (0.0, 0.0), (3.25, 3.25)])
+def test_less_than_one_that_others_have_used_counts_too(stated: float, used: float) -> None:
+    limit = TokenBucketLimit(10, 5.0)
+    limit.correct(stated, 100.0, settled_since=0.0)
+    assert used == limit.used(100.0)
+
+
+def test_less_is_believed_but_for_what_was_settled_since_or_is_on_its_way() -> None:
+    limit = TokenBucketLimit(10, 5.0)
+    limit.settle(sent(limit, 8.0, 100.0), 8.0, 100.0, 100.0)
+    limit.correct(1.0, 100.0, settled_since=2.0)
+    assert 3.0 == limit.used(100.0)
+    limit.pending.received_amount = 1.5
+    limit.correct(1.0, 100.0, settled_since=0.25)
+    assert 2.75 == limit.used(100.0)

@@ -23,13 +23,15 @@ class UnknownOrganizations(TokenBucketLimit):
     more than what is proven.
     """
 
+    #: When a request was refused last, once one was.
+    _refused_at: float
+
     def __init__(self, one: float, keys: int, window: float) -> None:
         super().__init__(one, window, "requests", burst=one)
         self._stated = self._one = one
         self._keys = keys
         self._known = one
         self._most = one * keys
-        self._refused_at = -math.inf
         self._full_since = math.inf
         self._answered = _Answered()
         self._failures: list[bool] = []
@@ -66,7 +68,6 @@ class UnknownOrganizations(TokenBucketLimit):
         """Believe again what was believed at first, and find out anew."""
         self._one = self._known = self._stated
         self._most = self._one * self._keys
-        self._refused_at = -math.inf
         self._answered = _Answered()
         self._hold(self._one, self._one)
 

@@ -81,11 +81,13 @@ class Block:
 
     __slots__ = ("_seconds_per_unit", "_sequences", "_spans", "_times", "_whole", "charges")
 
+    #: The refill for which spans are cached, once some are.
+    _seconds_per_unit: float
+
     def __init__(self, charges: list[Charge]) -> None:
         self.charges = charges
         self._times: list[float] | None = None
         self._sequences: tuple[float, float] | None = None
-        self._seconds_per_unit = math.nan
         #: Of all charges; and of each charge with all that follow it.
         self._whole: Span | None = None
         self._spans: list[Span] | None = None

@@ -96,10 +96,9 @@ class Quota:
                 deadline = queue.first_answer_deadline(self.max_first_answer_wait, now)
                 at = max(at, min(deadline, now + max_wait))
             at = max(at, now)
-            if at > now:
-                wait = seconds_until(at, now)
-                if wait > max_wait or at == NEVER:
-                    return NoCapacity(wait, unit)
+            wait = seconds_until(at, now)
+            if wait > max_wait or at == NEVER:
+                return NoCapacity(wait, unit)
             sequence = self._scheduler.next_sequence(priority)
             charges = [(limit, Charge(amount, at, sequence)) for limit, amount in amounts]
             reservation = Reservation(scope, demand, at, sequence, charges, priority, unit)

@@ -138,10 +138,10 @@ class TokenBucketLimit:
 
     def _missing_after(self, time: float) -> float:
         """Return what is missing at *time* of what the provider has received."""
-        if not self._missing or self.amount <= 0:
-            return self._missing
-        left = self._missing - (time - self._missing_at) * self.amount / self.window
-        return left if left > 0 else 0.0
+        if not self._missing:
+            return 0.0
+        refilled = (time - self._missing_at) * max(self.amount, 0.0) / self.window
+        return max(0.0, self._missing - refilled)
 
     def _give_back(self, amount: float, now: float) -> None:
         # What was sent since may have come after the provider's own correction. It counts in full
