@@ -359,3 +359,15 @@ def test_an_answer_is_waited_for_from_its_request_to_its_first_bytes() -> None:
             http.receive(piece)
             states.append(http.is_waiting)
     assert [False, *[True, False, False] * 2] == states
+
+
+def test_an_answer_that_says_it_is_too_large_is_read_up_to_the_limit_by_who_wants_a_part() -> None:
+    http = Http1(10)
+    http.begin()
+    assert 10 == http.receive(LARGE[0])
+
+
+def test_where_the_server_leaves_without_an_answer_nothing_of_a_body_has_come() -> None:
+    http = asked()
+    assert 0 == http.receive(b"")
+    assert isinstance(http.error, h11.RemoteProtocolError)

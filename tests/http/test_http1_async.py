@@ -266,14 +266,37 @@ def test_a_request_in_pieces_leaves_at_once_where_nothing_holds_it_up() -> None:
 
 def test_one_timer_serves_all_the_pieces_of_an_answer_and_none_is_left_at_its_end() -> None:
     async def scene(connection: AsyncConnection, _: Any) -> None:
-        await begun(connection, OK.replace(b"ok", b""))
-        timer, reading = connection._timer, asyncio.ensure_future(connection.read(until()))
+        end = until()
+        beginning = asyncio.ensure_future(connection.begin(Sent(), end))
+        await asyncio.sleep(0)
+        timer = connection._timer
+        connection.data_received(OK.replace(b"ok", b""))
+        await beginning
+        reading = asyncio.ensure_future(connection.read(end))
         await asyncio.sleep(0)
         for letter in (b"o", b"k"):
             connection.data_received(letter)
         assert b"o" == await reading
         assert None is not connection._timer is timer
-        assert (b"k", b"") == (await connection.read(until()), await connection.read(until()))
+        assert (b"k", b"") == (await connection.read(end), await connection.read(end))
         assert vars(connection)["_timer"] is None
+
+    played(scene)
+
+
+def test_as_much_as_may_wait_to_be_read_stops_nobody_and_more_does_once() -> None:
+    async def scene(connection: AsyncConnection, transport: Any) -> None:
+        await begun(connection)
+        connection.data_received(bytes(256 * 1024))
+        assert ["write"] == transport.asked
+        for _ in range(2):
+            connection.data_received(b"x")
+        assert ["write", "pause_reading"] == transport.asked
+        for _ in range(2):
+            await connection.read(until())
+        assert ["write", "pause_reading"] == transport.asked
+        await connection.read(until())
+        assert ["write", "pause_reading", "resume_reading"] == transport.asked
+        connection.close()
 
     played(scene)

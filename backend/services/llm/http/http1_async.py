@@ -77,7 +77,7 @@ class AsyncConnection(asyncio.Protocol):
         piece = await self._next(until)
         assert isinstance(piece, bytes), "there is one head"
         self._unread -= len(piece)
-        if self._is_paused and self._unread <= 0:
+        if self._is_paused and not self._unread:
             self._is_paused = False
             self._transport.resume_reading()
         if not piece:
