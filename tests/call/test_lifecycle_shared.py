@@ -122,8 +122,10 @@ def test_an_identical_call_joins_the_one_in_flight(clock: Clock, keeping: Accoun
     with pytest.raises(StopIteration):
         leading.send(says("Yes."))
     assert isinstance(joining.follower, Follower)
+    outcome = joining.follower._result()
+    assert isinstance(outcome, Reply)
     with pytest.raises(StopIteration) as arrived:
-        following.send(joining.follower._result())
+        following.send(outcome)
     assert (True, "Yes.", ()) == (
         arrived.value.value.cached,
         arrived.value.value.text,

@@ -434,3 +434,25 @@ def test_a_stream_is_closed_from_another_loop_in_its_own(
     finally:
         own_loop.call_soon_threadsafe(own_loop.stop)
         running.join()
+
+
+def test_a_stream_whose_connection_has_gone_is_given_back_and_asks_for_nothing_more(
+    reader: StreamReader, steps: list[str]
+) -> None:
+    reading = reader.next_event()
+    next(reading)
+    with pytest.raises(StopIteration):
+        reading.send(CHANNEL)
+    reader.give_back()
+    assert (["given back"], False) == (steps, reader.is_open)
+    assert [] == list(reader.next_event())
+
+
+def test_a_stream_is_read_by_one_at_a_time(reader: StreamReader, steps: list[str]) -> None:
+    reading = reader.next_event()
+    assert Open(REQUEST, 1.0) == next(reading)
+    with pytest.raises(RuntimeError, match="one thread or task at a time"):
+        next(reader.next_event())
+    with pytest.raises(StopIteration) as first:
+        reading.send(CHANNEL)
+    assert (TextPiece("a"), []) == (first.value.value, steps)

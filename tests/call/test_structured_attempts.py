@@ -108,7 +108,7 @@ def test_an_empty_answer_is_asked_for_again() -> None:
     asking = Asking(*[cut("", "stop", WORDS)] * 3, model=WORDS, max_tokens=None)
     with pytest.raises(StructuredOutputError):
         asking.run()
-    assert 3 == len(asking.drive.sent)
+    assert [None] * 3 == [request.max_tokens for request in asking.drive.sent]
 
 
 def test_what_the_provider_itself_refused_is_salvaged() -> None:
@@ -174,7 +174,7 @@ def _compiled(spec: Any, clock: Clock, drive: Drive) -> Any:
     owner = account(clock)
 
     def steps(call: Call) -> Effects[StructuredReply[Any]]:
-        found = structured.structured_by(Asking().request, spec, Knobs(), call)
+        found = structured.structured_by(Asking().request, spec, Knobs(), call, prompt_only=False)
         return StructuredReply.of(*(yield from found))
 
     return drive.run(
@@ -196,7 +196,9 @@ def test_so_ends_the_compilation_of_a_large_one() -> None:
         time_left=lambda: 7.0, deadline_error=lambda: LLMTimeoutError("it is late", provider="groq")
     )
     spec: dict[str, Any] = {"properties": {f"p{n}": {} for n in range(2_000)}}
-    running = structured.structured_by(Asking().request, spec, Knobs(), cast("Any", call))
+    running = structured.structured_by(
+        Asking().request, spec, Knobs(), cast("Any", call), prompt_only=False
+    )
     compiling = next(running)
     assert isinstance(compiling, RunBlocking)
     assert 7.0 == compiling.timeout
@@ -222,3 +224,37 @@ def _slow(clock: Clock, *replies: Reply) -> Any:
     for reply in replies:
         clock.now += 130
         yield reply
+
+
+def ungenerated(text: str) -> InvalidRequestError:
+    """Groq's refusal of what its model wrote."""
+    failed = refusal("Groq API error: Failed to validate JSON")
+    assert isinstance(failed, InvalidRequestError)
+    failed.failed_generation = text
+    return failed
+
+
+def test_what_the_provider_refused_since_the_limit_cut_it_off_gets_more_room() -> None:
+    asking = Asking(ungenerated('{"hs_code": "94'), says(GOOD))
+    assert {"hs_code": "9401.61"} == asking.run()
+    first, second = asking.drive.sent
+    assert (first.messages, 100, 400) == (second.messages, first.max_tokens, second.max_tokens)
+
+
+@pytest.mark.parametrize("faulty", [ungenerated('{"hs_code": "94"}'), says('{"hs_code": "94')])
+def test_what_was_refused_whole_or_left_open_by_the_model_itself_is_shown_to_it(
+    faulty: Reply | InvalidRequestError,
+) -> None:
+    asking = Asking(faulty, says(GOOD))
+    assert {"hs_code": "9401.61"} == asking.run()
+    first, second = asking.drive.sent
+    assert (1, 3, 100) == (len(first.messages), len(second.messages), second.max_tokens)
+
+
+def test_the_error_carries_the_last_answer() -> None:
+    asking = Asking(says("first"), replace(says("last"), request_id="one"), repairs=1)
+    with pytest.raises(StructuredOutputError) as caught:
+        asking.run()
+    partial = caught.value.partial
+    assert partial is not None
+    assert ("last", "one", "one") == (partial.text, partial.request_id, caught.value.request_id)

@@ -143,7 +143,6 @@ class StreamReader:
         return self._channel
 
     def _release(self) -> Effects[None]:
-        self._is_over = True
         self._interruption.begin_to_close()
         channel, self._channel = self._channel, None
         try:

@@ -72,7 +72,7 @@ class _ValidatedReply:
 
 
 def structured_by(
-    request: Request, spec: Any, knobs: Knobs, call: Call, *, prompt_only: bool = False
+    request: Request, spec: Any, knobs: Knobs, call: Call, *, prompt_only: bool
 ) -> Effects[tuple[Any, Reply]]:
     """Do as `structured` does, by a schema that is first compiled.
 
@@ -83,9 +83,7 @@ def structured_by(
     return answer.value, reply
 
 
-def compiled(
-    spec: Any, knobs: Knobs, call: Call, *, prompt_only: bool = False
-) -> Effects[StructuredSpec]:
+def compiled(spec: Any, knobs: Knobs, call: Call, *, prompt_only: bool) -> Effects[StructuredSpec]:
     """Compile a schema; raises `ConfigurationError` if it is none."""
     compiling = partial(StructuredSpec.of, spec, knobs, prompt_only=prompt_only)
     try:
