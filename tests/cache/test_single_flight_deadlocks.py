@@ -144,3 +144,27 @@ def test_a_loop_that_runs_gives_a_sign() -> None:
         return own, sign.done()
 
     assert (True, True) == asyncio.run(main())
+
+
+class Moments:
+    """A clock that stands where it is set."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_a_follower_looks_at_its_leader_each_second_and_waits_no_longer_than_its_time(
+    single_flight: SingleFlight[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Moments()
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(module, "_MAX_SILENCE", 1.0)
+    lead(single_flight)
+    waits: list[float] = []
+    for timeout in (4.5, 2.0):
+        for seconds in follow(single_flight)._waits(timeout):
+            waits.append(seconds)
+            clock.now += seconds
+    assert [*[1.0] * 4, 0.5, *[0.5] * 4] == waits

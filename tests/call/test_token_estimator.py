@@ -242,3 +242,32 @@ def test_what_tells_nothing_of_the_prompt_teaches_nothing(report: LimitReport) -
     before = estimator.estimate(request)
     estimator.learn_from_refusal(before, [report], 1_000)
     assert before == estimator.estimate(request)
+
+
+def weights_after(seen: int, features: Sequence[float], tokens: float) -> list[float]:
+    """The weights of a model of which so much had been *seen* before this was."""
+    model = estimator_module._Model()
+    model.seen = seen
+    model.learn(features, tokens)
+    return model.weights
+
+
+def test_a_surprise_shakes_the_trust_in_many_observations_and_not_in_the_first() -> None:
+    settled, surprise = estimator_module._SETTLED, ([100.0, 0.0, 0.0, 0.0, 1.0], 300.0)
+    assert weights_after(0, *surprise) == weights_after(settled, *surprise)
+    assert weights_after(0, *surprise) != weights_after(settled + 1, *surprise)
+
+
+def test_what_a_text_does_not_hold_is_not_learnt_from_it() -> None:
+    before = estimator_module._Model().weights
+    after = weights_after(0, [300.0, 0.0, 0.0, 0.0, 0.0], 60.0)
+    assert after[0] < before[0]
+    assert before[1:] == after[1:]
+
+
+@pytest.mark.parametrize(("tokens", "is_learnt"), [(0.5, False), (1.0, True)])
+def test_a_prompt_of_one_token_is_one_to_learn_from(tokens: float, is_learnt: bool) -> None:
+    estimator, request = TokenEstimator(), asks("word " * 100)
+    before = estimator.estimate(request)
+    estimator.learn(before, tokens)
+    assert is_learnt is (before != estimator.estimate(request))

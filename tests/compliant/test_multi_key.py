@@ -20,6 +20,7 @@ from services.llm.errors import (
     Retry,
     TruncatedError,
 )
+from services.llm.limit_types import LimitReport
 from services.llm.quota import NoCapacity, Reservation
 from services.llm.types import Reply, Request
 from tests.compliant.multi_key import FIRST, ONE, SECOND, THIRD, answered, make, refusal, send
@@ -249,3 +250,42 @@ def test_organisations_share_the_turns_where_keys_are_known_to_belong_together(
         answered(many_keys, scope, clock.now)
         turns[scope] += 1
     assert {FIRST: 2, SECOND: 2, THIRD: 4} == turns
+
+
+def test_what_was_answered_is_settled_once(many_keys: MultiKeyAccount, clock: Clock) -> None:
+    reservation = send(many_keys, FIRST, clock.now)
+    many_keys.settle(reservation, {}, clock.now, clock.now)
+    with pytest.raises(RuntimeError, match="is not in flight"):
+        many_keys.settle(reservation, {}, clock.now, clock.now)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LLMError("no", status=418, retry=Retry.IF_REQUESTED),
+        ProviderUnavailableError("no", status=501, retry=Retry.NEVER),
+    ],
+)
+def test_what_is_no_passing_fault_of_the_providers_is_left_as_it_is(
+    many_keys: MultiKeyAccount, error: LLMError
+) -> None:
+    retry = error.retry
+    many_keys.learn_about_scope(error, FIRST, MODEL, 0.0)
+    assert retry is error.retry
+
+
+def test_of_what_an_answer_says_only_requests_a_minute_are_found_out_in_another_way(
+    many_keys: MultiKeyAccount, clock: Clock
+) -> None:
+    reservation = many_keys.reserve(FIRST, ONE, clock.now, model=MODEL)
+    assert isinstance(reservation, Reservation)
+    many_keys.quota.start(reservation, clock.now)
+    reports = [
+        LimitReport("requests", 60.0, 5.0, 1.0),
+        LimitReport("requests", 86_400.0, 100.0, 1.0),
+        LimitReport("tokens", 60.0, 1_000.0, 1.0),
+    ]
+    many_keys.settle(reservation, {}, clock.now, clock.now, reports)
+    limits = {(each.name, each.amount) for each in many_keys.headroom_of(FIRST, MODEL)}
+    assert {("RPD", 100.0), ("TPM", 1_000.0)} <= limits
+    assert ("RPM", 5.0) not in limits

@@ -123,3 +123,14 @@ def test_a_refusal_of_requests_per_minute_teaches_what_the_limit_is(
         many_keys.quota.settle(next_, {}, clock.now, clock.now)
         sent += 1
     assert 9 == sent
+
+
+def test_an_organisation_that_was_forgotten_may_be_that_of_any_key(
+    many_keys: MultiKeyAccount, clock: Clock
+) -> None:
+    for scope, organization in ((FIRST, "org_a"), (SECOND, "org_b")):
+        many_keys.learn_about_scope(refusal(organization), scope, MODEL, 60.0)
+    many_keys.forget()
+    assert [] == pausing(many_keys, clock.now)
+    many_keys.learn_about_scope(refusal(), FIRST, MODEL, 60.0)
+    assert [FIRST, SECOND, THIRD] == pausing(many_keys, clock.now)

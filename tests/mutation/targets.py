@@ -52,6 +52,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "services/llm/quota/sliding_window.py": ("tests/quota/test_sliding_window.py", *_QUOTA),
     "services/llm/quota/charges.py": (
         "tests/quota/test_charges.py",
+        "tests/quota/test_block_spans.py",
         *_QUOTA,
         "tests/quota/test_quota_machine.py",
     ),
@@ -65,6 +66,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/cache/test_single_flight.py",
         "tests/cache/test_single_flight_errors.py",
         "tests/cache/test_single_flight_in_loops.py",
+        "tests/cache/test_single_flight_deadlocks.py",
+        "tests/cache/test_single_flight_properties.py",
     ),
     "services/llm/account/cache.py": ("tests/call/test_cache.py",),
     "services/llm/call/admission.py": (
@@ -77,6 +80,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "services/llm/call/structured.py": (
         "tests/call/test_structured_attempts.py",
         "tests/call/test_output_modes.py",
+        "tests/call/test_call_events.py",
     ),
     "services/llm/account/unknown_organizations.py": (
         "tests/compliant/test_unknown_organizations.py",
