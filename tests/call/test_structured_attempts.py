@@ -174,7 +174,7 @@ def _compiled(spec: Any, clock: Clock, drive: Drive) -> Any:
     owner = account(clock)
 
     def steps(call: Call) -> Effects[StructuredReply[Any]]:
-        found = structured.structured_by(Asking().request, spec, Knobs(), call, prompt_only=False)
+        found = structured.structured_by(Asking().request, spec, Knobs(), call)
         return StructuredReply.of(*(yield from found))
 
     return drive.run(
@@ -258,3 +258,10 @@ def test_the_error_carries_the_last_answer() -> None:
     partial = caught.value.partial
     assert partial is not None
     assert ("last", "one", "one") == (partial.text, partial.request_id, caught.value.request_id)
+
+
+def test_a_schema_is_given_to_the_provider_where_nobody_asks_for_it_in_words() -> None:
+    clock = Clock()
+    drive = Drive(clock, [says(GOOD)])
+    _compiled(HS_CODE, clock, drive)
+    assert ["strict"] == [each.output.mode for each in drive.sent if each.output is not None]

@@ -72,7 +72,7 @@ class _ValidatedReply:
 
 
 def structured_by(
-    request: Request, spec: Any, knobs: Knobs, call: Call, *, prompt_only: bool
+    request: Request, spec: Any, knobs: Knobs, call: Call, *, prompt_only: bool = False
 ) -> Effects[tuple[Any, Reply]]:
     """Do as `structured` does, by a schema that is first compiled.
 
