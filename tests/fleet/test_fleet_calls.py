@@ -173,6 +173,32 @@ def test_a_call_that_cannot_wait_so_long_is_told_how_long(server: Server, clock:
     assert_all_is_free(to, used=0)
 
 
+def test_an_error_says_that_the_ledger_is_away_where_it_is(server: Server, clock: Clock) -> None:
+    to = worker(server, 100_000.0)
+    to.window.amount = 1
+    server.is_away = True
+    note = (
+        " (LLM_QUOTA_URL cannot be asked, redis://server: this process goes on within its"
+        " LLM_QUOTA_FALLBACK_SHARE, 0.5 of each limit)"
+    )
+    with pytest.raises(RateLimitError) as refused:
+        Drive(clock, [limited(30.0)]).run(call(to))
+    assert f"Too many requests{note}" == str(refused.value)
+    clock.now += 30.0
+    with pytest.raises(RateLimitError) as full:
+        Drive(clock, []).run(call(to))
+    assert f"Rate limit exceeded. Please wait 30.0 seconds{note}" == str(full.value)
+    to.window.amount = 0
+    with pytest.raises(RateLimitError) as never:
+        Drive(clock, []).run(call(to))
+    assert f"Rate limit exceeded: a limit on requests lets none through{note}" == str(never.value)
+    server.is_away = False
+    to.fleet = None
+    with pytest.raises(RateLimitError) as alone:
+        Drive(clock, []).run(call(to))
+    assert "Rate limit exceeded: a limit on requests lets none through" == str(alone.value)
+
+
 def test_a_call_that_exceeds_a_limit_which_another_worker_knows_is_an_error(
     server: Server, clock: Clock
 ) -> None:

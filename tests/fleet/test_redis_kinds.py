@@ -102,7 +102,8 @@ def test_sentinels_name_the_server(redis_url: str, tmp_path: Path) -> None:
     with started(tmp_path, str(config), "--sentinel") as sentinel:
         url = f"redis+sentinel://:{PASSWORD}@127.0.0.1:{sentinel}/main/0"
         ledger = RedisLedger(url, uuid4().hex)
-        assert PASSWORD not in repr(ledger)
+        assert PASSWORD not in f"{ledger!r} {ledger}"
+        assert str(ledger) in repr(ledger)
         (decision,) = ledger.exchange([take("1", tokens(10))]).decisions
         assert Granted(0.0, (0.0,), (10.0,)) == decision
         ledger.close()

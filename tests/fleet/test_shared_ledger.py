@@ -256,6 +256,31 @@ def test_what_was_spent_without_asking_is_added_once(asked: Asked) -> None:
     assert (30.0, 2.0) == asked.decide(take("1", tokens(1), requests(5))).used
 
 
+def test_requests_that_were_spent_without_asking_count_from_when_they_were_sent(
+    asked: Asked,
+) -> None:
+    asked.do(Add("a", (replace(requests(5), taken=3.0),), 20.0))
+    asked.do(Add("b", (replace(requests(5), taken=2.0),), 10.0))
+    assert 40.0 == asked.wait(take("1", requests(5)))
+    asked.clock.now += 40.0
+    assert (2.0,) == asked.decide(take("2", requests(5))).used
+
+
+def test_requests_that_are_restored_count_for_a_minute(asked: Asked) -> None:
+    asked.do(Restore((replace(requests(5), taken=5.0),)))
+    assert 60.0 == asked.wait(take("1", requests(5)))
+
+
+def test_a_call_that_is_cancelled_before_its_moment_frees_nothing_of_what_others_use(
+    asked: Asked,
+) -> None:
+    asked.decide(take("1", tokens(2, amount=16, window=8)))
+    later = take("2", tokens(15, amount=16, window=8))
+    assert Granted(0.5, (2.0,), ()) == asked.decide(later)
+    asked.settle(later, 0.0)
+    assert 0.5 == asked.wait(take("3", tokens(15, amount=16, window=8)))
+
+
 def test_what_was_known_before_a_loss_is_restored_but_not_added(asked: Asked) -> None:
     asked.decide(take("0", tokens(10), requests(5)))
     lost = Restore((tokens(50), replace(requests(5), taken=3.0)))
@@ -297,3 +322,4 @@ def test_a_ledger_in_memory_tells_what_is_used_of_a_limit() -> None:
     ledger.exchange([take("1", tokens(60, amount=60), requests(1))])
     clock.now += 10.0
     assert [50.0, 1.0] == [ledger.used(tokens(0, amount=60)), ledger.used(requests(1))]
+    assert {"1": clock.now - 10.0} == ledger.log(requests(1))

@@ -48,6 +48,9 @@ class Server:
             raise StoreError("redis://server cannot be used: gone")
         return self.ledger.exchange(operations, epoch)
 
+    def __str__(self) -> str:
+        return "redis://server"
+
     def lose_all(self) -> None:
         """Begin anew, with nothing."""
         self.ledger = MemoryLedger(self.clock, "second")

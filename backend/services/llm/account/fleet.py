@@ -36,8 +36,8 @@ from ..quota.shared import (
 from ..redaction.printable import words_of
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Workers
-from .fleet_view import FleetView, key_of, shared_charge
-from .ledger_outage import LedgerOutage
+from .fleet_view import FleetView, key_of, nothing_spent, shared_charge
+from .ledger_outage import LedgerOutage, outage_note
 from .what_counts import WhatCounts
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,7 @@ class Fleet:
         threads: Threads | None = None,
     ) -> None:
         self._ledger = ledger
+        self._share = share
         self._now = now
         self._learn = learn
         self._threads = threads or Workers(1, "llm-quota")
@@ -129,7 +130,7 @@ class Fleet:
                 return answer.result()
             del self._answers[take.lease]
             # It may be granted all the same, later.
-            self._pending.append(_nothing_spent(take))
+            self._pending.append(nothing_spent(take))
             is_news = self._fail()
             decision = self._view.take(take)
         if is_news:
@@ -170,6 +171,10 @@ class Fleet:
                 limits.append(limit)
                 charges.append(replace(charge, is_hearsay=charge.key in self._hearsay))
         return limits, tuple(charges)
+
+    def outage_note(self) -> str:
+        """Return what errors are to say of a ledger that is away; "" while it is there."""
+        return outage_note(self._ledger, self._share) if self._outage.is_away else ""
 
     def note_heard(self, limit: KnownLimit) -> None:
         """Note that only the ledger has told of *limit*."""
@@ -247,7 +252,7 @@ class Fleet:
             return
         if self._outage.is_away:
             self._outage.end()
-            self._pending.insert(0, self._view.end_fallback())
+            self._pending[:0] = self._view.end_fallback()
             self._is_urgent.set()
             log.info("the ledger of the quota answers again")
         takes = [each for each in batch if isinstance(each, Take)]
@@ -286,11 +291,6 @@ def _finish_all() -> None:
 
 
 atexit.register(_finish_all)
-
-
-def _nothing_spent(take: Take) -> Settle:
-    nothing = (0.0,) * len(take.charges)
-    return Settle(take, nothing, (None,) * len(nothing), nothing)
 
 
 def _warn(words: str) -> None:

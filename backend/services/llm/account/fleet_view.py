@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import groupby
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -27,6 +29,10 @@ _MOST_LIMITS = 1_000
 #: A limit of a longer window is restored as it was known, one of a shorter as if it was full: what
 #: that costs is refilled soon. A log is restored as it was known, up to so many requests.
 _LONG_WINDOW, _MOST_REQUESTS = 3_600.0, 10_000.0
+#: Requests of a worker's share that are counted one by one; a larger share is refilled.
+_MOST_LOGGED = 1_000.0
+#: How the leases begin of what was known before.
+_KNOWN = "known:"
 
 
 class _Known(NamedTuple):
@@ -77,20 +83,17 @@ class FleetView:
             return 0.0
         if self._fallback is None:
             return known.used_at(self._now())
-        return (1 - self._share) * amount + self._fallback.ledger.used(self._part_of(known.charge))
+        part = self._part_of(known.charge)
+        return amount - max(0.0, part.amount - self._fallback.ledger.used(part))
 
     def begin_fallback(self) -> None:
         """Begin with a share of what was left of each limit when it was last known."""
         if self._fallback is None:
             ledger = MemoryLedger(self._now, lets_large_through=True)
             self._fallback = _Fallback(ledger, MemoryLedger(self._now))
-            parts = tuple(
-                replace(part, taken=min(self._share * known.used, part.amount))
-                for known in self._known.values()
-                for part in (self._part_of(known.charge),)
-            )
+            known = [self._known_part(*each) for each in enumerate(self._known.values())]
             for ledger in self._fallback:
-                ledger.exchange([Add("known", parts)])
+                ledger.exchange(known)
 
     def take(self, take: Take) -> Decision:
         """Decide within the worker's share."""
@@ -111,15 +114,15 @@ class FleetView:
         self._fallback.ledger.exchange([replace(settle, take=take, used=unknown)])
         return True
 
-    def end_fallback(self) -> Add:
+    def end_fallback(self) -> list[Add]:
         """Return what was spent meanwhile, for the fleet's ledger.
 
         The ledger itself has let what it knew be refilled.
         """
         assert self._fallback is not None, "nothing was spent without asking"
-        spent = tuple(self._spent(self._fallback))
+        spent = [*self._spent(self._fallback), *self._requests(self._fallback.ledger)]
         self._fallback = None
-        return Add(uuid4().hex, spent)
+        return spent
 
     def restored(self) -> Restore:
         """Return what may be used of each limit, for a ledger that has lost its state."""
@@ -137,16 +140,44 @@ class FleetView:
             charges.append(replace(charge, taken=most, is_hearsay=True))
         return Restore(tuple(each for each in charges if each.taken > 0))
 
-    def _spent(self, fallback: _Fallback) -> Iterator[SharedCharge]:
+    def _known_part(self, number: int, known: _Known) -> Add:
+        """Return what of the worker's share counts as used when the ledger is away."""
+        part, used = self._part_of(known.charge), self._share * known.used
+        taken = min(float(math.ceil(used)) if part.is_log else used, part.amount)
+        return Add(f"{_KNOWN}{number}", (replace(part, taken=taken),), self._now() - known.at)
+
+    def _spent(self, fallback: _Fallback) -> Iterator[Add]:
+        """Yield what was spent of limits that are refilled."""
         for known in self._known.values():
             part = self._part_of(known.charge)
             spent = fallback.ledger.used(part) - fallback.unspent.used(part)
-            if spent > 0:
-                yield replace(known.charge, taken=spent, is_hearsay=True)
+            if spent > 0 and not part.is_log:
+                charge = replace(known.charge, taken=spent, is_hearsay=True)
+                yield Add(uuid4().hex, (charge,))
+
+    def _requests(self, ledger: MemoryLedger) -> Iterator[Add]:
+        """Yield the requests of the last window that were counted one by one, by the second."""
+        now = self._now()
+        for charge in [known.charge for known in self._known.values()]:
+            part = self._part_of(charge)
+            if not part.is_log:
+                continue
+            since = now - charge.window
+            log = ledger.log(part).items()
+            moments = [at for name, at in log if at > since and not name.startswith(_KNOWN)]
+            for _, together in groupby(sorted(moments), math.floor):
+                latest = list(together)
+                taken = replace(charge, taken=float(len(latest)), is_hearsay=True)
+                yield Add(uuid4().hex, (taken,), now - latest[-1])
 
     def _part_of(self, charge: SharedCharge) -> SharedCharge:
-        # Refilled continuously, whatever it is: a part of a short log would have no entry.
-        return replace(charge, amount=self._share * charge.amount, is_log=False)
+        part = self._share * charge.amount
+        if not charge.is_log or part > _MOST_LOGGED:
+            return replace(charge, amount=part, is_log=False)
+        # Less than one request of a window is one of a longer window.
+        if part < 1:
+            return replace(charge, amount=1.0, window=charge.window / part)
+        return replace(charge, amount=float(math.floor(part)))
 
     def _part_of_take(self, take: Take) -> Take:
         # Other workers may have calls in flight: none is alone.
@@ -165,3 +196,9 @@ def shared_charge(limit: Limit, scope: str, taken: float) -> SharedCharge:
 def key_of(scope: str, limit: KnownLimit | LimitReport) -> str:
     """Return what the ledger names a limit of *scope*."""
     return SharedCharge(scope, limit.unit, limit.window, 0.0, 0.0).key
+
+
+def nothing_spent(take: Take) -> Settle:
+    """Return that the call of *take* has spent nothing."""
+    nothing = (0.0,) * len(take.charges)
+    return Settle(take, nothing, (None,) * len(nothing), nothing)

@@ -48,3 +48,11 @@ class LedgerOutage:
         """Note that the ledger has answered."""
         self.is_away = self.is_probing = False
         self._delay, self.failures = 0.0, 0
+
+
+def outage_note(ledger: object, share: float) -> str:
+    """Return what an error says of a limit that a process keeps alone, while *ledger* is away."""
+    return (
+        f" (LLM_QUOTA_URL cannot be asked, {ledger}: this process goes on within its"
+        f" LLM_QUOTA_FALLBACK_SHARE, {share:g} of each limit)"
+    )

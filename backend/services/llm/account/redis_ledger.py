@@ -33,6 +33,9 @@ class RedisLedger:
     def __repr__(self) -> str:
         return f"RedisLedger({self._server.where!r})"
 
+    def __str__(self) -> str:
+        return self._server.where
+
     def exchange(self, operations: Sequence[Operation], epoch: str = "") -> Outcome:
         """Perform *operations* in one round trip; StoreError, or ValueError, where that fails."""
         keys, encoded = encode(self._prefix, operations)

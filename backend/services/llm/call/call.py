@@ -193,9 +193,10 @@ class Call:
     def limit_error(self, full: NoCapacity, demand: Demand) -> LLMError:
         """Return the error for limits of ours that have no room in time, or never have."""
         unit = full.unit or "requests"
+        note = "" if self.account.fleet is None else self.account.fleet.outage_note()
         if full.wait == NEVER and unit == "requests":
             return RateLimitError(
-                "Rate limit exceeded: a limit on requests lets none through",
+                f"Rate limit exceeded: a limit on requests lets none through{note}",
                 provider=self.account.provider,
             )
         if full.wait == NEVER:
@@ -206,7 +207,7 @@ class Call:
                 provider=self.account.provider,
             )
         return RateLimitError(
-            f"Rate limit exceeded. Please wait {full.wait:.1f} seconds",
+            f"Rate limit exceeded. Please wait {full.wait:.1f} seconds{note}",
             provider=self.account.provider,
             retry_after=full.wait,
         )

@@ -153,7 +153,9 @@ def wait_for_grant(admission: Admission, fleet: Fleet, call: Call) -> Effects[fl
 def publish_failure(
     account: Account, fleet: Fleet, scope: str, model: str, error: LLMError
 ) -> None:
-    """Tell all workers what an attempt has met that concerns them."""
+    """Tell all workers what an attempt has met that concerns them, and say if they are not told."""
+    if isinstance(error, RateLimitError) and (note := fleet.outage_note()):
+        error.args = (f"{error}{note}",)
     if isinstance(error, RateLimitError) and error.retry_after is not None:
         fleet.publish(Pause(scope, error.retry_after))
     elif isinstance(error, ModelNotFoundError) and account.ended.get(model, account.now()):

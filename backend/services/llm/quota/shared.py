@@ -95,11 +95,12 @@ class Settle:
 class Add:
     """Count *charges* as spent, whatever the limits say; once for each *lease*.
 
-    Requests of a log count as spent at the pace at which so many would be allowed.
+    Requests of a log count as spent so many seconds *ago*, and others as spent now.
     """
 
     lease: str
     charges: tuple[SharedCharge, ...]
+    ago: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -122,8 +122,8 @@ def _encoded(operation: Operation, keys: _Keys) -> dict[str, Any]:
             known = _of_lease(take.lease, take.charges, keys)
             known |= {"scope": keys.place(f"scope:{take.scope}"), "marks": marks}
             return {"kind": "settle", **known, "spent": spent, "used": used}
-        case Add(lease, charges):
-            return {"kind": "add", **_of_lease(lease, charges, keys)}
+        case Add(lease, charges, ago):
+            return {"kind": "add", **_of_lease(lease, charges, keys), "ago": ago}
         case Restore(charges):
             return {"kind": "restore", "charges": [_charge(each, keys) for each in charges]}
         case Note(scope, limit, keeps):

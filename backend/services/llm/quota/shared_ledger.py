@@ -109,6 +109,10 @@ class MemoryLedger:
             return float(len(self._log(charge, now)))
         return self._level(charge, now).used(now, charge.amount / charge.window)
 
+    def log(self, charge: SharedCharge) -> dict[str, float]:
+        """Return the moments of the requests that *charge* counts one by one, by their leases."""
+        return dict(self._log(charge, self._clock()))
+
     def has(self, lease: str) -> bool:
         """Whether the call of *lease* has taken something here, and is not settled."""
         return lease in self._leases
@@ -137,7 +141,7 @@ class MemoryLedger:
         if spent.lease not in self._leases:
             self._leases[spent.lease] = (now, now + ADD_KNOWN_FOR)
             for index, charge in enumerate(spent.charges):
-                self._add(charge, f"{spent.lease}:{index}", now)
+                self._add(charge, f"{spent.lease}:{index}", now, spent.ago)
 
     def _take(self, take: Take, now: float) -> Decision:
         rooms = [self._room(charge, now) for charge in take.charges]
@@ -200,10 +204,10 @@ class MemoryLedger:
                 level = level.add(max(0.0, stated - level.used(now, rate)), now, rate)
             self._levels[charge.key] = level
 
-    def _add(self, charge: SharedCharge, lease: str, now: float) -> None:
+    def _add(self, charge: SharedCharge, lease: str, now: float, ago: float = 0.0) -> None:
         if charge.is_log:
-            log, pace = self._log(charge, now), charge.window / max(1.0, charge.amount)
-            log.update((f"{lease}:{n}", now - n * pace) for n in range(math.ceil(charge.taken)))
+            log = self._log(charge, now)
+            log.update((f"{lease}:{n}", now - ago) for n in range(math.ceil(charge.taken)))
         else:
             rate = self._amount(charge, now) / charge.window
             self._levels[charge.key] = self._level(charge, now).add(charge.taken, now, rate)

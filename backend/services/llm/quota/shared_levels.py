@@ -36,8 +36,8 @@ class Level(NamedTuple):
 
     def used(self, time: float, rate: float) -> float:
         """Return what is missing at *time*, where *rate* is refilled each second."""
-        if self.missing <= 0:
-            return 0.0
+        # Before `at` something may be missing though nothing is at it: a call that was granted for
+        # a later moment, and cancelled, has moved it there.
         left = self.missing - (time - self.at) * rate
         return left if left > 0 else 0.0
 

@@ -85,7 +85,6 @@ local function level_of(charge)
 end
 
 local function used_at(time, missing, at, rate)
-    if missing <= 0 then return 0 end
     return math.max(0, missing - (time - at) * rate)
 end
 
@@ -146,13 +145,10 @@ local function reserve(charge, amount, lease, time)
     set_level(charge, missing, time, taken + charge.taken, rate)
 end
 
-local function add(charge, lease)
+local function add(charge, lease, time)
     if charge.is_log then
         trim_log(charge)
-        local pace = charge.window / math.max(1, charge.amount)
-        for n = 0, math.ceil(charge.taken) - 1 do
-            log_at(charge, lease .. ':' .. n, now - n * pace)
-        end
+        for n = 0, math.ceil(charge.taken) - 1 do log_at(charge, lease .. ':' .. n, time) end
         return
     end
     local rate = amount_of(charge) / charge.window
@@ -237,7 +233,9 @@ end
 
 function perform.add(op)
     if not redis.call('SET', KEYS[op.lease], text(now), 'NX', 'EX', ADD_KNOWN_FOR) then return end
-    for i, charge in ipairs(op.charges) do add(charge, op.name .. ':' .. (i - 1)) end
+    for i, charge in ipairs(op.charges) do
+        add(charge, op.name .. ':' .. (i - 1), now - op.ago)
+    end
 end
 
 function perform.restore(op)
@@ -245,7 +243,7 @@ function perform.restore(op)
         local _, used = room_of(charge)
         if charge.taken > used then
             charge.taken = charge.taken - used
-            add(charge, 'restored:' .. text(now))
+            add(charge, 'restored:' .. text(now), now)
         end
         read('HLEN', KEYS[charge.scope])
         redis.call('HSETNX', KEYS[charge.scope], 'first', 'done')  -- others are in flight
