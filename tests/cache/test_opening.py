@@ -75,6 +75,7 @@ def test_a_ttl_that_is_no_span_of_time_is_refused(url: str, ttl: float) -> None:
         ("redis:user:secret@host", "redis:..."),
         ("memory:x", "memory:x"),
         ("nothing", "nothing"),
+        ("no url: me@host", "no url: me@host"),
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:

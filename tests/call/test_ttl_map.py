@@ -21,10 +21,26 @@ def test_what_is_known_already_is_no_news_until_it_has_expired() -> None:
 def test_where_there_is_no_room_the_first_to_expire_goes() -> None:
     known = TTLMap[str, int](size=2)
     known.put("long", 1, 0.0, 9.0)
-    known.put("short", 2, 0.0, 1.0)
+    known.put("short", 8, 0.0, 1.0)
     known.put("long", 3, 0.0, 9.0)
     known.put("new", 4, 0.0, 5.0)
     assert {"long": 3, "new": 4} == known.items(0.0)
+
+
+def test_a_map_of_no_other_size_keeps_1024() -> None:
+    known = TTLMap[int, int]()
+    for number in range(1_025):
+        known.put(number, number, 0.0, 9.0 + number)
+    assert [1_024, None, 1] == [len(known.items(0.0)), known.get(0, 0.0), known.get(1, 0.0)]
+
+
+def test_what_is_kept_counts_until_it_is_dropped() -> None:
+    known = TTLMap[str, int]()
+    assert not known.has_any
+    known.put("a", 1, 0.0, 9.0)
+    assert known.has_any
+    known.drop("a")
+    assert not known.has_any
 
 
 def test_entries_are_dropped_one_by_one_or_all_at_once() -> None:

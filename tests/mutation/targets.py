@@ -16,6 +16,8 @@ _STREAMS = (
     "tests/providers/test_streams.py",
     "tests/providers/test_frames.py",
     "tests/providers/test_any_stream.py",
+    "tests/providers/test_pieces.py",
+    "tests/providers/test_answer_parts.py",
     "tests/providers/test_errors_in_ok_bodies.py",
 )
 _FLOW = (
@@ -144,6 +146,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "services/llm/providers/bedrock/frames.py": ("tests/providers/test_frames.py",),
     "services/llm/providers/groq/sse.py": _STREAMS[1:3],
     "services/llm/providers/bedrock/stream.py": _STREAMS,
+    "services/llm/providers/pieces.py": ("tests/providers/test_pieces.py",),
     "services/llm/providers/groq/request.py": ("tests/providers/test_groq_request.py",),
     "services/llm/providers/groq/answer.py": (
         "tests/providers/test_groq_answer.py",
@@ -159,6 +162,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/providers/test_groq_refusals.py",
         "tests/providers/test_what_words_decide.py",
         "tests/providers/test_errors_in_ok_bodies.py",
+        "tests/providers/test_limit_reports.py",
     ),
     "services/llm/providers/refusals.py": (
         "tests/providers/test_refusals.py",

@@ -98,3 +98,10 @@ def test_a_mark_of_the_byte_order_is_no_part_of_the_first_event() -> None:
         pieces = [body[start : start + size] for start in range(0, len(body), size)]
         found = [data for piece in pieces for _, data in events.feed(piece)]
         assert [b"a", b"b" + BOM_UTF8] == found
+
+
+def test_a_mark_of_the_byte_order_begins_no_later_piece() -> None:
+    events = Events()
+    assert [(b"", b"a")] == events.feed(b"data: a\n\n")
+    # It is a part of the line, which so names no field that is known.
+    assert [(b"", b"c")] == events.feed(BOM_UTF8 + b"data: b\n\ndata: c\n\n")

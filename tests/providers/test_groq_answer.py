@@ -8,6 +8,7 @@ import pytest
 from groq.types.chat import ChatCompletion
 
 from services.llm.errors import ContentFilteredError, LLMError, Retry, TruncatedError
+from services.llm.limit_types import LimitReport
 from services.llm.providers.groq import from_chat_completion
 from services.llm.types import Output, Reply, Request, ToolCall, Usage
 
@@ -49,6 +50,13 @@ def test_a_whole_answer_is_read() -> None:
         request_id="req_1",
         processing=0.25,
     )
+
+
+def test_what_the_headers_said_of_limits_is_on_the_reply() -> None:
+    limits = (LimitReport("tokens", 60.0, 8_000, 10),)
+
+    assert from_chat_completion(_body(_limits=limits), _request()).limits == limits
+    assert from_chat_completion(_body(_limits=[5]), _request()).limits == ()
 
 
 def test_tokens_in_detail_are_read() -> None:

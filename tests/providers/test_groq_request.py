@@ -65,6 +65,20 @@ def test_an_option_replaces_a_parameter() -> None:
     assert (wire["temperature"], wire["max_tokens"]) == (0.1, 5)
 
 
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"guardrail": {"id": "g", "version": "1"}}, "Groq has no guardrails: leave out guardrail"),
+        ({"guardrailConfig": {}}, "Groq has no guardrails: leave out guardrailConfig"),
+        ({"service_tier": "priority"}, "Groq has no service_tier 'priority': give default, flex"),
+        ({"service_tier": "reserved"}, "Groq has no service_tier 'reserved': give default, flex"),
+    ],
+)
+def test_what_bedrock_alone_has_is_refused_by_name(options: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InvalidRequestError, match=problem):
+        to_chat_completion(_request(options=options))
+
+
 @pytest.mark.parametrize("name", ["model", "messages", "stream", "timeout"])
 def test_what_is_no_option_is_refused_by_name(name: str) -> None:
     with pytest.raises(InvalidRequestError, match=f"'{name}' cannot be given as an option"):

@@ -49,6 +49,8 @@ def test_groqs_headers_are_of_a_days_requests_and_a_minutes_tokens() -> None:
         ("59", "1.04s", 60.0),
         ("30", "1s", 2.0),  # a stand-in's minute of two seconds
         ("30", "1h2m", 3_600.0),
+        ("30", "120s", 60.0),
+        ("30", "121s", 200.0),
     ],
 )
 def test_the_time_until_it_is_full_tells_the_window(left: str, reset: str, window: float) -> None:
@@ -68,6 +70,13 @@ def test_the_time_until_it_is_full_tells_the_window(left: str, reset: str, windo
 def test_what_makes_no_sense_is_no_report(limit: str, left: str | None) -> None:
     headers = {"x-ratelimit-limit-tokens": limit, "x-ratelimit-remaining-tokens": left}
     assert () == reports_in_headers(headers)
+
+
+def test_a_limit_of_a_million_millions_is_the_largest_that_is_believed() -> None:
+    most = str(10**12)
+    headers = {"x-ratelimit-limit-tokens": most, "x-ratelimit-remaining-tokens": most}
+    assert (LimitReport("tokens", 60.0, 10**12, 0),) == reports_in_headers(headers)
+    assert () == reports_in_headers({**headers, "x-ratelimit-limit-tokens": str(10**12 + 1)})
 
 
 @given(st.dictionaries(st.sampled_from([*GROQS, "x"]), st.text(max_size=20)))

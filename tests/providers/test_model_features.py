@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.llm.models import abilities, lacking, modes_for
-from services.llm.models.features import NOTHING_KNOWN
+from services.llm.models.features import NOTHING_KNOWN, claude_version
 from services.llm.types import Message, Request
 
 THREE = ("low", "medium", "high")
@@ -32,13 +32,21 @@ TOOL = {"type": "function", "function": {"name": "f"}}
         ("deepseek-r1-distill-llama-70b", {"efforts": None}),
         ("meta-llama/llama-prompt-guard-2-22m", {"calls_tools": False, "efforts": ()}),
         ("us.anthropic.claude-v2", {"sees": None, "efforts": None}),
-        ("anthropic.claude-2-1", {"sees": False, "reads": True, "efforts": ()}),
-        ("anthropic.claude-3-haiku-20240307-v1:0", {"sees": True, "reads": True, "efforts": ()}),
+        ("anthropic.claude-2-1", {"sees": False, "reads": True, "efforts": (), "prefill": False}),
+        (
+            "anthropic.claude-3-haiku-20240307-v1:0",
+            {"sees": True, "reads": True, "efforts": (), "prefill": True},
+        ),
         ("us.anthropic.claude-3-5-haiku-20241022-v1:0", {"sees": False, "efforts": ()}),
         ("anthropic.claude-3-7-sonnet-20250219-v1:0", {"reasoning_control": "budget"}),
         (
             "us.anthropic.claude-haiku-4-5-20251001-v1:0",
-            {"reasoning_control": "budget", "efforts": ("none", *THREE)},
+            {
+                "reasoning_control": "budget",
+                "efforts": ("none", *THREE),
+                "reads": True,
+                "prefill": True,
+            },
         ),
         (
             "us.anthropic.claude-sonnet-4-6",
@@ -60,6 +68,21 @@ TOOL = {"type": "function", "function": {"name": "f"}}
 def test_what_is_known_of_a_model(model: str, expected: dict[str, Any]) -> None:
     features = abilities(model).features
     assert expected == {name: getattr(features, name) for name in expected}
+
+
+@pytest.mark.parametrize(
+    ("model", "version"),
+    [
+        ("anthropic.claude-opus-5", (5, 0)),
+        ("anthropic.claude-sonnet-4-20250514-v1:0", (4, 0)),
+        ("anthropic.claude-3-5-haiku-20241022-v1:0", (3, 5)),
+        ("anthropic.claude-haiku-4-10", (4, 10)),
+        ("anthropic.claude-v2", None),
+        ("amazon.nova-2-lite-v1:0", None),
+    ],
+)
+def test_a_claudes_version_is_in_its_name(model: str, version: tuple[int, int] | None) -> None:
+    assert version == claude_version(model)
 
 
 @given(model=st.text())

@@ -98,6 +98,11 @@ def test_the_knowledge_has_a_day() -> None:
             None,
             "us.anthropic.claude-opus-4-6-v1",
         ),
+        (
+            f"arn:aws:bedrock:eu-west-1::foundation-model/{INVOKE_MODELS[0]}",
+            None,
+            "eu.anthropic.claude-sonnet-4-6",
+        ),
         (INVOKE_MODELS[3], "us-east-1", "us.meta.llama3-3-70b-instruct-v1:0"),
         (INVOKE_MODELS[3], "eu-west-1", None),
         (INVOKE_MODELS[5], "eu-west-1", "mistral.mistral-large-3-675b-instruct"),

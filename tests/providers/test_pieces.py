@@ -115,7 +115,10 @@ def test_an_empty_chunk_makes_no_mock_of_a_stream() -> None:
 def test_a_mocks_other_attributes_are_no_pieces() -> None:
     made = MagicMock()
     made.choices[0].delta.content = "a"
-    assert [TextPiece("a")] == ChunkReader(Request("m", ())).add(made)
+    reader = ChunkReader(Request("m", ()))
+    assert [TextPiece("a")] == reader.add(made)
+    # It need not say that it ends.
+    assert "a" == reader.whole().text
 
 
 @pytest.mark.parametrize(

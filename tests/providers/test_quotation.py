@@ -69,10 +69,16 @@ def test_a_prompt_is_cut_out_and_what_stands_around_it_is_shown(quoted: str) -> 
         ("Say hello", "Say hello!", "***!"),
         ("", "nothing was said", "nothing was said"),
         ("药品编号和剂量都在这里", "错误:编号和剂量都 无效", "错误:*** 无效"),
+        ("we sell ab 药 cd 品 here", "bad: ab 药 cd 品.", "bad: ***."),
+        ("we sell a 药 b 品 here", "bad: a 药 b 品.", "bad: a 药 b 品."),
+        ("I am abcdefghijklmnop, hello", "no user abcdefghijklmnop", "no user ***"),
+        ("I am abcdefghijklmno, hello", "no user abcdefghijklmno", "no user abcdefghijklmno"),
+        ([{"card": 471122}], "no such card: 471122", "no such card: ***"),
+        ([{"card": 47112}], "no such card: '47112'", "no such card: '47112'"),
         ("😀 is my secret smile here", '"\\ud83d\\ude00 is my secret smile"', '"***"'),
     ],
 )
-def test_a_part_is_cut_where_it_can_be_nobody_elses(said: str, text: str, shown: str) -> None:
+def test_a_part_is_cut_where_it_can_be_nobody_elses(said: Any, text: str, shown: str) -> None:
     assert shown == without_quotations(text, request(said))
 
 

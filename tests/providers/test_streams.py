@@ -150,6 +150,15 @@ def test_the_events_of_a_converse_stream_add_up() -> None:
     assert reply.request_id == "r-1"
 
 
+def test_a_piece_of_converse_that_says_two_things_is_read_whole() -> None:
+    events = [_delta(0, text="Hi", reasoningContent={"text": "Hm."}), STOP]
+    reply = fold_converse(events, _request())
+    assert ("Hi", "Hm.") == (reply.text, reply.reasoning)
+    started = {"contentBlockStart": {"start": {"toolUse": {"toolUseId": "t1", "name": "look"}}}}
+    reply = fold_converse([started | _delta(0, toolUse={"input": "{}"}), STOP], _request())
+    assert (ToolCall("t1", "look", "{}"),) == reply.tool_calls
+
+
 def test_a_converse_stream_without_an_end_is_an_error_with_what_came() -> None:
     with pytest.raises(TruncatedError, match="ended without a finish reason") as caught:
         fold_converse([_delta(0, text="Half")], _request())
@@ -248,6 +257,7 @@ def test_the_events_of_no_known_family_are_refused() -> None:
             },
             optional={
                 "model": st.sampled_from(["m", "n", None]),
+                "service_tier": st.sampled_from(["flex", "on_demand", None]),
                 "usage": st.sampled_from([None, {"prompt_tokens": 1, "completion_tokens": 2}]),
                 "x_groq": st.sampled_from([None, {"id": "one"}]),
                 "finish_reason": st.sampled_from([None, "stop"]),

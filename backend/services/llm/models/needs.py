@@ -15,10 +15,10 @@ _DOCUMENTS = frozenset({"file", "document"})
 class Needs(NamedTuple):
     """How many images a request holds, and what else it asks of its model."""
 
-    images: int = 0
-    documents: bool = False
-    tools: bool = False
-    effort: str | None = None
+    images: int
+    documents: bool
+    tools: bool
+    effort: str | None
 
     @classmethod
     def of(cls, request: Request) -> Needs:

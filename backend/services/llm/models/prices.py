@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -78,9 +79,9 @@ def cost(model: str, usage: Usage, tier: str | None = None) -> float | None:
 def most_cost(model: str, input_tokens: float, output_tokens: float) -> float | None:
     """US dollars that so many tokens cost at most, all of the input being written to a cache."""
     count, more = math.ceil(input_tokens), math.ceil(output_tokens)
-    plain = cost(model, Usage(count, more, count + more, reported=True))
-    written = Usage(count, more, count + more, reported=True, cache_write_input_tokens=count)
-    dearest = cost(model, written)
+    usage = Usage(input_tokens=count, output_tokens=more, reported=True)
+    plain = cost(model, usage)
+    dearest = cost(model, replace(usage, cache_write_input_tokens=count))
     return None if plain is None or dearest is None else max(plain, dearest)
 
 

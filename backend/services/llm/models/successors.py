@@ -72,9 +72,11 @@ def _is_suitable(name: str, request: Request) -> bool:
     requested = {"temperature", "max_tokens"} - request.defaulted
     if "temperature" in requested and request.temperature is not None and not able.temperature:
         return False
-    length = request.max_tokens or 0 if "max_tokens" in requested else 1
+    length = request.max_tokens if "max_tokens" in requested else None
+    if length is not None and able.max_output is not None and length > able.max_output:
+        return False
     # A classifier writes only a label, and answers no prompt.
-    return (able.max_output or length) >= length and able.context != _CLASSIFIER_CONTEXT
+    return able.context != _CLASSIFIER_CONTEXT
 
 
 def is_alive(model: str) -> bool:

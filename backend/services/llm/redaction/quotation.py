@@ -181,10 +181,9 @@ def _cut(text: str, spans: Iterable[tuple[int, int]]) -> str:
     parts: list[str] = []
     end = 0
     for start, stop in sorted(spans):
-        if start > end or not parts:
-            between = text[end:start]
-            # Nothing but signs between two quotations belongs to them.
-            apart = not parts or any(each.isalnum() for each in between)
-            parts += [between, _CUT] if apart else []
+        between = text[end:start]
+        # Nothing, or nothing but signs, between two quotations belongs to them.
+        if not parts or any(each.isalnum() for each in between):
+            parts += [between, _CUT]
         end = max(end, stop)
     return "".join([*parts, text[end:]])
