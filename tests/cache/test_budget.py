@@ -75,8 +75,9 @@ def test_a_clock_that_steps_back_over_midnight_clears_nothing(path: Path) -> Non
 
 def test_a_day_that_only_a_wrong_clock_wrote_does_not_last(path: Path) -> None:
     budget = BudgetFile(path)
-    budget.add(100, NOON + 400 * DAY)
-    assert 1 == budget.add(1, NOON)
+    for days in (2, 400):
+        budget.add(100, NOON + days * DAY)
+        assert 1 == budget.add(1, NOON)
 
 
 @pytest.mark.parametrize("tokens", [1.0, "1", None, True])
@@ -107,6 +108,17 @@ def test_a_damaged_budget_is_set_aside_with_a_warning(
     assert 5 == BudgetFile(path).add(5, NOON)
     assert [content] == [aside.read_bytes() for aside in path.parent.glob("*.damaged-*")]
     assert [logging.WARNING] == [record.levelno for record in caplog.records]
+
+
+def test_a_file_that_was_never_a_budget_is_refused_and_stays(path: Path) -> None:
+    path.write_bytes(b"milk, eggs")
+    with pytest.raises(StoreError, match="it is not the file of a token budget, and stays"):
+        BudgetFile(path).add(5, NOON)
+    assert b"milk, eggs" == path.read_bytes()
+
+
+def test_a_file_is_waited_for_in_a_thread() -> None:
+    assert BudgetFile.is_blocking
 
 
 def test_a_writer_killed_amid_a_change_leaves_the_old_tally(path: Path) -> None:

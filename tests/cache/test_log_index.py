@@ -54,6 +54,12 @@ def test_a_damaged_line_is_counted_and_replaces_nothing() -> None:
     assert (200.0, HEADER_SIZE, len(good) - 1, key_of(1)) == index.find(key_of(1), 100.0)
 
 
+def test_an_empty_line_is_damaged_and_ends_no_reading() -> None:
+    index = read(b"\n", line(1, 200.0))
+    assert (1, 1) == (index.damaged, index.garbage)
+    assert index.find(key_of(1), 100.0) is not None
+
+
 def test_a_last_line_without_an_end_is_left_for_later() -> None:
     whole, index = line(1, 200.0), LogIndex(new_header())
     assert 0 == index.index_lines(whole[:-1], 100.0)

@@ -23,6 +23,7 @@ class Source:
     def __init__(self, *items: Item) -> None:
         self._items = list(items)
         self.closed_as_done: list[bool] = []
+        self.is_aborted = False
 
     def read(self, _: float) -> Item:
         item = self._items.pop(0)
@@ -34,7 +35,7 @@ class Source:
         self.closed_as_done.append(is_done)
 
     def abort(self) -> None:
-        """It never waits."""
+        self.is_aborted = True
 
 
 class AsyncSource:
@@ -229,3 +230,9 @@ def test_what_was_wrong_after_the_last_events_is_raised_with_the_next_pull() -> 
     with pytest.raises(LLMError, match="meant") as caught:
         channel.pull(9.0)
     assert (reader.failure, [False]) == (caught.value.__cause__, source.closed_as_done)
+
+
+def test_a_pull_in_another_thread_is_ended_at_its_source() -> None:
+    source, reader = Source(), Reader()
+    Channel(source, reader, reader.add, to_error).abort()
+    assert (True, []) == (source.is_aborted, source.closed_as_done)

@@ -17,7 +17,7 @@ import pytest
 from pydantic import AnyUrl, SecretBytes, SecretStr
 from starlette.datastructures import URL, Secret
 
-from services.llm.settings.plain_values import is_mock, plain
+from services.llm.settings.plain_values import is_mock, is_unknown, plain
 
 
 class Model(str, Enum):
@@ -42,6 +42,19 @@ MOCKS: tuple[Callable[[], Any], ...] = (
 @pytest.mark.parametrize("make", MOCKS)
 def test_a_mock_is_no_value(make: Callable[[], Any]) -> None:
     assert (True, None) == (is_mock(make()), plain(make()))
+    assert not is_unknown(make())
+
+
+@pytest.mark.parametrize(
+    ("value", "is_one"),
+    [
+        *((object(), True), (SimpleNamespace(a=1), True), (print, True), (str, True)),
+        *((None, False), ("", False), ("x", False), (0, False), (False, False), ([], False)),
+        *((SecretStr(" "), False), (Model.SMALL, False), (PurePosixPath("/a"), False)),
+    ],
+)
+def test_what_is_there_and_says_nothing_is_unknown(value: object, is_one: bool) -> None:
+    assert is_one is is_unknown(value)
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,21 @@ def test_as_many_values_as_there_may_be_are_copied(monkeypatch: pytest.MonkeyPat
         snapshot("seed", [1, 2, 3, 4])
 
 
+def test_an_integer_of_1024_bits_is_the_largest() -> None:
+    assert 2**1024 - 1 == snapshot("seed", 2**1024 - 1)
+    with pytest.raises(UnsendableError, match="seed is an integer of 1025 bits"):
+        snapshot("seed", 2**1024)
+
+
+def test_a_class_as_a_response_format_is_a_schemas_and_elsewhere_none() -> None:
+    with pytest.raises(UnsendableError, match=r"int, which .*: give it to generate_structured"):
+        snapshot("response_format", int)
+    with pytest.raises(UnsendableError, match="int, which JSON has no form for: give text, num"):
+        snapshot("seed", int)
+    with pytest.raises(UnsendableError, match="object, which JSON has no form for: give text, "):
+        snapshot("response_format", object())
+
+
 class Mute:
     """A value that cannot be shown."""
 

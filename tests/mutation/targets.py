@@ -177,6 +177,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/cache/test_json_damage.py",
     ),
     "services/llm/stores/entry.py": (
+        "tests/cache/test_entry.py",
         "tests/cache/test_json_store.py",
         "tests/cache/test_json_damage.py",
     ),

@@ -91,6 +91,19 @@ def test_an_event_is_handed_out_with_the_end_of_its_last_line(end: bytes) -> Non
     assert [(b"", b"b")] == events.feed(b"data: b" + end + end)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"data: a\r\ndata: b\r\n\r\ndata: c\r\n\r\n", b"data: a\rdata: b\n\ndata: c\r\r"],
+    ids=["CRLF", "CR and LF"],
+)
+def test_an_event_of_two_lines_is_one_wherever_their_ends_are_cut(body: bytes) -> None:
+    for size in range(1, len(body) + 1):
+        events = Events()
+        pieces = [body[start : start + size] for start in range(0, len(body), size)]
+        found = [each for piece in pieces for each in events.feed(piece)]
+        assert [(b"", b"a\nb"), (b"", b"c")] == found
+
+
 def test_a_mark_of_the_byte_order_is_no_part_of_the_first_event() -> None:
     body = BOM_UTF8 + b"data: a\n\ndata: b" + BOM_UTF8 + b"\n\n"
     for size in range(1, len(body)):

@@ -22,7 +22,7 @@ from services.llm.providers.bedrock.invoke import from_invoke
 from services.llm.providers.bedrock.stream import ConverseReader, InvokeReader
 from services.llm.providers.groq.answer import from_chat_completion
 from services.llm.providers.groq.stream import ChunkReader
-from services.llm.providers.pieces import PieceText
+from services.llm.providers.pieces import PieceFields, PieceText
 from services.llm.stream_types import ReasoningPiece, StreamEvent, TextPiece, ToolCallPiece
 from services.llm.types import Output, Request
 
@@ -110,6 +110,15 @@ def test_an_empty_chunk_makes_no_mock_of_a_stream() -> None:
     reader, _ = groq(chunk({"content": "a"}), None)
     with pytest.raises(LLMError, match="without a finish reason"):
         reader.whole()
+
+
+def test_the_fields_of_an_object_of_the_sdks_are_read_as_those_of_json() -> None:
+    said = {"words": "a", "place": 3, "delta": {"b": 1}, "calls": [{"c": 2}]}
+    read = PieceFields("groq")
+    for piece in (said, SimpleNamespace(**said)):
+        assert ("a", 3) == (read.text(piece, "words"), read.count(piece, "place"))
+        assert ({"b": 1}, [{"c": 2}]) == (read.part(piece, "delta"), read.rows(piece, "calls"))
+        assert (None, None) == (read.text(piece, "none"), read.part(piece, "none"))
 
 
 def test_a_mocks_other_attributes_are_no_pieces() -> None:

@@ -73,6 +73,8 @@ def test_a_prompt_is_cut_out_and_what_stands_around_it_is_shown(quoted: str) -> 
         ("we sell a 药 b 品 here", "bad: a 药 b 品.", "bad: a 药 b 品."),
         ("I am abcdefghijklmnop, hello", "no user abcdefghijklmnop", "no user ***"),
         ("I am abcdefghijklmno, hello", "no user abcdefghijklmno", "no user abcdefghijklmno"),
+        ("the code ab cd ef is it", "no 'ab cd ef' here", "no '***' here"),
+        ("the code ab cd e is it", "no 'ab cd e' here", "no 'ab cd e' here"),
         ([{"card": 471122}], "no such card: 471122", "no such card: ***"),
         ([{"card": 47112}], "no such card: '47112'", "no such card: '47112'"),
         ("😀 is my secret smile here", '"\\ud83d\\ude00 is my secret smile"', '"***"'),

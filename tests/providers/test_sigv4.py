@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from botocore.credentials import ReadOnlyCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.llm.providers.bedrock import sigv4
 from services.llm.providers.bedrock.sigv4 import Payload, Signer
 
 VISIBLE = st.characters(min_codepoint=32, max_codepoint=126)
@@ -51,6 +53,24 @@ def test_a_signature_is_the_one_that_botocore_computes(
             payload, {**theirs, "Host": "bedrock.example"}, theirs["X-Amz-Date"], keys
         )
         assert theirs["Authorization"] == ours
+
+
+def test_the_key_of_a_day_is_derived_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def digest(key: bytes, message: bytes, kind: str) -> bytes:
+        made.append(kind)
+        return hmac.digest(key, message, kind)
+
+    monkeypatch.setattr(sigv4, "hmac", SimpleNamespace(digest=digest))
+    signer = Signer("eu-west-1", "bedrock", frozenset())
+    keys = SimpleNamespace(access_key="A", secret_key="a")
+    counts = []
+    for second in range(3):
+        moment = f"20261122T00000{second}Z"
+        signer.authorization(Payload("POST", "/", b""), {"X-Amz-Date": moment}, moment, keys)
+        counts.append(len(made))
+    assert [5, 6, 7] == counts
 
 
 def test_another_day_or_other_credentials_have_a_key_of_their_own() -> None:

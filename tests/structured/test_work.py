@@ -155,6 +155,8 @@ def test_a_deadline_that_passes_on_the_way_ends_each_part_of_judging() -> None:
         ([{"enum": ["a", "a"]}, {"enum": ["b", "a"]}], "a", [0, 1]),
         ([{"const": {}}, {"const": []}], {}, [0]),
         ([{"const": {}}, {"const": []}], [], [1]),
+        ([{"enum": ["a", {}]}, {"type": "null"}], {}, [0]),
+        ([{"enum": ["a", {}]}, {"type": "null"}], "a", [0]),
         ([True, False, {}], None, [0, 2]),
         (_tagged(3), {"kind": "c2"}, [2]),
         (_tagged(3), {"kind": ["c2"]}, []),

@@ -18,6 +18,8 @@ from .catalogue import Price
 _OTHERWISE_PRICED = frozenset({"priority", "flex", "reserved"})
 #: The names of a price's parts, as a host gives them.
 _PARTS = ("input", "output", "cached_input", "cache_write")
+#: Prices have few digits: what a float says beyond these is a rounding error.
+_DIGITS = 12
 #: The highest price that is plausible, in US dollars for a million tokens.
 _MOST = 1e6
 
@@ -82,7 +84,7 @@ def most_cost(model: str, input_tokens: float, output_tokens: float) -> float | 
     usage = Usage(input_tokens=count, output_tokens=more, reported=True)
     plain = cost(model, usage)
     dearest = cost(model, replace(usage, cache_write_input_tokens=count))
-    return None if plain is None or dearest is None else max(plain, dearest)
+    return max((each for each in (plain, dearest) if each is not None), default=None)
 
 
 def _dollars(price: Price, usage: Usage, surcharge: float = 0.0) -> float:
@@ -93,8 +95,7 @@ def _dollars(price: Price, usage: Usage, surcharge: float = 0.0) -> float:
         + written * (price.input if price.cache_write is None else price.cache_write)
         + usage.output_tokens * price.output
     ) / 1e6
-    # Prices have few digits: anything below 1e-12 is a rounding error.
-    return round(dollars * (1 + surcharge), 12)
+    return round(dollars * (1 + surcharge), _DIGITS)
 
 
 @lru_cache(maxsize=1)
@@ -121,4 +122,4 @@ def _from_library(model: str, provider: str, usage: Usage) -> float | None:
         price = library.calc_price(counted, model_ref=model, provider_id=provider_id)
     except (LookupError, ValueError):  # a model that it does not know, or counts that it refuses
         return None
-    return round(float(price.total_price), 12)
+    return round(float(price.total_price), _DIGITS)
