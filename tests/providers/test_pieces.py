@@ -205,6 +205,15 @@ def test_another_choice_than_the_first_is_not_read_and_told_of_once(
     assert ["Groq's answer has more choices than the one that was asked for"] == caplog.messages
 
 
+@pytest.mark.parametrize("index", [1, -1, "1", "0", 0.5, True])
+def test_a_choice_of_any_other_index_is_another(index: Any) -> None:
+    other = {"index": index, "delta": {"content": "x"}}
+    assert [] == ChunkReader(Request("m", ())).add({"choices": [other]})
+    assert [TextPiece("a")] == ChunkReader(Request("m", ())).add(
+        {"choices": [other, {"delta": {"content": "a"}}]}
+    )
+
+
 @pytest.mark.parametrize("choices", [[{}, {"delta": {"content": "x"}}], [{"index": 1}]])
 def test_choices_without_an_index_are_told_apart_by_their_order(choices: Any) -> None:
     assert [] == ChunkReader(Request("m", ())).add({"choices": choices})
