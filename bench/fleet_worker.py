@@ -178,15 +178,15 @@ class Worker:
             if not got.is_started and wake is got.wake:
                 self._come(got)
 
-        self._after(got.at - self._now(), look)
+        self._after(got.starts_at - self._now(), look)
         wake.add_done_callback(lambda _: self._after(0.0, look))
 
     def _come(self, got: Reservation) -> None:
         now = self._now()
         if self._server is None:
             self._go(got, None, None)
-        elif got.at > now:
-            self._quota.start(got, now)  # not yet, but it is to be woken again
+        elif got.starts_at > now:
+            self._quota.try_start(got, now)  # not yet, but it is to be woken again
             self._wait_for(got)
         elif got not in self._asking:
             self._asking.add(got)
@@ -215,7 +215,7 @@ class Worker:
 
     def _go(self, got: Reservation, take: Take | None, granted: Granted | None) -> None:
         self._asking.discard(got)
-        if not self._quota.start(got, self._now()):
+        if not self._quota.try_start(got, self._now()):
             return self._send(got, take, granted)
         if take is not None and granted is not None:
             nothing = (0.0,) * len(take.charges)

@@ -53,7 +53,7 @@ def request(rounds: int = 5, requests: int = 4_000) -> float:
         for _ in range(requests):
             now += 0.01
             got = reserved(limits, now)
-            limits.start(got, now)
+            limits.try_start(got, now)
             limits.settle(got, SPENT, now, now)
 
     return min(_seconds(work) for _ in range(rounds)) / requests * 1e6
@@ -62,8 +62,8 @@ def request(rounds: int = 5, requests: int = 4_000) -> float:
 def wait(waiting: int, requests: int = 500) -> tuple[float, float]:
     """Return the µs of a request among so many that wait, and those to refuse one."""
     limits, now = quota(tokens_a_minute=250_000.0), 0.0
-    while (first := reserved(limits, now)).at <= now:
-        limits.start(first, now)
+    while (first := reserved(limits, now)).starts_at <= now:
+        limits.try_start(first, now)
         limits.settle(first, DEMAND, now, now)
     queue = deque([first, *(reserved(limits, now) for _ in range(waiting - 1))])
 
@@ -71,8 +71,8 @@ def wait(waiting: int, requests: int = 500) -> tuple[float, float]:
         nonlocal now
         for _ in range(requests // 5):
             first = queue.popleft()
-            now = max(now, first.at)
-            while seconds := limits.start(first, now):
+            now = max(now, first.starts_at)
+            while seconds := limits.try_start(first, now):
                 now += seconds
             limits.settle(first, DEMAND, now, now)
             queue.append(reserved(limits, now))
@@ -93,7 +93,7 @@ def memory(accounts: int) -> float:
     for number in range(accounts):
         got = limits.reserve(str(number), DEMAND, 0.0)
         assert isinstance(got, Reservation)
-        limits.start(got, 0.0)
+        limits.try_start(got, 0.0)
         limits.settle(got, SPENT, 0.0, 0.0)
     gc.collect()
     taken, _ = tracemalloc.get_traced_memory()

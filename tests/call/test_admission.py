@@ -117,7 +117,7 @@ def used(to: ManyKeys, scope: str, at: float) -> None:
     """Let *scope* have carried a request at this moment."""
     reservation = to.quota.reserve(scope, {"requests": 1.0}, at)
     assert isinstance(reservation, Reservation)
-    to.quota.start(reservation, at)
+    to.quota.try_start(reservation, at)
     to.quota.settle(reservation, {}, at, at)
 
 

@@ -77,9 +77,9 @@ def quota() -> Touches:
     demand = {"requests": 1.0, "tokens": 4.0}
     reservations = [limits.reserve("m", demand, 100.0, NEVER) for _ in range(3)]  # type: ignore[arg-type]  # the units are literals
     first, second, third = (each for each in reservations if isinstance(each, Reservation))
-    limits.start(first, 100.0)
-    limits.start(second, 100.0)
-    limits.start(third, 100.0)
+    limits.try_start(first, 100.0)
+    limits.try_start(second, 100.0)
+    limits.try_start(third, 100.0)
     limits.settle(first, {"tokens": 1.0}, 101.0, 101.0)
     limits.cancel(third, 101.0)
     limits.pause("m", 110.0)

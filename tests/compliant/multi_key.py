@@ -21,7 +21,7 @@ def make(clock: Clock, keys: list[str] = KEYS, **arguments: Any) -> MultiKeyAcco
 def send(many_keys: MultiKeyAccount, scope: str, now: float) -> Reservation:
     reservation = many_keys.reserve(scope, ONE, now)
     assert isinstance(reservation, Reservation)
-    assert many_keys.quota.start(reservation, now) == 0.0
+    assert many_keys.quota.try_start(reservation, now) == 0.0
     return reservation
 
 

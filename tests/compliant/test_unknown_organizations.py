@@ -39,7 +39,7 @@ class World:
             scope = (self.turn + turn) % len(self.of_key)
             reservation = self.quota.reserve(str(scope), ONE, self.now)
             if isinstance(reservation, Reservation):
-                assert 0.0 == self.quota.start(reservation, self.now)
+                assert 0.0 == self.quota.try_start(reservation, self.now)
                 self.turn = scope + 1
                 return reservation
         return None

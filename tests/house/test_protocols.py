@@ -120,7 +120,7 @@ def _waiting_reservation() -> Callable[[], None]:
 
 def _started_reservation() -> Callable[[], None]:
     quota, reservation = _reservation()
-    quota.start(reservation, 0.0)
+    quota.try_start(reservation, 0.0)
     return lambda: quota.settle(reservation, {}, 0.0, 0.0)
 
 

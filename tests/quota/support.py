@@ -19,7 +19,7 @@ def booked(quota: Quota, now: float, demand: Demand = ONE, scope: str = "m") -> 
 
 def sent(quota: Quota, now: float, demand: Demand = ONE, scope: str = "m") -> Reservation:
     reservation = booked(quota, now, demand, scope)
-    assert quota.start(reservation, now) == 0.0
+    assert quota.try_start(reservation, now) == 0.0
     return reservation
 
 

@@ -184,7 +184,7 @@ def quota_amid_work() -> tuple[Quota, Reservation, Reservation]:
     for tokens in (4, 2, 8):
         reservation = quota.reserve("m", {"requests": 1, "tokens": tokens}, 100.0, NEVER)
         assert isinstance(reservation, Reservation)
-        quota.start(reservation, 100.0)
+        quota.try_start(reservation, 100.0)
         reservations.append(reservation)
     in_flight, answered, waiting = reservations
     quota.settle(answered, {}, 100.0, 100.0)
@@ -203,7 +203,7 @@ def test_a_child_counts_what_was_in_flight_and_drops_who_waited() -> None:
     quota.cancel(waiting, 103.0)
     assert quota.reserve("m", {"requests": 1}, 103.0) == NoCapacity(57.0, "requests")
     with pytest.raises(RuntimeError, match="does not wait"):
-        quota.start(waiting, 103.0)
+        quota.try_start(waiting, 103.0)
 
 
 @needs_fork
@@ -212,7 +212,7 @@ def test_a_childs_quota_goes_on_from_the_parents_and_leaves_that_alone() -> None
     told = told_by_child(lambda: quota.reserve("m", {"requests": 1, "tokens": 8}, 102.0))
     assert told == "NoCapacity(wait=2.0, unit='tokens')"
     quota.settle(in_flight, {}, 100.0, 104.0)
-    assert quota.start(waiting, 104.0) == 0.0
+    assert quota.try_start(waiting, 104.0) == 0.0
 
 
 @needs_fork
@@ -223,13 +223,13 @@ def test_a_child_of_busy_threads_has_a_quota_that_works() -> None:
         while not stop.is_set():
             reservation = quota.reserve("m", {"requests": 1}, 100.0)
             assert isinstance(reservation, Reservation)
-            assert quota.start(reservation, 100.0) == 0.0
+            assert quota.try_start(reservation, 100.0) == 0.0
             quota.settle(reservation, {}, 100.0, 100.0)
 
     def look() -> float:
         reservation = quota.reserve("m", {"requests": 1}, 100.0)
         assert isinstance(reservation, Reservation)
-        return quota.start(reservation, 100.0)
+        return quota.try_start(reservation, 100.0)
 
     assert quota._lock in fork._pauses  # or the race below would be won most of the time
     threads = [threading.Thread(target=work) for _ in range(3)]

@@ -204,8 +204,8 @@ def test_who_waits_or_is_in_flight_counts_for_a_limit_that_is_learnt_later() -> 
     quota.pause("m", 101.0)
     waiting = [booked(quota, 100.0, tokens(3_000)) for _ in range(2)]
     quota.settle(first, {}, 100.0, 100.0, [LimitReport("tokens", MINUTE, 10_000, 6_000)])
-    assert quota.start(waiting[0], 101.0) == 0.0
-    wait = quota.start(waiting[1], 101.0)
+    assert quota.try_start(waiting[0], 101.0) == 0.0
+    wait = quota.try_start(waiting[1], 101.0)
     assert 2_000 * MINUTE / 10_000 - 1.0 == pytest.approx(wait)
     quota.settle(in_flight, {}, 101.0, 101.0)
 
@@ -215,8 +215,8 @@ def test_after_a_refusal_one_goes_and_then_as_many_as_are_refilled() -> None:
     report = LimitReport("tokens", MINUTE, 6_000, 5_500, 1_000, True, 5.0)
     refuse(quota, 100.0, tokens(1_000), report)
     waiting = [booked(quota, 100.0, tokens(1_000)) for _ in range(4)]
-    assert waiting[0].at <= 105.0
-    gaps = [later.at - one.at for one, later in pairwise(waiting)]
+    assert waiting[0].starts_at <= 105.0
+    gaps = [later.starts_at - one.starts_at for one, later in pairwise(waiting)]
     assert [pytest.approx(10.0)] * 3 == gaps
 
 
@@ -225,7 +225,7 @@ def test_a_refused_limit_of_requests_lets_one_through_after_the_wait_and_then_it
     quota = Quota(make_limits_for=lambda _: [limit])
     refuse(quota, 100.0, ONE, LimitReport("requests", MINUTE, is_refusal=True, wait=3.0))
     waiting = [booked(quota, 100.0) for _ in range(3)]
-    assert [pytest.approx(at) for at in (103.0, 105.0, 107.0)] == [one.at for one in waiting]
+    assert [pytest.approx(at) for at in (103.0, 105.0, 107.0)] == [one.starts_at for one in waiting]
 
 
 def test_a_limit_that_is_full_without_a_wait_or_figures_is_full() -> None:
@@ -243,7 +243,9 @@ def test_a_refusal_of_no_known_limit_lets_one_through_and_then_what_was_answered
     waiting = [booked(quota, 101.0) for _ in range(3)]
     # A bucket that has answered 30 in a second is one of 30 less what a second refills.
     each = 2.0 * (1 + 1 / MINUTE)
-    assert [pytest.approx(101.0 + n * each) for n in (1, 2, 3)] == [one.at for one in waiting]
+    assert [pytest.approx(101.0 + n * each) for n in (1, 2, 3)] == [
+        one.starts_at for one in waiting
+    ]
     # Who cannot wait is not refused because of a guess.
     assert isinstance(quota.reserve("other", ONE, 101.0), Reservation)
 
@@ -278,7 +280,7 @@ def test_a_guess_grows_with_the_time_and_is_dropped_in_the_end() -> None:
 def booked_and_sent(quota: Quota, now: float) -> Reservation:
     reservation = quota.reserve("m", ONE, now)
     assert isinstance(reservation, Reservation)
-    assert quota.start(reservation, now) == 0.0
+    assert quota.try_start(reservation, now) == 0.0
     return reservation
 
 
@@ -289,13 +291,13 @@ def test_the_first_request_is_sent_alone_until_it_is_answered() -> None:
     first = booked(quota, 100.0)
     assert isinstance(quota.reserve("m", ONE, 100.0), Reservation)  # who cannot wait
     others = [booked(quota, 100.0) for _ in range(3)]
-    assert [100.0, 101.0, 101.0, 101.0] == [one.at for one in (first, *others)]
-    assert quota.start(first, 100.0) == 0.0
+    assert [100.0, 101.0, 101.0, 101.0] == [one.starts_at for one in (first, *others)]
+    assert quota.try_start(first, 100.0) == 0.0
     quota.settle(first, {}, 100.1, 100.1)
     for one in others:
         assert one.wake.done()
-        assert quota.start(one, 100.1) == 0.0
-    assert 100.2 == booked(quota, 100.2).at
+        assert quota.try_start(one, 100.1) == 0.0
+    assert 100.2 == booked(quota, 100.2).starts_at
 
 
 def test_the_first_answer_is_not_waited_for_any_longer_than_that() -> None:
@@ -304,10 +306,10 @@ def test_the_first_answer_is_not_waited_for_any_longer_than_that() -> None:
     quota.max_first_answer_wait = 1.0
     sent(quota, 100.0)
     late = booked(quota, 100.0)
-    assert quota.start(late, 101.0) == 0.0
+    assert quota.try_start(late, 101.0) == 0.0
     short = quota.reserve("m", ONE, 101.0, 0.25)
     assert isinstance(short, Reservation)
-    assert 101.0 == short.at
+    assert 101.0 == short.starts_at
 
 
 @settings(max_examples=30)
@@ -334,8 +336,8 @@ def test_whatever_is_said_the_state_stays_finite_and_bounded_and_forgets(
         got = quota.reserve("m", tokens(10), now, NEVER)
         if isinstance(got, NoCapacity):
             continue  # a limit below the demand
-        now = max(now, got.at)
-        while wait := quota.start(got, now):
+        now = max(now, got.starts_at)
+        while wait := quota.try_start(got, now):
             now += wait
             if wait == NEVER:
                 return
@@ -373,7 +375,7 @@ def test_who_could_not_wait_is_put_off_by_no_guess_later_either() -> None:
     for _ in range(20):
         got = quota.reserve("m", ONE, 100.0)
         assert isinstance(got, Reservation)
-        assert quota.start(got, 100.0) == 0.0
+        assert quota.try_start(got, 100.0) == 0.0
 
 
 def test_forgetting_before_anything_was_learnt_changes_nothing() -> None:
@@ -534,13 +536,13 @@ def test_a_pause_that_others_were_told_of_postpones_a_guess_too() -> None:
     refuse(quota, 101.0, ONE, LimitReport("requests", MINUTE, is_refusal=True))
     quota.pause("m", 100.0)  # it is over
     first = booked(quota, 101.0)
-    assert pytest.approx(111.0) == first.at
+    assert pytest.approx(111.0) == first.starts_at
     quota.cancel(first, 101.0)
     quota.settle(sent(quota, 130.0), {}, 130.0, 130.0)
     quota.pause("m", 131.0)
-    assert pytest.approx(140.0) == booked(quota, 131.0).at
+    assert pytest.approx(140.0) == booked(quota, 131.0).starts_at
     quota.pause("m", 150.0)
-    assert pytest.approx(160.0) == booked(quota, 131.0).at
+    assert pytest.approx(160.0) == booked(quota, 131.0).starts_at
 
 
 @pytest.mark.parametrize(

@@ -78,14 +78,14 @@ class LearningMachine(RuleBasedStateMachine):
         demand = {"requests": 1.0, "tokens": float(amount)}
         got = self.quota.reserve("m", demand, self.now, NEVER, priority)  # type: ignore[arg-type]  # the units are literals
         assert not isinstance(got, NoCapacity)
-        self.waiting[got] = got.at
+        self.waiting[got] = got.starts_at
 
     @precondition(lambda self: self.waiting)
     @rule(pick=st.integers(0, 99))
     def start(self, pick: int) -> None:
         one = list(self.waiting)[pick % len(self.waiting)]
-        if self.quota.start(one, self.now):
-            self.waiting[one] = one.at
+        if self.quota.try_start(one, self.now):
+            self.waiting[one] = one.starts_at
             return
         del self.waiting[one]
         declared = one.demand["tokens"]
@@ -148,7 +148,7 @@ class LearningMachine(RuleBasedStateMachine):
         if not self.in_flight and room > 1:
             self.reserve(1, "interactive")
             one = list(self.waiting)[-1]
-            if self.quota.start(one, self.now) == 0.0:
+            if self.quota.try_start(one, self.now) == 0.0:
                 del self.waiting[one]
                 self.has_told = True
                 self.provider.take(1.0, self.now)
@@ -156,7 +156,7 @@ class LearningMachine(RuleBasedStateMachine):
                 said = [self.provider.says(self.now)]
                 self.quota.settle(one, {"tokens": 1.0}, self.now, self.now, said)
             else:
-                self.waiting[one] = one.at
+                self.waiting[one] = one.starts_at
 
     @rule(by=st.sampled_from([0.5, 5.0]))
     def a_pause(self, by: float) -> None:
@@ -165,7 +165,7 @@ class LearningMachine(RuleBasedStateMachine):
     @invariant()
     def who_may_go_earlier_is_told(self) -> None:
         for reservation, time in getattr(self, "waiting", {}).items():
-            assert reservation.wake.done() or reservation.at >= time
+            assert reservation.wake.done() or reservation.starts_at >= time
 
     def teardown(self) -> None:
         """Everybody gets through, and nothing is left."""
@@ -176,8 +176,8 @@ class LearningMachine(RuleBasedStateMachine):
             while self.in_flight:
                 self.settle(0, 1.0)
             if self.waiting:
-                one = min(self.waiting, key=lambda each: (each.at, each.sequence))
-                self.now = max(self.now, one.at)
+                one = min(self.waiting, key=lambda each: (each.starts_at, each.sequence))
+                self.now = max(self.now, one.starts_at)
                 self.start(list(self.waiting).index(one))
             looks += 1
             assert looks < 2_000

@@ -43,8 +43,8 @@ def test_a_window_logs_it_when_it_has_been_seen() -> None:
     quota = held(window)
     first, second = sent(quota, 100.0), sent(quota, 103.0)
     third = booked(quota, 108.0)
-    assert ([101.0, 104.0], 161.0) == (window.times, third.at)
-    assert quota.start(third, 161.0) == 0.0
+    assert ([101.0, 104.0], 161.0) == (window.times, third.starts_at)
+    assert quota.try_start(third, 161.0) == 0.0
     quota.settle(first, {}, 170.0, 170.0)
     quota.settle(second, {"requests": 0}, 170.0, 170.0)
     assert [101.0, 162.0] == window.times

@@ -28,11 +28,11 @@ def reserved(quota: Quota, now: float, priority: Priority) -> Reservation:
 def served(quota: Quota, waiting: list[Reservation], now: float) -> list[Reservation]:
     """The order in which all come through, if each comes when it is told to."""
     order = []
-    when = {one: one.at for one in waiting}
+    when = {one: one.starts_at for one in waiting}
     while when:
         one = min(when, key=lambda each: (when[each], each.sequence))
         now = max(now, when[one])
-        if wait := quota.start(one, now):
+        if wait := quota.try_start(one, now):
             when[one] = now + wait
         else:
             del when[one]
@@ -45,7 +45,7 @@ def test_a_person_goes_before_the_batch_that_waits() -> None:
     quota = paced()
     batch = [reserved(quota, 0.0, "batch") for _ in range(20)]
     person = reserved(quota, 0.0, "interactive")
-    assert person.at <= PACE
+    assert person.starts_at <= PACE
     assert person in served(quota, [*batch, person], 0.0)[:2]
 
 
@@ -64,9 +64,9 @@ def test_a_batch_gets_its_share_though_people_keep_coming() -> None:
 def test_alone_a_batch_waits_for_nobody() -> None:
     quota = paced()
     batch = [reserved(quota, 0.0, "batch") for _ in range(5)]
-    assert [0.0, 1.0, 2.0, 3.0, 4.0] == [one.at for one in batch]
+    assert [0.0, 1.0, 2.0, 3.0, 4.0] == [one.starts_at for one in batch]
     assert batch == served(quota, batch, 0.0)
-    assert reserved(quota, 10.0, "interactive").at == 10.0
+    assert reserved(quota, 10.0, "interactive").starts_at == 10.0
 
 
 def test_a_wait_is_cancelled_at_any_place() -> None:

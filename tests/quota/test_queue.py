@@ -99,7 +99,7 @@ def test_one_that_is_moved_keeps_its_place_and_moves_its_charges() -> None:
     queue = ScopeQueue((limit,))
     first, second = waiting(queue, 10.0, 1.0), waiting(queue, 20.0, 2.0)
     queue.reschedule(first, 30.0)
-    assert ((first, second), 30.0, 30.0) == (queue.waiting, first.at, queue.last_start())
+    assert ((first, second), 30.0, 30.0) == (queue.waiting, first.starts_at, queue.last_start())
     assert [20.0, 30.0] == limit.pending.times(0.0, 100.0)
 
 
@@ -111,7 +111,7 @@ def test_one_that_starts_is_in_flight_with_its_charges_from_that_moment() -> Non
     assert ((second,), [first]) == (queue.waiting, list(queue.in_flight))
     assert (True, 12.0, [12.0]) == (
         first.is_started,
-        first.at,
+        first.starts_at,
         [charge.at for charge in limit.pending.in_flight],
     )
     assert [20.0] == limit.pending.times(0.0, 100.0)

@@ -23,7 +23,7 @@ from tests.quota.support import ONE, a_minute, answered, booked, sent, tokens
 def test_a_request_with_room_goes_at_once() -> None:
     quota = a_minute(1)
     reservation = booked(quota, 100.0)
-    assert (reservation.at, quota.start(reservation, 100.0)) == (100.0, 0.0)
+    assert (reservation.starts_at, quota.try_start(reservation, 100.0)) == (100.0, 0.0)
 
 
 def test_who_will_not_wait_reserves_nothing_and_is_told_how_long_it_would_be() -> None:
@@ -52,7 +52,7 @@ def test_a_wait_up_to_the_longest_allowed_is_reserved() -> None:
     assert quota.reserve("m", ONE, 101.0, 58.9) == NoCapacity(59.0, "requests")
     reservation = quota.reserve("m", ONE, 101.0, 59.0)
     assert isinstance(reservation, Reservation)
-    assert reservation.at == 160.0
+    assert reservation.starts_at == 160.0
 
 
 def test_a_request_takes_all_of_its_limits_or_none() -> None:
@@ -93,9 +93,9 @@ def test_a_limit_that_a_host_sets_to_nothing_refuses_everything() -> None:
     waiting = booked(quota, 100.0)
     window.amount = 0
     assert quota.reserve("m", ONE, 100.0) == NoCapacity(NEVER, "requests")
-    assert quota.start(waiting, 100.0) == NEVER
+    assert quota.try_start(waiting, 100.0) == NEVER
     window.amount = 1
-    assert quota.start(waiting, 100.0) == 0.0
+    assert quota.try_start(waiting, 100.0) == 0.0
 
 
 # Waiting.
@@ -105,9 +105,9 @@ def test_those_who_wait_go_in_the_order_they_reserved() -> None:
     quota = a_minute(1)
     answered(quota, 100.0)
     first, second = booked(quota, 101.0), booked(quota, 102.0)
-    assert (first.at, second.at) == (160.0, 220.0)
-    assert quota.start(second, 160.0) == 60.0
-    assert quota.start(first, 160.0) == 0.0
+    assert (first.starts_at, second.starts_at) == (160.0, 220.0)
+    assert quota.try_start(second, 160.0) == 60.0
+    assert quota.try_start(first, 160.0) == 0.0
     assert quota.reserve("m", ONE, 160.0) == NoCapacity(120.0, "requests")
 
 
@@ -115,7 +115,7 @@ def test_nobody_overtakes_one_who_waits_for_more() -> None:
     quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
     answered(quota, 100.0, tokens(8))
     large = booked(quota, 100.0, tokens(6))
-    assert large.at == 104.0
+    assert large.starts_at == 104.0
     assert quota.reserve("m", tokens(1), 100.0) == NoCapacity(5.0, "tokens")
     assert quota.reserve("m", {}, 100.0) == NoCapacity(4.0, None)
 
@@ -124,73 +124,73 @@ def test_a_herd_that_wakes_too_soon_is_told_once_and_in_order() -> None:
     quota = a_minute(3)
     in_flight = [sent(quota, 100.0) for _ in range(3)]
     herd = [booked(quota, 100.0) for _ in range(3)]
-    assert [reservation.at for reservation in herd] == [160.0] * 3
+    assert [reservation.starts_at for reservation in herd] == [160.0] * 3
     for seconds, reservation in enumerate(in_flight, 1):
         quota.settle(reservation, {}, 100.0 + seconds, 100.0 + seconds)
     last, middle, first = reversed(herd)
-    assert [quota.start(reservation, 160.0) for reservation in (last, first, middle)] == [
+    assert [quota.try_start(reservation, 160.0) for reservation in (last, first, middle)] == [
         3.0,
         1.0,
         2.0,
     ]
-    assert [quota.start(reservation, reservation.at) for reservation in (first, middle, last)] == [
-        0.0
-    ] * 3
+    assert [
+        quota.try_start(reservation, reservation.starts_at) for reservation in (first, middle, last)
+    ] == [0.0] * 3
 
 
 def test_one_who_never_wakes_costs_the_others_only_what_it_reserved() -> None:
     quota = a_minute(1)
     answered(quota, 100.0)
     asleep, second, third = (booked(quota, 100.0) for _ in range(3))
-    assert (asleep.at, second.at, third.at) == (160.0, 220.0, 280.0)
-    assert quota.start(second, 219.0) == 1.0
-    assert quota.start(second, 220.0) == 0.0
+    assert (asleep.starts_at, second.starts_at, third.starts_at) == (160.0, 220.0, 280.0)
+    assert quota.try_start(second, 219.0) == 1.0
+    assert quota.try_start(second, 220.0) == 0.0
     quota.settle(second, {}, 220.0, 220.0)
-    assert quota.start(asleep, 230.0) == 50.0
-    assert quota.start(asleep, 280.0) == 0.0
+    assert quota.try_start(asleep, 230.0) == 50.0
+    assert quota.try_start(asleep, 280.0) == 0.0
 
 
 def test_one_who_never_wakes_leaves_a_bucket_to_refill() -> None:
     quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
     answered(quota, 100.0, tokens(10))
     asleep = booked(quota, 100.0, tokens(10))
-    assert asleep.at == 110.0
+    assert asleep.starts_at == 110.0
     assert quota.reserve("m", tokens(5), 111.0) == NoCapacity(4.0, "tokens")
     answered(quota, 120.0, tokens(10))
-    assert quota.start(asleep, 121.0) == 9.0
+    assert quota.try_start(asleep, 121.0) == 9.0
 
 
 def test_one_who_wakes_late_pushes_the_next_by_no_more_than_that() -> None:
     quota = a_minute(1)
     answered(quota, 100.0)
     first, second = booked(quota, 100.0), booked(quota, 100.0)
-    assert quota.start(first, 161.0) == 0.0
+    assert quota.try_start(first, 161.0) == 0.0
     quota.settle(first, {}, 161.0, 161.0)
-    assert quota.start(second, 220.0) == 1.0
-    assert quota.start(second, 221.0) == 0.0
+    assert quota.try_start(second, 220.0) == 1.0
+    assert quota.try_start(second, 221.0) == 0.0
 
 
 def test_a_reservation_in_one_scope_keeps_its_room_from_the_others() -> None:
     quota = Quota((TokenBucketLimit(10, 10.0),))
     answered(quota, 100.0, tokens(10))
     large = booked(quota, 100.0, tokens(10), "a")
-    assert large.at == 110.0
+    assert large.starts_at == 110.0
     assert quota.reserve("b", tokens(1), 105.0) == NoCapacity(6.0, "tokens")
 
 
 def test_a_paused_scope_holds_back_no_other() -> None:
     quota = Quota((TokenBucketLimit(10, 10.0), SlidingWindow(1, 60.0)))
     quota.pause("a", 4_000.0)
-    assert booked(quota, 100.0, tokens(10), "a").at == 4_000.0
+    assert booked(quota, 100.0, tokens(10), "a").starts_at == 4_000.0
     answered(quota, 101.0, tokens(10), "b")
-    assert booked(quota, 3_941.0, scope="b").at == 4_060.0
+    assert booked(quota, 3_941.0, scope="b").starts_at == 4_060.0
 
 
 def test_a_moment_that_one_limit_puts_off_must_suit_the_others_too() -> None:
     quota = Quota((SlidingWindow(1, 60.0),), lambda: (TokenBucketLimit(100, 100.0),))
     answered(quota, 100.0, {"tokens": 100})
     quota.pause("a", 200.0)
-    assert booked(quota, 100.0, scope="a").at == 200.0
+    assert booked(quota, 100.0, scope="a").starts_at == 200.0
     assert quota.reserve("m", {"tokens": 60}, 100.0) == NoCapacity(60.0, "tokens")
     assert quota.reserve("m", tokens(60), 100.0) == NoCapacity(160.0, "requests")
 
@@ -200,8 +200,8 @@ def test_nobody_overtakes_one_whose_moment_has_been_put_off() -> None:
     in_flight = sent(quota, 100.0, tokens(10))
     large, small = booked(quota, 100.0, tokens(5)), booked(quota, 100.0, tokens(1))
     quota.settle(in_flight, {"tokens": 14}, 100.0, 101.0)
-    assert (large.at, quota.start(large, 105.0)) == (105.0, 4.0)
-    assert (small.at, quota.start(small, 106.0)) == (106.0, 4.0)
+    assert (large.starts_at, quota.try_start(large, 105.0)) == (105.0, 4.0)
+    assert (small.starts_at, quota.try_start(small, 106.0)) == (106.0, 4.0)
 
 
 # Pauses.
@@ -214,8 +214,8 @@ def test_a_pause_holds_until_its_end_and_a_shorter_one_does_not_shorten_it() -> 
     quota.pause("m", 120.0)
     assert (quota.paused_for("m", 110.0), quota.paused_for("other", 110.0)) == (20.0, 0.0)
     assert quota.reserve("m", ONE, 110.0) == NoCapacity(20.0, None)
-    assert quota.start(waiting, 110.0) == 20.0
-    assert quota.start(waiting, 130.0) == 0.0
+    assert quota.try_start(waiting, 110.0) == 20.0
+    assert quota.try_start(waiting, 130.0) == 0.0
     assert quota.paused_for("m", 131.0) == 0.0
 
 
@@ -239,7 +239,7 @@ def test_a_reservation_is_started_once() -> None:
         with pytest.raises(
             RuntimeError, match="the reservation for 'm' does not wait to be started"
         ):
-            quota.start(reservation, 100.0)
+            quota.try_start(reservation, 100.0)
 
 
 def test_a_reservation_is_settled_once() -> None:
@@ -248,7 +248,7 @@ def test_a_reservation_is_settled_once() -> None:
     quota.settle(in_flight, {}, 100.0, 100.0)
     with pytest.raises(RuntimeError, match="is not in flight"):
         quota.settle(in_flight, {}, 150.0, 150.0)
-    assert booked(quota, 150.0).at == 160.0
+    assert booked(quota, 150.0).starts_at == 160.0
 
 
 def test_a_clock_that_steps_back_is_taken_to_stand_still() -> None:

@@ -97,16 +97,16 @@ class QuotaMachine(RuleBasedStateMachine):
         if isinstance(got, NoCapacity):
             assert got.wait > max_wait or got.wait == NEVER
         else:
-            assert 0 <= got.at - self.clock <= max_wait
-            self.told[got] = got.at
+            assert 0 <= got.starts_at - self.clock <= max_wait
+            self.told[got] = got.starts_at
 
     @rule(scope=scopes, tokens=st.integers(0, 8))
     def go_at_once_or_not_at_all(self, scope: str, tokens: int) -> None:
         now = self.now()
         got = self.quota.reserve(scope, {"requests": 1, "tokens": tokens}, now)
         if isinstance(got, Reservation):
-            self.told[got] = got.at
-            assert self.quota.start(got, now) == 0.0
+            self.told[got] = got.starts_at
+            assert self.quota.try_start(got, now) == 0.0
             self.sent(got)
 
     @precondition(lambda self: self.told)
@@ -114,10 +114,12 @@ class QuotaMachine(RuleBasedStateMachine):
     def start(self, pick: int) -> None:
         self.come(list(self.told)[pick % len(self.told)])
 
-    @precondition(lambda self: any(reservation.at <= self.clock for reservation in self.told))
+    @precondition(
+        lambda self: any(reservation.starts_at <= self.clock for reservation in self.told)
+    )
     @rule(pick=picks)
     def start_one_that_is_due(self, pick: int) -> None:
-        due = [reservation for reservation in self.told if reservation.at <= self.clock]
+        due = [reservation for reservation in self.told if reservation.starts_at <= self.clock]
         self.come(due[pick % len(due)])
 
     @precondition(lambda self: self.in_flight)
@@ -190,18 +192,18 @@ class QuotaMachine(RuleBasedStateMachine):
             self.clock += 1 / 64
             reservation = self.quota.reserve(scope, demand, self.clock)
             assert isinstance(reservation, Reservation)
-            self.told[reservation] = reservation.at
+            self.told[reservation] = reservation.starts_at
 
     # What is to be.
 
     def come(self, reservation: Reservation) -> float:
-        wait = self.quota.start(reservation, self.now())
+        wait = self.quota.try_start(reservation, self.now())
         if wait == 0.0:
             self.sent(reservation)
         else:
             assert not reservation.wake.done()
-            assert wait in (reservation.at - self.clock, NEVER)
-            self.told[reservation] = reservation.at
+            assert wait in (reservation.starts_at - self.clock, NEVER)
+            self.told[reservation] = reservation.starts_at
         return wait
 
     def sent(self, reservation: Reservation) -> None:
@@ -212,7 +214,7 @@ class QuotaMachine(RuleBasedStateMachine):
         ahead = [
             one for one in self.told if one.scope == scope and one.sequence < reservation.sequence
         ]
-        assert [one.at for one in ahead if one.at > self.clock] == []
+        assert [one.starts_at for one in ahead if one.starts_at > self.clock] == []
         window = self.requests.window
         counted = [one for one in self.done if self.clock < (one.latest or 0.0) + window]
         assert len(counted) + len(self.in_flight) < self.requests.amount
@@ -221,7 +223,7 @@ class QuotaMachine(RuleBasedStateMachine):
     @invariant()
     def who_may_go_earlier_is_told(self) -> None:
         for reservation, moment in self.told.items():
-            assert reservation.wake.done() == (reservation.at < moment)
+            assert reservation.wake.done() == (reservation.starts_at < moment)
 
     def teardown(self) -> None:
         """Let all through, and ask the provider."""
@@ -239,8 +241,8 @@ class QuotaMachine(RuleBasedStateMachine):
         while self.told:
             looks -= 1
             assert looks >= 0
-            reservation = min(self.told, key=lambda one: (one.at, one.sequence))
-            self.clock = max(self.clock, reservation.at)
+            reservation = min(self.told, key=lambda one: (one.starts_at, one.sequence))
+            self.clock = max(self.clock, reservation.starts_at)
             if self.come(reservation) == 0.0:
                 self.settle(0, 1.0, 1.0, 1.0, 1.0)
 

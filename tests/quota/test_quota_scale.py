@@ -61,8 +61,8 @@ class UnknownOrganizations:
         return reservation
 
     def sent(self, reservation: Reservation) -> Reservation:
-        self.now = max(self.now, reservation.at)
-        assert self.quota.start(reservation, self.now) == 0.0
+        self.now = max(self.now, reservation.starts_at)
+        assert self.quota.try_start(reservation, self.now) == 0.0
         return reservation
 
 
@@ -72,7 +72,7 @@ def costs(waiting: int, requests: int) -> dict[str, int]:
     steps: dict[str, Callable[[], object]] = {
         "reserve": crowd.booked,
         "refuse": lambda: crowd.quota.reserve("m", ONE, crowd.now),
-        "wait": lambda: crowd.quota.start(crowd.reservations[waiting // 2], crowd.now),
+        "wait": lambda: crowd.quota.try_start(crowd.reservations[waiting // 2], crowd.now),
         "cancel": lambda: crowd.quota.cancel(crowd.reservations.pop(waiting // 2), crowd.now),
         "start and settle": lambda: crowd.quota.settle(
             crowd.sent(crowd.reservations.pop(0)), {"tokens": 90}, crowd.now, crowd.now
@@ -107,7 +107,7 @@ def test_who_are_all_due_start_at_the_cost_of_one() -> None:
         with counted() as lines:
             for reservation in reservations[:5]:
                 assert isinstance(reservation, Reservation)
-                assert quota.start(reservation, 10.0) == 0.0
+                assert quota.try_start(reservation, 10.0) == 0.0
         cost[waiting] = lines.count
     assert cost[2_000] < 2 * cost[40]
 

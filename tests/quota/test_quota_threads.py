@@ -85,7 +85,7 @@ def test_no_slot_is_lost_and_none_is_given_twice() -> None:
         tokens = float(random.randint(1, 20))
         reservation = quota.reserve(scope, {"requests": 1, "tokens": tokens}, clock.now, NEVER)
         assert isinstance(reservation, Reservation)
-        while (wait := quota.start(reservation, clock.now)) > 0:
+        while (wait := quota.try_start(reservation, clock.now)) > 0:
             if random.random() < 0.05:
                 quota.cancel(reservation, clock.now)
                 last_error.append(reservation)
@@ -117,7 +117,7 @@ def test_no_slot_is_lost_and_none_is_given_twice() -> None:
     for scope in "ab":
         reservation = quota.reserve(scope, {"requests": 1, "tokens": size}, later)
         assert isinstance(reservation, Reservation)
-        assert quota.start(reservation, later) == 0.0
+        assert quota.try_start(reservation, later) == 0.0
 
 
 def test_one_window_lets_exactly_its_amount_through_to_those_who_do_not_wait() -> None:
@@ -129,7 +129,7 @@ def test_one_window_lets_exactly_its_amount_through_to_those_who_do_not_wait() -
         for _ in range(CALLS):
             reservation = quota.reserve("m", {"requests": 1}, 100.0)
             if isinstance(reservation, Reservation):
-                assert quota.start(reservation, 100.0) == 0.0
+                assert quota.try_start(reservation, 100.0) == 0.0
                 through.append(reservation)
 
     in_threads(work)

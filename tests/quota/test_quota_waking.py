@@ -16,9 +16,9 @@ def test_a_refund_brings_the_next_nearer_and_wakes_it() -> None:
     first, second = booked(quota, 100.0), booked(quota, 100.0)
     quota.cancel(first, 110.0)
     assert second.wake.done()
-    assert quota.start(second, 110.0) == 50.0
+    assert quota.try_start(second, 110.0) == 50.0
     assert not second.wake.done()
-    assert quota.start(second, 160.0) == 0.0
+    assert quota.try_start(second, 160.0) == 0.0
 
 
 def test_a_refund_twice_or_of_what_was_sent_is_an_error_and_gives_nothing_back() -> None:
@@ -36,18 +36,18 @@ def test_what_an_answer_did_not_spend_goes_to_the_first_and_then_to_the_next() -
     quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
     in_flight = sent(quota, 100.0, tokens(10))
     first, second, third = (booked(quota, 100.0, tokens(4)) for _ in range(3))
-    assert (first.at, second.at, third.at) == (104.0, 108.0, 112.0)
+    assert (first.starts_at, second.starts_at, third.starts_at) == (104.0, 108.0, 112.0)
     quota.settle(in_flight, {"tokens": 2}, 100.0, 100.0)
     assert [reservation.wake.done() for reservation in (first, second, third)] == [
         True,
         False,
         False,
     ]
-    assert quota.start(first, 100.0) == 0.0
+    assert quota.try_start(first, 100.0) == 0.0
     assert [reservation.wake.done() for reservation in (second, third)] == [True, False]
-    assert quota.start(second, 100.0) == 0.0
-    assert (third.wake.done(), third.at) == (True, 104.0)
-    assert quota.start(third, 100.0) == 4.0
+    assert quota.try_start(second, 100.0) == 0.0
+    assert (third.wake.done(), third.starts_at) == (True, 104.0)
+    assert quota.try_start(third, 100.0) == 4.0
 
 
 def test_what_is_freed_in_one_scope_wakes_those_in_another() -> None:
@@ -55,7 +55,7 @@ def test_what_is_freed_in_one_scope_wakes_those_in_another() -> None:
     waiting = booked(quota, 100.0, scope="a")
     other = booked(quota, 100.0, scope="b")
     quota.cancel(waiting, 100.0)
-    assert (other.wake.done(), quota.start(other, 100.0)) == (True, 0.0)
+    assert (other.wake.done(), quota.try_start(other, 100.0)) == (True, 0.0)
 
 
 def test_who_is_due_is_passed_over_so_that_the_next_is_brought_nearer() -> None:
@@ -63,9 +63,9 @@ def test_who_is_due_is_passed_over_so_that_the_next_is_brought_nearer() -> None:
     in_flight = [sent(quota, 100.0) for _ in range(2)]
     asleep, awake, last = (booked(quota, 100.0) for _ in range(3))
     quota.settle(in_flight[0], {"requests": 0}, 100.0, 100.0)
-    assert (asleep.at, asleep.wake.done()) == (100.0, True)
+    assert (asleep.starts_at, asleep.wake.done()) == (100.0, True)
     quota.settle(in_flight[1], {"requests": 0}, 100.0, 101.0)
-    assert (awake.at, awake.wake.done(), last.wake.done()) == (101.0, True, False)
+    assert (awake.starts_at, awake.wake.done(), last.wake.done()) == (101.0, True, False)
 
 
 def test_no_one_is_brought_nearer_into_the_room_of_one_who_is_due() -> None:
@@ -73,12 +73,12 @@ def test_no_one_is_brought_nearer_into_the_room_of_one_who_is_due() -> None:
     quota = Quota((bucket,))
     answered(quota, 100.0, tokens(6))
     large, other = booked(quota, 100.0, tokens(10), "a"), sent(quota, 100.0, {}, "c")
-    assert large.at == 106.0
+    assert large.starts_at == 106.0
     bucket.amount = 20
     due = quota.reserve("b", tokens(10), 100.0)
     assert isinstance(due, Reservation)
     quota.settle(other, {}, 100.0, 100.0)
-    assert quota.start(due, 100.0) == 0.0
+    assert quota.try_start(due, 100.0) == 0.0
 
 
 def test_one_who_was_called_and_one_who_gave_up_waiting_are_not_called_again() -> None:
@@ -89,8 +89,8 @@ def test_one_who_was_called_and_one_who_gave_up_waiting_are_not_called_again() -
     quota.cancel(first, 101.0)
     called = second.wake
     quota.cancel(second, 102.0)
-    assert (called.result(), third.wake.cancelled(), third.at) == (None, True, 160.0)
-    assert quota.start(third, 102.0) == 58.0
+    assert (called.result(), third.wake.cancelled(), third.starts_at) == (None, True, 160.0)
+    assert quota.try_start(third, 102.0) == 58.0
     assert not third.wake.done()
 
 
@@ -100,7 +100,7 @@ def test_two_events_before_one_comes_call_it_once() -> None:
     waiting = booked(quota, 100.0, tokens(10))
     for reservation, at in zip(in_flight, (106.0, 102.0), strict=True):
         quota.settle(reservation, {"tokens": 1}, 100.0, 100.0)
-        assert (waiting.wake.done(), waiting.at) == (True, at)
+        assert (waiting.wake.done(), waiting.starts_at) == (True, at)
 
 
 @pytest.mark.parametrize("now", [0.0, 1_800_000_000.1])
@@ -129,7 +129,7 @@ def test_a_slot_is_used_from_when_the_provider_can_have_seen_the_request() -> No
 def test_a_request_is_seen_between_its_sending_and_now(latest_receipt: float, free: float) -> None:
     quota = a_minute(1)
     quota.settle(sent(quota, 100.0), {}, latest_receipt, 104.0)
-    assert booked(quota, 104.0).at == free
+    assert booked(quota, 104.0).starts_at == free
 
 
 @pytest.mark.parametrize("spent", [-1.0, math.nan, math.inf])
@@ -154,11 +154,11 @@ def test_who_can_only_wait_for_an_answer_does_not_poll(
     quota, looks = Quota((limit,)), [100.0]
     in_flight, waiting = sent(quota, 100.0), booked(quota, 100.0)
     while looks[-1] < 1_000.0:
-        looks.append(looks[-1] + quota.start(waiting, looks[-1]))
+        looks.append(looks[-1] + quota.try_start(waiting, looks[-1]))
     assert len(looks) < 50
     quota.settle(in_flight, {}, looks[-2], looks[-2] + 1.0)
     assert waiting.wake.done()
-    assert quota.start(waiting, looks[-2] + 1.0) == 0.0
+    assert quota.try_start(waiting, looks[-2] + 1.0) == 0.0
 
 
 def test_one_whose_future_was_cancelled_gets_another_to_wait_for() -> None:
@@ -166,7 +166,7 @@ def test_one_whose_future_was_cancelled_gets_another_to_wait_for() -> None:
     answered(quota, 100.0)
     waiting = booked(quota, 100.0)
     waiting.wake.cancel()
-    assert quota.start(waiting, 100.0) == 60.0
+    assert quota.try_start(waiting, 100.0) == 60.0
     assert not waiting.wake.done()
 
 
@@ -174,23 +174,23 @@ def test_nobody_waits_behind_one_who_has_left() -> None:
     quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
     answered(quota, 100.0, tokens(10))
     large = booked(quota, 100.0, tokens(10))
-    assert large.at == 110.0
+    assert large.starts_at == 110.0
     quota.cancel(large, 100.0)
-    assert booked(quota, 100.0, tokens(1)).at == 101.0
+    assert booked(quota, 100.0, tokens(1)).starts_at == 101.0
 
 
 def test_who_needs_nothing_still_goes_behind_the_latest_of_those_ahead() -> None:
     quota = Quota((), lambda: (TokenBucketLimit(10, 10.0),))
     sent(quota, 100.0, tokens(10))
     first, second, third = (booked(quota, 100.0, demand) for demand in (tokens(2), tokens(2), ONE))
-    assert (first.at, second.at, third.at) == (102.0, 104.0, 104.0)
-    assert quota.start(second, 105.0) > 0.0
-    assert quota.start(third, 105.0) == second.at - 105.0
+    assert (first.starts_at, second.starts_at, third.starts_at) == (102.0, 104.0, 104.0)
+    assert quota.try_start(second, 105.0) > 0.0
+    assert quota.try_start(third, 105.0) == second.starts_at - 105.0
 
 
 def test_a_reservation_tells_whether_it_has_gone() -> None:
     quota = a_minute(1)
     reservation = booked(quota, 100.0)
     assert not reservation.is_started
-    quota.start(reservation, 100.0)
+    quota.try_start(reservation, 100.0)
     assert reservation.is_started

@@ -15,11 +15,11 @@ def test_who_waits_for_a_pause_goes_at_once_where_it_is_ended() -> None:
     quota.pause("a", 1_000.0)
     reservation = quota.reserve("a", {"requests": 1.0}, 10.0, max_wait=2_000.0)
     assert isinstance(reservation, Reservation)
-    assert 990.0 == quota.start(reservation, 10.0)
+    assert 990.0 == quota.try_start(reservation, 10.0)
     wake = reservation.wake
     quota.resume(10.0)
     assert wake.done()
-    assert 0.0 == quota.start(reservation, 10.0)
+    assert 0.0 == quota.try_start(reservation, 10.0)
     assert {} == quota.pauses(10.0)
 
 

@@ -72,7 +72,7 @@ class World:
         self.wait_for(got)
 
     def wait_for(self, got: Reservation) -> None:
-        due, wake = got.at, got.wake
+        due, wake = got.starts_at, got.wake
 
         def look() -> None:
             if not got.is_started and wake is got.wake:
@@ -83,7 +83,7 @@ class World:
 
     def come(self, got: Reservation) -> None:
         self.looks += 1
-        if self.quota.start(got, self.now):
+        if self.quota.try_start(got, self.now):
             self.wait_for(got)
             return
         self.starts += 1

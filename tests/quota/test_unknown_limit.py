@@ -112,11 +112,11 @@ class Process:
             if not got.is_started and wake is got.wake:
                 self.come(got)
 
-        self.world.at(got.at, look)
+        self.world.at(got.starts_at, look)
         wake.add_done_callback(lambda _: self.world.at(self.world.now, look))
 
     def come(self, got: Reservation) -> None:
-        if self.quota.start(got, self.world.now):
+        if self.quota.try_start(got, self.world.now):
             self.wait_for(got)
             return
         there = self.world.now + 0.001 * (1 + self.world.luck.random())
@@ -130,7 +130,7 @@ class Process:
 
     def end(self, got: Reservation, wait: float) -> None:
         now = self.world.now
-        self.transit_time.observe(now - got.at, None)
+        self.transit_time.observe(now - got.starts_at, None)
         self.quota.max_transit = self.transit_time.seconds
         if wait:
             report = LimitReport("requests", MINUTE, is_refusal=True, wait=wait)
@@ -209,8 +209,8 @@ def test_a_known_limit_is_used_at_once() -> None:
 def test_who_cannot_wait_for_the_end_of_the_slow_start_is_not_held_back() -> None:
     quota = Process(World(Provider("bucket", 9), 1.0), 0).quota
     quota.settle(go(quota, 0.0), {}, 0.0, 0.0)
-    assert [0.0] * 9 == [go(quota, 0.0, LONGEST - 1).at for _ in range(9)]
-    held = [reserve(quota, 0.0).at for _ in range(3)]
+    assert [0.0] * 9 == [go(quota, 0.0, LONGEST - 1).starts_at for _ in range(9)]
+    held = [reserve(quota, 0.0).starts_at for _ in range(3)]
     assert [0.0, DOUBLING, DOUBLING * math.log2(3)] == held
 
 
@@ -219,7 +219,7 @@ def test_a_slow_start_ends_in_time_and_begins_anew_after_an_idle_minute() -> Non
     quota.settle(go(quota, 0.0), {}, 0.0, 0.0)
     go(quota, 0.0)
     held = [reserve(quota, 0.0) for _ in range(3)]
-    assert [LONGEST] == [reserve(quota, LONGEST).at]
+    assert [LONGEST] == [reserve(quota, LONGEST).starts_at]
     quota.cancel(held.pop(), LONGEST)
     slow = SlowStart()
     charge = Charge(1.0, 0.0)
@@ -266,5 +266,5 @@ def reserve(quota: Quota, now: float, max_wait: float = LONGEST) -> Reservation:
 
 def go(quota: Quota, now: float, max_wait: float = LONGEST) -> Reservation:
     got = reserve(quota, now, max_wait)
-    assert quota.start(got, now) == 0.0
+    assert quota.try_start(got, now) == 0.0
     return got

@@ -66,7 +66,7 @@ class TokenBucket:
 
     def _wait_of(self, reservation: Reservation) -> float:
         """Start *reservation* and settle it, or return the seconds until that can be."""
-        wait = self._quota.start(reservation, now := self._now())
+        wait = self._quota.try_start(reservation, now := self._now())
         if wait <= 0:
             self._quota.settle(reservation, {}, now, now)
         return max(0.0, wait)
@@ -138,7 +138,7 @@ class KeyManager:
             if isinstance(reservation, NoCapacity):
                 waits.append(reservation.wait)
                 continue
-            self._account.quota.start(reservation, now)
+            self._account.quota.try_start(reservation, now)
             self._account.quota.settle(reservation, {}, now, now)
             return self._account.api_key_of(scope)
         return min(waits)

@@ -107,7 +107,7 @@ def _bucket() -> None:
         if isinstance(reservation, NoCapacity):
             now += reservation.wait
             continue
-        account.quota.start(reservation, now)
+        account.quota.try_start(reservation, now)
         account.quota.settle(reservation, {}, now, now)
         sent.append(now)
     busiest = max(sum(at <= other < at + 60.0 for other in sent) for at in sent)

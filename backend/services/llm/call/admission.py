@@ -79,7 +79,7 @@ class Admission:
     def start(self) -> float:
         """Count the reservation as sent from now on (0.0), or return the seconds to wait before."""
         assert self.reservation is not None, "nothing is reserved yet"
-        return self._account.quota.start(self.reservation, self._account.now())
+        return self._account.quota.try_start(self.reservation, self._account.now())
 
     def mark_sent(self, model: str) -> float:
         """Note that the request goes to *model* now, and return the moment."""
@@ -242,7 +242,7 @@ def _wait_for_start(admission: Admission, call: Call) -> Effects[bool]:
     """
     account, reservation, scope = call.account, admission.reservation, admission.scope
     assert reservation is not None, "it has a scope"
-    seconds = reservation.at - account.now()
+    seconds = reservation.starts_at - account.now()
     while True:
         if seconds > call.quota_wait_left():
             raise call.limit_error(NoCapacity(seconds, None), reservation.demand)

@@ -40,7 +40,7 @@ def check_rate_limit(client: ProviderClient) -> None:
 
     quota, now = client._account.quota, client._account.now()
     result = quota.reserve(client._model, {"requests": 1.0}, now)
-    wait = result.wait if isinstance(result, NoCapacity) else quota.start(result, now)
+    wait = result.wait if isinstance(result, NoCapacity) else quota.try_start(result, now)
     if isinstance(result, Reservation):
         # Between the two calls another may have come first.
         if wait > 0:

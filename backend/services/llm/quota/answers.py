@@ -26,7 +26,7 @@ def settle_charges(
     del queue.in_flight[reservation]
     if not queue.in_flight:
         queue.in_flight.clear()  # of the table too, for thousands of scopes that rest
-    received = max(reservation.at, min(now, latest_receipt))
+    received = max(reservation.starts_at, min(now, latest_receipt))
     for limit, charge in reservation.charges:
         amount = amount_spent(limit, charge.amount, spent)
         seen = received if charge.received_at is None else min(received, charge.received_at)
@@ -55,7 +55,7 @@ def learn_from_reports(
         queue.learned = Learned()
     learned = queue.learned
     if not any(report.is_refusal for report in reports):
-        learned.count_answer(reservation.at, now)
+        learned.count_answer(reservation.starts_at, now)
     for report in reports:
         limit = limit_of(report, queue.limits)
         if limit is None and (limit := new_limit(report, queue.limits)) is not None:
@@ -64,7 +64,11 @@ def learn_from_reports(
             _learn_what_counts(limit, report, reservation, spent, now, is_alone=not queue.in_flight)
             _correct(limit, report, reservation, now)
         is_unknown = limit is None or limit.is_shared_rate(now)
-        if report.is_refusal and is_unknown and learned.was_sent_after_refusal(reservation.at):
+        if (
+            report.is_refusal
+            and is_unknown
+            and learned.was_sent_after_refusal(reservation.starts_at)
+        ):
             at_least = 0.0 if limit is None else LEAST_SHARE * limit.amount
             _guess(queue, learned, report.wait or 0.0, now, at_least)
     if reports:

@@ -25,14 +25,14 @@ Amounts: TypeAlias = "list[tuple[Limit, float]]"
 
 @dataclass(eq=False)
 class Reservation:
-    """Room for one request in every limit of its scope, from the time `at` on.
+    """Room for one request in every limit of its scope, from the time `starts_at` on.
 
-    `wake` is completed once, when `at` becomes earlier; `Quota.start` replaces it by a new one.
+    `wake` is completed once, when that becomes earlier; `Quota.try_start` replaces it by a new one.
     """
 
     scope: str
     demand: Demand
-    at: float
+    starts_at: float
     #: Whose turn it is: a lower one is served first.
     sequence: float
     charges: list[tuple[Limit, Charge]]
@@ -164,14 +164,16 @@ class ScopeQueue:
                 latest = max(latest, times[-1])  # all of them, as most often
                 continue
             earlier = takewhile(lambda other: other.sequence < sequence, alike)
-            latest = max(latest, max((other.at for other in earlier), default=-math.inf))
+            latest = max(latest, max((other.starts_at for other in earlier), default=-math.inf))
         return latest
 
     def next_waiting(self, now: float) -> Reservation | None:
         """Return who is served first of those whose start time is still to come."""
         if self.last_start() <= now:
             return None
-        return next((reservation for reservation in self._in_order() if reservation.at > now), None)
+        return next(
+            (reservation for reservation in self._in_order() if reservation.starts_at > now), None
+        )
 
     def add(self, reservation: Reservation) -> None:
         """Append a reservation and reserve its charges."""
@@ -192,11 +194,11 @@ class ScopeQueue:
             amount = reservation.demand.get(limit.unit, 0.0)
             if not amount:
                 continue
-            charge = Charge(amount, reservation.at, reservation.sequence)
+            charge = Charge(amount, reservation.starts_at, reservation.sequence)
             reservation.charges.append((limit, charge))
             limit.pending.reserve(charge)
             if reservation.is_started:
-                limit.pending.start(charge, reservation.at)
+                limit.pending.start(charge, reservation.starts_at)
 
     def reschedule(self, reservation: Reservation, at: float) -> None:
         """Move a reservation to another start time; it keeps its place in the order."""
@@ -204,7 +206,7 @@ class ScopeQueue:
         for limit, charge in reservation.charges:
             limit.pending.cancel(charge)
             charge.at = at
-        reservation.at = at
+        reservation.starts_at = at
         self._reserve_charges(reservation)
 
     def cancel(self, reservation: Reservation) -> None:
@@ -216,7 +218,7 @@ class ScopeQueue:
     def start(self, reservation: Reservation, now: float) -> None:
         """Move a reservation and its charges from waiting to in flight."""
         self._remove(reservation)
-        reservation.is_started, reservation.at = True, now
+        reservation.is_started, reservation.starts_at = True, now
         self.in_flight[reservation] = None
         for limit, charge in reservation.charges:
             limit.pending.start(charge, now)
@@ -239,7 +241,7 @@ class ScopeQueue:
         return self._batches_start if priority == "batch" else self._others_start
 
     def _reserve_charges(self, reservation: Reservation) -> None:
-        insort(self._start_times_of(reservation.priority), reservation.at)
+        insort(self._start_times_of(reservation.priority), reservation.starts_at)
         for limit, charge in reservation.charges:
             limit.pending.reserve(charge)
 
@@ -256,7 +258,7 @@ class ScopeQueue:
 
     def _remove_start_time(self, reservation: Reservation) -> None:
         times = self._start_times_of(reservation.priority)
-        del times[bisect_left(times, reservation.at)]
+        del times[bisect_left(times, reservation.starts_at)]
 
 
 class FairScheduler:

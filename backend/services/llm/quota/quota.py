@@ -107,7 +107,7 @@ class Quota:
             self._active_queues[queue] = None
             return reservation
 
-    def start(self, reservation: Reservation, now: float) -> float:
+    def try_start(self, reservation: Reservation, now: float) -> float:
         """Count the request as sent and return 0.0, or return the seconds to wait.
 
         While it waits, `reservation.wake` is completed when the start time has become earlier.
@@ -119,7 +119,7 @@ class Quota:
             queue = self._queues[reservation.scope]
             queue.check_is_waiting(reservation)
             self._update_limits(queue, now)
-            at = reservation.at
+            at = reservation.starts_at
             if at <= now:
                 at = start_time_of_due(queue, reservation, now)
             if at > now:

@@ -73,7 +73,7 @@ def start_time_of_due(queue: ScopeQueue, reservation: Reservation, now: float) -
 def reschedule_earlier(queue: ScopeQueue, reservation: Reservation, now: float) -> bool:
     """Move a reservation to an earlier time if that takes no room from who is due; tell if so."""
     priority = PriorityFilter(reservation.sequence, due=now)
-    before = reservation.at - float_tolerance(reservation.at)
+    before = reservation.starts_at - float_tolerance(reservation.starts_at)
     start = max(now, queue.held_until)
     if max(queue.paused_until, start) >= before:
         return False
