@@ -24,6 +24,7 @@ from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.account.outages import Outages
 from services.llm.account.single_flight import Leader, SingleFlight
 from services.llm.account.token_estimator import TokenEstimator
+from services.llm.account.what_counts import WhatCounts
 from services.llm.errors import AuthenticationError, RateLimitError
 from services.llm.events import CallEnded, CallInfo, Event, Hooks, LimitSources, hook_registry
 from services.llm.http.addresses import Names
@@ -41,7 +42,7 @@ from services.llm.quota import (
     SlidingWindow,
     TokenBucketLimit,
 )
-from services.llm.quota.shared import KnownLimit, Pause, Settle
+from services.llm.quota.shared import KnownLimit, Note, Pause, Settle
 from services.llm.runtime import fork
 from services.llm.runtime.fork import ForkLock
 from services.llm.runtime.sdk_client import SdkClient
@@ -242,6 +243,14 @@ def estimates() -> Touches:
     return touches
 
 
+def what_counts() -> Touches:
+    known = WhatCounts()
+    touches = watch(known, lambda: known._lock, "_keeps")
+    known.learn([Note("m", "tokens", True)])
+    assert [Note("m", "tokens", True)] == known.notes()
+    return touches
+
+
 def outages() -> Touches:
     all_of_them, call = Outages(), object()
     touches = watch(all_of_them, lambda: all_of_them._lock, "_outages")
@@ -407,6 +416,7 @@ LOCKS = {
     "llm/account/multi_key.py": "keys",
     "llm/account/outages.py": "outages",
     "llm/account/token_estimator.py": "estimates",
+    "llm/account/what_counts.py": "what_counts",
     "llm/account/money_budgets.py": "budgets_in_money",
     "llm/ledger/ledger.py": "a_ledger",
     "llm/ledger/opening.py": "test_each_url_is_opened_once",
@@ -442,6 +452,7 @@ ALONE = [
     what_an_account_learns,
     outages,
     estimates,
+    what_counts,
     look_ups,
     deadlines,
     a_deadline,
