@@ -279,7 +279,7 @@ def test_of_what_an_answer_says_only_requests_a_minute_are_found_out_in_another_
 ) -> None:
     reservation = many_keys.reserve(FIRST, ONE, clock.now, model=MODEL)
     assert isinstance(reservation, Reservation)
-    many_keys.quota.start(reservation, clock.now)
+    many_keys.quota.try_start(reservation, clock.now)
     reports = [
         LimitReport("requests", 60.0, 5.0, 1.0),
         LimitReport("requests", 86_400.0, 100.0, 1.0),

@@ -289,7 +289,7 @@ def test_what_the_parent_has_in_flight_counts_in_a_child_from_its_first_time_on(
     quota = Quota((SlidingWindow(1, 60.0),))
     in_flight = quota.reserve("m", {"requests": 1.0}, 100.0)
     assert isinstance(in_flight, Reservation)
-    quota.start(in_flight, 100.0)
+    quota.try_start(in_flight, 100.0)
     quota._reset_in_child()
     assert quota.reserve("m", {"requests": 1.0}, 110.0) == NoCapacity(60.0, "requests")
     assert isinstance(quota.reserve("m", {"requests": 1.0}, 170.0), Reservation)

@@ -311,7 +311,7 @@ def test_a_time_of_an_answer_that_steps_back_is_the_latest_seen() -> None:
     in_flight = sent(quota, 100.0)
     quota.paused_for("m", 110.0)
     quota.settle(in_flight, {}, 200.0, 90.0)
-    assert 170.0 == booked(quota, 110.0).at
+    assert 170.0 == booked(quota, 110.0).starts_at
 
 
 def test_one_that_is_held_starts_no_earlier_and_neither_do_those_after_it() -> None:
@@ -319,10 +319,10 @@ def test_one_that_is_held_starts_no_earlier_and_neither_do_those_after_it() -> N
     held = booked(quota, 100.0)
     wake = held.wake
     quota.hold(held, 130.0, 100.0)
-    assert (130.0, True, 30.0) == (held.at, held.wake is wake, quota.start(held, 100.0))
-    assert 130.0 == booked(quota, 100.0).at
+    assert (130.0, True, 30.0) == (held.starts_at, held.wake is wake, quota.try_start(held, 100.0))
+    assert 130.0 == booked(quota, 100.0).starts_at
     quota.hold(held, 120.0, 140.0)
-    assert 140.0 == held.at
-    assert 0.0 == quota.start(held, 140.0)
+    assert 140.0 == held.starts_at
+    assert 0.0 == quota.try_start(held, 140.0)
     with pytest.raises(RuntimeError, match="does not wait to be started"):
         quota.hold(held, 150.0, 140.0)

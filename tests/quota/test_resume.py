@@ -43,4 +43,4 @@ def test_a_resumption_whose_time_steps_back_is_at_the_latest_time_seen() -> None
     reservation = quota.reserve("a", {"requests": 1.0}, 100.0, max_wait=2_000.0)
     assert isinstance(reservation, Reservation)
     quota.resume(50.0)
-    assert 100.0 == reservation.at
+    assert 100.0 == reservation.starts_at
