@@ -69,7 +69,13 @@ def test_an_endpoint_that_is_none_is_named(environment: pytest.MonkeyPatch) -> N
     assert "AWS_ENDPOINT_URL_BEDROCK_RUNTIME: " in refusal()
 
 
-@pytest.mark.parametrize("proxy", ["socks9://x:1", "http://x:99999", "http://", "http://a b:1"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        *("socks9://x:1", "http://x:99999", "http://", "http://a b:1", "http://a..b:1"),
+        *("http://x:1\r", "http://us%ffer:p@x:1", "http://é:p@x:1"),
+    ],
+)
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy"])
 def test_a_proxy_that_cannot_be_is_named(
     environment: pytest.MonkeyPatch, variable: str, proxy: str
@@ -78,8 +84,14 @@ def test_a_proxy_that_cannot_be_is_named(
     assert f"{variable} is " in refusal()
 
 
-def test_a_proxys_password_is_not_shown(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("HTTPS_PROXY", "socks9://me:hunter2secret@x:1")
+def test_a_space_that_is_not_seen_is_named(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("HTTPS_PROXY", "http://x:1\r")
+    assert "a space or a line break" in refusal()
+
+
+@pytest.mark.parametrize("password", ["hunter2secret", "a hunter2secret", "\nhunter2secret"])
+def test_a_proxys_password_is_not_shown(environment: pytest.MonkeyPatch, password: str) -> None:
+    environment.setenv("HTTPS_PROXY", f"socks9://me:{password}@x:1")
     assert "hunter2secret" not in refusal()
 
 

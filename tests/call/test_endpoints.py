@@ -45,7 +45,16 @@ def test_blanks_around_an_endpoint_are_not_part_of_it(blank: str) -> None:
     "url",
     [
         *("x", "localhost:80", "ftp://x", "http://", "http://[::1", "http://x:99999"),
-        *("http://x:port", "http://x y", "http://\udcff", "http://x\n/y", 5, None),
+        *("http://a..b", f"http://{'a' * 64}.test", f"http://{'a.' * 127}", "http://%41.test"),
+        *(
+            "http://\u0661.test",
+            "http://x:port",
+            "http://x y",
+            "http://\udcff",
+            "http://x\n/y",
+            5,
+            None,
+        ),
     ],
 )
 def test_an_endpoint_that_is_no_web_address_is_refused(url: object) -> None:
@@ -58,7 +67,18 @@ def test_a_line_break_in_an_endpoint_is_shown() -> None:
         groq_endpoint(None, "https://x\r/proxy")
 
 
-@pytest.mark.parametrize("url", ["http://user:pa55word@x/openai/v1", "ftp://user:pa55word@x"])
+@pytest.mark.parametrize("host", ["a_b.test", "a.test.", "é.test", "[::1]:80", "127.0.0.1"])
+def test_a_host_that_can_be_looked_up_is_one(host: str) -> None:
+    assert f"https://{host}" == groq_endpoint(None, f"https://{host}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://user:pa55word@x/openai/v1", "ftp://user:pa55word@x"),
+        *("http://user:a pa55word@x", "http://user:\npa55word@x"),
+    ],
+)
 def test_an_endpoints_password_is_not_shown(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         groq_endpoint(None, url)

@@ -84,6 +84,7 @@ REQUIRED_AS = {
     "botocore": "boto3",
     "httpcore": "httpx",
     "h11": "groq",
+    "idna": "httpx",
     "urllib3": "boto3",
     "dotenv": "python-dotenv",
     "opentelemetry": "opentelemetry-api",

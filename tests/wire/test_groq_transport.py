@@ -160,6 +160,7 @@ def test_what_is_no_completion_is_an_error(
         ("SSL_CERT_DIR", "/no/such/directory"),
         ("NO_PROXY", "localhost,::1/128"),
         ("HTTPS_PROXY", "gopher://a.test"),
+        ("GROQ_CUSTOM_HEADERS", "X-A: \u00fc"),
     ],
 )
 def test_an_environment_that_cannot_work_is_named_at_construction(

@@ -27,6 +27,7 @@ from ..llm.http.client import check_environment
 from ..llm.limit_types import Headroom
 from ..llm.providers import groq
 from ..llm.providers.completeness import text_of
+from ..llm.providers.groq.connect import check_custom_headers
 from ..llm.redaction.secrets import without_credentials
 from ..llm.runtime.closing import ClosedByAsyncBlock
 from ..llm.runtime.fork import pickling_error
@@ -99,6 +100,7 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
         self.hooks = configured_hooks(known)
         self._base_url = groq_endpoint(base_url, known.GROQ_BASE_URL) or groq.BASE_URL
         check_environment(self._base_url)
+        check_custom_headers()
         self._shown_url = without_credentials(self._base_url)
         self._max_concurrency = max_concurrency
         self._transport = MultiKeyTransport(self._connect, self._account)

@@ -14,7 +14,8 @@ import httpx
 
 from ..errors import ConfigurationError
 from ..frozen import dataclass
-from ..redaction.secrets import redacted
+from ..redaction.secrets import redacted, url_shown
+from ..runtime.host_names import is_host_name
 from .key_log import check_key_log
 
 _KINDS = ("http", "https", "socks5", "socks5h")
@@ -103,17 +104,21 @@ def _context(stamps: tuple[object, ...]) -> ssl.SSLContext:
 
 def _proxy(scheme: str, value: str) -> httpx.Proxy:
     name = _variable(f"{scheme}_proxy")
+    if any(each.isspace() or not each.isprintable() for each in value):
+        raise ConfigurationError(f"{name} has a space or a line break in it or around it")
     url = value if "://" in value else f"http://{value}"
     try:
         proxy = httpx.Proxy(url)
         problem = "" if proxy.url.host else "it has no host"
+        if proxy.url.host and not is_host_name(proxy.url.host):
+            problem = "there can be no such host"
         if not _is_port(proxy.url.port):
             problem = "its port is not one of 1 to 65535"
     except (ValueError, httpx.InvalidURL):
         problem = f"it is no URL of the kinds {', '.join(_KINDS)}"
     if problem:
         # Not chained: the other exception quotes the URL, which may hold a password.
-        raise ConfigurationError(f"{name} is {redacted(url)!r}: {problem}") from None
+        raise ConfigurationError(f"{name} is {redacted(url_shown(url))!r}: {problem}") from None
     return proxy
 
 

@@ -87,6 +87,11 @@ def without_credentials(text: str) -> str:
     return f"{scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+def url_shown(url: str) -> str:
+    """Return *url* as an error shows it: as it stands, but for what may be a password."""
+    return without_credentials(url) if "@" in url else url
+
+
 def _whole_words(text: str, limit: int) -> str:
     """Cut *text* between two words, so that no half of a secret passes for a harmless word."""
     if len(text) <= limit:

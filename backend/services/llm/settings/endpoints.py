@@ -8,7 +8,8 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
-from ..redaction.secrets import redacted, without_credentials
+from ..redaction.secrets import redacted, url_shown, without_credentials
+from ..runtime.host_names import is_host_name
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def warn_of_plain_http(name: str, url: str) -> None:
 def _checked(name: str, url: object, example: str) -> str:
     text = url.strip() if isinstance(url, str) else None
     if text is None or (text and not _is_web_address(text)):
-        shown = redacted(url) if isinstance(url, str) else url
+        shown = redacted(url_shown(url)) if isinstance(url, str) else url
         raise ConfigurationError(f"{name} is {shown!r}: give a URL such as {example}")
     return text
 
@@ -80,7 +81,8 @@ def _is_web_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         # `port` is read for its ValueError: one above 65535 is none.
-        named = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        named = parts.scheme in ("http", "https") and is_host_name(parts.hostname or "")
+        named = named and parts.port != 0
     except ValueError:
         return False
     return named and url.isprintable() and " " not in url

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ...errors import ConfigurationError
 from ...http.key_log import check_key_log
-from ...redaction.secrets import redacted
+from ...redaction.secrets import redacted, url_shown
+from ...runtime.host_names import is_host_name
 from ..foreign_errors import class_names
 from .default_session import make_default_session
 
@@ -114,16 +115,26 @@ def _check_proxy(scheme: str, proxy: str) -> None:
     try:
         parts = urlsplit(full)
         # `port` is read for its ValueError: one above 65535 is none.
-        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_one = parts.scheme in ("http", "https") and is_host_name(parts.hostname or "")
+        is_one = is_one and parts.port != 0 and _is_sendable(parts.username, parts.password)
     except ValueError:
         is_one = False
-    if not is_one or " " in proxy:
+    if not is_one or not _is_sendable(proxy) or " " in proxy:
         names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY")
         named = next((name for name in names if os.environ.get(name)), names[1])
+        spaced = any(each.isspace() for each in proxy)
+        problem = ", with a space or a line break in it or around it" if spaced else ""
         raise ConfigurationError(
-            f"{named} is {redacted(full)!r}: give a proxy such as http://proxy.example:3128",
+            f"{named} is {redacted(url_shown(full))!r}{problem}: give a proxy such as"
+            " http://proxy.example:3128",
             provider="bedrock",
         )
+
+
+def _is_sendable(*texts: str | None) -> bool:
+    """Whether botocore can write a proxy's user and password: once decoded, ASCII."""
+    decoded = [unquote(each or "") for each in texts]
+    return all(each.isascii() and each.isprintable() for each in decoded)
 
 
 def _check_certificates(file: str) -> None:

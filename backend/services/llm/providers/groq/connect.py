@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from dataclasses import field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
+from ...errors import ConfigurationError
 from ...frozen import dataclass
 from ...http.client import http_client
 from ...runtime.real_sdk import is_real_sdk
 
 if TYPE_CHECKING:
     from groq import AsyncGroq
+
+# What the SDK adds to each request, one a line; it leaves out a line without a colon.
+_HEADERS = "GROQ_CUSTOM_HEADERS"
+_SENDABLE = re.compile(r"\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*:[\t -~]*\r?|[^:]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class GroqConnection:
         sdk = self.find_sdk()
         if not is_real_sdk(sdk, "groq"):
             return sdk(**self._options())
+        check_custom_headers()
         return sdk(**self._options(), http_client=self._http_client("Client"))
 
     def connect_async(self) -> AsyncGroq:
@@ -55,3 +63,15 @@ class GroqConnection:
         # Retries have one owner, and it is not the SDK.
         options = {"api_key": self.api_key, "timeout": self.timeout, "max_retries": 0}
         return {**options, "base_url": self.base_url} if self.base_url else options
+
+
+def check_custom_headers() -> None:
+    """Raise ConfigurationError for headers of the environment's that no request could carry."""
+    lines = os.environ.get(_HEADERS, "").split("\n")
+    if not all(map(_SENDABLE.fullmatch, lines)):
+        # The headers are not shown: a key may be among them.
+        raise ConfigurationError(
+            f"{_HEADERS} has a header that cannot be sent: write `name: value` on each line, in"
+            " ASCII",
+            provider="groq",
+        )
