@@ -163,3 +163,24 @@ def test_a_store_that_is_dropped_closes_its_connection(path: Path) -> None:
     gc.collect()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         connection.execute("SELECT 1")
+
+
+def test_a_close_leaves_it_to_who_waits_for_the_database(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_database, "_CLOSING", 0.01)
+    store = SqliteStore(path, ttl=60)
+    store.put(key_of(1), {"n": 1})
+    used: list[sqlite3.Connection] = []
+
+    def wait(connection: sqlite3.Connection) -> None:
+        store.close()
+        connection.execute("SELECT 1")
+        used.append(connection)
+
+    store._run(wait)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        used[0].execute("SELECT 1")
+    assert {"n": 1} == store.get(key_of(1))
+    store.close()
+    assert store._connection is None

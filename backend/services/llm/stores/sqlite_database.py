@@ -35,6 +35,8 @@ R = TypeVar("R")
 _log = logging.getLogger(__name__)
 
 _JOURNAL = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
+#: Seconds for which a close waits for those who use the connection.
+_CLOSING = 0.25
 #: Suffixes of the files that SQLite keeps beside a database.
 _COMPANIONS = ("-wal", "-shm")
 
@@ -66,6 +68,8 @@ class SqliteDatabase:
         self._file_lock = lock_on(self.path)  # guards creating the file and moving it aside
         self._mutex = threading.Lock()  # guards the connection
         self._connection: sqlite3.Connection | None = None
+        #: Whoever uses the connection is to close it afterwards.
+        self._is_closing = False
         self._inode = 0
         around_fork(
             self,
@@ -83,9 +87,17 @@ class SqliteDatabase:
             connection.close()
 
     def close(self) -> None:
-        """Close the connection; the next use opens another."""
-        with self._mutex:
-            self._disconnect()
+        """Close the connection; the next use opens another.
+
+        Where another process holds the database for longer than a moment, who waits for it in a
+        thread closes the connection in the end.
+        """
+        self._is_closing = True
+        if self._mutex.acquire(timeout=_CLOSING):
+            try:
+                self._disconnect()
+            finally:
+                self._mutex.release()
 
     def _pause(self) -> None:
         """Close the connection and let nobody connect: SQLite forbids to carry one over a fork."""
@@ -99,6 +111,7 @@ class SqliteDatabase:
     def _reset_in_child(self) -> None:
         """Begin with a free lock and no connection."""
         self._mutex = threading.Lock()
+        self._is_closing = False
         if self._connection is not None:
             _connections_of_parent.append(self._connection)
             self._connection = None
@@ -125,6 +138,9 @@ class SqliteDatabase:
                 raise StoreError(
                     f"{self.path} cannot be used: {describe_os_error(error)}"
                 ) from error
+            finally:
+                if self._is_closing:
+                    self._disconnect()
 
     def _connect(self) -> sqlite3.Connection:
         if self._connection is not None and not self._is_in_place():
@@ -166,6 +182,7 @@ class SqliteDatabase:
             os.close(open_private(str(self.path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
 
     def _disconnect(self) -> None:
+        self._is_closing = False
         if self._connection is not None:
             with closing(self._connection):
                 self._connection = None
