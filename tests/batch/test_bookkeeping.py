@@ -210,6 +210,47 @@ def test_what_cannot_be_submitted_is_given_back(
     assert 0 == budget._counter.add(0, client._account.wall())
 
 
+@pytest.mark.parametrize(
+    ("status", "is_given_back"),
+    [
+        (BatchStatus("failed", message="a line is no JSON"), True),
+        (BatchStatus("cancelled", total=6, failed=6), True),
+        (BatchStatus("expired", total=6, completed=0), True),
+        (BatchStatus("expired", total=6, completed=1), False),
+        # Where no count is told, prompts may have been answered.
+        (BatchStatus("cancelled"), False),
+        (BatchStatus("running", total=6), False),
+    ],
+)
+def test_what_is_reserved_for_a_batch_that_has_no_answers_is_given_back_unread(
+    make: Make,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    status: BatchStatus,
+    *,
+    is_given_back: bool,
+) -> None:
+    client = made(make, sandbox, "groq", "memory:", LLM_DAILY_BUDGET_USD=1)
+    (budget,) = client._account.money.of({})
+    batch = client.submit_batch(PROMPTS)
+    reserved = budget._counter.add(0, client._account.wall())
+    assert reserved > 0
+    monkeypatch.setattr(GroqBatchApi, "status", lambda *_: status)
+    for _ in range(2):
+        assert status == batch.status()
+        left = budget._counter.add(0, client._account.wall())
+        assert (0 if is_given_back else reserved) == left
+
+
+def test_of_a_batch_without_answers_nothing_is_given_back_that_was_not_reserved(
+    make: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GroqBatchApi, "status", lambda *_: BatchStatus("failed"))
+    for knobs in ({}, {"LLM_DAILY_BUDGET_USD": 1}):
+        client = made(make, sandbox, "groq", "", **knobs)
+        assert "failed" == client.resume_batch("batch_of_others").status().state
+
+
 def test_the_days_tokens_of_several_keys_count_batches(sandbox: Sandbox) -> None:
     async def reading(client: GroqClient) -> tuple[int, list[Any]]:
         batch = await client.submit_batch(PROMPTS, model=MODEL, max_tokens=1000, tags={"a": "b"})

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from services.llm import models
+from services.llm.account import shared_settings
+from services.llm.account.registry import money_budgets
 from services.llm.models import prices
 from services.llm.models.catalogue import Price
+from services.llm.settings.knobs import Knobs
 from services.llm.types import Usage
 
 USAGE = Usage(1_000_000, 500_000, 1_500_000, cached_input_tokens=200_000, reported=True)
@@ -29,19 +32,35 @@ def _no_prices_of_others(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_a_hosts_own_price_comes_first_and_holds_for_every_tier() -> None:
-    models.set_own_prices(models.parse_prices(f'{{"{KNOWN}": {{"input": 2, "output": 4.0}}}}'))
+    models.add_own_prices(models.parse_prices(f'{{"{KNOWN}": {{"input": 2, "output": 4.0}}}}'))
     assert 4.0 == models.cost(KNOWN, USAGE)
     assert 4.0 == models.cost(KNOWN, USAGE, "flex")
 
 
+def test_the_first_price_of_a_model_stays_and_another_is_told_of_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_settings, "_known", set())
+    first = '{"m": {"input": 1, "output": 2}}'
+    for own in (first, first, '{"m": {"input": 3, "output": 4}, "n": {"input": 5, "output": 6}}'):
+        for _ in range(2):
+            money_budgets(Knobs(LLM_PRICES=own))
+    assert (2.0, 8.0) == (models.cost("m", USAGE), models.cost("n", USAGE))
+    kept, other = Price(input=1, output=2), Price(input=3, output=4)
+    assert [
+        f"LLM_PRICES gives {kept} for another client of this process, and stays so for 'm':"
+        f" {other} is ignored here"
+    ] == caplog.messages
+
+
 def test_a_price_of_what_was_cached_is_taken() -> None:
     own = '{"m": {"input": 1, "output": 0, "cached_input": 0.1, "cache_write": 2}}'
-    models.set_own_prices(models.parse_prices(own))
+    models.add_own_prices(models.parse_prices(own))
     assert 0.82 == models.cost("m", USAGE)
 
 
 def test_a_price_of_a_bedrock_model_holds_for_its_profiles() -> None:
-    models.set_own_prices({"anthropic.claude-x": Price(1.0, 1.0)})
+    models.add_own_prices({"anthropic.claude-x": Price(1.0, 1.0)})
     assert 1.5 == models.cost("eu.anthropic.claude-x", USAGE)
 
 
@@ -77,7 +96,7 @@ def test_a_library_that_does_not_know_either_leaves_it_unknown(
 
 
 def test_the_most_that_a_call_can_cost_has_its_input_written_to_a_cache() -> None:
-    models.set_own_prices({"m": Price(1.0, 2.0, cache_write=1.25), "n": Price(1.0, 2.0, 0.1, 0.5)})
+    models.add_own_prices({"m": Price(1.0, 2.0, cache_write=1.25), "n": Price(1.0, 2.0, 0.1, 0.5)})
     assert 3.25 == models.most_cost("m", 1e6, 1e6)
     assert 3.0 == models.most_cost("n", 1e6, 1e6)
 

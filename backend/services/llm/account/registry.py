@@ -16,7 +16,7 @@ from ..settings.knobs import Knobs
 from ..types import Provider
 from .account import Account
 from .concurrency import ConcurrencyLimiter
-from .shared_settings import warn_of_differences
+from .shared_settings import warn_of_differences, warn_of_prices
 from .transit_time import ASSUME_RECEIVED_AFTER, MAX_FIRST_ANSWER_WAIT, TransitTime
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def money_budgets(knobs: Knobs) -> MoneyBudgets | None:
     """
     if knobs.LLM_PRICES:
         try:
-            models.set_own_prices(models.parse_prices(knobs.LLM_PRICES))
+            warn_of_prices(models.add_own_prices(models.parse_prices(knobs.LLM_PRICES)))
         except (ValueError, RecursionError) as error:
             raise ConfigurationError(f"LLM_PRICES: {error}") from error
     if knobs.LLM_DAILY_BUDGET_USD is None and not knobs.LLM_TAG_BUDGETS_USD:

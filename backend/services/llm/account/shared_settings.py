@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
+from ..models.catalogue import Price
 from ..redaction.secrets import redacted
 from ..runtime.fork import ForkLock
 from ..settings.knobs import Knobs
@@ -37,6 +39,17 @@ def warn_of_differences(provider: Provider, first: Knobs, other: Knobs) -> None:
             log.warning(
                 "%s is %s for another client of this account, and stays so: %s is ignored here",
                 *(name, _named(kept), _named(ignored) if ignored != kept else "another"),
+            )
+
+
+def warn_of_prices(ignored: Mapping[str, tuple[Price, Price]]) -> None:
+    """Warn, once for each pair, of *ignored* prices: of each model what stays, and the other."""
+    for model, (kept, other) in ignored.items():
+        if _is_news(("LLM_PRICES", model, str(kept), str(other))):
+            log.warning(
+                "LLM_PRICES gives %s for another client of this process, and stays so for %r:"
+                " %s is ignored here",
+                *(kept, model, other),
             )
 
 

@@ -87,6 +87,15 @@ class BatchBookkeeper:
             by_model = sums.by_model()
             self._events.ended(file.batch_id, file.state, is_new=is_new, sums=by_model)
 
+    def ended_without_answers(self, batch_id: str, api: BatchApi) -> Effects[None]:
+        """Give back what was reserved for a batch that has answered nothing, which few read."""
+        if not self._is_counted:
+            return
+        note = yield from _on_ledger(batch_id, partial(self._note_of, batch_id))
+        if note is not None and note.day:
+            nothing = BatchSums((), api, note)
+            yield from _on_ledger(batch_id, partial(self._enter, batch_id, nothing, note))
+
     @property
     def _is_counted(self) -> bool:
         account = self._account

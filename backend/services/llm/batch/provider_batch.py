@@ -79,9 +79,16 @@ class ProviderBatch(Generic[T]):
 
     @blocking_method
     def status(self) -> Effects[BatchStatus]:
-        """Return how far it is now; raises LLMError."""
-        status = yield from self._status()
+        """Return how far it is now; raises LLMError.
+
+        Of one that has ended without answers, what was reserved is given back.
+        """
+        known: dict[str, BatchStatus] = {}
+        status = yield from self._status(known)
         self._bookkeeper.polled(status)
+        for batch_id, each in known.items():
+            if each.has_no_answers:
+                yield from self._bookkeeper.ended_without_answers(batch_id, self._api)
         return status
 
     @blocking_method
@@ -112,9 +119,8 @@ class ProviderBatch(Generic[T]):
     astatus, acancel = async_method(status), async_method(cancel)
     _adownload = async_method(_download)
 
-    def _status(self, known: dict[str, BatchStatus] | None = None) -> Effects[BatchStatus]:
+    def _status(self, known: dict[str, BatchStatus]) -> Effects[BatchStatus]:
         """Look at each batch that is not *known* to have ended, and add them up."""
-        known = {} if known is None else known
         for batch_id in self.batch_ids:
             if batch_id not in known or not known[batch_id].is_finished:
                 known[batch_id] = yield from _attempted(partial(self._api.status, batch_id))

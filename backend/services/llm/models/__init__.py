@@ -9,7 +9,7 @@ from .capabilities import (
     provider_of,
 )
 from .plans import DAY, MINUTE, Plan, plan_limits
-from .prices import cost, most_cost, parse_prices, set_own_prices
+from .prices import add_own_prices, cost, most_cost, parse_prices
 from .successors import advice, is_alive, successor, successors
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "MINUTE",
     "Plan",
     "abilities",
+    "add_own_prices",
     "advice",
     "cost",
     "fit_to_model",
@@ -28,7 +29,6 @@ __all__ = [
     "parse_prices",
     "plan_limits",
     "provider_of",
-    "set_own_prices",
     "successor",
     "successors",
 ]

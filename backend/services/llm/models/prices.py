@@ -27,9 +27,13 @@ _MOST = 1e6
 _own: dict[str, Price] = {}
 
 
-def set_own_prices(prices: Mapping[str, Price]) -> None:
-    """Take *prices* by model before all others from now on, in the whole process."""
-    _own.update(prices)
+def add_own_prices(prices: Mapping[str, Price]) -> dict[str, tuple[Price, Price]]:
+    """Take *prices* by model before all others from now on, in the whole process.
+
+    A price that was taken before stays. Return by model what stays and what is ignored for it.
+    """
+    kept = {model: _own.setdefault(model, price) for model, price in prices.items()}
+    return {model: (kept[model], price) for model, price in prices.items() if kept[model] != price}
 
 
 def parse_prices(text: str) -> dict[str, Price]:

@@ -67,6 +67,13 @@ class BatchStatus:
         """Whether it will not change any more."""
         return self.state not in UNFINISHED
 
+    @property
+    def has_no_answers(self) -> bool:
+        """Whether it has ended, and no prompt of it was answered, as far as that is known."""
+        if self.state == "failed":
+            return True
+        return self.is_finished and self.total > 0 and self.completed == 0
+
 
 @dataclass(frozen=True)
 class BatchLine:
