@@ -186,6 +186,7 @@ class Slow(MemoryStore):
         (9.0, True, True),
         (9.0, False, False),  # it had not begun: others were before it
         (0.2, True, False),  # it was the call that had no more time
+        (0.25, True, False),  # as here
     ],
 )
 def test_a_store_is_left_out_where_it_had_its_time_and_did_not_answer(
@@ -202,5 +203,17 @@ def test_a_store_is_left_out_where_it_had_its_time_and_did_not_answer(
 
 def test_a_store_that_forgives_nothing_is_asked_again() -> None:
     cache = Cache(Slow(ttl=60.0), "groq", "https://example.test")
-    for _ in range(2):
-        late(cache, 9.0, is_slow=True)
+    assert [0.25] * 2 == [late(cache, 9.0, is_slow=True).timeout for _ in range(2)]
+
+
+def test_an_answer_that_is_forgotten_is_a_miss(cache: Cache) -> None:
+    for request in (ASKED, replace(ASKED, max_tokens=7)):
+        cache.put(cache.key_of(request), Reply("Because.", ASKED.model, "groq"))
+    cache.forget(ASKED)
+    assert None is cache.get(cache.key_of(ASKED))
+    assert None is not cache.get(cache.key_of(replace(ASKED, max_tokens=7)))
+
+
+def test_half_a_character_has_a_key_too() -> None:
+    halved = replace(ASKED, messages=({"role": "user", "content": "\ud83d"},))
+    assert 64 == len(CACHE.key_of(halved))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.llm.account.concurrency import ConcurrencyLimiter
+from services.llm.runtime import fork
 
 
 def test_a_free_limiter_gives_a_permit_at_once() -> None:
@@ -136,3 +137,17 @@ def test_a_place_of_the_parents_is_left_alone_in_a_child() -> None:
     for parents in (inside, waiting):
         concurrency.release(parents)
     assert (True, 0) == (own.done(), concurrency.free)
+
+
+def test_what_a_child_releases_is_free_whoever_waited_in_its_parent() -> None:
+    concurrency = ConcurrencyLimiter(1)
+    concurrency.acquire()
+    waiting = concurrency.acquire()
+    fork._resets[concurrency](concurrency)
+    own = concurrency.acquire()
+    concurrency.release(own)
+    assert (1, False) == (concurrency.free, waiting.done())
+
+
+def test_a_fork_waits_until_the_permits_are_whole() -> None:
+    assert ConcurrencyLimiter(1)._lock in fork._pauses

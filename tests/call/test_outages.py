@@ -7,6 +7,7 @@ import pytest
 from services.llm.account.outages import Outages
 from services.llm.effects import Send, Sleep
 from services.llm.errors import InvalidRequestError, LLMError, LLMTimeoutError
+from services.llm.runtime import fork
 from tests.call.calls import MODEL, assert_all_is_free, call, limited, unavailable
 from tests.call.scripted import Clock, Drive, account, says
 
@@ -105,7 +106,7 @@ def test_a_child_does_not_wait_for_its_parents_probe() -> None:
     outages = Outages()
     outages.begin(HERE, 10.0)
     outages.acquire_probe(HERE, "the parent's", 10.0)
-    outages._reset_in_child()
+    fork._resets[outages](outages)
     assert (None, True) == (
         outages.probe_returned(HERE),
         outages.acquire_probe(HERE, "the child's", 10.0),

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -456,3 +457,18 @@ def test_a_stream_is_read_by_one_at_a_time(reader: StreamReader, steps: list[str
     with pytest.raises(StopIteration) as first:
         reading.send(CHANNEL)
     assert (TextPiece("a"), []) == (first.value.value, steps)
+
+
+def test_at_its_end_a_stream_has_its_reply_and_holds_nothing(
+    reader: StreamReader, steps: list[str]
+) -> None:
+    closed: list[Effect] = []
+    for _ in range(3):
+        reading, answer = reader.next_event(), None
+        with suppress(StopIteration):
+            while True:
+                effect = reading.send(answer)
+                closed += [effect] if isinstance(effect, Close) else []
+                answer = CHANNEL if isinstance(effect, Open) else None
+    assert says("ab") == reader.reply
+    assert ([Close(CHANNEL)], ["given back"], False) == (closed, steps, reader.is_open)

@@ -195,3 +195,43 @@ def test_each_block_is_added_up_a_few_times_in_the_life_of_a_queue(kind: str) ->
         assert len(blocks) - 2 == sum(costs)
         assert len(costs) <= 2
     assert Counted.looks <= 3 * (50 + lives)
+
+
+def long_queue() -> Queue:
+    """A queue of many blocks, which has been looked at."""
+    queue = Queue()
+    for at in range(20):
+        queue.reserve(float(at), 3.0)
+    look(queue)
+    return queue
+
+
+def look(queue: Queue) -> None:
+    for after in (-math.inf, 2.0, 9.0):
+        queue.check(after, math.inf, EVERY_CHARGE, 1.0, 0.0)
+        queue.check(after, math.inf, PriorityFilter(9.0, 5.0), 1.0, 0.0)
+
+
+def test_who_joins_a_long_queue_that_was_looked_at_is_added_up_too() -> None:
+    queue = long_queue()
+    for at in range(20, 40):
+        queue.reserve(float(at), 5.0)
+        look(queue)
+
+
+@pytest.mark.parametrize("place", ["first", "second", "middle", "last but one", "last"])
+def test_who_leaves_a_long_queue_that_was_looked_at_counts_no_more(place: str) -> None:
+    queue = long_queue()
+    while queue.charges:
+        queue.cancel(place)
+        look(queue)
+
+
+@pytest.mark.parametrize("at", [-1.0, 0.5, 8.5, 18.5])
+def test_who_comes_in_between_in_a_long_queue_that_was_looked_at_is_added_up_there(
+    at: float,
+) -> None:
+    queue = long_queue()
+    for _ in range(10):
+        queue.reserve(at, 5.0)
+        look(queue)

@@ -282,14 +282,18 @@ def test_a_limit_is_asked_for_what_was_received_only_as_long_as_that_may_be_in_f
     assert 0 == limit.asked
     booked(quota, 110.0)
     quota.settle(first, {}, 110.0, 110.0)
-    quota.settle(second, {}, 110.0, 110.0)
     asked = limit.asked
-    assert asked > 0
+    booked(quota, 120.0)
+    assert asked < limit.asked
+    quota.settle(second, {}, 120.0, 120.0)
+    asked = limit.asked
     booked(quota, 200.0)
     assert asked == limit.asked
     sent(quota, 200.0)
     quota._reset_in_child()
-    quota.settle(sent(quota, 201.0), {}, 201.0, 201.0)
+    booked(quota, 250.0)
+    assert asked == limit.asked
+    quota.settle(sent(quota, 251.0), {}, 251.0, 251.0)
     asked = limit.asked
     booked(quota, 300.0)
     assert asked == limit.asked
