@@ -198,10 +198,15 @@ def test_what_nobody_asked_for_ends_a_connection() -> None:
     played(scene)
 
 
-def test_the_end_of_a_connection_that_waits_is_no_news() -> None:
+@pytest.mark.parametrize(
+    "tell", [lambda each: each.eof_received(), lambda each: each.connection_lost(None)]
+)
+def test_the_end_of_a_connection_that_waits_is_no_news(
+    tell: Callable[[AsyncConnection], None],
+) -> None:
     async def scene(connection: AsyncConnection, _: Any) -> None:
-        connection.eof_received()
-        connection.connection_lost(None)
+        assert connection.is_alive()
+        tell(connection)
         assert (False, False) == (connection.is_alive(), connection.was_refused)
 
     played(scene)

@@ -84,3 +84,8 @@ def test_what_is_not_known_is_counted_as_such() -> None:
     counted = Usage(10, 5, 15, reported=True)
     assert (0, 1) == (of_attempt(counted, None).unreported, of_attempt(counted, None).unpriced)
     assert (1, 0) == (of_attempt(Usage(), None).unreported, of_attempt(Usage(), None).unpriced)
+
+
+def test_the_same_tags_are_one_text_in_whatever_order_they_come() -> None:
+    tags = (("b", "2"), ("a", "1"))
+    assert '{"a":"1","b":"2"}' == encode_tags(tags) == encode_tags(tags[::-1])

@@ -209,7 +209,8 @@ def long_queue() -> Queue:
 def look(queue: Queue) -> None:
     for after in (-math.inf, 2.0, 9.0):
         queue.check(after, math.inf, EVERY_CHARGE, 1.0, 0.0)
-        queue.check(after, math.inf, PriorityFilter(9.0, 5.0), 1.0, 0.0)
+        for priority in (PriorityFilter(9.0, 5.0), PriorityFilter(3.0, 4.0)):
+            queue.check(after, math.inf, priority, 1.0, 0.0)
 
 
 def test_who_joins_a_long_queue_that_was_looked_at_is_added_up_too() -> None:
