@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from .options import BatchOptions
+from .prompts import copy_of
 from .reading import BatchReading
 from .results import BatchResult
 from .runner import Ask, Runner
@@ -151,7 +152,7 @@ class _Reading:
             except Exception as error:
                 self.ending.end_source(error)
                 return
-            self._runner.submit(self._window.start(), prompt)
+            self._runner.submit(self._window.start(), copy_of(prompt))
 
     async def _read(self, prompts: AsyncIterator[Any]) -> None:
         """Read prompts that have to be awaited, one after the other as there is room for each."""
@@ -159,7 +160,7 @@ class _Reading:
             while self.ending.is_reading:
                 if self._can_read:
                     prompt = await anext(prompts)
-                    self._runner.submit(self._window.start(), prompt)
+                    self._runner.submit(self._window.start(), copy_of(prompt))
                 else:
                     self._changed.clear()
                     await self._changed.wait()

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from ..runtime.coroutines import run_without_loop
 from .options import BatchOptions
+from .prompts import copy_of
 from .reading import BatchReading
 from .results import BatchResult
 from .runner import Ask, Runner
@@ -114,7 +115,7 @@ class Batch(BatchReading[T]):
         except Exception as error:
             self._ending.end_source(error)
         else:
-            thread.submit(self._window.start(), prompt)
+            thread.submit(self._window.start(), copy_of(prompt))
 
     def _finish(self, result: BatchResult[Any]) -> None:
         self._ending.note(result)
