@@ -55,6 +55,13 @@ def test_converses_own_cache_point_passes_as_it_is() -> None:
     assert [SPEC, own] == call["toolConfig"]["tools"]
 
 
+def test_so_does_the_text_beside_it_in_converses_own_form() -> None:
+    (message,) = _call({"role": "user", "content": [{"text": "long"}, POINT]})["messages"]
+    assert [{"text": "long"}, POINT] == message["content"]
+    with pytest.raises(InvalidRequestError, match=r"messages\[0\]\.content\[0\]"):
+        _call({"role": "user", "content": [{"text": 7}]})
+
+
 def test_a_messages_cache_control_is_a_cache_point_at_its_end() -> None:
     call = _call(
         {"role": "system", "content": "Be brief.", "cache_control": EPHEMERAL},

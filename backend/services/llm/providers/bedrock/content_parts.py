@@ -64,7 +64,8 @@ def _part(part: object, where: str) -> Iterator[Block]:
         check_known_keys(part, {"type", "cachePoint"}, where)
         yield CachePoint(point)
         return
-    kind = text(part, "type")
+    # Converse's own text has no type.
+    kind = text(part, "type") or ("text" if "text" in part else None)
     if kind not in _READERS or (kind == "text" and text(part, "text") is None):
         known = ", ".join(_READERS)
         raise invalid_request(
