@@ -185,6 +185,14 @@ def _a_subclass_method(sdk: Any) -> None:
     sdk._client.send = _noted(sdk._client.send)
 
 
+def _a_post(sdk: Any) -> None:
+    sdk.post = _noted(sdk.post)
+
+
+def _other_headers(sdk: Any) -> None:
+    sdk._build_headers = _noted(sdk._build_headers)
+
+
 def _noted(call: Any) -> Any:
     return lambda *args, **kwargs: call(*args, **kwargs)
 
@@ -202,7 +210,7 @@ def quiet_log() -> Iterator[None]:
     "change",
     [
         *(_another_key, _another_url, _another_header, _a_hook, _a_transport, _a_log),
-        _a_subclass_method,
+        *(_a_subclass_method, _a_post, _other_headers),
     ],
 )
 def test_what_a_host_changes_is_minded(

@@ -27,7 +27,10 @@ from .json_answer import read_json
 from .sdk_parts import STATUS_ERROR, accepts
 
 #: What of the SDK, and of httpx, is on the way that is left out.
-_OF_SDK = ("request", "_build_request", "_prepare_options", "_prepare_request", "_process_response")
+_OF_SDK = (
+    *("post", "request", "_build_request", "_build_headers", "_validate_headers"),
+    *("_prepare_options", "_prepare_request", "_process_response"),
+)
 _OF_HTTP = ("send", "build_request")
 #: The arguments of `create` that are not members of the body.
 _OPTIONS = ("extra_headers", "extra_query", "extra_body")
