@@ -32,6 +32,7 @@ from services.llm.ledger import opening
 from services.llm.ledger.ledger import Ledger
 from services.llm.ledger.store import MemoryUsageStore, UsageBatch, UsageStore
 from services.llm.ledger.usage import UsageEntry, UsageKey, UsageSums
+from services.llm.limit_types import LimitReport
 from services.llm.providers.bedrock import abort
 from services.llm.providers.bedrock import connect as bedrock_connect
 from services.llm.quota import (
@@ -115,6 +116,18 @@ def a_fleet() -> Touches:
     of_one.settle(Settle(second, (1.0,), (None,), (0.0,)))
     of_one.take(take("3", tokens(10)))
     of_one.hurry()
+    return touches
+
+
+def what_counts() -> Touches:
+    counts, limit = WhatCounts(), LearnedLimit(100.0, 60.0, "tokens")
+    touches = watch(counts, lambda: counts._lock, "_keeps", "_far_less")
+    counts.learn([Note("m", "tokens/60", keeps_declared=True)])
+    counts.notes()
+    counts.amount_spent(limit, tokens(10), {})
+    reports = (LimitReport("tokens", 60.0, 100.0, 10.0),)
+    counts.at_most(limit, tokens(10), reports, 0.0)
+    counts.shown(limit, tokens(10), reports, 0.0, is_alone=False, is_full=True)
     return touches
 
 
@@ -240,14 +253,6 @@ def estimates() -> Touches:
     estimator.learn(estimator.estimate(request), 9)
     estimator.estimate(request)
     estimator.clear()
-    return touches
-
-
-def what_counts() -> Touches:
-    known = WhatCounts()
-    touches = watch(known, lambda: known._lock, "_keeps")
-    known.learn([Note("m", "tokens", True)])
-    assert [Note("m", "tokens", True)] == known.notes()
     return touches
 
 
@@ -403,6 +408,7 @@ def sources_of_limits() -> Touches:
 #: Who has a lock, with the test below that is about it.
 LOCKS = {
     "llm/account/fleet.py": "a_fleet",
+    "llm/account/what_counts.py": "what_counts",
     "llm/account/daily_budget.py": "days_sum, days_bookings",
     "llm/runtime/sdk_lender.py": "test_a_client_is_built_anew_by_one_thread_at_a_time",
     "llm/account/single_flight.py": "single_flight",
@@ -416,7 +422,6 @@ LOCKS = {
     "llm/account/multi_key.py": "keys",
     "llm/account/outages.py": "outages",
     "llm/account/token_estimator.py": "estimates",
-    "llm/account/what_counts.py": "what_counts",
     "llm/account/money_budgets.py": "budgets_in_money",
     "llm/ledger/ledger.py": "a_ledger",
     "llm/ledger/opening.py": "test_each_url_is_opened_once",
@@ -452,7 +457,6 @@ ALONE = [
     what_an_account_learns,
     outages,
     estimates,
-    what_counts,
     look_ups,
     deadlines,
     a_deadline,
@@ -464,6 +468,7 @@ ALONE = [
     hooks_that_fail,
     counts_of_calls,
     sources_of_limits,
+    what_counts,
 ]
 IN_A_FOLDER = [a_json_store, an_sqlite_store, a_locked_path]
 

@@ -107,7 +107,7 @@ def test_without_the_ledger_a_worker_goes_on_within_its_share(
     other.ask(take("0", tokens(40)))
     worker.ask(take("1", tokens(20)))
     server.is_away = True
-    assert Granted(0.0, (15.0,), (10.0,)) == worker.ask(take("2", tokens(10)))
+    assert Granted(0.0, (15.0,), (25.0,)) == worker.ask(take("2", tokens(10)))
     late = worker.ask(take("3", tokens(5)))
     assert 12.0 == pytest.approx(late.wait)
     assert [
@@ -216,8 +216,8 @@ def test_a_ledger_that_is_late_is_not_waited_for(
     worker.ask(take("0", tokens(40)))
     late, other = take("1", tokens(5)), take("2", tokens(5))
     answer, other_answer = worker.fleet.take(late), worker.fleet.take(other)
-    assert Granted(0.0, (15.0,), (10.0,)) == worker.fleet.decision(late, answer)
-    assert Granted(0.0, (10.0,), (5.0,)) == worker.fleet.decision(other, other_answer)
+    assert Granted(0.0, (15.0,), (20.0,)) == worker.fleet.decision(late, answer)
+    assert Granted(0.0, (10.0,), (15.0,)) == worker.fleet.decision(other, other_answer)
     assert ["it has not answered in 1 s"] == [text.rpartition(": ")[2] for text in caplog.messages]
 
 

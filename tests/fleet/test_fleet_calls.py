@@ -370,6 +370,18 @@ def test_calls_that_wait_for_a_ledger_that_counts_too_much_tell_all_workers(
     assert [Note(MODEL, "tokens/60", keeps_declared=False)] == notes
 
 
+def test_a_call_that_waited_tells_what_is_in_use_at_most(server: Server, clock: Clock) -> None:
+    to = worker(server)
+    learn(to, Outcome("e", notes=(Note(MODEL, "tokens/60", True),)))
+    limits = (LimitReport("tokens", 60.0, 1_000.0, 150.0),)
+    for _ in range(2):
+        Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=60.0))
+        server.ledger.exchange([Restore((replace(tokens(1_000.0, 1_000.0), scope=MODEL),))])
+    taken = asked(server)[-1].charges[1].taken
+    expected = [(None, None), (None, 150.0 + 1_000.0 / 60.0 + taken)]
+    assert expected == [each.at_most for each in settled(server)]
+
+
 def test_a_ledger_that_has_lost_what_is_counted_is_told_again(server: Server, clock: Clock) -> None:
     to = worker(server)
     to.quota.max_first_answer_wait = 1.0

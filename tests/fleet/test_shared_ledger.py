@@ -323,3 +323,80 @@ def test_a_ledger_in_memory_tells_what_is_used_of_a_limit() -> None:
     clock.now += 10.0
     assert [50.0, 1.0] == [ledger.used(tokens(0, amount=60)), ledger.used(requests(1))]
     assert {"1": clock.now - 10.0} == ledger.log(requests(1))
+
+
+def full_by(asked: Asked, lease: str) -> Take:
+    """A call that has waited four seconds for a limit that was full, and is answered now."""
+    asked.do(Restore((tokens(60, amount=60),)))
+    call = take(lease, tokens(4, amount=60))
+    assert 4.0 == asked.wait(call)
+    return call
+
+
+def settle_at_most(asked: Asked, call: Take, at_most: float | None) -> None:
+    """Settle a call, after which so much can be in use at most."""
+    marks = asked.marks[call.lease]
+    asked.do(Settle(call, (call.charges[0].taken,), (None,), marks, (at_most,)))
+
+
+def test_a_ledger_that_counts_too_much_believes_what_can_be_in_use_at_most(asked: Asked) -> None:
+    call = full_by(asked, "1")
+    asked.clock.now += 4.0
+    settle_at_most(asked, call, None)
+    assert (60.0,) == asked.decide(take("no", tokens(99, amount=60))).used
+    call = full_by(asked, "2")
+    asked.clock.now += 4.0
+    settle_at_most(asked, call, 61.0)
+    assert (60.0,) == asked.decide(take("no", tokens(99, amount=60))).used
+    call = full_by(asked, "3")
+    assert 8.0 == asked.wait(take("since", tokens(4, amount=60)))
+    asked.clock.now += 4.0
+    settle_at_most(asked, call, 10.0)
+    settle_at_most(asked, call, 1.0)  # it is settled
+    assert (14.0,) == asked.decide(take("no", tokens(99, amount=60))).used
+
+
+def test_what_was_granted_before_less_was_found_to_be_used_may_not_have_been_seen_yet(
+    asked: Asked,
+) -> None:
+    call = full_by(asked, "1")
+    asked.clock.now += 4.0
+    settle_at_most(asked, call, 10.0)
+    call = full_by(asked, "2")
+    asked.clock.now += 4.0
+    settle_at_most(asked, call, 10.0)
+    assert (60.0,) == asked.decide(take("no", tokens(99, amount=60))).used
+    # Fifteen seconds ahead at most, and five for whatever is on its way.
+    asked.clock.now += 12.0
+    call = full_by(asked, "3")
+    asked.clock.now += 4.0
+    settle_at_most(asked, call, 10.0)
+    assert (10.0,) == asked.decide(take("no", tokens(99, amount=60))).used
+    call = full_by(asked, "4")
+    asked.clock.now += 20.0
+    call = full_by(asked, "5")
+    asked.do(Settle(call, (0.0,), (None,), asked.marks["5"]))
+    call = full_by(asked, "6")
+    asked.clock.now += 4.0
+    settle_at_most(asked, call, 10.0)
+    assert (60.0,) == asked.decide(take("no", tokens(99, amount=60))).used
+
+
+@pytest.mark.parametrize(
+    ("part", "decision"),
+    [
+        (1.0, Granted(3.0, (60.0,), ())),
+        (0.9, Granted(3.0, (60.0,), ())),
+        (0.2, Refused(3.0, 2.5, "tokens", (60.0,))),
+    ],
+)
+def test_what_is_granted_ahead_leaves_little_idle_where_calls_spend_far_less_than_they_declare(
+    asked: Asked, part: float, decision: Granted | Refused
+) -> None:
+    for number in range(90):
+        call = take(f"{number}", tokens(1, amount=60))
+        asked.decide(call)
+        asked.settle(call, part)
+    asked.clock.now += 60.0
+    asked.do(Restore((tokens(60, amount=60),)))
+    assert decision == asked.decide(take("last", tokens(3, amount=60)))

@@ -14,7 +14,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from services.llm.quota.shared import Granted, Pause, Settle, SharedCharge, Take
+from services.llm.account.what_counts import full_limits
+from services.llm.quota.shared import Granted, Pause, Restore, Settle, SharedCharge, Take
 from services.llm.quota.shared_ledger import MemoryLedger
 from tests.fleet.ledgers import Clock, requests, take, tokens
 from tests.quota.oracle import Provider, Sight, overfull
@@ -31,7 +32,7 @@ class Sent:
     """A call that was granted, and when it is sent and seen."""
 
     asked: Take
-    marks: tuple[float, ...]
+    granted: Granted
     at: float
     arrives: float
     order: int
@@ -40,8 +41,11 @@ class Sent:
 class FleetMachine(RuleBasedStateMachine):
     """Workers that share two limits; some of them die, and some learn that one is lower."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(keeps_declared=st.booleans())
+    def begin(self, keeps_declared: bool) -> None:
+        #: Whether the provider counts all that is declared, and its figure tells so.
+        self.keeps_declared = keeps_declared
+        self.sent: list[Sent] = []
         self.clock = Clock(0.0)
         self.ledger = MemoryLedger(self.clock)
         self.amount = TOKENS
@@ -73,7 +77,9 @@ class FleetMachine(RuleBasedStateMachine):
             assert decision.wait <= max_wait
             at = self.clock.now + decision.wait
             assert at >= self.paused_until
-            self.waiting.append(Sent(asked, decision.marks, at, at + jitter * TRANSIT, self.count))
+            sent = Sent(asked, decision, at, at + jitter * TRANSIT, self.count)
+            self.waiting.append(sent)
+            self.sent.append(sent)
         else:
             assert decision.wait > 0
             assert decision.again <= decision.wait
@@ -94,11 +100,30 @@ class FleetMachine(RuleBasedStateMachine):
         there = [one for one in self.waiting if one.arrives <= self.clock.now]
         one = there[pick % len(there)]
         self.waiting.remove(one)
+        part = 1.0 if self.keeps_declared else part
         self.see(one, part)
         charges = one.asked.charges
         spent = tuple(1.0 if each.is_log else part * each.taken for each in charges)
         said = tuple(None if each.is_log else used * self.amount for each in charges)
-        self.ledger.exchange([Settle(one.asked, spent, said, one.marks)] * 2)
+        settle = Settle(one.asked, spent, said, one.granted.marks, self.at_most(one))
+        self.ledger.exchange([settle] * 2)
+
+    def at_most(self, one: Sent) -> tuple[float | None, ...]:
+        """What is in use at most, by what the provider states as it receives a call."""
+        if not self.keeps_declared:
+            return ()
+        used, before = 0.0, 0.0
+        for each in sorted(self.sent, key=lambda sent: sent.arrives):
+            if each.arrives <= one.arrives:
+                used = max(0.0, used - (each.arrives - before) * TOKENS / WINDOW)
+                used += sum(charge.taken for charge in each.asked.charges if not charge.is_log)
+                before = each.arrives
+        return tuple(
+            used + TRANSIT * TOKENS / WINDOW + charge.taken if is_full else None
+            for charge, is_full in zip(
+                one.asked.charges, full_limits(one.asked, one.granted), strict=True
+            )
+        )
 
     @precondition(lambda self: any(one.at > self.clock.now for one in self.waiting))
     @rule(pick=picks)
@@ -106,8 +131,25 @@ class FleetMachine(RuleBasedStateMachine):
         early = [one for one in self.waiting if one.at > self.clock.now]
         one = early[pick % len(early)]
         self.waiting.remove(one)
+        self.sent.remove(one)
         nothing = (0.0,) * len(one.asked.charges)
-        self.ledger.exchange([Settle(one.asked, nothing, (None,) * len(nothing), one.marks)])
+        self.ledger.exchange(
+            [Settle(one.asked, nothing, (None,) * len(nothing), one.granted.marks)]
+        )
+
+    @precondition(lambda self: any(one.at > self.clock.now for one in self.waiting))
+    @rule(pick=picks)
+    def kill_early(self, pick: int) -> None:
+        """A worker dies before it has sent what it was granted."""
+        early = [one for one in self.waiting if one.at > self.clock.now]
+        one = early[pick % len(early)]
+        self.waiting.remove(one)
+        self.sent.remove(one)
+
+    @rule()
+    def restore(self) -> None:
+        """A ledger that has lost its state counts all as used."""
+        self.ledger.exchange([Restore((tokens(TOKENS, self.amount, WINDOW),))])
 
     @precondition(lambda self: any(one.arrives <= self.clock.now for one in self.waiting))
     @rule(pick=picks, part=parts)
@@ -115,7 +157,7 @@ class FleetMachine(RuleBasedStateMachine):
         there = [one for one in self.waiting if one.arrives <= self.clock.now]
         one = there[pick % len(there)]
         self.waiting.remove(one)
-        self.see(one, part)
+        self.see(one, 1.0 if self.keeps_declared else part)
 
     def see(self, one: Sent, part: float) -> None:
         """Let the provider have seen a call that spent *part* of what it took."""

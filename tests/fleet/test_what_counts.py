@@ -8,7 +8,7 @@ import pytest
 
 from services.llm.account.what_counts import WhatCounts, full_limits
 from services.llm.limit_types import LimitReport
-from services.llm.quota import LearnedLimit
+from services.llm.quota import LearnedLimit, SlidingWindow
 from services.llm.quota.shared import Granted, Note
 from tests.fleet.ledgers import MODEL, take, tokens
 
@@ -150,3 +150,30 @@ def test_a_limit_was_full_that_a_call_had_to_wait_for(
 ) -> None:
     asked = take("1", CHARGE, max_transit=1.0)
     assert (expected,) == full_limits(asked, Granted(wait, (used,), (0.0,)))
+
+
+@pytest.mark.parametrize(
+    ("told", "reports", "max_transit", "expected"),
+    [
+        (True, stated(10.0), 0.0, 10.0 + 100 / 60 + 50.0),  # others may need a second
+        (True, stated(10.0, None), 6.0, 10.0 + 10.0 + 50.0),
+        (True, stated(10.0, 101.0), 0.0, None),  # what is used of a larger limit
+        (True, stated(None), 0.0, None),
+        (True, (LimitReport("tokens", 60.0, 100.0, 10.0, is_refusal=True),), 0.0, None),
+        (True, (), 0.0, None),
+        (False, stated(10.0), 0.0, None),
+        (None, stated(10.0), 0.0, None),
+    ],
+)
+def test_where_all_that_is_declared_counts_a_figure_tells_what_is_in_use_at_most(
+    told: bool | None,
+    reports: tuple[LimitReport, ...],
+    max_transit: float,
+    expected: float | None,
+) -> None:
+    counts = WhatCounts()
+    if told is not None:
+        counts.learn([replace(NOTE, keeps_declared=told)])
+    assert expected == pytest.approx(counts.at_most(limit(), CHARGE, reports, max_transit))
+    window = SlidingWindow(10, 60.0)
+    assert None is counts.at_most(window, CHARGE, reports, max_transit)

@@ -111,7 +111,7 @@ class FleetView:
         # What the provider says is used of the whole limit says nothing of a share of it.
         unknown = (None,) * len(settle.used)
         take = self._part_of_take(settle.take)
-        self._fallback.ledger.exchange([replace(settle, take=take, used=unknown)])
+        self._fallback.ledger.exchange([replace(settle, take=take, used=unknown, at_most=())])
         return True
 
     def end_fallback(self) -> list[Add]:

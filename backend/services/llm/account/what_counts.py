@@ -16,6 +16,7 @@ from ..quota import Demand, LearnedLimit, Limit
 from ..quota.answers import amount_spent
 from ..quota.shared import Granted, Note, SharedCharge, Take
 from ..runtime.fork import ForkLock
+from .transit_time import FIRST
 
 #: Limits that are remembered.
 _MOST_LIMITS = 1_000
@@ -48,11 +49,31 @@ class WhatCounts:
 
     def amount_spent(self, limit: Limit, charge: SharedCharge, spent: Demand) -> float:
         """Return what counts of a call, as far as all were told, or its worker has seen."""
-        keeps = self._keeps.get(charge.key)
+        keeps = self._known(charge)
         if keeps is None:
             return amount_spent(limit, charge.taken, spent)
         amount = spent.get(limit.unit, charge.taken)
         return charge.taken if keeps and 0 < amount < charge.taken else amount
+
+    def at_most(
+        self,
+        limit: Limit,
+        charge: SharedCharge,
+        reports: Sequence[LimitReport],
+        max_transit: float,
+    ) -> float | None:
+        """Return what the provider can have in use, by an answer whose call waited for the limit.
+
+        None where that is not known. Where all that is declared counts at once, its figure lacks
+        what was on its way: what is refilled meanwhile, for others may take a second, and a call.
+        """
+        if not isinstance(limit, LearnedLimit) or not self._known(charge):
+            return None
+        stated = _stated(limit, reports)
+        if stated is None:
+            return None
+        rate = charge.amount / charge.window
+        return stated + max(max_transit, FIRST) * rate + charge.taken
 
     def shown(
         self,
@@ -68,7 +89,7 @@ class WhatCounts:
 
         The call *is_alone* in flight in the fleet, or *is_full* what the ledger has of the limit.
         """
-        known = self._keeps.get(charge.key)
+        known = self._known(charge)
         if is_alone:
             # What all were told before stays: a ledger that has lost it is told again.
             return limit.keeps_declared if known is None else known
@@ -78,6 +99,10 @@ class WhatCounts:
             return False
         return None
 
+    def _known(self, charge: SharedCharge) -> bool | None:
+        with self._lock:
+            return self._keeps.get(charge.key)
+
     def _is_far_less(
         self, limit: LearnedLimit, charge: SharedCharge, reports: Sequence[LimitReport], now: float
     ) -> bool:
@@ -85,18 +110,12 @@ class WhatCounts:
 
         What else a ledger counts too much, as that of a worker that died, is refilled by then.
         """
-        stated = [
-            each.used
-            for each in reports
-            if limit.is_of(each.unit, each.window)
-            and each.used is not None
-            and (each.amount is None or each.amount <= limit.amount)
-        ]
-        if not stated:
+        stated = _stated(limit, reports)
+        if stated is None:
             return False
         with self._lock:
             first, last = self._far_less.pop(charge.key, (now, now))
-            if stated[0] >= _FAR_LESS * limit.amount:
+            if stated >= _FAR_LESS * limit.amount:
                 return False
             if now - last > charge.window:
                 first = now
@@ -115,6 +134,15 @@ def full_limits(take: Take, granted: Granted) -> tuple[bool, ...]:
         has_waited and used + charge.taken > charge.amount
         for charge, used in zip(take.charges, granted.used, strict=True)
     )
+
+
+def _stated(limit: LearnedLimit, reports: Sequence[LimitReport]) -> float | None:
+    """Return what the provider says is used of the *limit*, but of a larger one than ours."""
+    for each in reports:
+        if limit.is_of(each.unit, each.window) and not each.is_refusal:
+            is_ours = each.amount is None or each.amount <= limit.amount
+            return each.used if is_ours else None
+    return None
 
 
 def _bound(known: dict[str, bool] | dict[str, tuple[float, float]]) -> None:

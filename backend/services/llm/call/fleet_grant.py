@@ -84,18 +84,21 @@ class Grant:
     def settle(self, spent: Demand, reports: Sequence[LimitReport]) -> None:
         """Count what the attempt *spent*, and what the provider said to be used."""
         take = self._take
-        amounts, used = [], []
-        for limit, charge in zip(self._limits, take.charges, strict=True):
-            amounts.append(self._fleet.what_counts.amount_spent(limit, charge, spent))
+        granted, counts = self._granted, self._fleet.what_counts
+        marks = (0.0,) * len(self._limits) if granted is None else granted.marks
+        full = (False,) * len(self._limits) if granted is None else full_limits(take, granted)
+        amounts, used, at_most = [], [], []
+        for limit, charge, was_full in zip(self._limits, take.charges, full, strict=True):
+            amounts.append(counts.amount_spent(limit, charge, spent))
+            most = counts.at_most(limit, charge, reports, take.max_transit) if was_full else None
+            at_most.append(most)
             known = (
                 amount_used(limit, report, self._demand)
                 for report in reports
                 if isinstance(limit, LearnedLimit) and limit.is_of(report.unit, report.window)
             )
             used.append(next((each for each in known if each is None or isfinite(each)), None))
-        granted = self._granted
-        marks = (0.0,) * len(amounts) if granted is None else granted.marks
-        self._fleet.settle(Settle(take, tuple(amounts), tuple(used), marks))
+        self._fleet.settle(Settle(take, tuple(amounts), tuple(used), marks, tuple(at_most)))
         self._fleet.note_stated(take.scope, reports)
         if granted is not None and reports:
             self._note_what_counts(granted, reports)

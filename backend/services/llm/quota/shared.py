@@ -82,13 +82,15 @@ class Settle:
 
     *used* is what the provider said to be used of each limit, at least; None: nothing. *marks* are
     those of the grant: what was taken since is not given back with it. A lease that is unknown, or
-    settled, changes nothing but by *used*.
+    settled, changes nothing but by *used*. *at_most* is what the provider can have in use of each
+    limit, beside what was taken since the grant; None, or no tuple, where that is not known.
     """
 
     take: Take
     spent: tuple[float, ...]
     used: tuple[float | None, ...]
     marks: tuple[float, ...]
+    at_most: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -118,10 +118,11 @@ def _encoded(operation: Operation, keys: _Keys) -> dict[str, Any]:
                 "ttl": operation.ttl,
                 "first_alone": operation.first_alone,
             }
-        case Settle(take, spent, used, marks):
+        case Settle(take, spent, used, marks, at_most):
             known = _of_lease(take.lease, take.charges, keys)
             known |= {"scope": keys.place(f"scope:{take.scope}"), "marks": marks}
-            return {"kind": "settle", **known, "spent": spent, "used": used}
+            counted = {"spent": spent, "used": used, "at_most": at_most}
+            return {"kind": "settle", **known, **counted}
         case Add(lease, charges, ago):
             return {"kind": "add", **_of_lease(lease, charges, keys), "ago": ago}
         case Restore(charges):

@@ -36,6 +36,8 @@ from .shared_levels import (
     CREDIBLE_AHEAD,
     EMPTY,
     FIRST_AGAIN,
+    MOST_AHEAD,
+    RECEIVED_AFTER,
     Level,
     look_ahead,
     scopes_of,
@@ -163,7 +165,8 @@ class MemoryLedger:
             return Refused(NEVER, NEVER, take.charges[last].unit, used)
         if wait > 0:
             charge = take.charges[last]
-            ahead = look_ahead(charge, rooms[last].amount)
+            part = self._levels.get(charge.key, EMPTY).part
+            ahead = look_ahead(charge, rooms[last].amount, part)
             if wait > min(ahead, take.max_wait):
                 return Refused(wait, max(0.0, wait - ahead / 2), charge.unit, used)
         for charge, room in zip(take.charges, rooms, strict=True):
@@ -184,7 +187,8 @@ class MemoryLedger:
 
     def _settle(self, settle: Settle, now: float) -> None:
         take = settle.take
-        is_known = self._leases.pop(take.lease, None) is not None
+        sent_at, _ = self._leases.pop(take.lease, (None, 0.0))
+        is_known = sent_at is not None
         if is_known and take.scope in self._first:
             self._first[take.scope] = None
         for index, charge in enumerate(take.charges):
@@ -196,10 +200,17 @@ class MemoryLedger:
                 continue
             level, rate = self._level(charge, now), amount / charge.window
             if is_known and spent > charge.taken:
-                level = level.add(spent - charge.taken, now, rate)
+                level = level.take_late(spent - charge.taken, now, rate)
             elif is_known:
                 mark = settle.marks[index]
                 level = level.give_back(charge.taken - spent, mark, now, rate)
+                if spent > 0:
+                    level = level.spend(spent / charge.taken)
+            most = settle.at_most[index] if settle.at_most else None
+            in_order = level.lowered_at + MOST_AHEAD + RECEIVED_AFTER
+            # From then on moments are in order: all that was granted before it has been received.
+            if sent_at is not None and most is not None and sent_at >= in_order:
+                level = level.lower(most, settle.marks[index], now, rate)
             if stated is not None:
                 level = level.add(max(0.0, stated - level.used(now, rate)), now, rate)
             self._levels[charge.key] = level
@@ -210,7 +221,7 @@ class MemoryLedger:
             log.update((f"{lease}:{n}", now - ago) for n in range(math.ceil(charge.taken)))
         else:
             rate = self._amount(charge, now) / charge.window
-            self._levels[charge.key] = self._level(charge, now).add(charge.taken, now, rate)
+            self._levels[charge.key] = self._level(charge, now).take_late(charge.taken, now, rate)
 
     def _restore(self, charge: SharedCharge, now: float) -> None:
         missing = charge.taken - self._room(charge, now).used

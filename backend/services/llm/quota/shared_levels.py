@@ -5,6 +5,7 @@ The script on a Redis server goes by the same numbers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -16,8 +17,13 @@ AGREED_FOR = 300.0
 LEAST_AHEAD, MOST_AHEAD, CALLS_AHEAD = 6.0, 15.0, 4.0
 #: The part of a limit's window that it may be ahead at most.
 WINDOW_AHEAD = 0.25
+#: The part of a limit that may lie idle because calls are granted ahead that declare more than they
+#: spend; the seconds ahead that are allowed all the same; and what one call adds to the average.
+MOST_IDLE, SHORT_AHEAD, PART_WEIGHT = 0.04, 1.0, 0.05
 #: Nothing is reserved further ahead than this: what is, was written before the clock was set back.
 CREDIBLE_AHEAD = 30.0
+#: Seconds after which whatever was sent has been received.
+RECEIVED_AFTER = 5.0
 #: Seconds after which a call that waits for the first answer asks again.
 FIRST_AGAIN = 0.1
 #: Seconds for which an `Add` is remembered.
@@ -27,12 +33,16 @@ ADD_KNOWN_FOR = 600.0
 class Level(NamedTuple):
     """What is missing of a full bucket at a time; more before it, less after it.
 
-    *taken* is all that was ever taken.
+    *taken* is all that was ever taken. At *lowered_at* less was found to be used: what was granted
+    before may have a later moment than what was granted after it. Lately calls have spent *part*
+    of what they had declared, on the average.
     """
 
     missing: float = 0.0
     at: float = 0.0
     taken: float = 0.0
+    lowered_at: float = 0.0
+    part: float = 1.0
 
     def used(self, time: float, rate: float) -> float:
         """Return what is missing at *time*, where *rate* is refilled each second."""
@@ -43,12 +53,30 @@ class Level(NamedTuple):
 
     def take(self, amount: float, at: float, rate: float) -> Level:
         """Return the level after *amount* was taken by what is seen *at* a time at latest."""
-        return Level(self.used(at, rate) + amount, at, self.taken + amount)
+        missing = self.used(at, rate) + amount
+        return self._replace(missing=missing, at=at, taken=self.taken + amount)
 
     def add(self, amount: float, now: float, rate: float) -> Level:
         """Return the level after *amount* more was used."""
         at = max(now, self.at)
-        return Level(self.used(at, rate) + amount, at, self.taken)
+        return self._replace(missing=self.used(at, rate) + amount, at=at)
+
+    def take_late(self, amount: float, now: float, rate: float) -> Level:
+        """Return the level after *amount* more was taken than had been asked for."""
+        return self.add(amount, now, rate)._replace(taken=self.taken + amount)
+
+    def lower(self, at_most: float, mark: float, now: float, rate: float) -> Level:
+        """Return the level where *at_most* so much is used, beside what was taken since *mark*."""
+        over = self.used(now, rate) - (at_most + self.taken - mark)
+        if over <= 0:
+            return self
+        at = max(now, self.at)
+        left = max(0.0, self.used(at, rate) - over)
+        return self._replace(missing=left, at=at, lowered_at=now)
+
+    def spend(self, part: float) -> Level:
+        """Return the level after a call has spent so large a *part* of what it had declared."""
+        return self._replace(part=self.part + PART_WEIGHT * (part - self.part))
 
     def give_back(self, amount: float, mark: float, now: float, rate: float) -> Level:
         """Return the level after *amount* was not spent by a call that had this *mark*.
@@ -57,8 +85,9 @@ class Level(NamedTuple):
         """
         at = max(now, self.at)
         used = self.used(at, rate)
-        left = used - min(amount, max(0.0, used - (self.taken - mark)))
-        return Level(left, at, self.taken)
+        back = min(amount, max(0.0, used - (self.taken - mark)))
+        lowered_at = now if back > 0 else self.lowered_at
+        return self._replace(missing=used - back, at=at, lowered_at=lowered_at)
 
 
 EMPTY = Level()
@@ -69,8 +98,12 @@ def scopes_of(operations: Iterable[Operation]) -> Iterable[str]:
     return dict.fromkeys(each.scope for each in operations if isinstance(each, Take))
 
 
-def look_ahead(charge: SharedCharge, amount: float) -> float:
-    """Return for how many seconds ahead a call may be granted that *charge* holds back."""
+def look_ahead(charge: SharedCharge, amount: float, part: float) -> float:
+    """Return for how many seconds ahead a call may be granted that *charge* holds back.
+
+    What calls declare and do not spend, all but *part*, lies idle until they are answered.
+    """
     each = charge.window / amount if charge.is_log else charge.taken * charge.window / amount
     ahead = min(MOST_AHEAD, max(LEAST_AHEAD, CALLS_AHEAD * each))
-    return min(ahead, WINDOW_AHEAD * charge.window)
+    idle = math.inf if part >= 1 else MOST_IDLE * charge.window * part / (1 - part)
+    return min(ahead, WINDOW_AHEAD * charge.window, max(SHORT_AHEAD, idle))

@@ -6,165 +6,21 @@ of its keys that is of another type, or no number, was written by another progra
 
 from __future__ import annotations
 
-from .shared_levels import (
-    ADD_KNOWN_FOR,
-    AGREED_FOR,
-    CALLS_AHEAD,
-    CREDIBLE_AHEAD,
-    FIRST_AGAIN,
-    LEAST_AHEAD,
-    MOST_AHEAD,
-    WINDOW_AHEAD,
-)
-
-_CONSTANTS = f"""
-local ADD_KNOWN_FOR, AGREED_FOR, CREDIBLE_AHEAD = {ADD_KNOWN_FOR}, {AGREED_FOR}, {CREDIBLE_AHEAD}
-local LEAST_AHEAD, MOST_AHEAD = {LEAST_AHEAD}, {MOST_AHEAD}
-local CALLS_AHEAD, WINDOW_AHEAD = {CALLS_AHEAD}, {WINDOW_AHEAD}
-local FIRST_AGAIN, SCOPE_KEPT = {FIRST_AGAIN}, 3600
-local EPOCH_KEPT, LONGEST_KEPT, LEVEL_KEPT = {2 * 86_400}, {2 * 86_400}, 3600
-"""
+from .shared_script_limits import CONSTANTS, LIMITS
 
 # KEYS are named by their place: 1 is the epoch, 2 the retired models. ARGV: the operations as
 # JSON, the epoch that is expected, one for a new state, and the time for tests, else empty.
 SCRIPT = (
-    _CONSTANTS
+    CONSTANTS
     + """
 local now = tonumber(ARGV[4])
 if not now then
     local time = redis.call('TIME')
     now = time[1] + time[2] / 1000000
 end
-
-local function text(number) return string.format('%.17g', number) end
-
-local function read(command, key, ...)
-    local found = redis.pcall(command, key, ...)
-    if type(found) ~= 'table' or not found.err then return found end
-    if not string.find(found.err, 'WRONGTYPE', 1, true) then error(found.err) end
-    redis.call('DEL', key)
-    return false
-end
-
-local function finite(word)
-    local number = tonumber(word)
-    return number and math.abs(number) < 1e300 and number or nil
-end
-
-local function pair(words)
-    local first, second = string.match(words or '', '^(%S+) (%S+)$')
-    if finite(first) and finite(second) then return tonumber(first), tonumber(second) end
-end
-
-local function keep_for(key, seconds)
-    local wanted = math.ceil(seconds * 1000)
-    if redis.call('PTTL', key) < wanted then redis.call('PEXPIRE', key, wanted) end
-end
-
-local function amount_of(charge)
-    local key, amount = KEYS[charge.scope], charge.amount
-    local lowest, til = pair(read('HGET', key, charge.limit))
-    local is_new = lowest and til - now > AGREED_FOR / 2
-    if lowest and now < til and (lowest < amount or (lowest == amount and is_new)) then
-        return lowest
-    end
-    if not charge.is_hearsay then
-        redis.call('HSET', key, charge.limit, text(amount) .. ' ' .. text(now + AGREED_FOR))
-        keep_for(key, SCOPE_KEPT)
-    end
-    return amount
-end
-
-local function level_of(charge)
-    local words = read('GET', KEYS[charge.key]) or ''
-    local missing, at, taken = string.match(words, '^(%S+) (%S+) (%S+)$')
-    missing, at, taken = finite(missing), finite(at), finite(taken)
-    if not (missing and at and taken) then return 0, 0, 0 end
-    if at > now + CREDIBLE_AHEAD then at = now end
-    return missing, at, taken
-end
-
-local function used_at(time, missing, at, rate)
-    return math.max(0, missing - (time - at) * rate)
-end
-
-local function set_level(charge, missing, at, taken, rate)
-    local kept = math.max(LEVEL_KEPT, at - now + math.min(missing / rate, LONGEST_KEPT))
-    local words = text(missing) .. ' ' .. text(at) .. ' ' .. text(taken)
-    redis.call('SET', KEYS[charge.key], words, 'PX', math.ceil(kept * 1000))
-end
-
-local function plus(missing, at, amount, rate)
-    return used_at(math.max(now, at), missing, at, rate) + amount, math.max(now, at)
-end
-
--- Drop what has left the window, and return how many are in it.
-local function trim_log(charge)
-    local key = KEYS[charge.key]
-    if not read('ZCARD', key) then return 0 end
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now - charge.window))
-    local ahead = redis.call('ZRANGEBYSCORE', key, '(' .. text(now + CREDIBLE_AHEAD), '+inf')
-    for _, lease in ipairs(ahead) do redis.call('ZADD', key, text(now), lease) end
-    return redis.call('ZCARD', key)
-end
-
-local function log_at(charge, lease, time)
-    redis.call('ZADD', KEYS[charge.key], text(time), lease)
-    keep_for(KEYS[charge.key], charge.window + CREDIBLE_AHEAD)
-end
-
-local function room_of(charge)
-    local amount = amount_of(charge)
-    if charge.is_log then
-        local used, whole = trim_log(charge), math.floor(amount)
-        if used < whole then return amount, used, now end
-        if whole <= 0 then return amount, used, math.huge end
-        local last = redis.call('ZREVRANGE', KEYS[charge.key], whole - 1, whole - 1, 'WITHSCORES')
-        return amount, used, tonumber(last[2]) + charge.window
-    end
-    local rate = amount / charge.window
-    local missing, at = level_of(charge)
-    local used = used_at(now, missing, at, rate)
-    if charge.taken > amount then return amount, used, math.huge end
-    local over = used + charge.taken - amount
-    return amount, used, now + math.max(0, over) / rate
-end
-
-local function look_ahead(charge, amount)
-    local each = charge.taken * charge.window / amount
-    if charge.is_log then each = charge.window / amount end
-    local ahead = math.min(MOST_AHEAD, math.max(LEAST_AHEAD, CALLS_AHEAD * each))
-    return math.min(ahead, WINDOW_AHEAD * charge.window)
-end
-
-local function reserve(charge, amount, lease, time)
-    if charge.is_log then return log_at(charge, lease, time) end
-    local missing, at, taken = level_of(charge)
-    local rate = amount / charge.window
-    missing = used_at(time, missing, at, rate) + charge.taken
-    set_level(charge, missing, time, taken + charge.taken, rate)
-end
-
-local function add(charge, lease, time)
-    if charge.is_log then
-        trim_log(charge)
-        for n = 0, math.ceil(charge.taken) - 1 do log_at(charge, lease .. ':' .. n, time) end
-        return
-    end
-    local rate = amount_of(charge) / charge.window
-    local missing, at, taken = level_of(charge)
-    missing, at = plus(missing, at, charge.taken, rate)
-    set_level(charge, missing, at, taken, rate)
-end
-
-local function marks_of(op)
-    local marks = {}
-    for i, charge in ipairs(op.charges) do
-        marks[i] = charge.is_log and '0' or text(select(3, level_of(charge)))
-    end
-    return marks
-end
-
+"""
+    + LIMITS
+    + """
 local perform = {}
 
 function perform.take(op)
@@ -205,6 +61,7 @@ function perform.take(op)
 end
 
 function perform.settle(op)
+    local sent_at = finite(read('GET', KEYS[op.lease])) or -math.huge
     local is_known = redis.call('DEL', KEYS[op.lease]) == 1
     local first = is_known and read('HGET', KEYS[op.scope], 'first')
     if first and first ~= 'done' then redis.call('HSET', KEYS[op.scope], 'first', 'done') end
@@ -214,19 +71,36 @@ function perform.settle(op)
             trim_log(charge)
             if is_known and spent <= 0 then redis.call('ZREM', KEYS[charge.key], op.name) end
         else
-            local rate, missing, at, taken = amount / charge.window, level_of(charge)
+            local missing, at, taken, lowered_at, part = level_of(charge)
+            local rate = amount / charge.window
             local more = spent - charge.taken
+            if is_known and more <= 0 and spent > 0 then
+                part = part + PART_WEIGHT * (spent / charge.taken - part)
+            end
             if more < 0 then
                 -- What was taken since stays.
                 local used = used_at(math.max(now, at), missing, at, rate)
                 more = -math.min(-more, math.max(0, used - (taken - op.marks[i])))
             end
-            if is_known then missing, at = plus(missing, at, more, rate) end
+            if is_known then
+                missing, at = plus(missing, at, more, rate)
+                taken = taken + math.max(0, more)
+                if more < 0 then lowered_at = now end
+                local most = op.at_most[i] or cjson.null
+                local in_order = lowered_at + MOST_AHEAD + RECEIVED_AFTER
+                if most ~= cjson.null and sent_at >= in_order then
+                    local over = used_at(now, missing, at, rate) - (most + taken - op.marks[i])
+                    if over > 0 then
+                        missing, at = plus(missing, at, -over, rate)
+                        missing, lowered_at = math.max(0, missing), now
+                    end
+                end
+            end
             if stated ~= cjson.null then
                 more = math.max(0, stated - used_at(now, missing, at, rate))
                 missing, at = plus(missing, at, more, rate)
             end
-            set_level(charge, missing, at, taken, rate)
+            set_level(charge, rate, missing, at, taken, lowered_at, part)
         end
     end
 end

@@ -1,0 +1,166 @@
+"""The functions of the script on a Redis server that know what is used of each limit.
+
+They are told `now`, and name keys by their place in KEYS.
+"""
+
+from __future__ import annotations
+
+from .shared_levels import (
+    ADD_KNOWN_FOR,
+    AGREED_FOR,
+    CALLS_AHEAD,
+    CREDIBLE_AHEAD,
+    FIRST_AGAIN,
+    LEAST_AHEAD,
+    MOST_AHEAD,
+    MOST_IDLE,
+    PART_WEIGHT,
+    RECEIVED_AFTER,
+    SHORT_AHEAD,
+    WINDOW_AHEAD,
+)
+
+CONSTANTS = f"""
+local ADD_KNOWN_FOR, AGREED_FOR, CREDIBLE_AHEAD = {ADD_KNOWN_FOR}, {AGREED_FOR}, {CREDIBLE_AHEAD}
+local LEAST_AHEAD, MOST_AHEAD = {LEAST_AHEAD}, {MOST_AHEAD}
+local CALLS_AHEAD, WINDOW_AHEAD = {CALLS_AHEAD}, {WINDOW_AHEAD}
+local MOST_IDLE, SHORT_AHEAD, PART_WEIGHT = {MOST_IDLE}, {SHORT_AHEAD}, {PART_WEIGHT}
+local FIRST_AGAIN, RECEIVED_AFTER, SCOPE_KEPT = {FIRST_AGAIN}, {RECEIVED_AFTER}, 3600
+local EPOCH_KEPT, LONGEST_KEPT, LEVEL_KEPT = {2 * 86_400}, {2 * 86_400}, 3600
+"""
+
+LIMITS = """
+local function text(number) return string.format('%.17g', number) end
+
+local function read(command, key, ...)
+    local found = redis.pcall(command, key, ...)
+    if type(found) ~= 'table' or not found.err then return found end
+    if not string.find(found.err, 'WRONGTYPE', 1, true) then error(found.err) end
+    redis.call('DEL', key)
+    return false
+end
+
+local function finite(word)
+    local number = tonumber(word)
+    return number and math.abs(number) < 1e300 and number or nil
+end
+
+local function pair(words)
+    local first, second = string.match(words or '', '^(%S+) (%S+)$')
+    if finite(first) and finite(second) then return tonumber(first), tonumber(second) end
+end
+
+local function keep_for(key, seconds)
+    local wanted = math.ceil(seconds * 1000)
+    if redis.call('PTTL', key) < wanted then redis.call('PEXPIRE', key, wanted) end
+end
+
+local function amount_of(charge)
+    local key, amount = KEYS[charge.scope], charge.amount
+    local lowest, til = pair(read('HGET', key, charge.limit))
+    local is_new = lowest and til - now > AGREED_FOR / 2
+    if lowest and now < til and (lowest < amount or (lowest == amount and is_new)) then
+        return lowest
+    end
+    if not charge.is_hearsay then
+        redis.call('HSET', key, charge.limit, text(amount) .. ' ' .. text(now + AGREED_FOR))
+        keep_for(key, SCOPE_KEPT)
+    end
+    return amount
+end
+
+local function level_of(charge)
+    local words = read('GET', KEYS[charge.key]) or ''
+    local numbers = {}
+    for word in string.gmatch(words, '%S+') do numbers[#numbers + 1] = finite(word) end
+    if #numbers ~= 5 then return 0, 0, 0, 0, 1 end
+    if numbers[2] > now + CREDIBLE_AHEAD then numbers[2] = now end
+    return unpack(numbers)
+end
+
+local function used_at(time, missing, at, rate)
+    return math.max(0, missing - (time - at) * rate)
+end
+
+local function set_level(charge, rate, missing, at, ...)
+    local kept = math.max(LEVEL_KEPT, at - now + math.min(missing / rate, LONGEST_KEPT))
+    local words = {text(missing), text(at)}
+    for _, number in ipairs({...}) do words[#words + 1] = text(number) end
+    redis.call('SET', KEYS[charge.key], table.concat(words, ' '), 'PX', math.ceil(kept * 1000))
+end
+
+local function plus(missing, at, amount, rate)
+    return used_at(math.max(now, at), missing, at, rate) + amount, math.max(now, at)
+end
+
+-- Drop what has left the window, and return how many are in it.
+local function trim_log(charge)
+    local key = KEYS[charge.key]
+    if not read('ZCARD', key) then return 0 end
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now - charge.window))
+    local ahead = redis.call('ZRANGEBYSCORE', key, '(' .. text(now + CREDIBLE_AHEAD), '+inf')
+    for _, lease in ipairs(ahead) do redis.call('ZADD', key, text(now), lease) end
+    return redis.call('ZCARD', key)
+end
+
+local function log_at(charge, lease, time)
+    redis.call('ZADD', KEYS[charge.key], text(time), lease)
+    keep_for(KEYS[charge.key], charge.window + CREDIBLE_AHEAD)
+end
+
+local function room_of(charge)
+    local amount = amount_of(charge)
+    if charge.is_log then
+        local used, whole = trim_log(charge), math.floor(amount)
+        if used < whole then return amount, used, now end
+        if whole <= 0 then return amount, used, math.huge end
+        local last = redis.call('ZREVRANGE', KEYS[charge.key], whole - 1, whole - 1, 'WITHSCORES')
+        return amount, used, tonumber(last[2]) + charge.window
+    end
+    local rate = amount / charge.window
+    local missing, at = level_of(charge)
+    local used = used_at(now, missing, at, rate)
+    if charge.taken > amount then return amount, used, math.huge end
+    local over = used + charge.taken - amount
+    return amount, used, now + math.max(0, over) / rate
+end
+
+local function look_ahead(charge, amount)
+    local part = charge.is_log and 1 or select(5, level_of(charge))
+    local each = charge.taken * charge.window / amount
+    if charge.is_log then each = charge.window / amount end
+    local ahead = math.min(MOST_AHEAD, math.max(LEAST_AHEAD, CALLS_AHEAD * each))
+    local idle = math.huge
+    if part < 1 then idle = MOST_IDLE * charge.window * part / (1 - part) end
+    return math.min(ahead, WINDOW_AHEAD * charge.window, math.max(SHORT_AHEAD, idle))
+end
+
+local function reserve(charge, amount, lease, time)
+    if charge.is_log then return log_at(charge, lease, time) end
+    local missing, at, taken, lowered_at, part = level_of(charge)
+    local rate = amount / charge.window
+    missing = used_at(time, missing, at, rate) + charge.taken
+    set_level(charge, rate, missing, time, taken + charge.taken, lowered_at, part)
+end
+
+local function add(charge, lease, time)
+    if charge.is_log then
+        trim_log(charge)
+        for n = 0, math.ceil(charge.taken) - 1 do log_at(charge, lease .. ':' .. n, time) end
+        return
+    end
+    local rate = amount_of(charge) / charge.window
+    local missing, at, taken, lowered_at, part = level_of(charge)
+    missing, at = plus(missing, at, charge.taken, rate)
+    set_level(charge, rate, missing, at, taken + charge.taken, lowered_at, part)
+end
+
+local function marks_of(op)
+    local marks = {}
+    for i, charge in ipairs(op.charges) do
+        marks[i] = charge.is_log and '0' or text((select(3, level_of(charge))))
+    end
+    return marks
+end
+
+"""
