@@ -60,7 +60,7 @@ from services.llm.stream_types import TextPiece
 from services.llm.structured import Schema
 from services.llm.types import Reply, Request, StructuredReply, Usage
 from tests.call.asking import GOOD, HS_CODE
-from tests.call.calls import MODEL, REQUEST, limited, unavailable
+from tests.call.calls import MODEL, REQUEST, call, limited, unavailable
 from tests.call.scripted import Clock, Drive, account, says
 
 
@@ -539,3 +539,12 @@ def test_ids_are_new_in_a_child_process() -> None:
     assert first != second
     fork._resets[ids](ids)
     assert first.partition("-")[0] != ids.next().partition("-")[0]
+
+
+def test_a_scope_whose_hooks_hear_of_an_attempt_is_one_whose_limits_are_observed() -> None:
+    clock, heard = Clock(), Heard()
+    to = account(clock)
+    Drive(clock, [says("Yes.")]).run(call(to))
+    assert set() == to.observed_scopes
+    Drive(clock, [says("Yes.")]).run(heard.call(to))
+    assert {MODEL} == to.observed_scopes

@@ -271,3 +271,10 @@ def test_a_prompt_of_one_token_is_one_to_learn_from(tokens: float, is_learnt: bo
     before = estimator.estimate(request)
     estimator.learn(before, tokens)
     assert is_learnt is (before != estimator.estimate(request))
+
+
+def test_the_first_error_is_that_of_the_first_observation() -> None:
+    model = estimator_module._Model()
+    features = [300.0, 60.0, 0.0, 0.0, 1.0]
+    model.learn(features, model.expected(features) / 0.75)
+    assert pytest.approx(0.25) == model.error

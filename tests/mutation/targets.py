@@ -229,6 +229,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     ),
     "services/llm/quota/answers.py": (
         "tests/quota/test_answers.py",
+        "tests/quota/test_long_answers.py",
         "tests/quota/test_learning.py",
         "tests/quota/test_quota.py",
     ),
