@@ -7,7 +7,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from services.llm.account.concurrency import ConcurrencyLimiter
+from services.llm.account.concurrency import ConcurrencyLimiter, Permit
 from services.llm.runtime import fork
 
 
@@ -60,7 +60,8 @@ def test_threads_never_share_a_place() -> None:
         nonlocal inside, most
         for _ in range(50):
             place = concurrency.acquire()
-            place.result(timeout=10)
+            if isinstance(place, Future):
+                place.result(timeout=10)
             with counting:
                 inside += 1
                 most = max(most, inside)
@@ -83,8 +84,8 @@ class LimiterMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.concurrency = ConcurrencyLimiter(2)
-        self.inside: list[Future[None]] = []
-        self.queue: list[Future[None]] = []
+        self.inside: list[Permit] = []
+        self.queue: list[Permit] = []
 
     @rule()
     def come(self) -> None:

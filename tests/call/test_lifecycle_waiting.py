@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future
 
 import pytest
 
 from services.llm.account.account import Account
+from services.llm.account.concurrency import Permit
 from services.llm.effects import Send, Sleep
 from services.llm.errors import LLMTimeoutError, ProviderUnavailableError
 from tests.call.calls import MODEL, REQUEST, assert_all_is_free, call, many_keys
@@ -60,7 +60,7 @@ def test_an_outage_beyond_the_deadline_is_an_error_that_says_until_when() -> Non
     assert (50.0, (), []) == (caught.value.retry_after, caught.value.attempts, drive.effects)
 
 
-def inside(to: Account) -> list[Future[None]]:
+def inside(to: Account) -> list[Permit]:
     """Take every place on the wire."""
     return [to.concurrency.acquire() for _ in range(to.concurrency._size)]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +15,7 @@ import pytest
 from services.llm import models
 from services.llm.account.account import Account
 from services.llm.account.cache import Cache
+from services.llm.account.concurrency import Permit
 from services.llm.account.daily_budget import DailyBudget
 from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.account.outages import Outages
@@ -90,7 +90,7 @@ class Scene:
     day: Day = field(default_factory=Day)
     begun: list[RunBlocking] = field(default_factory=list)
     #: Places on the wire that others have.
-    others: list[Future[None]] = field(default_factory=list)
+    others: list[Permit] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.to.cache = Cache(Shelf(), "groq", "https://example.test")

@@ -119,7 +119,7 @@ def test_a_client_that_is_closed_meanwhile_keeps_no_connection(face: Face) -> No
         assert pool.idle.take() is None
 
 
-def test_an_sdk_that_sends_no_timeout_gets_none_added() -> None:
+def test_an_sdk_that_sends_no_timeout_gets_none_added_and_no_header_becomes_two() -> None:
     face = Face("Client")
     sdk: Any = type("Sdk", (), {"base_url": "", "default_headers": {}, "default_query": {}})()
     sdk._client = face.client
@@ -130,4 +130,7 @@ def test_an_sdk_that_sends_no_timeout_gets_none_added() -> None:
     head, _, body = bytes(templated.encode() or b"").partition(b"\r\n\r\n")
     lines = [b"POST /b?c=d HTTP/1.1", b"Host: a.test", b"x-mine: 1", b"Content-Length: 7"]
     assert (lines, b'{"a":1}') == (head.split(b"\r\n"), body)
+    request.headers["x-mine"] = "1\r\nx-other: 2"
+    template = RequestTemplate(sdk, Origin("a.test", 80, None), request)
+    assert TemplatedRequest(template, {"a": 1}, 5.0).encode() is None
     face.close()

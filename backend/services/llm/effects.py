@@ -138,7 +138,8 @@ Effects: TypeAlias = Generator[Effect, Any, R]
 
 def send(request: Request, timeout: float) -> Effects[Reply]:
     """Yield a `Send` and resume with its reply."""
-    return cast("Reply", (yield Send(request, timeout)))
+    reply: Reply = yield Send(request, timeout)
+    return reply
 
 
 def open_stream(request: Request, timeout: float) -> Effects[Channel]:

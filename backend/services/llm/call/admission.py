@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from ..account.account import Account
+from ..account.concurrency import Permit
 from ..account.token_estimator import Estimate
 from ..effects import Effects
 from ..errors import LLMError
@@ -41,7 +42,7 @@ class Admission:
         self.demand = demand
         self.estimate = estimate
         self.reservation: Reservation | None = None
-        self.permit: Future[None] | None = None
+        self.permit: Permit | None = None
         #: What is held of the day's budgets; None where there are none.
         self.budget_shares: BudgetShares | None = None
         #: What is held of the limits that other workers share; None where nothing is.
@@ -64,8 +65,8 @@ class Admission:
         assert self.reservation is not None, "nothing is reserved yet"
         return self.reservation.scope
 
-    def acquire_permit(self) -> Future[None]:
-        """Acquire a permit of the concurrency limiter: it is held once the future is done."""
+    def acquire_permit(self) -> Permit:
+        """Acquire a permit of the concurrency limiter: it is held once that is done."""
         self.permit = self._account.concurrency.acquire()
         return self.permit
 
@@ -142,16 +143,16 @@ class Admission:
         model, sent_at = self._sent
         received_at = self.received_at or latest_receipt(self._reply, sent_at, now)
         spent = {**self.partly_spent, **demand_spent(model, self._reply, self._error)}
-        reports = self._learn(sent_at)
+        reports = self._learn(sent_at, now)
         account.settle(reservation, spent, received_at, now, reports)
         return spent, reports
 
-    def _learn(self, sent_at: float) -> tuple[LimitReport, ...]:
+    def _learn(self, sent_at: float, now: float) -> tuple[LimitReport, ...]:
         """Learn what the outcome tells of prompt and path; return what it says of limits."""
         outcome = self._reply if self._error is None else self._error
         if outcome is None:
             return ()
-        took = (self.received_at or self._account.now()) - sent_at
+        took = (self.received_at or now) - sent_at
         self._account.learn_from_outcome(self.estimate, self.demand, took, self._reply, self._error)
         return outcome.limits
 
@@ -178,7 +179,8 @@ def _reserve_limits(request: Request, call: Call, admission: Admission) -> Effec
     account, demand = call.account, admission.demand
     admission.full_unit = None
     scopes = account.scopes(request.model)
-    yield from _wait_for_outage(scopes, call)
+    if account.outages.has_any:
+        yield from _wait_for_outage(scopes, call)
     if call.time_left() <= 0:
         raise call.deadline_error()
     scope = scopes[0]
@@ -217,8 +219,6 @@ def _wait_for_outage(scopes: Sequence[str], call: Call) -> Effects[None]:
     After its Retry-After one attempt, the probe, is sent; the others wait until that has returned.
     """
     outages = call.account.outages
-    if not outages.has_any:
-        return
     outage_key = call.account.outage_key(scopes[0])
     while True:
         seconds = outages.wait(outage_key, call.account.now())
@@ -244,16 +244,17 @@ def _wait_for_start(admission: Admission, call: Call) -> Effects[bool]:
     assert reservation is not None, "it has a scope"
     seconds = reservation.starts_at - account.now()
     while True:
-        if seconds > call.quota_wait_left():
-            raise call.limit_error(NoCapacity(seconds, None), reservation.demand)
         if seconds > 0:
+            if seconds > call.quota_wait_left():
+                raise call.limit_error(NoCapacity(seconds, None), reservation.demand)
             # One that is granted for a moment is not woken before it.
             grant = admission.grant
             wake = reservation.wake if grant is None or grant.at <= account.now() else None
             yield from call.wait(seconds, _wait_cause(admission, call), wake, scope)
-        yield from _wait_for_outage((scope,), call)
+        if account.outages.has_any:
+            yield from _wait_for_outage((scope,), call)
         permit = admission.acquire_permit()
-        if not permit.done():
+        if isinstance(permit, Future) and not permit.done():
             yield from call.wait(call.time_left(), "concurrency", permit, scope)
         if not permit.done() or call.time_left() <= 0:
             raise call.deadline_error()

@@ -113,7 +113,8 @@ class Call:
 
     def quota_wait_left(self) -> float:
         """Seconds that may still be waited for limits."""
-        return max(0.0, min(self.policy.max_quota_wait - self.quota_waited, self.time_left()))
+        left = self.policy.max_quota_wait - self.quota_waited
+        return max(0.0, min(left, self.time_left())) if left > 0 else 0.0
 
     def run_cache_operation(self, cache: Cache, operation: Callable[[], R]) -> Effects[R | None]:
         """Run an *operation* on the store of *cache*; None where that takes too long."""

@@ -121,7 +121,8 @@ def run(flow: Effects[R], transport: Transport) -> R:
             try:
                 effect = step()
             except StopIteration as done:
-                return cast("R", done.value)
+                result: R = done.value
+                return result
             try:
                 step = partial(flow.send, perform(effect, transport))
             # An interruption too: the flow gives back what it holds.
@@ -137,7 +138,8 @@ async def arun(flow: Effects[R], transport: AsyncTransport) -> R:
         try:
             effect = step()
         except StopIteration as done:
-            return cast("R", done.value)
+            result: R = done.value
+            return result
         try:
             step = partial(flow.send, await aperform(effect, transport))
         # A cancellation too: the flow gives back what it holds.

@@ -71,6 +71,8 @@ def _message(place: str, message: Mapping[str, Any]) -> Message:
 
 def options(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a snapshot of the provider's own options; `UnsendableError` names the one at fault."""
+    if not values:
+        return {}
     taken = {name: snapshot(name, value) for name, value in values.items()}
     if not isinstance(taken.get("tools", []), list):
         raise UnsendableError(f"tools is {shown(taken['tools'])}: give a list of tools")

@@ -69,6 +69,8 @@ def checked(options: Mapping[str, Any], provider: Provider) -> dict[str, Any]:
     Raises `ConfigurationError` for a keyword that is an argument misspelt or out of place. What
     resembles no known name is the *provider*'s own, and newer than this list.
     """
+    if not options:
+        return {}
     if options.get("stream"):
         raise ConfigurationError(
             "stream cannot be given: the methods stream and astream give the answer as it comes"

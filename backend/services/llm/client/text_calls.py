@@ -84,8 +84,8 @@ class TextCalls(ConfiguredClient):
         arespond = async_method(respond)
 
     def _run(self, request: Request, policy: CallPolicy) -> Effects[Reply]:
-        from ..call import lifecycle  # with all that a call needs
+        from ..call.lifecycle import fetch_reply, run_call  # with all that a call needs
 
-        get_reply = partial(lifecycle.fetch_reply, request)
+        get_reply = partial(fetch_reply, request)
         events = self._events("respond", request, policy)
-        return lifecycle.run_call(policy, self._account, get_reply, events)
+        return run_call(policy, self._account, get_reply, events)

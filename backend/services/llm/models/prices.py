@@ -70,16 +70,16 @@ def cost(model: str, usage: Usage, tier: str | None = None) -> float | None:
     """
     if not usage.reported:
         return None
-    own = _own.get(model) or _own.get(split_profile(model)[0])
-    if own is not None:
+    if _own and (own := _own.get(model) or _own.get(split_profile(model)[0])) is not None:
         return _dollars(own, usage)
     able = abilities(model)
     if able.provider == "bedrock" and tier in _OTHERWISE_PRICED:
         return None
     if able.price is None:
         return _from_library(split_profile(model)[0], able.provider, usage)
-    is_global = split_profile(model)[1] == "global"
-    return _dollars(able.price, usage, 0.0 if is_global else able.price.surcharge)
+    surcharge = able.price.surcharge
+    is_global = bool(surcharge) and split_profile(model)[1] == "global"
+    return _dollars(able.price, usage, 0.0 if is_global else surcharge)
 
 
 def most_cost(model: str, input_tokens: float, output_tokens: float) -> float | None:

@@ -150,8 +150,8 @@ class ScopeQueue:
 
     def last_start(self) -> float:
         """Return the latest start time of all who wait; minus infinity if nobody does."""
-        times = (self._others_start, self._batches_start)
-        return max((each[-1] for each in times if each), default=-math.inf)
+        others = self._others_start[-1] if self._others_start else -math.inf
+        return max(others, self._batches_start[-1]) if self._batches_start else others
 
     def last_start_before(self, sequence: float) -> float:
         """Return the latest start time of those who are served before *sequence*."""

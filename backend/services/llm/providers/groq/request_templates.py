@@ -37,6 +37,9 @@ _OPTIONS = ("extra_headers", "extra_query", "extra_body")
 #: The headers that differ from one request to the next.
 _VARYING = ("content-length", "x-stainless-read-timeout", "x-stainless-raw-response")
 
+#: Writes a body as the SDK writes it.
+_write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
 _sdk_log, _http_log = logging.getLogger("groq"), logging.getLogger("httpx")
 
 
@@ -50,6 +53,9 @@ class RequestTemplate:
         self.target = sent.url.raw_path.decode("ascii")
         self.headers = [pair for pair in known if pair[0].lower() not in _VARYING]
         self.has_timeout = any(name.lower() == _VARYING[1] for name, _ in known)
+        #: The head without its last line, checked once for all requests; None if it cannot be sent.
+        whole = encode("POST", self.target, self.headers, b"")
+        self.head = None if whole is None else whole[:-2]
         #: What a host can change about the SDK's client, as it was.
         self.settings = _settings_of(sdk)
         self._base_url = sdk.base_url
@@ -71,17 +77,17 @@ class TemplatedRequest:
     def encode(self) -> memoryview | None:
         """What is to be sent, as `http1.encode` returns it."""
         template, body = self._template, self.content
-        headers = [*template.headers, ("Content-Length", str(len(body)))]
+        if template.head is None:
+            return None
+        own = f"Content-Length: {len(body)}\r\n"
         if template.has_timeout:
-            headers.append(("X-Stainless-Read-Timeout", str(self._timeout)))
-        return encode("POST", template.target, headers, body)
+            own += f"X-Stainless-Read-Timeout: {self._timeout}\r\n"
+        return memoryview(b"".join((template.head, own.encode(), b"\r\n", body)))
 
     @property
     def content(self) -> bytes:
         """The body, as the SDK writes it."""
-        return json.dumps(
-            self._body, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-        ).encode()
+        return _write(self._body).encode()
 
     def as_httpx(self) -> httpx.Request:
         """The same for an error of the SDK's."""
