@@ -8,6 +8,7 @@ from services.llm.structured.coerce import coerced
 
 OBJECT = {"type": "object", "properties": {"n": {"type": "integer"}}}
 LIST = {"type": "array", "items": {"type": "string"}}
+LISTED = {"type": "object", "properties": {"tags": {"type": "array"}}}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,7 @@ LIST = {"type": "array", "items": {"type": "string"}}
         (LIST, [1], ["1"]),
         (LIST, '["a", "b"]', ["a", "b"]),
         ({"type": "array", "items": {"type": "integer"}}, 3, [3]),
+        ({"type": "array", "items": LISTED}, {"tags": [1]}, [{"tags": [1]}]),
         (OBJECT, '{"n": "4"}', {"n": 4}),
         (OBJECT, {"n": "4", "other": "5"}, {"n": 4, "other": "5"}),
         ({"additionalProperties": {"type": "integer"}}, {"x": "1"}, {"x": 1}),
@@ -97,6 +99,7 @@ def test_a_value_with_one_possible_meaning_is_converted(
         (LIST, "a\nb"),
         (LIST, None),
         (LIST, 2.5),
+        ({"type": "array", "items": LISTED}, {"tags": [1], "more": [2]}),
         ({"type": "array"}, "a"),
         ({"type": "array", "items": {}}, "a"),
         ({"type": "array", "items": True}, "a"),

@@ -62,6 +62,18 @@ def listed(schema: dict[str, Any], value: Any, limit: int = 20) -> list[str]:
             "$[1]: is not allowed here",
         ),
         ({"allOf": [{"type": "null"}]}, 1, "$: must be null, not 1"),
+        ({"type": "string", "allOf": [{"minimum": 9}]}, 5, "$: must be string, not 5"),
+        (
+            {
+                "anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}],
+                "$defs": {
+                    "a": {"properties": {"x": {}}, "required": ["x"]},
+                    "b": {"properties": {"p": {}, "q": {}}, "required": ["p", "q"]},
+                },
+            },
+            {"q": 1},
+            "$.p: is required, but missing",
+        ),
         ({"$ref": "#/$defs/n", "$defs": {"n": {"type": "null"}}}, 1, "$: must be null, not 1"),
         (
             {"anyOf": [{"type": "integer"}, {"type": "null"}]},

@@ -156,7 +156,13 @@ def test_the_wrapper_of_a_form_goes_with_a_form_alone() -> None:
     assert both == value(json.dumps(both), schema)
 
 
-@pytest.mark.parametrize(("extra", "losses"), [([True], 0), ([], 1)])
+@pytest.mark.parametrize(
+    ("extra", "losses"),
+    [
+        *(([True], 0), ([], 1), ([{}], 0), ([{"type": "object"}], 0), ([{"const": {}}], 1)),
+        *(([{"enum": [{}]}], 1), ([{"type": "string"}], 1)),
+    ],
+)
 def test_where_anything_is_allowed_nothing_is_lost(extra: list[Any], losses: int) -> None:
     document = {"anyOf": [*extra, {"$ref": "#"}, {"properties": {"a": {}}}]}
     assert losses == len(lost_members(document, {"x": 1}, 5, StepDeadline()))

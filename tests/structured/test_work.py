@@ -118,16 +118,17 @@ def test_judging_ends_with_the_deadline(text: str) -> None:
 
 
 def test_the_clock_is_read_every_thousand_steps() -> None:
-    read: list[float] = []
+    read: list[int] = []
 
     def left() -> float:
-        read.append(1.0)
+        read.append(deadline.steps)
         return 1.0
 
     deadline = StepDeadline(left)
     for _ in range(2_500):
         deadline.step()
-    assert 3 == len(read)
+    deadline.step(600)
+    assert [1, 1_001, 2_001, 3_100] == read
 
 
 def test_a_deadline_that_passes_on_the_way_ends_each_part_of_judging() -> None:
@@ -161,6 +162,12 @@ def test_a_deadline_that_passes_on_the_way_ends_each_part_of_judging() -> None:
         (_tagged(3), {"kind": "c2"}, [2]),
         (_tagged(3), {"kind": ["c2"]}, []),
         (_tagged(3), {}, []),
+        ([{"properties": {"a": {"enum": ["b", "c"]}}, "required": ["a"]}], {"a": "c"}, [0]),
+        (
+            [{"properties": {n: {"const": n} for n in "ab"}, "required": ["a", "b"]}],
+            {"a": "a", "b": ["b"]},
+            [],
+        ),
         ([{"properties": {"kind": {"const": "a"}}}, {"type": "object"}], {"kind": "b"}, [1]),
         ([{"$ref": "#/$defs/a"}, {"type": "null"}], {"kind": "a"}, [0]),
     ],

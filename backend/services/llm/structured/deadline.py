@@ -18,7 +18,7 @@ class StepDeadline:
 
     def __init__(self, left: Callable[[], float] = lambda: inf) -> None:
         self._left = left
-        self._next = 0
+        self._next = 1
         self.steps = 0
 
     def step(self, steps: int = 1) -> None:

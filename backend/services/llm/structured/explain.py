@@ -195,9 +195,8 @@ class _Search:
         if json_type(value) not in self.types.of(branch):
             return _UNLIKE
         branch = resolve(self.document, branch)
-        declared = branch.get("properties", {}) if isinstance(branch, dict) else {}
-        if not isinstance(value, dict):
-            return 0
+        is_object = isinstance(branch, dict) and isinstance(value, dict)
+        declared = branch.get("properties", {}) if is_object else {}
         shared = [name for name in declared if name in value]
         tags = [
             name
