@@ -198,8 +198,12 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "services/llm/structured/coerce.py": ("tests/structured/test_coerce.py", *_JUDGE),
     "services/llm/structured/explain.py": ("tests/structured/test_explain.py",),
     "services/llm/structured/extract.py": ("tests/structured/test_tolerant.py", *_JUDGE),
-    "services/llm/structured/parse.py": _JUDGE,
-    "services/llm/structured/merge.py": ("tests/structured/test_merge.py", *_REWRITE),
+    "services/llm/structured/parse.py": (*_JUDGE, "tests/structured/test_losses.py"),
+    "services/llm/structured/merge.py": (
+        "tests/structured/test_merge.py",
+        "tests/structured/test_references.py",
+        *_REWRITE,
+    ),
     "services/llm/structured/restore.py": _REWRITE,
     "services/llm/structured/rewrite.py": _REWRITE,
     "services/llm/structured/schema.py": (

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from services.llm.structured import Schema
+from services.llm.structured.unwrap import views
 from tests.structured.parsing import GOOD, LOOSE, errors, value
 
 
@@ -69,3 +71,29 @@ def test_wrappers_are_opened_to_a_depth_and_no_further() -> None:
 
 def test_a_wrapped_text_that_only_looks_like_json_stays_a_text() -> None:
     assert errors('{"result": "{hello}"}') == ["$.code: is required, but missing"]
+
+
+ANSWER = {"a": 1}
+TWO = {"name": "f", "arguments": ANSWER, "input": {"b": 2}}
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ("x", ["x"]),
+        ({"a": {"b": 1}}, [{"a": {"b": 1}}]),
+        ({"x": ANSWER, "y": 2}, [{"x": ANSWER, "y": 2}]),
+        ({"x": ANSWER}, [{"x": ANSWER}, ANSWER]),
+        ({"x": "a b"}, [{"x": "a b"}]),
+        ({"function": ANSWER}, [{"function": ANSWER}, ANSWER]),
+        ({"name": "f", "arguments": ANSWER}, [ANSWER]),
+        ({"name": "f", "arguments": '{"a": 1}'}, [ANSWER]),
+        ({"name": "f", "arguments": ANSWER, "input": "a b"}, [ANSWER]),
+        (TWO, [TWO]),
+    ],
+    ids=range(10),
+)
+def test_a_value_and_what_it_wraps_are_seen_once_the_outermost_first(
+    given: Any, seen: list[Any]
+) -> None:
+    assert seen == list(views(given, frozenset({"a"})))
