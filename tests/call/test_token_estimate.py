@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.llm.account.token_estimate import input_estimate
+from services.llm.account.token_estimate import input_estimate, text_estimate
 from services.llm.providers.image_size import image_size, size_in_url
 from services.llm.types import Output, Request
 
@@ -144,3 +144,10 @@ def test_depth_is_no_obstacle() -> None:
     for _ in range(100_000):
         content = [content]
     assert 8 + 10 == of({"content": content})
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"), [("", 0), ("x" * 30, 10), ("x" * 31, 11), ("é" * 3, 2)]
+)
+def test_a_part_of_an_answer_is_estimated_by_its_bytes(text: str, tokens: int) -> None:
+    assert tokens == text_estimate(text)

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from services.llm.errors import ResponseTooLargeError
+from services.llm.http import http1_connections
 from services.llm.http.client import http_client
 from services.llm.http.exchange import aexchange, exchange
 from services.llm.http.http1_async import AsyncConnection
@@ -200,3 +201,32 @@ def test_a_client_that_was_closed_meanwhile_keeps_no_connection() -> None:
 )
 def test_what_fails_is_told_as_httpx_tells_it(failure: Exception, expected: type) -> None:
     assert expected is type(httpx_error(failure))
+
+
+class Told:
+    """A socket that notes how long it may take, and receives these pieces."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = list(pieces)
+        self.timeouts: list[float] = []
+
+    def settimeout(self, seconds: float) -> None:
+        self.timeouts.append(seconds)
+
+    def sendall(self, data: memoryview) -> None:
+        """It is sent."""
+
+    def recv(self, most: int) -> bytes:
+        return self.pieces.pop(0)
+
+
+def test_each_write_and_each_read_has_the_time_that_is_left_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = Told(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n", b"o", b"k")
+    monkeypatch.setattr(http1_connections, "connected", lambda *_: told)
+    monkeypatch.setattr(http1_connections, "left_until", lambda until: until)
+    connection = Connection(Origin("a.test", 1, None), LIMIT, 9.0)
+    assert 200 == connection.begin(Sent(), 7.0).status
+    assert (b"o", b"k", b"") == tuple(connection.read(left) for left in (5.0, 3.0, 1.0))
+    assert [7.0, 7.0, 5.0, 3.0] == told.timeouts

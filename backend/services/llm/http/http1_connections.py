@@ -137,7 +137,7 @@ class Connection:
 
     def is_alive(self) -> bool:
         """Whether nothing has come since the last answer, not even the connection's end."""
-        if not self.is_reusable or self._socket.fileno() < 0:
+        if not self.is_reusable or self._socket.fileno() == -1:
             return False
         if not hasattr(select, "poll"):
             return not select.select([self._socket], [], [], 0)[0]
