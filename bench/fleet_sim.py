@@ -4,8 +4,8 @@
                                                  [--picture docs/fleet.svg]
 
 The product's own `Quota` and `Fleet` run on a clock of the simulation, against a provider's bucket
-and the ledger in memory (`quota/shared_ledger.py`), with which the script on Redis agrees.
-Clocks are skewed, workers are killed, the ledger is away for a while, and another that knows
+and the shared quota in memory (`quota/memory_shared_quota.py`), with which that on Redis agrees.
+Clocks are skewed, workers are killed, the shared quota is away for a while, and another that knows
 nothing takes its place. Beside it: each worker keeps to its share, and each takes the whole limit.
 """
 
@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .fleet_chart import Curve, chart
-from .fleet_worker import LedgerServer, Worker
+from .fleet_worker import SharedQuotaServer, Worker
 from .fleet_world import STEP, Plan, Provider, World, jain
 
-#: Each way, and whether its workers share a ledger.
-WAYS = {"shared ledger": True, "own share each": False, "whole limit each": False}
+#: Each way, and whether its workers share a quota.
+WAYS = {"shared quota": True, "own share each": False, "whole limit each": False}
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Found:
 def simulate(plan: Plan, way: str) -> Found:
     """Run *plan* in one of `WAYS`."""
     world, provider = World(plan.seed), Provider(plan.limit)
-    server = LedgerServer(world, plan) if WAYS[way] else None
+    server = SharedQuotaServer(world, plan) if WAYS[way] else None
     share = 1.0 if way == "whole limit each" else 1.0 / plan.workers
     workers = [Worker(world, plan, provider, server, share) for _ in range(plan.workers)]
     for worker in workers[::5]:

@@ -16,8 +16,8 @@ from services.llm.account.what_counts import STILL_FULL, full_limits
 from services.llm.limit_types import LimitReport
 from services.llm.quota import NEVER, Demand, LearnedLimit, Quota, Reservation
 from services.llm.quota.answers import amount_used
+from services.llm.quota.memory_shared_quota import MemorySharedQuota
 from services.llm.quota.shared import Decision, Granted, Note, Operation, Outcome, Settle, Take
-from services.llm.quota.shared_ledger import MemoryLedger
 
 from .fleet_world import Plan, Provider, World
 
@@ -26,30 +26,30 @@ MODEL = "m"
 LEASE_TTL = 120.0
 
 
-class LedgerServer:
-    """The ledger that all share, which may be away, or be replaced by one that knows nothing."""
+class SharedQuotaServer:
+    """The quota that all share, which may be away, or be replaced by one that knows nothing."""
 
     def __init__(self, world: World, plan: Plan) -> None:
         self._world, self._plan = world, plan
         self.exchanges = 0
         self._epoch = 0
-        self._ledger = self._new()
+        self._shared_quota = self._new()
         for time in plan.failovers:
             world.at(time, self._fail_over)
 
     def exchange(self, operations: Sequence[Operation], epoch: str = "") -> Outcome:
-        """Perform *operations*, as `SharedLedger.exchange`; raise ConnectionError while away."""
+        """Perform *operations*, as `SharedQuota.exchange`; raise ConnectionError while away."""
         if any(begin <= self._world.now < end for begin, end in self._plan.outages):
             raise ConnectionError("nobody can reach it")
         self.exchanges += 1
-        return self._ledger.exchange(operations, epoch)
+        return self._shared_quota.exchange(operations, epoch)
 
-    def _new(self) -> MemoryLedger:
-        return MemoryLedger(lambda: self._world.now, f"epoch {self._epoch}")
+    def _new(self) -> MemorySharedQuota:
+        return MemorySharedQuota(lambda: self._world.now, f"epoch {self._epoch}")
 
     def _fail_over(self) -> None:
         self._epoch += 1
-        self._ledger = self._new()
+        self._shared_quota = self._new()
 
 
 class VirtualThread:
@@ -106,7 +106,7 @@ class Worker:
     """One process with its callers; *server* is None where nothing is shared.
 
     *share* is the part of the limit that it takes for itself where it shares nothing, or while
-    the ledger is away.
+    the shared quota is away.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Worker:
         world: World,
         plan: Plan,
         provider: Provider,
-        server: LedgerServer | None,
+        server: SharedQuotaServer | None,
         share: float,
     ) -> None:
         self.answered = 0

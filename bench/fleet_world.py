@@ -1,4 +1,4 @@
-"""A fleet in virtual time: its clock, the provider's bucket, and the ledger that workers share."""
+"""A fleet in virtual time: its clock, the provider's bucket, and the quota that workers share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Plan:
     declared: float = 500.0
     spent: float = 400.0
     answer: float = 0.6
-    #: The most that a request takes to the provider and back, and to the ledger and back.
+    #: The most that a request takes to the provider and back, and to the shared quota and back.
     path: float = 0.2
     round_trip: float = 0.002
     #: How far the workers' clocks are apart, and by what part they run fast or slow.
@@ -35,7 +35,7 @@ class Plan:
     killed_at: tuple[float, ...] = (90.0, 150.0)
     killed: float = 0.2
     restart: float = 5.0
-    #: When the ledger cannot be reached, and when another takes its place that knows nothing.
+    #: When the shared quota cannot be reached, and when another takes its place that knows nothing.
     outages: tuple[tuple[float, float], ...] = ((210.0, 220.0),)
     failovers: tuple[float, ...] = (300.0,)
     seed: int = 1

@@ -16,8 +16,8 @@ LONGEST = 200
 TOKENS = len(PROMPT) // 4 + LONGEST
 #: The window that limiters are made for, in seconds.
 MINUTE = 60.0
-#: Names the ledger that our processes share, where there is one.
-LEDGER = "BENCH_QUOTA_URL"
+#: Names the shared quota that our processes share, where there is one.
+SHARED_QUOTA = "BENCH_QUOTA_URL"
 OURS = ("ours", "ours, unknown")
 LIMITERS = ("aiolimiter", "pyrate-limiter", "limits", "throttled-py", "LangChain", "LiteLLM")
 
@@ -46,7 +46,7 @@ def ours(row: Row, url: str, *, known: bool) -> Ask:
     from services import llm_client
 
     name = {"requests": "GROQ_REQUESTS_PER_MINUTE", "tokens": "GROQ_TOKENS_PER_MINUTE"}[row.unit]
-    shared = os.environ.get(LEDGER, "") if known else ""
+    shared = os.environ.get(SHARED_QUOTA, "") if known else ""
     amount = row.amount if shared else row.per_process
     limits = {"GROQ_REQUESTS_PER_MINUTE": 10**6} | ({name: amount} if known else {})
     llm_client.settings = SimpleNamespace(

@@ -29,11 +29,11 @@ from pathlib import Path
 from typing import Any
 
 from .limiters import (
-    LEDGER,
     LIMITERS,
     LONGEST,
     MINUTE,
     OURS,
+    SHARED_QUOTA,
     Ask,
     Row,
     made,
@@ -94,7 +94,7 @@ def serve(row: Row, port: int) -> None:
 
 
 @contextmanager
-def shared_ledger(row: Row) -> Iterator[str]:
+def quota_shared_by(row: Row) -> Iterator[str]:
     """Run a Redis server for processes that share a limit; yield its URL, or "" without one."""
     ours = Path(sys.prefix, "bin", "redis-server")
     binary = shutil.which(ours) or shutil.which("redis-server")
@@ -171,14 +171,14 @@ def work(subject: str, row: Row, url: str, seconds: float) -> None:
 
 def run(subject: str, row: Row, seconds: float) -> str:
     """Measure one subject on a fresh server; return its cell of the table."""
-    with served(row) as url, shared_ledger(row) as ledger:
+    with served(row) as url, quota_shared_by(row) as shared_quota:
         command = [sys.executable, "-m", "bench.limits", "--work", subject, row.name, url]
         workers = [
             subprocess.Popen(
                 [*command, "--seconds", str(seconds)],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, LEDGER: ledger},
+                env={**os.environ, SHARED_QUOTA: shared_quota},
             )
             for _ in range(row.processes)
         ]

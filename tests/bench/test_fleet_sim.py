@@ -32,10 +32,10 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def simulated(seed: int = 1, seconds: float = PLAN.seconds) -> Found:
-    return simulate(replace(PLAN, seed=seed, seconds=seconds), "shared ledger")
+    return simulate(replace(PLAN, seed=seed, seconds=seconds), "shared quota")
 
 
-def test_who_share_a_ledger_use_the_limit_fairly_and_are_never_refused() -> None:
+def test_who_share_a_shared_quota_use_the_limit_fairly_and_are_never_refused() -> None:
     # By a seed or two, a fleet of eight differs by a tenth.
     found = [simulated(seed) for seed in range(10)]
     assert 0 == sum(each.refusals for each in found)

@@ -60,7 +60,7 @@ from services.llm.telemetry.metrics import Distribution
 from services.llm.telemetry.prometheus import SharingHook
 from services.llm.types import Request
 from tests.call.scripted import Clock, account
-from tests.fleet.ledgers import take, tokens
+from tests.fleet.shared_quotas import take, tokens
 from tests.fleet.workers import Server, Threads
 from tests.guarding import Touches, is_held, watch
 from tests.wire.faces import settings

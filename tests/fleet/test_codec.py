@@ -8,7 +8,7 @@ import pytest
 
 from services.llm.quota.shared import Add, Granted, KnownLimit, Note, Outcome, Pause, Refused
 from services.llm.quota.shared_codec import decode, encode
-from tests.fleet.ledgers import MODEL, requests, take, tokens
+from tests.fleet.shared_quotas import MODEL, requests, take, tokens
 
 
 def test_all_keys_of_an_account_begin_with_its_hash_slot() -> None:
@@ -73,5 +73,5 @@ def test_an_answer_is_read() -> None:
     ],
 )
 def test_what_the_script_never_says_is_an_error(answer: str) -> None:
-    with pytest.raises(ValueError, match="the ledger's script answered"):
+    with pytest.raises(ValueError, match="the shared quota's script answered"):
         decode(answer, [take("1", requests())])

@@ -1,4 +1,4 @@
-"""What a worker asks its fleet's ledger, and how it goes on without it."""
+"""What a worker asks its shared quota, and how it goes on without it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from services.llm.account import fleet as fleets
-from services.llm.account.ledger_outage import FIRST_RETRY, LONGEST_RETRY, LedgerOutage
+from services.llm.account.shared_quota_outage import FIRST_RETRY, LONGEST_RETRY, SharedQuotaOutage
 from services.llm.quota import LearnedLimit, Quota, Reservation, SlidingWindow, TokenBucketLimit
 from services.llm.quota.learning import GuessedLimit
 from services.llm.quota.shared import (
@@ -23,7 +23,7 @@ from services.llm.quota.shared import (
     Settle,
     Take,
 )
-from tests.fleet.ledgers import MODEL, Clock, requests, take, tokens
+from tests.fleet.shared_quotas import MODEL, Clock, requests, take, tokens
 from tests.fleet.workers import Server, Worker
 
 NOTHING = (None,)
@@ -42,7 +42,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def server(clock: Clock) -> Server:
-    """The ledger that workers share."""
+    """The shared quota that workers share."""
     return Server(clock)
 
 
@@ -100,7 +100,7 @@ def test_a_call_that_is_given_up_before_its_answer_takes_nothing(server: Server)
     assert (0.0,) == worker.ask(take("2", requests(5))).used
 
 
-def test_without_the_ledger_a_worker_goes_on_within_its_share(
+def test_without_the_shared_quota_a_worker_goes_on_within_its_share(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker, other = Worker(server), Worker(server)
@@ -111,7 +111,7 @@ def test_without_the_ledger_a_worker_goes_on_within_its_share(
     late = worker.ask(take("3", tokens(5)))
     assert 12.0 == pytest.approx(late.wait)
     assert [
-        "the ledger of the quota cannot be asked, each worker goes on within its share:"
+        "the shared quota cannot be asked, each worker goes on within its share:"
         " redis://server cannot be used: gone"
     ] == caplog.messages
 
@@ -123,7 +123,7 @@ def test_a_call_that_exceeds_the_share_goes_alone(server: Server) -> None:
     assert 540.0 == worker.ask(take("2", tokens(10))).wait
 
 
-def test_one_probe_at_a_time_asks_whether_the_ledger_is_back(
+def test_one_probe_at_a_time_asks_whether_the_shared_quota_is_back(
     server: Server, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker = Worker(server)
@@ -155,7 +155,7 @@ def test_a_worker_comes_back_by_itself_and_adds_what_it_has_spent(
     # 40 less what was refilled, and what was spent without asking: 10 and 5, but for the refill of
     # the share of the 40.
     assert (45.0, 1.0) == pytest.approx(decision.used)
-    assert "the ledger of the quota answers again" == caplog.messages[-1]
+    assert "the shared quota answers again" == caplog.messages[-1]
 
 
 def test_what_was_taken_before_an_outage_is_settled_after_it(server: Server, clock: Clock) -> None:
@@ -173,7 +173,7 @@ def test_what_was_taken_before_an_outage_is_settled_after_it(server: Server, clo
     assert (0.0,) == worker.ask(take("5", requests(8))).used
 
 
-def test_what_makes_the_ledger_fail_again_and_again_is_not_sent_for_ever(
+def test_what_makes_the_shared_quota_fail_again_and_again_is_not_sent_for_ever(
     server: Server, clock: Clock
 ) -> None:
     worker = Worker(server)
@@ -197,7 +197,7 @@ def test_what_was_taken_of_the_share_is_settled_there(server: Server) -> None:
     assert (5.0,) == worker.ask(take("2", tokens(20))).used
 
 
-def test_only_so_much_is_kept_for_a_ledger_that_is_away(
+def test_only_so_much_is_kept_for_a_shared_quota_that_is_away(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fleets, "_MOST_KEPT", 3)
@@ -209,7 +209,7 @@ def test_only_so_much_is_kept_for_a_ledger_that_is_away(
     assert [Pause("6", 1.0), Pause("7", 1.0), Pause("8", 1.0)] == worker.fleet._pending
 
 
-def test_a_ledger_that_is_late_is_not_waited_for(
+def test_a_shared_quota_that_is_late_is_not_waited_for(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker = Worker(server)
@@ -221,7 +221,7 @@ def test_a_ledger_that_is_late_is_not_waited_for(
     assert ["it has not answered in 1 s"] == [text.rpartition(": ")[2] for text in caplog.messages]
 
 
-def test_what_a_late_ledger_granted_all_the_same_is_given_back(
+def test_what_a_late_shared_quota_granted_all_the_same_is_given_back(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker = Worker(server)
@@ -238,7 +238,7 @@ def test_what_a_late_ledger_granted_all_the_same_is_given_back(
     assert 1 == len(caplog.messages)
 
 
-def test_a_ledger_that_has_lost_its_state_is_told_what_was_known(
+def test_a_shared_quota_that_has_lost_its_state_is_told_what_was_known(
     server: Server, clock: Clock
 ) -> None:
     worker = Worker(server)
@@ -252,7 +252,7 @@ def test_a_ledger_that_has_lost_its_state_is_told_what_was_known(
     assert isinstance(server.batches[-1][0], Restore)
 
 
-def test_a_ledger_that_has_lost_what_a_limit_counts_is_told_again(server: Server) -> None:
+def test_a_shared_quota_that_has_lost_what_a_limit_counts_is_told_again(server: Server) -> None:
     worker, note = Worker(server), Note(MODEL, "tokens/60", keeps_declared=False)
     worker.fleet.what_counts.learn([note])
     worker.ask(take("1", tokens(40)))
@@ -262,7 +262,7 @@ def test_a_ledger_that_has_lost_what_a_limit_counts_is_told_again(server: Server
     assert (note,) == worker.learned[-1].notes
 
 
-def test_a_call_is_not_the_first_of_all_while_the_ledger_is_away(server: Server) -> None:
+def test_a_call_is_not_the_first_of_all_while_the_shared_quota_is_away(server: Server) -> None:
     worker, server.is_away = Worker(server), True
     decision = worker.ask(replace(take("1", tokens(1)), first_alone=1.0))
     assert isinstance(decision, Granted)
@@ -274,7 +274,7 @@ def test_requests_are_restored_one_by_one_and_only_so_many(server: Server) -> No
     worker.ask(take("1", requests(1_000_000.0)))
     server.lose_all()
     assert (1.0,) == worker.ask(take("2", requests(1_000_000.0))).used
-    server.ledger.exchange([Add("many", (replace(requests(1_000_000.0), taken=20_000.0),))])
+    server.shared_quota.exchange([Add("many", (replace(requests(1_000_000.0), taken=20_000.0),))])
     worker.ask(take("3", requests(1_000_000.0)))
     (restored,) = worker.fleet._view.restored().charges
     assert 10_000.0 == restored.taken
@@ -319,7 +319,7 @@ def test_limits_that_nobody_else_can_know_are_not_shared(server: Server) -> None
     assert (requests(), tokens(5.0, amount=50.0)) == charges
 
 
-def test_what_only_the_ledger_has_told_is_hearsay_until_the_provider_says_it(
+def test_what_only_the_shared_quota_has_told_is_hearsay_until_the_provider_says_it(
     server: Server,
 ) -> None:
     fleet = Worker(server).fleet
@@ -350,17 +350,17 @@ def test_only_so_many_limits_are_remembered(
     assert 3 == len(worker.fleet._view._known)
 
 
-def test_a_defect_of_the_ledger_is_an_outage_too(
+def test_a_defect_of_the_shared_quota_is_an_outage_too(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker = Worker(server)
-    monkeypatch.setattr(server, "ledger", None)
+    monkeypatch.setattr(server, "shared_quota", None)
     assert Granted(0.0, (0.0,), (1.0,)) == worker.ask(take("1", tokens(1)))
     assert 1 == len(caplog.messages)
 
 
 def test_a_probe_waits_longer_after_each_failure_and_no_longer_than_some_seconds() -> None:
-    outage, now, waits = LedgerOutage(), 0.0, []
+    outage, now, waits = SharedQuotaOutage(), 0.0, []
     assert not outage.acquire_probe(now)
     assert outage.fail(now)
     for _ in range(6):
@@ -377,7 +377,7 @@ def test_a_probe_waits_longer_after_each_failure_and_no_longer_than_some_seconds
 
 
 def test_an_outage_is_warned_of_once_in_a_while() -> None:
-    outage = LedgerOutage()
+    outage = SharedQuotaOutage()
     warned = []
     for now in (0.0, 10.0, 59.0, 60.0, 100.0):
         warned.append(outage.fail(now))

@@ -41,7 +41,7 @@ from services.llm.settings.knobs import Knobs
 from services.llm.types import Reply
 from tests.call.calls import MODEL, REQUEST, assert_all_is_free, call, limited
 from tests.call.scripted import Clock, Drive, account, says
-from tests.fleet.ledgers import take, tokens
+from tests.fleet.shared_quotas import take, tokens
 from tests.fleet.workers import Server
 
 OLD = "llama3-70b-8192"
@@ -79,7 +79,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def server(clock: Clock) -> Server:
-    """The ledger that workers share."""
+    """The shared quota that workers share."""
     return Server(clock)  # type: ignore[arg-type]  # another clock, of the same form
 
 
@@ -119,7 +119,7 @@ def settled(server: Server) -> list[Settle]:
 def use(server: Server, amount: float, limit: float = 1_000.0) -> None:
     """Let another worker have used so much."""
     charge = replace(tokens(amount, limit), scope=MODEL)
-    server.ledger.exchange([take("other", charge)])
+    server.shared_quota.exchange([take("other", charge)])
 
 
 def test_a_call_asks_once_and_says_what_it_has_spent(server: Server, clock: Clock) -> None:
@@ -151,10 +151,10 @@ def test_a_call_that_is_refused_for_now_asks_again_in_its_turn(
 ) -> None:
     use(server, 1_000.0)
     use_more = replace(tokens(900.0, 1_000.0), scope=MODEL)
-    server.ledger.exchange([replace(take("more", use_more), max_transit=60.0)])
-    server.ledger.exchange([replace(take("again", use_more, max_wait=15.0))])
+    server.shared_quota.exchange([replace(take("more", use_more), max_transit=60.0)])
+    server.shared_quota.exchange([replace(take("again", use_more, max_wait=15.0))])
     to, drive = worker(server), Drive(clock, [says("Yes.")])
-    server.ledger._levels[f"{MODEL}\ntokens/60"] = server.ledger._levels[
+    server.shared_quota._levels[f"{MODEL}\ntokens/60"] = server.shared_quota._levels[
         f"{MODEL}\ntokens/60"
     ]._replace(missing=1_500.0, at=clock.now)
     drive.run(call(to, max_quota_wait=110.0))
@@ -173,7 +173,9 @@ def test_a_call_that_cannot_wait_so_long_is_told_how_long(server: Server, clock:
     assert_all_is_free(to, used=0)
 
 
-def test_an_error_says_that_the_ledger_is_away_where_it_is(server: Server, clock: Clock) -> None:
+def test_an_error_says_that_the_shared_quota_is_away_where_it_is(
+    server: Server, clock: Clock
+) -> None:
     to = worker(server, 100_000.0)
     to.window.amount = 1
     server.is_away = True
@@ -208,7 +210,7 @@ def test_a_call_that_exceeds_a_limit_which_another_worker_knows_is_an_error(
 
 
 def test_a_pause_that_another_worker_has_met_is_waited_for(server: Server, clock: Clock) -> None:
-    server.ledger.exchange([Pause(MODEL, 7.0)])
+    server.shared_quota.exchange([Pause(MODEL, 7.0)])
     to, drive = worker(server), Drive(clock, [says("Yes.")])
     drive.run(call(to, max_quota_wait=60.0))
     assert ([7.0], 2) == (drive.slept, len(asked(server)))
@@ -230,7 +232,7 @@ def test_a_pause_and_a_model_that_is_gone_are_told_to_all(server: Server, clock:
 def test_a_model_of_which_another_worker_tells_that_it_is_gone_is_not_asked(
     server: Server, clock: Clock
 ) -> None:
-    server.ledger.exchange([Retire(OLD, 60.0)])
+    server.shared_quota.exchange([Retire(OLD, 60.0)])
     to, drive = worker(server), Drive(clock, [says("Yes.")])
     drive.run(call_old(to))
     assert ["openai/gpt-oss-120b"] == [each.model for each in drive.sent]
@@ -238,14 +240,14 @@ def test_a_model_of_which_another_worker_tells_that_it_is_gone_is_not_asked(
 
 
 def test_who_does_not_switch_asks_the_model_all_the_same(server: Server, clock: Clock) -> None:
-    server.ledger.exchange([Retire(MODEL, 60.0)])
+    server.shared_quota.exchange([Retire(MODEL, 60.0)])
     to, drive = worker(server), Drive(clock, [says("Yes.")])
     to.switch = False
     drive.run(call(to))
     assert [MODEL] == [each.model for each in drive.sent]
 
 
-def test_the_answer_of_the_ledger_is_waited_for_a_second_at_most(
+def test_the_answer_of_the_shared_quota_is_waited_for_a_second_at_most(
     server: Server, clock: Clock
 ) -> None:
     to, drive = worker(server, threads=Never()), Drive(clock, [says("Yes.")])
@@ -255,7 +257,7 @@ def test_the_answer_of_the_ledger_is_waited_for_a_second_at_most(
     assert (1.0, "quota", Send(REQUEST, 8.0)) == (slept.seconds, slept.reason, sent)
 
 
-def test_the_answer_of_the_ledger_is_waited_for_no_longer_than_the_call_may_take(
+def test_the_answer_of_the_shared_quota_is_waited_for_no_longer_than_the_call_may_take(
     server: Server, clock: Clock
 ) -> None:
     drive = Drive(clock, [says("Yes.")])
@@ -355,14 +357,14 @@ def test_what_all_workers_were_told_counts_whatever_one_has_seen(
     assert [first.charges[1].taken, 10.0] == [each.spent[1] for each in settled(server)]
 
 
-def test_calls_that_wait_for_a_ledger_that_counts_too_much_tell_all_workers(
+def test_calls_that_wait_for_a_shared_quota_that_counts_too_much_tell_all_workers(
     server: Server, clock: Clock
 ) -> None:
     to = worker(server)
     limits = (LimitReport("tokens", 60.0, 1_000.0, 150.0),)
     notes: list[Note] = []
     for _ in range(3):
-        server.ledger.exchange([Restore((replace(tokens(1_000.0, 1_000.0), scope=MODEL),))])
+        server.shared_quota.exchange([Restore((replace(tokens(1_000.0, 1_000.0), scope=MODEL),))])
         Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=60.0))
         notes += [each for batch in server.batches for each in batch if isinstance(each, Note)]
         server.batches.clear()
@@ -376,13 +378,15 @@ def test_a_call_that_waited_tells_what_is_in_use_at_most(server: Server, clock: 
     limits = (LimitReport("tokens", 60.0, 1_000.0, 150.0),)
     for _ in range(2):
         Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=60.0))
-        server.ledger.exchange([Restore((replace(tokens(1_000.0, 1_000.0), scope=MODEL),))])
+        server.shared_quota.exchange([Restore((replace(tokens(1_000.0, 1_000.0), scope=MODEL),))])
     taken = asked(server)[-1].charges[1].taken
     expected = [(None, None), (None, 150.0 + 1_000.0 / 60.0 + taken)]
     assert expected == [each.at_most for each in settled(server)]
 
 
-def test_a_ledger_that_has_lost_what_is_counted_is_told_again(server: Server, clock: Clock) -> None:
+def test_a_shared_quota_that_has_lost_what_is_counted_is_told_again(
+    server: Server, clock: Clock
+) -> None:
     to = worker(server)
     to.quota.max_first_answer_wait = 1.0
     learn(to, Outcome("e", notes=(Note(MODEL, "tokens/60", False),)))
@@ -464,7 +468,7 @@ def test_an_account_joins_a_fleet_where_a_knob_says_so(clock: Clock) -> None:
     join_fleet(alone, Knobs(), "key")
     assert alone.fleet is None
     join_fleet(alone, Knobs(LLM_QUOTA_URL="redis://:secret@localhost/0"), "key")
-    assert "RedisLedger('redis://localhost/0')" == repr(alone.fleet._ledger)  # type: ignore[attr-defined]  # set by then
+    assert "RedisSharedQuota('redis://localhost/0')" == repr(alone.fleet._shared_quota)  # type: ignore[attr-defined]  # set by then
 
 
 def test_a_url_that_leads_nowhere_is_named(clock: Clock) -> None:
@@ -472,7 +476,7 @@ def test_a_url_that_leads_nowhere_is_named(clock: Clock) -> None:
         fleet_at(account(clock), "http://here", 0.5, "key")
 
 
-def test_a_ledger_keeps_no_account_alive(clock: Clock) -> None:
+def test_a_shared_quota_keeps_no_account_alive(clock: Clock) -> None:
     to = account(clock)
     fleet_at(to, "redis://localhost/0", 0.5, "key")
     assert to.fleet is not None

@@ -1,4 +1,4 @@
-"""What a worker goes by while its fleet's ledger is away."""
+"""What a worker goes by while its shared quota is away."""
 
 from __future__ import annotations
 

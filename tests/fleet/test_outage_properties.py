@@ -1,4 +1,4 @@
-"""Whenever the ledger is away, workers never send more requests in a minute than a knob allows."""
+"""While the shared quota is away, workers never send more requests a minute than a knob allows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from math import inf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.llm.account.ledger_outage import LONGEST_RETRY
+from services.llm.account.shared_quota_outage import LONGEST_RETRY
 from services.llm.quota.shared import Granted
-from tests.fleet.ledgers import Clock, requests, take, tokens
+from tests.fleet.shared_quotas import Clock, requests, take, tokens
 from tests.fleet.workers import Server, Worker
 from tests.quota.oracle import overfull
 
@@ -42,7 +42,7 @@ class World:
             self.sent.append(self.clock.now)
 
     def turn(self) -> None:
-        """Take the ledger away, or bring it back, when all workers have just asked it."""
+        """Take the shared quota away, or bring it back, when all workers have just asked it."""
         if self.server.is_away:
             self.server.is_away = False
             # Each asks at the same moment whether it is back, and has told then what it has spent.

@@ -14,12 +14,12 @@ from uuid import uuid4
 import pytest
 import redis
 
-from services.llm.account import redis_ledger
-from services.llm.account.redis_ledger import RedisLedger
+from services.llm.account import redis_shared_quota
+from services.llm.account.redis_shared_quota import RedisSharedQuota
 from services.llm.quota.shared import Granted
 from services.llm.stores import StoreError
 from services.llm.stores.redis_server import RedisServer
-from tests.fleet.ledgers import requests, take, tokens
+from tests.fleet.shared_quotas import requests, take, tokens
 from tests.redis_server import PASSWORD, _free_port, _server_binary
 
 
@@ -79,16 +79,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 def test_a_cluster_keeps_each_account_in_one_slot(cluster: int) -> None:
-    ledgers = [RedisLedger(f"redis://127.0.0.1:{cluster}/0", uuid4().hex) for _ in range(6)]
-    for ledger in ledgers:
+    url = f"redis://127.0.0.1:{cluster}/0"
+    shared_quotas = [RedisSharedQuota(url, uuid4().hex) for _ in range(6)]
+    for shared_quota in shared_quotas:
         for used in (0.0, 10.0):
             asked = take(uuid4().hex, tokens(10), requests())
-            (decision,) = ledger.exchange([asked]).decisions
+            (decision,) = shared_quota.exchange([asked]).decisions
             assert isinstance(decision, Granted)
             assert used == pytest.approx(decision.used[0], abs=1.0)
-        ledger.close()
+        shared_quota.close()
     # All three have some of them: a client that asked one alone would have failed.
-    kinds = {type(ledger._server.client).__name__ for ledger in ledgers}
+    kinds = {type(shared_quota._server.client).__name__ for shared_quota in shared_quotas}
     assert "RedisCluster" in kinds
 
 
@@ -101,12 +102,12 @@ def test_sentinels_name_the_server(redis_url: str, tmp_path: Path) -> None:
     )
     with started(tmp_path, str(config), "--sentinel") as sentinel:
         url = f"redis+sentinel://:{PASSWORD}@127.0.0.1:{sentinel}/main/0"
-        ledger = RedisLedger(url, uuid4().hex)
-        assert PASSWORD not in f"{ledger!r} {ledger}"
-        assert str(ledger) in repr(ledger)
-        (decision,) = ledger.exchange([take("1", tokens(10))]).decisions
+        shared_quota = RedisSharedQuota(url, uuid4().hex)
+        assert PASSWORD not in f"{shared_quota!r} {shared_quota}"
+        assert str(shared_quota) in repr(shared_quota)
+        (decision,) = shared_quota.exchange([take("1", tokens(10))]).decisions
         assert Granted(0.0, (0.0,), (10.0,)) == decision
-        ledger.close()
+        shared_quota.close()
 
 
 @pytest.mark.parametrize(
@@ -137,11 +138,11 @@ def test_sentinels_may_be_asked_over_tls_and_by_name() -> None:
 
 
 def failure(url: str) -> str:
-    """What is said of a ledger at *url*."""
-    ledger = RedisLedger(url, uuid4().hex)
+    """What is said of a shared quota at *url*."""
+    shared_quota = RedisSharedQuota(url, uuid4().hex)
     with pytest.raises(StoreError) as caught:
-        ledger.exchange([take("1", tokens(10), requests())])
-    ledger.close()
+        shared_quota.exchange([take("1", tokens(10), requests())])
+    shared_quota.close()
     return str(caught.value)
 
 
@@ -159,7 +160,7 @@ def test_a_replica_or_a_server_without_memory_is_an_error(tmp_path: Path) -> Non
 
 
 def test_a_server_that_never_answers_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_ledger, "_TIMEOUT", 0.05)
+    monkeypatch.setattr(redis_shared_quota, "_TIMEOUT", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         assert "Timeout" in failure(f"redis://127.0.0.1:{port}/0")

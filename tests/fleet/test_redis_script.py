@@ -11,7 +11,7 @@ from services.llm.quota.shared import Granted, Pause, Retire
 from services.llm.stores import StoreError
 from services.llm.stores.redis_script import RedisScript
 from services.llm.stores.redis_server import RedisServer
-from tests.fleet.ledgers import MODEL, Clock, ScriptLedger, requests, take, tokens
+from tests.fleet.shared_quotas import MODEL, Clock, ScriptSharedQuota, requests, take, tokens
 from tests.redis_server import PASSWORD
 
 
@@ -44,17 +44,17 @@ def test_what_another_program_has_put_there_is_dropped(redis_url: str) -> None:
         client.set(f"{prefix}scope:{MODEL}", "x")
         client.hset(f"{prefix}scope:", "requests/60", "nan inf")
         client.rpush(f"{prefix}lease:1", "x")
-    ledger = ScriptLedger(redis_url, account, clock)
+    shared_quota = ScriptSharedQuota(redis_url, account, clock)
     asked = take("1", tokens(100), requests())
-    assert (Granted(0.0, (0.0, 0.0), (100.0, 0.0)),) == ledger.exchange([asked]).decisions
-    ledger.exchange([Pause(MODEL, 1.0), Retire("old", 5.0)])
-    assert (("old", 5.0),) == ledger.exchange([]).retired
+    assert (Granted(0.0, (0.0, 0.0), (100.0, 0.0)),) == shared_quota.exchange([asked]).decisions
+    shared_quota.exchange([Pause(MODEL, 1.0), Retire("old", 5.0)])
+    assert (("old", 5.0),) == shared_quota.exchange([]).retired
 
 
 def test_every_key_of_an_account_expires(redis_url: str) -> None:
     account, clock = uuid4().hex, Clock()
-    ledger = ScriptLedger(redis_url, account, clock)
-    ledger.exchange(
+    shared_quota = ScriptSharedQuota(redis_url, account, clock)
+    shared_quota.exchange(
         [take("1", tokens(10), requests()), Pause("b", 9.0), Pause("b", 400.0), Retire("old", 5.0)]
     )
     with redis.Redis.from_url(redis_url) as client:
@@ -65,8 +65,8 @@ def test_every_key_of_an_account_expires(redis_url: str) -> None:
 
 def test_the_server_s_own_clock_counts(redis_url: str) -> None:
     account = uuid4().hex
-    ledger = ScriptLedger(redis_url, account, Clock(float("nan")))
+    shared_quota = ScriptSharedQuota(redis_url, account, Clock(float("nan")))
     asked = take("1", tokens(100, window=6_000.0))
-    assert (Granted(0.0, (0.0,), (100.0,)),) == ledger.exchange([asked]).decisions
-    (again,) = ledger.exchange([take("2", tokens(1, window=6_000.0), max_wait=0.0)]).decisions
+    assert (Granted(0.0, (0.0,), (100.0,)),) == shared_quota.exchange([asked]).decisions
+    (again,) = shared_quota.exchange([take("2", tokens(1, window=6_000.0), max_wait=0.0)]).decisions
     assert 55.0 < again.wait <= 60.0

@@ -1,4 +1,4 @@
-"""The script on a real Redis server decides as the ledger in memory does."""
+"""The script on a real Redis server decides as the shared quota in memory does."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from uuid import uuid4
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.llm.quota.memory_shared_quota import MemorySharedQuota
 from services.llm.quota.shared import (
     Add,
     Note,
@@ -18,8 +19,7 @@ from services.llm.quota.shared import (
     SharedCharge,
     Take,
 )
-from services.llm.quota.shared_ledger import MemoryLedger
-from tests.fleet.ledgers import Clock, ScriptLedger
+from tests.fleet.shared_quotas import Clock, ScriptSharedQuota
 
 SCOPES = ("a", "b")
 LIMITS = (
@@ -88,12 +88,12 @@ steps = st.tuples(st.lists(operations(), min_size=1, max_size=4), seconds)
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, max_size=8))
-def test_the_script_and_the_ledger_in_memory_agree(
+def test_the_script_and_the_shared_quota_in_memory_agree(
     redis_url: str, story: list[tuple[list[Operation], float]]
 ) -> None:
     clock = Clock()
-    in_memory = MemoryLedger(clock, "redis")
-    on_server = ScriptLedger(redis_url, uuid4().hex, clock)
+    in_memory = MemorySharedQuota(clock, "redis")
+    on_server = ScriptSharedQuota(redis_url, uuid4().hex, clock)
     for asked, passed in story:
         expected, actual = in_memory.exchange(asked), on_server.exchange(asked)
         assert expected.decisions == actual.decisions

@@ -15,9 +15,9 @@ from hypothesis.stateful import (
 )
 
 from services.llm.account.what_counts import full_limits
+from services.llm.quota.memory_shared_quota import MemorySharedQuota
 from services.llm.quota.shared import Granted, Pause, Restore, Settle, SharedCharge, Take
-from services.llm.quota.shared_ledger import MemoryLedger
-from tests.fleet.ledgers import Clock, requests, take, tokens
+from tests.fleet.shared_quotas import Clock, requests, take, tokens
 from tests.quota.oracle import Provider, Sight, overfull
 
 TOKENS, REQUESTS, WINDOW, TRANSIT = 16.0, 5.0, 8.0, 0.5
@@ -47,7 +47,7 @@ class FleetMachine(RuleBasedStateMachine):
         self.keeps_declared = keeps_declared
         self.sent: list[Sent] = []
         self.clock = Clock(0.0)
-        self.ledger = MemoryLedger(self.clock)
+        self.shared_quota = MemorySharedQuota(self.clock)
         self.amount = TOKENS
         self.count = 0
         self.waiting: list[Sent] = []
@@ -72,7 +72,7 @@ class FleetMachine(RuleBasedStateMachine):
     def ask(self, max_wait: float, jitter: float, *charges: SharedCharge) -> None:
         self.count += 1
         asked = take(f"{self.count}", *charges, max_transit=TRANSIT, max_wait=max_wait)
-        (decision,) = self.ledger.exchange([asked]).decisions
+        (decision,) = self.shared_quota.exchange([asked]).decisions
         if isinstance(decision, Granted):
             assert decision.wait <= max_wait
             at = self.clock.now + decision.wait
@@ -90,7 +90,7 @@ class FleetMachine(RuleBasedStateMachine):
 
     @rule(by=eighths)
     def pause(self, by: float) -> None:
-        self.ledger.exchange([Pause(take("").scope, by)])
+        self.shared_quota.exchange([Pause(take("").scope, by)])
         # What was granted before the pause is sent all the same.
         self.paused_until = max(self.paused_until, self.clock.now + by)
 
@@ -106,7 +106,7 @@ class FleetMachine(RuleBasedStateMachine):
         spent = tuple(1.0 if each.is_log else part * each.taken for each in charges)
         said = tuple(None if each.is_log else used * self.amount for each in charges)
         settle = Settle(one.asked, spent, said, one.granted.marks, self.at_most(one))
-        self.ledger.exchange([settle] * 2)
+        self.shared_quota.exchange([settle] * 2)
 
     def at_most(self, one: Sent) -> tuple[float | None, ...]:
         """What is in use at most, by what the provider states as it receives a call."""
@@ -133,7 +133,7 @@ class FleetMachine(RuleBasedStateMachine):
         self.waiting.remove(one)
         self.sent.remove(one)
         nothing = (0.0,) * len(one.asked.charges)
-        self.ledger.exchange(
+        self.shared_quota.exchange(
             [Settle(one.asked, nothing, (None,) * len(nothing), one.granted.marks)]
         )
 
@@ -148,8 +148,8 @@ class FleetMachine(RuleBasedStateMachine):
 
     @rule()
     def restore(self) -> None:
-        """A ledger that has lost its state counts all as used."""
-        self.ledger.exchange([Restore((tokens(TOKENS, self.amount, WINDOW),))])
+        """A shared quota that has lost its state counts all as used."""
+        self.shared_quota.exchange([Restore((tokens(TOKENS, self.amount, WINDOW),))])
 
     @precondition(lambda self: any(one.arrives <= self.clock.now for one in self.waiting))
     @rule(pick=picks, part=parts)
@@ -172,7 +172,7 @@ class FleetMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Ask the provider."""
-        if not hasattr(self, "ledger"):
+        if not hasattr(self, "shared_quota"):
             return
         self.clock.now += 100.0
         for one in self.waiting:
@@ -180,7 +180,7 @@ class FleetMachine(RuleBasedStateMachine):
         assert not overfull(self.arrivals, int(REQUESTS), WINDOW)
         assert Provider(TOKENS, TOKENS / WINDOW, self.seen).overflows() == []
         free = take("last", tokens(TOKENS, TOKENS, WINDOW), requests(REQUESTS, WINDOW))
-        (decision,) = self.ledger.exchange([free]).decisions
+        (decision,) = self.shared_quota.exchange([free]).decisions
         assert (0.0, (0.0, 0.0)) == (decision.wait, decision.used)
 
 

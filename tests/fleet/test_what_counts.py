@@ -10,7 +10,7 @@ from services.llm.account.what_counts import WhatCounts, full_limits
 from services.llm.limit_types import LimitReport
 from services.llm.quota import LearnedLimit, SlidingWindow
 from services.llm.quota.shared import Granted, Note
-from tests.fleet.ledgers import MODEL, take, tokens
+from tests.fleet.shared_quotas import MODEL, take, tokens
 
 CHARGE = tokens(50.0, 100.0)
 NOTE = Note(MODEL, "tokens/60", keeps_declared=True)
@@ -66,7 +66,7 @@ def test_beside_other_workers_calls_only_that_less_counts_is_believed(
 
 
 @pytest.mark.parametrize("told", [[], [NOTE]])
-def test_a_full_ledger_beside_a_provider_with_much_room_for_a_window_shows_that_less_counts(
+def test_a_full_shared_quota_beside_a_provider_with_much_room_for_a_window_shows_that_less_counts(
     told: list[Note],
 ) -> None:
     counts = WhatCounts()
@@ -85,7 +85,7 @@ def test_it_shows_nothing_more_once_all_were_told() -> None:
     [
         (49.0, 100.0, True, False),
         (50.0, 100.0, True, None),  # as much as may be on its way
-        (10.0, 100.0, False, None),  # the ledger has room too
+        (10.0, 100.0, False, None),  # the shared quota has room too
         (10.0, 101.0, True, None),  # what is used of a larger limit
         (None, 100.0, True, None),
     ],
@@ -112,7 +112,7 @@ def test_what_was_seen_longer_ago_than_a_window_is_forgotten() -> None:
     assert False is shown(counts, 120.5)
 
 
-def test_what_all_were_told_is_kept_for_a_ledger_that_has_lost_it_and_less_wins() -> None:
+def test_what_all_were_told_is_kept_for_a_shared_quota_that_has_lost_it_and_less_wins() -> None:
     counts = WhatCounts()
     other = Note(MODEL, "tokens/86400", keeps_declared=True)
     counts.learn([NOTE, other])

@@ -1,4 +1,4 @@
-"""Workers of a fleet whose threads run when a test says so, on a ledger that can be taken away."""
+"""Workers of a fleet whose threads run when a test says so, on a quota that can be taken away."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from services.llm.account.fleet import Fleet
+from services.llm.quota.memory_shared_quota import MemorySharedQuota
 from services.llm.quota.shared import Decision, Operation, Outcome, Take
-from services.llm.quota.shared_ledger import MemoryLedger
 from services.llm.stores import StoreError
-from tests.fleet.ledgers import Clock
+from tests.fleet.shared_quotas import Clock
 
 
 class Threads:
@@ -33,11 +33,11 @@ class Threads:
 
 
 class Server:
-    """A ledger that counts its round trips, and may be away or lose its state."""
+    """A shared quota that counts its round trips, and may be away or lose its state."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.ledger = MemoryLedger(clock, "first")
+        self.shared_quota = MemorySharedQuota(clock, "first")
         self.is_away = False
         self.batches: list[Sequence[Operation]] = []
 
@@ -46,14 +46,14 @@ class Server:
         self.batches.append(list(operations))
         if self.is_away:
             raise StoreError("redis://server cannot be used: gone")
-        return self.ledger.exchange(operations, epoch)
+        return self.shared_quota.exchange(operations, epoch)
 
     def __str__(self) -> str:
         return "redis://server"
 
     def lose_all(self) -> None:
         """Begin anew, with nothing."""
-        self.ledger = MemoryLedger(self.clock, "second")
+        self.shared_quota = MemorySharedQuota(self.clock, "second")
 
 
 class Worker:

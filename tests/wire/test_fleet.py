@@ -64,7 +64,7 @@ def test_without_its_redis_a_client_goes_on_within_its_share(
     with pytest.raises(RateLimitError):
         face.generate("hi")
     assert 3 == len(sandbox.exchanges)
-    warnings = [text for text in caplog.messages if "ledger of the quota" in text]
+    warnings = [text for text in caplog.messages if "shared quota" in text]
     assert (1, False) == (len(warnings), PASSWORD in caplog.text)
 
 

@@ -1,8 +1,8 @@
-"""The workers that share an account's limits: each asks their ledger once for a call.
+"""The workers that share an account's limits: each asks their shared quota once for a call.
 
-A thread of the library's own sends to the ledger whatever has come together since it last did: what
-calls take, with what others have spent. So a call costs one round trip at most, and an idle worker
-none. What a call has spent waits a moment for the next call, which it is sent with.
+A thread of the library's own sends to the shared quota whatever has come together since it last
+did: what calls take, with what others have spent. So a call costs one round trip at most, and an
+idle worker none. What a call has spent waits a moment for the next call, which it is sent with.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from ..quota.shared import (
     Outcome,
     Settle,
     SharedCharge,
-    SharedLedger,
+    SharedQuota,
     Take,
 )
 from ..redaction.printable import words_of
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Workers
 from .fleet_view import FleetView, key_of, nothing_spent, shared_charge
-from .ledger_outage import LedgerOutage, outage_note
+from .shared_quota_outage import SharedQuotaOutage, outage_note
 from .what_counts import WhatCounts
 
 log = logging.getLogger(__name__)
 
 #: Seconds that what was spent waits for a call that it can be sent with.
 LINGER = 0.25
-#: Seconds that a call waits for the ledger's answer; then it goes on within the worker's share.
+#: Seconds that a call waits for the shared quota; then it goes on within the worker's share.
 ASSUME_RECEIVED_AFTER = 1.0
-#: Operations that are sent at once, and those that are kept while the ledger is away.
+#: Operations that are sent at once, and those that are kept while the shared quota is away.
 _MOST_AT_ONCE, _MOST_KEPT = 256, 10_000
 #: Failures in a row after which what was to be sent is not sent again.
 _MOST_FAILURES = 8
@@ -63,22 +63,22 @@ class Threads(Protocol):
 
 
 class Fleet:
-    """What one account asks of the *ledger* that it shares with other workers.
+    """What one account asks of the *shared_quota* that it shares with other workers.
 
-    While the ledger does not answer, the worker goes on within *share* of each limit; it says so
-    once, asks again now and then, and then adds what it has spent. *learn* is given what each
+    While the shared quota does not answer, the worker goes on within *share* of each limit; it says
+    so once, asks again now and then, and then adds what it has spent. *learn* is given what each
     answer tells beside its decisions. *now* counts seconds.
     """
 
     def __init__(
         self,
-        ledger: SharedLedger,
+        shared_quota: SharedQuota,
         share: float,
         now: Callable[[], float],
         learn: Callable[[Outcome], None],
         threads: Threads | None = None,
     ) -> None:
-        self._ledger = ledger
+        self._shared_quota = shared_quota
         self._share = share
         self._now = now
         self._learn = learn
@@ -87,7 +87,7 @@ class Fleet:
         self.what_counts = WhatCounts()
         self._lock = ForkLock()  # guards all that follows
         self._view = FleetView(share, now)
-        self._outage = LedgerOutage()
+        self._outage = SharedQuotaOutage()
         self._begin()
         on_fork_in_child(self, Fleet._reset_in_child)
         _fleets.add(self)
@@ -101,7 +101,7 @@ class Fleet:
         self._answers: dict[str, Future[Decision]] = {}
         self._sending: Future[None] | None = None
         self._is_urgent = Event()
-        #: Limits that only the ledger has told of.
+        #: Limits that only the shared quota has told of.
         self._hearsay: set[str] = set()
         self._name, self._numbers = uuid4().hex, count()
         self._outage.is_probing = False
@@ -111,7 +111,7 @@ class Fleet:
         return f"{self._name}:{next(self._numbers)}"
 
     def take(self, take: Take) -> Future[Decision]:
-        """Ask for a call; the future is done at once while the ledger is away."""
+        """Ask for a call; the future is done at once while the shared quota is away."""
         answer: Future[Decision] = Future()
         with self._lock:
             if self._outage.is_away:
@@ -124,7 +124,7 @@ class Fleet:
         return answer
 
     def decision(self, take: Take, answer: Future[Decision]) -> Decision:
-        """Return the ledger's answer, or decide within the worker's share if it is late."""
+        """Return the shared quota's answer, or decide within the worker's share if it is late."""
         with self._lock:
             if answer.done():
                 return answer.result()
@@ -173,11 +173,11 @@ class Fleet:
         return limits, tuple(charges)
 
     def outage_note(self) -> str:
-        """Return what errors are to say of a ledger that is away; "" while it is there."""
-        return outage_note(self._ledger, self._share) if self._outage.is_away else ""
+        """Return what errors are to say of a shared quota that is away; "" while it is there."""
+        return outage_note(self._shared_quota, self._share) if self._outage.is_away else ""
 
     def note_heard(self, limit: KnownLimit) -> None:
-        """Note that only the ledger has told of *limit*."""
+        """Note that only the shared quota has told of *limit*."""
         with self._lock:
             self._hearsay.add(key_of(limit.scope, limit))
 
@@ -209,12 +209,12 @@ class Fleet:
         """Send what there is to send, and then what has come together meanwhile."""
         while (batch := self._next_batch()) is not None:
             try:
-                outcome = self._ledger.exchange(batch, self._epoch)
+                outcome = self._shared_quota.exchange(batch, self._epoch)
             except Exception as error:
-                # Whatever is wrong with the ledger, calls go on without it.
+                # Whatever is wrong with the shared quota, calls go on without it.
                 with self._lock:
                     is_news = self._fail()
-                    # What makes the ledger fail again and again is not sent for ever.
+                    # What makes the shared quota fail again and again is not sent for ever.
                     if self._outage.failures < _MOST_FAILURES:
                         kept = [each for each in batch if not isinstance(each, Take)]
                         self._pending[:0] = kept
@@ -254,7 +254,7 @@ class Fleet:
             self._outage.end()
             self._pending[:0] = self._view.end_fallback()
             self._is_urgent.set()
-            log.info("the ledger of the quota answers again")
+            log.info("the shared quota answers again")
         takes = [each for each in batch if isinstance(each, Take)]
         for take, decision in zip(takes, outcome.decisions, strict=True):
             self._view.learn(take, decision)
@@ -294,6 +294,4 @@ atexit.register(_finish_all)
 
 
 def _warn(words: str) -> None:
-    log.warning(
-        "the ledger of the quota cannot be asked, each worker goes on within its share: %s", words
-    )
+    log.warning("the shared quota cannot be asked, each worker goes on within its share: %s", words)

@@ -10,25 +10,25 @@ from ..limit_types import LimitReport
 from ..quota.shared import Outcome
 from .account import A_DAY, Account
 from .fleet import Fleet
-from .redis_ledger import RedisLedger
+from .redis_shared_quota import RedisSharedQuota
 
 
 def fleet_at(account: Account, url: str, share: float, *identity: str) -> None:
-    """Let *account* share its limits through the ledger at *url*; ConfigurationError for no URL.
+    """Let *account* share its limits through the quota at *url*; ConfigurationError for no URL.
 
     While that is away, it uses so large a *share* of each.
     """
     try:
-        ledger = RedisLedger(url, *identity)
+        shared_quota = RedisSharedQuota(url, *identity)
     except (ValueError, ImportError) as error:
         raise ConfigurationError(f"LLM_QUOTA_URL: {error}") from error
     # The thread that asks must not keep an account alive that nobody uses any more.
-    account.fleet = Fleet(ledger, share, account.now, partial(_learn, ref(account)))
+    account.fleet = Fleet(shared_quota, share, account.now, partial(_learn, ref(account)))
     account.quota.fleet_used = account.fleet.used
 
 
 def learn(account: Account, outcome: Outcome) -> None:
-    """Learn from what the ledger tells of other workers: models that are gone, limits."""
+    """Learn from what the shared quota tells of other workers: models that are gone, limits."""
     now = account.now()
     for model, seconds in outcome.retired if account.switch else ():
         account.ended.put(model, True, now, min(seconds, A_DAY))

@@ -1,4 +1,4 @@
-"""What a worker last knew of its fleet's limits, and goes by while their ledger is away."""
+"""What a worker last knew of its fleet's limits, and goes by while their shared quota is away."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from ..limit_types import LimitReport
 from ..quota import Limit, SlidingWindow
+from ..quota.memory_shared_quota import MemorySharedQuota
 from ..quota.shared import (
     ACCOUNT_WIDE,
     Add,
@@ -22,7 +23,6 @@ from ..quota.shared import (
     SharedCharge,
     Take,
 )
-from ..quota.shared_ledger import MemoryLedger
 
 #: Limits that are remembered: more than an application's models have.
 _MOST_LIMITS = 1_000
@@ -48,15 +48,15 @@ class _Known(NamedTuple):
 
 
 class _Fallback(NamedTuple):
-    """What a worker goes by while the fleet's ledger is away."""
+    """What a worker goes by while the shared quota is away."""
 
-    ledger: MemoryLedger
+    shared_quota: MemorySharedQuota
     #: The same as if nothing had been spent meanwhile.
-    unspent: MemoryLedger
+    unspent: MemorySharedQuota
 
 
 class FleetView:
-    """The use of each limit by the ledger's last answers, and a *share* of it meanwhile.
+    """The use of each limit by the shared quota's last answers, and a *share* of it meanwhile.
 
     *now* counts seconds. Its owner guards it.
     """
@@ -68,7 +68,7 @@ class FleetView:
         self._fallback: _Fallback | None = None
 
     def learn(self, take: Take, decision: Decision) -> None:
-        """Note what the ledger has decided."""
+        """Note what the shared quota has decided."""
         now, is_granted = self._now(), isinstance(decision, Granted)
         for charge, used in zip(take.charges, decision.used, strict=True):
             self._known.pop(charge.key, None)
@@ -84,48 +84,48 @@ class FleetView:
         if self._fallback is None:
             return known.used_at(self._now())
         part = self._part_of(known.charge)
-        return amount - max(0.0, part.amount - self._fallback.ledger.used(part))
+        return amount - max(0.0, part.amount - self._fallback.shared_quota.used(part))
 
     def begin_fallback(self) -> None:
         """Begin with a share of what was left of each limit when it was last known."""
         if self._fallback is None:
-            ledger = MemoryLedger(self._now, lets_large_through=True)
-            self._fallback = _Fallback(ledger, MemoryLedger(self._now))
+            shared_quota = MemorySharedQuota(self._now, lets_large_through=True)
+            self._fallback = _Fallback(shared_quota, MemorySharedQuota(self._now))
             known = [self._known_part(*each) for each in enumerate(self._known.values())]
-            for ledger in self._fallback:
-                ledger.exchange(known)
+            for shared_quota in self._fallback:
+                shared_quota.exchange(known)
 
     def take(self, take: Take) -> Decision:
         """Decide within the worker's share."""
-        assert self._fallback is not None, "the fleet's ledger decides"
+        assert self._fallback is not None, "the shared quota decides"
         now = self._now()
         for charge in take.charges:
             self._known.setdefault(charge.key, _Known(charge, 0.0, now))
-        (decision,) = self._fallback.ledger.exchange([self._part_of_take(take)]).decisions
+        (decision,) = self._fallback.shared_quota.exchange([self._part_of_take(take)]).decisions
         return decision
 
     def settle(self, settle: Settle) -> bool:
         """Settle what was taken of the worker's share; return whether it was."""
-        if self._fallback is None or not self._fallback.ledger.has(settle.take.lease):
+        if self._fallback is None or not self._fallback.shared_quota.has(settle.take.lease):
             return False
         # What the provider says is used of the whole limit says nothing of a share of it.
         unknown = (None,) * len(settle.used)
         take = self._part_of_take(settle.take)
-        self._fallback.ledger.exchange([replace(settle, take=take, used=unknown, at_most=())])
+        self._fallback.shared_quota.exchange([replace(settle, take=take, used=unknown, at_most=())])
         return True
 
     def end_fallback(self) -> list[Add]:
-        """Return what was spent meanwhile, for the fleet's ledger.
+        """Return what was spent meanwhile, for the shared quota.
 
-        The ledger itself has let what it knew be refilled.
+        The shared quota itself has let what it knew be refilled.
         """
         assert self._fallback is not None, "nothing was spent without asking"
-        spent = [*self._spent(self._fallback), *self._requests(self._fallback.ledger)]
+        spent = [*self._spent(self._fallback), *self._requests(self._fallback.shared_quota)]
         self._fallback = None
         return spent
 
     def restored(self) -> Restore:
-        """Return what may be used of each limit, for a ledger that has lost its state."""
+        """Return what may be used of each limit, for a shared quota that has lost its state."""
         now = self._now()
         charges = []
         for known in self._known.values():
@@ -141,7 +141,7 @@ class FleetView:
         return Restore(tuple(each for each in charges if each.taken > 0))
 
     def _known_part(self, number: int, known: _Known) -> Add:
-        """Return what of the worker's share counts as used when the ledger is away."""
+        """Return what of the worker's share counts as used when the shared quota is away."""
         part, used = self._part_of(known.charge), self._share * known.used
         taken = min(float(math.ceil(used)) if part.is_log else used, part.amount)
         return Add(f"{_KNOWN}{number}", (replace(part, taken=taken),), self._now() - known.at)
@@ -150,12 +150,12 @@ class FleetView:
         """Yield what was spent of limits that are refilled."""
         for known in self._known.values():
             part = self._part_of(known.charge)
-            spent = fallback.ledger.used(part) - fallback.unspent.used(part)
+            spent = fallback.shared_quota.used(part) - fallback.unspent.used(part)
             if spent > 0 and not part.is_log:
                 charge = replace(known.charge, taken=spent, is_hearsay=True)
                 yield Add(uuid4().hex, (charge,))
 
-    def _requests(self, ledger: MemoryLedger) -> Iterator[Add]:
+    def _requests(self, shared_quota: MemorySharedQuota) -> Iterator[Add]:
         """Yield the requests of the last window that were counted one by one, by the second."""
         now = self._now()
         for charge in [known.charge for known in self._known.values()]:
@@ -163,7 +163,7 @@ class FleetView:
             if not part.is_log:
                 continue
             since = now - charge.window
-            log = ledger.log(part).items()
+            log = shared_quota.log(part).items()
             moments = [at for name, at in log if at > since and not name.startswith(_KNOWN)]
             for _, together in groupby(sorted(moments), math.floor):
                 latest = list(together)
@@ -186,7 +186,7 @@ class FleetView:
 
 
 def shared_charge(limit: Limit, scope: str, taken: float) -> SharedCharge:
-    """Return so much *taken* of *limit*, as the ledger names it."""
+    """Return so much *taken* of *limit*, as the shared quota names it."""
     # Requests that are logged one by one are those of the account, whatever the scope.
     is_log = isinstance(limit, SlidingWindow)
     owner = ACCOUNT_WIDE if is_log else scope
@@ -194,7 +194,7 @@ def shared_charge(limit: Limit, scope: str, taken: float) -> SharedCharge:
 
 
 def key_of(scope: str, limit: KnownLimit | LimitReport) -> str:
-    """Return what the ledger names a limit of *scope*."""
+    """Return what the shared quota names a limit of *scope*."""
     return SharedCharge(scope, limit.unit, limit.window, 0.0, 0.0).key
 
 

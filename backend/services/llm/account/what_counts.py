@@ -4,7 +4,7 @@ As long as no answer has shown it, all that was declared counts. Three kinds of 
 
     one that was alone in flight in the whole fleet, the first of a scope
     one that was alone in its worker, where the provider states no more than was spent
-    those whose calls had to wait for a full ledger, where the provider states far less use
+    those whose calls had to wait for a full shared quota, where the provider states far less use
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class WhatCounts:
 
     def __init__(self) -> None:
         self._keeps: dict[str, bool] = {}
-        #: By limit: when far less than the ledger's use was stated first, and last.
+        #: By limit: when far less than the shared quota's use was stated first, and last.
         self._far_less: dict[str, tuple[float, float]] = {}
         self._lock = ForkLock(leaf=True)  # guards both
 
@@ -42,7 +42,7 @@ class WhatCounts:
             _bound(self._keeps)
 
     def notes(self) -> list[Note]:
-        """Return all that is known, for a ledger that has lost it."""
+        """Return all that is known, for a shared quota that has lost it."""
         with self._lock:
             known = [(key.rpartition("\n"), keeps) for key, keeps in self._keeps.items()]
         return [Note(scope, limit, keeps) for (scope, _, limit), keeps in known]
@@ -87,11 +87,11 @@ class WhatCounts:
     ) -> bool | None:
         """Return whether the *limit* keeps what was declared, if an answer shows it anew.
 
-        The call *is_alone* in flight in the fleet, or *is_full* what the ledger has of the limit.
+        The call *is_alone* in flight in the fleet, or the limit *is_full* in the shared quota.
         """
         known = self._known(charge)
         if is_alone:
-            # What all were told before stays: a ledger that has lost it is told again.
+            # What all were told before stays: a shared quota that has lost it is told again.
             return limit.keeps_declared if known is None else known
         if known is None and limit.keeps_declared is False:
             return False
@@ -108,7 +108,7 @@ class WhatCounts:
     ) -> bool:
         """Whether the provider has stated far less use of a full limit for a whole window.
 
-        What else a ledger counts too much, as that of a worker that died, is refilled by then.
+        What else a shared quota counts too much, as of a worker that died, is refilled by then.
         """
         stated = _stated(limit, reports)
         if stated is None:

@@ -1,7 +1,7 @@
 """What an attempt takes of the limits that its account shares with other workers.
 
-wait_for_grant          until the fleet's ledger lets the attempt go, once its own quota does
-  Grant.ask             ask the ledger, in one round trip
+wait_for_grant          until the shared quota lets the attempt go, once its own quota does
+  Grant.ask             ask the shared quota, in one round trip
 publish_failure         tell the other workers of a pause, or of a model that is gone
 """
 
@@ -45,7 +45,7 @@ _BEYOND, _LONGEST = 60.0, 86_400.0
 
 
 class Grant:
-    """What an attempt has asked of the ledger; to be settled, or cancelled, once."""
+    """What an attempt has asked of the shared quota; to be settled, or cancelled, once."""
 
     def __init__(self, fleet: Fleet, reservation: Reservation, call: Call) -> None:
         self._account = call.account

@@ -42,7 +42,7 @@ class Reservation:
     #: Whether a thread is about to complete `wake`.
     is_waking: bool = False
     is_started: bool = False
-    #: Whether the fleet's ledger has granted it a moment, which is its place in the order.
+    #: Whether the shared quota has granted it a moment, which is its place in the order.
     is_granted: bool = False
     #: Whether the parent process made it, before a fork: only there it counts.
     is_from_parent_process: bool = False
@@ -82,7 +82,7 @@ class ScopeQueue:
 
     limits: tuple[Limit, ...]
     paused_until: float = -math.inf
-    #: Until when the fleet's ledger has no room.
+    #: Until when the shared quota has no room.
     held_until: float = -math.inf
     in_flight: dict[Reservation, None] = field(default_factory=dict)
     #: What the provider's answers have taught about the limits; None before the first.

@@ -1,18 +1,18 @@
-"""The ledger that the workers of a fleet share: what is asked of it, and what it answers.
+"""The quota that the workers of a fleet share: what is asked of it, and what it answers.
 
 A worker asks once for each call, at the moment at which its own `Quota` lets the call go:
 
     Take      all of a call's limits, or none; granted at once, or from a moment soon, or refused
     Settle    what a call has spent of what it took
-    Add       what was spent without asking, while the ledger was away
-    Restore   what this worker last knew to be used, for a ledger that has lost its state
+    Add       what was spent without asking, while the shared quota was away
+    Restore   what this worker last knew to be used, for a shared quota that has lost its state
     Pause     nobody may send in a scope for some seconds
     Retire    a model is gone
     Note      what a limit counts of an answer that was declared longer than it became
 
-`SharedLedger` is the protocol. `MemoryLedger` keeps one in memory, `shared_script.py` on a Redis
-server, and both decide alike. All times are in seconds from now, and "now" is by the ledger's own
-clock, so that the workers' clocks need not agree.
+`SharedQuota` is the protocol. `MemorySharedQuota` keeps one in memory, `shared_script.py` on a
+Redis server, and both decide alike. All times are in seconds from now, and "now" is by the shared
+quota's own clock, so that the workers' clocks need not agree.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SharedCharge:
     """How much is taken of one limit, which allows *amount* in *window* seconds.
 
     One that *is_log* counts request by request, in any window; others refill continuously. An
-    amount that *is_hearsay* was only told by the ledger, and does not make it hold for longer.
+    amount that *is_hearsay* was only told by the shared quota does not make it hold for longer.
     """
 
     scope: str
@@ -185,10 +185,10 @@ class KnownLimit:
 class Outcome:
     """What came of some operations: one decision for each `Take`, in order.
 
-    *epoch* names the ledger's state. Where it is another than the one that was given, the state
-    was lost, and nothing was done. *limits* are known of the scopes that were asked for beside
-    those that were charged, and *notes* of those too. *retired* are the models that are gone, with
-    the seconds left.
+    *epoch* names the shared quota's state. Where it is another than the one that was given, the
+    state was lost, and nothing was done. *limits* are known of the scopes that were asked for
+    beside those that were charged, and *notes* of those too. *retired* are the models that are
+    gone, with the seconds left.
     """
 
     epoch: str
@@ -199,7 +199,7 @@ class Outcome:
     notes: tuple[Note, ...] = ()
 
 
-class SharedLedger(Protocol):
+class SharedQuota(Protocol):
     """What an account's workers share."""
 
     def exchange(self, operations: Sequence[Operation], epoch: str = "") -> Outcome:

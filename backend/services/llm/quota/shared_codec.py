@@ -1,4 +1,4 @@
-"""What the script of a `SharedLedger` is sent, and what it answers.
+"""What the script of a `SharedQuota` is sent, and what it answers.
 
 All keys of an account have one hash slot: that of the braces in their prefix.
 """
@@ -80,9 +80,9 @@ def decode(answer: bytes | str, operations: Sequence[Operation]) -> Outcome:
             notes=tuple(Note(scopes[place], limit, keeps) for place, limit, keeps in notes),
         )
     except (ValueError, TypeError, IndexError, RecursionError) as error:
-        raise ValueError(f"the ledger's script answered {answer!r:.100}") from error
+        raise ValueError(f"the shared quota's script answered {answer!r:.100}") from error
     if len(outcome.decisions) != sum(isinstance(each, Take) for each in operations):
-        raise ValueError(f"the ledger's script answered {answer!r:.100}")
+        raise ValueError(f"the shared quota's script answered {answer!r:.100}")
     return outcome
 
 

@@ -1,7 +1,8 @@
-"""The script by which a Redis server keeps a `SharedLedger`.
+"""The script by which a Redis server keeps a `SharedQuota`.
 
-It decides as `MemoryLedger` does, in one step and by the server's own clock. What stands under one
-of its keys that is of another type, or no number, was written by another program: it is dropped.
+It decides as `MemorySharedQuota` does, in one step and by the server's own clock. What stands under
+one of its keys that is of another type, or no number, was written by another program: it is
+dropped.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from .charges import PriorityFilter
 from .limits import NEVER, Unit, float_tolerance
 from .queue import Amounts, FairScheduler, Reservation, ScopeQueue
 
-#: Of one whose place in the order the fleet's ledger has set.
+#: Of one whose place in the order the shared quota has set.
 _NOBODY = PriorityFilter(sequence=-math.inf)
 
 

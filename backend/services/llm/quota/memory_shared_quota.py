@@ -1,4 +1,4 @@
-"""A `SharedLedger` in memory: for simulations, and for a worker whose fleet's ledger is away.
+"""A `SharedQuota` in memory: for simulations, and for a worker whose shared quota is away.
 
 Each limit is a token bucket by the generic cell rate algorithm, as `TokenBucketLimit`, but that
 what is taken counts from the moment at which the provider can have seen it at latest. A limit that
@@ -54,8 +54,8 @@ class _Room(NamedTuple):
     free_at: float
 
 
-class MemoryLedger:
-    """A `SharedLedger` for those who share this object; *clock* counts seconds.
+class MemorySharedQuota:
+    """A `SharedQuota` for those who share this object; *clock* counts seconds.
 
     With *lets_large_through* a call that exceeds a whole limit goes once nothing of that is used.
     It is not thread-safe: whoever has it guards it.

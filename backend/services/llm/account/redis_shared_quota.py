@@ -1,4 +1,4 @@
-"""The ledger of a fleet on a Redis server."""
+"""The shared quota of a fleet on a Redis server."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _PREFIX = "llm-quota:"
 _TIMEOUT = 1.0
 
 
-class RedisLedger:
-    """A `SharedLedger` of the account of this *identity*, on the server at *url*.
+class RedisSharedQuota:
+    """A `SharedQuota` of the account of this *identity*, on the server at *url*.
 
     Its keys name the account by a hash, which is one hash slot of a cluster. ImportError without
     `redis`, ValueError for a bad URL.
@@ -31,7 +31,7 @@ class RedisLedger:
         self._prefix = f"{_PREFIX}{{{name}}}:"
 
     def __repr__(self) -> str:
-        return f"RedisLedger({self._server.where!r})"
+        return f"RedisSharedQuota({self._server.where!r})"
 
     def __str__(self) -> str:
         return self._server.where

@@ -1,4 +1,4 @@
-"""What the ledger of a fleet decides, whoever keeps it."""
+"""What the shared quota of a fleet decides, whoever keeps it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from services.llm.quota.memory_shared_quota import MemorySharedQuota
 from services.llm.quota.shared import (
     Add,
     Granted,
@@ -19,24 +20,23 @@ from services.llm.quota.shared import (
     Restore,
     Retire,
     Settle,
-    SharedLedger,
+    SharedQuota,
     Take,
 )
-from services.llm.quota.shared_ledger import MemoryLedger
 from services.llm.quota.shared_levels import AGREED_FOR
-from tests.fleet.ledgers import MODEL, Clock, ScriptLedger, requests, take, tokens
+from tests.fleet.shared_quotas import MODEL, Clock, ScriptSharedQuota, requests, take, tokens
 
 
 class Asked:
-    """A ledger, and the clock it goes by."""
+    """A shared quota, and the clock it goes by."""
 
-    def __init__(self, ledger: SharedLedger, clock: Clock) -> None:
-        self.ledger, self.clock = ledger, clock
+    def __init__(self, shared_quota: SharedQuota, clock: Clock) -> None:
+        self.shared_quota, self.clock = shared_quota, clock
         self.marks: dict[str, tuple[float, ...]] = {}
 
     def decide(self, asked: Take) -> Granted | Refused:
         """What is decided on one call, but for its marks."""
-        (decision,) = self.ledger.exchange([asked]).decisions
+        (decision,) = self.shared_quota.exchange([asked]).decisions
         if isinstance(decision, Refused):
             return decision
         self.marks[asked.lease] = decision.marks
@@ -54,17 +54,17 @@ class Asked:
 
     def do(self, *operations: Operation) -> None:
         """Have what needs no decision performed."""
-        assert self.ledger.exchange(operations).decisions == ()
+        assert self.shared_quota.exchange(operations).decisions == ()
 
 
 @pytest.fixture(params=["memory", "redis"])
 def asked(request: pytest.FixtureRequest) -> Asked:
-    """Each kind of ledger, empty."""
+    """Each kind of shared quota, empty."""
     clock = Clock()
     if request.param == "memory":
-        return Asked(MemoryLedger(clock), clock)
+        return Asked(MemorySharedQuota(clock), clock)
     url = request.getfixturevalue("redis_url")
-    return Asked(ScriptLedger(url, uuid4().hex, clock), clock)
+    return Asked(ScriptSharedQuota(url, uuid4().hex, clock), clock)
 
 
 def test_a_call_takes_of_all_its_limits_or_of_none(asked: Asked) -> None:
@@ -157,7 +157,7 @@ def test_the_first_call_is_alone_for_no_longer_than_it_asks(asked: Asked) -> Non
 def test_what_a_limit_counts_is_told(asked: Asked) -> None:
     asked.do(Note(MODEL, "tokens/60", keeps_declared=True))
     asked.do(Note(MODEL, "tokens/60", keeps_declared=False))
-    outcome = asked.ledger.exchange([take("1", tokens(1))])
+    outcome = asked.shared_quota.exchange([take("1", tokens(1))])
     assert (Note(MODEL, "tokens/60", keeps_declared=False),) == outcome.notes
 
 
@@ -229,9 +229,9 @@ def test_a_lower_amount_is_forgotten_unless_it_is_named_again(asked: Asked) -> N
 
 def test_limits_that_others_know_are_told(asked: Asked) -> None:
     asked.decide(take("1", tokens(10), replace(tokens(1), unit="input_tokens", amount=50.0)))
-    outcome = asked.ledger.exchange([take("2", tokens(10))])
+    outcome = asked.shared_quota.exchange([take("2", tokens(10))])
     assert (KnownLimit(MODEL, "input_tokens", 60.0, 50.0),) == outcome.limits
-    assert () == asked.ledger.exchange([]).limits
+    assert () == asked.shared_quota.exchange([]).limits
 
 
 def test_a_pause_holds_for_its_scope_and_a_longer_one_stays(asked: Asked) -> None:
@@ -247,7 +247,7 @@ def test_a_pause_holds_for_its_scope_and_a_longer_one_stays(asked: Asked) -> Non
 def test_models_that_are_gone_are_told_until_that_expires(asked: Asked) -> None:
     asked.do(Retire("old", 60.0), Retire("older", 10.0))
     asked.clock.now += 20.0
-    assert (("old", 40.0),) == asked.ledger.exchange([]).retired
+    assert (("old", 40.0),) == asked.shared_quota.exchange([]).retired
 
 
 def test_what_was_spent_without_asking_is_added_once(asked: Asked) -> None:
@@ -293,10 +293,10 @@ def test_after_a_loss_no_call_of_a_restored_scope_is_the_first(asked: Asked) -> 
     assert Granted(0.0, (5.0,), ()) == asked.decide(replace(take("1", tokens(1)), first_alone=1.0))
 
 
-def test_a_ledger_that_has_lost_its_state_does_nothing_but_tell(asked: Asked) -> None:
-    outcome = asked.ledger.exchange([take("1", tokens(30))], "another")
+def test_a_shared_quota_that_has_lost_its_state_does_nothing_but_tell(asked: Asked) -> None:
+    outcome = asked.shared_quota.exchange([take("1", tokens(30))], "another")
     assert (True, ()) == (outcome.is_lost, outcome.decisions)
-    again = asked.ledger.exchange([take("2", tokens(1))], outcome.epoch)
+    again = asked.shared_quota.exchange([take("2", tokens(1))], outcome.epoch)
     assert (Granted(0.0, (0.0,), (1.0,)),) == again.decisions
 
 
@@ -309,20 +309,20 @@ def test_a_clock_that_was_set_back_costs_no_more_than_what_is_reserved_ahead(ask
 
 def test_leases_that_are_over_are_forgotten() -> None:
     clock = Clock()
-    ledger = MemoryLedger(clock)
+    shared_quota = MemorySharedQuota(clock)
     for n in range(3_000):
-        ledger.exchange([take(f"{n}", tokens(1, amount=1e9))])
+        shared_quota.exchange([take(f"{n}", tokens(1, amount=1e9))])
         clock.now += 1.0
-    assert len(ledger._leases) < 1_200
+    assert len(shared_quota._leases) < 1_200
 
 
-def test_a_ledger_in_memory_tells_what_is_used_of_a_limit() -> None:
+def test_a_shared_quota_in_memory_tells_what_is_used_of_a_limit() -> None:
     clock = Clock()
-    ledger = MemoryLedger(clock)
-    ledger.exchange([take("1", tokens(60, amount=60), requests(1))])
+    shared_quota = MemorySharedQuota(clock)
+    shared_quota.exchange([take("1", tokens(60, amount=60), requests(1))])
     clock.now += 10.0
-    assert [50.0, 1.0] == [ledger.used(tokens(0, amount=60)), ledger.used(requests(1))]
-    assert {"1": clock.now - 10.0} == ledger.log(requests(1))
+    assert [50.0, 1.0] == [shared_quota.used(tokens(0, amount=60)), shared_quota.used(requests(1))]
+    assert {"1": clock.now - 10.0} == shared_quota.log(requests(1))
 
 
 def full_by(asked: Asked, lease: str) -> Take:
@@ -339,7 +339,9 @@ def settle_at_most(asked: Asked, call: Take, at_most: float | None) -> None:
     asked.do(Settle(call, (call.charges[0].taken,), (None,), marks, (at_most,)))
 
 
-def test_a_ledger_that_counts_too_much_believes_what_can_be_in_use_at_most(asked: Asked) -> None:
+def test_a_shared_quota_that_counts_too_much_believes_what_can_be_in_use_at_most(
+    asked: Asked,
+) -> None:
     call = full_by(asked, "1")
     asked.clock.now += 4.0
     settle_at_most(asked, call, None)

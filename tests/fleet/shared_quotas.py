@@ -1,4 +1,4 @@
-"""The two ledgers that a fleet may share, on a clock that tests move."""
+"""The two shared quotas that a fleet may share, on a clock that tests move."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Clock:
         return self.now
 
 
-class ScriptLedger:
+class ScriptSharedQuota:
     """The script on a real server, which is told the time."""
 
     def __init__(self, url: str, account: str, clock: Clock, epoch: str = "redis") -> None:

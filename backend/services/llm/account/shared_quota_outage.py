@@ -1,17 +1,17 @@
-"""While the ledger of a fleet is away: when it is asked again, and who is told."""
+"""While the shared quota of a fleet is away: when it is asked again, and who is told."""
 
 from __future__ import annotations
 
 import math
 
-#: Seconds after which a ledger that failed is asked again: at first, and at most.
+#: Seconds after which a shared quota that failed is asked again: at first, and at most.
 FIRST_RETRY, LONGEST_RETRY = 0.5, 5.0
 #: Seconds between two warnings, where it comes and goes.
 WARNING_INTERVAL = 60.0
 
 
-class LedgerOutage:
-    """Whether the ledger is away, and when one probe may ask it again; times are in seconds.
+class SharedQuotaOutage:
+    """Whether the shared quota is away, and when one probe may ask it again; times are in seconds.
 
     Its owner guards it.
     """
@@ -38,21 +38,21 @@ class LedgerOutage:
         return is_news
 
     def acquire_probe(self, now: float) -> bool:
-        """Whether the ledger is to be asked again now, by this caller alone."""
+        """Whether the shared quota is to be asked again now, by this caller alone."""
         if not self.is_away or self.is_probing or now < self._retry_at:
             return False
         self.is_probing = True
         return True
 
     def end(self) -> None:
-        """Note that the ledger has answered."""
+        """Note that the shared quota has answered."""
         self.is_away = self.is_probing = False
         self._delay, self.failures = 0.0, 0
 
 
-def outage_note(ledger: object, share: float) -> str:
-    """Return what an error says of a limit that a process keeps alone, while *ledger* is away."""
+def outage_note(shared_quota: object, share: float) -> str:
+    """Return what an error says of a limit that a process keeps alone: *shared_quota* is away."""
     return (
-        f" (LLM_QUOTA_URL cannot be asked, {ledger}: this process goes on within its"
+        f" (LLM_QUOTA_URL cannot be asked, {shared_quota}: this process goes on within its"
         f" LLM_QUOTA_FALLBACK_SHARE, {share:g} of each limit)"
     )
