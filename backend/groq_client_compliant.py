@@ -42,6 +42,7 @@ if TYPE_CHECKING or not __package__:
     from services.groq_compliant.pacing import KeyManager, TokenBucket
     from services.llm.errors import ConfigurationError
     from services.llm.http.client import http_client
+    from services.llm.providers.groq.connect import tell_platform
     from services.llm.redaction.secrets import redacted
 else:  # backend.groq_client_compliant, from the repository's root
     from .services.groq_compliant.client import CompliantClient
@@ -50,6 +51,7 @@ else:  # backend.groq_client_compliant, from the repository's root
     from .services.groq_compliant.pacing import KeyManager, TokenBucket
     from .services.llm.errors import ConfigurationError
     from .services.llm.http.client import http_client
+    from .services.llm.providers.groq.connect import tell_platform
     from .services.llm.redaction.secrets import redacted
 
 __all__ = ["GroqClient", "KeyManager", "TokenBucket", "main"]
@@ -79,6 +81,8 @@ class GroqClient(CompliantClient):
             shown = redacted(self._base_url)
             # Not chained: the SDK's frames hold a key.
             raise ConfigurationError(f"base_url is {shown!r}: {error}") from None
+        for each in by_key.values():
+            tell_platform(each)
         return pool, by_key.__getitem__
 
 

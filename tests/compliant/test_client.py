@@ -6,8 +6,10 @@ import asyncio
 import logging
 import random
 import sys
+import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -37,6 +39,23 @@ def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_chat_is_answered(sandbox: Sandbox) -> None:
     assert "Sandbox: hello" == ask(sandbox.url)
+
+
+def test_a_host_whose_threads_are_all_taken_holds_up_no_call(sandbox: Sandbox) -> None:
+    released = threading.Event()
+
+    async def scene() -> str:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        taken = loop.run_in_executor(None, released.wait, 30)
+        try:
+            async with GroqClient(KEYS[0], base_url=sandbox.url, cache_path=None) as client:
+                return await client.chat([{"role": "user", "content": "hello"}])
+        finally:
+            released.set()
+            await taken
+
+    assert "Sandbox: hello" == asyncio.run(asyncio.wait_for(scene(), 25))
 
 
 def test_what_is_asked_goes_out_as_it_is(sandbox: Sandbox) -> None:

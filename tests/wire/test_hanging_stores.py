@@ -71,7 +71,6 @@ def test_a_host_whose_threads_are_all_taken_holds_up_no_call(
 
     async def scene() -> list[str]:
         loop = asyncio.get_running_loop()
-        await face.client.agenerate("before", timeout=HANG)  # the SDK looks at its platform once
         loop.set_default_executor(ThreadPoolExecutor(1))
         taken = loop.run_in_executor(None, released.wait, HANG)
         try:

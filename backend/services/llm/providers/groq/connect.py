@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
@@ -48,6 +49,7 @@ class GroqConnection:
         """Build the SDK's async client."""
         client = self._http_client("AsyncClient")
         sdk: AsyncGroq = import_module("groq").AsyncGroq(**self._options(), http_client=client)
+        tell_platform(sdk)
         return sdk
 
     def _http_client(self, kind: Literal["Client", "AsyncClient"]) -> Any:
@@ -63,6 +65,16 @@ class GroqConnection:
         # Retries have one owner, and it is not the SDK.
         options = {"api_key": self.api_key, "timeout": self.timeout, "max_retries": 0}
         return {**options, "base_url": self.base_url} if self.base_url else options
+
+
+def tell_platform(sdk: AsyncGroq) -> None:
+    """Tell the SDK's async client its platform, as the blocking one finds it.
+
+    Else it asks with its first request, in a thread of the host's own pool: where that is full,
+    every call would wait in vain.
+    """
+    with suppress(AttributeError):  # an SDK of other parts
+        sdk._platform = import_module("groq._base_client").get_platform()
 
 
 def check_custom_headers() -> None:
