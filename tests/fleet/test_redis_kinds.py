@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import socketserver
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -41,6 +43,25 @@ def started(folder: Path, *options: str, port: int | None = None) -> Iterator[in
             yield port
         finally:
             server.kill()
+
+
+@contextmanager
+def hanging_up() -> Iterator[tuple[int, list[object]]]:
+    """A server that hangs up on everybody, by its port, and whom it has hung up on."""
+    seen: list[object] = []
+
+    class HangUp(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            seen.append(self.client_address)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), HangUp) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server.server_address[1], seen
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -100,13 +121,15 @@ def test_sentinels_name_the_server(redis_url: str, tmp_path: Path) -> None:
         f"sentinel monitor main 127.0.0.1 {port} 1\nsentinel auth-pass main {PASSWORD}\n"
         f"dir {tmp_path}\n"
     )
-    with started(tmp_path, str(config), "--sentinel") as sentinel:
-        url = f"redis+sentinel://:{PASSWORD}@127.0.0.1:{sentinel}/main/0"
+    with started(tmp_path, str(config), "--sentinel") as sentinel, hanging_up() as (gone, asked):
+        url = f"redis+sentinel://:{PASSWORD}@127.0.0.1:{gone},127.0.0.1:{sentinel}/main/0"
         shared_quota = RedisSharedQuota(url, uuid4().hex)
         assert PASSWORD not in f"{shared_quota!r} {shared_quota}"
         assert str(shared_quota) in repr(shared_quota)
         (decision,) = shared_quota.exchange([take("1", tokens(10))]).decisions
         assert Granted(0.0, (0.0,), (10.0,)) == decision
+        # One that is gone is not asked again and again: the others know.
+        assert 1 == len(asked)
         shared_quota.close()
 
 

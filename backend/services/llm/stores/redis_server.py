@@ -30,7 +30,8 @@ class RedisServer:
         try:
             # By name: a host that has no redis type-checks this file as well.
             self._redis: Any = import_module("redis")
-            backoff, retry = import_module("redis.backoff"), import_module("redis.retry")
+            self._retry: Any = import_module("redis.retry").Retry
+            self._at_once: Any = import_module("redis.backoff").NoBackoff
         except ImportError as error:
             raise ImportError(
                 "a redis:// cache needs the redis package: pip install redis"
@@ -39,7 +40,7 @@ class RedisServer:
         self._url = url
         self._timeouts = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
         # Once, for a connection that went stale.
-        options = {**self._timeouts, "retry": retry.Retry(backoff.NoBackoff(), 1)}
+        options = {**self._timeouts, "retry": self._retry(self._at_once(), 1)}
         try:
             self.client: Any = self._client(url, options)
         except (ValueError, TypeError):
@@ -67,7 +68,9 @@ class RedisServer:
         user, _, password = unquote(credentials or "").rpartition(":")
         options = {**options, "username": user or None, "password": password or None}
         options |= {"db": int(db or 0), "ssl": scheme == "rediss"}
-        known = self._redis.Sentinel(sentinels, sentinel_kwargs=self._timeouts)
+        # One that is gone is asked once: the next may know.
+        lookup = {**self._timeouts, "retry": self._retry(self._at_once(), 0)}
+        known = self._redis.Sentinel(sentinels, sentinel_kwargs=lookup)
         return known.master_for(service, **options)
 
     def use_cluster(self) -> None:
