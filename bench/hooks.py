@@ -103,10 +103,25 @@ def logs() -> Iterator[EventHook | None]:
     """A log line a call, which a handler drops."""
     from services.llm.telemetry.logs import log, log_call
 
+    with _dropped(log):
+        yield log_call
+
+
+@contextmanager
+def logging_alone() -> Iterator[EventHook | None]:
+    """The same line, written beforehand: what logging takes."""
+    log = logging.getLogger("bench.hooks")
+    fields = {"id": "1", "outcome": "answered"}
+    with _dropped(log):
+        yield hears(CallEnded)(lambda _: log.info("%s %s", "call", "id=1", extra={"llm": fields}))
+
+
+@contextmanager
+def _dropped(log: logging.Logger) -> Iterator[None]:
     log.addHandler(handler := logging.NullHandler())
     log.propagate = False
     log.setLevel(logging.INFO)
-    yield log_call
+    yield
     log.removeHandler(handler)
     log.propagate = True
     log.setLevel(logging.NOTSET)
@@ -197,6 +212,7 @@ SETTINGS: dict[str, Setting] = {
     "none any more": removed,
     "a plain hook": plain,
     "a plain hook of CallEnded": ends_alone,
+    "logging alone": logging_alone,
     "logs": logs,
     "Prometheus": prometheus,
     "OpenTelemetry's SDK alone": opentelemetry_alone,

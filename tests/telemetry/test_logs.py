@@ -58,6 +58,7 @@ def test_the_record_has_the_same_as_fields(logged: pytest.LogCaptureFixture) -> 
     log_call(failed())
     (record,) = logged.records
     assert (LOGGER, "INFO") == (record.name, record.levelname)
+    assert ("logs.py", "_log", "logs") == (record.filename, record.funcName, record.module)
     fields = vars(record)["llm"]
     assert ("groq", "failed", "RateLimitError", 429, "acme") == tuple(
         fields[name] for name in ("provider", "outcome", "error", "status", "tags.tenant")

@@ -20,7 +20,7 @@ from .labels import outcome_of
 log = logging.getLogger(__name__)
 
 #: What needs no quotes as a value in a line of `name=value`.
-_PLAIN = re.compile(r"[\w.:/@+-]+", re.ASCII)
+_is_plain = re.compile(r"[\w.:/@+-]+", re.ASCII).fullmatch
 
 
 @hears(CallEnded, BatchEnded)
@@ -84,11 +84,23 @@ def batch_fields(ended: BatchEnded) -> dict[str, Any]:
 
 
 def _log(what: str, fields: dict[str, Any]) -> None:
-    line = " ".join([f"{name}={_written(value)}" for name, value in fields.items()])
-    log.info("%s %s", what, line, extra={"llm": fields})
+    line = " ".join(
+        [
+            f"{name}={_written(value) if isinstance(value, str) else value}"
+            for name, value in fields.items()
+        ]
+    )
+    # As `log.info`, which would look through the stack for the line that stands here.
+    record = log.makeRecord(
+        *(log.name, logging.INFO, __file__, _log.__code__.co_firstlineno),
+        msg="%s %s",
+        args=(what, line),
+        exc_info=None,
+        func=_log.__name__,
+        extra={"llm": fields},
+    )
+    log.handle(record)
 
 
-def _written(value: object) -> str:
-    if not isinstance(value, str):
-        return str(value)
-    return value if _PLAIN.fullmatch(value) else printable(json.dumps(value, ensure_ascii=False))
+def _written(value: str) -> str:
+    return value if _is_plain(value) else printable(json.dumps(value, ensure_ascii=False))
