@@ -15,6 +15,7 @@ import pytest
 
 from groq_client_compliant import GroqClient as CompliantClient
 from sandbox import Answer, Fault, Sandbox
+from services.llm.client import configured
 from services.llm.errors import ConfigurationError, LLMError
 from services.llm.events import CallEnded, CallStarted, Event, EventHook, FirstPiece, hooks
 from tests.wire.conftest import OpenFace
@@ -56,6 +57,26 @@ def test_every_kind_of_call_tells_its_operation_and_tags(
     assert {face.provider} == {event.call.provider for event in ended}
     assert 6 == len({event.call.id for event in ended})
     assert all(event.usage.reported for event in ended)
+
+
+def test_where_there_is_no_hook_or_none_any_more_nothing_of_an_event_is_made(
+    face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[Event]()
+    hooks.add(told.append)
+    face.generate("hi")
+    hooks.remove(told.append)
+    number = len(told)
+    monkeypatch.setattr(configured, "_call_events", None)
+    face.generate("hi")
+    read(face, "hi")
+    assert number == len(told)
+    hooks.add(told.append)
+    try:
+        with pytest.raises(TypeError, match="NoneType"):
+            face.generate("hi")
+    finally:
+        hooks.remove(told.append)
 
 
 def test_a_client_has_hooks_of_its_own(open_client: OpenFace) -> None:
