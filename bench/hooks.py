@@ -1,16 +1,17 @@
 """Measure what hooks cost: processor time of a blocking call with each, beside one without any.
 
-    PYTHONPATH=backend python -m bench.hooks [provider] [--rounds 300]
+    PYTHONPATH=backend python -m bench.hooks [provider] [--rounds 60]
 
-All take turns in one process, against a server in another; a ratio is the median of those to the
-turn without hooks in the same round, which a busy machine moves least. It needs the packages of
-backend/requirements-telemetry.txt and opentelemetry-sdk.
+All take turns in one process, in an order that is drawn, against a server in another; a ratio is
+the median of those to the turn without hooks in the same round, which a busy machine moves least.
+It needs the packages of backend/requirements-telemetry.txt and opentelemetry-sdk.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -61,8 +62,8 @@ _ANSWERED: dict[str, Any] = {
 }
 _INPUT, _OUTPUT = ({**_COMMON, "gen_ai.token.type": each} for each in ("input", "output"))
 
-#: Calls in a row with one setting.
-_TURN = 5
+#: Calls in a row with one setting: so many that what is put off is done within a turn.
+_TURN = 64
 
 
 def _idle(event: object) -> None:
@@ -225,10 +226,11 @@ SETTINGS: dict[str, Setting] = {
 def measure(provider: str, rounds: int) -> dict[str, list[int]]:
     """Return the nanoseconds of a call, by setting, of each of its turns of _TURN calls."""
     found: dict[str, list[int]] = {name: [] for name in SETTINGS}
+    draw = random.Random(1)
     with server() as url, our_client(provider, url, 1) as client, ExitStack() as stack:
         hooks = {name: stack.enter_context(setting()) for name, setting in SETTINGS.items()}
         for _ in range(rounds):
-            for name, took in found.items():
+            for name, took in draw.sample(list(found.items()), len(found)):
                 with ExitStack() as following:
                     if (hook := hooks[name]) is not None:
                         following.callback(client.hooks.remove, client.hooks.add(hook))
@@ -259,7 +261,7 @@ def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench.hooks")
     parser.add_argument("provider", nargs="?", default="groq", choices=("groq", "bedrock"))
-    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=60)
     asked = parser.parse_args()
     print(table(measure(asked.provider, asked.rounds)))
 

@@ -351,7 +351,10 @@ def test_observations_that_nobody_scrapes_do_not_pile_up(
     assert 25.0 == value(scraped(registry), "llm_call_duration_seconds_count")
 
 
-def test_a_call_has_what_was_noted_counted_once_that_is_enough() -> None:
+def test_a_call_has_what_was_noted_counted_once_that_is_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(call_counts, "_BATCH", 32)
     counts = CallCounts(Distribution)
     for number in range(1, 17):
         counts.call_started("groq")

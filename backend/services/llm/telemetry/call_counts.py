@@ -32,8 +32,8 @@ from ..types import Attempt, Provider, Usage
 from .labels import error_label, model_label, outcome_of, status_label
 from .metrics import Series
 
-#: What is counted in one go, which is cheaper than one by one.
-_BATCH = 32
+#: How much is counted in one go, which is cheaper than one by one: that of 64 calls.
+_BATCH = 256
 
 #: What a meter is told in place of these events.
 METERED: frozenset[type[Event]] = frozenset((CallStarted, AttemptStarted, AttemptEnded, CallEnded))
