@@ -171,9 +171,7 @@ class ScopeQueue:
         """Return who is served first of those whose start time is still to come."""
         if self.last_start() <= now:
             return None
-        return next(
-            (reservation for reservation in self._in_order() if reservation.starts_at > now), None
-        )
+        return next((each for each in self._in_order() if each.starts_at > now), None)
 
     def add(self, reservation: Reservation) -> None:
         """Append a reservation and reserve its charges."""
