@@ -205,7 +205,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
         *_REWRITE,
     ),
     "services/llm/structured/restore.py": _REWRITE,
-    "services/llm/structured/rewrite.py": _REWRITE,
+    "services/llm/structured/rewrite.py": (*_REWRITE, "tests/structured/test_required.py"),
     "services/llm/structured/schema.py": (
         "tests/structured/test_schema.py",
         "tests/structured/test_schema_edges.py",
@@ -218,7 +218,11 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/structured/test_tolerant.py",
         "tests/structured/test_coerce.py",
     ),
-    "services/llm/structured/tolerant.py": ("tests/structured/test_tolerant.py",),
+    "services/llm/structured/tolerant.py": (
+        "tests/structured/test_tolerant.py",
+        "tests/structured/test_losses.py",
+        *_JUDGE,
+    ),
     "services/llm/structured/unwrap.py": ("tests/structured/test_unwrap.py", *_JUDGE),
     "services/llm/structured/walk.py": (
         "tests/structured/test_schema.py",
