@@ -533,16 +533,34 @@ def test_the_first_guess_is_what_a_bucket_or_a_window_has_answered(
 def test_a_pause_that_others_were_told_of_postpones_a_guess_too() -> None:
     quota = Quota((SlidingWindow(1_000, MINUTE),))
     quota.pause("m", 101.0)
+    for _ in range(30):
+        quota.settle(sent(quota, 101.0), {}, 101.0, 101.0)
     refuse(quota, 101.0, ONE, LimitReport("requests", MINUTE, is_refusal=True))
     quota.pause("m", 100.0)  # it is over
-    first = booked(quota, 101.0)
-    assert pytest.approx(111.0) == first.starts_at
-    quota.cancel(first, 101.0)
+    assert pytest.approx(103.0) == booked_and_cancelled(quota, 101.0)
     quota.settle(sent(quota, 130.0), {}, 130.0, 130.0)
-    quota.pause("m", 131.0)
-    assert pytest.approx(140.0) == booked(quota, 131.0).starts_at
-    quota.pause("m", 150.0)
-    assert pytest.approx(160.0) == booked(quota, 131.0).starts_at
+    for until, at in ((131.0, 132.0), (150.0, 150.0)):
+        quota.pause("m", until)
+        assert pytest.approx(at) == booked_and_cancelled(quota, 130.0)
+
+
+def test_where_few_were_answered_the_first_goes_after_the_wait_alone() -> None:
+    quota = Quota((SlidingWindow(1_000, MINUTE),))
+    for answered, wait, at in ((0, 0.25, 100.25), (11, 2.0, 202.0), (12, 2.0, 305.0)):
+        now = math.floor(at / 100) * 100.0
+        for _ in range(answered):
+            quota.settle(sent(quota, now), {}, now, now)
+        report = LimitReport("requests", MINUTE, is_refusal=True, wait=wait)
+        refuse(quota, now, ONE, report)
+        assert pytest.approx(at) == booked_and_cancelled(quota, now)
+        quota.forget()
+
+
+def booked_and_cancelled(quota: Quota, now: float) -> float:
+    """Return when a request that is asked for now could start."""
+    reservation = booked(quota, now)
+    quota.cancel(reservation, now)
+    return reservation.starts_at
 
 
 @pytest.mark.parametrize(

@@ -183,11 +183,13 @@ class GuessedLimit(LearnedLimit):
                 self._patience = FIRST_PATIENCE
 
     def postpone(self, wait: float, now: float) -> None:
-        """Let one request through in *wait* seconds, or once it is refilled, then the others.
+        """Let one request through in *wait* seconds, then as many as are refilled.
 
-        So processes that were told to wait at the same time do not exceed the limit after it.
+        Where many were answered it is refilled first: processes that were told to wait at the
+        same time then do not exceed the limit after it.
         """
-        refilled = max(1.0, wait * self.amount / self.window)
+        is_of_many = self.amount >= 2 * LEAST_GUESS
+        refilled = max(float(is_of_many), wait * self.amount / self.window)
         self._missing = max(self._missing_after(now), self.amount - 1 + refilled)
         self._missing_at = now
 
