@@ -43,7 +43,7 @@ class Channel:
         if self._left:
             return [TextPiece(self._left.pop(0))]
         if self._error is not None:
-            self._error.partial = self.whole()
+            self._error.partial = self.whole().replace(finish_reason=None)
             raise self._error
         return None
 
