@@ -45,13 +45,13 @@ log = logging.getLogger(__name__)
 #: Seconds that what was spent waits for a call that it can be sent with.
 LINGER = 0.25
 #: Seconds that a call waits for the shared quota; then it goes on within the worker's share.
-ASSUME_RECEIVED_AFTER = 1.0
+ANSWER_TIMEOUT = 1.0
 #: Operations that are sent at once, and those that are kept while the shared quota is away.
 _MOST_AT_ONCE, _MOST_KEPT = 256, 10_000
 #: Failures in a row after which what was to be sent is not sent again.
 _MOST_FAILURES = 8
-#: Seconds for which the interpreter's exit waits for what was spent.
-_LAST = 1.0
+#: Seconds for which the interpreter's exit waits until what was spent is sent.
+_EXIT_TIMEOUT = 1.0
 
 
 class Threads(Protocol):
@@ -134,7 +134,7 @@ class Fleet:
             is_news = self._fail()
             decision = self._view.take(take)
         if is_news:
-            _warn(f"it has not answered in {ASSUME_RECEIVED_AFTER:g} s")
+            _warn(f"it has not answered in {ANSWER_TIMEOUT:g} s")
         return decision
 
     def settle(self, settle: Settle) -> None:
@@ -186,8 +186,8 @@ class Fleet:
         with self._lock:
             self._hearsay.difference_update(key_of(scope, each) for each in reports)
 
-    def hurry(self) -> Future[None] | None:
-        """Send what is still to be sent now; return what is done then, None if that is nothing."""
+    def flush(self) -> Future[None] | None:
+        """Send now what is still to be sent; the future is done then. None: there is nothing."""
         with self._lock:
             self._is_urgent.set()
             return self._sending
@@ -286,8 +286,8 @@ _fleets: WeakSet[Fleet] = WeakSet()
 
 def _finish_all() -> None:
     """Send what is still to be sent, unless that takes too long."""
-    sending = [fleet.hurry() for fleet in list(_fleets)]
-    wait([each for each in sending if each is not None], _LAST)
+    sending = [fleet.flush() for fleet in list(_fleets)]
+    wait([each for each in sending if each is not None], _EXIT_TIMEOUT)
 
 
 atexit.register(_finish_all)

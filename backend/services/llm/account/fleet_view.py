@@ -91,9 +91,9 @@ class FleetView:
         if self._fallback is None:
             shared_quota = MemorySharedQuota(self._now, lets_large_through=True)
             self._fallback = _Fallback(shared_quota, MemorySharedQuota(self._now))
-            known = [self._known_part(*each) for each in enumerate(self._known.values())]
-            for shared_quota in self._fallback:
-                shared_quota.exchange(known)
+            known = [self._known_part(*pair) for pair in enumerate(self._known.values())]
+            for each in self._fallback:
+                each.exchange(known)
 
     def take(self, take: Take) -> Decision:
         """Decide within the worker's share."""

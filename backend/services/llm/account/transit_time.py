@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 #: Seconds that a request is thought to take before anything is known, and at least and at most.
-FIRST, LEAST, MOST = 1.0, 0.05, 5.0
+FIRST_GUESS, LEAST, MOST = 1.0, 0.05, 5.0
 #: How much longer than with the slowest of recent answers it may take, and how much of what an
 #: answer has shown is left after the next one.
 MARGIN, MEMORY = 1.5, 0.96
@@ -24,7 +24,7 @@ class TransitTime:
     """
 
     def __init__(self) -> None:
-        self.seconds = FIRST
+        self.seconds = FIRST_GUESS
         self._slowest = 0.0
         self._fastest = math.inf
 

@@ -1,4 +1,4 @@
-"""What a fleet's provider counts of an answer that was declared longer than it became.
+"""What a provider counts of a call that declared more than it spent, as a fleet's workers learn it.
 
 As long as no answer has shown it, all that was declared counts. Three kinds of answers show it:
 
@@ -16,7 +16,7 @@ from ..quota import Demand, LearnedLimit, Limit
 from ..quota.answers import amount_spent
 from ..quota.shared import Granted, Note, SharedCharge, Take
 from ..runtime.fork import ForkLock
-from .transit_time import FIRST
+from .transit_time import FIRST_GUESS
 
 #: Limits that are remembered.
 _MOST_LIMITS = 1_000
@@ -34,7 +34,7 @@ class WhatCounts:
         self._lock = ForkLock(leaf=True)  # guards both
 
     def learn(self, notes: Iterable[Note]) -> None:
-        """Believe *notes*: what others use can make all seem to count, nothing the reverse."""
+        """Believe *notes*, and that not all counts for good: others' use can only hide that."""
         with self._lock:
             for note in notes:
                 key = f"{note.scope}\n{note.limit}"
@@ -62,10 +62,11 @@ class WhatCounts:
         reports: Sequence[LimitReport],
         max_transit: float,
     ) -> float | None:
-        """Return what the provider can have in use, by an answer whose call waited for the limit.
+        """Return the most that the provider can have in use, by the answer to a call that waited.
 
-        None where that is not known. Where all that is declared counts at once, its figure lacks
-        what was on its way: what is refilled meanwhile, for others may take a second, and a call.
+        None where that is not known. Where all that is declared counts at once, the stated figure
+        lacks only what was on its way then: as much as is refilled in the transit time, which is
+        taken for a second at least since other workers' may be longer, and one call.
         """
         if not isinstance(limit, LearnedLimit) or not self._known(charge):
             return None
@@ -73,7 +74,7 @@ class WhatCounts:
         if stated is None:
             return None
         rate = charge.amount / charge.window
-        return stated + max(max_transit, FIRST) * rate + charge.taken
+        return stated + max(max_transit, FIRST_GUESS) * rate + charge.taken
 
     def shown(
         self,
@@ -125,9 +126,9 @@ class WhatCounts:
 
 
 def full_limits(take: Take, granted: Granted) -> tuple[bool, ...]:
-    """Return of each limit whether it was full until the call of *take* could be sent.
+    """Return for each limit whether the call of *take* had to wait because it was full.
 
-    Those that were sent before it have been received then.
+    It has waited so long that the calls before it have been received.
     """
     has_waited = granted.wait >= take.max_transit
     return tuple(
@@ -137,7 +138,7 @@ def full_limits(take: Take, granted: Granted) -> tuple[bool, ...]:
 
 
 def _stated(limit: LearnedLimit, reports: Sequence[LimitReport]) -> float | None:
-    """Return what the provider says is used of the *limit*, but of a larger one than ours."""
+    """Return what the provider says is used of the *limit*; None of a larger one than ours."""
     for each in reports:
         if limit.is_of(each.unit, each.window) and not each.is_refusal:
             is_ours = each.amount is None or each.amount <= limit.amount

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from .. import models
 from ..account.account import A_DAY, AN_HOUR, Account
-from ..account.fleet import ASSUME_RECEIVED_AFTER, Fleet
+from ..account.fleet import ANSWER_TIMEOUT, Fleet
 from ..account.what_counts import STILL_FULL, full_limits
 from ..effects import Effects, sleep
 from ..errors import LLMError, ModelNotFoundError, RateLimitError, Retry
@@ -69,7 +69,7 @@ class Grant:
     def ask(self, call: Call) -> Effects[Decision]:
         """Ask for what the attempt takes, and wait for the answer, a second at most."""
         answer = self._fleet.take(self._take)
-        timeout = min(call.time_left(), ASSUME_RECEIVED_AFTER)
+        timeout = min(call.time_left(), ANSWER_TIMEOUT)
         yield from sleep(timeout, "quota", cast("Future[None]", answer))
         decision = self._fleet.decision(self._take, answer)
         if isinstance(decision, Granted):
@@ -101,13 +101,14 @@ class Grant:
         self._fleet.settle(Settle(take, tuple(amounts), tuple(used), marks, tuple(at_most)))
         self._fleet.note_stated(take.scope, reports)
         if granted is not None and reports:
-            self._note_what_counts(granted, reports)
+            self._note_what_counts(granted, full, reports)
 
-    def _note_what_counts(self, granted: Granted, reports: Sequence[LimitReport]) -> None:
+    def _note_what_counts(
+        self, granted: Granted, full: Sequence[bool], reports: Sequence[LimitReport]
+    ) -> None:
         """Tell all workers what the provider counts, where the answer has shown it."""
         take, fleet, now = self._take, self._fleet, self._account.now()
         is_alone = granted.is_first and now - self.at < take.first_alone
-        full = full_limits(take, granted)
         for limit, charge, was_full in zip(self._limits, take.charges, full, strict=True):
             if isinstance(limit, LearnedLimit):
                 is_full = (
@@ -156,7 +157,7 @@ def wait_for_grant(admission: Admission, fleet: Fleet, call: Call) -> Effects[fl
 def publish_failure(
     account: Account, fleet: Fleet, scope: str, model: str, error: LLMError
 ) -> None:
-    """Tell all workers what an attempt has met that concerns them, and say if they are not told."""
+    """Tell all workers of a failure that concerns them; name an outage of their quota in it."""
     if isinstance(error, RateLimitError) and (note := fleet.outage_note()):
         error.args = (f"{error}{note}",)
     if isinstance(error, RateLimitError) and error.retry_after is not None:

@@ -1,4 +1,4 @@
-"""What counts calls without events: it is told in plain values of what comes with every call."""
+"""Meters count calls without events: they are told plain values at each beginning and end."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ Outcome: TypeAlias = Literal["answered", "cached", "failed", "cancelled"]
 class CallMeter(ABC):
     """The `meter` of a hook, told of the beginning and the end of calls and of their attempts.
 
-    Its hook hears the other events alone. These four functions note what they are told and raise
-    nothing; they are called by many threads at once, and what they note is counted later.
+    Its hook leaves the events of the same moments out of its `heard_events`: they would be counted
+    twice. Many threads call a meter at once. All functions but `catch_up` only note what they are
+    told, and raise nothing; `catch_up` counts it later.
     """
 
     @abstractmethod

@@ -73,7 +73,7 @@ class Registration:
             self.run(event)
 
     def run(self, argument: Any, function: Callable[[Any], object] | None = None) -> None:
-        """Call *function*, the hook unless it is given, with its *argument*; as `call`."""
+        """Call *function*, the hook unless it is given, with its *argument*; raises as `call`."""
         others = _running.get()
         running = _running.set((*others, self) if others else (self,))
         try:
@@ -127,10 +127,9 @@ class Listeners(NamedTuple):
     kinds: frozenset[type[Event]] | None
 
 
-_NOTHING_KNOWN: tuple[Registrations, Registrations, Listeners] = (
-    *((), ()),
-    Listeners((), (), frozenset()),
-)
+_NOBODY = Listeners((), (), frozenset())
+#: Of no registration in either registry.
+_EMPTY_CACHE: tuple[Registrations, Registrations, Listeners] = ((), (), _NOBODY)
 
 
 class Hooks:
@@ -146,8 +145,8 @@ class Hooks:
         #: Replaced and never changed, so that it is read without the lock.
         self.registered: Registrations = ()
         self._now = now
-        #: What the registries of the process and of this client were, and whom a call told then.
-        self.known = _NOTHING_KNOWN
+        #: The process's registrations and this client's, and the listeners that they make.
+        self.cached_listeners = _EMPTY_CACHE
 
     def add(self, hook: H) -> H:
         """Tell *hook* of all calls that start from now on; return it, so that this decorates.
@@ -172,7 +171,7 @@ hooks = Hooks()
 
 
 def registered_hooks(client_hooks: Hooks) -> Registrations:
-    """Return those whom a call of a client tells that begins now: the process's, then the client's.
+    """Return the hooks that a call beginning now tells: the process's, then its client's.
 
     A hook that is in both registries is told once. One that makes the call itself is not told of
     it: else that call would make another, and so on.
@@ -189,19 +188,19 @@ def registered_hooks(client_hooks: Hooks) -> Registrations:
 
 
 def listeners_of(client_hooks: Hooks) -> Listeners | None:
-    """Return those whom a call of a client tells that begins now; None where there are none."""
+    """Return the listeners that a client's call beginning now tells; None where there are none."""
     first, second = hooks.registered, client_hooks.registered
     if not first and not second:
-        client_hooks.known = _NOTHING_KNOWN  # keeps no hook that was removed
+        client_hooks.cached_listeners = _EMPTY_CACHE  # keeps no hook that was removed
         return None
     if _running.get():
         found = _listeners(registered_hooks(client_hooks))
     else:
         # Registries are replaced and never changed: the same objects hold the same hooks.
-        known_first, known_second, found = client_hooks.known
+        known_first, known_second, found = client_hooks.cached_listeners
         if known_first is not first or known_second is not second:
             found = _listeners(registered_hooks(client_hooks))
-            client_hooks.known = (first, second, found)
+            client_hooks.cached_listeners = (first, second, found)
     return found if found.hooks else None
 
 

@@ -15,9 +15,9 @@ _SHOWN = 200
 
 
 def error_words(body: object) -> str | None:
-    """What the error in a *body* says, or that it says nothing; None: there is no error.
+    """What the error in a *body* says, or that it says nothing; None where there is no error.
 
-    The body may be an SDK's object, and of a test's mock nothing counts.
+    The body may be an SDK's object; what a test's mock makes up is none.
     """
     if isinstance(body, str):
         return None  # a page

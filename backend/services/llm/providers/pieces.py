@@ -1,7 +1,6 @@
 """The pieces of a stream: their fields, and the text that they add up to.
 
-An answer that lacks a piece is not whole, and does not show it: a piece that cannot be read is an
-error.
+An answer does not show that one of its pieces is missing: a piece that cannot be read is an error.
 """
 
 from __future__ import annotations

@@ -29,10 +29,11 @@ class AnswerLog:
         return sum(answers for begin, answers in self._slots if now - begin < _MINUTE)
 
     def least_limit(self, now: float) -> float:
-        """Return how many requests a minute a provider allows at least that was asked alone.
+        """Return the least limit, in requests a minute, that explains the last minute's answers.
 
-        In so many seconds it answers a full bucket at most, and what is refilled meanwhile: of the
-        times until *now*, the one counts that shows most.
+        In t seconds a limit lets through a full bucket and what is refilled, limit * (1 + t / 60):
+        n answers in the last t seconds show a limit of n / (1 + t / 60) at least. The largest of
+        these counts. What others have sent is not known here.
         """
         least, answered = 0.0, 0
         for begin, answers in reversed(self._slots):

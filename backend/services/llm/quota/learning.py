@@ -97,12 +97,12 @@ class LearnedLimit(TokenBucketLimit):
         self.until = now + STATED_FOR if self.is_learned else math.inf
 
     def note_others(self, used: float, now: float) -> None:
-        """Note whether others use it too, as an answer says that so much of it is *used*."""
+        """Note that others use it too, where an answer says that more is *used* than by us."""
         if used - self._missing_after(now) - self.pending.in_flight_amount > _OTHERS:
             self._shared_until = now + GUESSED_FOR
 
     def is_shared_rate(self, now: float) -> bool:
-        """Whether it is of requests a minute, of which others take a part that nobody tells."""
+        """Whether it is a limit of requests a minute of which others use an unknown part."""
         return self.unit == "requests" and self.window <= _MINUTE and now < self._shared_until
 
     def counted(self, *, spent: float, declared: float) -> float:

@@ -13,7 +13,8 @@ from .shared import Operation, SharedCharge, Take
 
 #: Seconds for which the lowest amount holds that a worker has named for a limit.
 AGREED_FOR = 300.0
-#: Seconds ahead for which a call may be granted: at least, at most, and as calls of its size.
+#: How far ahead a call may be granted: seconds at least, seconds at most, and between them the
+#: time in which so many calls of its size are refilled.
 LEAST_AHEAD, MOST_AHEAD, CALLS_AHEAD = 6.0, 15.0, 4.0
 #: The part of a limit's window that it may be ahead at most.
 WINDOW_AHEAD = 0.25

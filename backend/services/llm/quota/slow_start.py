@@ -1,8 +1,8 @@
-"""How many requests may be in flight to a scope of which nobody knows how many it takes.
+"""Slow start: how many requests may be in flight to a scope whose limit is not known.
 
 All that is in flight when a provider's limit is reached is refused. As long as the limit is not
-known, that is kept to a small part of what was answered: a crowd that begins at once would
-otherwise be refused as one. What this costs is bounded in time, however slow the answers are.
+known, that is kept to a small part of what was answered: many calls that begin at the same time
+would otherwise all be refused. What this costs is bounded in time, however slow the answers are.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from .learning import LearnedLimit
 from .limits import Limit, Unit
 from .queue import Amounts, Demand, ScopeQueue
 
-#: One more may be in flight for so many answers.
+#: One more may be in flight for each so many answers.
 ANSWERS_EACH = 50
-#: Seconds in which as many again may be in flight, whatever was answered, and after which all may.
+#: Seconds in which the number that may be in flight doubles, whatever was answered, and seconds
+#: after which it is no longer limited.
 DOUBLING, LONGEST = 2.0, 30.0
-#: Seconds without a request after which a crowd begins anew.
+#: Seconds with nothing in flight after which the slow start begins anew.
 IDLE = 60.0
-#: A host that sets no more requests a minute than these knows its limit.
-KNOWN = 300.0
+#: Requests a minute: a limit of the host's that is no larger is taken for the provider's own.
+MOST_OF_HOST = 300.0
 
 _MINUTE = 60.0
 
@@ -54,9 +55,9 @@ class SlowStart:
     def earliest(
         self, amount: float, start: float, now: float, priority: PriorityFilter | None = None
     ) -> float:
-        """Return when so many may be in flight as there are before this one, if none is answered.
+        """Return when one more may be in flight than there are, if none of those is answered.
 
-        Those are all in flight, and all that are reserved, or that have *priority*.
+        All in flight count, and all that are reserved; of these only those of *priority*, if given.
         """
         if not len(self.pending) and now - self._settled_at >= IDLE:
             self._begun, self._answered = now, 0
@@ -85,8 +86,9 @@ def amounts_of(
 ) -> Amounts:
     """Return what *demand* takes of each limit of *queue*, by a caller who waits *max_wait* s.
 
-    Where the scope's requests a minute are not known, those who can wait until the slow start is
-    over begin with it, unless not even the *first* request is sent *alone*.
+    Where the scope's requests a minute are not known, a caller who can wait until the slow start
+    is over takes part in it. There is none where *first_alone*, the seconds for which the first
+    request is sent alone, is 0.
     """
     amounts = queue.amounts(demand, can_wait=max_wait > 0)
     requests = demand.get("requests", 0.0)
@@ -98,9 +100,9 @@ def amounts_of(
 
 
 def _are_known(limits: Iterable[Limit], now: float) -> bool:
-    """Whether a plan, the provider or a guess tells of requests a minute, or a host of few.
+    """Whether a limit of requests a minute is known: of a plan, the provider, a guess, or the host.
 
-    What others use too is not known.
+    One of the host's that is large, and one that others use too, do not count.
     """
     return any(
         limit.unit == "requests"
@@ -108,7 +110,7 @@ def _are_known(limits: Iterable[Limit], now: float) -> bool:
         and (
             not limit.is_shared_rate(now)
             if isinstance(limit, LearnedLimit)
-            else limit.amount <= KNOWN
+            else limit.amount <= MOST_OF_HOST
         )
         for limit in limits
     )

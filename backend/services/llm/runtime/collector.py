@@ -1,7 +1,7 @@
-"""Keep the garbage collector from work that finds nothing: a provider's first client is made.
+"""Pauses the garbage collector where much is made and nothing is garbage: for a first client.
 
-Its SDK is imported then and reads its tables: hundreds of thousands of objects, all of which stay.
-To look through them time and again takes up to a seventh of a process's first call.
+Settings and SDKs are imported then, and read their tables: hundreds of thousands of objects, all
+of which stay. To look through them time and again takes up to a seventh of a process's first call.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class paused_collector:  # noqa: N801 - read as a part of its `with`
 def uncollected_at_first(make: Callable[P, None]) -> Callable[P, None]:
     """Decorate what imports much when it is first called: that call runs without collections.
 
-    Later ones run as they are: of what they make, not all stays.
+    Later calls run with them: not all that those make stays.
     """
     is_first = hasattr(gc, "freeze")  # other interpreters collect in other ways
 

@@ -35,7 +35,7 @@ from .metrics import Series
 #: How much is counted in one go, which is cheaper than one by one: that of 64 calls.
 _BATCH = 256
 
-#: What a meter is told in place of these events.
+#: The events in whose place a meter is told values.
 METERED: frozenset[type[Event]] = frozenset((CallStarted, AttemptStarted, AttemptEnded, CallEnded))
 #: The events that are counted.
 COUNTED: frozenset[type[Event]] = METERED | {
@@ -82,8 +82,8 @@ class CallCounts(CallMeter, Generic[S]):
         self._observations: dict[Series, S] = defaultdict(observed)
         self._levels: dict[Series, float] = defaultdict(float)
         self._handlers: dict[type[Event], Callable[[Any], None]] = {
-            CallStarted: lambda event: self._start("llm_calls_in_flight", event.call.provider),
-            AttemptStarted: lambda event: self._start(
+            CallStarted: lambda event: self._one_more("llm_calls_in_flight", event.call.provider),
+            AttemptStarted: lambda event: self._one_more(
                 "llm_attempts_in_flight", event.call.provider
             ),
             AttemptEnded: lambda event: self._end_attempt(
@@ -113,11 +113,11 @@ class CallCounts(CallMeter, Generic[S]):
 
     def call_started(self, provider: Provider) -> None:
         """As `CallMeter`."""
-        self._pending.append((self._start, ("llm_calls_in_flight", provider)))
+        self._pending.append((self._one_more, ("llm_calls_in_flight", provider)))
 
     def attempt_started(self, provider: Provider) -> None:
         """As `CallMeter`."""
-        self._pending.append((self._start, ("llm_attempts_in_flight", provider)))
+        self._pending.append((self._one_more, ("llm_attempts_in_flight", provider)))
 
     def attempt_ended(self, provider: Provider, attempt: Attempt, is_sent: bool) -> None:
         """As `CallMeter`."""
@@ -162,11 +162,11 @@ class CallCounts(CallMeter, Generic[S]):
             count, values = self._pending.popleft()
             count(*values)
 
-    def _start(self, name: str, provider: str) -> None:
-        self._levels[name, provider] += 1
+    def _one_more(self, *series: str) -> None:
+        self._levels[series] += 1
 
     def _end_attempt(self, provider: str, attempt: Attempt, is_sent: bool) -> None:
-        self._leave("llm_attempts_in_flight", provider)
+        self._one_fewer("llm_attempts_in_flight", provider)
         if is_sent:
             model = model_label(attempt.model)
             self._increments["llm_attempts", provider, model, status_label(attempt.status)] += 1
@@ -204,17 +204,17 @@ class CallCounts(CallMeter, Generic[S]):
         seconds: float,
     ) -> None:
         model = model_label(model)
-        self._leave("llm_calls_in_flight", provider)
+        self._one_fewer("llm_calls_in_flight", provider)
         self._increments["llm_calls", provider, model, operation, outcome] += 1
         if error_type is not None and outcome == "failed":
             self._increments["llm_call_errors", provider, model, error_label(error_type)] += 1
         self._observations["llm_call_duration_seconds", provider, model].append(seconds)
 
     def _wait_started(self, event: WaitStarted) -> None:
-        self._levels["llm_calls_waiting", event.call.provider, event.limit] += 1
+        self._one_more("llm_calls_waiting", event.call.provider, event.limit)
 
     def _wait_ended(self, event: WaitEnded) -> None:
-        self._leave("llm_calls_waiting", event.call.provider, event.limit)
+        self._one_fewer("llm_calls_waiting", event.call.provider, event.limit)
         waits = self._observations["llm_wait_seconds", event.call.provider, event.limit]
         waits.append(event.seconds)
 
@@ -258,7 +258,7 @@ class CallCounts(CallMeter, Generic[S]):
         model = model_label(event.call.model)
         self._increments["llm_repairs", event.call.provider, model] += 1
 
-    def _leave(self, *series: str) -> None:
+    def _one_fewer(self, *series: str) -> None:
         # Never below 0: a child process hears of the end of what its parent began.
         self._levels[series] = max(0.0, self._levels[series] - 1)
 

@@ -39,9 +39,9 @@ class Families:
             families[name].add_metric(labels, amount)
         for (name, *labels), found in counts.observations.items():
             self._add(families[name], labels, found)
-        for key, left in limits.items():
-            families["llm_limit_left"].add_metric(key, left.left)
-            families["llm_limit_amount"].add_metric(key, left.amount)
+        for key, headroom in limits.items():
+            families["llm_limit_left"].add_metric(key, headroom.left)
+            families["llm_limit_amount"].add_metric(key, headroom.amount)
         return list(families.values())
 
     def _empty(self) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class SharingHook(PrometheusHook):
         self._counts.note(event)
         self._update()
         if isinstance(event, CallEnded):
-            self._look_at_limits()
+            self._set_limits()
 
     def describe(self) -> Iterable[Any]:
         """Return the metrics without their values, for the registry to know their names."""
@@ -120,7 +120,7 @@ class SharingHook(PrometheusHook):
     def collect(self) -> Iterable[Any]:
         """Return the metrics as they are now."""
         self._update()
-        self._look_at_limits()
+        self._set_limits()
         return [family for metric in self._metrics.values() for family in metric.collect()]
 
     def _update(self) -> None:
@@ -136,7 +136,7 @@ class SharingHook(PrometheusHook):
                     self._child(*series).set(level)
             self._levels = counts.levels
 
-    def _look_at_limits(self) -> None:
+    def _set_limits(self) -> None:
         # What is gone stays as it was last: the library cannot forget it here.
         with self._lock:
             for labels, found in lowest_limits().items():
@@ -152,7 +152,7 @@ class SharingHook(PrometheusHook):
 
 
 def lowest_limits() -> dict[tuple[str, str, str], Headroom]:
-    """Return each limit by its labels; of several accounts', that which has least left."""
+    """Return each limit by its labels; where accounts share these, the one with the least left."""
     lowest: dict[tuple[str, str, str], Headroom] = {}
     for provider, scope, found in limit_sources.headroom():
         labels = (str(provider), scope_label(scope), found.name)

@@ -73,7 +73,7 @@ def tell_platform(sdk: AsyncGroq) -> None:
     Else it asks with its first request, in a thread of the host's own pool: where that is full,
     every call would wait in vain.
     """
-    with suppress(AttributeError):  # an SDK of other parts
+    with suppress(AttributeError):  # a release of the SDK that has no such attribute
         sdk._platform = import_module("groq._base_client").get_platform()
 
 
