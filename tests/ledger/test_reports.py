@@ -98,7 +98,7 @@ def test_a_table_lines_up_and_says_what_its_cost_leaves_out() -> None:
 def test_csv_has_all_counts_and_no_formula() -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv(grouped("tag:tenant", "day")))))
     assert ["'=cmd()", "acme"] == [row["tag:tenant"] for row in rows]
-    assert ("1000", "0.001500", "1") == (
+    assert ("1000", "0.001500000", "1") == (
         rows[1]["input_tokens"],
         rows[1]["cost_usd"],
         rows[1]["unreported"],
@@ -186,7 +186,8 @@ def test_the_command_asks_the_settings_for_the_ledger(
     [
         (["--by", "week"], "by is 'week'"),
         (["--days", "0"], "days is 0"),
-        ([], "LLM_LEDGER_URL is '': name the ledger"),
+        ([], "LLM_LEDGER_URL is not set: name the ledger"),
+        (["--url", "memory:"], "memory: is the ledger of one process alone"),
         (["--url", "nowhere"], "LLM_LEDGER_URL: give sqlite:path"),
         (["--url", "sqlite:/nonexistent/usage.db"], "there is no ledger at /nonexistent/usage.db"),
         (["--url", "json:/proc/version"], "cannot be used"),

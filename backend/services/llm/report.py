@@ -43,17 +43,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _url_of_settings() -> str:
     url = host.read(host.current()).LLM_LEDGER_URL
-    if not url or url == "memory:":
+    if not url:
         raise ConfigurationError(
-            f"LLM_LEDGER_URL is {url!r}: name the ledger there, or with --url, as sqlite:path,"
+            "LLM_LEDGER_URL is not set: name the ledger there, or with --url, as sqlite:path,"
             " json:path or redis://host:port/db"
         )
     return url
 
 
 def _check_exists(url: str) -> None:
-    """Raise ConfigurationError for a file that is not there: reading would make it."""
+    """Raise ConfigurationError where nothing can be read: a missing file would be made by that."""
     kind, place = place_of(url)
+    if kind == "memory":
+        raise ConfigurationError(
+            "memory: is the ledger of one process alone, which shows it by client.usage_report():"
+            " name that of others as sqlite:path, json:path or redis://host:port/db"
+        )
     if kind in ("sqlite", "json") and not Path(place).expanduser().exists():
         raise ConfigurationError(f"there is no ledger at {place}")
 

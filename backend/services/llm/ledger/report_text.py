@@ -62,7 +62,8 @@ def left_out(total: UsageSums) -> list[str]:
 def as_csv(report: UsageReport) -> str:
     """Return *report* as CSV with a head, one line a row, without the total.
 
-    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    A cost has all its digits, down to the nano-dollar: many small ones are added up from here. A
+    text that a spreadsheet would take for a formula begins with an apostrophe.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -70,7 +71,7 @@ def as_csv(report: UsageReport) -> str:
     for row in report.rows:
         group = [f"'{each}" if each[:1] in tuple("=+-@\t\r") else each for each in row.group]
         counts = [getattr(row.sums, name) for name in COUNTS[:-1]]
-        writer.writerow([*group, *counts, dollars(row.sums)])
+        writer.writerow([*group, *counts, f"{row.sums.dollars:.9f}"])
     return text.getvalue()
 
 
