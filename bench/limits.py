@@ -1,7 +1,6 @@
 """How much of a limit is used, and how often it refuses: the quota beside other limiters.
 
-    pip install --no-deps -r bench/limits.txt
-    PYTHONPATH=backend python -m bench.limits [row ...] [--seconds 30]
+    make bench BENCH='limits [row ...] [--seconds 30]'
 
 A server keeps a limit, 64 callers ask again as soon as they are answered, all in one process or 16
 in each of four that divide the limit, but that ours share it where there is a Redis server and
