@@ -39,7 +39,7 @@ def by_itself(provider: str, url: str) -> Ask:
     """A call whose reply is there at once."""
     client = _client(provider, url)
     reply = client.respond("Hello")
-    return _asked(client, lambda _: reply)
+    return _with_send(client, lambda _: reply)
 
 
 def with_dialects(provider: str, url: str) -> Ask:
@@ -50,11 +50,11 @@ def with_dialects(provider: str, url: str) -> Ask:
         write(request)
         return read(answer, request)
 
-    return _asked(_client(provider, url), send)
+    return _with_send(_client(provider, url), send)
 
 
 def without_sockets(provider: str, url: str) -> Ask:
-    """A call that ends where its bytes would be sent, and begins again with those of an answer."""
+    """A call that writes its request, and is given an answer in place of sending it."""
     client = _client(provider, url)
     body = json.dumps(_DIALECTS[provider][2]).encode()
     answer = Answer(200, [("content-type", "application/json"), ("x-request-id", "0")], body)
@@ -70,7 +70,7 @@ def without_sockets(provider: str, url: str) -> Ask:
         client.client._client.original_transport.exchange = blocking
     else:
         client._transport._calls._http.exchange = exchange
-    return _asks(client)
+    return _ask_of(client)
 
 
 def _client(provider: str, url: str) -> Any:
@@ -81,15 +81,15 @@ def _client(provider: str, url: str) -> Any:
     return client
 
 
-def _asked(client: Any, send: Callable[[Any], Any]) -> Ask:
+def _with_send(client: Any, send: Callable[[Any], Any]) -> Ask:
     own = client._transport
     client._transport = SimpleNamespace(
         lender=own.lender, close=own.close, send=lambda request, _: send(request)
     )
-    return _asks(client)
+    return _ask_of(client)
 
 
-def _asks(client: Any) -> Ask:
+def _ask_of(client: Any) -> Ask:
     return partial(client.generate, "Hello")
 
 
@@ -116,9 +116,9 @@ def main() -> None:
                 for kind in (by_itself, with_dialects, without_sockets)
             }
             found = least(asks)
-            for name, us in found.items():
-                part = us / found["the SDK's whole call"]
-                print(f"{provider}: {name}: {us:.0f} µs, {part:.2f} of it", flush=True)
+            for name, micros in found.items():
+                part = micros / found["the SDK's whole call"]
+                print(f"{provider}: {name}: {micros:.0f} µs, {part:.2f} of it", flush=True)
 
 
 if __name__ == "__main__":

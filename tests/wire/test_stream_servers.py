@@ -24,7 +24,7 @@ from services import llm_client
 from services.llm.account.single_flight import SingleFlight
 from services.llm.call.demand import partly_spent
 from services.llm.call.drivers import arun, run
-from services.llm.call.streaming import events_of
+from services.llm.call.streaming import stream_events_of
 from services.llm.effects import Effects, emit, open_stream, pull
 from services.llm.errors import (
     ConfigurationError,
@@ -474,9 +474,9 @@ def test_a_whole_reply_is_worth_its_events() -> None:
         ReasoningPiece("Look."),
         TextPiece("It rains."),
         UsageReport(usage),
-    ] == list(events_of(reply))
+    ] == list(stream_events_of(reply))
     called = Reply("", "m", "groq", tool_calls=calls)
-    assert [ToolCallPiece(0, "{}", "a", "look")] == list(events_of(called))
+    assert [ToolCallPiece(0, "{}", "a", "look")] == list(stream_events_of(called))
 
 
 def test_what_was_aborted_is_no_end() -> None:

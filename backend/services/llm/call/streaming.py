@@ -59,7 +59,7 @@ def _fetch_streamed(request: Request, idle: float, resumes: bool, call: Call) ->
     call.stream_resumption = StreamResumption(request) if resumes else None
     reply = yield from lifecycle.fetch_reply(request, call)
     if call.first_piece_at is None:
-        yield from hand_out(call, tuple(events_of(reply)))
+        yield from hand_out(call, tuple(stream_events_of(reply)))
     return replace(reply, time_to_first_token=call.time_to_first_piece())
 
 
@@ -156,7 +156,7 @@ def hand_out(call: Call, events: Sequence[AnyEvent]) -> Effects[None]:
         leader.pause = None
 
 
-def events_of(reply: Reply) -> Iterator[StreamEvent]:
+def stream_events_of(reply: Reply) -> Iterator[StreamEvent]:
     """The events that a whole *reply* is worth."""
     if reply.reasoning:
         yield ReasoningPiece(reply.reasoning)

@@ -80,7 +80,7 @@ class Http1:
     *limit* is the longest body of an answer, in bytes.
     """
 
-    #: Bytes of body that may still come, and whether nobody wants less than all of it.
+    #: Bytes of body that may still come, and whether its reader wants all of it or nothing.
     _room: int
     _is_whole: bool
 
@@ -105,7 +105,7 @@ class Http1:
     def begin(self, *, is_whole: bool = False) -> None:
         """Take note that a request is being sent: the next that is received is its answer.
 
-        Where nobody wants less than all of it, one that says it is too large is read no further.
+        Where its reader wants all of it or nothing, one that says it is too large is not read.
         """
         self.is_reusable, self.is_asked, self._room = False, True, self._limit
         self._is_whole = is_whole

@@ -15,7 +15,7 @@ def check_key_log() -> None:
     Python would raise the same error as for certificates that cannot be read.
     """
     path = os.environ.get("SSLKEYLOGFILE")
-    # Python does not look at it then, either.
+    # Python ignores the variable then, too.
     if not path or sys.flags.ignore_environment:
         return
     try:

@@ -58,8 +58,12 @@ def status(thing: object, name: str) -> int | None:
 
 def short_name(thing: object, name: str) -> str | None:
     """A provider's own name of an error or of an answer, or None for what is a text."""
-    value = text(thing, name)
-    return value if value and _NAME.fullmatch(value) else None
+    return as_short_name(text(thing, name))
+
+
+def as_short_name(word: str | None) -> str | None:
+    """*word*, or None where it is no name but a text."""
+    return word if word and _NAME.fullmatch(word) else None
 
 
 def seconds(thing: object, name: str, unit: float = 1.0) -> float | None:

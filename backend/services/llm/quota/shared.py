@@ -25,8 +25,8 @@ from ..limit_types import Unit
 
 #: The scope of a limit that all scopes of the account have in common.
 ACCOUNT_WIDE = ""
-#: In place of a unit, where a pause is what there is to wait for, or the first answer of a scope:
-#: it tells what the provider counts, where nothing else is in flight.
+#: In place of a unit, where a call waits for the end of a pause, or for the answer to the first
+#: call of its scope: that is alone in flight, so that its answer tells what the provider counts.
 PAUSED, FIRST = "pause", "first"
 
 

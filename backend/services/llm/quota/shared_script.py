@@ -120,7 +120,7 @@ function perform.restore(op)
             charge.taken = charge.taken - used
             add(charge, 'restored:' .. text(now), now)
         end
-        read('HLEN', KEYS[charge.scope])
+        read('HLEN', KEYS[charge.scope])  -- drops what is no hash
         redis.call('HSETNX', KEYS[charge.scope], 'first', 'done')  -- others are in flight
         keep_for(KEYS[charge.scope], SCOPE_KEPT)
     end
@@ -139,7 +139,7 @@ function perform.note(op)
 end
 
 function perform.retire(op)
-    read('HLEN', KEYS[2])
+    read('HLEN', KEYS[2])  -- drops what is no hash
     redis.call('HSET', KEYS[2], op.model, text(now + op.seconds))
     keep_for(KEYS[2], op.seconds)
 end

@@ -32,6 +32,7 @@ local EPOCH_KEPT, LONGEST_KEPT, LEVEL_KEPT = {2 * 86_400}, {2 * 86_400}, 3600
 LIMITS = """
 local function text(number) return string.format('%.17g', number) end
 
+-- Drop a key of another type than the command's, and return false for it.
 local function read(command, key, ...)
     local found = redis.pcall(command, key, ...)
     if type(found) ~= 'table' or not found.err then return found end
@@ -89,6 +90,7 @@ local function set_level(charge, rate, missing, at, ...)
     redis.call('SET', KEYS[charge.key], table.concat(words, ' '), 'PX', math.ceil(kept * 1000))
 end
 
+-- Return what is missing, and when, after so much more was used.
 local function plus(missing, at, amount, rate)
     return used_at(math.max(now, at), missing, at, rate) + amount, math.max(now, at)
 end

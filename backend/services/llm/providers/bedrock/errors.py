@@ -22,7 +22,7 @@ from ...models.capabilities import split_profile
 from ...redaction.secrets import redacted
 from ...runtime.retry_after import seconds_until_retry
 from ..error_words import error_words
-from ..fields import member, parse_count, short_name, status, text
+from ..fields import as_short_name, member, parse_count, short_name, status, text
 from ..foreign_errors import (
     class_names,
     describe,
@@ -200,13 +200,13 @@ def error_in_ok_body(body: object, model: str) -> LLMError | None:
 
     Bedrock's front end sends one so for an operation that it does not know, a gateway for any.
     """
-    coral = member(body, "Output")
-    inner = next((one for one in (member(body, "error"), coral) if isinstance(one, Mapping)), body)
+    candidates = member(body, "error"), member(body, "Output")
+    inner = next((each for each in candidates if isinstance(each, Mapping)), body)
     kind = text(inner, "__type") or ""
     message = error_words(body) or kind
     if not message:
         return None
-    named = short_name({"": kind.rpartition("#")[2]}, "") or short_name(inner, "code") or ""
+    named = as_short_name(kind.rpartition("#")[2]) or short_name(inner, "code") or ""
     error = _from_code(named, message, model, status(inner, "code") or 200)
     if type(error) is LLMError:
         error.retry = Retry.IF_REQUESTED

@@ -56,10 +56,9 @@ def from_chat_completion(response: object, request: Request, *, real: bool | Non
 
 
 def only_choice(choices: Sequence[Any], *, warns: bool = True) -> Any:
-    """The choice of index 0, or the first without one; None where there are but others.
+    """The first choice that has the index 0 or none; None where all have another.
 
-    Groq takes no `n` but 1. Choices that something between has added are told of in the log, if
-    this *warns*.
+    Groq takes no `n` but 1. With *warns*, the log tells of choices that a gateway has added.
     """
     found = next((each for each in choices if _is_first(each)), None)
     if warns and any(each is not found for each in choices):
