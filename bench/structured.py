@@ -16,6 +16,7 @@ import argparse
 import json
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -203,6 +204,7 @@ def main() -> None:
             print(f"{name:20} {len(right):6} {at_once:7} {price:>10} {wrong:6}")
             for case, end in done.items() if each else ():
                 print(f"    {case:28} {end.end:6} {end.calls}")
+    sys.stdout.flush()
     os._exit(0)  # some of the libraries leave threads that would keep the process
 
 

@@ -16,7 +16,7 @@ from services.llm.errors import ConfigurationError
 from services.llm.settings import environment
 from services.llm.settings.environment import ENVIRONMENT, VariableSource, variable_sources
 
-OTHERS = "it belongs to another user"
+OTHERS = "it belongs to another user (chown it to the one that runs this)"
 
 
 @pytest.fixture(autouse=True)

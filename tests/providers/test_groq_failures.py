@@ -123,6 +123,13 @@ def test_a_failure_on_the_way_means_the_same_bare_or_wrapped(
         assert error.provider == "groq"
 
 
+def test_a_certificate_that_does_not_verify_names_the_variable() -> None:
+    expected = (
+        "Groq API error: ConnectError: TLS: SSL_CERT_FILE names the certificates that are trusted"
+    )
+    assert expected == str(_meant(CERTIFICATE))
+
+
 def test_an_error_of_ours_passes_through_the_sdk() -> None:
     ours = LLMTimeoutError("the deadline is over")
 

@@ -48,16 +48,17 @@ def class_names(error: BaseException | None, *roots: str) -> frozenset[str]:
     )
 
 
-def from_network_error(error: BaseException) -> LLMError | None:
+def from_network_error(error: BaseException, advice: str) -> LLMError | None:
     """Return the meaning of an error of the network or of the transfer; None for others.
 
-    The message lacks its provider's prefix. Certificates that do not verify are fatal.
+    The message lacks its provider's prefix. Certificates that do not verify are fatal, and *advice*
+    says what makes them trusted.
     """
     kind = _network_kind(error)
     if kind is None:
         return None
     if any("SSLCertVerificationError" in class_names(cause, "ssl") for cause in _causes(error)):
-        return ProviderUnavailableError(describe(error), retry=Retry.NEVER)
+        return ProviderUnavailableError(f"{describe(error)}: {advice}", retry=Retry.NEVER)
     return kind(describe(error))
 
 

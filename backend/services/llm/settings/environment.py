@@ -113,7 +113,7 @@ def _reason_to_distrust(name: os.stat_result, content: os.stat_result) -> str | 
     if not hasattr(os, "geteuid"):  # Windows has no such owners
         return None
     if not {name.st_uid, content.st_uid} <= {0, os.geteuid()}:
-        return "it belongs to another user"
+        return "it belongs to another user (chown it to the one that runs this)"
     if content.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return "others may write to it (chmod go-w)"
     return None

@@ -71,6 +71,7 @@ _CODE_OF_STATUS = {
 
 # By its status alone, whatever name a gateway gives it.
 _TOO_LARGE = 413
+_TRUST = "AWS_CA_BUNDLE names the certificates that are trusted"
 
 # A ValidationException has no finer code: only its message distinguishes these from bad parameters.
 _TOO_LONG = (
@@ -146,7 +147,9 @@ def classify(error: Exception, model: str, *, wall: float) -> LLMError:
         kind, retry = from_bare_exception(error)
         return _error(kind, redacted(str(error)), retry)
     return _with_prefix(
-        from_network_error(error) or _from_parser_error(error, kinds) or LLMError(describe(error))
+        from_network_error(error, _TRUST)
+        or _from_parser_error(error, kinds)
+        or LLMError(describe(error))
     )
 
 
@@ -280,6 +283,8 @@ def _missing_resource(message: str) -> type[LLMError]:
 
 def _from_connection_error(error: Exception, kinds: frozenset[str]) -> LLMError:
     message = f"Bedrock connection error: {redacted(str(error))}"
+    if "CERTIFICATE_VERIFY_FAILED" in message:
+        message += f": {_TRUST}"
     if "LocalProtocolError" in class_names(error.__cause__, "h11"):
         return UnsendableError(f"{message}: look at extra_headers", provider="bedrock")
     for name, kind, retry in _BY_CLASS:

@@ -39,6 +39,8 @@ from .error_codes import (
 from .limit_messages import error_object, exceeds_limit_alone, excess_in, without_quotes
 from .limit_reports import reports_in_headers, with_refusal
 
+_TRUST = "SSL_CERT_FILE names the certificates that are trusted"
+
 
 @dataclass(frozen=True)
 class _Failure:
@@ -76,7 +78,7 @@ def classify(error: Exception, model: str, *, wall: float) -> LLMError:
     if type(error) is Exception:
         kind, retry = from_bare_exception(error)
         return kind(_full_message(kind, redacted(str(error)), model), provider="groq", retry=retry)
-    return _with_prefix(from_network_error(error) or LLMError(describe(error)))
+    return _with_prefix(from_network_error(error, _TRUST) or LLMError(describe(error)))
 
 
 def error_in_ok_body(body: object, model: str, known: int | None = None) -> LLMError | None:
@@ -250,7 +252,7 @@ def _from_connection_error(error: Exception, kinds: frozenset[str]) -> LLMError:
         return cause
     if cause is None:
         return _with_prefix(ProviderUnavailableError(redacted(str(error))))
-    return _with_prefix(from_network_error(cause) or LLMError(describe(cause)))
+    return _with_prefix(from_network_error(cause, _TRUST) or LLMError(describe(cause)))
 
 
 def _with_prefix(error: LLMError) -> LLMError:
