@@ -19,7 +19,7 @@ from services.llm.quota import (
     Reservation,
     SlidingWindow,
 )
-from services.llm.quota.answer_log import AnswerLog
+from services.llm.quota.answer_log import AnswerLog, answered, least_limit, with_answer
 from services.llm.quota.charges import Charge
 from services.llm.quota.learning import (
     CONFIRMATIONS,
@@ -461,7 +461,7 @@ def test_a_request_that_spent_nearly_what_it_declared_tells_nothing(
 
 
 def test_a_refusal_lowers_a_guess_to_what_was_answered_since_the_last_one_within_bounds() -> None:
-    for answered, amount in (
+    for number, amount in (
         (0, 100 * (1 - MOST_CUT)),
         (60, 100 * (1 - MOST_CUT)),
         (90, 90),
@@ -469,7 +469,7 @@ def test_a_refusal_lowers_a_guess_to_what_was_answered_since_the_last_one_within
     ):
         guess = GuessedLimit(100, 5.0, 0.0)
         guess.count_answer(-1.0, 5.0)  # sent before the refusal
-        for _ in range(answered):
+        for _ in range(number):
             guess.count_answer(0.0, 5.0)
         # The wait that the provider has asked for is none of the minute.
         guess.refuse(0.0, 65.0)
@@ -546,9 +546,9 @@ def test_a_pause_that_others_were_told_of_postpones_a_guess_too() -> None:
 
 def test_where_few_were_answered_the_first_goes_after_the_wait_alone() -> None:
     quota = Quota((SlidingWindow(1_000, MINUTE),))
-    for answered, wait, at in ((0, 0.25, 100.25), (11, 2.0, 202.0), (12, 2.0, 305.0)):
+    for number, wait, at in ((0, 0.25, 100.25), (11, 2.0, 202.0), (12, 2.0, 305.0)):
         now = math.floor(at / 100) * 100.0
-        for _ in range(answered):
+        for _ in range(number):
             quota.settle(sent(quota, now), {}, now, now)
         report = LimitReport("requests", MINUTE, is_refusal=True, wait=wait)
         refuse(quota, now, ONE, report)
@@ -579,9 +579,14 @@ def test_a_rate_is_shared_once_the_provider_counts_what_others_use(
     charge = Charge(1.0, 0.0)
     limit.pending.reserve(charge)
     limit.pending.start(charge, 0.0)
-    limit.note_others(used, 0.0)
-    assert expected is limit.is_shared_rate(GUESSED_FOR - 1)
-    assert not limit.is_shared_rate(GUESSED_FOR)
+    learned, guess = Learned(), GuessedLimit(10, 0.0, 0.0)
+    learned.note_others(limit, used, 0.0)
+    times = (GUESSED_FOR - 1, GUESSED_FOR)
+    assert [expected, False] == [learned.is_shared(limit, at) for at in times]
+    # What is not of requests a minute is not shared in this sense, and a guess is our own.
+    learned.note_others(LearnedLimit(100, MINUTE, "requests"), 10.0, 0.0)
+    is_rate = (unit, window) == ("requests", MINUTE)
+    assert [is_rate, False] == [learned.is_shared(each, 1.0) for each in (limit, guess)]
 
 
 def test_what_is_stated_once_more_begins_anew_after_less_was_stated() -> None:
@@ -594,15 +599,15 @@ def test_what_is_stated_once_more_begins_anew_after_less_was_stated() -> None:
 
 
 def test_the_answers_of_the_last_minute_are_counted_second_by_second() -> None:
-    log = AnswerLog()
-    assert (0, 0.0) == (log.answered(0.0), log.least_limit(0.0))
+    log: AnswerLog = ()
+    assert [0, 0.0] == [each(log, 0.0) for each in (answered, least_limit)]
     for at in (0.0, 0.9, 1.0, 30.0, 59.0):
-        log.count(at)
-    assert [5, 3, 1, 0] == [log.answered(at) for at in (59.9, 60.0, 118.9, 119.0)]
-    log.count(60.5)
-    assert [(1.0, 1), (30.0, 1), (59.0, 1), (60.5, 1)] == log._slots
-    assert pytest.approx(4 / (1 + 59.5 / MINUTE)) == log.least_limit(60.5)
-    assert pytest.approx(1.0) == AnswerLog.least_limit(log, 120.0) * (1 + 59.5 / MINUTE)
+        log = with_answer(log, at)
+    assert [5, 3, 1, 0] == [answered(log, at) for at in (59.9, 60.0, 118.9, 119.0)]
+    log = with_answer(log, 60.5)
+    assert [1.0, 1, 30.0, 1, 59.0, 1, 60.5, 1] == list(log)
+    assert pytest.approx(4 / (1 + 59.5 / MINUTE)) == least_limit(log, 60.5)
+    assert [200.0, 1] == list(with_answer(log, 200.0))
 
 
 def test_no_report_is_about_a_guess_and_it_ends_in_its_time() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from services.llm.account.transit_time import ASSUME_RECEIVED_AFTER, TransitTime
 from services.llm.limit_types import LimitReport
-from services.llm.quota import NEVER, Quota, Reservation, SlidingWindow
+from services.llm.quota import NEVER, LearnedLimit, Quota, Reservation, SlidingWindow
 from services.llm.quota.charges import Charge, PriorityFilter
 from services.llm.quota.slow_start import ANSWERS_EACH, DOUBLING, IDLE, LONGEST, SlowStart
 
@@ -212,6 +212,18 @@ def test_who_cannot_wait_for_the_end_of_the_slow_start_is_not_held_back() -> Non
     assert [0.0] * 9 == [go(quota, 0.0, LONGEST - 1).starts_at for _ in range(9)]
     held = [reserve(quota, 0.0).starts_at for _ in range(3)]
     assert [0.0, DOUBLING, DOUBLING * math.log2(3)] == held
+
+
+def test_limits_of_tokens_and_of_a_day_tell_nothing_of_requests_a_minute() -> None:
+    others = [
+        LearnedLimit(8_000, MINUTE, "tokens", configured=8_000),
+        LearnedLimit(1_000, 86_400.0, "requests", configured=1_000),
+    ]
+    quota = Quota((), lambda: others)
+    quota.max_first_answer_wait = 1.0
+    quota.settle(go(quota, 0.0), {}, 0.0, 0.0)
+    go(quota, 0.0)
+    assert DOUBLING == reserve(quota, 0.0).starts_at
 
 
 def test_a_slow_start_ends_in_time_and_begins_anew_after_an_idle_minute() -> None:

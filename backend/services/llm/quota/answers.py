@@ -62,8 +62,8 @@ def learn_from_reports(
             queue.add_limit(limit)
         if limit is not None:
             _learn_what_counts(limit, report, reservation, spent, now, is_alone=not queue.in_flight)
-            _correct(limit, report, reservation, now)
-        is_unknown = limit is None or limit.is_shared_rate(now)
+            _correct(learned, limit, report, reservation, now)
+        is_unknown = limit is None or learned.is_shared(limit, now)
         if (
             report.is_refusal
             and is_unknown
@@ -102,7 +102,7 @@ def _learn_what_counts(
 
 
 def _correct(
-    limit: LearnedLimit, report: LimitReport, reservation: Reservation, now: float
+    learned: Learned, limit: LearnedLimit, report: LimitReport, reservation: Reservation, now: float
 ) -> None:
     if report.amount is not None:
         limit.learn(report.amount, now)
@@ -111,7 +111,7 @@ def _correct(
     used = amount_used(limit, report, reservation.demand)
     if used is not None:
         if not report.is_refusal:
-            limit.note_others(used, now)
+            learned.note_others(limit, used, now)
         limit.correct(used, now, settled_since=_settled_since(limit, reservation))
 
 

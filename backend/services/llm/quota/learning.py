@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 
 from ..limit_types import LimitReport, Unit
-from .answer_log import AnswerLog
+from .answer_log import AnswerLog, answered, least_limit, with_answer
 from .limits import Limit
 from .token_bucket import TokenBucketLimit
 
@@ -51,7 +51,7 @@ class LearnedLimit(TokenBucketLimit):
     """
 
     __slots__ = (
-        *("_higher", "_shared_until", "configured", "is_ceiling", "is_reported", "keeps_declared"),
+        *("_higher", "configured", "is_ceiling", "is_reported", "keeps_declared"),
         "until",
     )
 
@@ -75,8 +75,6 @@ class LearnedLimit(TokenBucketLimit):
         self.keeps_declared: bool | None = None
         #: How often in a row more was stated than the amount.
         self._higher = 0
-        #: Until when others are thought to use it too.
-        self._shared_until = -math.inf
 
     @property
     def is_learned(self) -> bool:
@@ -96,14 +94,9 @@ class LearnedLimit(TokenBucketLimit):
             self.amount, self._higher = amount, 0
         self.until = now + STATED_FOR if self.is_learned else math.inf
 
-    def note_others(self, used: float, now: float) -> None:
-        """Note that others use it too, where an answer says that more is *used* than by us."""
-        if used - self._missing_after(now) - self.pending.in_flight_amount > _OTHERS:
-            self._shared_until = now + GUESSED_FOR
-
-    def is_shared_rate(self, now: float) -> bool:
-        """Whether it is a limit of requests a minute of which others use an unknown part."""
-        return self.unit == "requests" and self.window <= _MINUTE and now < self._shared_until
+    def counted_at(self, now: float) -> float:
+        """Return how much of it counts as used or in flight."""
+        return self._missing_after(now) + self.pending.in_flight_amount
 
     def counted(self, *, spent: float, declared: float) -> float:
         """Return what counts of a request that has *spent* less than it *declared*.
@@ -206,26 +199,37 @@ class GuessedLimit(LearnedLimit):
 class Learned:
     """What the answers on one scope have taught: its learnt limits, and how many were answered."""
 
-    __slots__ = ("_answers", "guess", "until")
+    __slots__ = ("_answers", "_shared_until", "guess", "until")
 
     def __init__(self) -> None:
         self.guess: GuessedLimit | None = None
         #: When the first of the limits returns to what is configured.
         self.until = math.inf
-        self._answers = AnswerLog()
+        self._answers: AnswerLog = ()
+        #: Until when others are thought to use the scope's requests a minute too.
+        self._shared_until = -math.inf
 
     def count_answer(self, sent_at: float, now: float) -> None:
         """Count a request that was not refused."""
-        self._answers.count(now)
+        self._answers = with_answer(self._answers, now)
         if self.guess is not None:
             self.guess.count_answer(sent_at, now)
 
+    def note_others(self, limit: LearnedLimit, used: float, now: float) -> None:
+        """Note whether others use *limit* too, as an answer says that so much of it is *used*."""
+        if _is_rate(limit) and used - limit.counted_at(now) > _OTHERS:
+            self._shared_until = now + GUESSED_FOR
+
+    def is_shared(self, limit: LearnedLimit, now: float) -> bool:
+        """Whether *limit* is of requests a minute, of which others take a part nobody tells."""
+        return now < self._shared_until and _is_rate(limit)
+
     def first_guess(self, wait: float, now: float, at_least: float = 0.0) -> GuessedLimit:
         """Return what is guessed after a refusal that asks for a *wait*: *at least* so much."""
-        least = self._answers.least_limit(now)
+        least = least_limit(self._answers, now)
         # A longer wait than for one that is refilled is that for a window to pass.
         is_window = wait > max(_ROUNDED_WAIT, _MINUTE / max(least, LEAST_GUESS))
-        amount = self._answers.answered(now) if is_window else least
+        amount = answered(self._answers, now) if is_window else least
         self.guess = GuessedLimit(max(amount, at_least), wait, now)
         return self.guess
 
@@ -245,6 +249,12 @@ class Learned:
         """Note when the first of *limits* returns to what is configured."""
         times = (limit.until for limit in limits if isinstance(limit, LearnedLimit))
         self.until = min(times, default=math.inf)
+
+
+def _is_rate(limit: LearnedLimit) -> bool:
+    return (
+        limit.unit == "requests" and limit.window <= _MINUTE and not isinstance(limit, GuessedLimit)
+    )
 
 
 def limit_of(report: LimitReport, limits: Iterable[Limit]) -> LearnedLimit | None:

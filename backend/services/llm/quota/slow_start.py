@@ -8,11 +8,10 @@ would otherwise all be refused. What this costs is bounded in time, however slow
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 from .charges import Charge, PendingCharges, PriorityFilter
 from .learning import LearnedLimit
-from .limits import Limit, Unit
+from .limits import Unit
 from .queue import Amounts, Demand, ScopeQueue
 
 #: One more may be in flight for each so many answers.
@@ -92,25 +91,26 @@ def amounts_of(
     """
     amounts = queue.amounts(demand, can_wait=max_wait > 0)
     requests = demand.get("requests", 0.0)
-    if requests and first_alone and max_wait >= LONGEST and not _are_known(queue.limits, now):
+    if requests and first_alone and max_wait >= LONGEST and not _are_known(queue, now):
         if queue.slow_start is None:
             queue.slow_start = SlowStart()
         amounts.append((queue.slow_start, requests))
     return amounts
 
 
-def _are_known(limits: Iterable[Limit], now: float) -> bool:
+def _are_known(queue: ScopeQueue, now: float) -> bool:
     """Whether a limit of requests a minute is known: of a plan, the provider, a guess, or the host.
 
     One of the host's that is large, and one that others use too, do not count.
     """
-    return any(
-        limit.unit == "requests"
-        and limit.window <= _MINUTE
-        and (
-            not limit.is_shared_rate(now)
-            if isinstance(limit, LearnedLimit)
-            else limit.amount <= MOST_OF_HOST
-        )
-        for limit in limits
-    )
+    learned = queue.learned
+    for limit in queue.limits:
+        if limit.unit != "requests" or limit.window > _MINUTE:
+            continue
+        if not isinstance(limit, LearnedLimit):
+            is_known = limit.amount <= MOST_OF_HOST
+        else:
+            is_known = learned is None or not learned.is_shared(limit, now)
+        if is_known:
+            return True
+    return False
