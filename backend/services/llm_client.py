@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from .llm import public
 from .llm.client.provider_client import ProviderClient
-from .llm.runtime.collector import uncollected_at_first
+from .llm.runtime.collector import pauses_collector_once
 from .llm.runtime.import_names import SharedModules
 from .llm.runtime.real_sdk import is_real_sdk
 from .llm.settings import host
@@ -85,7 +85,7 @@ class GroqClient(ProviderClient):
     (a ValueError) without a usable key.
     """
 
-    @uncollected_at_first
+    @pauses_collector_once
     def __init__(
         self,
         api_key: str | None = None,
@@ -146,7 +146,7 @@ class BedrockClient(ProviderClient):
     ValueError) for half a pair of keys, and for what boto3 cannot be set up with.
     """
 
-    @uncollected_at_first
+    @pauses_collector_once
     def __init__(
         self,
         region_name: str | None = None,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.llm.runtime.collector import paused_collector, uncollected_at_first
+from services.llm.runtime.collector import paused_collector, pauses_collector_once
 from services.llm_client import BedrockClient
 
 
@@ -25,7 +25,7 @@ def collector() -> Iterator[None]:
 def test_the_first_call_alone_runs_without_collections() -> None:
     seen = []
 
-    @uncollected_at_first
+    @pauses_collector_once
     def make(name: str) -> None:
         seen.append((name, gc.isenabled()))
 
@@ -36,7 +36,7 @@ def test_the_first_call_alone_runs_without_collections() -> None:
 
 
 def test_a_first_call_that_fails_lets_the_collector_go_on() -> None:
-    @uncollected_at_first
+    @pauses_collector_once
     def make() -> None:
         raise ValueError
 

@@ -13,7 +13,7 @@ from ..llm.errors import LLMError
 from ..llm.providers import groq
 from ..llm.providers.channel import AsyncChannel, map_errors
 from ..llm.providers.foreign_errors import redact_error
-from ..llm.providers.groq.stream_transport import StreamSpec, aopened
+from ..llm.providers.groq.stream_transport import StreamSpec, aopen_stream
 from ..llm.providers.groq.transport import asend, has_original_create
 from ..llm.providers.sources import agiving_back
 from ..llm.runtime.event_loops import PerEventLoop
@@ -56,7 +56,7 @@ class MultiKeyTransport:
         )
         async with agiving_back(spec.to_error) as stack:
             _, sdk_of = await stack.enter_async_context(await self._clients.get())
-            return await aopened(sdk_of(request.key), stack, spec, timeout)
+            return await aopen_stream(sdk_of(request.key), stack, spec, timeout)
 
     async def aclose(self) -> None:
         """Close this event loop's connections, once its calls have ended."""

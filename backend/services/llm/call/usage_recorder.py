@@ -12,8 +12,8 @@ from ..ledger.usage import UsageEntry, UsageKey, UsageSums, of_attempt, tags_of
 from ..stores import utc_day
 from ..types import Attempt, Reply, Usage
 
-#: Seconds for which a call that has its outcome waits for the ledger, at most, and those by which
-#: it may pass its deadline so.
+#: Seconds for which a call that has its outcome waits for the ledger, at most, and those for
+#: which it waits even past its deadline.
 _LONGEST, _GRACE = 2.0, 0.2
 #: The tiers that cost what the default one does.
 _DEFAULT_TIERS = (None, "default", "on_demand", "auto")

@@ -45,7 +45,7 @@ class paused_collector:  # noqa: N801 - read as a part of its `with`
             gc.enable()
 
 
-def uncollected_at_first(make: Callable[P, None]) -> Callable[P, None]:
+def pauses_collector_once(make: Callable[P, None]) -> Callable[P, None]:
     """Decorate what imports much when it is first called: that call runs without collections.
 
     Later calls run with them: not all that those make stays.

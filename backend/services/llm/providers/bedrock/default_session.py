@@ -45,9 +45,9 @@ def _loader_class() -> Any:
     class Files(loaders.JSONFileLoader):  # type: ignore[misc] # botocore has no types
         def load_file(self, file_path: str) -> Any:
             """Return a table, None where there is none; plain dicts keep their order too."""
-            for suffix, opened in _OPENED_BY.items():
+            for suffix, open_file in _OPENED_BY.items():
                 if isfile(file_path + suffix):
-                    with opened(file_path + suffix, "rb") as file:
+                    with open_file(file_path + suffix, "rb") as file:
                         return json.load(file)
             return None
 

@@ -25,7 +25,7 @@ from .answer import from_chat_completion
 from .connect import GroqConnection
 from .errors import classify
 from .request import to_chat_completion
-from .stream_transport import StreamSpec, aopened, opened
+from .stream_transport import StreamSpec, aopen_stream, open_stream
 from .transport import has_original_create
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class GroqTransport:
         """Send *request* once for a stream, in this thread; raises LLMError."""
         spec = self._stream_spec(request)
         with giving_back(spec.to_error) as stack:
-            return opened(stack.enter_context(self.lender.lend()), stack, spec, timeout)
+            return open_stream(stack.enter_context(self.lender.lend()), stack, spec, timeout)
 
     async def aopen(self, request: Request, timeout: float) -> AsyncChannel:
         """Send *request* once for a stream, as `open` does, on this event loop.
@@ -103,7 +103,7 @@ class GroqTransport:
         spec = self._stream_spec(request)
         async with agiving_back(spec.to_error) as stack:
             sdk = await stack.enter_async_context(await self._async_clients.get())
-            return await aopened(sdk, stack, spec, timeout)
+            return await aopen_stream(sdk, stack, spec, timeout)
 
     def _stream_spec(self, request: Request) -> StreamSpec:
         return StreamSpec(to_chat_completion(request), request, partial(self._to_error, request))

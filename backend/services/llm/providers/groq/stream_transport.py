@@ -51,7 +51,7 @@ class StreamSpec(NamedTuple):
     to_error: Callable[[Exception], LLMError]
 
 
-def opened(sdk: Any, stack: ExitStack, spec: StreamSpec, timeout: float) -> Channel:
+def open_stream(sdk: Any, stack: ExitStack, spec: StreamSpec, timeout: float) -> Channel:
     """Send *spec* through *sdk*, in at most *timeout* seconds, and return the stream.
 
     It closes *stack* in the end. Raises what the SDK raises.
@@ -65,13 +65,13 @@ def opened(sdk: Any, stack: ExitStack, spec: StreamSpec, timeout: float) -> Chan
     steps = _BlockingSteps(sdk, stack, limit)
     response = run_without_loop(_respond(sdk, spec, limit, steps))
     source = response.source or Iterated(ExitStack(), iter([response.answer]))
-    return Channel(source, *_taking(reader, response), spec.to_error)
+    return Channel(source, *_reader_for(reader, response), spec.to_error)
 
 
-async def aopened(
+async def aopen_stream(
     sdk: Any, stack: AsyncExitStack, spec: StreamSpec, timeout: float
 ) -> AsyncChannel:
-    """Do as `opened` does, through the SDK's awaiting client."""
+    """Do as `open_stream` does, through the SDK's awaiting client."""
     reader, limit = ChunkReader(spec.request), TimeLeft(time.monotonic() + timeout)
     with anyio.fail_after(timeout):
         if not has_original_create(sdk):
@@ -82,13 +82,13 @@ async def aopened(
             )
         response = await _respond(sdk, spec, limit, _AwaitingSteps(sdk, stack, limit))
     source = response.source or InThread(Iterated(ExitStack(), iter([response.answer])))
-    return AsyncChannel(source, *_taking(reader, response), spec.to_error)
+    return AsyncChannel(source, *_reader_for(reader, response), spec.to_error)
 
 
-def _taking(
+def _reader_for(
     reader: ChunkReader, response: StreamResponse
 ) -> tuple[ChunkReader, Callable[[Any], Sequence[StreamEvent]]]:
-    """Return the *reader* and what it reads the *response* by."""
+    """Return the *reader*, told the limits in the *response*, and its method that reads that."""
     reader.limits = reports_in_headers(response.headers)
     return reader, reader.add_whole if response.source is None else reader.feed
 
@@ -110,7 +110,7 @@ class _BlockingSteps:
 
     async def post(self, arguments: Mapping[str, Any]) -> Any:
         """Ask by the SDK; the response is not read yet."""
-        response = _response(self._sdk.post(**arguments))
+        response = _unwrapped(self._sdk.post(**arguments))
         self._stack.callback(response.close)
         return response
 
@@ -144,7 +144,7 @@ class _AwaitingSteps:
 
     async def post(self, arguments: Mapping[str, Any]) -> Any:
         """Ask by the SDK; the response is not read yet."""
-        response = _response(await self._sdk.post(**arguments))
+        response = _unwrapped(await self._sdk.post(**arguments))
         self._stack.push_async_callback(response.aclose)
         return response
 
@@ -196,7 +196,7 @@ def _unread(wire: Mapping[str, Any], limit: TimeLeft) -> dict[str, Any]:
     return arguments
 
 
-def _response(made: Any) -> Any:
+def _unwrapped(made: Any) -> Any:
     """The response itself, which some releases of the SDK wrap."""
     return getattr(made, "http_response", made)
 
