@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 
+from bench.quota_cost import memory
 from services.llm.account.registry import limits_of_model
 from services.llm.quota import LearnedLimit, Limit, Quota
 from services.llm.settings.knobs import Knobs
@@ -36,6 +37,10 @@ def test_ten_thousand_accounts_with_a_plans_limits_would_fit_into_20_mb() -> Non
     finally:
         tracemalloc.stop()
     assert after - before < MOST
+
+
+def test_ten_thousand_accounts_with_five_limits_take_what_the_docs_say() -> None:
+    assert memory(1_000) * 10 < 20.0
 
 
 def test_a_limit_of_a_million_tokens_keeps_no_more_than_one_of_ten() -> None:

@@ -41,6 +41,8 @@ _FEW, _PART, _NEAR = 16.0, 0.05, 0.35
 _OTHERS = 1.5
 #: Windows that differ by less than this part are one: a provider's figures are rounded.
 _SAME_WINDOW = 0.2
+#: One number for the thousands of limits that nobody else is known to use.
+_LONG_AGO = -math.inf
 
 
 class LearnedLimit(TokenBucketLimit):
@@ -207,7 +209,7 @@ class Learned:
         self.until = math.inf
         self._answers: AnswerLog = ()
         #: Until when others are thought to use the scope's requests a minute too.
-        self._shared_until = -math.inf
+        self._shared_until = _LONG_AGO
 
     def count_answer(self, sent_at: float, now: float) -> None:
         """Count a request that was not refused."""

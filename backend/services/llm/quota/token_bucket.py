@@ -154,7 +154,9 @@ class TokenBucketLimit:
         # An *at* before the latest one reckons back, as if the bucket had not been full since: at
         # worst that ignores some refill, and never invents any.
         if amount > 0:
-            self._missing = self._missing_after(at) + amount
+            missing = self._missing_after(at)
+            # To add nothing would make a number anew, for each of thousands of limits.
+            self._missing = missing + amount if missing else amount
             self._missing_at = at
 
     def _full_in(self, new: _NewCharge, priority: PriorityFilter) -> float:
