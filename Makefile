@@ -6,7 +6,8 @@
 #   make bench   speed beside other clients; writes the README's table. BENCH=--help tells of rows;
 #                BENCH=limits measures the quota beside other limiters, and prints a table
 #   make faults  what becomes of each fault, as a table. FAULTS=503 tells of those with this name
-#   make mutants small changes of the pure modules, each of which some test must notice
+#   make mutants small changes of the pure modules, each of which some test must notice: it takes long.
+#                MUTANTS=redaction keeps the modules with this in their path
 #   make knobs   the README's table of settings, from the settings themselves
 #   make rooms   the drawing in docs/architecture.md, from the imports
 #   make lock    the lock files, from requirements/*.in; LOCK_FLAGS=--upgrade for the newest releases
@@ -81,7 +82,7 @@ faults: $(STAMP)
 	@PYTHONPATH=backend $(VENV)/bin/python -m tests.faults $(FAULTS)
 
 mutants: $(STAMP) $(REDIS)
-	@$(VENV)/bin/python -m tests.mutation
+	@$(VENV)/bin/python -m tests.mutation $(MUTANTS)
 
 knobs: $(STAMP)
 	@PYTHONPATH=backend $(VENV)/bin/python -m tests.house.knob_table

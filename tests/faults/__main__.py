@@ -20,6 +20,9 @@ from tests.faults.matrix import FORMS, PATTERNS, Cell, Matrix, opened
 def main(words: list[str]) -> int:
     """Print a row for each fault and provider; return the exit status."""
     chosen = [each for each in FAULTS if not words or any(word in each.name for word in words)]
+    if not chosen:
+        print(f"no such fault: {' '.join(words)}; there are {', '.join(f.name for f in FAULTS)}")
+        return 2
     print(
         "| fault | provider | " + " | ".join(FORMS) + " | as promised |\n|---|---|---|---|---|---|"
     )

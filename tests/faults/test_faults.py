@@ -104,3 +104,8 @@ def test_the_table_has_a_row_for_each_provider(capsys: pytest.CaptureFixture[str
     assert 0 == main(["no HTTP"])
     shown = "ProviderUnavailable after 3 | " * 3
     assert f"| no HTTP | groq | {shown}18 of 18 |" in capsys.readouterr().out
+
+
+def test_a_word_that_no_fault_has_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == main(["no such fault"])
+    assert capsys.readouterr().out.startswith("no such fault: no such fault; there are ")

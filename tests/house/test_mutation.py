@@ -154,3 +154,8 @@ def test_what_is_still_being_tried_ends_with_the_run() -> None:
     tool.kill_children()
     assert -signal.SIGKILL == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     assert not tool._children
+
+
+def test_a_word_that_no_module_has_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == tool.main(["no such module"])
+    assert capsys.readouterr().out.startswith("no such module: no such module; there are ")

@@ -144,6 +144,9 @@ def main(words: list[str]) -> int:
     noticed: dict[str, int] = {}
     survivors: dict[str, list[Mutant]] = {}
     chosen = {m: t for m, t in TARGETS.items() if not words or any(word in m for word in words)}
+    if not chosen:
+        print(f"no such module: {' '.join(words)}; there are {', '.join(TARGETS)}")
+        return 2
     counts: dict[str, int] = {}
 
     def reap() -> None:
@@ -171,6 +174,9 @@ def main(words: list[str]) -> int:
             return 2
         every = sampled(list(mutants(path.read_text(encoding="utf-8"))))
         counts[module] = len(every)
+        print(
+            f"{module} ({len(counts)} of {len(chosen)} modules): {len(every)} mutants", flush=True
+        )
         for mutant in every:
             while len(running) >= (os.cpu_count() or 1):
                 reap()

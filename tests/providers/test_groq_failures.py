@@ -130,6 +130,10 @@ def test_a_certificate_that_does_not_verify_names_the_variable() -> None:
     assert expected == str(_meant(CERTIFICATE))
 
 
+def test_a_timeout_without_words_is_given_some() -> None:
+    assert "Groq API error: Request timed out." == str(_meant(TimeoutError()))
+
+
 def test_an_error_of_ours_passes_through_the_sdk() -> None:
     ours = LLMTimeoutError("the deadline is over")
 

@@ -59,7 +59,8 @@ def from_network_error(error: BaseException, advice: str) -> LLMError | None:
         return None
     if any("SSLCertVerificationError" in class_names(cause, "ssl") for cause in _causes(error)):
         return ProviderUnavailableError(f"{describe(error)}: {advice}", retry=Retry.NEVER)
-    return kind(describe(error))
+    # asyncio's TimeoutError has no words of its own.
+    return kind(describe(error) if words_of(error) else "Request timed out.")
 
 
 def _network_kind(error: BaseException) -> type[ProviderUnavailableError] | None:
