@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.llm.redaction.secrets import SHOWN, redacted
+from services.llm.redaction.secrets import SHOWN, redacted, url_shown
 
 SECRETS = {
     "an organisation's id": ("org_01j5xyzabcd0123456789", "org_***"),
@@ -136,3 +136,14 @@ def test_a_hostile_text_of_a_megabyte_takes_no_time(piece: str) -> None:
     begun = time.process_time()
     redacted(piece * (1_000_000 // len(piece)))
     assert time.process_time() - begun < 5.0
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://proxy:3128/x?y=1", "http://proxy:3128/x?y=1"),
+        ("http://ann:secret@proxy:3128", "http://proxy:3128"),
+    ],
+)
+def test_a_url_in_an_error_stands_as_it_is_but_for_its_password(url: str, expected: str) -> None:
+    assert expected == url_shown(url)
