@@ -18,7 +18,7 @@ TOKENS = len(PROMPT) // 4 + LONGEST
 MINUTE = 60.0
 #: Names the shared quota that our processes share, where there is one.
 SHARED_QUOTA = "BENCH_QUOTA_URL"
-OURS = ("ours", "ours, unknown")
+OURS = ("ours", "ours, unknown", "ours, unknown, shared")
 LIMITERS = ("aiolimiter", "pyrate-limiter", "limits", "throttled-py", "LangChain", "LiteLLM")
 
 Ask = Callable[[], Awaitable[object]]
@@ -41,12 +41,12 @@ class Row:
         return self.amount // self.processes
 
 
-def ours(row: Row, url: str, *, known: bool) -> Ask:
+def ours(row: Row, url: str, *, known: bool, shares: bool) -> Ask:
     """This project's client, which is told its limit or has to learn it."""
     from services import llm_client
 
     name = {"requests": "GROQ_REQUESTS_PER_MINUTE", "tokens": "GROQ_TOKENS_PER_MINUTE"}[row.unit]
-    shared = os.environ.get(SHARED_QUOTA, "") if known else ""
+    shared = os.environ.get(SHARED_QUOTA, "") if shares else ""
     amount = row.amount if shared else row.per_process
     limits = {"GROQ_REQUESTS_PER_MINUTE": 10**6} | ({name: amount} if known else {})
     llm_client.settings = SimpleNamespace(
@@ -166,5 +166,5 @@ TAKES: dict[str, Callable[[Row], Take]] = {
 def made(subject: str, row: Row, url: str) -> Ask:
     """Make the subject's way to ask."""
     if subject in OURS:
-        return ours(row, url, known=subject == "ours")
+        return ours(row, url, known=subject == OURS[0], shares=subject != OURS[1])
     return litellm(row, url) if subject == "LiteLLM" else limited(row, url, TAKES[subject](row))

@@ -4,10 +4,11 @@
 
 A server keeps a limit, 64 callers ask again as soon as they are answered, all in one process or 16
 in each of four that divide the limit, but that ours share it where there is a Redis server and
-`redis` is installed. Other limiters are asked before each call, as their manuals
-show; where they count tokens, with the prompt's characters by four and the longest answer. What is
-refused is asked again after its Retry-After, by the groq SDK itself (8 retries). *used* is what was
-answered, of a full bucket and its refill; *429s* are of all requests that the server saw.
+`redis` is installed; *unknown* is ours without the limit, which four do not share, or share.
+Other limiters are asked before each call, as their manuals show; where they count tokens, with the
+prompt's characters by four and the longest answer. What is refused is asked again after its
+Retry-After, by the groq SDK itself (8 retries). *used* is what was answered, of a full bucket and
+its refill; *429s* are of all requests that the server saw.
 """
 
 from __future__ import annotations
