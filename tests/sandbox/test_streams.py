@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import groq
@@ -244,5 +245,9 @@ def test_the_journal_counts_the_frames_that_went_out(
     sandbox: Sandbox, groq_client: groq.Groq
 ) -> None:
     groq_chunks(groq_client, QWEN, reasoning_effort="none")
+    # It is noted once the last frame is sent, which the client may have read before.
+    give_up = time.monotonic() + 10
+    while not sandbox.exchanges[0].frames_sent and time.monotonic() < give_up:
+        time.sleep(0.002)
     (exchange,) = sandbox.exchanges
     assert (200, 5) == (exchange.status, exchange.frames_sent)
