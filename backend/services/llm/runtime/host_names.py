@@ -1,8 +1,9 @@
-"""Whether a text can be the name of a host, told before anything is connected to it."""
+"""Whether a text can name a host, told before anything is connected to it."""
 
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 #: The longest name that DNS has, and what its labels are: an underscore is in use, too.
 _LONGEST = 253
@@ -22,3 +23,14 @@ def is_host_name(name: str) -> bool:
             return False
     labels = name.removesuffix(".").split(".")
     return len(name) <= _LONGEST and all(map(_LABEL.fullmatch, labels))
+
+
+def is_web_url(url: str) -> bool:
+    """Whether *url* is one of http or https that names a host, with a port of 1 to 65535 if any."""
+    try:
+        parts = urlsplit(url)
+        # `port` raises ValueError above 65535.
+        is_one = parts.scheme in ("http", "https") and parts.port != 0
+        return is_one and is_host_name(parts.hostname or "")
+    except ValueError:
+        return False

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
 from ..redaction.secrets import redacted, url_shown, without_credentials
-from ..runtime.host_names import is_host_name
+from ..runtime.host_names import is_web_url
 
 log = logging.getLogger(__name__)
 
@@ -78,11 +78,4 @@ def _warn_once(name: str, shown: str) -> None:
 
 
 def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        # `port` is read for its ValueError: one above 65535 is none.
-        named = parts.scheme in ("http", "https") and is_host_name(parts.hostname or "")
-        named = named and parts.port != 0
-    except ValueError:
-        return False
-    return named and url.isprintable() and " " not in url
+    return is_web_url(url) and url.isprintable() and " " not in url

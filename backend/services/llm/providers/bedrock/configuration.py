@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from ...errors import ConfigurationError
 from ...http.key_log import check_key_log
 from ...redaction.secrets import redacted, url_shown
-from ...runtime.host_names import is_host_name
+from ...runtime.host_names import is_web_url
 from ..foreign_errors import class_names
 from .default_session import make_default_session
 
@@ -112,14 +112,11 @@ def _region(name: str, region: str) -> str:
 def _check_proxy(scheme: str, proxy: str) -> None:
     # botocore takes "host:port" and "//host:port" for a proxy of HTTP.
     full = proxy if "://" in proxy else f"http://{proxy.removeprefix('//')}"
-    try:
+    is_one = is_web_url(full)
+    if is_one:
         parts = urlsplit(full)
-        # `port` is read for its ValueError: one above 65535 is none.
-        is_one = parts.scheme in ("http", "https") and is_host_name(parts.hostname or "")
-        is_one = is_one and parts.port != 0 and _is_sendable(parts.username, parts.password)
-    except ValueError:
-        is_one = False
-    if not is_one or not _is_sendable(proxy) or " " in proxy:
+        is_one = _is_sendable(proxy, parts.username, parts.password)
+    if not is_one or " " in proxy:
         names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY")
         named = next((name for name in names if os.environ.get(name)), names[1])
         spaced = any(each.isspace() for each in proxy)
