@@ -15,13 +15,20 @@ from tests.call.calls import MODEL, REQUEST, ManyKeys, call, many_keys
 from tests.call.scripted import Clock, Drive, account, says
 
 
+def reserved(to: Account, clock: Clock) -> Admission:
+    """Return the admission of an attempt that has its reservation, and no permit."""
+    admission = Admission(to, {"requests": 1.0, "tokens": 5.0}, Estimate(MODEL, (), 5))
+    reservation = to.quota.reserve(MODEL, admission.demand, clock.now)
+    assert isinstance(reservation, Reservation)
+    admission.reservation = reservation
+    return admission
+
+
 def test_what_was_given_back_already_is_not_given_back_again() -> None:
     clock = Clock()
     to = account(clock)
-    attempt = Admission(to, {"requests": 1, "tokens": 5}, Estimate(MODEL, (), 5))
-    reservation = to.quota.reserve(MODEL, attempt.demand, clock.now)
-    assert isinstance(reservation, Reservation)
-    attempt.reservation, attempt.permit = reservation, to.concurrency.acquire()
+    attempt = reserved(to, clock)
+    attempt.permit = to.concurrency.acquire()
     attempt.cancel()
     attempt.cancel()
     attempt.close()
@@ -199,10 +206,7 @@ def test_how_long_an_answer_took_is_counted_from_its_sending() -> None:
 def test_a_stream_counts_from_its_first_piece_on_and_by_what_came_of_it() -> None:
     clock = Clock()
     to = account(clock)
-    admission = Admission(to, {"requests": 1.0, "tokens": 5.0}, Estimate(MODEL, (), 5))
-    reservation = to.quota.reserve(MODEL, admission.demand, clock.now)
-    assert isinstance(reservation, Reservation)
-    admission.reservation = reservation
+    admission = reserved(to, clock)
     assert 0.0 == admission.start()
     assert clock.now == admission.mark_sent(MODEL)
     admission.received_at = clock.now + 2.0
@@ -215,10 +219,7 @@ def test_a_stream_counts_from_its_first_piece_on_and_by_what_came_of_it() -> Non
 def test_an_attempt_of_which_nothing_is_known_counts_as_received_at_its_end() -> None:
     clock = Clock()
     to = account(clock)
-    admission = Admission(to, {"requests": 1.0, "tokens": 5.0}, Estimate(MODEL, (), 5))
-    reservation = to.quota.reserve(MODEL, admission.demand, clock.now)
-    assert isinstance(reservation, Reservation)
-    admission.reservation = reservation
+    admission = reserved(to, clock)
     admission.start()
     admission.mark_sent(MODEL)
     clock.now += 9.0

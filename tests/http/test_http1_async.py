@@ -71,17 +71,21 @@ async def begun(connection: AsyncConnection, head: bytes = HEAD) -> None:
     assert 200 == (await beginning).status
 
 
+async def assert_resumed_by_the_third_read(connection: AsyncConnection, transport: Any) -> None:
+    for _ in range(2):
+        await connection.read(until())
+    assert ["write", "pause_reading"] == transport.asked
+    await connection.read(until())
+    assert ["write", "pause_reading", "resume_reading"] == transport.asked
+
+
 def test_who_reads_slowly_lets_the_server_wait() -> None:
     async def scene(connection: AsyncConnection, transport: Any) -> None:
         await begun(connection)
         for _ in range(3):
             connection.data_received(bytes(200 * 1024))
         assert ["write", "pause_reading"] == transport.asked
-        for _ in range(2):
-            await connection.read(until())
-        assert ["write", "pause_reading"] == transport.asked
-        await connection.read(until())
-        assert ["write", "pause_reading", "resume_reading"] == transport.asked
+        await assert_resumed_by_the_third_read(connection, transport)
         connection.close()
 
     played(scene)
@@ -297,11 +301,7 @@ def test_as_much_as_may_wait_to_be_read_stops_nobody_and_more_does_once() -> Non
         for _ in range(2):
             connection.data_received(b"x")
         assert ["write", "pause_reading"] == transport.asked
-        for _ in range(2):
-            await connection.read(until())
-        assert ["write", "pause_reading"] == transport.asked
-        await connection.read(until())
-        assert ["write", "pause_reading", "resume_reading"] == transport.asked
+        await assert_resumed_by_the_third_read(connection, transport)
         connection.close()
 
     played(scene)
