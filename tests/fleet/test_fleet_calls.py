@@ -83,12 +83,16 @@ def server(clock: Clock) -> Server:
     return Server(clock)  # type: ignore[arg-type]  # another clock, of the same form
 
 
-def worker(server: Server, amount: float = 1_000.0, threads: AtOnce | None = None) -> Account:
-    """An account of a worker, with tokens a minute that it shares."""
+def worker(
+    server: Server, amount: float | None = 1_000.0, threads: AtOnce | None = None
+) -> Account:
+    """An account of a worker, with tokens a minute that it shares; None: it knows of none."""
     clock: Clock = server.clock  # type: ignore[assignment]  # as above
     window = SlidingWindow(30, 60.0)
 
     def limits() -> list[LearnedLimit]:
+        if amount is None:
+            return []
         return [LearnedLimit(amount, 60.0, "tokens", configured=amount)]
 
     of_one = account(clock, quota=Quota((window,), limits))
@@ -344,6 +348,35 @@ def test_the_first_answer_of_a_model_tells_all_workers_what_is_counted(
         second.send(says("Yes."))
     assert [(1.0, 10.0)] * 2 == [each.spent for each in settled(server)]
     assert 1 == sum(isinstance(each, Note) for batch in server.batches for each in batch)
+
+
+def test_an_answer_that_tells_of_an_unknown_limit_tells_all_workers_at_once(
+    server: Server, clock: Clock
+) -> None:
+    to = worker(server, None)
+    to.quota.max_first_answer_wait = 1.0
+    limits = (LimitReport("tokens", 60.0, 1_000.0, 20.0),)
+    Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=9.0))
+    _, restored, _, note = (each for batch in server.batches for each in batch)
+    (took,) = asked(server)
+    assert ["requests"] == [each.unit for each in took.charges]
+    assert Restore((replace(tokens(20.0, 1_000.0), scope=MODEL),)) == restored
+    assert Note(MODEL, "tokens/60", keeps_declared=False) == note
+
+
+def test_a_refusal_that_tells_of_an_unknown_limit_lets_one_worker_go_first(
+    server: Server, clock: Clock
+) -> None:
+    to = worker(server)
+    used = LimitReport("requests", 60.0, 60.0, 60.0, is_refusal=True, wait=1.0)
+    refused = RateLimitError("full", status=429, retry_after=1.0)
+    refused.limits = (used,)
+    with pytest.raises(RateLimitError):
+        Drive(clock, [refused]).run(call(to))
+    (restored,) = (e for batch in server.batches for e in batch if isinstance(e, Restore))
+    assert [(MODEL, "requests", 60.0, 60.0)] == [
+        (each.scope, each.unit, each.amount, each.taken) for each in restored.charges
+    ]
 
 
 def test_what_all_workers_were_told_counts_whatever_one_has_seen(

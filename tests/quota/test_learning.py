@@ -71,6 +71,13 @@ def refuse(quota: Quota, now: float, demand: Demand, report: LimitReport) -> Non
     quota.settle(sent(quota, now, demand), dict.fromkeys(demand, 0.0), now, now, [report])
 
 
+def learned(quota: Quota) -> LearnedLimit:
+    """The only limit of the scope."""
+    (limit,) = quota._queue_for("m").limits
+    assert isinstance(limit, LearnedLimit)
+    return limit
+
+
 def left(quota: Quota, now: float) -> dict[str, float]:
     return {one.name: one.left for one in quota.headroom("m", now)}
 
@@ -426,7 +433,7 @@ def test_whether_the_rest_of_what_was_declared_is_charged_is_what_is_stated_afte
     limit.pending.reserve(charge)
     limit.pending.start(charge, 0.0)
     limit.settle(charge, limit.counted(spent=400.0, declared=800.0), 0.0, 0.0)
-    limit.learn_what_counts(stated=stated, spent=400.0, declared=800.0, now=0.0)
+    limit.learn_what_counts(stated=stated, spent=400.0, declared=800.0, now=0.0, settled_before=0.0)
     assert expected is limit.keeps_declared
 
 
@@ -435,12 +442,15 @@ def test_a_figure_from_before_the_answer_shows_that_only_what_is_spent_is_charge
     stated: float, expected: bool | None
 ) -> None:
     limit = LearnedLimit(10_000, 1e9, "tokens", configured=10_000)
+    limit.stated_alone_at = 1_000.0
     for spent, declared in ((1_000.0, 1_000.0), (400.0, 800.0)):
         charge = Charge(declared, 0.0)
         limit.pending.reserve(charge)
         limit.pending.start(charge, 0.0)
         limit.settle(charge, spent, 0.0, 0.0)
-    limit.learn_what_counts(stated=stated, spent=400.0, declared=800.0, now=0.0)
+    limit.learn_what_counts(
+        stated=stated, spent=400.0, declared=800.0, now=0.0, settled_before=1_000.0
+    )
     assert expected is limit.keeps_declared
 
 
@@ -456,8 +466,35 @@ def test_a_request_that_spent_nearly_what_it_declared_tells_nothing(
     limit.pending.reserve(charge)
     limit.pending.start(charge, 0.0)
     limit.settle(charge, spent, 0.0, 0.0)
-    limit.learn_what_counts(stated=spent, spent=spent, declared=declared, now=0.0)
+    limit.learn_what_counts(
+        stated=spent, spent=spent, declared=declared, now=0.0, settled_before=0.0
+    )
     assert expected is limit.keeps_declared
+
+
+@pytest.mark.parametrize("keeps_declared", [True, False])
+def test_estimates_that_are_too_high_do_not_add_up_to_a_wrong_idea_of_what_counts(
+    *, keeps_declared: bool
+) -> None:
+    quota, used, found = limited(None), 0.0, []
+    for _ in range(20):
+        used += 290.0 if keeps_declared else 73.0
+        answer(quota, 0.0, tokens(334), {"tokens": 73.0}, amount=40_000, used=used)
+        found.append(learned(quota).keeps_declared)
+    assert [keeps_declared] * 20 == found
+    assert 40_000 - used == pytest.approx(left(quota, 0.0)["TPM"], abs=73.0)
+
+
+def test_requests_beside_others_do_not_make_a_later_one_show_that_less_counts() -> None:
+    quota = limited(40_000)
+    together = [sent(quota, 0.0, tokens(1_000)) for _ in range(12)]
+    for number, each in enumerate(together, 1):
+        said = [LimitReport("tokens", MINUTE, 40_000, 880.0 * number)]
+        quota.settle(each, {"tokens": 100.0}, 0.0, 0.0, said)
+    limit = learned(quota)
+    for number, expected in ((13, None), (14, True)):
+        answer(quota, 0.0, tokens(1_000), {"tokens": 100.0}, amount=40_000, used=880.0 * number)
+        assert expected is limit.keeps_declared
 
 
 def test_a_refusal_lowers_a_guess_to_what_was_answered_since_the_last_one_within_bounds() -> None:

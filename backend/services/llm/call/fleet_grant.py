@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from math import inf, isfinite
 from typing import TYPE_CHECKING, cast
 
@@ -19,7 +20,7 @@ from ..account.what_counts import STILL_FULL, full_limits
 from ..effects import Effects, sleep
 from ..errors import LLMError, ModelNotFoundError, RateLimitError, Retry
 from ..limit_types import LimitReport, Unit
-from ..quota import Demand, LearnedLimit, NoCapacity, Reservation
+from ..quota import Demand, LearnedLimit, Limit, NoCapacity, Reservation
 from ..quota.answers import amount_used
 from ..quota.shared import (
     FIRST,
@@ -28,8 +29,10 @@ from ..quota.shared import (
     Granted,
     Note,
     Pause,
+    Restore,
     Retire,
     Settle,
+    SharedCharge,
     Take,
 )
 from ..types import Request
@@ -50,7 +53,7 @@ class Grant:
     def __init__(self, fleet: Fleet, reservation: Reservation, call: Call) -> None:
         self._account = call.account
         self._fleet = fleet
-        self._demand = reservation.demand
+        self._reservation = reservation
         self._limits, charges = fleet.charges(reservation)
         quota, time_left = self._account.quota, max(0.0, call.time_left())
         self._take = Take(
@@ -79,7 +82,7 @@ class Grant:
 
     def cancel(self) -> None:
         """Give all of it back: nothing was sent."""
-        self.settle(dict.fromkeys(self._demand, 0.0), ())
+        self.settle(dict.fromkeys(self._reservation.demand, 0.0), ())
 
     def settle(self, spent: Demand, reports: Sequence[LimitReport]) -> None:
         """Count what the attempt *spent*, and what the provider said to be used."""
@@ -87,29 +90,54 @@ class Grant:
         granted, counts = self._granted, self._fleet.what_counts
         marks = (0.0,) * len(self._limits) if granted is None else granted.marks
         full = (False,) * len(self._limits) if granted is None else full_limits(take, granted)
-        amounts, used, at_most = [], [], []
+        amounts, at_most = [], []
         for limit, charge, was_full in zip(self._limits, take.charges, full, strict=True):
             amounts.append(counts.amount_spent(limit, charge, spent))
             most = counts.at_most(limit, charge, reports, take.max_transit) if was_full else None
             at_most.append(most)
-            known = (
-                amount_used(limit, report, self._demand)
-                for report in reports
-                if isinstance(limit, LearnedLimit) and limit.is_of(report.unit, report.window)
-            )
-            used.append(next((each for each in known if each is None or isfinite(each)), None))
-        self._fleet.settle(Settle(take, tuple(amounts), tuple(used), marks, tuple(at_most)))
+        used = tuple(self._used(limit, reports) for limit in self._limits)
         self._fleet.note_stated(take.scope, reports)
+        new = self._new_limits()
+        self._tell_use(new, reports)
+        self._fleet.settle(Settle(take, tuple(amounts), used, marks, tuple(at_most)))
         if granted is not None and reports:
-            self._note_what_counts(granted, full, reports)
+            known = zip(self._limits, take.charges, full, strict=True)
+            limits = (*known, *((limit, charge, False) for limit, charge in new))
+            self._note_what_counts(granted, limits, reports)
+
+    def _tell_use(
+        self, new: Sequence[tuple[Limit, SharedCharge]], reports: Sequence[LimitReport]
+    ) -> None:
+        """Tell all workers what is used of *new* limits, before a call that knows none is over."""
+        stated = [(charge, self._used(limit, reports)) for limit, charge in new]
+        restored = tuple(replace(charge, taken=used) for charge, used in stated if used)
+        if restored:
+            self._fleet.publish(Restore(restored))
+
+    def _used(self, limit: Limit, reports: Sequence[LimitReport]) -> float | None:
+        """Return what is used of *limit* at least, by the provider's word; None: unknown."""
+        known = (
+            amount_used(limit, report, self._reservation.demand)
+            for report in reports
+            if isinstance(limit, LearnedLimit) and limit.is_of(report.unit, report.window)
+        )
+        return next((each for each in known if each is None or isfinite(each)), None)
+
+    def _new_limits(self) -> list[tuple[Limit, SharedCharge]]:
+        """Return the limits that became known after the attempt asked, and what it took of each."""
+        known = zip(*self._fleet.charges(self._reservation), strict=True)
+        return [(limit, charge) for limit, charge in known if limit not in self._limits]
 
     def _note_what_counts(
-        self, granted: Granted, full: Sequence[bool], reports: Sequence[LimitReport]
+        self,
+        granted: Granted,
+        limits: Sequence[tuple[Limit, SharedCharge, bool]],
+        reports: Sequence[LimitReport],
     ) -> None:
         """Tell all workers what the provider counts, where the answer has shown it."""
         take, fleet, now = self._take, self._fleet, self._account.now()
         is_alone = granted.is_first and now - self.at < take.first_alone
-        for limit, charge, was_full in zip(self._limits, take.charges, full, strict=True):
+        for limit, charge, was_full in limits:
             if isinstance(limit, LearnedLimit):
                 is_full = (
                     was_full and fleet.used(take.scope, limit, now) >= STILL_FULL * limit.amount

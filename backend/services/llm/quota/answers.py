@@ -61,8 +61,12 @@ def learn_from_reports(
         if limit is None and (limit := new_limit(report, queue.limits)) is not None:
             queue.add_limit(limit)
         if limit is not None:
-            _learn_what_counts(limit, report, reservation, spent, now, is_alone=not queue.in_flight)
-            _correct(learned, limit, report, reservation, now)
+            is_alone = not queue.in_flight
+            unseen = _learn_what_counts(limit, report, reservation, spent, now, is_alone=is_alone)
+            _correct(learned, limit, report, reservation, now, unseen)
+            if _charge_of(limit, reservation) is None:  # what it took of a new limit, for a fleet
+                amount = reservation.demand.get(limit.unit, 0.0)
+                reservation.charges.append((limit, Charge(amount, reservation.starts_at)))
         is_unknown = limit is None or learned.is_shared(limit, now)
         if (
             report.is_refusal
@@ -83,26 +87,44 @@ def _learn_what_counts(
     now: float,
     *,
     is_alone: bool,
-) -> None:
-    """Learn what the provider counts from the answer to a request that was in flight *alone*."""
+) -> float:
+    """Learn what the provider counts from the answer to a request that was in flight *alone*.
+
+    Return how much of what was settled since the request was sent it may not have stated yet.
+    """
     declared, counted = reservation.demand.get(limit.unit, 0.0), spent.get(limit.unit, 0.0)
+    settled_since = _settled_since(limit, reservation)
     if report.used is None or report.is_refusal or not counted:
-        return
+        return settled_since
     if report.amount is not None and report.amount > limit.amount:
-        return
+        return settled_since
     if _charge_of(limit, reservation) is None:
         limit.correct(counted, now, settled_since=0.0)  # it was not known when this was sent
         own = 0.0
     else:
         own = limit.counted(spent=counted, declared=declared) if counted < declared else counted
     # Nothing else was settled since it was sent, but for what floats cannot tell.
-    if is_alone and _settled_since(limit, reservation) - own < 0.5:
-        limit.learn_what_counts(stated=report.used, spent=counted, declared=declared, now=now)
+    if is_alone and settled_since - own < 0.5:
+        limit.learn_what_counts(
+            stated=report.used,
+            spent=counted,
+            declared=declared,
+            now=now,
+            settled_before=_settled_before(limit, reservation),
+        )
+        # What is stated has all that it declared in it, or a part at least of what it spent.
+        settled_since = max(0.0, counted - declared) if limit.keeps_declared else min(own, counted)
     limit.is_reported = True
+    return settled_since
 
 
 def _correct(
-    learned: Learned, limit: LearnedLimit, report: LimitReport, reservation: Reservation, now: float
+    learned: Learned,
+    limit: LearnedLimit,
+    report: LimitReport,
+    reservation: Reservation,
+    now: float,
+    unseen: float,
 ) -> None:
     if report.amount is not None:
         limit.learn(report.amount, now)
@@ -112,7 +134,7 @@ def _correct(
     if used is not None:
         if not report.is_refusal:
             learned.note_others(limit, used, now)
-        limit.correct(used, now, settled_since=_settled_since(limit, reservation))
+        limit.correct(used, now, settled_since=unseen)
 
 
 def adopt(queue: ScopeQueue, report: LimitReport, now: float) -> bool:
@@ -150,9 +172,13 @@ def amount_used(limit: Limit, report: LimitReport, demand: Demand) -> float | No
 
 def _settled_since(limit: LearnedLimit, reservation: Reservation) -> float:
     """Return how much of *limit* was settled after the request was sent, its own included."""
+    return limit.pending.settled_in_all - _settled_before(limit, reservation)
+
+
+def _settled_before(limit: LearnedLimit, reservation: Reservation) -> float:
+    """Return how much of *limit* had been settled in all when the request was sent."""
     charge = _charge_of(limit, reservation)
-    before = charge.settled_before if charge is not None else 0.0
-    return limit.pending.settled_in_all - before
+    return charge.settled_before if charge is not None else 0.0
 
 
 def _charge_of(limit: LearnedLimit, reservation: Reservation) -> Charge | None:

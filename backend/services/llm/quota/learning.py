@@ -54,7 +54,7 @@ class LearnedLimit(TokenBucketLimit):
 
     __slots__ = (
         *("_higher", "configured", "is_ceiling", "is_reported", "keeps_declared"),
-        "until",
+        *("stated_alone_at", "until"),
     )
 
     def __init__(
@@ -75,6 +75,8 @@ class LearnedLimit(TokenBucketLimit):
         #: declared rather than what it spent; None where that is not known.
         self.is_reported = False
         self.keeps_declared: bool | None = None
+        #: What had been settled in all when a request that was alone in flight was last answered.
+        self.stated_alone_at = 0.0
         #: How often in a row more was stated than the amount.
         self._higher = 0
 
@@ -108,12 +110,17 @@ class LearnedLimit(TokenBucketLimit):
         return declared if self.is_reported and self.keeps_declared is not False else spent
 
     def learn_what_counts(
-        self, *, stated: float, spent: float, declared: float, now: float
+        self, *, stated: float, spent: float, declared: float, now: float, settled_before: float
     ) -> None:
         """Learn whether a request that *spent* less than it *declared* is charged for the rest.
 
-        *stated* is what the provider says is used after this request alone, which has been settled.
+        *stated* is what the provider says is used after this request alone, which has been settled;
+        so much was *settled_before* it was sent.
         """
+        # Else more may have counted as used than was: what others take beside us can add to what
+        # is stated, and nothing can take from it.
+        is_exact = settled_before == self.stated_alone_at
+        self.stated_alone_at = self.pending.settled_in_all
         unspent = declared - spent
         if unspent < max(_FEW, _PART * declared):
             return
@@ -123,7 +130,7 @@ class LearnedLimit(TokenBucketLimit):
         if abs(more - unspent) < _NEAR * unspent:
             self.keeps_declared = True
         # A figure from before the answer was generated has less than all that was spent.
-        elif -spent - _NEAR * unspent < more < _NEAR * unspent:
+        elif is_exact and -spent - _NEAR * unspent < more < _NEAR * unspent:
             self.keeps_declared = False
 
     def expire(self, now: float) -> bool:
