@@ -115,7 +115,7 @@ def test_a_database_damaged_while_in_use_is_set_aside_with_its_log(
         store.put(key_of("new"), {"n": 1})
         assert {"n": 1} == store.get(key_of("new"))
         if not notices:  # as where it is replaced between the look at it and its use
-            monkeypatch.setattr(other, "_is_in_place", lambda: True)
+            monkeypatch.setattr(other._files, "are_in_place", lambda: True)
         other.put(key_of("newer"), {"n": 2})  # finds the damage too, and the file already replaced
         monkeypatch.undo()
         assert [{"n": 1}, {"n": 2}] == [other.get(key_of("new")), store.get(key_of("newer"))]

@@ -1,4 +1,4 @@
-"""An SQLite database file that threads, processes and forks share: opened, locked, set aside.
+"""An SQLite database file that threads, processes and forks share: opened, locked, used.
 
 The database runs in write-ahead mode with `synchronous=NORMAL`: what was committed survives
 `kill -9`, a power cut may undo the latest commits but damages nothing (sqlite.org/wal.html).
@@ -11,22 +11,12 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from pathlib import Path
+from contextlib import closing, suppress
 from typing import TypeVar
 
 from ..runtime.fork import around_fork
-from .file_formats import OLDER_CACHE_SIZE, resembles_database
-from .files import (
-    absolute_path,
-    describe_os_error,
-    foreign_file_error,
-    move_aside,
-    open_nonblocking,
-    open_private,
-    refuse_links,
-    sibling,
-)
+from .database_files import DatabaseFiles
+from .files import absolute_path, describe_os_error
 from .locks import LOCK_TIMEOUT, lock_on
 from .protocol import StoreError
 
@@ -37,8 +27,6 @@ _log = logging.getLogger(__name__)
 _JOURNAL = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
 #: Seconds for which a close waits for those who use the connection.
 _CLOSING = 0.25
-#: Suffixes of the files that SQLite keeps beside a database.
-_COMPANIONS = ("-wal", "-shm")
 
 #: Connections of the parent that a fork from C code has copied: neither used nor closed here.
 #: Source: sqlite.org/howtocorrupt.html, 2.6.
@@ -65,12 +53,12 @@ class SqliteDatabase:
         self._table = table
         self._schema = schema
         self._content = content
-        self._file_lock = lock_on(self.path)  # guards creating the file and moving it aside
+        self._files = DatabaseFiles(self.path)
+        self._file_lock = lock_on(self.path)  # guards making, replacing and moving them
         self._mutex = threading.Lock()  # guards the connection
         self._connection: sqlite3.Connection | None = None
         #: Whoever uses the connection is to close it afterwards.
         self._is_closing = False
-        self._inode = 0
         around_fork(
             self,
             pause=SqliteDatabase._pause,
@@ -83,8 +71,8 @@ class SqliteDatabase:
 
     def __del__(self) -> None:
         # Ledgers and budgets go with the client that had them, which nobody may have closed.
-        if (connection := getattr(self, "_connection", None)) is not None:
-            connection.close()
+        if getattr(self, "_connection", None) is not None:
+            self._disconnect()
 
     def close(self) -> None:
         """Close the connection; the next use opens another.
@@ -143,69 +131,52 @@ class SqliteDatabase:
                     self._disconnect()
 
     def _connect(self) -> sqlite3.Connection:
-        if self._connection is not None and not self._is_in_place():
-            # What was committed to it is lost with it; SQLite then leaves the new -wal file alone.
+        if self._connection is not None and self._files.are_in_place():
+            return self._connection
+        is_replaced = self._connection is not None
+        self._disconnect()
+        with self._file_lock.held():
+            self._files.prepare()
+            self._connection = sqlite3.connect(
+                self.path, timeout=LOCK_TIMEOUT, check_same_thread=False
+            )
+            try:
+                for statement in (*_JOURNAL, *self._schema):
+                    self._connection.execute(statement).close()
+            finally:
+                self._files.note_log()
+            self._opened(self._connection)
+        if is_replaced:
             _log.warning(
                 "%s was removed or replaced: the file that is there now is used", self.path
             )
-            self._disconnect()
-        if self._connection is None:
-            with self._file_lock.held():
-                self._create_file()
-                self._inode = self.path.stat().st_ino
-                self._connection = sqlite3.connect(
-                    self.path, timeout=LOCK_TIMEOUT, check_same_thread=False
-                )
-                for statement in (*_JOURNAL, *self._schema):
-                    self._connection.execute(statement).close()
-                self._opened(self._connection)
         return self._connection
-
-    def _is_in_place(self) -> bool:
-        """Whether the file at our path is the one that the connection has open."""
-        try:
-            return self.path.stat().st_ino == self._inode
-        except FileNotFoundError:
-            return False
 
     def _opened(self, database: sqlite3.Connection) -> None:
         """Do what is to be done with each new connection."""
 
-    def _create_file(self) -> None:
-        """Create the file if there is none; SQLite gives its -wal and -shm files its mode, 0600.
-
-        An existing file is not opened: closing it would drop the locks that other connections of
-        this process have on it (sqlite.org/howtocorrupt.html, 2.2).
-        """
-        refuse_links(self.path, *(sibling(self.path, suffix) for suffix in _COMPANIONS))
-        if not self.path.exists():
-            os.close(open_private(str(self.path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-
     def _disconnect(self) -> None:
+        """Close the connection, if there is one; it is a warning where others took its files."""
         self._is_closing = False
-        if self._connection is not None:
-            with closing(self._connection):
-                self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        with closing(connection):
+            try:
+                if not self._files.are_in_place():
+                    # A folder that is gone has taken all of them along.
+                    with suppress(FileNotFoundError), self._file_lock.held():
+                        self._files.abandon(connection)
+            except (sqlite3.Error, OSError) as error:
+                reason = describe_os_error(error)
+                _log.warning(
+                    "%s was removed or replaced before all of it was written: %s", self.path, reason
+                )
 
     def _move_damaged_aside(self) -> None:
         self._disconnect()
         with self._file_lock.held():
-            if self.path.stat().st_ino != self._inode:
-                return  # another process has moved it aside
-            log = _first_bytes(sibling(self.path, "-wal"))
-            if not resembles_database(_first_bytes(self.path), log, self._table):
-                what = f"an SQLite database with a table of {self._content}"
-                raise foreign_file_error(self.path, what)
-            move_aside(self.path, "is a damaged SQLite database", companions=_COMPANIONS)
-
-
-def _first_bytes(path: Path) -> bytes:
-    try:
-        # Closing it drops this process's locks on it; those of a damaged file are of no use.
-        with open(path, "rb", opener=open_nonblocking) as file:
-            return file.read(OLDER_CACHE_SIZE)
-    except FileNotFoundError:
-        return b""
+            self._files.move_aside(self._table, self._content)
 
 
 def _means_damage(error: sqlite3.DatabaseError) -> bool:

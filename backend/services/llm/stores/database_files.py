@@ -1,0 +1,144 @@
+"""The files of an SQLite database: made, known again while it is in use, and moved aside."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from .file_formats import OLDER_CACHE_SIZE, resembles_database
+from .files import (
+    foreign_file_error,
+    move_aside,
+    open_nonblocking,
+    open_private,
+    refuse_links,
+    replace_file,
+    sibling,
+)
+
+#: Suffixes of the files that SQLite keeps beside a database: its log, and the log's index.
+_COMPANIONS = ("-wal", "-shm")
+_OF_ANOTHER_KIND = "file is not a database"
+
+
+class DatabaseFiles:
+    """The file at *path*, and those beside it, as the connection that is open has found them.
+
+    Whoever changes them holds the lock of the path. Each method raises OSError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._log = sibling(path, "-wal")
+        #: What the connection has open.
+        self._file_in_use: os.stat_result | None = None
+        self._log_in_use: os.stat_result | None = None
+
+    def prepare(self) -> None:
+        """Create the file if there is none, and remember it, before a connection opens it.
+
+        SQLite gives its -wal and -shm files the mode of the file, 0600. sqlite3.DatabaseError for a
+        file of another kind beside a -wal file, which SQLite would take for its content.
+        """
+        refuse_links(self._path, *(sibling(self._path, suffix) for suffix in _COMPANIONS))
+        # One that exists is not opened: closing it would drop the locks that other connections of
+        # this process have on it (sqlite.org/howtocorrupt.html, 2.2).
+        if not self._path.exists():
+            os.close(open_private(str(self._path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        self._file_in_use = _stat(self._path)
+        if self._log.exists() and self._is_of_another_kind():
+            raise sqlite3.DatabaseError(_OF_ANOTHER_KIND)
+
+    def note_log(self) -> None:
+        """Remember the -wal file, which is there while a connection is."""
+        self._log_in_use = _stat(self._log)
+
+    def are_in_place(self) -> bool:
+        """Whether the files that the connection has open are still those at the path."""
+        now, before = _stat(self._path), self._file_in_use
+        if now is None or not _is_same(now, before):
+            return False
+        if not _is_same(_stat(self._log), self._log_in_use):
+            return False
+        # A checkpoint changes it, and so does whoever writes another file's content into it.
+        if before is not None and _changes(now) != _changes(before):
+            if not now.st_size or self._is_of_another_kind():
+                return False
+            self._file_in_use = now
+        return True
+
+    def abandon(self, connection: sqlite3.Connection) -> None:
+        """Prepare *connection* to be closed, whose files are not in place; it may raise its errors.
+
+        A file that was renamed is given what was committed to it. Its -wal and -shm files are
+        removed: SQLite would take them for those of the file that is at the path now.
+        """
+        log = _stat(self._log)
+        companions = _COMPANIONS if log is None or _is_same(log, self._log_in_use) else ()
+        try:
+            if self._is_overwritten():
+                # As it closes, SQLite writes its log into the file, but none that is cut off.
+                if log is not None and companions:
+                    os.truncate(self._log, 0)
+            elif companions or not _is_same(_stat(self._path), self._file_in_use):
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+        finally:
+            for suffix in companions:
+                sibling(self._path, suffix).unlink(missing_ok=True)
+
+    def move_aside(self, table: str, content: str) -> None:
+        """Move a damaged database aside, unless that was done; OSError for one without *table*."""
+        if not _is_same(_stat(self._path), self._file_in_use):
+            return
+        if not resembles_database(_first_bytes(self._path), _first_bytes(self._log), table):
+            raise foreign_file_error(self._path, f"an SQLite database with a table of {content}")
+        move_aside(self._path, "is a damaged SQLite database", companions=_COMPANIONS)
+
+    def _is_overwritten(self) -> bool:
+        """Whether the file that is in use has another one's content; an emptied one is replaced."""
+        now = _stat(self._path)
+        if now is None or not _is_same(now, self._file_in_use):
+            return False
+        if not now.st_size:
+            replace_file(self._path, [])
+            return False
+        return self._is_of_another_kind()
+
+    def _is_of_another_kind(self) -> bool:
+        """Whether the file itself, whatever its -wal says, does not begin as a database."""
+        # SQLite reads it: for us to open and close it is forbidden, as above.
+        alone = f"{self._path.as_uri()}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(alone, uri=True)) as database:
+            try:
+                database.execute("PRAGMA schema_version").close()
+            except sqlite3.DatabaseError as error:
+                return _OF_ANOTHER_KIND in str(error)  # else it is for its user to find
+            return False
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        # Closing it drops this process's locks on it; those of a damaged file are of no use.
+        with open(path, "rb", opener=open_nonblocking) as file:
+            return file.read(OLDER_CACHE_SIZE)
+    except FileNotFoundError:
+        return b""
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None
+
+
+def _is_same(one: os.stat_result | None, other: os.stat_result | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return os.path.samestat(one, other)
+
+
+def _changes(stat: os.stat_result) -> tuple[int, int]:
+    return stat.st_mtime_ns, stat.st_size
