@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.llm.runtime.coroutines import run_without_loop
+from services.llm.runtime.coroutines import as_coroutine, run_without_loop
 
 
 async def doubled(number: int) -> int:
@@ -26,3 +26,9 @@ def test_its_result_is_returned_and_its_error_raised() -> None:
 def test_one_that_waits_for_an_event_loop_is_refused() -> None:
     with pytest.raises(RuntimeError, match="must block, not suspend"):
         run_without_loop(asyncio.sleep(0))
+
+
+def test_a_function_that_blocks_is_a_step_of_one() -> None:
+    assert 5 == run_without_loop(as_coroutine(divmod)(16, 3))[0]
+    with pytest.raises(ZeroDivisionError):
+        run_without_loop(as_coroutine(divmod)(1, 0))

@@ -35,7 +35,7 @@ from typing import Any, Generic, TypeVar
 
 from ..frozen import dataclass
 from ..redaction.printable import words_of
-from ..runtime.coroutines import run_without_loop
+from ..runtime.coroutines import as_coroutine, run_without_loop
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.running_loop import current_loop, next_iteration
 
@@ -137,11 +137,8 @@ class Follower(Generic[T]):
         waiting would block.
         """
         self._leader._single_flight._note_blocking(self)
-
-        async def wait(seconds: float) -> None:
-            ends: list[futures.Future[Any]] = [self._outcome, self._aborted]
-            futures.wait(ends, seconds, futures.FIRST_COMPLETED)
-
+        ends: list[futures.Future[Any]] = [self._outcome, self._aborted]
+        wait = as_coroutine(lambda seconds: futures.wait(ends, seconds, futures.FIRST_COMPLETED))
         return run_without_loop(self._join(timeout, wait))
 
     async def ajoin(self, timeout: float | None = None) -> T | Leader[T]:

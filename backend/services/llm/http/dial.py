@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from ..runtime.coroutines import run_without_loop
+from ..runtime.coroutines import as_coroutine, run_without_loop
 from ..runtime.opening import abortable_by, check_aborted, is_abortable
 from .addresses import attempts, names
 
@@ -65,11 +65,11 @@ def dial(
     """
     trying = attempts(names.look_up(host, port, left_until(until)), until)
 
-    async def connect(address: str, seconds: float | None) -> socket.socket:
+    def connect(address: str, seconds: float | None) -> socket.socket:
         left = min(seconds or math.inf, left_until(until))
         return _connected((address, port), left, options, opened)
 
-    return run_without_loop(first_to_answer(trying, connect))
+    return run_without_loop(first_to_answer(trying, as_coroutine(connect)))
 
 
 async def first_to_answer(

@@ -7,9 +7,10 @@ unseen. Else the server may have begun, and be paid for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
-from ..runtime.coroutines import run_without_loop
+from ..runtime.coroutines import as_coroutine, run_without_loop
 from .http1 import Answer, Head
 from .http1_async import AsyncConnection
 from .http1_connections import Connection, Sendable, UnconnectedError
@@ -28,12 +29,12 @@ def exchange(
 
     Raises UnconnectedError, TimeoutError, OSError, h11.ProtocolError and ResponseTooLargeError.
     """
-
-    async def send(connection: Connection) -> Answer:
-        return connection.exchange(request, until)
-
     connection, answer = run_without_loop(
-        _sent(idle, origin, _connecting(origin, limit, until), send)
+        _sent(
+            *(idle, origin),
+            connect=as_coroutine(partial(Connection, origin, limit, until)),
+            send=as_coroutine(lambda connection: connection.exchange(request, until)),
+        )
     )
     keep(idle, connection)
     return answer
@@ -43,11 +44,13 @@ def begin(
     idle: IdleStack[Connection], origin: Origin, request: Sendable, until: float, limit: int
 ) -> tuple[Connection, Head]:
     """Send *request* and return the head of its answer before *until*; raises as `exchange`."""
-
-    async def send(connection: Connection) -> Head:
-        return connection.begin(request, until)
-
-    return run_without_loop(_sent(idle, origin, _connecting(origin, limit, until), send))
+    return run_without_loop(
+        _sent(
+            *(idle, origin),
+            connect=as_coroutine(partial(Connection, origin, limit, until)),
+            send=as_coroutine(lambda connection: connection.begin(request, until)),
+        )
+    )
 
 
 async def aexchange(
@@ -56,7 +59,7 @@ async def aexchange(
     """Do as `exchange` does, without blocking the event loop."""
     connection, answer = await _sent(
         *(idle, origin),
-        connect=lambda: AsyncConnection.opened(origin, limit, until),
+        connect=partial(AsyncConnection.opened, origin, limit, until),
         send=lambda connection: connection.exchange(request, until),
     )
     keep(idle, connection)
@@ -69,18 +72,9 @@ async def abegin(
     """Do as `begin` does, without blocking the event loop."""
     return await _sent(
         *(idle, origin),
-        connect=lambda: AsyncConnection.opened(origin, limit, until),
+        connect=partial(AsyncConnection.opened, origin, limit, until),
         send=lambda connection: connection.begin(request, until),
     )
-
-
-def _connecting(
-    origin: Origin, limit: int, until: float
-) -> Callable[[], Coroutine[Any, Any, Connection]]:
-    async def connect() -> Connection:
-        return Connection(origin, limit, until)
-
-    return connect
 
 
 async def _sent(

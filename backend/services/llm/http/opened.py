@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..runtime.coroutines import run_without_loop
+from ..runtime.coroutines import as_coroutine, run_without_loop
 from .http1 import Head
 from .http1_async import AsyncConnection
 from .http1_connections import Connection
@@ -92,7 +92,8 @@ class Opened(_Opened[Connection]):
         """
         if self._decoder is None:
             return self._connection.read(until) or None
-        return run_without_loop(self._decoded(self._decoder, partial(self._read, until)))
+        read = as_coroutine(partial(self._connection.read, until))
+        return run_without_loop(self._decoded(self._decoder, read))
 
     def whole(self, until: float) -> bytes:
         """Return the rest of the body before *until*, and close it; raises as `read`."""
@@ -106,7 +107,7 @@ class Opened(_Opened[Connection]):
 
         Where the stream *is_done*, the end of its message is waited for, for a moment.
         """
-        run_without_loop(self._close(is_done, self._read))
+        run_without_loop(self._close(is_done, as_coroutine(self._connection.read)))
 
     def abort(self) -> None:
         """End a read in another thread at once."""
@@ -115,9 +116,6 @@ class Opened(_Opened[Connection]):
     def get_extra_info(self, name: str) -> Any:
         """Return the socket, as a network stream of httpx does; None is all that it says else."""
         return self._connection.socket if name == "socket" else None
-
-    async def _read(self, until: float) -> bytes:
-        return self._connection.read(until)
 
 
 class AsyncOpened(_Opened[AsyncConnection]):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
@@ -82,7 +83,7 @@ def map_errors(to_error: Callable[[Exception], LLMError]) -> Iterator[None]:
         raise_mapped(error, to_error)
 
 
-class _Channel:
+class _Channel(ABC):
     """What both kinds of channel know: the answer so far, and what an error means."""
 
     def __init__(
@@ -111,6 +112,15 @@ class _Channel:
         """Return what has come, whole or not."""
         return self.reader.so_far()
 
+    @abstractmethod
+    async def _read(self, until: float) -> Any:
+        """Return what comes next before *until*, or None at the end."""
+
+    @abstractmethod
+    async def _close(self) -> None:
+        """Let go of the connection, once."""
+
+    @abstractmethod
     async def _give_turn(self) -> None:
         """Let others have their turn, where there are any."""
 
@@ -124,19 +134,14 @@ class _Channel:
             self._rest_until = now + min(_AFTER_THE_END, (until - now) / 2)
         return until if self._rest_until is None else min(until, self._rest_until)
 
-    async def _pull(
-        self,
-        timeout: float,
-        read: Callable[[float], Coroutine[Any, Any, Any]],
-        close: Callable[[], Coroutine[Any, Any, None]],
-    ) -> Sequence[StreamEvent] | None:
+    async def _pull(self, timeout: float) -> Sequence[StreamEvent] | None:
         until = time.monotonic() + timeout
         try:
             if self.reader.failure is not None:
                 raise self.reader.failure
             while not self.reader.is_done:
                 until = self._bounded(until)
-                if (item := await read(until)) is None:
+                if (item := await self._read(until)) is None:
                     break
                 if events := self.take(item):
                     return events
@@ -145,13 +150,13 @@ class _Channel:
                     raise TimeoutError("nothing was said in time")
                 await self._give_turn()
         except Exception as error:
-            await close()
+            await self._close()
             if (failure := self._failure(error, timeout)) is not None:
                 raise failure from failure.__cause__
         except BaseException:
-            await close()
+            await self._close()
             raise
-        await close()
+        await self._close()
         return None
 
     def _failure(self, error: Exception, timeout: float) -> LLMError | None:
@@ -185,14 +190,16 @@ class Channel(_Channel):
 
     def pull(self, timeout: float) -> Sequence[StreamEvent] | None:
         """Return the events that come next, in at most *timeout* seconds; None at the end."""
+        return run_without_loop(self._pull(timeout))
 
-        async def read(until: float) -> Any:
-            return self.source.read(until)
+    async def _read(self, until: float) -> Any:
+        return self.source.read(until)
 
-        async def close() -> None:
-            self.close()
+    async def _close(self) -> None:
+        self.close()
 
-        return run_without_loop(self._pull(timeout, read, close))
+    async def _give_turn(self) -> None:
+        pass
 
     def abort(self) -> None:
         """End a pull in another thread at once."""
@@ -217,7 +224,13 @@ class AsyncChannel(_Channel):
 
     async def pull(self, timeout: float) -> Sequence[StreamEvent] | None:
         """Return the events that come next, in at most *timeout* seconds; None at the end."""
-        return await self._pull(timeout, self.source.read, self.aclose)
+        return await self._pull(timeout)
+
+    async def _read(self, until: float) -> Any:
+        return await self.source.read(until)
+
+    async def _close(self) -> None:
+        await self.aclose()
 
     async def aclose(self) -> None:
         """Let go of the connection, once, also in a task that is being cancelled."""

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ...errors import LLMError, Retry
 from ...http.dial import left_until
 from ...http.http1 import Answer
 from ...runtime import watchdog
-from ...runtime.coroutines import run_without_loop
+from ...runtime.coroutines import as_coroutine, run_without_loop
 from ...runtime.opening import abortable_by
 from ...types import Request
 from ..channel import AsyncChannel, Channel, Source
@@ -82,17 +82,14 @@ class StreamingTransport(Transport):
         if why_the_sdks_own(sdk, call.method):
             abortable = self._abortable_stream(until)
             return _Watched.of(_ask(sdk, spec, abortable, timeout), stack, spec, abortable)
-
-        async def sign() -> signing.Signed:
-            return self._signed(sdk, call, until)
-
-        async def connect(origin: Origin, signed: signing.Signed) -> Any:
-            return self._connections.open(origin, signed, until)
-
-        async def whole(opened: Any) -> bytes:
-            return cast("bytes", opened.whole(until))
-
-        response, opened = run_without_loop(self._ask(sdk, spec, sign, connect, whole))
+        response, opened = run_without_loop(
+            self._ask(
+                *(sdk, spec),
+                sign=as_coroutine(partial(self._signed, sdk, call, until)),
+                connect=as_coroutine(partial(self._connections.open, until=until)),
+                whole=as_coroutine(lambda opened: opened.whole(until)),
+            )
+        )
         if opened is None:
             return _Watched.of(response, stack, spec, self._abortable_stream(until))
         reader = spec.reader(_about(opened.head))
@@ -107,8 +104,8 @@ class StreamingTransport(Transport):
             return await self._in_a_worker(sdk, stack, spec, until)
         response, opened = await self._ask(
             *(sdk, spec),
-            sign=lambda: self._asigned(sdk, call, until),
-            connect=lambda origin, signed: self._connections.aopen(origin, signed, until),
+            sign=partial(self._asigned, sdk, call, until),
+            connect=partial(self._connections.aopen, until=until),
             whole=lambda opened: opened.whole(until),
         )
         if opened is None:

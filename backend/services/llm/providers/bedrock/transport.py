@@ -21,7 +21,7 @@ import anyio
 from ...errors import LLMError, LLMTimeoutError, ResponseTooLargeError, Retry
 from ...http.dial import left_until
 from ...runtime import watchdog
-from ...runtime.coroutines import run_without_loop
+from ...runtime.coroutines import as_coroutine, run_without_loop
 from ...runtime.workers import Work, Workers
 from ...types import Request
 from . import signing
@@ -90,14 +90,13 @@ class Transport:
         until = time.monotonic() + timeout
         if why_the_sdks_own(sdk, call.method):
             return self._watched(sdk, call, until)
-
-        async def sign() -> signing.Signed:
-            return self._signed(sdk, call, until)
-
-        async def exchange(signed: signing.Signed) -> Answer:
-            return self._http.exchange(sdk, signed, until)
-
-        return run_without_loop(_send(sdk, call, timeout, sign, exchange))
+        return run_without_loop(
+            _send(
+                *(sdk, call, timeout),
+                sign=as_coroutine(partial(self._signed, sdk, call, until)),
+                exchange=as_coroutine(lambda signed: self._http.exchange(sdk, signed, until)),
+            )
+        )
 
     async def asend(self, sdk: Any, call: Call, timeout: float) -> Answered:
         """Make *call* as `send` does, without blocking the event loop."""
@@ -106,7 +105,7 @@ class Transport:
             return await self._in_a_thread(sdk, call, until)
         return await _send(
             *(sdk, call, timeout),
-            sign=lambda: self._asigned(sdk, call, until),
+            sign=partial(self._asigned, sdk, call, until),
             exchange=lambda signed: self._http.aexchange(sdk, signed, until),
         )
 

@@ -7,8 +7,9 @@ called, and iterated, as it always was.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
@@ -16,7 +17,7 @@ import anyio
 from ...errors import LLMError
 from ...http.deadline import TimeLeft
 from ...http.dial import shut
-from ...runtime.coroutines import run_without_loop
+from ...runtime.coroutines import as_coroutine, run_without_loop
 from ...runtime.real_sdk import is_real_sdk
 from ...types import Request
 from ..channel import AsyncChannel, Channel
@@ -46,7 +47,7 @@ class StreamResponse(NamedTuple):
 class StreamSpec(NamedTuple):
     """What is to be streamed: the keywords of `create`, and what an error of theirs means."""
 
-    wire: Mapping[str, Any]
+    arguments: Mapping[str, Any]
     request: Request
     to_error: Callable[[Exception], LLMError]
 
@@ -59,12 +60,24 @@ def open_stream(sdk: Any, stack: ExitStack, spec: StreamSpec, timeout: float) ->
     reader, limit = ChunkReader(spec.request), TimeLeft(time.monotonic() + timeout)
     if not has_original_create(sdk):
         options = {"timeout": limit} if is_real_sdk(sdk, "groq") else {}
-        chunks = sdk.chat.completions.create(**spec.wire, stream=True, **options)
+        chunks = sdk.chat.completions.create(**spec.arguments, stream=True, **options)
         stack.callback(getattr(chunks, "close", bool))
         return Channel(Iterated(stack, iter(chunks), limit), reader, reader.add, spec.to_error)
-    steps = _BlockingSteps(sdk, stack, limit)
-    response = run_without_loop(_respond(sdk, spec, limit, steps))
-    source = response.source or Iterated(ExitStack(), iter([response.answer]))
+
+    def source_of(response: Any) -> Leased:
+        stack.callback(response.close)
+        return Leased(_ResponseBytes(response, limit), stack)
+
+    response = run_without_loop(
+        _respond(
+            *(sdk, spec, limit),
+            begin=as_coroutine(partial(_templated().begin, sdk, stack, limit.at)),
+            post=as_coroutine(sdk.post),
+            read=as_coroutine(lambda response: response.read()),
+            source_of=source_of,
+        )
+    )
+    source = response.source or Iterated(stack, iter([response.answer]))
     return Channel(source, *_reader_for(reader, response), spec.to_error)
 
 
@@ -73,15 +86,27 @@ async def aopen_stream(
 ) -> AsyncChannel:
     """Do as `open_stream` does, through the SDK's awaiting client."""
     reader, limit = ChunkReader(spec.request), TimeLeft(time.monotonic() + timeout)
+
+    def source_of(response: Any) -> AsyncLeased:
+        stack.push_async_callback(response.aclose)
+        return AsyncLeased(_AsyncResponseBytes(response, limit), stack)
+
     with anyio.fail_after(timeout):
         if not has_original_create(sdk):
-            chunks = await sdk.chat.completions.create(**spec.wire, stream=True, timeout=limit)
+            chunks = await sdk.chat.completions.create(**spec.arguments, stream=True, timeout=limit)
             stack.push_async_callback(chunks.close)
             return AsyncChannel(
                 AsyncIterated(stack, aiter(chunks)), reader, reader.add, spec.to_error
             )
-        response = await _respond(sdk, spec, limit, _AwaitingSteps(sdk, stack, limit))
-    source = response.source or InThread(Iterated(ExitStack(), iter([response.answer])))
+        response = await _respond(
+            *(sdk, spec, limit),
+            begin=partial(_templated().abegin, sdk, stack, limit.at),
+            post=sdk.post,
+            read=lambda response: response.aread(),
+            source_of=source_of,
+        )
+    answer = InThread(Iterated(ExitStack(), iter([response.answer])))
+    source = response.source or AsyncLeased(answer, stack)
     return AsyncChannel(source, *_reader_for(reader, response), spec.to_error)
 
 
@@ -93,94 +118,31 @@ def _reader_for(
     return reader, reader.add_whole if response.source is None else reader.feed
 
 
-class _BlockingSteps:
-    """What waits while a stream is opened, in the caller's thread."""
-
-    def __init__(self, sdk: Any, stack: ExitStack, limit: TimeLeft) -> None:
-        self._sdk = sdk
-        self._stack = stack
-        self._limit = limit
-
-    async def begin(self, body: Mapping[str, Any]) -> StreamResponse | None:
-        """Ask without the SDK, if that can be."""
-        found: StreamResponse | None = _templated().begin(
-            self._sdk, self._stack, body, self._limit.at
-        )
-        return found
-
-    async def post(self, arguments: Mapping[str, Any]) -> Any:
-        """Ask by the SDK; the response is not read yet."""
-        response = _unwrapped(self._sdk.post(**arguments))
-        self._stack.callback(response.close)
-        return response
-
-    async def read(self, response: Any) -> None:
-        """Read a *response* that is no stream."""
-        response.read()
-
-    def source(self, response: Any) -> Leased:
-        """Return where the stream in *response* is read."""
-        return Leased(_ResponseBytes(response, self._limit), self._stack)
-
-    async def end(self) -> None:
-        """Give back what was borrowed."""
-        self._stack.close()
-
-
-class _AwaitingSteps:
-    """The same on an event loop."""
-
-    def __init__(self, sdk: Any, stack: AsyncExitStack, limit: TimeLeft) -> None:
-        self._sdk = sdk
-        self._stack = stack
-        self._limit = limit
-
-    async def begin(self, body: Mapping[str, Any]) -> StreamResponse | None:
-        """Ask without the SDK, if that can be."""
-        found: StreamResponse | None = await _templated().abegin(
-            self._sdk, self._stack, body, self._limit.at
-        )
-        return found
-
-    async def post(self, arguments: Mapping[str, Any]) -> Any:
-        """Ask by the SDK; the response is not read yet."""
-        response = _unwrapped(await self._sdk.post(**arguments))
-        self._stack.push_async_callback(response.aclose)
-        return response
-
-    async def read(self, response: Any) -> None:
-        """Read a *response* that is no stream."""
-        await response.aread()
-
-    def source(self, response: Any) -> AsyncLeased:
-        """Return where the stream in *response* is read."""
-        return AsyncLeased(_AsyncResponseBytes(response, self._limit), self._stack)
-
-    async def end(self) -> None:
-        """Give back what was borrowed."""
-        await self._stack.aclose()
-
-
 async def _respond(
-    sdk: Any, spec: StreamSpec, limit: TimeLeft, steps: _BlockingSteps | _AwaitingSteps
+    sdk: Any,
+    spec: StreamSpec,
+    limit: TimeLeft,
+    *,
+    begin: Callable[[Mapping[str, Any]], Coroutine[Any, Any, StreamResponse | None]],
+    post: Callable[..., Coroutine[Any, Any, Any]],
+    read: Callable[[Any], Coroutine[Any, Any, object]],
+    source_of: Callable[[Any], Any],
 ) -> StreamResponse:
-    """Ask for a stream, and return what has come: where it is read, or an answer that is none."""
+    """Ask for a stream, without the SDK if that can be, and return what has come."""
     from . import request_templates  # with httpx, which the SDK brings
 
-    wire = {**spec.wire, "stream": True}
-    body = request_templates.body_of(wire)
-    found: StreamResponse | None = await steps.begin(body) if body is not None else None
-    if found is None:
-        response = await steps.post(_unread(wire, limit))
-        if body is not None:
-            request_templates.learn(sdk, response.request)
-        if _templated().is_stream(response.status_code, response.headers):
-            return StreamResponse(response.headers, source=steps.source(response))
-        await steps.read(response)
-        found = StreamResponse(response.headers, answer=read_answer(response))
-    if found.source is None:
-        await steps.end()
-    return found
+    arguments = {**spec.arguments, "stream": True}
+    body = request_templates.body_of(arguments)
+    if body is not None and (found := await begin(body)) is not None:
+        return found
+    response = _unwrapped(await post(**_unread(arguments, limit)))
+    source = source_of(response)
+    if body is not None:
+        request_templates.learn(sdk, response.request)
+    if _templated().is_stream(response.status_code, response.headers):
+        return StreamResponse(response.headers, source=source)
+    await read(response)
+    return StreamResponse(response.headers, answer=read_answer(response))
 
 
 def _templated() -> Any:
@@ -189,11 +151,11 @@ def _templated() -> Any:
     return templated_streams
 
 
-def _unread(wire: Mapping[str, Any], limit: TimeLeft) -> dict[str, Any]:
-    arguments = post_arguments(wire, limit)
-    options = arguments["options"]
+def _unread(arguments: Mapping[str, Any], limit: TimeLeft) -> dict[str, Any]:
+    posted = post_arguments(arguments, limit)
+    options = posted["options"]
     options["headers"] = {**options.get("headers", {}), **_UNREAD}
-    return arguments
+    return posted
 
 
 def _unwrapped(made: Any) -> Any:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, ExitStack
+from functools import partial
 from typing import Any
 
 from ...http.http1 import Answer
 from ...http.httpx_parts import httpx_error
 from ...http.opened import AsyncOpened, Opened
-from ...runtime.coroutines import run_without_loop
+from ...runtime.coroutines import as_coroutine, run_without_loop
 from ..sources import AsyncLeased, Leased
 from . import request_templates as templates
 from .stream_transport import StreamResponse
 
 
 def begin(
-    sdk: Any, stack: ExitStack, body: Mapping[str, Any], until: float
+    sdk: Any, stack: ExitStack, until: float, body: Mapping[str, Any]
 ) -> StreamResponse | None:
     """Send *body* and return what has come before *until*; None where it has to go by the SDK.
 
@@ -26,22 +27,18 @@ def begin(
     if (known := templates.template_for(sdk)) is None:
         return None
     own = sdk._client.original_transport
-
-    async def open_(sent: templates.TemplatedRequest) -> Opened:
-        opened: Opened = own.open(known.origin, sent, until)
-        return opened
-
-    async def whole(opened: Opened) -> bytes:
-        return opened.whole(until)
-
-    def source(opened: Opened) -> Leased:
-        return Leased(_OpenedBytes(opened), stack)
-
-    return run_without_loop(_begin(sdk, known, body, until, open_, whole, source))
+    return run_without_loop(
+        _begin(
+            *(sdk, known, body, until),
+            send=as_coroutine(partial(own.open, known.origin, until=until)),
+            whole=as_coroutine(lambda opened: opened.whole(until)),
+            source_of=lambda opened: Leased(_OpenedBytes(opened), stack),
+        )
+    )
 
 
 async def abegin(
-    sdk: Any, stack: AsyncExitStack, body: Mapping[str, Any], until: float
+    sdk: Any, stack: AsyncExitStack, until: float, body: Mapping[str, Any]
 ) -> StreamResponse | None:
     """Do as `begin` does, without blocking the event loop."""
     if (known := templates.template_for(sdk)) is None:
@@ -49,9 +46,9 @@ async def abegin(
     own = sdk._client.original_transport
     return await _begin(
         *(sdk, known, body, until),
-        lambda sent: own.open(known.origin, sent, until),
-        lambda opened: opened.whole(until),
-        lambda opened: AsyncLeased(_AsyncOpenedBytes(opened), stack),
+        send=partial(own.open, known.origin, until=until),
+        whole=lambda opened: opened.whole(until),
+        source_of=lambda opened: AsyncLeased(_AsyncOpenedBytes(opened), stack),
     )
 
 
@@ -60,22 +57,23 @@ async def _begin(
     known: templates.RequestTemplate,
     body: Mapping[str, Any],
     until: float,
-    open_: Callable[[templates.TemplatedRequest], Coroutine[Any, Any, Any]],
+    *,
+    send: Callable[[templates.TemplatedRequest], Coroutine[Any, Any, Any]],
     whole: Callable[[Any], Coroutine[Any, Any, bytes]],
-    source: Callable[[Any], Any],
+    source_of: Callable[[Any], Any],
 ) -> StreamResponse:
-    sent = templates.TemplatedRequest(known, body, until - time.monotonic())
+    request = templates.TemplatedRequest(known, body, until - time.monotonic())
     try:
-        opened = await open_(sent)
+        opened = await send(request)
         headers = dict(opened.head.headers)
         if is_stream(opened.head.status, headers):
-            return StreamResponse(headers, source=source(opened))
+            return StreamResponse(headers, source=source_of(opened))
         answer = Answer(opened.head.status, opened.head.headers, await whole(opened))
     except Exception as error:
         failure = error
     else:
-        return StreamResponse(headers, answer=templates.read_answer(sdk, sent, answer))
-    raise templates.as_groq(failure, sent)
+        return StreamResponse(headers, answer=templates.read_answer(sdk, request, answer))
+    raise templates.as_groq(failure, request)
 
 
 def is_stream(status: int, headers: Mapping[str, str]) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 
 from ...http.untouched import is_own, is_untouched
-from ...runtime.coroutines import run_without_loop
+from ...runtime.coroutines import as_coroutine, run_without_loop
 from ...runtime.real_sdk import is_real_sdk
 from .json_answer import read_json
 from .sdk_parts import POST_PARAMETERS, accepts
@@ -94,19 +94,15 @@ def send(sdk: Any, arguments: Mapping[str, Any], timeout: float) -> Any:
 
     Raises the SDK's errors, also after *timeout* seconds.
     """
-
-    async def post() -> Any:
-        return sdk.post(**post_arguments(arguments, timeout))
-
-    return run_without_loop(_send(sdk, arguments, timeout, post))
+    return run_without_loop(_send(sdk, arguments, timeout, as_coroutine(sdk.post)))
 
 
 async def asend(sdk: Any, arguments: Mapping[str, Any], timeout: float) -> Any:
     """Do as `send` does, with the SDK's async client."""
 
-    async def post() -> Any:
+    async def post(**options: Any) -> Any:
         with anyio.fail_after(timeout):
-            return await sdk.post(**post_arguments(arguments, timeout))
+            return await sdk.post(**options)
 
     return await _send(sdk, arguments, timeout, post)
 
@@ -115,14 +111,14 @@ async def _send(
     sdk: Any,
     arguments: Mapping[str, Any],
     timeout: float,
-    post: Callable[[], Coroutine[Any, Any, Any]],
+    post: Callable[..., Coroutine[Any, Any, Any]],
 ) -> Any:
     expect_whole_answers, request_templates = _with_httpx()
     body = request_templates.body_of(arguments)
     if body is not None and (known := request_templates.template_for(sdk)) is not None:
         return await request_templates.send(sdk, known, body, timeout)
     with expect_whole_answers():
-        response = await post()
+        response = await post(**post_arguments(arguments, timeout))
     if body is not None:
         request_templates.learn(sdk, response.request)
     return read_answer(response)
