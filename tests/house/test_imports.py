@@ -55,7 +55,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "services.llm.providers.pieces",
         }
     ),
-    frozenset({"services.llm.providers.sources"}),
+    frozenset({"services.llm.providers.answer_reader", "services.llm.providers.sources"}),
     frozenset({"services.llm.providers.bedrock", "services.llm.providers.groq"}),
     frozenset({"services.llm.account", "services.llm.telemetry"}),
     frozenset({"services.llm.call"}),

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from services.llm.errors import LLMError, LLMTimeoutError
 from services.llm.providers.bedrock import INVOKE_MODELS
 from services.llm.providers.bedrock import classify as of_bedrock
-from services.llm.providers.bedrock.stream import ConverseReader, InvokeReader
+from services.llm.providers.bedrock.invoke_stream import InvokeReader
+from services.llm.providers.bedrock.stream import ConverseReader
 from services.llm.providers.channel import AsyncChannel, Channel
 from services.llm.providers.groq import classify as of_groq
 from services.llm.providers.groq.stream import ChunkReader

@@ -19,7 +19,8 @@ from services.llm.errors import LLMError, ProviderUnavailableError, RateLimitErr
 from services.llm.providers.bedrock import INVOKE_MODELS
 from services.llm.providers.bedrock.converse_answer import from_converse
 from services.llm.providers.bedrock.invoke import from_invoke
-from services.llm.providers.bedrock.stream import ConverseReader, InvokeReader
+from services.llm.providers.bedrock.invoke_stream import InvokeReader
+from services.llm.providers.bedrock.stream import ConverseReader
 from services.llm.providers.groq.answer import from_chat_completion
 from services.llm.providers.groq.stream import ChunkReader
 from services.llm.providers.pieces import PieceFields, PieceText

@@ -11,7 +11,8 @@ from botocore.exceptions import EventStreamError
 
 from sandbox.bedrock.event_stream import message
 from services.llm.errors import LLMError
-from services.llm.providers.bedrock.stream import ConverseReader, InvokeReader, _closed
+from services.llm.providers.bedrock.invoke_stream import InvokeReader
+from services.llm.providers.bedrock.stream import ConverseReader, _closed
 from services.llm.providers.groq.stream import ChunkReader
 from services.llm.stream_types import (
     ReasoningPiece,

@@ -22,7 +22,8 @@ from botocore.eventstream import EventStreamBuffer
 from services import llm_client
 from services.llm.errors import LLMError
 from services.llm.providers.bedrock import INVOKE_MODELS
-from services.llm.providers.bedrock.stream import ConverseReader, InvokeReader
+from services.llm.providers.bedrock.invoke_stream import InvokeReader
+from services.llm.providers.bedrock.stream import ConverseReader
 from services.llm.providers.groq.stream import ChunkReader
 from services.llm.types import Reply, Request
 from tests.http.servers import Server, serving

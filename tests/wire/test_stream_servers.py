@@ -361,7 +361,7 @@ def test_an_answer_that_has_ended_is_whole_though_its_reader_took_longer_than_th
 
 
 def test_a_stream_of_an_unknown_family_is_refused() -> None:
-    from services.llm.providers.bedrock.stream import InvokeReader
+    from services.llm.providers.bedrock.invoke_stream import InvokeReader
 
     with pytest.raises(ConfigurationError):
         InvokeReader(Request("amazon.titan-text-express-v1", ()))

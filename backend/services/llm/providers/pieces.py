@@ -5,9 +5,12 @@ An answer does not show that one of its pieces is missing: a piece that cannot b
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import LLMError, Retry
+from ..stream_types import StreamEvent, TextPiece
 from ..types import Provider, encodable
 from . import fields
 
@@ -75,14 +78,17 @@ class PieceFields:
 
 
 class PieceText:
-    """Text that comes in pieces, of which whole characters are handed on.
+    """Text that comes in pieces, of which whole characters are handed on as events of a *kind*.
 
     JSON writes a character beyond U+FFFF as two halves, and a server may cut between them: the
     first is held back until the second is here. A half that stays alone becomes U+FFFD, but where
     the text is a structured answer's, which is asked for anew then.
     """
 
-    def __init__(self, *, is_structured: bool = False) -> None:
+    def __init__(
+        self, kind: Callable[[str], StreamEvent] = TextPiece, *, is_structured: bool = False
+    ) -> None:
+        self.kind = kind
         self._pieces: list[str] = []
         self._half = ""
         self._on_lone_half = "surrogatepass" if is_structured else "replace"
@@ -98,6 +104,10 @@ class PieceText:
         self._pieces.append(piece)
         return piece
 
+    def events(self, piece: str) -> list[StreamEvent]:
+        """Add *piece*; return the event of what can be handed on, or none."""
+        return [self.kind(words)] if (words := self.add(piece)) else []
+
     def end(self) -> str:
         """Return what was held back and stays alone; "" where nothing was."""
         if not self._half:
@@ -108,3 +118,11 @@ class PieceText:
 
     def __str__(self) -> str:
         return "".join(self._pieces)
+
+
+def parsed(pieces: str) -> Any:
+    """A tool's input from its pieces of JSON; the pieces themselves where they are cut off."""
+    try:
+        return json.loads(pieces or "{}")
+    except ValueError:
+        return pieces  # which the stop reason says

@@ -1,18 +1,20 @@
-"""The bodies of InvokeModel, put together from the pieces in which a stream sends them."""
+"""InvokeModel's event streams: each family's body, put together from the pieces that are sent."""
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from ...stream_types import ReasoningPiece, StreamEvent, TextPiece, ToolCallPiece, UsageReport
 from ...types import Reply, Request
 from ..fields import member, text
-from ..pieces import PieceFields, PieceText
+from ..pieces import PieceFields, PieceText, parsed
 from .errors import error_in_ok_body, error_of_event
+from .event_reader import EventReader
 from .invoke import family, read_body
 from .invoke_usage import usage_of
 
@@ -38,41 +40,46 @@ _OF_GUARDRAILS = ("amazon-bedrock-guardrailAction", "amazon-bedrock-trace")
 _OF_ANSWERS = frozenset({"type", "completion", "generation", "outputs", _METRICS})
 
 
-class Body:
-    """A body in the making; *headers* are the response's.
+class InvokeReader(EventReader):
+    """Reads an InvokeModelWithResponseStream of any family; *headers* are its response's.
 
     Raises ConfigurationError for a model of no known family.
     """
 
-    def __init__(self, request: Request, headers: _Json | None) -> None:
-        self._request = request
-        self._add = {"claude": self._add_claude, "llama": self._add_llama}.get(
+    operation = "InvokeModelWithResponseStream"
+
+    def __init__(self, request: Request, headers: _Json | None = None) -> None:
+        super().__init__(request)
+        self._add_piece = {"claude": self._add_claude, "llama": self._add_llama}.get(
             family(request.model), self._add_mistral
         )
         self._body: dict[str, Any] = {"content": [], "generation": "", "outputs": [{"text": ""}]}
         self._body |= {"stop_reason": None, "usage": {}}
-        self._new_text = partial(PieceText, is_structured=request.output is not None)
         #: What Llama or Mistral has said.
-        self._words = self._new_text()
+        self._words = self._new_text(TextPiece)
         self._has_more_outputs = False
         # In the form of a plain reply's headers, which is what the reader of bodies knows.
         self._counts: dict[str, str] = dict(headers or {})
 
     @property
-    def reason(self) -> str | None:
-        """Why the answer has ended, if it has."""
+    def answer_has_ended(self) -> bool:
+        """Whether a stop reason has come."""
         of_mistral = text(self._body["outputs"][0], "stop_reason")
-        return text(self._body, "stop_reason") or of_mistral
+        return (text(self._body, "stop_reason") or of_mistral) is not None
 
-    def add(self, event: _Json) -> tuple[list[StreamEvent], bool]:
-        """Take an event; return what it says, and whether it was the last one."""
+    def _event(self, kind: str, payload: Any) -> _Json:
+        # As botocore reads it: bytes are base64 in JSON.
+        return {kind: {"bytes": base64.b64decode(_FIELDS.text(payload, "bytes") or "")}}
+
+    def add(self, event: _Json) -> list[StreamEvent]:
+        """Read an event: the model's own JSON."""
         chunk = json.loads(member(member(event, "chunk"), "bytes") or "{}")
         piece = _FIELDS.as_object(chunk, "a chunk") or {}
         is_answer = _OF_ANSWERS & piece.keys()
         if not is_answer and (error := error_in_ok_body(piece, self._request.model)):
             raise error
-        found = self._add(piece)
-        if self.reason is not None:
+        found = self._add_piece(piece)
+        if self.answer_has_ended:
             found += self._halves()
         self._body |= {name: piece[name] for name in _OF_GUARDRAILS if name in piece}
         metrics = member(piece, _METRICS) or {}
@@ -80,9 +87,10 @@ class Body:
             self._counts[_HEADERS.get(name) or name] = str(value)
         if metrics and (usage := usage_of(self._body, self._counts)).reported:
             found.append(UsageReport(usage))
-        return found, bool(metrics) and self.reason is not None
+        self.is_done = bool(metrics) and self.answer_has_ended
+        return found
 
-    def reply(self) -> Reply:
+    def whole(self) -> Reply:
         """The reply that has come; raises as `from_invoke` for one that is not whole."""
         content = [_closed(dict(block)) for block in self._body["content"]]
         words = str(self._words)
@@ -123,16 +131,18 @@ class Body:
         found: list[StreamEvent] = []
         for name in ("text", "thinking", "partial_json"):
             if words := _FIELDS.text(delta, name):
-                pieces = blocks[-1]["pieces"].setdefault(name, self._new_text())
-                found += _as_pieces(name, pieces.add(words), len(blocks) - 1)
+                pieces = blocks[-1]["pieces"]
+                if name not in pieces:
+                    pieces[name] = self._new_text(_kind_of(name, len(blocks) - 1))
+                found += pieces[name].events(words)
         return found
 
     def _add_llama(self, piece: _Json) -> list[StreamEvent]:
-        words = self._words.add(_FIELDS.text(piece, "generation") or "")
+        found = self._words.events(_FIELDS.text(piece, "generation") or "")
         for name in ("prompt_token_count", "generation_token_count", "stop_reason"):
             if member(piece, name) is not None:
                 self._body[name] = piece[name]
-        return _as_pieces("text", words)
+        return found
 
     def _add_mistral(self, piece: _Json) -> list[StreamEvent]:
         outputs, output = _FIELDS.rows(piece, "outputs"), self._body["outputs"][0]
@@ -141,23 +151,18 @@ class Body:
             log.warning("Bedrock's answer has more outputs than one: the first alone counts")
         first = outputs[0] if outputs else None
         output["stop_reason"] = text(first, "stop_reason") or output.get("stop_reason")
-        return _as_pieces("text", self._words.add(_FIELDS.text(first, "text") or ""))
+        return self._words.events(_FIELDS.text(first, "text") or "")
 
-    def _halves(self) -> list[StreamEvent]:
-        """What was held back of characters that have not come whole."""
-        found = _as_pieces("text", self._words.end())
-        for place, block in enumerate(self._body["content"]):
-            for name, pieces in block["pieces"].items():
-                found += _as_pieces(name, pieces.end(), place)
-        return found
+    def _texts(self) -> Iterator[PieceText]:
+        yield self._words
+        for block in self._body["content"]:
+            yield from block["pieces"].values()
 
 
-def _as_pieces(name: str, words: str, place: int = 0) -> list[StreamEvent]:
-    if not words:
-        return []
+def _kind_of(name: str, place: int) -> Callable[[str], StreamEvent]:
     if name == "partial_json":
-        return [ToolCallPiece(place, words)]
-    return [ReasoningPiece(words) if name == "thinking" else TextPiece(words)]
+        return partial(ToolCallPiece, place)
+    return ReasoningPiece if name == "thinking" else TextPiece
 
 
 def _closed(block: dict[str, Any]) -> dict[str, Any]:
@@ -165,11 +170,3 @@ def _closed(block: dict[str, Any]) -> dict[str, Any]:
     written = pieces.pop("partial_json", "")
     whole = block | pieces
     return whole | {"input": parsed(written)} if text(block, "type") == "tool_use" else whole
-
-
-def parsed(pieces: str) -> Any:
-    """A tool's input from its pieces of JSON; the pieces themselves where they are cut off."""
-    try:
-        return json.loads(pieces or "{}")
-    except ValueError:
-        return pieces  # which the stop reason says

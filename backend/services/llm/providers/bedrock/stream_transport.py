@@ -25,9 +25,11 @@ from ..foreign_errors import unreadable_body
 from ..sources import AsyncLeased, Leased
 from . import signing
 from .errors import error_in_ok_body
+from .event_reader import EventReader
 from .instrumentation import why_the_sdks_own
+from .invoke_stream import InvokeReader
 from .routes import uses_invoke
-from .stream import ConverseReader, EventReader, InvokeReader
+from .stream import ConverseReader
 from .transport import Call, Transport, headers_of
 
 if TYPE_CHECKING:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from ...limit_types import LimitReport
 from ...stream_types import ReasoningPiece, StreamEvent, TextPiece, ToolCallPiece, UsageReport
 from ...types import Reply, Request
-from ..completeness import raises_llm_error, read_so_far
+from ..answer_reader import AnswerReader
+from ..completeness import raises_llm_error
 from ..fields import first, member, rows, short_name, text
 from ..pieces import PieceFields, PieceText
 from .answer import from_chat_completion, is_real, only_choice, usage_of
@@ -38,14 +39,15 @@ def fold(chunks: Iterable[object], request: Request) -> Reply:
 _RARE = ("error", "detail", "usage", "x_groq")
 
 
-class ChunkReader:
+class ChunkReader(AnswerReader):
     """Reads one stream: its bytes by `feed`, or chunks that an SDK has read by `add`."""
 
+    provider = "groq"
+
     def __init__(self, request: Request) -> None:
-        self._request = request
+        super().__init__(request)
         self._events = Events()
-        self._new_text = partial(PieceText, is_structured=request.output is not None)
-        self._content, self._reasoning = self._new_text(), self._new_text()
+        self._content, self._reasoning = self._new_text(TextPiece), self._new_text(ReasoningPiece)
         self._calls: dict[int, dict[str, Any]] = {}
         self._has_more_choices = False
         self._annotations: list[Any] = []
@@ -54,38 +56,25 @@ class ChunkReader:
         self._is_real = True
         #: What the head of the response said of limits.
         self.limits: tuple[LimitReport, ...] = ()
-        #: Nothing more is to come: the stream says so.
-        self.is_done = False
-        #: What was wrong with that which came after the last events.
-        self.failure: Exception | None = None
 
     @property
     def answer_has_ended(self) -> bool:
         """Whether the answer has ended, whatever is still missing of the stream."""
         return self._reason is not None
 
-    def feed(self, received: bytes) -> list[StreamEvent]:
-        """Read what was received. Raises ValueError for what is no JSON, else as `add`."""
-        found: list[StreamEvent] = []
-        try:
-            for name, data in self._events.feed(received):
-                if name == b"error":
-                    raise error_of_event(_parsed_or_text(data), self._request.model)
-                if data == _DONE:
-                    self.is_done = True
-                    break
-                found += self.add(_parsed(data))
-        except Exception as error:
-            if not found:
-                raise
-            self.failure = error
-        return found
+    def _pieces_in(self, received: bytes) -> Iterator[Any]:
+        for name, data in self._events.feed(received):
+            if name == b"error":
+                raise error_of_event(_parsed_or_text(data), self._request.model)
+            if data == _DONE:
+                self.is_done = True
+                break
+            yield _parsed(data)
 
     def add(self, chunk: object) -> list[StreamEvent]:
         """Read a chunk; raises the LLMError that it carries, or one where it cannot be read."""
         if (words := self._plain_words(chunk)) is not None:
-            words = self._content.add(words)
-            return [TextPiece(words)] if words else []
+            return self._content.events(words)
         if (chunk := _FIELDS.as_object(chunk, "a chunk")) is None:
             return []
         # In this form the SDK hands out an event that it does not know for an error.
@@ -147,11 +136,8 @@ class ChunkReader:
         return choice
 
     def _add_delta(self, delta: object) -> list[StreamEvent]:
-        found: list[StreamEvent] = []
-        if thought := self._reasoning.add(_FIELDS.text(delta, "reasoning") or ""):
-            found.append(ReasoningPiece(thought))
-        if words := self._content.add(_FIELDS.text(delta, "content") or ""):
-            found.append(TextPiece(words))
+        found = self._reasoning.events(_FIELDS.text(delta, "reasoning") or "")
+        found += self._content.events(_FIELDS.text(delta, "content") or "")
         self._annotations += rows(delta, "annotations")
         for place, call in enumerate(_FIELDS.rows(delta, "tool_calls")):
             found.append(self._add_call(call, place))
@@ -160,7 +146,10 @@ class ChunkReader:
     def _add_call(self, call: object, place: int) -> ToolCallPiece:
         index, function = _FIELDS.count(call, "index"), _FIELDS.part(call, "function")
         index = place if index is None else index
-        made = self._calls.setdefault(index, {"id": "", "name": "", "arguments": self._new_text()})
+        if index not in self._calls:
+            arguments = self._new_text(partial(ToolCallPiece, index))
+            self._calls[index] = {"id": "", "name": "", "arguments": arguments}
+        made = self._calls[index]
         piece = ToolCallPiece(
             index,
             made["arguments"].add(_FIELDS.text(function, "arguments") or ""),
@@ -171,25 +160,13 @@ class ChunkReader:
         made["name"] = made["name"] or piece.name
         return piece
 
-    def _halves(self) -> list[StreamEvent]:
-        """What was held back of characters that have not come whole."""
-        found: list[StreamEvent] = []
-        if thought := self._reasoning.end():
-            found.append(ReasoningPiece(thought))
-        if words := self._content.end():
-            found.append(TextPiece(words))
-        for index, call in self._calls.items():
-            if arguments := call["arguments"].end():
-                found.append(ToolCallPiece(index, arguments))
-        return found
+    def _texts(self) -> Iterator[PieceText]:
+        yield from (self._reasoning, self._content)
+        yield from (call["arguments"] for call in self._calls.values())
 
     def whole(self) -> Reply:
         """The reply that has come; raises as `from_chat_completion` for one that is not whole."""
         return from_chat_completion(self._completion(), self._request, real=self._is_real)
-
-    def so_far(self) -> Reply:
-        """The reply as far as it has come, whole or not."""
-        return read_so_far(self.whole, self._request, "groq")
 
     def _completion(self) -> dict[str, Any]:
         calls = [_closed(call) for _, call in sorted(self._calls.items())]
