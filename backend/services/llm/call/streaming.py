@@ -79,7 +79,8 @@ def _send(
     try:
         while True:
             left = until - call.account.now()
-            _check_time(left, channel)
+            if left <= 0 and not channel.answer_has_ended:
+                raise _overdue(call, timeout, channel.so_far())
             if (events := (yield from pull(channel, max(0.0, min(left, longest))))) is None:
                 return _whole(channel, call)
             if longest == inf:
@@ -107,24 +108,24 @@ def _whole(channel: Channel, call: Call) -> Reply:
         return reply
 
 
-def _check_time(left: float, channel: Channel) -> None:
-    """Raise LLMTimeoutError where an answer that goes on has no time *left*, in seconds."""
-    if left <= 0 and not channel.answer_has_ended:
-        late = LLMTimeoutError("late")
-        late.partial = channel.so_far()
-        raise late
-
-
 def _name_deadline(error: LLMError, call: Call, timeout: float) -> None:
     """Say that *timeout* has passed, in a timeout of ours: what was left in the end is no news."""
     if isinstance(error, LLMTimeoutError) and error.status is None:
-        policy, provider = call.policy, call.account.provider.capitalize()
-        seconds = policy.timeout if timeout < policy.attempt_timeout else policy.attempt_timeout
         error.provider = call.account.provider
-        error.args = (
-            f"{provider} connection error: the deadline of {seconds:g} seconds passed before the"
-            " stream had ended",
-        )
+        error.args = _overdue(call, timeout).args
+
+
+def _overdue(call: Call, timeout: float, partial: Reply | None = None) -> LLMTimeoutError:
+    """The error of an answer that goes on after *timeout*, in seconds; *partial* has come of it."""
+    policy, provider = call.policy, call.account.provider
+    seconds = policy.timeout if timeout < policy.attempt_timeout else policy.attempt_timeout
+    late = LLMTimeoutError(
+        f"{provider.capitalize()} connection error: the deadline of {seconds:g} seconds passed"
+        " before the stream had ended",
+        provider=provider,
+    )
+    late.partial = partial
+    return late
 
 
 def _note_first_piece(call: Call, admission: Admission) -> None:
