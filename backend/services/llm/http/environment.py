@@ -15,7 +15,7 @@ import httpx
 from ..errors import ConfigurationError
 from ..frozen import dataclass
 from ..redaction.secrets import redacted, url_shown
-from ..runtime.host_names import is_host_name
+from ..runtime.host_names import is_host_name, is_port
 from .key_log import check_key_log
 
 _KINDS = ("http", "https", "socks5", "socks5h")
@@ -112,7 +112,7 @@ def _proxy(scheme: str, value: str) -> httpx.Proxy:
         problem = "" if proxy.url.host else "it has no host"
         if proxy.url.host and not is_host_name(proxy.url.host):
             problem = "there can be no such host"
-        if not _is_port(proxy.url.port):
+        if not is_port(proxy.url.port):
             problem = "its port is not one of 1 to 65535"
     except (ValueError, httpx.InvalidURL):
         problem = f"it is no URL of the kinds {', '.join(_KINDS)}"
@@ -128,7 +128,7 @@ def _check_exempt(entry: str) -> None:
         address, _, _ = entry.partition("/")
         is_network_of_6 = "/" in entry and ":" in address and "://" not in entry
         url = httpx.URL(entry if "://" in entry else f"all://{_bracketed(entry)}")
-        is_one = not is_network_of_6 and _is_port(url.port)
+        is_one = not is_network_of_6 and is_port(url.port)
     except (ValueError, httpx.InvalidURL):
         is_one = False
     if not is_one:
@@ -136,10 +136,6 @@ def _check_exempt(entry: str) -> None:
             f"{_variable('no_proxy')} has {redacted(entry)!r}: write host names, domains and"
             " addresses, with a port of 1 to 65535 if any, without an IPv6 network"
         ) from None
-
-
-def _is_port(port: int | None) -> bool:
-    return port is None or 1 <= port <= 65535
 
 
 def _is_exempt(url: httpx.URL, entry: str) -> bool:

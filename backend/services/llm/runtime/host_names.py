@@ -25,12 +25,16 @@ def is_host_name(name: str) -> bool:
     return len(name) <= _LONGEST and all(map(_LABEL.fullmatch, labels))
 
 
+def is_port(port: int | None) -> bool:
+    """Whether *port* is one that can be connected to, or none is named."""
+    return port is None or 1 <= port <= 65535
+
+
 def is_web_url(url: str) -> bool:
     """Whether *url* is one of http or https that names a host, with a port of 1 to 65535 if any."""
     try:
         parts = urlsplit(url)
-        # `port` raises ValueError above 65535.
-        is_one = parts.scheme in ("http", "https") and parts.port != 0
+        is_one = parts.scheme in ("http", "https") and is_port(parts.port)
         return is_one and is_host_name(parts.hostname or "")
     except ValueError:
         return False

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..redaction.printable import words_of
 from ..redaction.secrets import without_credentials
+from ..runtime.host_names import is_port
 from .protocol import StoreError
 
 _TIMEOUT = 2.0  # seconds to connect, and for each answer: a cache slower than that helps nobody
@@ -54,7 +55,7 @@ class RedisServer:
 
     def _client(self, url: str, options: dict[str, Any]) -> Any:
         if "+sentinel:" not in url:
-            if urlsplit(url).port == 0:  # of which the package makes its default
+            if not is_port(urlsplit(url).port):  # of 0 the package makes its default
                 raise ValueError("no port")
             return self._redis.Redis.from_url(url, **options)
         found = _SENTINEL.match(url)
@@ -63,7 +64,7 @@ class RedisServer:
         scheme, credentials, hosts, service, db = found.groups()
         names = [each.rpartition(":") for each in hosts.split(",")]
         sentinels = [(host.strip("[]"), int(port)) for host, _, port in names]
-        if not all(1 <= port <= 65535 for _, port in sentinels):
+        if not all(is_port(port) for _, port in sentinels):
             raise ValueError("no port")
         user, _, password = unquote(credentials or "").rpartition(":")
         options = {**options, "username": user or None, "password": password or None}
