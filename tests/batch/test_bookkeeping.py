@@ -295,7 +295,7 @@ def test_money_of_an_answer_without_a_price_is_its_part_of_what_was_reserved() -
 def test_a_model_without_a_price_is_no_batch_under_a_budget(make: Make, sandbox: Sandbox) -> None:
     client = made(make, sandbox, "groq", "", LLM_DAILY_BUDGET_USD=1)
     with pytest.raises(ConfigurationError, match=r"^prompts\[1\]: .*LLM_PRICES"):
-        client.submit_batch(["a", {"prompt": "b", "model": "sandbox/ok"}])
+        client.submit_batch(["a", {"prompt": "b", "model": "nobody/knows"}])
 
 
 class Failing(MemoryUsageStore):

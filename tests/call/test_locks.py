@@ -19,7 +19,7 @@ from services.llm.account import shared_settings
 from services.llm.account.concurrency import ConcurrencyLimiter
 from services.llm.account.daily_budget import BudgetReservation, DailyBudget, MemoryTokenCounter
 from services.llm.account.fleet import Fleet
-from services.llm.account.money_budgets import MoneyBudgets
+from services.llm.account.money_budgets import MoneyBudgets, TagBudget
 from services.llm.account.multi_key import MultiKeyAccount
 from services.llm.account.outages import Outages
 from services.llm.account.single_flight import Leader, SingleFlight
@@ -174,9 +174,10 @@ def single_flight_followers() -> Touches:
 
 
 def budgets_in_money() -> Touches:
-    budgets = MoneyBudgets(1, (), lambda name: MemoryTokenCounter())
-    touches = watch(budgets, lambda: budgets._lock, "_budgets")
-    assert budgets.of({}) == budgets.of({})
+    rules = (TagBudget("user", "*", 1),)
+    budgets = MoneyBudgets(1, rules, lambda name: MemoryTokenCounter())
+    touches = watch(budgets, lambda: budgets._lock, "_others")
+    assert budgets.of({"user": "ann"}) == budgets.of({"user": "ann"})
     return touches
 
 

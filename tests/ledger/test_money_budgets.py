@@ -29,7 +29,7 @@ from services.llm.ledger.usage import NANO
 from services.llm.models import prices
 from services.llm.models.catalogue import Price
 from services.llm.settings.knobs import Knobs
-from services.llm.stores import StoreError
+from services.llm.stores import RedisBudget, StoreError
 from services.llm.types import Reply, Usage
 
 NOON = 1_795_348_800.0  # 2026-11-22 12:00:00 UTC
@@ -54,11 +54,11 @@ def test_a_call_is_held_to_the_budgets_of_its_tags() -> None:
     assert [" of tenant=other:0.5", " of user=ann:1"] == names({"tenant": "other", "user": "ann"})
 
 
-def test_the_first_rule_of_a_tags_value_counts() -> None:
-    rules = parse_tag_budgets("tenant=acme:5, tenant=acme:7, tenant=*:1, tenant=*:2")
-    budgets = MoneyBudgets(None, rules, lambda name: MemoryTokenCounter())
-    for value, dollars in (("acme", 5), ("other", 1)):
-        assert [dollars * NANO] == [each.amount for each in budgets.of({"tenant": value})]
+def test_a_tag_whose_name_holds_an_equals_sign_is_held_to_no_other_tags_budget() -> None:
+    budgets = MoneyBudgets(None, parse_tag_budgets("a=b=c:5"), lambda name: MemoryTokenCounter())
+    assert [["a=b=c"], []] == [
+        [each.name for each in budgets.of(tags)] for tags in ({"a": "b=c"}, {"a=b": "c"})
+    ]
 
 
 class Full:
@@ -92,16 +92,28 @@ def test_what_is_corrected_is_the_budget_of_that_name_whether_or_not_it_was_aske
     }
 
 
-def test_budgets_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_budgets_in_memory_are_bounded_but_for_those_that_have_a_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "_MOST_BUDGETS", 3)
-    budgets = MoneyBudgets(None, RULES, lambda name: MemoryTokenCounter())
+    budgets = MoneyBudgets(NANO, RULES, lambda name: MemoryTokenCounter())
+    for budget in budgets.of({"tenant": "acme", "user": "kept"}):
+        budget.reserve(BudgetReservation(7), NOON)
     for n in range(10):
         budgets.of({"user": str(n)})
-    assert 3 == len(budgets._budgets)
+        budgets.of({"user": "kept"})
+    assert ["9", "kept"] == [name.partition("=")[2] for name in budgets._others][-2:]
+    assert 3 == len(budgets._others)
+    of_all = budgets.of({"tenant": "acme", "user": "kept"})
+    assert [7, 7, 7] == [each._counter.add(0, NOON) for each in of_all]
 
 
 @pytest.mark.parametrize(
-    "text", ["tenant", "tenant=acme", "tenant:5", "=a:5", "tenant=:5", "a=b:c", "a=b:nan", "a=b:"]
+    "text",
+    [
+        *("tenant", "tenant=acme", "tenant:5", "=a:5", "tenant=:5", "a=b:c", "a=b:nan", "a=b:"),
+        *(",", " , ,", " =a:5", "a= :5", ":5", "="),
+    ],
 )
 def test_what_is_no_budget_by_tag_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="LLM_TAG_BUDGETS_USD has "):
@@ -114,10 +126,25 @@ def test_budgets_by_tag_are_read() -> None:
     )
 
 
-@pytest.mark.parametrize("dollars", [-1.0, float("inf"), float("nan"), 1e9])
+@pytest.mark.parametrize("text", ["t=a:5,t=a:1", "t=*:5, t = * : 5", "t=a:1,t=b:2,t=a:1"])
+def test_a_budget_that_is_named_twice_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"LLM_TAG_BUDGETS_USD names t=[a*] twice"):
+        parse_tag_budgets(text)
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+def test_no_text_is_no_budget_by_tag(text: str) -> None:
+    assert () == parse_tag_budgets(text)
+
+
+@pytest.mark.parametrize("dollars", [-1.0, float("inf"), float("nan"), 1e9, 1e-12, 5e-324])
 def test_dollars_out_of_bounds_are_refused(dollars: float) -> None:
     with pytest.raises(ConfigurationError, match=r"KNOB is .*: give US dollars from 0 to 900,000"):
         nano_dollars("KNOB", dollars)
+
+
+def test_dollars_are_whole_nano_dollars() -> None:
+    assert [0, 1, 900_000 * NANO] == [nano_dollars("KNOB", each) for each in (0.0, 1e-9, 9e5)]
 
 
 def test_a_budget_that_is_used_up_says_what_is_left_until_when() -> None:
@@ -136,14 +163,33 @@ def test_a_budget_that_is_used_up_says_what_is_left_until_when() -> None:
     assert MoneyBudget(0, MemoryTokenCounter())._concerns_all_calls
 
 
+def test_an_amount_that_is_not_zero_is_never_shown_as_zero() -> None:
+    budget = MoneyBudget(2, MemoryTokenCounter())
+    budget.reserve(BudgetReservation(1), NOON)
+    words = (
+        "Daily budget of US$0.000000002 exceeded: the call may cost US$0.000000002, US$0.000000001"
+        " are left"
+    )
+    with pytest.raises(RateLimitError, match=f"^{re.escape(words)}"):
+        budget.reserve(BudgetReservation(2), NOON)
+
+
 def test_a_call_that_no_day_has_room_for_is_refused_for_good() -> None:
     budget = MoneyBudget(NANO, MemoryTokenCounter())
-    with pytest.raises(
-        InvalidRequestError, match=r"US\$2\.000000, more than the whole daily budget"
-    ):
+    words = "the call may cost US$2.000000, more than the whole daily budget of US$1: lower"
+    with pytest.raises(InvalidRequestError, match=re.escape(words)) as caught:
         budget.reserve(BudgetReservation(2 * NANO), NOON)
-    with pytest.raises(RateLimitError, match="US\\$0 exceeded"):
-        MoneyBudget(0, MemoryTokenCounter()).reserve(BudgetReservation(1), NOON)
+    assert not caught.value.concerns_all_calls
+
+
+@pytest.mark.parametrize("of", ["", "tenant=acme"])
+def test_a_budget_of_0_says_so_and_asks_nobody_to_wait(of: str) -> None:
+    budget = MoneyBudget(0, MemoryTokenCounter(), of)
+    budget.reserve(BudgetReservation(0), NOON)
+    words = "^the daily budget in US dollars( of tenant=acme)? is 0: no call that costs anything"
+    with pytest.raises(InvalidRequestError, match=words) as caught:
+        budget.reserve(BudgetReservation(1), NOON)
+    assert (not of, None) == (caught.value.concerns_all_calls, caught.value.retry_after)
 
 
 def test_a_call_reserves_the_most_that_it_can_cost() -> None:
@@ -201,8 +247,17 @@ def test_each_budget_is_counted_by_itself_wherever_the_ledger_is(
 
 
 def test_an_unknown_ledger_has_no_counters() -> None:
-    with pytest.raises(ConfigurationError, match="LLM_LEDGER_URL: give sqlite"):
-        counters_at("ftp://x")
+    for url, words in (("ftp://x", "give sqlite"), ("redis://h:0", "redis://h:0 is not a Redis")):
+        with pytest.raises(ConfigurationError, match=f"LLM_LEDGER_URL: {words}"):
+            counters_at(url)
+
+
+def test_all_budgets_on_redis_share_their_connections(redis_url: str) -> None:
+    make = counters_at(redis_url)
+    one, other = make("user=ann"), make("user=bob")
+    assert isinstance(one, RedisBudget)
+    assert isinstance(other, RedisBudget)
+    assert one._server is other._server
 
 
 def test_the_knobs_make_the_budgets() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from random import Random
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.llm.ledger.usage import (
     COUNTS,
+    NANO,
     UsageEntry,
     UsageKey,
     UsageSums,
@@ -18,6 +20,7 @@ from services.llm.ledger.usage import (
     combined,
     decode_tags,
     encode_tags,
+    in_dollars,
     of_attempt,
     tags_of,
 )
@@ -89,3 +92,25 @@ def test_what_is_not_known_is_counted_as_such() -> None:
 def test_the_same_tags_are_one_text_in_whatever_order_they_come() -> None:
     tags = (("b", "2"), ("a", "1"))
     assert '{"a":"1","b":"2"}' == encode_tags(tags) == encode_tags(tags[::-1])
+
+
+@pytest.mark.parametrize(
+    ("nano", "digits", "text"),
+    [
+        (0, 6, "0.000000"),
+        (1, 6, "0.000000001"),
+        (1_500_000_000, 6, "1.500000"),
+        (0, 0, "0"),
+        (1, 0, "0.000000001"),
+        (10**18 + 10**7, 0, "1,000,000,000.01"),
+    ],
+)
+def test_dollars_are_shown_with_all_their_digits(nano: int, digits: int, text: str) -> None:
+    assert text == in_dollars(nano, digits)
+
+
+@given(st.integers(0, 10**20), st.integers(0, 9))
+def test_shown_dollars_are_those_that_were_given(nano: int, digits: int) -> None:
+    shown = in_dollars(nano, digits)
+    assert Decimal(nano) / NANO == Decimal(shown.replace(",", ""))
+    assert len(shown.partition(".")[2]) >= digits

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from .. import models
 from ..errors import ConfigurationError, InvalidRequestError
 from ..frozen import dataclass
-from ..ledger.usage import NANO
+from ..ledger.usage import NANO, in_dollars
 from ..quota import Demand
 from ..runtime.fork import ForkLock
 from ..types import Reply
 from .daily_budget import BudgetReservation, DailyBudget, TokenCounter
 
-#: Budgets by name that are kept in memory; their counts are kept by their counters.
+#: Budgets of a tag's any value that are kept in memory; on disk, their counts stay.
 _MOST_BUDGETS = 10_000
 #: The largest budget, in US dollars: what a counter can hold.
 _MOST_DOLLARS = 900_000.0
@@ -33,18 +33,27 @@ class MoneyBudget(DailyBudget):
 
     def reserve(self, reservation: BudgetReservation, now: float) -> None:
         """Reserve as `DailyBudget` does; InvalidRequestError for more than the whole budget."""
-        if reservation.amount > self.amount > 0:
-            raise InvalidRequestError(
-                f"the call may cost US${reservation.amount / NANO:.6f}, more than the whole daily"
-                f" budget of US${self.amount / NANO:g}{self._of}: lower max_tokens, shorten the"
-                " prompt, or raise the budget"
-            )
+        if reservation.amount > self.amount:
+            raise self._too_much(reservation.amount)
         super().reserve(reservation, now)
+
+    def _too_much(self, needed: int) -> InvalidRequestError:
+        if self.amount:
+            whole = f"the whole daily budget of US${in_dollars(self.amount, 0)}{self._of}"
+            return InvalidRequestError(
+                f"the call may cost US${in_dollars(needed)}, more than {whole}: lower max_tokens,"
+                " shorten the prompt, or raise the budget"
+            )
+        error = InvalidRequestError(
+            f"the {self._name} is 0: no call that costs anything is sent, on any day"
+        )
+        error.concerns_all_calls = self._concerns_all_calls
+        return error
 
     def _exceeded(self, needed: int, left: int) -> str:
         return (
-            f"Daily budget of US${self.amount / NANO:g}{self._of} exceeded: the call may cost"
-            f" US${needed / NANO:.6f}, US${left / NANO:.6f} are left"
+            f"Daily budget of US${in_dollars(self.amount, 0)}{self._of} exceeded: the call may cost"
+            f" US${in_dollars(needed)}, US${in_dollars(left)} are left"
         )
 
 
@@ -66,36 +75,45 @@ class MoneyBudgets:
         by_tag: tuple[TagBudget, ...],
         counter_of: Callable[[str], TokenCounter],
     ) -> None:
-        self._amount = amount
-        self._by_tag = by_tag
+        named = {} if amount is None else {"": amount}
+        named |= {f"{each.name}={each.value}": each.amount for each in by_tag if each.value != "*"}
         self._counter_of = counter_of
+        self._named = {name: self._make(name, each) for name, each in named.items()}
+        self._tags = {each.name for each in by_tag}
+        #: What each other value of a tag may spend.
+        self._of_others = {each.name: each.amount for each in by_tag if each.value == "*"}
         self._lock = ForkLock(leaf=True)  # guards the one below
-        self._budgets: dict[str, MoneyBudget] = {}
+        #: Those of other values, the one that was asked for last at the end.
+        self._others: dict[str, MoneyBudget] = {}
 
     def of(self, tags: Mapping[str, str]) -> list[MoneyBudget]:
         """Return the budgets of a call with *tags*: of a tag, the one that names its value."""
-        found = [] if self._amount is None else [self._named("", self._amount)]
-        for name, value in tags.items():
-            rules = [each for each in self._by_tag if each.name == name]
-            exact = [each for each in rules if each.value == value]
-            for rule in (exact or [each for each in rules if each.value == "*"])[:1]:
-                found.append(self._named(f"{name}={value}", rule.amount))
+        found = [self._named[""]] if "" in self._named else []
+        for tag, value in tags.items():
+            name = f"{tag}={value}"
+            if tag in self._tags and name in self._named:  # no other tag's name has a "=" in it
+                found.append(self._named[name])
+            elif tag in self._of_others:
+                found.append(self._other(name, self._of_others[tag]))
         return found
 
     def correct(self, name: str, more: int, day: str, now: float) -> None:
         """Add *more* nano-dollars to what *day* has spent of the budget of that name."""
         with self._lock:
-            budget = self._budgets.get(name)
-        budget = budget or MoneyBudget(0, self._counter_of(name), name)
+            budget = self._named.get(name) or self._others.get(name)
+        budget = budget or self._make(name, 0)
         budget.correct(more, day, now)
 
-    def _named(self, name: str, amount: int) -> MoneyBudget:
+    def _other(self, name: str, amount: int) -> MoneyBudget:
         with self._lock:
-            if name not in self._budgets:
-                while len(self._budgets) >= _MOST_BUDGETS:
-                    del self._budgets[next(iter(self._budgets))]
-                self._budgets[name] = MoneyBudget(amount, self._counter_of(name), name)
-            return self._budgets[name]
+            budget = self._others.pop(name, None) or self._make(name, amount)
+            self._others[name] = budget
+            if len(self._others) > _MOST_BUDGETS:
+                del self._others[next(iter(self._others))]
+            return budget
+
+    def _make(self, name: str, amount: int) -> MoneyBudget:
+        return MoneyBudget(amount, self._counter_of(name), name)
 
 
 def reserved_cost(model: str, demand: Demand) -> int:
@@ -136,28 +154,44 @@ def spent_cost(reserved: int, model: str, reply: Reply | None, failed: bool, par
 
 def nano_dollars(knob: str, dollars: float) -> int:
     """Return *dollars* in nano-dollars; ConfigurationError names *knob*."""
-    if not (math.isfinite(dollars) and 0 <= dollars <= _MOST_DOLLARS):
-        raise ConfigurationError(
-            f"{knob} is {dollars!r}: give US dollars from 0 to {_MOST_DOLLARS:,.0f}"
-        )
-    return round(dollars * NANO)
+    if math.isfinite(dollars) and 0 <= dollars <= _MOST_DOLLARS:
+        nano = round(dollars * NANO)
+        if nano or not dollars:
+            return nano
+    raise ConfigurationError(
+        f"{knob} is {dollars!r}: give US dollars from 0 to {_MOST_DOLLARS:,.0f}, of at most nine"
+        " digits after the point"
+    )
 
 
 def parse_tag_budgets(text: str) -> tuple[TagBudget, ...]:
     """Return the budgets in `tenant=acme:5, tenant=*:0.5`; ConfigurationError for other texts."""
-    budgets = []
+    budgets: dict[tuple[str, str], TagBudget] = {}
     for part in filter(str.strip, text.split(",")):
-        tag, colon, dollars = part.strip().rpartition(":")
-        name, equals, value = tag.partition("=")
-        try:
-            number = float(dollars)
-        except ValueError:
-            number = math.nan
-        if not (colon and equals and name and value) or math.isnan(number):
+        budget = _tag_budget(part.strip())
+        if budgets.setdefault((budget.name, budget.value), budget) is not budget:
             raise ConfigurationError(
-                f"LLM_TAG_BUDGETS_USD has {part.strip()!r}: give name=value:dollars, separated by"
-                " commas, such as tenant=acme:5, tenant=*:0.5"
+                f"LLM_TAG_BUDGETS_USD names {budget.name}={budget.value} twice: give it one budget"
             )
-        amount = nano_dollars("LLM_TAG_BUDGETS_USD", number)
-        budgets.append(TagBudget(name.strip(), value.strip(), amount))
-    return tuple(budgets)
+    if text.strip() and not budgets:
+        raise _no_tag_budget(text)
+    return tuple(budgets.values())
+
+
+def _tag_budget(part: str) -> TagBudget:
+    tag, _, dollars = part.rpartition(":")
+    name, _, value = (each.strip() for each in tag.partition("="))
+    try:
+        number = float(dollars)
+    except ValueError:
+        number = math.nan
+    if not (name and value) or math.isnan(number):
+        raise _no_tag_budget(part)
+    return TagBudget(name, value, nano_dollars("LLM_TAG_BUDGETS_USD", number))
+
+
+def _no_tag_budget(text: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"LLM_TAG_BUDGETS_USD has {text!r}: give name=value:dollars, separated by commas, such as"
+        " tenant=acme:5, tenant=*:0.5"
+    )

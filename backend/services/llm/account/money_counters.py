@@ -36,10 +36,13 @@ def counters_at(url: str) -> Callable[[str], TokenCounter]:
     """
     try:
         kind, place = place_of(url) if url else ("memory", "")
-    except ValueError as error:
+        if kind == "redis":
+            from ..stores.redis_budget import RedisBudget
+
+            server = RedisBudget(place)
+            return lambda name: server.with_prefix(f"llm-usd:{_hashed(name)}:")
+    except (ValueError, ImportError) as error:
         raise ConfigurationError(f"LLM_LEDGER_URL: {error}") from error
-    if kind == "memory":
-        return lambda name: MemoryTokenCounter()
     if kind == "sqlite":
         from ..stores.sqlite_budgets import SqliteBudgets
 
@@ -49,9 +52,7 @@ def counters_at(url: str) -> Callable[[str], TokenCounter]:
         from ..stores.budget import BudgetFile
 
         return lambda name: BudgetFile(f"{place}.{_hashed(name)}.budget")
-    from ..stores.redis_budget import RedisBudget
-
-    return lambda name: RedisBudget(place, f"llm-usd:{_hashed(name)}:")
+    return lambda name: MemoryTokenCounter()
 
 
 def _hashed(name: str) -> str:

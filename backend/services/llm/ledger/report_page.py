@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from html import escape as html_escape
 
 from ..redaction.printable import printable
-from .report_text import COLUMNS, dollars, left_out
-from .usage import UsageEntry, UsageSums
+from .report_text import COLUMNS, left_out
+from .usage import UsageEntry, UsageSums, in_dollars
 from .usage_report import UsageReport, days_between, report
 
 #: The width of a chart, the height of a day chart, and of one bar of a list, in pixels.
@@ -49,10 +49,10 @@ def as_page(shown: UsageReport, entries: Sequence[UsageEntry]) -> str:
         f"<title>{title}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{title}</h1>",
         f"<p>{shown.total.calls:,} calls, {shown.total.attempts:,} attempts, US$"
-        f" {dollars(shown.total)}. Days are UTC.</p>",
+        f" {in_dollars(shown.total.cost)}. Days are UTC.</p>",
         *(f"<p>{escape(sentence)}</p>" for sentence in left_out(shown.total)),
-        _day_chart("US dollars a day", by_day, lambda sums: sums.dollars),
-        _day_chart("Tokens a day", by_day, lambda sums: sums.input_tokens + sums.output_tokens),
+        _day_chart("US dollars a day", by_day, lambda sums: sums.cost, in_dollars),
+        _day_chart("Tokens a day", by_day, _tokens, "{:,}".format),
         _model_chart(by_model),
         _table(shown),
         "</body></html>",
@@ -60,7 +60,16 @@ def as_page(shown: UsageReport, entries: Sequence[UsageEntry]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _day_chart(title: str, by_day: UsageReport, value: Callable[[UsageSums], float]) -> str:
+def _tokens(sums: UsageSums) -> int:
+    return sums.input_tokens + sums.output_tokens
+
+
+def _day_chart(
+    title: str,
+    by_day: UsageReport,
+    value: Callable[[UsageSums], int],
+    written: Callable[[int], str],
+) -> str:
     """Bars of each day, also of those on which nothing was used."""
     values = {row.group[0]: value(row.sums) for row in by_day.rows}
     days = days_between(by_day.first_day, by_day.last_day)
@@ -72,14 +81,14 @@ def _day_chart(title: str, by_day: UsageReport, value: Callable[[UsageSums], flo
         bars.append(
             f'<rect class="bar" x="{n * step:.2f}" y="{20 + _HEIGHT - height:.2f}"'
             f' width="{step * 0.8:.2f}" height="{height:.2f}">'
-            f"<title>{day}: {_number(values.get(day, 0))}</title></rect>"
+            f"<title>{day}: {written(values.get(day, 0))}</title></rect>"
         )
     base = 20 + _HEIGHT
     return _chart(
         title,
         base + 20,
         [
-            f'<text x="0" y="12">{_number(max([*values.values(), 0]))}</text>',
+            f'<text x="0" y="12">{written(max([*values.values(), 0]))}</text>',
             *bars,
             f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{base}" y2="{base}"/>',
             f'<text x="0" y="{base + 15}">{days[0]}</text>',
@@ -91,7 +100,7 @@ def _day_chart(title: str, by_day: UsageReport, value: Callable[[UsageSums], flo
 
 def _model_chart(by_model: UsageReport) -> str:
     """Bars of the models that cost most, and one of all others."""
-    costs = sorted(((row.sums.dollars, row.group[0]) for row in by_model.rows), reverse=True)
+    costs = sorted(((row.sums.cost, row.group[0]) for row in by_model.rows), reverse=True)
     shown = costs[:_MOST_BARS]
     if others := costs[_MOST_BARS:]:
         shown.append((sum(cost for cost, _ in others), f"{len(others)} others"))
@@ -104,7 +113,7 @@ def _model_chart(by_model: UsageReport) -> str:
         bars.append(
             f'<rect class="bar" x="250" y="{y + 4}" width="{width:.2f}" height="{_BAR - 8}"/>'
         )
-        bars.append(f'<text x="{256 + width:.2f}" y="{y + 16}">{_number(cost)}</text>')
+        bars.append(f'<text x="{256 + width:.2f}" y="{y + 16}">{in_dollars(cost)}</text>')
     return _chart("US dollars by model", max(1, len(shown)) * _BAR, bars, "models")
 
 
@@ -130,17 +139,13 @@ def _table(shown: UsageReport) -> str:
 def _row(group: Sequence[str], sums: UsageSums, attributes: str = "") -> str:
     cells = [f'<td class="text" title="{escape(each)}">{escape(each)}</td>' for each in group]
     cells += [f"<td>{getattr(sums, name):,}</td>" for _, name in COLUMNS]
-    return f"<tr{attributes}>{''.join(cells)}<td>{dollars(sums)}</td></tr>"
+    return f"<tr{attributes}>{''.join(cells)}<td>{in_dollars(sums.cost)}</td></tr>"
 
 
 def _shortened(name: str) -> str:
     """Return *name* as it fits beside a bar: its beginning and its end tell most."""
     name = printable(name)
     return name if len(name) <= _LONGEST else f"{name[:16]}\u2026{name[-16:]}"
-
-
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.6f}"
 
 
 def escape(text: str) -> str:

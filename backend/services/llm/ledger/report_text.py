@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..redaction.printable import printable
-from .usage import COUNTS, UsageSums
+from .usage import COUNTS, UsageSums, in_dollars
 from .usage_report import UsageReport
 
 #: The columns of a table: heading, and the sum's name.
@@ -71,7 +71,7 @@ def as_csv(report: UsageReport) -> str:
     for row in report.rows:
         group = [f"'{each}" if each[:1] in tuple("=+-@\t\r") else each for each in row.group]
         counts = [getattr(row.sums, name) for name in COUNTS[:-1]]
-        writer.writerow([*group, *counts, f"{row.sums.dollars:.9f}"])
+        writer.writerow([*group, *counts, in_dollars(row.sums.cost, 9).replace(",", "")])
     return text.getvalue()
 
 
@@ -86,10 +86,5 @@ def as_json(report: UsageReport) -> str:
     return json.dumps({**days, "rows": rows, "total": sums(report.total)}, indent=2) + "\n"
 
 
-def dollars(sums: UsageSums) -> str:
-    """Return the cost with as many digits as are of use, six at least."""
-    return f"{sums.dollars:.6f}"
-
-
 def _cells(sums: UsageSums) -> list[str]:
-    return [*(f"{getattr(sums, name):,}" for _, name in COLUMNS), f"{sums.dollars:,.6f}"]
+    return [*(f"{getattr(sums, name):,}" for _, name in COLUMNS), in_dollars(sums.cost)]

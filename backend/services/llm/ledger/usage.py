@@ -78,6 +78,13 @@ class UsageEntry:
     sums: UsageSums
 
 
+def in_dollars(nano: int, digits: int = 6) -> str:
+    """Return *nano* nano-dollars in US dollars, exactly, with *digits* or more after the point."""
+    whole, part = divmod(nano, NANO)
+    decimals = f"{part:09d}".rstrip("0").ljust(digits, "0")
+    return f"{whole:,}.{decimals}".rstrip(".")
+
+
 def of_attempt(usage: Usage, dollars: float | None) -> UsageSums:
     """Return the sums of one attempt that was sent; *dollars* is None for an unknown price."""
     return UsageSums(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 from .budget import utc_day
 from .redis_server import RedisServer
 
@@ -30,12 +32,18 @@ class RedisBudget:
 
     is_blocking = True
 
-    def __init__(self, url: str, prefix: str = _PREFIX) -> None:
+    def __init__(self, url: str) -> None:
         self._server = RedisServer(url)
-        self._prefix = prefix
+        self._prefix = _PREFIX
 
     def __repr__(self) -> str:
         return f"RedisBudget({self._server.where!r})"
+
+    def with_prefix(self, prefix: str) -> RedisBudget:
+        """Return the budget of another *prefix*, through the same connections."""
+        other = copy(self)
+        other._prefix = prefix
+        return other
 
     def used(self, now: float) -> int:
         """Return the tokens used on the UTC day of *now*, Unix seconds."""
