@@ -95,6 +95,17 @@ def test_a_table_lines_up_and_says_what_its_cost_leaves_out() -> None:
     ] == lines[5:]
 
 
+def test_a_cost_that_is_not_zero_is_never_shown_as_zero() -> None:
+    entries = [UsageEntry(UsageKey("2026-11-26", "groq", "m"), UsageSums(cost=7))]
+    shown = report(entries, ("model",), *DAYS)
+    assert all(line.endswith("  0.000000007") for line in as_table(shown).splitlines()[2:])
+    assert as_csv(shown).endswith(",0.000000007\n")
+    page = as_page(shown, entries)
+    assert "0.000000007</td>" in page
+    assert "0.000000007</text>" in page
+    assert "US$ 0.000000007." in page
+
+
 def test_csv_has_all_counts_and_no_formula() -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv(grouped("tag:tenant", "day")))))
     assert ["'=cmd()", "acme"] == [row["tag:tenant"] for row in rows]
@@ -181,6 +192,14 @@ def test_the_command_asks_the_settings_for_the_ledger(
     assert "groq" in capsys.readouterr().out
 
 
+def test_the_command_names_the_setting_whose_ledger_has_no_known_form(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(host, "current", lambda: {"LLM_LEDGER_URL": "nowhere"})
+    assert 1 == command.main([])
+    assert "error: LLM_LEDGER_URL: give sqlite:path" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -188,7 +207,8 @@ def test_the_command_asks_the_settings_for_the_ledger(
         (["--days", "0"], "days is 0"),
         ([], "LLM_LEDGER_URL is not set: name the ledger"),
         (["--url", "memory:"], "memory: is the ledger of one process alone"),
-        (["--url", "nowhere"], "LLM_LEDGER_URL: give sqlite:path"),
+        (["--url", "nowhere"], "error: --url: give sqlite:path"),
+        (["--url", ""], "error: --url: give sqlite:path"),
         (["--url", "sqlite:/nonexistent/usage.db"], "there is no ledger at /nonexistent/usage.db"),
         (["--url", "json:/proc/version"], "cannot be used"),
     ],

@@ -26,8 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         by = checked_groups(parsed.by)
         days = days_until(utc_day(time.time()), parsed.days)
-        url = parsed.url or _url_of_settings()
-        ledger = ledger_at(url)
+        if parsed.url is None:
+            url = _url_of_settings()
+            ledger = ledger_at(url)
+        else:
+            url = parsed.url
+            ledger = ledger_at(url, "--url")
         _check_exists(url)
         entries = ledger.read(*days)
     except (ConfigurationError, StoreError) as error:

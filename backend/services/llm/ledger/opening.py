@@ -19,17 +19,18 @@ _ledgers: dict[str, Ledger] = {}
 _opening = threading.Lock()  # guards the above
 
 
-def ledger_at(url: str) -> Ledger:
+def ledger_at(url: str, source: str = "LLM_LEDGER_URL") -> Ledger:
     """Return the ledger at *url*, not yet opened.
 
-    Raises ConfigurationError for a URL of no known form, and without a package that it needs.
+    Raises ConfigurationError that names the *source* of a URL of no known form, or of one that
+    needs a package that is not installed.
     """
     with _opening:
         if url not in _ledgers:
             try:
                 _ledgers[url] = Ledger(_store(url))
             except (ValueError, ImportError) as error:
-                raise ConfigurationError(f"LLM_LEDGER_URL: {error}") from error
+                raise ConfigurationError(f"{source}: {error}") from error
         return _ledgers[url]
 
 
