@@ -140,6 +140,10 @@ def test_what_is_no_prompt_is_an_error_of_its_own(client: Any, read: Read) -> No
     assert "a prompt is a int: give text, a chat list, or a dict" in str(results[1].error)
 
 
+async def _awaited(progress: object) -> None:
+    raise AssertionError("never called")
+
+
 @pytest.mark.parametrize(
     ("prompts", "arguments", "words"),
     [
@@ -147,7 +151,8 @@ def test_what_is_no_prompt_is_an_error_of_its_own(client: Any, read: Read) -> No
         ({"prompt": "Say it."}, {}, "prompts is one dict"),
         (7, {}, "prompts is no iterable, but 7"),
         ([], {"concurrency": 0}, "concurrency is 0: give a whole number from 1 on"),
-        ([], {"progress": "yes"}, "progress is 'yes': give True, or a function"),
+        ([], {"progress": "yes"}, "progress is 'yes': give a function of a BatchProgress, or True"),
+        ([], {"progress": _awaited}, "progress is _awaited, a coroutine function: give a plain"),
         ([], {"temprature": 0}, "did you mean temperature"),
         ([], {"schema": {"type": "none"}}, "none"),
         ([], {"timeout": 0}, "timeout is 0"),

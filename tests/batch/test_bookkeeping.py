@@ -454,6 +454,25 @@ async def _read(batch: Any) -> None:
     _ = [each async for each in batch.aresults()]
 
 
+@pytest.mark.parametrize(
+    ("on_status", "words"),
+    [
+        (5, "on_status is 5: give a function of a BatchStatus"),
+        (_read, "on_status is _read, a coroutine function: give a plain one"),
+    ],
+)
+def test_what_cannot_be_told_of_a_status_is_named(
+    client: Any, sandbox: Sandbox, on_status: Any, words: str
+) -> None:
+    batch = client.submit_batch(["a"])
+    sandbox.clear()
+    with pytest.raises(ConfigurationError, match=words):
+        next(batch.results(on_status))
+    with pytest.raises(ConfigurationError, match=words):
+        asyncio.run(anext(batch.aresults(on_status)))
+    assert [] == sandbox.exchanges
+
+
 def test_without_ledger_budget_and_hooks_nothing_is_added_up(
     make: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

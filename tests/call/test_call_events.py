@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
@@ -18,9 +19,10 @@ from services.llm.account.cache import Cache
 from services.llm.account.single_flight import SingleFlight
 from services.llm.call import lifecycle, retry, streaming, structured
 from services.llm.call.call import Call
-from services.llm.call.call_events import CallIds, events_of
+from services.llm.call.call_events import CallIds
 from services.llm.call.call_policy import CallPolicy
 from services.llm.call.output_forms import StructuredSpec
+from services.llm.call.reporting import events_of
 from services.llm.call.usage_recorder import UsageRecorder
 from services.llm.effects import Effects, Join, Open, Pull, Send, Sleep
 from services.llm.errors import (
@@ -50,6 +52,7 @@ from services.llm.events import (
     WaitStarted,
     hooks,
 )
+from services.llm.frozen import FrozenDict, FrozenList
 from services.llm.ledger.ledger import Ledger
 from services.llm.ledger.store import MemoryUsageStore
 from services.llm.ledger.usage import UsageEntry
@@ -58,7 +61,9 @@ from services.llm.runtime import fork
 from services.llm.stores.memory import MemoryStore
 from services.llm.stream_types import TextPiece
 from services.llm.structured import Schema
-from services.llm.types import Reply, Request, StructuredReply, Usage
+from services.llm.telemetry.call_counts import CallCounts
+from services.llm.telemetry.metrics import Distribution
+from services.llm.types import Citation, Reply, Request, StructuredReply, Usage
 from tests.call.asking import GOOD, HS_CODE
 from tests.call.calls import MODEL, REQUEST, call, limited, unavailable
 from tests.call.scripted import Clock, Drive, account, says
@@ -78,7 +83,7 @@ class Heard:
         self.hooks.add(self.events.append)
         self.policy = CallPolicy(
             lambda: retry.transient_errors(3),
-            **{"timeout": 120.0, "tags": {"tenant": "acme"}, **policy},
+            **{"timeout": 120.0, "tags": FrozenDict(tenant="acme"), **policy},
         )
 
     def call(self, to: Account, request: Request = REQUEST) -> Effects[Reply]:
@@ -129,7 +134,7 @@ def test_a_call_tells_its_beginning_its_attempt_and_its_end() -> None:
 
 def test_a_call_without_hooks_has_no_events() -> None:
     clock = Clock()
-    assert None is events_of(Hooks(), "respond", REQUEST, account(clock), {})
+    assert None is events_of(Hooks(), "respond", REQUEST, account(clock), FrozenDict())
 
 
 def test_hooks_of_the_process_hear_before_those_of_the_client() -> None:
@@ -230,6 +235,61 @@ def test_a_call_that_is_cancelled_as_it_waits_for_the_ledger_tells_its_end() -> 
     to.ledger.close()
 
 
+class Metered:
+    """A hook that counts by its meter alone."""
+
+    heard_events: frozenset[type[Event]] = frozenset()
+
+    def __init__(self) -> None:
+        self.meter = CallCounts(Distribution)
+
+    def __call__(self, event: Event, /) -> None:
+        """Do nothing."""
+
+
+def interrupting(kind: type[Event]) -> Callable[[Event], None]:
+    def hook(event: Event, /) -> None:
+        if type(event) is kind:
+            raise KeyboardInterrupt
+
+    return hook
+
+
+@pytest.mark.parametrize(
+    ("kind", "attempts"),
+    [
+        (CallStarted, 0),
+        (AttemptStarted, 1),
+        (AttemptEnded, 1),
+        (WaitStarted, 1),
+        (WaitEnded, 1),
+        (ModelSwitched, 2),
+        (CallEnded, 2),
+    ],
+)
+def test_what_interrupts_one_hook_keeps_no_other_and_no_ledger_from_the_end(
+    kind: type[Event], attempts: int
+) -> None:
+    clock, heard, metered = Clock(), Heard(max_quota_wait=100.0), Metered()
+    ledger, counts = Ledger(MemoryUsageStore()), CallCounts(Distribution)
+    to = account(clock, requests=1, ledger=ledger)
+    heard.hooks.registered = ()
+    for hook in (interrupting(kind), heard.events.append, counts.note, metered):
+        heard.hooks.add(hook)
+    gone = ModelNotFoundError("gone", provider="groq", status=404)
+    gone.end_of_life = True
+    request = replace(REQUEST, model="llama3-70b-8192")
+    with pytest.raises(KeyboardInterrupt):
+        Drive(clock, [gone, says("Yes.")]).run(heard.call(to, request))
+    assert [CallStarted, CallEnded] == [heard.kinds[0], heard.kinds[-1]]
+    for begun, ended in ((WaitStarted, WaitEnded), (AttemptStarted, AttemptEnded)):
+        assert heard.kinds.count(begun) == heard.kinds.count(ended)
+    for each in (counts, metered.meter):
+        assert {0.0} == set(each.totals().levels.values())
+    sums = [entry.sums for entry in ledger.read("0000-00-00", "9999-99-99")]
+    assert (1, attempts) == (sum(each.calls for each in sums), sum(each.attempts for each in sums))
+
+
 class Hanging(Ledger):
     """A ledger in which no write ends."""
 
@@ -240,7 +300,8 @@ class Hanging(Ledger):
 @pytest.mark.parametrize(("left", "waits"), [(100.0, 2.0), (0.5, 0.5), (0.1, 0.2), (-3.0, 0.2)])
 def test_the_wait_for_the_ledger_ends_with_the_call(left: float, waits: float) -> None:
     recorder = UsageRecorder(Hanging(MemoryUsageStore()), account(Clock()), {})
-    wait = next(recorder.call_ended(None, left))
+    recorder.call_ended(None)
+    wait = next(recorder.wait_until_written(left))
     assert isinstance(wait, Sleep)
     assert waits == wait.seconds
 
@@ -410,7 +471,7 @@ class _Pieces:
 def test_a_stream_tells_its_first_piece_inside_its_attempt() -> None:
     clock, heard = Clock(), Heard()
     to = account(clock)
-    events = events_of(heard.hooks, "stream", REQUEST, to, {})
+    events = events_of(heard.hooks, "stream", REQUEST, to, FrozenDict())
     flow = streaming.stream(REQUEST, heard.policy, to, 30.0, events)
     assert isinstance(next(flow), Open)
     assert isinstance(flow.send(_Pieces()), Pull)
@@ -432,7 +493,7 @@ def structured_call(heard: Heard, to: Account) -> Effects[StructuredReply[Any]]:
         spec = StructuredSpec(Schema.of(HS_CODE), repairs=1)
         return StructuredReply.of(*(yield from structured.structured(REQUEST, spec, call)))
 
-    events = events_of(heard.hooks, "structured", REQUEST, to, {})
+    events = events_of(heard.hooks, "structured", REQUEST, to, FrozenDict())
     return lifecycle.run_call(heard.policy, to, get_reply, events)
 
 
@@ -514,15 +575,48 @@ def test_parameters_are_the_numbers_of_the_request_and_nothing_that_was_asked() 
     assert {"max_tokens": 100, "top_p": 0.9, "stop": ["END"]} == heard.events[0].call.parameters
 
 
-def test_a_hook_that_changes_the_tags_it_is_shown_changes_no_others() -> None:
-    clock, heard = Clock(), Heard()
-    tags = {"tenant": "acme"}
-    heard.policy = replace(heard.policy, tags=tags)
-    flow = heard.call(account(clock))
-    next(flow)
-    heard.events[0].call.tags["tenant"] = "other"  # type: ignore[index]  # as a hook might
-    flow.close()
-    assert {"tenant": "acme"} == tags
+def changeable(value: Any) -> list[Any]:
+    """The dicts and lists in *value*, in objects of ours too, that can be changed."""
+    if isinstance(value, (dict, list)):
+        found = [] if isinstance(value, (FrozenDict, FrozenList)) else [value]
+        return found + changeable(tuple(value.values() if isinstance(value, dict) else value))
+    if isinstance(value, tuple):
+        return [one for each in value for one in changeable(each)]
+    return changeable(tuple(vars(value).values())) if hasattr(value, "__dict__") else []
+
+
+@pytest.mark.parametrize("has_content", [False, True])
+def test_nothing_that_hooks_share_can_be_changed_by_one_of_them(has_content: bool) -> None:
+    clock, heard = Clock(), Heard(has_content=has_content)
+    asked = ({"role": "user", "content": [{"type": "text", "text": "Hi"}]},)
+    request = replace(REQUEST, messages=asked, options={"stop": ["END"]})
+    answer = says("Yes.").replace(
+        parts=({"text": ["Yes."]},),
+        citations=(Citation("Yes.", location={"page": [1]}),),
+        guardrail_trace={"found": []},
+    )
+    broken = TruncatedError("cut off")
+    broken.partial = answer
+    outcomes: list[Reply | BaseException] = [unavailable(), answer, broken]
+    drive, to = Drive(clock, iter(outcomes)), account(clock)
+    reply = drive.run(heard.call(to, request))
+    with pytest.raises(TruncatedError):
+        drive.run(heard.call(to, request))
+    assert [] == changeable(tuple(heard.events))
+    assert {"END"} == {stop for one in heard.events for stop in one.call.parameters["stop"]}
+    ends = [one for one in heard.events if isinstance(one, CallEnded)]
+    assert (asked if has_content else None) == ends[0].call.messages
+    assert not has_content or reply == ends[0].reply
+    assert changeable(answer.parts)
+
+
+def test_an_event_is_written_as_plain_data_and_read_again() -> None:
+    clock, heard = Clock(), Heard(has_content=True)
+    options = {"stop": ["END"]}
+    Drive(clock, [says("Yes.")]).run(heard.call(account(clock), replace(REQUEST, options=options)))
+    for event in heard.events:
+        assert event == pickle.loads(pickle.dumps(event)) == copy.deepcopy(event)
+        assert {"tenant": "acme"} == json.loads(json.dumps(asdict(event)["call"]["tags"]))
 
 
 def test_the_cost_of_a_call_is_unknown_where_that_of_an_attempt_is() -> None:

@@ -156,11 +156,70 @@ def test_an_object_is_copied_matched_and_hashed_by_its_fields(decorate: Decorate
 class Kept:
     """What can be found by its name."""
 
-    one: int
+    one: Any
 
 
 def test_an_object_is_pickled() -> None:
     assert Kept(1) == pickle.loads(pickle.dumps(Kept(1)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: one.__setitem__("a", 1),
+        lambda one: one.__delitem__("a"),
+        lambda one: one.clear(),
+        lambda one: one.pop("a"),
+        lambda one: one.popitem(),
+        lambda one: one.setdefault("a", 1),
+        lambda one: one.update(a=1),
+        lambda one: one.__ior__({"a": 1}),
+    ],
+)
+def test_a_frozen_dict_is_not_changed(change: Callable[[Any], Any]) -> None:
+    one = frozen.FrozenDict(a=0)
+    with pytest.raises(TypeError, match="a FrozenDict cannot be changed: change a copy"):
+        change(one)
+    assert {"a": 0} == one == dict(one)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: one.__setitem__(0, 1),
+        lambda one: one.__delitem__(0),
+        lambda one: one.append(1),
+        lambda one: one.clear(),
+        lambda one: one.extend([1]),
+        lambda one: one.insert(0, 1),
+        lambda one: one.pop(),
+        lambda one: one.remove(0),
+        lambda one: one.reverse(),
+        lambda one: one.sort(),
+        lambda one: one.__iadd__([1]),
+        lambda one: one.__imul__(2),
+    ],
+)
+def test_a_frozen_list_is_not_changed(change: Callable[[Any], Any]) -> None:
+    one = frozen.FrozenList([0])
+    with pytest.raises(TypeError, match="a FrozenList cannot be changed"):
+        change(one)
+    assert [0] == one == list(one)
+
+
+def test_a_deep_frozen_value_shares_nothing_that_can_be_changed() -> None:
+    changing = {"a": [{"b": ({}, 1)}], "c": Kept([1])}
+    kept = frozen.deep_frozen(changing)
+    changing["a"].append(2)  # type: ignore[attr-defined]  # it is a list
+    changing["c"].one.append(2)  # type: ignore[attr-defined]  # it is a Kept
+    assert {"a": [{"b": ({}, 1)}], "c": Kept([1])} == kept
+    for inner in (kept["a"], kept["c"].one):
+        with pytest.raises(TypeError):
+            inner.append(2)
+    for copied in (copy.deepcopy(kept), pickle.loads(pickle.dumps(kept))):
+        assert kept == copied
+        with pytest.raises(TypeError):
+            copied["a"][0]["b"][0]["c"] = 1
 
 
 def test_a_class_without_a_docstring_is_called_by_its_name() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import logging
+import re
 import signal
 import weakref
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
@@ -14,9 +15,9 @@ from unittest.mock import AsyncMock, MagicMock
 import pytest
 
 from services.llm.call import retry
-from services.llm.call.call_events import events_of
 from services.llm.call.call_policy import CallPolicy
 from services.llm.call.lifecycle import fetch_reply, run_call
+from services.llm.call.reporting import events_of
 from services.llm.errors import ConfigurationError
 from services.llm.events import (
     CacheHit,
@@ -25,12 +26,14 @@ from services.llm.events import (
     CallMeter,
     CallStarted,
     Event,
+    EventHook,
     Hooks,
     hears,
     hook_registry,
     listeners_of,
 )
 from services.llm.events.hook_registry import registered_hooks
+from services.llm.frozen import FrozenDict
 from tests.call.calls import REQUEST
 from tests.call.scripted import Clock, Drive, account, says
 
@@ -179,16 +182,101 @@ class _Awaited:
         raise AssertionError("never called")
 
 
-@pytest.mark.parametrize("hook", [_awaited, _Awaited(), AsyncMock(), hears(CallEnded)(_awaited)])
-def test_a_coroutine_function_is_no_hook(hook: Any) -> None:
-    with pytest.raises(ConfigurationError, match="is a coroutine function: give a plain one"):
-        Hooks().add(hook)
+def _yielding(event: Event, /) -> Iterator[None]:
+    yield
 
 
-@pytest.mark.parametrize(("hook", "kind"), [(None, "NoneType"), ("print", "str")])
-def test_what_cannot_be_called_is_no_hook(hook: Any, kind: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"hook is a {kind}: give a function"):
-        Hooks().add(hook)
+async def _awaited_and_yielding(event: Event, /) -> AsyncIterator[None]:
+    yield
+
+
+class _Yielding:
+    def __call__(self, event: Event, /) -> Iterator[None]:
+        yield
+
+
+@pytest.mark.parametrize("add", [Hooks().add, hears(CallEnded)])
+@pytest.mark.parametrize(
+    ("hook", "words"),
+    [
+        (_awaited, "hook is _awaited, a coroutine function: give a plain one, which may start a"),
+        (_Awaited(), "hook is _Awaited, a coroutine function"),
+        (AsyncMock(), "hook is AsyncMock, a coroutine function"),
+        (partial(_awaited), "hook is _awaited, a coroutine function"),
+        (_yielding, "hook is _yielding, a generator function: give a plain one, without a yield"),
+        (_Yielding(), "hook is _Yielding, a generator function"),
+        (_awaited_and_yielding, "hook is _awaited_and_yielding, a generator function"),
+        (None, "hook is None: give a function of an event"),
+        ("print", "hook is 'print': give a function of an event"),
+    ],
+)
+def test_what_does_nothing_where_it_is_called_is_no_hook(
+    add: Callable[[Any], Any], hook: Any, words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(words)}"):
+        add(hook)
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_an_interruption_goes_on_once_all_others_have_heard_of_the_event(
+    interruption: type[BaseException],
+) -> None:
+    def interrupted(event: Event, /) -> None:
+        heard.append("interrupted")
+        raise interruption
+
+    def heard_by(event: Event, /) -> None:
+        heard.append("other")
+
+    heard, hooks = list[str](), Hooks()
+    hooks.add(interrupted)
+    hooks.add(heard_by)
+    hooks.add(partial(interrupted))
+    hooks.add(partial(heard_by))
+    listeners = listeners_of(hooks)
+    assert listeners is not None
+    with pytest.raises(interruption):
+        listeners.tell(STARTED)
+    assert ["interrupted", "other"] * 2 == heard
+
+
+class _Equal:
+    """A hook that cannot be compared."""
+
+    def __call__(self, event: Event, /) -> None:
+        """Do nothing."""
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError
+
+    __hash__ = None  # type: ignore[assignment]  # nor can it be in a set
+
+
+def test_a_hook_is_told_from_others_by_what_it_is_and_not_by_its_own_comparison(
+    of_all: Hooks,
+) -> None:
+    hooks = Hooks()
+    known: list[EventHook] = [_Equal(), _Equal(), hears(CallEnded)(_Equal())]
+    for hook in (*known, *known):
+        hooks.add(hook)
+        of_all.add(hook)
+    assert known == told_of_a_call(hooks)
+    hooks.remove(known[0])
+    assert known[1:] == [each.hook for each in hooks.registered]
+
+
+def test_a_hook_that_adds_another_while_it_is_looked_at_is_added(of_all: Hooks) -> None:
+    class Looked:
+        def __call__(self, event: Event, /) -> None:
+            """Do nothing."""
+
+        @property
+        def heard_events(self) -> frozenset[type[Event]]:
+            of_all.add(one)
+            return frozenset({CallEnded})
+
+    of_all.add(looked := Looked())
+    assert [one, looked] == told_of_a_call(Hooks())
 
 
 def test_a_failure_without_a_message_that_can_be_shown_is_logged_all_the_same(
@@ -304,7 +392,6 @@ def test_a_method_that_hears_some_kinds_is_found_again_to_be_removed() -> None:
     hooks.remove(hears(CacheHit)(ends.note))
     hooks.remove(ends.note)
     assert 1 == len(hooks.registered)
-    assert hash(hook) == hash(hears(CallEnded)(ends.note))
     hooks.remove(hears(CallEnded)(ends.note))
     assert not hooks.registered
 
@@ -338,11 +425,19 @@ def test_a_hook_that_would_hear_nothing_is_refused() -> None:
 
 
 def test_listeners_are_those_of_the_moment(of_all: Hooks) -> None:
-    of_client = Hooks()
+    of_client, told = Hooks(), list[str]()
+
+    def one(event: Event, /) -> None:
+        told.append("one")
+
+    def other(event: Event, /) -> None:
+        told.append("other")
 
     def number() -> int:
-        listeners = listeners_of(of_client)
-        return 0 if listeners is None else len(listeners.hooks)
+        told.clear()
+        if (listeners := listeners_of(of_client)) is not None:
+            listeners.tell(STARTED)
+        return len(told)
 
     numbers = [number()]
     for change in (
@@ -359,16 +454,15 @@ def test_a_hook_that_makes_a_call_is_no_listener_of_it(of_all: Hooks) -> None:
     of_client, told = Hooks(), list[Any]()
 
     def asking(event: Event, /) -> None:
-        told.append(listeners_of(of_client))
+        told.append("asking")
+        if (listeners := listeners_of(of_client)) is not None:
+            listeners.tell(event)
 
     of_client.add(asking)
     tell(of_client)
-    of_client.add(other)
+    of_client.add(lambda _: told.append("other"))
     tell(of_client)
-    assert [None, 1] == [each and len(each.hooks) for each in told]
-    listeners = listeners_of(of_client)
-    assert listeners is not None
-    assert 2 == len(listeners.hooks)
+    assert ["asking", "asking", "other", "other"] == told
 
 
 def test_a_hook_that_was_removed_is_held_by_nobody(of_all: Hooks) -> None:
@@ -426,7 +520,7 @@ def test_a_meter_is_told_in_plain_values_and_fails_no_call(
     clock, hook = Clock(), Counting()
     of_client = Hooks()
     of_client.add(hook)
-    events = events_of(of_client, "respond", REQUEST, account(clock), {})
+    events = events_of(of_client, "respond", REQUEST, account(clock), FrozenDict())
     policy = CallPolicy(lambda: retry.transient_errors(3), timeout=9.0)
     call = run_call(policy, account(clock), partial(fetch_reply, REQUEST), events)
     reply = Drive(clock, [says("Yes.")]).run(call)

@@ -15,7 +15,7 @@ import pytest
 
 from groq_client_compliant import GroqClient as CompliantClient
 from sandbox import Answer, Fault, Sandbox
-from services.llm.client import configured
+from services.llm.call import reporting
 from services.llm.errors import ConfigurationError, LLMError
 from services.llm.events import CallEnded, CallStarted, Event, EventHook, FirstPiece, hooks
 from tests.wire.conftest import OpenFace
@@ -67,7 +67,7 @@ def test_where_there_is_no_hook_or_none_any_more_nothing_of_an_event_is_made(
     face.generate("hi")
     hooks.remove(told.append)
     number = len(told)
-    monkeypatch.setattr(configured, "_call_events", None)
+    monkeypatch.setattr(reporting, "_call_events", None)
     face.generate("hi")
     read(face, "hi")
     assert number == len(told)

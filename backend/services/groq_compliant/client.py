@@ -17,8 +17,8 @@ from ..llm.account.learned import Learned
 from ..llm.account.multi_key import MINUTE, MultiKeyAccount
 from ..llm.account.registry import cache_on, money_budgets, open_ledger
 from ..llm.call import lifecycle, retry, streaming
-from ..llm.call.call_events import CallEvents, events_of
 from ..llm.call.call_policy import CallPolicy
+from ..llm.call.reporting import events_of
 from ..llm.call.stream import AsyncStream
 from ..llm.client.arguments import checked_resume, count, seconds, tags_of, timeout_of
 from ..llm.client.hooks import configured_hooks
@@ -49,6 +49,7 @@ from .constructor import (
 from .transport import MultiKeyTransport
 
 if TYPE_CHECKING:
+    from ..llm.call.call_events import CallEvents
     from ..llm.ledger.usage_report import UsageReport
 
 #: Further attempts of a call after a passing fault or a refusal that asks for a wait.

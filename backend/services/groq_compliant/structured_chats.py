@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from ..llm.account.multi_key import MultiKeyAccount
 from ..llm.call import drivers, lifecycle, structured, structured_streaming
 from ..llm.call.call import Call
-from ..llm.call.call_events import CallEvents
 from ..llm.call.call_policy import CallPolicy
 from ..llm.call.structured_stream import AsyncStructuredStream
 from ..llm.client.signatures import ReasoningEffort, ServiceTier, ToolChoice
@@ -22,6 +21,8 @@ from .transport import MultiKeyTransport
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
+
+    from ..llm.call.call_events import CallEvents
 
 R = TypeVar("R", bound=Reply)
 T = TypeVar("T")
@@ -193,7 +194,7 @@ class StructuredChats(ABC):
         """
         request = request_of(messages, model, temperature, max_tokens, provider_options)
         policy = self._policy(tags)
-        events = self._events("structured", request, policy)
+        events = self._events("structured_stream", request, policy)
         flow = structured_streaming.stream(
             request, schema, self._knobs, policy, self._account, events
         )

@@ -24,6 +24,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+from .frozen import deep_frozen
 from .limit_types import LimitReport
 from .redaction.printable import printable
 from .types import Attempt, Provider, Reply, Usage, total_usage
@@ -97,7 +98,7 @@ class LLMError(Exception):
 
         Without *has_content* it also lacks all that was answered.
         """
-        state = dict(self.__dict__)
+        state = {name: deep_frozen(value) for name, value in self.__dict__.items()}
         if not has_content:
             hidden = [name for name in state if not self._is_harmless(name)]
             for name in hidden:

@@ -1,4 +1,4 @@
-"""Frozen dataclasses at a third of the price: of their import, and of each object.
+"""Frozen dataclasses at a third of the price, and dicts and lists that cannot be changed.
 
 `dataclasses` compiles six functions for each frozen class, which was a third of what an import of
 the module took, and its `__init__` sets each field by a call. Here that alone is compiled, to fill
@@ -8,11 +8,13 @@ the object's `__dict__`; the rest are functions that all classes share. All else
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, FrozenInstanceError, fields
 from dataclasses import dataclass as library_dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
+K = TypeVar("K")
+V = TypeVar("V")
 T = TypeVar("T")
 
 
@@ -122,3 +124,45 @@ else:
         """Return the decorator; without `frozen=True`, the library's is the one to take."""
         assert frozen
         return _frozen
+
+
+def _refuse(self: object, *_: object, **__: object) -> NoReturn:
+    raise TypeError(f"a {type(self).__name__} cannot be changed: change a copy, as dict or list")
+
+
+class FrozenDict(dict[K, V]):
+    """A dict that cannot be changed; it is copied, pickled and written as JSON like any other."""
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenDict, (dict(self),)
+
+
+class FrozenList(list[T]):
+    """A list that cannot be changed; else as `FrozenDict`."""
+
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = append = clear = extend = _refuse
+    insert = pop = remove = reverse = sort = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenList, (list(self),)
+
+
+def deep_frozen(value: Any) -> Any:
+    """Return a copy of *value* in which no mapping, list, tuple or class of ours can be changed.
+
+    What is of another class is shared with the copy.
+    """
+    kind: Any = type(value)
+    if kind.__setattr__ is _set:
+        copy = object.__new__(kind)
+        vars(copy).update((name, deep_frozen(each)) for name, each in vars(value).items())
+        return copy
+    if isinstance(value, Mapping):
+        return FrozenDict({key: deep_frozen(each) for key, each in value.items()})
+    if isinstance(value, list):
+        return FrozenList(deep_frozen(each) for each in value)
+    if kind is tuple:
+        return tuple(deep_frozen(each) for each in value)
+    return value

@@ -15,8 +15,9 @@ from ..events import (
     CallInfo,
     Event,
     Hooks,
-    registered_hooks,
+    listeners_of,
 )
+from ..frozen import FrozenDict
 from ..ledger.usage import UsageSums
 from ..providers.batch_types import BatchStatus
 from ..types import Usage
@@ -32,7 +33,7 @@ class BatchEvents:
         self._hooks = hooks
         self._call = CallInfo(
             *(call_ids.next(), account.provider, "", "batch", account.wall()),
-            tags=dict(tags),
+            tags=FrozenDict(tags),
             endpoint=endpoint,
         )
 
@@ -58,12 +59,9 @@ class BatchEvents:
         self._tell(BatchEnded, batch=batch_id, state=state, is_new=is_new, by_model=usage)
 
     def _tell(self, kind: type[Event], **values: Any) -> None:
-        listening = registered_hooks(self._hooks)
-        if all(each.kinds is not None and kind not in each.kinds for each in listening):
-            return
-        event = kind(call=self._call, at=self._account.now(), **values)
-        for each in listening:
-            each.call(event)
+        listeners = listeners_of(self._hooks)
+        if listeners is not None and (listeners.kinds is None or kind in listeners.kinds):
+            listeners.tell(kind(call=self._call, at=self._account.now(), **values))
 
 
 def _usage(model: str, sums: UsageSums) -> BatchUsage:

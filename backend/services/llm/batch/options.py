@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping, Sized
 from typing import Any
 
 from ..errors import ConfigurationError
+from ..events import check_callback
 from ..frozen import dataclass
 from ..redaction.printable import shown
 from ..settings.knobs import Knobs
@@ -60,6 +61,6 @@ def checked_prompts(prompts: object, *, is_async: bool) -> Any:
 
 def checked_progress(progress: object) -> Any:
     """Return *progress* if it is a function, a bool or None, else raise `ConfigurationError`."""
-    if progress is None or isinstance(progress, bool) or callable(progress):
-        return progress
-    raise ConfigurationError(f"progress is {shown(progress)}: give True, or a function")
+    if progress is not None and not isinstance(progress, bool):
+        check_callback("progress", progress, "a BatchProgress, or True")
+    return progress

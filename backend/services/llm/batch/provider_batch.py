@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ..call.drivers import Transport, async_method, blocking_method
 from ..effects import Effects, Overdue, run_blocking, sleep
 from ..errors import LLMError, LLMTimeoutError, RateLimitError, Retry
+from ..events import check_callback
 from ..providers.batch_types import BatchLine, BatchState, BatchStatus
 from ..types import Reply
 from .api import BatchApi
@@ -127,6 +128,8 @@ class ProviderBatch(Generic[T]):
         return _sum_of(list(known.values()))
 
     def _wait_and_download(self, on_status: OnStatus | None) -> Effects[ResultFiles]:
+        if on_status is not None:
+            check_callback("on_status", on_status, "a BatchStatus")
         known: dict[str, BatchStatus] = {}
         seconds = FIRST_POLL
         while True:

@@ -135,9 +135,9 @@ class Call:
             return
         reason = _WAIT_REASONS.get(cause, "quota")
         begun = self.account.now()
-        if self.events is not None:
-            self.events.wait_started(cause, seconds, scope)
         try:
+            if self.events is not None:
+                self.events.wait_started(cause, seconds, scope)
             yield from sleep(seconds, reason, wake)
         finally:
             passed = self.account.now() - begun

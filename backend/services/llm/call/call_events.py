@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import fields
 from itertools import count
 from typing import Any
@@ -21,12 +21,11 @@ from ..events import (
     CallStarted,
     Event,
     FirstPiece,
-    Hooks,
     Listeners,
     ModelSwitched,
     Operation,
     OutageBegan,
-    Outcome,
+    Registration,
     RepairPlanned,
     RetryPlanned,
     ScopePaused,
@@ -35,8 +34,8 @@ from ..events import (
     WaitStarted,
     call_outcome,
     limit_sources,
-    listeners_of,
 )
+from ..frozen import FrozenDict, deep_frozen
 from ..runtime.fork import on_fork_in_child
 from ..types import Attempt, Reply, Request, StructuredReply
 
@@ -65,12 +64,14 @@ class CallIds:
 
 call_ids = CallIds()
 
+_NO_WAITS: FrozenDict[WaitCause, float] = FrozenDict()
+
 
 class CallEvents:
     """The hooks that a call has at its beginning, and what they are told of it."""
 
     __slots__ = (
-        *("_hooks", "_meters", "_kinds", "_has_content", "_operation", "_request", "_account"),
+        *("_tell_hooks", "_meters", "_kinds", "_has_content", "_operation", "_request", "_account"),
         *("_provider", "_tags", "_endpoint", "_model", "_waited", "_turns", "_call", "_started_at"),
         "_now",
     )
@@ -82,10 +83,10 @@ class CallEvents:
         operation: Operation,
         request: Request,
         account: Account,
-        tags: Mapping[str, str],
+        tags: FrozenDict[str, str],
         endpoint: Callable[[], str],
     ) -> None:
-        self._hooks, self._meters, self._kinds = listeners
+        self._tell_hooks, self._meters, self._kinds = listeners
         self._has_content = has_content
         self._operation: Operation = operation
         self._request = request
@@ -130,11 +131,13 @@ class CallEvents:
         if scope not in self._account.observed_scopes:
             limit_sources.note(self._account, scope)
         previous, self._model = self._model, model
-        if model != previous:
-            self._tell(ModelSwitched, previous, model)
         for meter, _ in self._meters:
             meter.attempt_started(self._provider)
-        self._tell(AttemptStarted, number, model, scope)
+        try:
+            if model != previous:
+                self._tell(ModelSwitched, previous, model)
+        finally:
+            self._tell(AttemptStarted, number, model, scope)
 
     def first_piece(self, seconds: float) -> None:
         """The first piece of a stream has come, *seconds* after the call's beginning."""
@@ -166,12 +169,7 @@ class CallEvents:
 
     def call_answered(self, reply: Reply, seconds: float) -> None:
         """The call ends in *reply*."""
-        model, attempts = reply.model, reply.attempts
-        if self._meters:
-            self._measure_end(model, call_outcome(reply, None, attempts), None, seconds)
-        if self._kinds is None or CallEnded in self._kinds:
-            shown = reply if self._has_content else without_content(reply)
-            self._tell(CallEnded, model, seconds, shown, None, None, attempts, self._waited)
+        self._call_ended(reply.model, seconds, reply, None, None, reply.attempts)
 
     def call_failed(
         self, error: BaseException, attempts: tuple[Attempt, ...], seconds: float
@@ -179,26 +177,39 @@ class CallEvents:
         """The call ends in *error*, or is cancelled."""
         own = error if isinstance(error, LLMError) else None
         kind = "Cancelled" if isinstance(error, GeneratorExit) else type(error).__name__
-        self._measure_end(self._model, call_outcome(None, own, attempts), kind, seconds)
-        shown = own and own.detached(has_content=self._has_content)
-        self._tell(CallEnded, self._model, seconds, None, shown, kind, attempts, self._waited)
+        self._call_ended(self._model, seconds, None, own, kind, attempts)
 
-    def _measure_end(
-        self, model: str, outcome: Outcome, error_type: str | None, seconds: float
+    def _call_ended(
+        self,
+        model: str,
+        seconds: float,
+        reply: Reply | None,
+        error: LLMError | None,
+        error_type: str | None,
+        attempts: tuple[Attempt, ...],
     ) -> None:
-        for meter, registration in self._meters:
-            if meter.call_ended(
-                self._provider, self._operation, model, outcome, error_type, seconds
-            ):
-                registration.run(meter, _catch_up)
+        behind: list[tuple[CallMeter, Registration]] = []
+        if self._meters:
+            outcome = call_outcome(reply, error, attempts)
+            end = (self._provider, self._operation, model, outcome, error_type, seconds)
+            behind = [each for each in self._meters if each[0].call_ended(*end)]
+        if self._kinds is None or CallEnded in self._kinds:
+            has_content, waited = self._has_content, self._waited
+            if reply is not None:
+                reply = deep_frozen(reply) if has_content else without_content(reply)
+            if error is not None:
+                error = error.detached(has_content=has_content)
+            waits = FrozenDict(waited) if waited else _NO_WAITS
+            self._tell(CallEnded, model, seconds, reply, error, error_type, attempts, waits)
+        # Last, since it takes longer, and may be interrupted.
+        for meter, registration in behind:
+            registration.run(meter, _catch_up)
 
     def _tell(self, kind: Callable[..., Event], *values: Any) -> None:
         """Tell the hooks of an event of this *kind* with these *values*, if any hears of such."""
         if self._kinds is not None and kind not in self._kinds:
             return
-        event = kind(self._call or self._make_call(), self._now(), *values)
-        for hook in self._hooks:
-            hook(event)
+        self._tell_hooks(kind(self._call or self._make_call(), self._now(), *values))
 
     def _make_call(self) -> CallInfo:
         request = self._request
@@ -208,10 +219,10 @@ class CallEvents:
             request.model,
             self._operation,
             self._started_at,
-            dict(self._tags),
+            self._tags,
             _parameters(request),
             self._endpoint(),
-            request.messages if self._has_content else None,
+            deep_frozen(request.messages) if self._has_content else None,
         )
         return self._call
 
@@ -242,26 +253,7 @@ def without_content(reply: Reply) -> Reply:
     return copy
 
 
-def events_of(
-    client_hooks: Hooks,
-    operation: Operation,
-    request: Request,
-    account: Account,
-    tags: Mapping[str, str],
-    endpoint: Callable[[], str] = str,
-) -> CallEvents | None:
-    """Return what tells the hooks of a call; None where there are none.
-
-    *endpoint* returns the URL that is called.
-    """
-    if (listeners := listeners_of(client_hooks)) is None:
-        return None
-    return CallEvents(
-        listeners, client_hooks.has_content, operation, request, account, tags, endpoint
-    )
-
-
-def _parameters(request: Request) -> dict[str, Any]:
+def _parameters(request: Request) -> FrozenDict[str, Any]:
     shown: dict[str, Any] = {}
     if request.temperature is not None:
         shown["temperature"] = request.temperature
@@ -269,5 +261,5 @@ def _parameters(request: Request) -> dict[str, Any]:
         shown["max_tokens"] = request.max_tokens
     if options := request.options:
         known = (name for name in _PARAMETERS if options.get(name) is not None)
-        shown |= {name: options[name] for name in known}
-    return shown
+        shown |= {name: deep_frozen(options[name]) for name in known}
+    return FrozenDict(shown)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import field
 from math import inf
 from typing import TYPE_CHECKING
 
-from ..frozen import dataclass
+from ..frozen import FrozenDict, dataclass
 
 if TYPE_CHECKING:
     from tenacity import Retrying
@@ -25,6 +25,6 @@ class CallPolicy:
     #: The caller asked for this many attempts, and is told when they are used up.
     has_requested_attempts: bool = False
     #: What the caller names the call by, for its hooks and in reports.
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: FrozenDict[str, str] = field(default_factory=FrozenDict)
     #: Seconds to wait for the cache, each time that it is needed; None: as the cache says.
     cache_timeout: float | None = None

@@ -1,18 +1,50 @@
-"""How a call ended, for those who want to know: its hooks, and the ledger of usage."""
+"""What becomes of a call, for those who want to know: its hooks, and the ledger of usage."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
-from ..account.account import Account
-from ..effects import Effects
 from ..errors import LLMError, ProviderUnavailableError, RateLimitError
-from ..types import Reply
-from .call import Call
-from .call_policy import CallPolicy
+from ..events import Hooks, listeners_of
 
 if TYPE_CHECKING:
+    from ..account.account import Account
+    from ..effects import Effects
+    from ..events import Operation
+    from ..frozen import FrozenDict
+    from ..types import Reply, Request
+    from .call import Call
+    from .call_events import CallEvents
+    from .call_policy import CallPolicy
     from .usage_recorder import UsageRecorder
+
+
+@cache
+def _call_events() -> type[CallEvents]:
+    from .call_events import CallEvents  # most hosts have no hooks
+
+    return CallEvents
+
+
+def events_of(
+    client_hooks: Hooks,
+    operation: Operation,
+    request: Request,
+    account: Account,
+    tags: FrozenDict[str, str],
+    endpoint: Callable[[], str] = str,
+) -> CallEvents | None:
+    """Return what tells the hooks of a new call; None where there are none.
+
+    *endpoint* returns the URL that is called.
+    """
+    if (listeners := listeners_of(client_hooks)) is None:
+        return None
+    return _call_events()(
+        listeners, client_hooks.has_content, operation, request, account, tags, endpoint
+    )
 
 
 def make_usage_recorder(account: Account, policy: CallPolicy) -> UsageRecorder | None:
@@ -26,22 +58,30 @@ def make_usage_recorder(account: Account, policy: CallPolicy) -> UsageRecorder |
 
 def report_failure(call: Call, error: BaseException) -> Effects[None]:
     """Tell of the *error* that ends a call; nothing is yielded where the call is interrupted."""
+    _enter(call, None)
     if call.events is not None:
         call.events.call_failed(error, tuple(call.attempts), call.duration())
-    if call.usage_recorder is not None:
-        if isinstance(error, LLMError):
-            yield from call.usage_recorder.call_ended(None, call.time_left())
-        else:
-            call.usage_recorder.call_interrupted()
+    if isinstance(error, LLMError):
+        yield from _wait_for_ledger(call)
 
 
 def report_reply(call: Call, reply: Reply) -> Effects[None]:
     """Tell of the *reply* that ends a call."""
-    # First, since a call may be interrupted while it waits for the ledger.
+    _enter(call, reply)
     if call.events is not None:
         call.events.call_answered(reply, call.duration())
+    yield from _wait_for_ledger(call)
+
+
+# A hook may be interrupted, and so may the wait: both have the end before that.
+def _enter(call: Call, reply: Reply | None) -> None:
     if call.usage_recorder is not None:
-        yield from call.usage_recorder.call_ended(reply, call.time_left())
+        call.usage_recorder.call_ended(reply)
+
+
+def _wait_for_ledger(call: Call) -> Effects[None]:
+    if call.usage_recorder is not None:
+        yield from call.usage_recorder.wait_until_written(call.time_left())
 
 
 def report_cache_hit(call: Call) -> None:

@@ -40,17 +40,16 @@ class UsageRecorder:
         self.model = model
         self._add(model, of_attempt(Usage(), None))
 
-    def call_ended(self, reply: Reply | None, time_left: float) -> Effects[None]:
-        """Add the call itself, and wait until all of it is written, until its deadline."""
-        self.call_interrupted(reply)
-        if self._written is not None:
-            yield from sleep(min(_LONGEST, max(_GRACE, time_left)), "ledger", self._written)
-
-    def call_interrupted(self, reply: Reply | None = None) -> None:
+    def call_ended(self, reply: Reply | None) -> None:
         """Add the call itself, which has ended in its *reply* or without one."""
         cached = reply is not None and reply.cached
         sums = UsageSums(calls=1, failed=reply is None, cached=cached)
         self._add(self.model if reply is None else reply.model, sums)
+
+    def wait_until_written(self, time_left: float) -> Effects[None]:
+        """Wait until all that was added is written, until the call's deadline."""
+        if self._written is not None:
+            yield from sleep(min(_LONGEST, max(_GRACE, time_left)), "ledger", self._written)
 
     def _add(self, model: str, sums: UsageSums, tier: str | None = None) -> None:
         account = self._account

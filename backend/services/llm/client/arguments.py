@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ConfigurationError, UnsendableError
+from ..frozen import FrozenDict
 from ..limit_types import Priority
 from ..redaction.printable import shown
 from ..settings.knobs import LONGEST_WAIT
@@ -177,13 +178,13 @@ def count(name: str, value: object, *, least: int) -> int:
     return value
 
 
-def tags_of(value: object) -> dict[str, str]:
+def tags_of(value: object) -> FrozenDict[str, str]:
     """Return a copy of a call's tags; `ConfigurationError` for what is no short text to each name.
 
     They are shown in reports: printable, sixteen at most, names of 64 characters and values of 256.
     """
     if value is None:
-        return {}
+        return _NO_TAGS
     if not isinstance(value, Mapping):
         raise ConfigurationError(
             f'tags is {shown(value)}: give a mapping such as {{"tenant": "acme"}}'
@@ -191,12 +192,17 @@ def tags_of(value: object) -> dict[str, str]:
     tags = dict(value)
     if len(tags) > _MOST_TAGS:
         raise ConfigurationError(f"tags has {len(tags)} tags: give at most {_MOST_TAGS}")
-    return {
-        _tag_text("a name in tags", name, _LONGEST_NAME): _tag_text(
-            f"tags[{shown(name)}]", text, _LONGEST_VALUE
-        )
-        for name, text in tags.items()
-    }
+    return FrozenDict(
+        {
+            _tag_text("a name in tags", name, _LONGEST_NAME): _tag_text(
+                f"tags[{shown(name)}]", text, _LONGEST_VALUE
+            )
+            for name, text in tags.items()
+        }
+    )
+
+
+_NO_TAGS: FrozenDict[str, str] = FrozenDict()
 
 
 def _tag_text(name: str, value: object, most: int) -> str:

@@ -13,7 +13,7 @@ from ..batch.runner import Ask
 from ..call.call_policy import CallPolicy
 from ..call.drivers import arun
 from ..effects import Effects
-from ..frozen import dataclass
+from ..frozen import FrozenDict, dataclass
 from ..types import UNSET, Reply, Request
 from .arguments import count, tags_of
 from .configured import ConfiguredClient
@@ -38,7 +38,7 @@ class PromptArguments:
     tags: Mapping[str, str] | None = None
     is_structured: bool = False
 
-    def request(self, prompt: Any, options: Arguments) -> tuple[Request, Mapping[str, str]]:
+    def request(self, prompt: Any, options: Arguments) -> tuple[Request, FrozenDict[str, str]]:
         """Return the request for one *prompt*, and its tags; its own arguments come first.
 
         Raises `ConfigurationError` for what is no prompt.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ..call.drivers import StreamTransport
-from ..events import listeners_of
+from ..call.reporting import events_of
 from ..redaction.secrets import without_credentials
 from ..runtime.fork import pickling_error
 from ..runtime.sdk_lender import SdkLender
@@ -21,13 +20,6 @@ if TYPE_CHECKING:
     from ..call.call_events import CallEvents
     from ..call.call_policy import CallPolicy
     from ..events import Operation
-
-
-@cache
-def _call_events() -> type[CallEvents]:
-    from ..call.call_events import CallEvents  # only calls with hooks have events
-
-    return CallEvents
 
 
 class SdkTransport(StreamTransport, Protocol):
@@ -115,11 +107,8 @@ class ConfiguredClient(ABC):
     def _events(
         self, operation: Operation, request: Request, policy: CallPolicy
     ) -> CallEvents | None:
-        if (listeners := listeners_of(self.hooks)) is None:
-            return None
-        return _call_events()(
-            *(listeners, self.hooks.has_content, operation, request, self._account),
-            *(policy.tags, self._shown_endpoint),
+        return events_of(
+            self.hooks, operation, request, self._account, policy.tags, self._shown_endpoint
         )
 
     def _shown_endpoint(self) -> str:

@@ -142,6 +142,6 @@ class StructuredCalls(ConfiguredClient):
             self._knobs,
             policy,
             self._account,
-            self._events("structured", request, policy),
+            self._events("structured_stream", request, policy),
             prompt_only=not self._transport.lender.is_real,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.lazy_names import lazy_names
 from .call_meter import CallMeter, Outcome, call_outcome
-from .heard import hears
+from .heard import check_callback, hears
 from .hook_registry import (
     EventHook,
     Hooks,
@@ -16,7 +16,6 @@ from .hook_registry import (
     Registration,
     hooks,
     listeners_of,
-    registered_hooks,
 )
 from .limit_sources import LimitSources, limit_sources
 
@@ -108,9 +107,9 @@ __all__ = [
     "WaitEnded",
     "WaitStarted",
     "call_outcome",
+    "check_callback",
     "hears",
     "hooks",
     "limit_sources",
     "listeners_of",
-    "registered_hooks",
 ]

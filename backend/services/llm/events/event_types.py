@@ -31,12 +31,12 @@ from dataclasses import field
 from typing import Any, Literal, TypeAlias
 
 from ..errors import LLMError
-from ..frozen import dataclass
+from ..frozen import FrozenDict, dataclass
 from ..types import Attempt, Message, Provider, Reply, Usage, total_cost, total_usage
 
-#: `generate` and `respond` are "respond"; "structured" is whatever takes a schema; "batch" is a
-#: batch of the provider's own, which has events of its own.
-Operation: TypeAlias = Literal["respond", "stream", "structured", "batch"]
+#: `generate` and `respond` are "respond"; "structured" and "structured_stream" take a schema;
+#: "batch" is a batch of the provider's own, which has events of its own.
+Operation: TypeAlias = Literal["respond", "stream", "structured", "structured_stream", "batch"]
 
 #: What a call waits for: room in a limit of this unit, the end of a pause, earlier calls of its
 #: scope, a permit to be in flight, the end of an outage, or the backoff of a retry.
@@ -59,7 +59,8 @@ class CallInfo:
 
     `model` is the requested one. `started_at` is in Unix seconds. `parameters` are the numbers and
     the stop sequences of the request. `messages` are what was asked, None without
-    `LLM_EVENTS_CONTENT`. `endpoint` is the URL that is called, "" for a test's stand-in.
+    `LLM_EVENTS_CONTENT`. `endpoint` is the URL that is called, "" for a test's stand-in. Nothing in
+    it can be changed, since all hooks are told of the same.
     """
 
     id: str
@@ -67,10 +68,15 @@ class CallInfo:
     model: str
     operation: Operation
     started_at: float
-    tags: Mapping[str, str] = field(default_factory=dict)
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=FrozenDict)
+    parameters: Mapping[str, Any] = field(default_factory=FrozenDict)
     endpoint: str = ""
     messages: tuple[Message, ...] | None = field(default=None, repr=False)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether its answer is read as it comes, by whoever does other things between."""
+        return self.operation in ("stream", "structured_stream")
 
 
 @dataclass(frozen=True)
@@ -202,7 +208,7 @@ class CallEnded(Event):
     error: LLMError | None = None
     error_type: str | None = None
     attempts: tuple[Attempt, ...] = ()
-    waited: Mapping[WaitCause, float] = field(default_factory=dict)
+    waited: Mapping[WaitCause, float] = field(default_factory=FrozenDict)
 
     @property
     def is_cached(self) -> bool:

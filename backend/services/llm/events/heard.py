@@ -1,12 +1,15 @@
-"""What a hook wants to be told: all events, those of some kinds, or mere values to be counted."""
+"""What a hook is, and what it is told: all events, those of some kinds, or values to be counted."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import partial, update_wrapper
+from types import BuiltinMethodType, MethodType, MethodWrapperType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
+from ..redaction.printable import shown
 from .call_meter import CallMeter
 
 if TYPE_CHECKING:
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SelectiveHook:
-    """A *hook* that is told of events of some *kinds* alone; two of the same are equal."""
+    """A *hook* that is told of events of some *kinds* alone."""
 
     def __init__(self, hook: Callable[[Any], object], kinds: frozenset[type[Event]]) -> None:
         update_wrapper(self, hook, updated=())
@@ -25,28 +28,65 @@ class SelectiveHook:
         """Call the hook."""
         return self.hook(event)
 
-    def __eq__(self, other: object) -> bool:
-        """Whether *other* is the same hook of the same kinds."""
-        if not isinstance(other, SelectiveHook):
-            return NotImplemented
-        return (self.hook, self.heard_events) == (other.hook, other.heard_events)
 
-    def __hash__(self) -> int:
-        """Return the hash of the hook."""
-        return hash(self.hook)
+def is_same_hook(one: object, other: object) -> bool:
+    """Whether both are one hook, or the same hook of the same kinds of events.
+
+    A hook's own `__eq__` is not asked: it may say or raise anything. A method is another object
+    each time that it is looked up, and is the same where its object and its function are.
+    """
+    if isinstance(one, SelectiveHook) and isinstance(other, SelectiveHook):
+        return one.heard_events == other.heard_events and is_same_hook(one.hook, other.hook)
+    return one is other or (type(one) in _METHODS and type(other) in _METHODS and one == other)
+
+
+_METHODS = (MethodType, BuiltinMethodType, MethodWrapperType)
+
+
+def check_callback(name: str, function: object, argument: str) -> None:
+    """Raise ConfigurationError that names what is no plain function of an *argument*.
+
+    A coroutine function, or a generator's, does nothing where it is only called.
+    """
+    if not callable(function):
+        raise ConfigurationError(f"{name} is {shown(function)}: give a function of {argument}")
+    for is_other, kind, instead in _NOT_PLAIN:
+        if is_other(function) or is_other(type(function).__call__):
+            raise ConfigurationError(
+                f"{name} is {name_of(function)}, a {kind} function: give a plain one{instead}"
+            )
+
+
+_NOT_PLAIN = (
+    (inspect.iscoroutinefunction, "coroutine", ", which may start a task"),
+    (inspect.isgeneratorfunction, "generator", ", without a yield"),
+    (inspect.isasyncgenfunction, "generator", ", without a yield"),
+)
+
+
+def name_of(hook: object) -> str:
+    """Return what a hook is called in errors and in the log."""
+    while isinstance(hook, partial):
+        hook = hook.func
+    return getattr(hook, "__qualname__", None) or type(hook).__qualname__
 
 
 def hears(*kinds: type[Event]) -> Callable[[Callable[[Any], object]], SelectiveHook]:
     """Return the decorator of a hook that is told of events of these *kinds* alone.
 
     An event that no hook is told of is not made. Raises ConfigurationError for what is no class of
-    an event.
+    an event, and for what is no hook.
     """
     if not kinds:
         raise ConfigurationError("hears() has no class of an event: give at least one")
     for kind in kinds:
         _check_is_kind(kind)
-    return lambda hook: SelectiveHook(hook, frozenset(kinds))
+
+    def decorate(hook: Callable[[Any], object]) -> SelectiveHook:
+        check_callback("hook", hook, "an event")
+        return SelectiveHook(hook, frozenset(kinds))
+
+    return decorate
 
 
 def _check_is_kind(kind: object) -> None:

@@ -3,26 +3,25 @@
 A hook is called in the thread, or the task, that makes the call, and while no lock is held. It
 cannot fail the call: what it raises is logged, at most once a minute for each hook, and it is
 called again at the next event. What interrupts the call, such as KeyboardInterrupt or a signal
-handler's time limit, goes on through it.
+handler's time limit, goes on through it, once all other hooks were told of the event.
 """
 
 from __future__ import annotations
 
-import inspect
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from ..errors import ConfigurationError
 from ..redaction.printable import words_of
 from ..redaction.secrets import redacted
 from ..runtime.fork import ForkLock
 from ..runtime.signals import find_signal_error, handler_traceback
 from .call_meter import CallMeter
-from .heard import SelectiveHook, heard_kinds, meter_of
+from .heard import SelectiveHook, check_callback, heard_kinds, is_same_hook, meter_of, name_of
 
 if TYPE_CHECKING:
     from .event_types import Event
@@ -62,7 +61,7 @@ class Registration:
         self._function = hook.hook if isinstance(hook, SelectiveHook) else hook
         self.meter = meter_of(hook)
         self.kinds = heard_kinds(hook)
-        self._name = _name(hook)
+        self._name = name_of(hook)
         self._now = now
         self._failures = 0
         self._log_at = float("-inf")
@@ -117,19 +116,19 @@ Registrations: TypeAlias = "tuple[Registration, ...]"
 
 
 class Listeners(NamedTuple):
-    """Those whom a call tells: functions that are handed events, and meters that are not.
+    """Those whom a call tells: hooks, by `tell`, and meters, of which each is told values.
 
-    `kinds` are those of the events that any hook hears, None for all.
+    `kinds` are those of the events that any hook hears, None for all. `tell` raises only what
+    interrupts the call.
     """
 
-    hooks: tuple[Callable[[Event], None], ...]
+    tell: Callable[[Event], None]
     meters: tuple[tuple[CallMeter, Registration], ...]
     kinds: frozenset[type[Event]] | None
 
 
-_NOBODY = Listeners((), (), frozenset())
 #: Of no registration in either registry.
-_EMPTY_CACHE: tuple[Registrations, Registrations, Listeners] = ((), (), _NOBODY)
+_EMPTY_CACHE: tuple[Registrations, Registrations, Listeners | None] = ((), (), None)
 
 
 class Hooks:
@@ -152,18 +151,26 @@ class Hooks:
         """Tell *hook* of all calls that start from now on; return it, so that this decorates.
 
         A hook that is there already is not added again. Raises ConfigurationError for what cannot
-        be called, and for a coroutine function, which would have to be awaited.
+        be called, and for a coroutine function or a generator's, which a call alone does not run.
         """
-        _check_is_plain_function(hook.hook if isinstance(hook, SelectiveHook) else hook)
+        check_callback("hook", hook, "an event")
+        registration = Registration(hook, self._now)  # before the lock: it looks at the hook
         with _lock:
-            if all(each.hook != hook for each in self.registered):
-                self.registered = (*self.registered, Registration(hook, self._now))
+            if not any(is_same_hook(each.hook, hook) for each in self.registered):
+                self.registered = (*self.registered, registration)
         return hook
 
     def remove(self, hook: EventHook) -> None:
         """Tell *hook* of no call that starts from now on; one that is not there is ignored."""
         with _lock:
-            self.registered = tuple(each for each in self.registered if each.hook != hook)
+            self.registered = _without(self.registered, [hook])
+
+
+def _without(registered: Registrations, left_out: Iterable[EventHook]) -> Registrations:
+    """Return those in *registered* that are of none of the hooks *left_out*."""
+    return tuple(
+        each for each in registered if not any(is_same_hook(each.hook, hook) for hook in left_out)
+    )
 
 
 #: The hooks that are told of the calls of all clients in the process.
@@ -177,14 +184,8 @@ def registered_hooks(client_hooks: Hooks) -> Registrations:
     it: else that call would make another, and so on.
     """
     first, second = hooks.registered, client_hooks.registered
-    if first and second:
-        known = [each.hook for each in first]
-        second = tuple(each for each in second if each.hook not in known)
-    listening = (*first, *second)
-    if (running := _running.get()) and listening:
-        makers = [each.hook for each in running]
-        listening = tuple(each for each in listening if each.hook not in makers)
-    return listening
+    listening = (*first, *_without(second, [each.hook for each in first]))
+    return _without(listening, [each.hook for each in _running.get()])
 
 
 def listeners_of(client_hooks: Hooks) -> Listeners | None:
@@ -201,31 +202,29 @@ def listeners_of(client_hooks: Hooks) -> Listeners | None:
         if known_first is not first or known_second is not second:
             found = _listeners(registered_hooks(client_hooks))
             client_hooks.cached_listeners = (first, second, found)
-    return found if found.hooks else None
+    return found
 
 
-def _listeners(registered: Registrations) -> Listeners:
+def _listeners(registered: Registrations) -> Listeners | None:
+    if not registered:
+        return None
     kinds: frozenset[type[Event]] | None = frozenset()
     for each in registered:
         kinds = None if kinds is None or each.kinds is None else kinds | each.kinds
     meters = tuple((each.meter, each) for each in registered if each.meter is not None)
-    functions = tuple(each.run if each.kinds is None else each.call for each in registered)
-    return Listeners(functions, meters, kinds)
+    functions = [each.run if each.kinds is None else each.call for each in registered]
+    tell = functions[0] if len(functions) == 1 else partial(_tell_all, functions)
+    return Listeners(tell, meters, kinds)
 
 
-def _check_is_plain_function(hook: object) -> None:
-    if not callable(hook):
-        kind = type(hook).__name__
-        raise ConfigurationError(f"hook is a {kind}: give a function of an event")
-    if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(type(hook).__call__):
-        raise ConfigurationError(
-            f"the hook {_name(hook)} is a coroutine function: give a plain one, which may start"
-            " a task"
-        )
-
-
-def _name(hook: object) -> str:
-    return getattr(hook, "__qualname__", None) or type(hook).__qualname__
+def _tell_all(functions: Iterable[Callable[[Event], None]], event: Event) -> None:
+    untold = iter(functions)
+    try:
+        for function in untold:
+            function(event)
+    except BaseException:
+        _tell_all(untold, event)  # the end of what they have heard the beginning of
+        raise
 
 
 def _place(error: Exception) -> str:
