@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import NoOpTracerProvider, SpanKind, StatusCode
 
+from groq_client_compliant import GroqClient as CompliantClient
 from sandbox import Answer, Fault, Sandbox
 from services.llm.errors import ConfigurationError, LLMError
 from services.llm.events import (
@@ -55,6 +57,7 @@ from tests.wire.conftest import OpenFace
 from tests.wire.faces import SECRETS, Face
 from tests.wire.streaming import open_stream, read
 
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
 PROMPT = "the confidential prompt"
 
 
@@ -453,6 +456,69 @@ def test_a_child_process_leaves_its_parents_spans_alone(telemetry: Telemetry) ->
     for event in others:
         hook(event)
     assert [] == telemetry.spans
+
+
+def test_an_attempt_whose_end_was_not_told_ends_with_its_call(telemetry: Telemetry) -> None:
+    hook = hook_of(telemetry)
+    before = trace.get_current_span()
+    started, attempt, _, ended = whole_call()
+    for event in (started, attempt, ended):
+        hook(event)
+    assert [f"attempt {MODEL}", f"chat {MODEL}"] == [span.name for span in telemetry.spans]
+    assert before is trace.get_current_span()
+
+
+def test_a_span_ends_where_its_metrics_fail(telemetry: Telemetry) -> None:
+    hook = hook_of(telemetry)
+    started, *_, ended = whole_call()
+    hook(started)
+    unreadable: Any = replace(ended, attempts=None)
+    with pytest.raises(TypeError):
+        hook(unreadable)
+    assert {} == hook._spans._open
+
+
+@pytest.mark.parametrize("name", ["client", "tracer_provider", "meter_provider"])
+@pytest.mark.parametrize("value", [5, "x", TracerProvider])
+def test_what_is_no_client_and_no_provider_is_named(name: str, value: Any) -> None:
+    kinds = {
+        "client": "client of ours, or None",
+        "tracer_provider": "TracerProvider, or None",
+        "meter_provider": "MeterProvider, or None",
+    }
+    words = re.escape(f"{name} is {value!r:.60}: give a {kinds[name]}")
+    with pytest.raises(ConfigurationError, match=words):
+        opentelemetry.instrument(**{name: value})
+    assert () == hooks.registered
+
+
+@pytest.mark.parametrize("is_compliant", [False, True])
+def test_a_structured_stream_leaves_the_readers_span_current(
+    open_client: OpenFace, sandbox: Sandbox, telemetry: Telemetry, is_compliant: bool
+) -> None:
+    async def read(client: Any) -> list[Any]:
+        if is_compliant:
+            stream = client.stream_structured([{"role": "user", "content": "hi"}], SCHEMA)
+        else:
+            stream = client.astream_structured("hi", SCHEMA)
+        async with stream:
+            return [trace.get_current_span() async for _ in stream]
+
+    async def compliant() -> list[Any]:
+        how: Any = {"cache_path": None, "base_url": sandbox.url}
+        async with CompliantClient("gsk-one", **how) as client:
+            return await read(client)
+
+    opentelemetry.instrument(**telemetry.providers)
+    sandbox.script(Answer.streams('{"a": "b', 'c"}'))
+    before = trace.get_current_span()
+    seen = asyncio.run(compliant() if is_compliant else read(open_client("groq").client))
+    assert [before] * len(seen) == seen
+    (call,) = telemetry.calls
+    assert (True, "json") == (
+        attributes(call)["gen_ai.request.stream"],
+        attributes(call)["gen_ai.output.type"],
+    )
 
 
 def test_an_interrupted_call_names_what_interrupted_it(telemetry: Telemetry) -> None:

@@ -463,6 +463,52 @@ def test_several_processes_write_theirs_into_one_folder(
     assert [(None, None)] == [(each.kinds, each.meter) for each in hooks.registered]
 
 
+@pytest.mark.parametrize("name", ["PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"])
+@pytest.mark.parametrize("folder", ["missing", "file", ""])
+def test_a_folder_of_metrics_that_cannot_be_written_is_told(
+    name: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, folder)
+    words = f"PROMETHEUS_MULTIPROC_DIR is '{folder}': give a folder that is there"
+    with pytest.raises(ConfigurationError, match=words):
+        prometheus.instrument(registry=CollectorRegistry())
+    assert () == hooks.registered
+
+
+def test_a_folder_that_the_library_has_not_found_when_it_was_imported_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    with pytest.raises(ConfigurationError, match="set after prometheus_client was imported"):
+        prometheus.instrument(registry=CollectorRegistry())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"client": 5}, "client is 5: give a client of ours, or None for all clients"),
+        ({"client": hooks.add}, "client is <bound method Hooks.add"),
+        ({"registry": 5}, "registry is 5: give a CollectorRegistry, or None"),
+        ({"registry": CollectorRegistry}, "registry is <class 'prometheus_client"),
+    ],
+)
+def test_what_is_no_client_and_no_registry_is_named(arguments: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        prometheus.instrument(**arguments)
+    assert () == hooks.registered
+
+
+def test_a_registry_that_has_other_metrics_of_our_names_is_not_counted_in(
+    registry: CollectorRegistry,
+) -> None:
+    Summary("llm_wait_seconds", "-", registry=registry)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="Duplicated timeseries"):
+            prometheus.instrument(registry=registry)
+
+
 def test_without_the_package_an_error_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ..errors import ConfigurationError
 from ..events import EventHook, Hooks, hooks
+from ..redaction.printable import shown
+
+T = TypeVar("T")
 
 
 class HasHooks(Protocol):
@@ -28,12 +31,28 @@ def required(module: str, package: str) -> Any:
         ) from error
 
 
-def follow(client: HasHooks | None, hook: EventHook) -> Callable[[], None]:
-    """Tell *hook* of the calls of *client*, or of all clients; return what ends that.
+def hooks_of(client: HasHooks | None) -> Hooks:
+    """Return the hooks of *client*, or those of all clients; ConfigurationError for no client."""
+    found = hooks if client is None else getattr(client, "hooks", None)
+    if not isinstance(found, Hooks):
+        raise ConfigurationError(
+            f"client is {shown(client)}: give a client of ours, or None for all clients"
+        )
+    return found
+
+
+def checked(name: str, value: T, kind: type[Any]) -> T:
+    """Return *value* if it is None or of this *kind*; ConfigurationError that names it else."""
+    if value is None or isinstance(value, kind):
+        return value
+    raise ConfigurationError(f"{name} is {shown(value)}: give a {kind.__qualname__}, or None")
+
+
+def follow(registry: Hooks, hook: EventHook) -> Callable[[], None]:
+    """Tell *hook* of the calls of a *registry* of hooks; return what ends that.
 
     A hook of the same class that is there already is replaced: nothing is counted twice.
     """
-    registry = hooks if client is None else client.hooks
     for each in registry.registered:
         if type(each.hook) is type(hook):
             registry.remove(each.hook)

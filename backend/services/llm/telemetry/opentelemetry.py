@@ -21,7 +21,7 @@ from ..events import (
     Event,
     FirstPiece,
 )
-from .extras import HasHooks, follow, required
+from .extras import HasHooks, checked, follow, hooks_of, required
 from .otel_attributes import attributes_of
 from .otel_metrics import CallMetrics, make_metrics
 from .otel_spans import NOTED, CallSpans
@@ -36,17 +36,20 @@ def instrument(
     """Trace and measure the calls of *client*, or of all clients; return what ends that.
 
     The providers are the global ones unless they are given. Called again, it replaces what was set
-    up before. Raises ConfigurationError without the package opentelemetry-api.
+    up before. Raises ConfigurationError without the package opentelemetry-api, and for what is no
+    client or provider.
     """
-    return follow(client, hook_of(tracer_provider, meter_provider))
+    return follow(hooks_of(client), hook_of(tracer_provider, meter_provider))
 
 
 def hook_of(tracer_provider: Any = None, meter_provider: Any = None) -> OpenTelemetryHook:
     """Return a hook that traces and measures by these providers; as `instrument`."""
     trace = required("opentelemetry.trace", "opentelemetry-api")
     metrics = required("opentelemetry.metrics", "opentelemetry-api")
-    tracer = trace.get_tracer(SCOPE, tracer_provider=tracer_provider)
-    meter = metrics.get_meter(SCOPE, meter_provider=meter_provider)
+    tracers = checked("tracer_provider", tracer_provider, trace.TracerProvider)
+    meters = checked("meter_provider", meter_provider, metrics.MeterProvider)
+    tracer = trace.get_tracer(SCOPE, tracer_provider=tracers)
+    meter = metrics.get_meter(SCOPE, meter_provider=meters)
     return OpenTelemetryHook(CallSpans(tracer), make_metrics(meter))
 
 
@@ -79,5 +82,7 @@ class OpenTelemetryHook:
             self._metrics.record_first_piece(event)
 
     def _call_ended(self, event: CallEnded) -> None:
-        self._metrics.record_call(event)
-        self._spans.end_call(event)
+        try:
+            self._metrics.record_call(event)
+        finally:
+            self._spans.end_call(event)

@@ -103,7 +103,7 @@ class CallSpans:
         if (open_call := self._open.get(event.call.id)) is None:
             return
         open_call.attempt = self._attempt_span(event, open_call)
-        if open_call.is_traced and event.call.operation != "stream":
+        if open_call.is_traced and not event.call.is_streamed:
             context = self._trace.set_span_in_context(open_call.attempt)
             open_call.token = self._context.attach(context)
 
@@ -123,10 +123,8 @@ class CallSpans:
         open_call = self._open.get(event.call.id)
         if open_call is None or open_call.attempt is None:
             return
+        self._detach(open_call)
         span, open_call.attempt = open_call.attempt, None
-        token, open_call.token = open_call.token, None
-        if token is not None:
-            self._context.detach(token)
         if not open_call.is_recording:
             return
         attempt = event.attempt
@@ -149,14 +147,23 @@ class CallSpans:
 
     def end_call(self, event: CallEnded) -> None:
         """End the call's span."""
-        open_call = self._open.pop(event.call.id, None)
-        if open_call is None or not open_call.is_recording:
+        if (open_call := self._open.pop(event.call.id, None)) is None:
             return
+        self._detach(open_call)
+        if not open_call.is_recording:
+            return
+        if open_call.attempt is not None:
+            open_call.attempt.end()  # its own end was interrupted
         span = open_call.span
         span.set_attributes(_outcome_attributes(event))
         if event.error_type not in (None, "Cancelled"):
             self._fail(span, event.error_type, str(event.error or event.error_type))
         span.end()
+
+    def _detach(self, open_call: _OpenCall) -> None:
+        if open_call.token is not None:
+            self._context.detach(open_call.token)
+            open_call.token = None
 
     def _fail(self, span: Any, error_type: str | None, description: str) -> None:
         span.set_attribute("error.type", error_type)
@@ -168,9 +175,9 @@ class CallSpans:
 
 
 def _request_attributes(call: CallInfo) -> dict[str, Any]:
-    is_structured = call.operation == "structured"
+    is_structured = call.operation.startswith("structured")
     attributes: dict[str, Any] = {"gen_ai.output.type": "json" if is_structured else "text"}
-    if call.operation == "stream":
+    if call.is_streamed:
         attributes["gen_ai.request.stream"] = True
     for name, value in call.parameters.items():
         if name in _PARAMETERS and isinstance(value, (int, float)):

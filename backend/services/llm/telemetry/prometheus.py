@@ -18,15 +18,21 @@ from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ..events import CallEnded, Event, hooks, limit_sources
+from ..errors import ConfigurationError
+from ..events import CallEnded, Event, limit_sources
 from ..limit_types import Headroom
+from ..redaction.printable import shown
 from ..runtime.fork import ForkLock
 from .call_counts import COUNTED, METERED, CallCounts
-from .extras import HasHooks, required
+from .extras import HasHooks, checked, hooks_of, required
 from .labels import scope_label
 from .metric_families import Families
 from .metrics import BUCKETS, METRICS, Distribution, Metric, Series
 
+#: Where the processes of one application keep their metrics; the library reads it itself.
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+_lock = ForkLock()  # guards the one below
 #: The hook of each registry: one, however many clients are followed.
 _hooks: WeakKeyDictionary[Any, PrometheusHook] = WeakKeyDictionary()
 
@@ -35,21 +41,40 @@ def instrument(client: HasHooks | None = None, *, registry: Any = None) -> Calla
     """Count the calls of *client*, or of all clients, in *registry*; return what ends that.
 
     The registry is prometheus_client's own unless it is given. Raises ConfigurationError without
-    the package prometheus-client.
+    the package prometheus-client, for what is no client or registry, and where
+    PROMETHEUS_MULTIPROC_DIR is no folder that can be written.
     """
-    followed = hooks if client is None else client.hooks
+    followed = hooks_of(client)
     return partial(followed.remove, followed.add(hook_of(registry)))
 
 
 def hook_of(registry: Any = None) -> PrometheusHook:
     """Return the hook that counts in *registry*: one, however many clients are followed."""
     library = required("prometheus_client", "prometheus-client")
-    registry = library.REGISTRY if registry is None else registry
-    if registry not in _hooks:
-        is_shared = any(name.upper() == "PROMETHEUS_MULTIPROC_DIR" for name in os.environ)
-        _hooks[registry] = SharingHook(library) if is_shared else CountingHook(library)
-        registry.register(_hooks[registry])
-    return _hooks[registry]
+    registry = checked("registry", registry, library.CollectorRegistry) or library.REGISTRY
+    with _lock:
+        if registry not in _hooks:
+            hook = SharingHook(library) if _is_shared(library) else CountingHook(library)
+            registry.register(hook)
+            _hooks[registry] = hook
+        return _hooks[registry]
+
+
+def _is_shared(library: Any) -> bool:
+    """Whether processes share a folder of metrics; ConfigurationError where that cannot work."""
+    folder = os.environ.get(_FOLDER, os.environ.get(_FOLDER.lower()))
+    if folder is None:
+        return False
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"{_FOLDER} is {shown(folder)}: give a folder that is there and can be written,"
+            " emptied before the first process starts"
+        )
+    if not library.values.ValueClass._multiprocess:
+        raise ConfigurationError(
+            f"{_FOLDER} was set after prometheus_client was imported: set it before that"
+        )
+    return True
 
 
 class PrometheusHook(ABC):
