@@ -37,7 +37,6 @@ def asides(path: Path) -> list[Path]:
 
 
 DAMAGED = {
-    "empty": b"",
     "zeros": b"\0" * 4096,
     "half a header": b'{"format":"llm-ans',
     "another version": b'{"format":"llm-answers","version":9,"log":"0123456789abcdef"}\n',
@@ -58,6 +57,15 @@ def test_a_damaged_log_is_set_aside_whole_with_a_warning(
     assert [content] == [aside.read_bytes() for aside in asides(path)]
     assert [logging.WARNING] == [record.levelno for record in caplog.records]
     assert asides(path)[0].name in caplog.text
+
+
+def test_an_empty_file_is_the_beginning_of_a_log(
+    path: Path, log: JsonStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.touch()
+    log.put(key_of(1), {"n": 1})
+    assert {"n": 1} == log.get(key_of(1))
+    assert ([], []) == (asides(path), caplog.records)
 
 
 def test_a_log_spoilt_while_in_use_is_set_aside_too(path: Path, log: JsonStore) -> None:

@@ -41,6 +41,35 @@ def test_a_lock_is_free_after_an_error_inside(tmp_path: Path) -> None:
         pass
 
 
+def test_a_lock_file_that_an_error_inside_made_is_removed(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), PathLock(tmp_path / "x").held():
+        raise KeyError
+    assert [] == os.listdir(tmp_path)
+    with PathLock(tmp_path / "x").held():
+        pass
+    with pytest.raises(KeyError), PathLock(tmp_path / "x").held():
+        raise KeyError
+    assert ["x.lock"] == os.listdir(tmp_path)
+
+
+def test_a_lock_file_that_was_removed_meanwhile_is_locked_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock_file, try_lock = tmp_path / "x.lock", locks._try_lock
+    removed: list[os.stat_result] = []
+
+    def remove_first(handle: int) -> bool:
+        if not removed:
+            removed.append(lock_file.stat())
+            lock_file.unlink()
+        return try_lock(handle)
+
+    monkeypatch.setattr(locks, "_try_lock", remove_first)
+    with PathLock(tmp_path / "x").held(), pytest.raises(TimeoutError):
+        PathLock(tmp_path / "x", timeout=0.01).held().__enter__()
+    assert 1 == len(removed)
+
+
 def test_stores_on_one_path_share_a_lock_for_as_long_as_one_of_them_lives(tmp_path: Path) -> None:
     one = locks.lock_on(tmp_path / "x")
     assert one is locks.lock_on(tmp_path / "x")

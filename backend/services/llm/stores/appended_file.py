@@ -7,7 +7,7 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from .files import foreign_file_error, open_private
+from .files import foreign_file_error, is_at, open_private
 
 #: Elsewhere a file that is open cannot be replaced.
 _KEEPS_OPEN = os.name == "posix"
@@ -69,18 +69,11 @@ class AppendedFile:
 
     def _opened(self) -> FileIO:
         """The file that is at our path now, which others may have replaced or removed."""
-        if self._file is not None and not _is_at(self._path, self._file):
+        if self._file is not None and not is_at(self._path, self._file.fileno()):
             self.close()
         if self._file is None:
             self._file = FileIO(self._path, "a+b", opener=open_private)
         return self._file
-
-
-def _is_at(path: Path, file: FileIO) -> bool:
-    try:
-        return os.path.samestat(os.lstat(path), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
 
 
 def _ends_a_line(file: FileIO, end: int) -> bool:

@@ -92,6 +92,14 @@ def move_aside(
     _log.warning("%s %s; it is now %s and a new file takes its place", path, reason, aside.name)
 
 
+def is_at(path: Path, handle: int) -> bool:
+    """Whether the file that *handle* has open is still the one at *path*."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
 def refuse_links(*paths: Path) -> None:
     """Raise OSError for the first of *paths* that is a link, for who opens them by other means."""
     for path in paths:

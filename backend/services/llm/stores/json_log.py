@@ -167,7 +167,9 @@ class JsonStore:
                 if is_current_header(start[:HEADER_SIZE]):
                     return
                 older = start + file.read(OLDER_CACHE_SIZE)
-            if resembles_log(start):
+            if not start:
+                pass  # made by whoever chose the place: a log begins in it
+            elif resembles_log(start):
                 move_aside(self.path, "is a damaged cache of answers, or another version's")
             elif resembles_older_cache(older):
                 move_aside(self.path, "is a cache of an older form", mark="older")

@@ -2,6 +2,7 @@
 
 The lock lives in a file of its own, `<name>.lock`, which is never replaced or written to. It is
 opened anew each time, so a handle is never inherited and a deleted lock file does no lasting harm.
+It is removed where the first use of the path fails: it may be another's.
 The standard library is enough for this; it needs a local file system, as network ones may not lock.
 """
 
@@ -15,13 +16,13 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ..runtime.fork import on_fork_in_child
-from .files import open_private, sibling
+from .files import is_at, open_private, sibling
 
 fcntl: ModuleType | None
 try:
@@ -54,24 +55,42 @@ class PathLock:
         if not self._threads.acquire(timeout=seconds):
             raise self._timeout_error(seconds)
         try:
-            self._handle = open_private(str(self._path), os.O_RDWR | os.O_CREAT)
+            is_new = not self._path.exists()
+            while (handle := self._opened(deadline, seconds)) is None:
+                pass
             try:
-                self._wait(self._handle, deadline, seconds)
-                try:
-                    yield
-                finally:
-                    _unlock(self._handle)
+                yield
+            except BaseException:
+                if is_new:  # beside what is refused nothing of ours stays
+                    with suppress(OSError):
+                        self._path.unlink()
+                raise
             finally:
-                os.close(self._handle)
-                self._handle = None
+                _unlock(handle)
+                self._close()
         finally:
             self._threads.release()
 
-    def _reset_in_child(self) -> None:
-        """Close the child's copy of a handle: a copy left open would hold the parent's lock."""
+    def _opened(self, deadline: float, seconds: float) -> int | None:
+        """Lock the file and return its handle; None where another removed it meanwhile."""
+        handle = self._handle = open_private(str(self._path), os.O_RDWR | os.O_CREAT)
+        is_locked = False
+        try:
+            self._wait(handle, deadline, seconds)
+            is_locked = is_at(self._path, handle)
+        finally:
+            if not is_locked:
+                self._close()
+        return self._handle
+
+    def _close(self) -> None:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+    def _reset_in_child(self) -> None:
+        """Close the child's copy of a handle: a copy left open would hold the parent's lock."""
+        self._close()
         self._threads = threading.Lock()
 
     def _wait(self, handle: int, deadline: float, seconds: float) -> None:
