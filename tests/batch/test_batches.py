@@ -326,8 +326,7 @@ def test_a_slow_source_holds_no_result_back() -> None:
 
     def prompts() -> Iterator[int]:
         yield 0
-        assert batch._thread is not None
-        while batch._thread._results.empty() and not batch._window.is_ready:
+        while not batch._reading._window.is_ready:
             time.sleep(0.001)
         yield 1
         assert [0] == given, "a third prompt was waited for while a result was there"
@@ -466,25 +465,6 @@ def test_what_is_never_read_is_never_asked(client: Any, sandbox: Sandbox) -> Non
     assert () == tuple(sandbox.exchanges)
 
 
-def test_a_cancelled_reader_cancels_what_is_in_flight(client: Any, sandbox: Sandbox) -> None:
-    sandbox.script(Fault.silent(30), times=None)
-
-    async def main() -> None:
-        async def read() -> None:
-            async for _ in client.agenerate_batch(numbered(5)):
-                raise AssertionError
-
-        reading = asyncio.create_task(read())
-        while len(sandbox.exchanges) < 5:
-            await asyncio.sleep(0.001)
-        reading.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await reading
-        assert {asyncio.current_task()} == asyncio.all_tasks()
-
-    asyncio.run(main())
-
-
 def test_two_tasks_may_read_one_batch(client: Any) -> None:
     async def main() -> list[int]:
         seen: list[int] = []
@@ -585,7 +565,8 @@ def test_a_forked_child_does_not_wait_for_the_batch_of_its_parent(
             patch.setattr(os, "getpid", lambda: -1)
             with pytest.raises(RuntimeError, match="not in a forked one"):
                 list(batch)
-        batch._thread.close()
+            batch.close()
+        batch._reading.close()
 
 
 def test_identical_prompts_in_flight_are_asked_once(make: Make, sandbox: Sandbox) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -385,10 +386,11 @@ def test_what_is_read_after_midnight_is_of_the_new_day_and_its_budget_of_the_old
     assert ["2024-10-04"] == days
 
 
-def test_a_result_of_no_prompt_of_ours_has_none(
+def test_a_line_of_no_prompt_of_ours_is_left_out_and_not_paid_for(
     make: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = made(make, sandbox, "groq", "memory:").submit_batch(PROMPTS)
+    client = made(make, sandbox, "groq", "memory:")
+    batch = client.submit_batch(PROMPTS)
     download = GroqBatchApi.download
 
     def with_another(self: GroqBatchApi, identity: str, into: Any) -> str:
@@ -398,8 +400,8 @@ def test_a_result_of_no_prompt_of_ours_has_none(
 
     monkeypatch.setattr(GroqBatchApi, "download", with_another)
     results = list(batch.results())
-    assert [*PROMPTS, None] == [each.prompt for each in results]
-    assert 77 == results[-1].index
+    assert PROMPTS == [each.prompt for each in results]
+    assert [6] == [sums.calls for sums in rows(client).values()]
 
 
 def test_a_budget_that_hangs_ends_the_submission() -> None:
@@ -416,6 +418,21 @@ def test_a_budget_that_hangs_ends_the_submission() -> None:
     with pytest.raises(LLMTimeoutError, match="was not counted within 60 seconds"):
         steps.throw(Overdue(True))
     reservations.give_back()
+
+
+def test_what_is_reserved_over_midnight_is_of_the_day_that_its_note_names() -> None:
+    account = account_of("groq", Knobs(), None)
+    seconds = itertools.count(86_400 * 20_000 - 1)
+    account.wall = lambda: float(next(seconds))
+    account.budget = DailyBudget(1000, MemoryTokenCounter())
+    reservations = BatchReservations(account)
+    reservations.add("word", 0, Request(MODEL, ({"role": "user", "content": "a"},)), {})
+    steps = reservations.reserve()
+    for step in steps:
+        assert isinstance(step, RunBlocking)
+        step.function()
+    (part,) = reservations._parts.values()
+    assert [part.note.day] == [reservation.day for _, reservation in part.held]
 
 
 def test_hooks_are_told_of_a_batch_and_which_reading_was_the_first(client: Any) -> None:

@@ -248,7 +248,8 @@ def test_a_batch_that_the_provider_refuses_says_why(
     batch = client.submit_batch(PROMPTS[:1])
     status = batch.status()
     assert ("failed", True) == (status.state, bool(status.message))
-    assert [] == list(batch.results())
+    with pytest.raises(LLMError, match="holds no prompt that was submitted here"):
+        next(batch.results())
 
 
 def test_a_failed_batchs_prompts_have_its_message(

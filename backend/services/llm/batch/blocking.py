@@ -4,23 +4,18 @@ event loop of a thread of the batch's own, in which whatever is in flight can be
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
-from queue import SimpleQueue
-from threading import Thread
+from collections.abc import Iterable, Iterator
+from threading import Condition, get_ident
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from ..runtime.coroutines import run_without_loop
+from .loop_thread import LoopThread
 from .options import BatchOptions
 from .prompts import copy_of
 from .reading import BatchReading
-from .results import BatchResult
-from .runner import Ask, Runner
-from .stopping import Ending, closed_meanwhile
+from .results import BatchProgress, BatchResult
+from .runner import Ask
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="Batch[Any]")
@@ -30,8 +25,8 @@ Self = TypeVar("Self", bound="Batch[Any]")
 _READS = 2
 
 
-class Batch(BatchReading[T]):
-    """The results of a batch, one for each prompt: an iterator.
+class Batch(Generic[T]):
+    """The results of a batch, one for each prompt: an iterator, which several threads may share.
 
     Nothing is read or sent before the first result is asked for. Leaving the iteration early
     cancels what is in flight: at once where the batch is used in a `with` block, else when the
@@ -39,35 +34,27 @@ class Batch(BatchReading[T]):
     """
 
     def __init__(self, prompts: Iterable[Any], ask: Ask, options: BatchOptions) -> None:
-        super().__init__(prompts, ask, options)
-        self._window = options.window()
-        self._ending = Ending(self._window)
-        self._source: Iterator[Any] = iter(())
-        self._thread: _LoopThread | None = None
+        self._is_closed = False
+        self._reading = _Reading(prompts, ask, options)
+
+    @property
+    def progress(self) -> BatchProgress:
+        """How far it has come."""
+        return self._reading.reporter.progress
 
     def __iter__(self: Self) -> Self:
         return self
 
     def __next__(self) -> BatchResult[T]:
-        async def get() -> BatchResult[Any] | None:
-            return self._next(self._thread or self._begin())
-
-        async def close() -> None:
-            self.close()
-
-        result = run_without_loop(self._advance(get, close))
+        result = None if self._is_closed else self._reading.next()
         if result is None:
             raise StopIteration
         return result
 
     def close(self) -> None:
         """Cancel what is in flight, and wait until it has ended."""
-        if self._is_closed:
-            return
         self._is_closed = True
-        self._reporter.close()
-        if self._thread is not None:
-            self._thread.close()
+        self._reading.close()
 
     def __enter__(self: Self) -> Self:
         return self
@@ -82,107 +69,128 @@ class Batch(BatchReading[T]):
 
     def __del__(self) -> None:
         # A loop that was left by `break`; the thread does not know this object.
-        if not vars(self).get("_is_closed", True) and self._thread is not None:
+        if (reading := vars(self).get("_reading")) is not None:
+            reading.abandon()
+
+
+class _Reading(BatchReading):
+    """Reads prompts as there is room for them, and keeps results until they are asked for."""
+
+    def __init__(self, prompts: Iterable[Any], ask: Ask, options: BatchOptions) -> None:
+        super().__init__(prompts, ask, options)
+        #: Guards all that is here; neither prompts nor a progress function run under it.
+        self._changed = Condition()
+        self._process = 0
+        self._thread: LoopThread | None = None
+        #: None while a thread reads a prompt, and which thread that is.
+        self._source: Iterator[Any] | None = None
+        self._source_user = 0
+
+    def next(self) -> BatchResult[Any] | None:
+        """Return the next result; None where there is none any more."""
+        thread = self._begin()
+        while (result := self._take(thread)) is not None:
+            if self._is_shown(result):
+                return result
+        self._release()
+        self._ending.raise_error()
+        return None
+
+    def close(self) -> None:
+        """Read no more, cancel what is in flight, and wait until it has ended."""
+        if self._is_elsewhere:
+            return
+        with self._changed:
+            self._ending.close()
+            self._wake()
+        self._release()
+
+    def abandon(self) -> None:
+        """Have what is in flight cancelled, without waiting."""
+        if self._thread is not None and not self._is_elsewhere:
             self._thread.end()
 
-    def _begin(self) -> _LoopThread:
-        self._reporter.begin()
-        self._source = iter(self._prompts)
-        self._thread = _LoopThread(self._ask, self._options.concurrency)
-        return self._thread
+    @property
+    def _is_elsewhere(self) -> bool:
+        return self._process not in (0, os.getpid())
 
-    def _next(self, thread: _LoopThread) -> BatchResult[T] | None:
+    def _begin(self) -> LoopThread:
+        if self._is_elsewhere:
+            raise RuntimeError("a batch is read in the process that began it, not in a forked one")
+        with self._changed:
+            if self._thread is None:
+                self.reporter.begin()
+                self._source = iter(self._prompts)
+                self._process = os.getpid()
+                self._thread = LoopThread(self._ask, self._concurrency, self._deliver, self._fail)
+            return self._thread
+
+    def _take(self, thread: LoopThread) -> BatchResult[Any] | None:
         """Read as many prompts as there is room for, and wait for the next result."""
         reads = 0
         while True:
-            for result in thread.results_so_far():
-                self._finish(result)
-            may_read = self._ending.is_reading and self._window.has_room
-            if may_read and (reads < _READS or not self._window.is_ready):
-                self._read_one(thread)
+            source: Any = None
+            try:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._is_due)
+                    if self._ending.has_ended:
+                        return None
+                    if self._window.is_ready and (reads >= _READS or not self._may_read):
+                        self._wake()  # there is room again
+                        return self._window.take()
+                    self._source_user = get_ident()
+                    source, self._source = self._source, None
+                self._read(source, thread)
                 reads += 1
-            elif self._window.is_ready:
-                return self._window.take()
-            elif self._ending.has_ended:
-                self._ending.raise_error()
-                return None
-            else:
-                self._finish(thread.wait())
+            finally:
+                self._return_source(source)
 
-    def _read_one(self, thread: _LoopThread) -> None:
+    @property
+    def _may_read(self) -> bool:
+        is_free = self._source is not None
+        return is_free and self._ending.is_reading and self._window.has_room
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether a reader has anything to do."""
+        if self._ending.has_ended or self._window.is_ready or self._may_read:
+            return True
+        if self._source is None and self._source_user == get_ident() and self._window.is_empty:
+            raise RuntimeError("the prompts wait for a result of their own batch, which has none")
+        return False
+
+    def _read(self, source: Iterator[Any], thread: LoopThread) -> None:
         try:
-            prompt = next(self._source)
-        except Exception as error:
+            prompt = copy_of(next(source))
+        except BaseException as error:
             self._ending.end_source(error)
         else:
-            thread.submit(self._window.start(), copy_of(prompt))
+            with self._changed:
+                index = self._window.start() if self._ending.is_reading else None
+            # Not under the lock: it wakes the loop, whose first step may be to deliver.
+            if index is not None:
+                thread.submit(index, prompt)
 
-    def _finish(self, result: BatchResult[Any]) -> None:
-        self._ending.note(result)
-        self._window.finish(result.index, result)
+    def _return_source(self, source: Iterator[Any] | None) -> None:
+        if source is not None:
+            with self._changed:
+                self._source = source
+                self._wake()
 
+    def _deliver(self, result: BatchResult[Any]) -> None:
+        with self._changed:
+            self._finish(result)
 
-class _LoopThread:
-    """A thread with an event loop that answers prompts; its context is the caller's."""
+    def _fail(self, error: BaseException) -> None:
+        with self._changed:
+            self._ending.cut(error)
+            self._wake()
 
-    def __init__(self, ask: Ask, concurrency: int) -> None:
-        self._process = os.getpid()
-        self._results: SimpleQueue[BatchResult[Any] | BaseException] = SimpleQueue()
-        self._runner = Runner(ask, concurrency, self._results.put)
-        self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-        context = contextvars.copy_context()
-        self._thread = Thread(target=context.run, args=(self._main,), name="llm-batch", daemon=True)
-        self._thread.start()
-        self._loop, self._is_over = self._started.result()
+    def _release(self) -> None:
+        if self._thread is not None:
+            self._thread.close()
+        self.reporter.close()
 
-    def submit(self, index: int, prompt: Any) -> None:
-        """Answer *prompt* as soon as one of the calls at once is free."""
-        self._call_soon(self._runner.submit, index, prompt)
-
-    def results_so_far(self) -> Iterator[BatchResult[Any]]:
-        """Yield the results that are there."""
-        while not self._results.empty():
-            yield self.wait()
-
-    def wait(self) -> BatchResult[Any]:
-        """Wait for one result; raises what has ended the loop."""
-        if self._process != os.getpid():
-            raise RuntimeError("a batch is read in the process that began it, not in a forked one")
-        result = self._results.get()
-        if isinstance(result, BaseException):
-            self._results.put(result)  # for whoever waits beside us
-            raise result
-        return result
-
-    def end(self) -> None:
-        """Have the loop cancel what is in flight, and end."""
-        if self._process == os.getpid():
-            self._call_soon(self._is_over.set)
-
-    def close(self) -> None:
-        """Do as `end` does, and wait until it has ended."""
-        self.end()
-        if self._process == os.getpid():
-            self._thread.join()
-
-    def _call_soon(self, function: Callable[..., object], *args: Any) -> None:
-        if not self._loop.is_closed():  # else `wait` says what has ended it
-            self._loop.call_soon_threadsafe(function, *args)
-
-    def _main(self) -> None:
-        try:
-            asyncio.run(self._serve())
-            # Whoever waits in another thread than the one that closed the batch is told, too.
-            self._results.put(closed_meanwhile())
-        except BaseException as error:
-            # It ends this thread, and is raised where its results are waited for.
-            if self._started.done():
-                self._results.put(error)
-            else:
-                self._started.set_exception(error)
-
-    async def _serve(self) -> None:
-        is_over = asyncio.Event()
-        self._started.set_result((asyncio.get_running_loop(), is_over))
-        await is_over.wait()
-        await self._runner.aclose()
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()

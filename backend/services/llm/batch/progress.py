@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -34,6 +35,9 @@ class Reporter:
         self._display = display
         self._now = now
         self._started_at: float | None = None
+        self._is_closed = False
+        #: For readers in several threads; a function that reads on takes it again.
+        self._lock = threading.RLock()
 
     def begin(self) -> None:
         """Count the seconds from now on."""
@@ -42,12 +46,21 @@ class Reporter:
     def add(self, result: BatchResult[Any]) -> None:
         """Count *result*, and show that."""
         assert self._started_at is not None, "a result comes after the beginning"
-        self.progress = self.progress.after(result, self._now() - self._started_at)
-        self._display.show(self.progress)
+        with self._lock:
+            before = self.progress
+            self.progress = before.after(result, self._now() - self._started_at)
+            try:
+                self._display.show(self.progress)
+            except BaseException:
+                self.progress = before  # the result is not given
+                raise
 
     def close(self) -> None:
         """Show no more."""
-        self._display.close()
+        with self._lock:
+            if not self._is_closed:
+                self._is_closed = True
+                self._display.close()
 
 
 def reporter_of(progress: OnProgress | bool | None, total: int | None) -> Reporter:

@@ -21,6 +21,7 @@ from ..types import Reply
 from .api import BatchApi
 from .input_files import InputFile
 from .pricing import priced
+from .provider_results import AsyncProviderResults, ProviderResults
 from .result_files import ResultFile, ResultFiles
 from .results import BatchResult
 
@@ -104,14 +105,11 @@ class ProviderBatch(Generic[T]):
         *on_status* is called with each `BatchStatus` on the way. Raises LLMError where it cannot be
         looked at or downloaded: it goes on at the provider, and can be read later.
         """
-        with self._download(on_status) as lines:
-            yield from map(self._result_of, lines)
+        return ProviderResults(partial(self._download, on_status), self._result_of)
 
-    async def aresults(self, on_status: OnStatus | None = None) -> AsyncIterator[BatchResult[T]]:
+    def aresults(self, on_status: OnStatus | None = None) -> AsyncIterator[BatchResult[T]]:
         """Do as `results` does, without blocking the event loop while it waits."""
-        with await self._adownload(on_status) as lines:
-            for line in lines:
-                yield self._result_of(line)
+        return AsyncProviderResults(partial(self._adownload, on_status), self._result_of)
 
     @blocking_method
     def _download(self, on_status: OnStatus | None) -> Effects[ResultFiles]:
@@ -147,7 +145,8 @@ class ProviderBatch(Generic[T]):
                 yield from _attempted(file.download)
                 yield from self._bookkeeper.ended(file, self._api)
         except BaseException:
-            ResultFiles(files).__exit__()
+            for file in files:
+                file.close()
             raise
         return ResultFiles(files)
 
@@ -158,8 +157,9 @@ class ProviderBatch(Generic[T]):
         line = priced(line, self._api)
         try:
             return BatchResult(index, prompt, self._read_line(line))
-        except LLMError as error:
-            if isinstance(line.outcome, Reply):
+        # Whatever it is, a schema's own function may raise it, it ends no other prompt.
+        except Exception as error:
+            if isinstance(error, LLMError) and isinstance(line.outcome, Reply):
                 error.attempts = line.outcome.attempts
             return BatchResult(index, prompt, error=error)
 

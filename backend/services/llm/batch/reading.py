@@ -1,46 +1,46 @@
-"""What a batch does for each result that is asked for, in a thread or in a task."""
+"""What the readers of one batch share, be they threads or tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from abc import ABC, abstractmethod
+from typing import Any
 
 from .options import BatchOptions
-from .results import BatchProgress, BatchResult
+from .results import BatchResult
 from .runner import Ask
+from .stopping import Ending
 
-T = TypeVar("T")
 
-
-class BatchReading(Generic[T]):
-    """The results of a batch, one after another, until it is closed."""
+class BatchReading(ABC):
+    """What was read of *prompts*, which results are there, and how the batch ends."""
 
     def __init__(self, prompts: Any, ask: Ask, options: BatchOptions) -> None:
         self._prompts = prompts
         self._ask = ask
-        self._options = options
-        self._reporter = options.reporter(prompts)
-        self._is_closed = False
+        self._concurrency = options.concurrency
+        self._window = options.window()
+        self._ending = Ending(self._window)
+        self.reporter = options.reporter(prompts)
 
-    @property
-    def progress(self) -> BatchProgress:
-        """How far it has come."""
-        return self._reporter.progress
+    @abstractmethod
+    def _wake(self) -> None:
+        """Have all that wait look again."""
 
-    async def _advance(
-        self,
-        get: Callable[[], Coroutine[Any, Any, BatchResult[Any] | None]],
-        close: Callable[[], Coroutine[Any, Any, None]],
-    ) -> BatchResult[T] | None:
-        """Return the next result by *get*, None at the end; whatever ends it closes the batch."""
-        result = None
+    def _finish(self, result: BatchResult[Any]) -> None:
+        self._ending.note(result)
+        self._window.finish(result.index, result)
+        self._wake()
+
+    def _is_shown(self, result: BatchResult[Any]) -> bool:
+        """Count *result* and tell the progress function; False where what that raises ends all."""
         try:
-            if not self._is_closed and (result := await get()) is not None:
-                self._reporter.add(result)
-        # An interruption or a cancellation too: what is in flight ends with its reader.
+            self.reporter.add(result)
+        except Exception as error:
+            self._ending.cut(error)
+            return False
+        # An interruption loses no result: whoever reads next gets it.
         except BaseException:
-            await close()
+            self._window.put_back(result)
+            self._wake()
             raise
-        if result is None:
-            await close()
-        return result
+        return True

@@ -62,12 +62,14 @@ class BatchReservations:
 
     def reserve(self) -> Effects[None]:
         """Reserve for all files, or raise what the first budget that has too little left says."""
+        # Of one day, though it may end meanwhile: the note says which is to be corrected.
+        now = self._account.wall()
         for part in self._parts.values():
-            part.note.day = utc_day(self._account.wall())
+            part.note.day = utc_day(now)
             for budget, amount in self._amounts(part):
                 reservation = BudgetReservation(amount)
                 part.held.append((budget, reservation))
-                reserve = partial(budget.reserve, reservation, self._account.wall())
+                reserve = partial(budget.reserve, reservation, now)
                 try:
                     yield from run_blocking(reserve, _TIMEOUT, "budget", blocks=budget.is_blocking)
                 except Overdue:

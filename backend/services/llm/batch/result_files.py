@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 from array import array
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import Any, BinaryIO, TypeVar
 
 from ..errors import LLMError
 from ..providers.batch_types import BatchLine, BatchState, BatchStatus, CustomId
+from ..types import Reply
 from .api import BatchApi
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 
 class ResultFile:
@@ -25,17 +32,29 @@ class ResultFile:
         self.offsets: dict[int, int] = {}
 
     def download(self) -> None:
-        """Fetch the results; and the prompts, where some of them have no result."""
+        """Fetch the results; and the prompts, unless it is plain that each has a result.
+
+        Raises LLMError where no line is of a prompt of ours.
+        """
         self._file.seek(0)
         self._file.truncate()
         self._scope = self._api.download(self.batch_id, self._file)
-        self.offsets = {custom_id.index: offset for custom_id, offset in self._lines(self._file)}
-        complete = self._status.state == "completed" and len(self.offsets) >= self._status.total
-        if not complete:
-            with tempfile.TemporaryFile() as prompts:
-                self._api.download_input(self.batch_id, prompts)
-                for custom_id, _ in self._lines(prompts):
-                    self.offsets.setdefault(custom_id.index, -1)
+        self.offsets = self._answers()
+        if self._is_whole:
+            return
+        if submitted := self._submitted():
+            self.offsets = {index: self.offsets.get(index, -1) for index in submitted}
+        elif self.offsets:
+            log.warning(
+                "the prompts of the batch %s are no longer there: those without a result are not"
+                " known",
+                self.batch_id,
+            )
+        else:
+            raise LLMError(
+                f"the batch {self.batch_id} holds no prompt that was submitted here, or its files"
+                " are no longer there"
+            )
 
     def read(self, index: int) -> BatchLine:
         """Return the line of a prompt."""
@@ -61,6 +80,36 @@ class ResultFile:
         """Drop what was downloaded."""
         self._file.close()
 
+    @property
+    def _is_whole(self) -> bool:
+        """Whether there are as many results as prompts, for prompts that follow on each other."""
+        total = self._status.total
+        if self._status.state != "completed" or not 0 < total == len(self.offsets):
+            return False
+        return max(self.offsets) - min(self.offsets) == total - 1
+
+    def _answers(self) -> dict[int, int]:
+        """Find where the line of each prompt begins; of several, the first that is an answer."""
+        self.offsets = {}
+        again: list[tuple[int, int]] = []
+        for custom_id, offset in self._lines(self._file):
+            if self.offsets.setdefault(custom_id.index, offset) != offset:
+                again.append((custom_id.index, offset))
+        for index, offset in again:
+            if not isinstance(self.read(index).outcome, Reply):
+                self.offsets[index] = offset
+        return self.offsets
+
+    def _submitted(self) -> set[int]:
+        """Return the indexes of what was submitted; none where its file is no longer there."""
+        with tempfile.TemporaryFile() as prompts:
+            try:
+                self._api.download_input(self.batch_id, prompts)
+            except LLMError as error:
+                if error.status != HTTPStatus.NOT_FOUND:
+                    raise
+            return {custom_id.index for custom_id, _ in self._lines(prompts)}
+
     def _lines(self, file: BinaryIO) -> Iterator[tuple[CustomId, int]]:
         """Yield the id of each line of ours, and where it begins."""
         file.seek(0)
@@ -80,33 +129,36 @@ class ResultFile:
 
 
 class ResultFiles:
-    """The results of several batches as one; closed by a `with` block."""
+    """The results of several batches as one, in the order of the prompts."""
 
     def __init__(self, files: list[ResultFile]) -> None:
         self._files = files
+        # Numbers in an array: a million prompts are 8 MB.
+        order = array("q")
+        for number, each in enumerate(files):
+            order.extend(index * len(files) + number for index in each.offsets)
+        self._order = array("q", sorted(order))
+        self._taken = 0
 
-    def __enter__(self) -> ResultFiles:
-        return self
+    def take(self, read: Callable[[BatchLine], R]) -> R | None:
+        """Return what *read* makes of the next line, which is not given again; None at the end."""
+        if self._taken == len(self._order):
+            return None
+        index, number = divmod(self._order[self._taken], len(self._files))
+        found = read(self._files[number].read(index))
+        self._taken += 1
+        return found
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Drop what was downloaded."""
         for each in self._files:
             each.close()
-
-    def __iter__(self) -> Iterator[BatchLine]:
-        """Yield the lines in the order of the prompts."""
-        # Numbers in an array: a million prompts are 16 MB.
-        order = array("q")
-        for number, each in enumerate(self._files):
-            order.extend(index * len(self._files) + number for index in each.offsets)
-        for entry in sorted(order):
-            index, number = divmod(entry, len(self._files))
-            yield self._files[number].read(index)
 
 
 def _row(line: bytes) -> dict[str, Any]:
     """Return the object in a line; an empty one where there is none."""
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return row if isinstance(row, dict) else {}

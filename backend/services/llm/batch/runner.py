@@ -45,18 +45,21 @@ class Runner:
         return len(self._tasks) + len(self._waiting) < self._concurrency
 
     def submit(self, index: int, prompt: Any) -> None:
-        """Answer *prompt* as soon as one of the calls at once is free."""
-        self._waiting.append((index, prompt))
-        self._start()
+        """Answer *prompt* as soon as one of the calls at once is free; not once it is closed."""
+        if not self._is_closed:
+            self._waiting.append((index, prompt))
+            self._start()
 
     async def aclose(self) -> None:
         """Cancel what is in flight, deliver nothing more, and wait until all has ended."""
-        self._is_closed = True
-        self._waiting.clear()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = set(self._tasks)
+        if not self._is_closed:  # a second time would interrupt what the first began
+            self._is_closed = True
+            self._waiting.clear()
+            for task in tasks:
+                task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     def _start(self) -> None:
         while self._waiting and len(self._tasks) < self._concurrency:

@@ -15,45 +15,53 @@ class Ending:
     def __init__(self, window: Window[Any]) -> None:
         self._window = window
         self.is_reading = True
-        self._source_error: BaseException | None = None
-        self._stopped_by: LLMError | None = None
+        self._is_cut = False
+        self._error: BaseException | None = None
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing is read any more, and all that was read has been given."""
-        return not self.is_reading and self._window.is_empty
+        """Whether nothing is read any more, and all that was read has been given or is dropped."""
+        return self._is_cut or (not self.is_reading and self._window.is_empty)
 
     def note(self, result: BatchResult[Any]) -> None:
         """Stop reading where the error of *result* would meet every further prompt."""
         if self.is_reading and result.stops_batch:
-            self.is_reading = False
             assert isinstance(result.error, LLMError), "no other error is known to meet all"
-            self._stopped_by = result.error
+            self._error = BatchStoppedError.after(self._window.started, result.error)
+            self._error.__cause__ = result.error
+            self.is_reading = False
 
     def end_source(self, error: BaseException) -> None:
-        """Stop reading as the prompts have ended: by their end, or by an *error* of their own."""
+        """Stop reading as the prompts have ended: by their end, or by an *error* of their own.
+
+        What is to end the process, a Ctrl-C above all, is raised at once as well: the results that
+        are there could take hours to come.
+        """
         # A reader that is cancelled because nothing is read any more has no error of its own.
         if self.is_reading and not isinstance(error, (StopIteration, StopAsyncIteration)):
-            self._source_error = error
+            self._error = error
         self.is_reading = False
-
-    def raise_error(self) -> None:
-        """Raise what kept the batch from reading all prompts, if anything did."""
-        if (error := self.error()) is not None:
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise error
 
-    def error(self) -> BaseException | None:
-        """Return what kept the batch from reading all prompts, None where nothing did.
+    def cut(self, error: BaseException) -> None:
+        """Drop what was not given yet: whoever reads on gets *error*."""
+        self._error = error
+        self.is_reading, self._is_cut = False, True
 
-        An error of the prompts' own iterator is returned as it is.
+    def close(self) -> None:
+        """Cut off what is still to come, if anything is, as the batch is closed."""
+        if not self.has_ended:
+            self.cut(RuntimeError("the batch was closed while its next result was waited for"))
+
+    def raise_error(self) -> None:
+        """Raise what kept the batch from reading all prompts, if anything did.
+
+        An error of the prompts' own iterator is raised as it is, to each who reads on.
         """
-        if self._source_error is None and (cause := self._stopped_by) is not None:
-            stopped = BatchStoppedError.after(self._window.started, cause)
-            stopped.__cause__ = cause
-            return stopped
-        return self._source_error
-
-
-def closed_meanwhile() -> RuntimeError:
-    """Return what a reader gets whose batch another thread or task closes while it waits."""
-    return RuntimeError("the batch was closed while its next result was waited for")
+        error = self._error
+        if isinstance(error, (StopIteration, StopAsyncIteration)):
+            # To a reader it would look like the end (PEP 479).
+            raise RuntimeError(f"progress raised {type(error).__name__}") from error
+        if error is not None:
+            raise error

@@ -22,6 +22,8 @@ class Window(Generic[R]):
         self._finished: dict[int, R] = {}
         #: Where results are given as they come: whose are there.
         self._arrivals: deque[int] = deque()
+        #: What was taken, and has not reached its reader.
+        self._returned: list[R] = []
 
     @property
     def has_room(self) -> bool:
@@ -31,12 +33,12 @@ class Window(Generic[R]):
     @property
     def is_empty(self) -> bool:
         """Whether there is no prompt whose result was not given yet."""
-        return self._started == self._delivered
+        return self._started == self._delivered and not self._returned
 
     @property
     def is_ready(self) -> bool:
         """Whether a result can be given now."""
-        return self._next() in self._finished
+        return bool(self._returned) or self._next() in self._finished
 
     @property
     def started(self) -> int:
@@ -56,6 +58,8 @@ class Window(Generic[R]):
 
     def take(self) -> R | None:
         """Return the next result and make room for a prompt; None where it is not there yet."""
+        if self._returned:
+            return self._returned.pop()
         result = self._finished.pop(self._next(), None)
         if result is None:
             return None
@@ -63,6 +67,10 @@ class Window(Generic[R]):
         if not self._ordered:
             self._arrivals.popleft()
         return result
+
+    def put_back(self, result: R) -> None:
+        """Give a result that was taken, and has not reached its reader, to whoever reads next."""
+        self._returned.append(result)
 
     def _next(self) -> int:
         if self._ordered:

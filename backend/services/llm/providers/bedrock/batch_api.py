@@ -157,7 +157,8 @@ class BedrockBatchApi:
             target = job["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"].rstrip("/")
             name = _source(job).rpartition("/")[2]
             _copy(clients.s3, f"{target}/{identity.rpartition('/')[2]}/{name}.out", into)
-            return str(job["modelId"])
+            # AWS may name a model by its ARN, whatever the job was submitted with.
+            return str(job["modelId"]).rpartition(":foundation-model/")[2]
 
     def download_input(self, identity: str, into: BinaryIO) -> None:
         """Write the records that the job was asked *into* a file."""

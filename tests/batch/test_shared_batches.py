@@ -1,0 +1,437 @@
+"""Batches that several threads or tasks read, and reads that are interrupted or cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from services.llm.batch import loop_thread, runner
+from services.llm.batch.options import BatchOptions
+from services.llm.batch.results import BatchProgress
+from services.llm.types import Reply
+from services.llm_client import AsyncBatch, AuthenticationError, Batch, BatchStoppedError
+
+PATIENCE = 10.0
+
+
+async def at_once(prompt: int) -> Reply:
+    return Reply(str(prompt), "a model", "groq")
+
+
+class Gate:
+    """Answers no prompt before it is open."""
+
+    def __init__(self, is_due: Callable[[], bool] = lambda: False) -> None:
+        self.is_open = threading.Event()
+        self.is_due = is_due
+
+    async def ask(self, prompt: int) -> Reply:
+        while not (self.is_open.is_set() or self.is_due()):
+            await asyncio.sleep(0.001)
+        return await at_once(prompt)
+
+
+def blocking_batch(prompts: Any, ask: Any = at_once, **more: Any) -> Batch[str]:
+    return Batch[str](prompts, ask, BatchOptions(2, **more))
+
+
+def async_batch(prompts: Any, ask: Any = at_once, **more: Any) -> AsyncBatch[str]:
+    return AsyncBatch[str](prompts, ask, BatchOptions(2, **more))
+
+
+def indexes(results: Any) -> list[int]:
+    return [each.index for each in results]
+
+
+class Reader(threading.Thread):
+    """Reads a batch to its end in a thread."""
+
+    def __init__(self, batch: Batch[str]) -> None:
+        super().__init__(daemon=True)
+        self.batch, self.seen = batch, list[int]()
+        self.error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            for result in self.batch:
+                self.seen.append(result.index)
+        except BaseException as error:
+            self.error = error
+
+    def ended(self) -> Reader:
+        self.join(PATIENCE)
+        assert not self.is_alive(), "it hangs"
+        return self
+
+
+def waiters(batch: Batch[str]) -> int:
+    """How many threads wait for a result of it."""
+    return len(vars(batch._reading._changed)["_waiters"])
+
+
+@pytest.mark.parametrize("prompts", [1, 40])
+def test_threads_share_a_batch_and_all_end_with_it(prompts: int) -> None:
+    batch = blocking_batch(range(prompts), Gate(lambda: waiters(batch) == 3 or prompts > 1).ask)
+    readers = [Reader(batch) for _ in range(3)]
+    seen = [index for reader in readers for index in reader.ended().seen]
+    assert list(range(prompts)) == sorted(seen)
+    assert [None] * 3 == [reader.error for reader in readers]
+    assert prompts == batch.progress.done
+
+
+def test_a_thread_that_waits_for_a_prompt_holds_no_result_back_from_another() -> None:
+    reads, goes_on = threading.Event(), threading.Event()
+
+    def prompts() -> Iterator[int]:
+        yield 0
+        reads.set()
+        assert goes_on.wait(PATIENCE)
+        yield 1
+
+    batch = blocking_batch(prompts())
+    reader = Reader(batch)
+    assert reads.wait(PATIENCE)
+    assert 0 == next(batch).index
+    goes_on.set()
+    assert ([1], None) == (reader.ended().seen, reader.error)
+
+
+def test_each_reader_gets_the_error_that_ends_the_batch() -> None:
+    async def refuse(prompt: int) -> Reply:
+        raise AuthenticationError("no")
+
+    def failing() -> Iterator[int]:
+        yield 0
+        raise KeyError("the database has gone")
+
+    for prompts, ask, kind, count in (
+        (failing(), at_once, KeyError, 1),
+        (range(100), refuse, BatchStoppedError, 8),
+    ):
+        batch = blocking_batch(prompts, ask)
+        readers = [Reader(batch).ended() for _ in range(2)]
+        assert [kind, kind] == [type(reader.error) for reader in readers]
+        assert sum(len(reader.seen) for reader in readers) <= count
+
+    async def main() -> None:
+        batch = async_batch(failing())
+        seen = [await anext(batch)]
+        for _ in range(2):
+            with pytest.raises(KeyError):
+                await anext(batch)
+        assert [0] == indexes(seen)
+
+    asyncio.run(main())
+
+
+def test_an_interrupted_read_loses_nothing_and_the_batch_goes_on() -> None:
+    main_thread = threading.main_thread().ident
+    assert main_thread is not None
+    batch = blocking_batch(range(3), Gate(lambda: waiters(batch) == 1 and interrupted()).ask)
+    sent: list[int] = []
+
+    def interrupted() -> bool:
+        if not sent:
+            sent.append(1)
+            signal.pthread_kill(main_thread, signal.SIGINT)
+            return False
+        return True
+
+    with pytest.raises(KeyboardInterrupt):
+        next(batch)
+    assert [0, 1, 2] == indexes(batch)
+
+
+def test_a_cancelled_read_loses_nothing_and_the_batch_goes_on() -> None:
+    async def main() -> list[int]:
+        gate = Gate()
+        batch = async_batch(range(5), gate.ask)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(anext(batch), 0.01)
+        gate.is_open.set()
+        async for result in batch:
+            assert 0 == result.index
+            break
+        return [result.index async for result in batch]
+
+    assert [1, 2, 3, 4] == asyncio.run(main())
+
+
+def test_what_a_cancelled_reader_leaves_in_flight_ends_with_its_batch() -> None:
+    async def main() -> None:
+        async def read(batch: AsyncBatch[str]) -> None:
+            async with batch:
+                async for _ in batch:
+                    raise AssertionError
+
+        for reading in (read(async_batch(range(5), Gate().ask)), dropped()):
+            task = asyncio.create_task(reading)
+            while len(asyncio.all_tasks()) < 4:
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait({task})
+            del reading, task
+            while len(asyncio.all_tasks()) > 1:
+                await asyncio.sleep(0)
+
+    async def dropped() -> None:
+        async for _ in async_batch(range(5), Gate().ask):
+            raise AssertionError
+
+    asyncio.run(main())
+
+
+def test_a_result_whose_progress_is_interrupted_is_given_to_the_next_read() -> None:
+    done: list[int] = []
+
+    def interrupted(progress: BatchProgress) -> None:
+        done.append(progress.done)
+        if done == [1]:
+            raise KeyboardInterrupt
+
+    batch = blocking_batch(range(2), progress=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(batch)
+    assert 0 == batch.progress.done
+    assert ([0, 1], [1, 1, 2]) == (indexes(batch), done)
+
+    async def main() -> list[int]:
+        done.clear()
+        batch = async_batch(range(2), progress=interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            await anext(batch)
+        return [result.index async for result in batch]
+
+    assert ([0, 1], [1, 1, 2]) == (asyncio.run(main()), done)
+
+
+class Raising:
+    """Prompts 0 and 1, and then an exception."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error, self.read = error, 0
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        self.read += 1
+        if self.read == 3:
+            raise self.error
+        return self.read
+
+    async def later(self) -> AsyncIterator[int]:
+        for each in self:
+            yield each
+
+
+@pytest.mark.parametrize("error", [GeneratorExit, asyncio.CancelledError, ZeroDivisionError])
+def test_whatever_the_prompts_raise_comes_after_the_results_before_it(
+    error: type[BaseException],
+) -> None:
+    batch = blocking_batch(Raising(error))
+    assert [0, 1] == [next(batch).index, next(batch).index]
+    with pytest.raises(error):
+        next(batch)
+
+    async def main(prompts: Any) -> None:
+        batch = async_batch(prompts)
+        assert [0, 1] == [(await anext(batch)).index, (await anext(batch)).index]
+        with pytest.raises(error):
+            await anext(batch)
+
+    asyncio.run(main(Raising(error)))
+    asyncio.run(main(Raising(error).later()))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_exit_amid_the_prompts_is_raised_at_once_and_again_after_the_results(
+    error: type[BaseException],
+) -> None:
+    gate = Gate()
+    batch = Batch[str](Raising(error), gate.ask, BatchOptions(4))
+    with pytest.raises(error):
+        next(batch)
+    gate.is_open.set()
+    assert [0, 1] == [next(batch).index, next(batch).index]
+    with pytest.raises(error):
+        next(batch)
+
+    async def main() -> None:
+        batch = AsyncBatch[str](Raising(error), at_once, BatchOptions(4))
+        with pytest.raises(error):
+            await anext(batch)
+        assert [0, 1] == [(await anext(batch)).index, (await anext(batch)).index]
+        with pytest.raises(error):
+            await anext(batch)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("error", [StopIteration, StopAsyncIteration])
+def test_a_progress_function_that_raises_the_end_does_not_look_like_it(
+    error: type[Exception],
+) -> None:
+    def ending(_: BatchProgress) -> None:
+        raise error
+
+    words = f"progress raised {error.__name__}"
+    batch = blocking_batch(range(3), progress=ending)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=words):
+            next(batch)
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match=words):
+            await anext(async_batch(range(3), progress=ending))
+
+    asyncio.run(main())
+
+
+def test_prompts_may_read_what_their_own_batch_has_but_wait_for_no_more() -> None:
+    def prompts() -> Iterator[int]:
+        yield 0
+        assert 0 == next(batch).index
+        next(batch)
+
+    batch = blocking_batch(prompts())
+    with pytest.raises(RuntimeError, match="wait for a result of their own batch"):
+        next(batch)
+
+    async def main() -> None:
+        async def prompts() -> AsyncIterator[int]:
+            yield 0
+            await anext(batch)
+            await anext(batch)
+
+        batch = async_batch(prompts())
+        with pytest.raises(RuntimeError, match="wait for a result of their own batch"):
+            async for _ in batch:
+                pass
+
+    asyncio.run(main())
+
+
+def test_prompts_may_close_their_own_batch() -> None:
+    def prompts() -> Iterator[int]:
+        batch.close()
+        yield 0
+
+    batch = blocking_batch(prompts())
+    with pytest.raises(RuntimeError, match="the batch was closed"):
+        next(batch)
+    batch.close()
+
+    async def main() -> None:
+        async def prompts() -> AsyncIterator[int]:
+            await batch.aclose()
+            yield 0
+
+        batch = async_batch(prompts())
+        with pytest.raises(RuntimeError, match="the batch was closed"):
+            await anext(batch)
+        assert [] == [result async for result in batch]
+
+    asyncio.run(main())
+
+
+def test_prompts_that_go_on_after_the_batch_was_closed_are_not_asked() -> None:
+    asked: list[int] = []
+
+    async def ask(prompt: int) -> Reply:
+        asked.append(prompt)
+        return await at_once(prompt)
+
+    async def prompts() -> AsyncIterator[int]:
+        try:
+            await asyncio.sleep(PATIENCE)
+        except asyncio.CancelledError:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            yield 0
+
+    async def main() -> None:
+        batch = async_batch(prompts(), ask)
+        reader = asyncio.create_task(anext(batch))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asyncio.gather(batch.aclose(), batch.aclose())
+        with pytest.raises(RuntimeError, match="the batch was closed"):
+            await reader
+
+    asyncio.run(main())
+    assert [] == asked
+
+
+@pytest.mark.parametrize("kind", [Batch, AsyncBatch])
+def test_prompts_without_a_length_that_can_be_told_make_no_batch(kind: Any) -> None:
+    class Odd(list[int]):
+        def __len__(self) -> int:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        kind(Odd(), at_once, BatchOptions(2))
+
+
+def test_a_runner_that_is_closed_asks_nothing_more() -> None:
+    async def main() -> set[Any]:
+        closed = runner.Runner(at_once, 1, lambda result: None)
+        await closed.aclose()
+        closed.submit(0, 0)
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert set() == asyncio.run(main())
+
+
+def test_a_batch_is_read_in_one_event_loop() -> None:
+    batch = async_batch(range(9))
+
+    async def read() -> int:
+        return (await anext(batch)).index
+
+    assert 0 == asyncio.run(read())
+    with pytest.raises(RuntimeError, match="in the event loop that began it"):
+        asyncio.run(read())
+
+
+def test_a_batch_that_is_dropped_amid_an_error_of_its_prompts_ends() -> None:
+    batch: Any = blocking_batch(Raising(ZeroDivisionError))
+    assert 0 == next(batch).index
+    while batch._reading._ending.is_reading:
+        batch._reading._read(batch._reading._source, batch._reading._thread)
+    thread = batch._reading._thread._thread
+    del batch
+    gc.collect()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def test_a_thread_of_a_batch_may_close_it_and_tells_nobody_who_has_gone() -> None:
+    class Told:
+        def deliver(self, result: Any) -> None:
+            raise AssertionError
+
+        def fail(self, error: BaseException) -> None:
+            raise AssertionError
+
+    told = Told()
+    closed = threading.Event()
+
+    async def ask(prompt: int) -> Reply:
+        thread.close()
+        closed.set()
+        return await at_once(prompt)
+
+    thread = loop_thread.LoopThread(ask, 1, told.deliver, told.fail)
+    del told
+    thread.submit(0, 0)
+    assert closed.wait(PATIENCE)
+    thread._thread.join(PATIENCE)
+    thread.submit(1, 1)
