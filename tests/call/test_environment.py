@@ -145,6 +145,12 @@ def test_a_file_that_is_no_utf_8_is_named(here: Path, raw: bytes, problem: str) 
             reader()
 
 
+def test_a_file_without_an_end_is_named(here: Path) -> None:
+    (here / ".env").write_bytes(b"GROQ_MODEL=x\n" + b"#" * 2**20)
+    with pytest.raises(ConfigurationError, match=f"^{here}/.env is longer than 1 MiB: keep"):
+        variable_sources()
+
+
 @pytest.mark.parametrize(
     "raw", [b"\xef\xbb\xbfGROQ_MODEL=x", b"GROQ_MODEL=x\r\n", b"GROQ_MODEL= x "]
 )

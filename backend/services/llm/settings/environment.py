@@ -26,6 +26,9 @@ _BESIDE_CONFIG = Path(__file__).parents[3]
 
 ENVIRONMENT = "the environment"
 
+#: Bytes of the longest `.env`.
+_LONGEST = 2**20
+
 
 class VariableSource(NamedTuple):
     """The variables that are set in one *place*, the environment or a file; none is blank."""
@@ -97,7 +100,7 @@ def _trusted(file: Path) -> bytes | None:
         with open(os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as opened:
             # What is checked is what is read, whatever has the name by now.
             distrust = _reason_to_distrust(os.lstat(file), os.fstat(opened.fileno()))
-            raw = raw if distrust else opened.read()
+            raw = raw if distrust else opened.read(_LONGEST + 1)
     except OSError as error:
         distrust = _reason_to_distrust(os.lstat(file), os.stat(file))
         if not distrust:
@@ -105,6 +108,8 @@ def _trusted(file: Path) -> bytes | None:
     if distrust:
         _warn_once(file, distrust)
         return None
+    if len(raw) > _LONGEST:
+        raise ConfigurationError(f"{file} is longer than 1 MiB: keep settings alone in it")
     return raw
 
 
