@@ -17,6 +17,7 @@ import pytest
 
 from services.llm.http import tunnel
 from services.llm.http.nested_tls import NestedTLS
+from services.llm.http.proxies import Proxy, ProxyRefusedError
 from tests.http.conftest import Open
 from tests.http.servers import Server, forever, serving
 
@@ -137,6 +138,40 @@ def test_a_proxy_that_refuses_is_httpxs_error(
         monkeypatch.setenv("ALL_PROXY", between.url)
         with pytest.raises(httpx.ProxyError, match="403 Not there"):
             open_face().post("https://a.test")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "server"),
+    [("http", "https"), ("socks5h", "https"), ("http", "http"), ("https", "http")],
+)
+def test_a_proxy_that_is_away_is_named_without_its_password(
+    open_face: Open, monkeypatch: pytest.MonkeyPatch, scheme: str, server: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        place = f"127.0.0.1:{closed.getsockname()[1]}"
+    monkeypatch.setenv("ALL_PROXY", f"{scheme}://me:pw@{place}")
+    with pytest.raises(httpx.ProxyError) as caught:
+        open_face().post(f"{server}://a.test")
+    assert f"the proxy {place} cannot be connected to: [Errno " in str(caught.value)
+    assert "pw" not in str(caught.value)
+
+
+def test_a_proxy_whose_certificate_is_not_trusted_is_named(
+    open_face: Open, certificates: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(forever, certificates) as between:
+        monkeypatch.delenv("SSL_CERT_FILE")
+        monkeypatch.setenv("ALL_PROXY", f"https://localhost:{between.port}")
+        with pytest.raises(httpx.ProxyError, match=f"the proxy localhost:{between.port} .*CERT"):
+            open_face().post("http://a.test")
+
+
+def test_a_proxy_by_an_address_of_ipv6_is_named_in_brackets() -> None:
+    with (
+        pytest.raises(ProxyRefusedError, match=r"the proxy \[::1\]:9 cannot"),
+        tunnel._named(Proxy("::1", 9)),
+    ):
+        raise OSError("gone")
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import anyio
@@ -26,10 +27,12 @@ def connected(origin: Origin, until: float) -> Any:
     Raises TimeoutError, and OSError where there is no way.
     """
     hop = origin.proxy or origin
-    made: Any = dial(hop.host, hop.port, until)
+    with _named(origin.proxy):
+        made: Any = dial(hop.host, hop.port, until)
     try:
         if hop.context is not None:
-            made = _secured(made, hop.context, hop.host, until)
+            with _named(origin.proxy):
+                made = _secured(made, hop.context, hop.host, until)
         if origin.proxy is not None and origin.is_tunnelled:
             _tunnel(made, origin.proxy.handshake(origin.host, origin.port), until)
             if origin.context is not None:
@@ -38,6 +41,20 @@ def connected(origin: Origin, until: float) -> Any:
         made.close()
         raise
     return made
+
+
+@contextmanager
+def _named(proxy: Proxy | None) -> Iterator[None]:
+    """Name the *proxy*, if there is one, in an error of the way to it."""
+    try:
+        yield
+    except OSError as error:
+        if proxy is None or isinstance(error, TimeoutError):
+            raise
+        where = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+        raise ProxyRefusedError(
+            f"the proxy {where}:{proxy.port} cannot be connected to: {error}"
+        ) from error
 
 
 def _secured(made: Any, context: ssl.SSLContext, host: str, until: float) -> Any:
@@ -63,9 +80,10 @@ async def aconnected(make: Callable[[], P], origin: Origin, until: float) -> P:
     if origin.proxy is None:
         return await adial(make, origin.host, origin.port, until, origin.context)
     hop: Proxy = origin.proxy
-    if not origin.is_tunnelled:
-        return await adial(make, hop.host, hop.port, until, hop.context)
-    talk = await adial(_Talk, hop.host, hop.port, until, hop.context)
+    with _named(hop):
+        if not origin.is_tunnelled:
+            return await adial(make, hop.host, hop.port, until, hop.context)
+        talk = await adial(_Talk, hop.host, hop.port, until, hop.context)
     try:
         with anyio.fail_after(left_until(until)):
             return await talk.tunnelled(make, origin, hop.handshake(origin.host, origin.port))
