@@ -141,6 +141,8 @@ def test_a_later_change_of_the_callers_dict_changes_nothing() -> None:
             'schema at $.properties.a.items.type: "strin" is no type',
         ),
         ({"required": "a"}, "schema at $.required: "),
+        ({"name": "a", "strict": True, "schema": {}}, "schema is a response_format, which is no"),
+        ({"type": "json_schema", "json_schema": {}}, "give what its schema holds; the client sets"),
         ({"minLength": -1}, "schema at $.minLength: -1 is less than the minimum of 0"),
         ({"properties": {"a": {"pattern": "(a"}}}, "schema at $.properties.a.pattern: "),
         (

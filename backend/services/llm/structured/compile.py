@@ -24,6 +24,9 @@ _WORK = 500_000_000
 #: What a pattern has that is not matched in linear time: assertions and back references.
 _STEPWISE = re.compile(r"\(\?[^:]|\\[bBk1-9]")
 
+#: What holds the JSON Schema of a response_format, and what stands beside it.
+_WRAPPERS = {"json_schema": {"type"}, "schema": {"name", "strict", "description"}}
+
 #: Visits to one place of an answer; so many take the validator a millisecond.
 _MAX_BRANCHING = 10_000
 _DRAFTS = (
@@ -55,6 +58,7 @@ def compile_checked(document: JsonSchema, *, formats: bool) -> Any:
     """Compile a caller's schema; raises ValueError with the place of its first fault."""
     import jsonschema_rs
 
+    _check_unwrapped(document)
     _check_references(document)
     try:
         validator = compile_validator(document, formats=formats)
@@ -69,6 +73,16 @@ def compile_checked(document: JsonSchema, *, formats: bool) -> Any:
             f"{_MAX_BRANCHING} work"
         )
     return validator
+
+
+def _check_unwrapped(document: JsonSchema) -> None:
+    """Raise ValueError for a response_format: as a schema it would accept anything."""
+    for inner, beside in _WRAPPERS.items():
+        if isinstance(document.get(inner), dict) and document.keys() <= {inner, *beside}:
+            raise ValueError(
+                "schema is a response_format, which is no JSON Schema: give what its schema holds;"
+                " the client sets the name and strict"
+            )
 
 
 def steps_for(document: JsonSchema, characters: int) -> int:
