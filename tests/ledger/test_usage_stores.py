@@ -180,6 +180,23 @@ def test_a_field_of_redis_that_is_no_usage_is_named(redis_url: str) -> None:
         RedisUsage(redis_url).read("2026-01-02", "2026-01-02")
 
 
+def test_a_batch_that_meets_a_value_of_another_program_is_added_when_that_is_gone(
+    redis_url: str,
+) -> None:
+    day, other_day = "2026-01-04", "2026-01-05"
+    store = RedisUsage(redis_url)
+    once = batch((UsageKey(day, "groq", "m"), ONE), (UsageKey(other_day, "groq", "m"), ONE))
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(f"llm-usage:{other_day}", "mine")
+        for _ in range(2):
+            with pytest.raises(StoreError, match=f"llm-usage:{other_day} is a string of another"):
+                store.add(once)
+        assert {} == kept(store, day, day)
+        assert client.getdel(f"llm-usage:{other_day}") == b"mine"
+    store.add(once)
+    assert [ONE, ONE] == list(kept(store, day, other_day).values())
+
+
 def test_a_number_of_redis_that_was_none_begins_anew(redis_url: str) -> None:
     store, key = RedisUsage(redis_url), UsageKey("2026-01-03", "groq", "m")
     store.add(batch((key, ONE)))

@@ -17,9 +17,16 @@ _KEPT, _REMEMBERED = REMEMBERED * 86_400, 3_600
 #: Days that are read with one request.
 _DAYS_AT_ONCE = 100
 
-# One script: a batch whose answer was lost is sent again, and must not be added twice. A field
-# that holds no number, of another program, begins anew.
+# One script: a batch whose answer was lost is sent again, and must not be added twice. It fails
+# before anything is written, or not at all. A field that holds no number, of another program,
+# begins anew.
 _ADD = """
+for i = 2, #KEYS do
+    local kind = redis.call('TYPE', KEYS[i]).ok
+    if kind ~= 'hash' and kind ~= 'none' then
+        return redis.error_reply(KEYS[i] .. ' is a ' .. kind .. ' of another program')
+    end
+end
 if not redis.call('SET', KEYS[1], 1, 'NX', 'EX', ARGV[1]) then return 0 end
 for i = 3, #ARGV, 3 do
     local day = KEYS[1 + tonumber(ARGV[i])]
