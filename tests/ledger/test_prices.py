@@ -113,6 +113,10 @@ def test_the_most_that_a_call_can_cost_has_its_input_written_to_a_cache() -> Non
         '{"m": {"input": 1, "output": -1}}',
         '{"m": {"input": 1, "output": NaN}}',
         '{"m": {"input": 1, "output": 1e7}}',
+        f'{{"m": {{"input": 1, "output": {10**400}}}}}',
+        '{"m": {"input": 1, "output": Infinity}}',
+        '{"m": {"input": 1, "output": 1, "input": 2}}',
+        '{"m": {"input": 1, "output": 1}, "m": {"input": 2, "output": 2}}',
         '{"m": {"input": 1, "output": 1, "per_call": 1}}',
     ],
 )

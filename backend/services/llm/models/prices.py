@@ -42,10 +42,19 @@ def parse_prices(text: str) -> dict[str, Price]:
     They are in US dollars for a million tokens; `cached_input` and `cache_write` are the input's
     price where they are not named. Raises ValueError that says what is wrong.
     """
-    document = json.loads(text)
+    document = json.loads(text, object_pairs_hook=_named_once)
     if not isinstance(document, dict):
         raise ValueError('give a JSON object of models, {"model": {"input": 1.0, "output": 2.0}}')
     return {model: _price(model, parts) for model, parts in document.items()}
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in named:
+            raise ValueError(f"give {name!r} once, not twice")
+        named[name] = value
+    return named
 
 
 def _price(model: str, parts: Any) -> Price:
@@ -55,8 +64,7 @@ def _price(model: str, parts: Any) -> Price:
     if not isinstance(parts, dict) or not {"input", "output"} <= parts.keys() <= set(_PARTS):
         raise ValueError(f"{wrong}; cached_input and cache_write may be added")
     for part in parts.values():
-        is_number = type(part) in (int, float) and math.isfinite(part)
-        if not is_number or not 0 <= part <= _MOST:
+        if type(part) not in (int, float) or not 0 <= part <= _MOST:
             raise ValueError(f"{wrong}, not {part!r}")
     return Price(**parts)
 
