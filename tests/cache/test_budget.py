@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.llm.account.daily_budget import MemoryTokenCounter
 from services.llm.stores import BudgetFile, StoreError, utc_day
 from services.llm.stores.budget import TokensOfDay
 from tests.cache.support import mode_of
@@ -71,6 +72,16 @@ def test_a_clock_that_steps_back_over_midnight_clears_nothing(path: Path) -> Non
     budget = BudgetFile(path)
     budget.add(100, NOON + DAY)
     assert [101, 102] == [budget.add(1, NOON), budget.add(1, NOON + DAY)]
+
+
+def test_what_is_taken_after_a_clock_has_stepped_back_is_given_back(path: Path) -> None:
+    for counter in (BudgetFile(path), MemoryTokenCounter()):
+        assert 5 == counter.add(5, NOON + DAY)
+        for _ in range(2):
+            assert 105 == counter.add(100, NOON)
+            assert 5 == counter.add(-100, NOON, day=utc_day(NOON))
+        assert 2 == counter.add(-3, NOON, day=utc_day(NOON + DAY))
+        assert 2 == counter.add(-1, NOON + DAY, day=utc_day(NOON))
 
 
 def test_a_day_that_only_a_wrong_clock_wrote_does_not_last(path: Path) -> None:

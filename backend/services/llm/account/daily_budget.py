@@ -52,8 +52,7 @@ class MemoryTokenCounter:
         """Add *tokens* to the day of *now*; to correct a *day* that is over changes nothing."""
         today = utc_day(now)
         with self._lock:
-            current = (self._used or TokensOfDay(today, 0)).on(today)
-            self._used = current.plus(tokens, day or current.day)
+            self._used = (self._used or TokensOfDay(today, 0)).plus(tokens, today, day)
             return self._used.used
 
 

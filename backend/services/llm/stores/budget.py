@@ -45,9 +45,15 @@ class TokensOfDay:
         latest = date.fromisoformat(today) + timedelta(days=1)
         return self if today <= self.day <= latest.isoformat() else TokensOfDay(today, 0)
 
-    def plus(self, tokens: int, day: str) -> TokensOfDay:
-        """Return the tally with *tokens* added on *day*; those of another day change nothing."""
-        return TokensOfDay(self.day, max(0, self.used + tokens)) if day == self.day else self
+    def plus(self, tokens: int, today: str, day: str | None = None) -> TokensOfDay:
+        """Return the tally of *today* with *tokens* added; those of another *day* change nothing.
+
+        What was added today corrects it, also where the tally is one day ahead.
+        """
+        current = self.on(today)
+        if day not in (None, today, current.day):
+            return current
+        return TokensOfDay(current.day, max(0, current.used + tokens))
 
     def to_json(self) -> bytes:
         """Return the tally as one line of JSON."""
@@ -101,8 +107,7 @@ class BudgetFile:
         today = utc_day(now)
         with file_errors(self.path), self._file_lock.held():
             kept = self._read() or TokensOfDay(today, 0)
-            current = kept.on(today)
-            changed = current.plus(tokens, day or current.day)
+            changed = kept.plus(tokens, today, day)
             if changed != kept:
                 replace_file(self.path, [changed.to_json()])
             return changed.used
