@@ -219,7 +219,7 @@ class Worker:
             return self._send(got, take, granted)
         if take is not None and granted is not None:
             nothing = (0.0,) * len(take.charges)
-            self._fleet.settle(Settle(take, nothing, (None,) * len(nothing), granted.marks))
+            self._fleet.settle(Settle(take, nothing, (None,) * len(nothing)))
         return self._wait_for(got)
 
     def _send(self, got: Reservation, take: Take | None, granted: Granted | None) -> None:
@@ -264,7 +264,7 @@ class Worker:
             charge, counts = take.charges[0], self._fleet.what_counts
             amount = counts.amount_spent(self._limit, charge, {"tokens": spent})
             used = amount_used(self._limit, said, got.demand)
-            self._fleet.settle(Settle(take, (amount,), (used,), granted.marks))
+            self._fleet.settle(Settle(take, (amount,), (used,)))
             is_alone = granted.is_first and now - sent < take.first_alone
             in_use = self._fleet.used(MODEL, self._limit, now)
             is_full = full_limits(take, granted)[0] and in_use >= STILL_FULL * self._limit.amount

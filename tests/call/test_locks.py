@@ -113,7 +113,7 @@ def a_fleet() -> Touches:
     answer = of_one.take(second)
     threads.run()
     of_one.decision(second, answer)
-    of_one.settle(Settle(second, (1.0,), (None,), (0.0,)))
+    of_one.settle(Settle(second, (1.0,), (None,)))
     of_one.take(take("3", tokens(10)))
     of_one.flush()
     return touches

@@ -35,7 +35,7 @@ def test_a_wait_without_end_is_told_as_a_number() -> None:
 def test_an_answer_is_read() -> None:
     asked = [take("1", tokens(3)), take("2", tokens(3)), take("3", tokens(3))]
     decisions = [
-        ["0.5", ["1"], ["7"], True],
+        ["0.5", ["1"], True],
         ["9", ["2"], "4", "tokens"],
         ["inf", {}, "inf", "tokens"],
     ]
@@ -45,7 +45,7 @@ def test_an_answer_is_read() -> None:
     expected = Outcome(
         "e",
         decisions=(
-            Granted(0.5, (1.0,), (7.0,), is_first=True),
+            Granted(0.5, (1.0,), is_first=True),
             Refused(9.0, 4.0, "tokens", (2.0,)),
             Refused(float("inf"), float("inf"), "tokens", ()),
         ),
@@ -67,8 +67,9 @@ def test_an_answer_is_read() -> None:
         '["e", 0, [], {}, {}, {}]',
         '["e", 0, [["x", []]], {}, {}, {}]',
         '["e", 0, [["1", [], "2", "3", "4"]], {}, {}, {}]',
-        '["e", 0, [["1", [], []]], [[3, "tokens/60", "1"]], {}, {}]',
-        '["e", 0, [["1", [], []]], [[0, "tokens/60", "x"]], {}, {}]',
+        '["e", 0, [["1", [], []]], [], [], []]',
+        '["e", 0, [["1", []]], [[3, "tokens/60", "1"]], {}, {}]',
+        '["e", 0, [["1", []]], [[0, "tokens/60", "x"]], {}, {}]',
         "[" * 100_000,
     ],
 )

@@ -48,7 +48,7 @@ def server(clock: Clock) -> Server:
 
 def spent(asked: Take, *amounts: float) -> Settle:
     """What a call has spent that had nothing before it."""
-    return Settle(asked, amounts, (None,) * len(amounts), tuple(c.taken for c in asked.charges))
+    return Settle(asked, amounts, (None,) * len(amounts))
 
 
 def test_two_workers_share_a_limit(server: Server) -> None:
@@ -93,11 +93,12 @@ def test_news_are_sent_at_once_and_learnt_by_all(server: Server) -> None:
 
 def test_a_call_that_is_given_up_before_its_answer_takes_nothing(server: Server) -> None:
     worker = Worker(server)
-    asked = take("1", requests(5))
+    worker.ask(take("0", tokens(40)))
+    asked = take("1", requests(5), tokens(20))
     worker.fleet.take(asked)
-    worker.fleet.settle(Settle(asked, (0.0,), NOTHING, (0.0,)))
+    worker.fleet.settle(spent(asked, 0.0, 0.0))
     worker.threads.run()
-    assert (0.0,) == worker.ask(take("2", requests(5))).used
+    assert (0.0, 40.0) == worker.ask(take("2", requests(5), tokens(20))).used
 
 
 def test_without_the_shared_quota_a_worker_goes_on_within_its_share(
@@ -107,7 +108,7 @@ def test_without_the_shared_quota_a_worker_goes_on_within_its_share(
     other.ask(take("0", tokens(40)))
     worker.ask(take("1", tokens(20)))
     server.is_away = True
-    assert Granted(0.0, (15.0,), (25.0,)) == worker.ask(take("2", tokens(10)))
+    assert Granted(0.0, (15.0,)) == worker.ask(take("2", tokens(10)))
     late = worker.ask(take("3", tokens(5)))
     assert 12.0 == pytest.approx(late.wait)
     assert [
@@ -164,7 +165,7 @@ def test_what_was_taken_before_an_outage_is_settled_after_it(server: Server, clo
     worker.ask(first)
     server.is_away = True
     worker.ask(take("2", tokens(1)))
-    worker.fleet.settle(Settle(first, (0.0,), NOTHING, (0.0,)))
+    worker.fleet.settle(Settle(first, (0.0,), NOTHING))
     clock.now += FIRST_RETRY
     worker.ask(take("3", tokens(1)))
     clock.now += 2 * FIRST_RETRY
@@ -216,8 +217,8 @@ def test_a_shared_quota_that_is_late_is_not_waited_for(
     worker.ask(take("0", tokens(40)))
     late, other = take("1", tokens(5)), take("2", tokens(5))
     answer, other_answer = worker.fleet.take(late), worker.fleet.take(other)
-    assert Granted(0.0, (15.0,), (20.0,)) == worker.fleet.decision(late, answer)
-    assert Granted(0.0, (10.0,), (15.0,)) == worker.fleet.decision(other, other_answer)
+    assert Granted(0.0, (15.0,)) == worker.fleet.decision(late, answer)
+    assert Granted(0.0, (10.0,)) == worker.fleet.decision(other, other_answer)
     assert ["it has not answered in 1 s"] == [text.rpartition(": ")[2] for text in caplog.messages]
 
 
@@ -355,7 +356,7 @@ def test_a_defect_of_the_shared_quota_is_an_outage_too(
 ) -> None:
     worker = Worker(server)
     monkeypatch.setattr(server, "shared_quota", None)
-    assert Granted(0.0, (0.0,), (1.0,)) == worker.ask(take("1", tokens(1)))
+    assert Granted(0.0, (0.0,)) == worker.ask(take("1", tokens(1)))
     assert 1 == len(caplog.messages)
 
 

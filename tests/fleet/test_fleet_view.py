@@ -25,11 +25,11 @@ def test_what_is_said_of_the_whole_limit_is_not_taken_for_use_of_a_share() -> No
     view = FleetView(0.1, lambda: now)
     charge = SharedCharge("m", "tokens", 60.0, 1_000.0, 50.0)
     take = Take("a", "m", (charge,), 0.0, 60.0, 120.0)
-    view.learn(take, Granted(0.0, (0.0,), (0.0,)))
+    view.learn(take, Granted(0.0, (0.0,)))
     view.begin_fallback()
     granted = view.take(take)
     assert isinstance(granted, Granted)
-    assert view.settle(Settle(take, (50.0,), (990.0,), granted.marks))
+    assert view.settle(Settle(take, (50.0,), (990.0,)))
     (added,) = view.end_fallback()
     assert [50.0] == [each.taken for each in added.charges]
 
@@ -41,7 +41,7 @@ def test_requests_of_a_window_count_whole_until_it_has_passed(
     now = [100.0]
     view = FleetView(0.1, lambda: now[0])
     charge = SharedCharge("", "requests", 60.0, 40.0, 1.0, is_log=True)
-    view.learn(Take("a", "m", (charge,), 0.0, 60.0, 120.0), Granted(0.0, (39.0,), (0.0,)))
+    view.learn(Take("a", "m", (charge,), 0.0, 60.0, 120.0), Granted(0.0, (39.0,)))
     now[0] += seconds
     assert restored == [each.taken for each in view.restored().charges]
 
@@ -93,7 +93,7 @@ def test_a_share_of_very_many_requests_is_refilled() -> None:
 def test_requests_that_were_spent_without_asking_are_told_second_by_second() -> None:
     now = [100.0]
     view, charge = FleetView(0.5, lambda: now[0]), requests(40.0)
-    view.learn(Take("a", "m", (charge,), 0.0, 60.0, 120.0), Granted(0.0, (9.0,), (0.0,)))
+    view.learn(Take("a", "m", (charge,), 0.0, 60.0, 120.0), Granted(0.0, (9.0,)))
     view.begin_fallback()
     for at in (100.0, 141.0, 150.25, 150.75, 151.0):
         now[0] = at

@@ -46,7 +46,7 @@ def test_what_another_program_has_put_there_is_dropped(redis_url: str) -> None:
         client.rpush(f"{prefix}lease:1", "x")
     shared_quota = ScriptSharedQuota(redis_url, account, clock)
     asked = take("1", tokens(100), requests())
-    assert (Granted(0.0, (0.0, 0.0), (100.0, 0.0)),) == shared_quota.exchange([asked]).decisions
+    assert (Granted(0.0, (0.0, 0.0)),) == shared_quota.exchange([asked]).decisions
     shared_quota.exchange([Pause(MODEL, 1.0), Retire("old", 5.0)])
     assert (("old", 5.0),) == shared_quota.exchange([]).retired
 
@@ -67,6 +67,6 @@ def test_the_server_s_own_clock_counts(redis_url: str) -> None:
     account = uuid4().hex
     shared_quota = ScriptSharedQuota(redis_url, account, Clock(float("nan")))
     asked = take("1", tokens(100, window=6_000.0))
-    assert (Granted(0.0, (0.0,), (100.0,)),) == shared_quota.exchange([asked]).decisions
+    assert (Granted(0.0, (0.0,)),) == shared_quota.exchange([asked]).decisions
     (again,) = shared_quota.exchange([take("2", tokens(1, window=6_000.0), max_wait=0.0)]).decisions
     assert 55.0 < again.wait <= 60.0

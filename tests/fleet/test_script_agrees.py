@@ -70,8 +70,7 @@ def operations(draw: st.DrawFn) -> Operation:
         spent = tuple(draw(st.sampled_from([0.0, each.taken, 9.0])) for each in taken.charges)
         used = tuple(draw(st.sampled_from([None, 0.0, 3.0, 80.0])) for _ in taken.charges)
         most = tuple(draw(st.sampled_from([None, 0.0, 9.0])) for _ in taken.charges)
-        marks = tuple(draw(st.sampled_from([0.0, 5.0, 90.0])) for _ in taken.charges)
-        return Settle(taken, spent, used, marks, draw(st.sampled_from([(), most])))
+        return Settle(taken, spent, used, draw(st.sampled_from([(), most])))
     if kind == "add":
         return Add(draw(st.sampled_from(["added", "again"])), several)
     if kind == "restore":

@@ -105,7 +105,7 @@ class FleetMachine(RuleBasedStateMachine):
         charges = one.asked.charges
         spent = tuple(1.0 if each.is_log else part * each.taken for each in charges)
         said = tuple(None if each.is_log else used * self.amount for each in charges)
-        settle = Settle(one.asked, spent, said, one.granted.marks, self.at_most(one))
+        settle = Settle(one.asked, spent, said, self.at_most(one))
         self.shared_quota.exchange([settle] * 2)
 
     def at_most(self, one: Sent) -> tuple[float | None, ...]:
@@ -133,9 +133,7 @@ class FleetMachine(RuleBasedStateMachine):
         self.waiting.remove(one)
         self.sent.remove(one)
         nothing = (0.0,) * len(one.asked.charges)
-        self.shared_quota.exchange(
-            [Settle(one.asked, nothing, (None,) * len(nothing), one.granted.marks)]
-        )
+        self.shared_quota.exchange([Settle(one.asked, nothing, (None,) * len(nothing))])
 
     @precondition(lambda self: any(one.at > self.clock.now for one in self.waiting))
     @rule(pick=picks)

@@ -32,21 +32,16 @@ class Asked:
 
     def __init__(self, shared_quota: SharedQuota, clock: Clock) -> None:
         self.shared_quota, self.clock = shared_quota, clock
-        self.marks: dict[str, tuple[float, ...]] = {}
 
     def decide(self, asked: Take) -> Granted | Refused:
-        """What is decided on one call, but for its marks."""
+        """What is decided on one call."""
         (decision,) = self.shared_quota.exchange([asked]).decisions
-        if isinstance(decision, Refused):
-            return decision
-        self.marks[asked.lease] = decision.marks
-        return replace(decision, marks=())
+        return decision
 
     def settle(self, call: Take, *spent: float, used: tuple[float | None, ...] = ()) -> None:
         """Settle a call by what it has spent."""
         nothing = (None,) * len(spent)
-        marks = self.marks.get(call.lease, (0.0,) * len(spent))
-        self.do(Settle(call, spent, used or nothing, marks))
+        self.do(Settle(call, spent, used or nothing))
 
     def wait(self, asked: Take) -> float:
         """How long the call has to wait, be it granted or not."""
@@ -68,17 +63,17 @@ def asked(request: pytest.FixtureRequest) -> Asked:
 
 
 def test_a_call_takes_of_all_its_limits_or_of_none(asked: Asked) -> None:
-    assert Granted(0.0, (0.0, 0.0), ()) == asked.decide(take("1", requests(1), tokens(10)))
+    assert Granted(0.0, (0.0, 0.0)) == asked.decide(take("1", requests(1), tokens(10)))
     refused = asked.decide(take("2", requests(1), tokens(10)))
     assert Refused(60.0, 52.5, "requests", (1.0, 10.0)) == refused
-    assert Granted(0.0, (10.0,), ()) == asked.decide(take("3", tokens(10)))
+    assert Granted(0.0, (10.0,)) == asked.decide(take("3", tokens(10)))
 
 
 def test_what_is_taken_is_refilled_continuously(asked: Asked) -> None:
     asked.decide(take("1", tokens(60, amount=60)))
-    assert Granted(5.0, (60.0,), ()) == asked.decide(take("2", tokens(5, amount=60)))
+    assert Granted(5.0, (60.0,)) == asked.decide(take("2", tokens(5, amount=60)))
     asked.clock.now += 60.0
-    assert Granted(0.0, (5.0,), ()) == asked.decide(take("3", tokens(55, amount=60)))
+    assert Granted(0.0, (5.0,)) == asked.decide(take("3", tokens(55, amount=60)))
 
 
 def test_calls_are_granted_ahead_in_their_order_and_no_further_than_soon(asked: Asked) -> None:
@@ -92,7 +87,7 @@ def test_calls_are_granted_ahead_in_their_order_and_no_further_than_soon(asked: 
 def test_a_call_that_cannot_wait_takes_nothing(asked: Asked) -> None:
     asked.decide(take("1", tokens(60, amount=60)))
     assert isinstance(asked.decide(take("2", tokens(3, amount=60), max_wait=2.0)), Refused)
-    assert Granted(3.0, (60.0,), ()) == asked.decide(take("3", tokens(3, amount=60), max_wait=3.0))
+    assert Granted(3.0, (60.0,)) == asked.decide(take("3", tokens(3, amount=60), max_wait=3.0))
 
 
 def test_what_exceeds_a_whole_limit_never_goes(asked: Asked) -> None:
@@ -123,7 +118,7 @@ def test_what_a_call_did_not_spend_is_there_again(asked: Asked) -> None:
     assert Refused(60.0, 52.5, "requests", (10.0, 1.0)) == asked.decide(
         take("2", tokens(50, amount=60), requests(1))
     )
-    assert Granted(0.0, (10.0,), ()) == asked.decide(take("3", tokens(50, amount=60)))
+    assert Granted(0.0, (10.0,)) == asked.decide(take("3", tokens(50, amount=60)))
 
 
 def test_what_was_taken_since_is_not_given_back_with_an_earlier_call(asked: Asked) -> None:
@@ -137,12 +132,12 @@ def test_what_was_taken_since_is_not_given_back_with_an_earlier_call(asked: Aske
 
 def test_the_first_call_of_a_scope_is_alone_until_it_is_answered(asked: Asked) -> None:
     first, second = (replace(take(each, tokens(1)), first_alone=1.0) for each in "12")
-    assert Granted(0.0, (0.0,), (), is_first=True) == asked.decide(first)
+    assert Granted(0.0, (0.0,), is_first=True) == asked.decide(first)
     assert Refused(1.0, 0.1, "first", (1.0,)) == asked.decide(second)
     hurried = replace(second, max_wait=0.0)
-    assert Granted(0.0, (1.0,), ()) == asked.decide(replace(hurried, lease="3"))
+    assert Granted(0.0, (1.0,)) == asked.decide(replace(hurried, lease="3"))
     asked.settle(first, 1.0)
-    assert Granted(0.0, (2.0,), ()) == asked.decide(second)
+    assert Granted(0.0, (2.0,)) == asked.decide(second)
 
 
 def test_the_first_call_is_alone_for_no_longer_than_it_asks(asked: Asked) -> None:
@@ -173,14 +168,12 @@ def test_a_call_for_which_nothing_was_sent_leaves_no_trace(asked: Asked) -> None
     call = take("1", tokens(5, amount=60), requests(1), max_transit=1.0)
     assert 5.0 == asked.wait(call)
     asked.settle(call, 0.0, 0.0)
-    assert Granted(5.0, (60.0, 0.0), ()) == asked.decide(take("2", *call.charges))
+    assert Granted(5.0, (60.0, 0.0)) == asked.decide(take("2", *call.charges))
 
 
 def test_a_lease_is_taken_and_settled_once_however_often_it_is_told(asked: Asked) -> None:
     call = take("1", tokens(30))
-    assert [Granted(0.0, (0.0,), ()), Granted(0.0, (30.0,), ())] == [
-        asked.decide(call) for _ in range(2)
-    ]
+    assert [Granted(0.0, (0.0,)), Granted(0.0, (30.0,))] == [asked.decide(call) for _ in range(2)]
     asked.settle(call, 10.0)
     asked.settle(call, 10.0)
     asked.settle(take("unknown", tokens(30)), 0.0)
@@ -198,7 +191,7 @@ def test_a_call_that_asks_twice_is_told_what_is_left_of_its_wait(asked: Asked) -
 def test_a_worker_that_was_killed_holds_nothing_after_a_window(asked: Asked) -> None:
     asked.decide(take("killed", tokens(100), requests(1)))
     asked.clock.now += 60.0
-    assert Granted(0.0, (0.0, 0.0), ()) == asked.decide(take("2", tokens(100), requests(1)))
+    assert Granted(0.0, (0.0, 0.0)) == asked.decide(take("2", tokens(100), requests(1)))
 
 
 def test_the_provider_s_word_of_more_counts_and_of_less_does_not(asked: Asked) -> None:
@@ -276,7 +269,7 @@ def test_a_call_that_is_cancelled_before_its_moment_frees_nothing_of_what_others
 ) -> None:
     asked.decide(take("1", tokens(2, amount=16, window=8)))
     later = take("2", tokens(15, amount=16, window=8))
-    assert Granted(0.5, (2.0,), ()) == asked.decide(later)
+    assert Granted(0.5, (2.0,)) == asked.decide(later)
     asked.settle(later, 0.0)
     assert 0.5 == asked.wait(take("3", tokens(15, amount=16, window=8)))
 
@@ -290,14 +283,14 @@ def test_what_was_known_before_a_loss_is_restored_but_not_added(asked: Asked) ->
 
 def test_after_a_loss_no_call_of_a_restored_scope_is_the_first(asked: Asked) -> None:
     asked.do(Restore((tokens(5),)))
-    assert Granted(0.0, (5.0,), ()) == asked.decide(replace(take("1", tokens(1)), first_alone=1.0))
+    assert Granted(0.0, (5.0,)) == asked.decide(replace(take("1", tokens(1)), first_alone=1.0))
 
 
 def test_a_shared_quota_that_has_lost_its_state_does_nothing_but_tell(asked: Asked) -> None:
     outcome = asked.shared_quota.exchange([take("1", tokens(30))], "another")
     assert (True, ()) == (outcome.is_lost, outcome.decisions)
     again = asked.shared_quota.exchange([take("2", tokens(1))], outcome.epoch)
-    assert (Granted(0.0, (0.0,), (1.0,)),) == again.decisions
+    assert (Granted(0.0, (0.0,)),) == again.decisions
 
 
 def test_a_clock_that_was_set_back_costs_no_more_than_what_is_reserved_ahead(asked: Asked) -> None:
@@ -335,8 +328,7 @@ def full_by(asked: Asked, lease: str) -> Take:
 
 def settle_at_most(asked: Asked, call: Take, at_most: float | None) -> None:
     """Settle a call, after which so much can be in use at most."""
-    marks = asked.marks[call.lease]
-    asked.do(Settle(call, (call.charges[0].taken,), (None,), marks, (at_most,)))
+    asked.do(Settle(call, (call.charges[0].taken,), (None,), (at_most,)))
 
 
 def test_a_shared_quota_that_counts_too_much_believes_what_can_be_in_use_at_most(
@@ -377,7 +369,7 @@ def test_what_was_granted_before_less_was_found_to_be_used_may_not_have_been_see
     call = full_by(asked, "4")
     asked.clock.now += 20.0
     call = full_by(asked, "5")
-    asked.do(Settle(call, (0.0,), (None,), asked.marks["5"]))
+    asked.do(Settle(call, (0.0,), (None,)))
     call = full_by(asked, "6")
     asked.clock.now += 4.0
     settle_at_most(asked, call, 10.0)
@@ -387,8 +379,8 @@ def test_what_was_granted_before_less_was_found_to_be_used_may_not_have_been_see
 @pytest.mark.parametrize(
     ("part", "decision"),
     [
-        (1.0, Granted(3.0, (60.0,), ())),
-        (0.9, Granted(3.0, (60.0,), ())),
+        (1.0, Granted(3.0, (60.0,))),
+        (0.9, Granted(3.0, (60.0,))),
         (0.2, Refused(3.0, 2.5, "tokens", (60.0,))),
     ],
 )

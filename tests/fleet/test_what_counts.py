@@ -149,7 +149,7 @@ def test_a_limit_was_full_that_a_call_had_to_wait_for(
     wait: float, used: float, expected: bool
 ) -> None:
     asked = take("1", CHARGE, max_transit=1.0)
-    assert (expected,) == full_limits(asked, Granted(wait, (used,), (0.0,)))
+    assert (expected,) == full_limits(asked, Granted(wait, (used,)))
 
 
 @pytest.mark.parametrize(

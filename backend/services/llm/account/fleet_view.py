@@ -201,4 +201,4 @@ def key_of(scope: str, limit: KnownLimit | LimitReport) -> str:
 def nothing_spent(take: Take) -> Settle:
     """Return that the call of *take* has spent nothing."""
     nothing = (0.0,) * len(take.charges)
-    return Settle(take, nothing, (None,) * len(nothing), nothing)
+    return Settle(take, nothing, (None,) * len(nothing))

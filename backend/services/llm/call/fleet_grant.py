@@ -88,7 +88,6 @@ class Grant:
         """Count what the attempt *spent*, and what the provider said to be used."""
         take = self._take
         granted, counts = self._granted, self._fleet.what_counts
-        marks = (0.0,) * len(self._limits) if granted is None else granted.marks
         full = (False,) * len(self._limits) if granted is None else full_limits(take, granted)
         amounts, at_most = [], []
         for limit, charge, was_full in zip(self._limits, take.charges, full, strict=True):
@@ -99,7 +98,7 @@ class Grant:
         self._fleet.note_stated(take.scope, reports)
         new = self._new_limits()
         self._tell_use(new, reports)
-        self._fleet.settle(Settle(take, tuple(amounts), used, marks, tuple(at_most)))
+        self._fleet.settle(Settle(take, tuple(amounts), used, tuple(at_most)))
         if granted is not None and reports:
             known = zip(self._limits, take.charges, full, strict=True)
             limits = (*known, *((limit, charge, False) for limit, charge in new))

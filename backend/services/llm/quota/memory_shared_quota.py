@@ -38,6 +38,7 @@ from .shared_levels import (
     FIRST_AGAIN,
     MOST_AHEAD,
     RECEIVED_AFTER,
+    Lease,
     Level,
     look_ahead,
     scopes_of,
@@ -81,8 +82,7 @@ class MemorySharedQuota:
         #: By scope: when the first call was granted; None once it is answered.
         self._first: dict[str, float | None] = {}
         self._notes: dict[str, dict[str, bool]] = {}
-        #: When each lease's call may be sent, and until when it is known.
-        self._leases: dict[str, tuple[float, float]] = {}
+        self._leases: dict[str, Lease] = {}
         self._sweep_at = _FEW_LEASES
 
     def exchange(self, operations: Sequence[Operation], epoch: str = "") -> Outcome:
@@ -141,7 +141,7 @@ class MemorySharedQuota:
 
     def _add_once(self, spent: Add, now: float) -> None:
         if spent.lease not in self._leases:
-            self._leases[spent.lease] = (now, now + ADD_KNOWN_FOR)
+            self._leases[spent.lease] = Lease(now, now + ADD_KNOWN_FOR)
             for index, charge in enumerate(spent.charges):
                 self._add(charge, f"{spent.lease}:{index}", now, spent.ago)
 
@@ -149,7 +149,7 @@ class MemorySharedQuota:
         rooms = [self._room(charge, now) for charge in take.charges]
         used = tuple(room.used for room in rooms)
         if take.lease in self._leases:
-            return Granted(max(0.0, self._leases[take.lease][0] - now), used, self._marks(take))
+            return Granted(max(0.0, self._leases[take.lease].at - now), used)
         paused = max(0.0, self._paused.get(take.scope, now) - now)
         if paused:
             return Refused(paused, paused, PAUSED, used)
@@ -171,11 +171,11 @@ class MemorySharedQuota:
                 return Refused(wait, max(0.0, wait - ahead / 2), charge.unit, used)
         for charge, room in zip(take.charges, rooms, strict=True):
             self._reserve(charge, room.amount, take, at + take.max_transit, now)
-        self._leases[take.lease] = (at, now + take.ttl)
+        self._leases[take.lease] = Lease(at, now + take.ttl, self._marks(take))
         is_first = take.first_alone > 0 and take.scope not in self._first
         if is_first:
             self._first[take.scope] = at
-        return Granted(wait, used, self._marks(take), is_first)
+        return Granted(wait, used, is_first)
 
     def _marks(self, take: Take) -> tuple[float, ...]:
         return tuple(self._levels.get(charge.key, EMPTY).taken for charge in take.charges)
@@ -187,30 +187,28 @@ class MemorySharedQuota:
 
     def _settle(self, settle: Settle, now: float) -> None:
         take = settle.take
-        sent_at, _ = self._leases.pop(take.lease, (None, 0.0))
-        is_known = sent_at is not None
-        if is_known and take.scope in self._first:
+        lease = self._leases.pop(take.lease, None)
+        if lease is not None and take.scope in self._first:
             self._first[take.scope] = None
         for index, charge in enumerate(take.charges):
             spent, stated = settle.spent[index], settle.used[index]
             amount = self._amount(charge, now)
             if charge.is_log:
-                if is_known and spent <= 0:
+                if lease is not None and spent <= 0:
                     self._log(charge, now).pop(take.lease, None)
                 continue
             level, rate = self._level(charge, now), amount / charge.window
-            if is_known and spent > charge.taken:
+            if lease is not None and spent > charge.taken:
                 level = level.take_late(spent - charge.taken, now, rate)
-            elif is_known:
-                mark = settle.marks[index]
-                level = level.give_back(charge.taken - spent, mark, now, rate)
+            elif lease is not None:
+                level = level.give_back(charge.taken - spent, lease.mark(index), now, rate)
                 if spent > 0:
                     level = level.spend(spent / charge.taken)
             most = settle.at_most[index] if settle.at_most else None
             in_order = level.lowered_at + MOST_AHEAD + RECEIVED_AFTER
             # From then on moments are in order: all that was granted before it has been received.
-            if sent_at is not None and most is not None and sent_at >= in_order:
-                level = level.lower(most, settle.marks[index], now, rate)
+            if lease is not None and most is not None and lease.at >= in_order:
+                level = level.lower(most, lease.mark(index), now, rate)
             if stated is not None:
                 level = level.add(max(0.0, stated - level.used(now, rate)), now, rate)
             self._levels[charge.key] = level
@@ -289,5 +287,5 @@ class MemorySharedQuota:
 
     def _forget_leases(self, now: float) -> None:
         if len(self._leases) > self._sweep_at:
-            known = {lease: each for lease, each in self._leases.items() if each[1] > now}
+            known = {lease: each for lease, each in self._leases.items() if each.until > now}
             self._leases, self._sweep_at = known, max(_FEW_LEASES, 2 * len(known))

@@ -80,16 +80,15 @@ class Take:
 class Settle:
     """Count what the call of *take* has *spent* of each charge; all 0 where nothing was sent.
 
-    *used* is what the provider said to be used of each limit, at least; None: nothing. *marks* are
-    those of the grant: what was taken since is not given back with it. A lease that is unknown, or
-    settled, changes nothing but by *used*. *at_most* is what the provider can have in use of each
+    *used* is what the provider said to be used of each limit, at least; None: nothing. What others
+    took since the grant is not given back with it. A lease that is unknown, or settled, changes
+    nothing but by *used*. *at_most* is what the provider can have in use of each
     limit, beside what was taken since the grant; None, or no tuple, where that is not known.
     """
 
     take: Take
     spent: tuple[float, ...]
     used: tuple[float | None, ...]
-    marks: tuple[float, ...]
     at_most: tuple[float | None, ...] = ()
 
 
@@ -144,13 +143,11 @@ Operation: TypeAlias = Take | Settle | Add | Restore | Pause | Retire | Note
 class Granted:
     """The call may be sent *wait* seconds from now, and no later than it takes to send it.
 
-    *used* is what was used of each limit before it, and *marks* are for its `Settle`. One that
-    *is_first* is alone in flight.
+    *used* is what was used of each limit before it. One that *is_first* is alone in flight.
     """
 
     wait: float
     used: tuple[float, ...]
-    marks: tuple[float, ...]
     is_first: bool = False
 
 

@@ -94,11 +94,10 @@ def _charged(operations: Iterable[Operation]) -> set[str]:
 def _decision(answer: Any) -> Decision:
     wait, used, *more = answer
     amounts = tuple(map(float, used))
-    if isinstance(more[0], str):
-        again, unit = more
-        return Refused(float(wait), float(again), str(unit), amounts)
-    marks, *is_first = more
-    return Granted(float(wait), amounts, tuple(map(float, marks)), *is_first)
+    if more in ([], [True]):
+        return Granted(float(wait), amounts, *more)
+    again, unit = more
+    return Refused(float(wait), float(again), str(unit), amounts)
 
 
 def _known_limit(scope: str, limit: str, amount: float) -> KnownLimit:
@@ -118,9 +117,9 @@ def _encoded(operation: Operation, keys: _Keys) -> dict[str, Any]:
                 "ttl": operation.ttl,
                 "first_alone": operation.first_alone,
             }
-        case Settle(take, spent, used, marks, at_most):
+        case Settle(take, spent, used, at_most):
             known = _of_lease(take.lease, take.charges, keys)
-            known |= {"scope": keys.place(f"scope:{take.scope}"), "marks": marks}
+            known["scope"] = keys.place(f"scope:{take.scope}")
             counted = {"spent": spent, "used": used, "at_most": at_most}
             return {"kind": "settle", **known, **counted}
         case Add(lease, charges, ago):

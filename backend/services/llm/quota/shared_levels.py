@@ -94,6 +94,21 @@ class Level(NamedTuple):
 EMPTY = Level()
 
 
+class Lease(NamedTuple):
+    """When a call may be sent, and until when that is known.
+
+    Its *marks* are what had been taken of each limit, with it.
+    """
+
+    at: float
+    until: float
+    marks: tuple[float, ...] = ()
+
+    def mark(self, index: int) -> float:
+        """Return the mark of a limit by its place; 0.0 for one that the call has not taken of."""
+        return self.marks[index] if index < len(self.marks) else 0.0
+
+
 def scopes_of(operations: Iterable[Operation]) -> Iterable[str]:
     """Return the scopes that something is taken in."""
     return dict.fromkeys(each.scope for each in operations if isinstance(each, Take))

@@ -30,8 +30,8 @@ function perform.take(op)
         amounts[i], used[i], frees[i] = room_of(charge)
         used[i] = text(used[i])
     end
-    local sent_at = finite(read('GET', KEYS[op.lease]))
-    if sent_at then return {text(math.max(0, sent_at - now)), used, marks_of(op)} end
+    local sent_at = numbers_at(op.lease)[1]
+    if sent_at then return {text(math.max(0, sent_at - now)), used} end
     local paused = math.max(0, (finite(read('HGET', KEYS[op.scope], 'pause')) or now) - now)
     if paused > 0 then return {text(paused), used, text(paused), 'pause'} end
     local first = read('HGET', KEYS[op.scope], 'first')
@@ -54,20 +54,23 @@ function perform.take(op)
     for i, charge in ipairs(op.charges) do
         reserve(charge, amounts[i], op.name, at + op.max_transit)
     end
-    redis.call('SET', KEYS[op.lease], text(at), 'PX', math.ceil(op.ttl * 1000))
-    if first or op.first_alone <= 0 then return {text(wait), used, marks_of(op)} end
+    local lease = text(at) .. ' ' .. marks_of(op)
+    redis.call('SET', KEYS[op.lease], lease, 'PX', math.ceil(op.ttl * 1000))
+    if first or op.first_alone <= 0 then return {text(wait), used} end
     redis.call('HSET', KEYS[op.scope], 'first', text(at))
     keep_for(KEYS[op.scope], SCOPE_KEPT)
-    return {text(wait), used, marks_of(op), true}
+    return {text(wait), used, true}
 end
 
 function perform.settle(op)
-    local sent_at = finite(read('GET', KEYS[op.lease])) or -math.huge
+    local lease = numbers_at(op.lease)
+    local sent_at = lease[1] or -math.huge
     local is_known = redis.call('DEL', KEYS[op.lease]) == 1
     local first = is_known and read('HGET', KEYS[op.scope], 'first')
     if first and first ~= 'done' then redis.call('HSET', KEYS[op.scope], 'first', 'done') end
     for i, charge in ipairs(op.charges) do
         local amount, spent, stated = amount_of(charge), op.spent[i], op.used[i]
+        local mark = lease[i + 1] or 0
         if charge.is_log then
             trim_log(charge)
             if is_known and spent <= 0 then redis.call('ZREM', KEYS[charge.key], op.name) end
@@ -81,7 +84,7 @@ function perform.settle(op)
             if more < 0 then
                 -- What was taken since stays.
                 local used = used_at(math.max(now, at), missing, at, rate)
-                more = -math.min(-more, math.max(0, used - (taken - op.marks[i])))
+                more = -math.min(-more, math.max(0, used - (taken - mark)))
             end
             if is_known then
                 missing, at = plus(missing, at, more, rate)
@@ -90,7 +93,7 @@ function perform.settle(op)
                 local most = op.at_most[i] or cjson.null
                 local in_order = lowered_at + MOST_AHEAD + RECEIVED_AFTER
                 if most ~= cjson.null and sent_at >= in_order then
-                    local over = used_at(now, missing, at, rate) - (most + taken - op.marks[i])
+                    local over = used_at(now, missing, at, rate) - (most + taken - mark)
                     if over > 0 then
                         missing, at = plus(missing, at, -over, rate)
                         missing, lowered_at = math.max(0, missing), now

@@ -70,10 +70,16 @@ local function amount_of(charge)
     return amount
 end
 
-local function level_of(charge)
-    local words = read('GET', KEYS[charge.key]) or ''
+local function numbers_at(place)
     local numbers = {}
-    for word in string.gmatch(words, '%S+') do numbers[#numbers + 1] = finite(word) end
+    for word in string.gmatch(read('GET', KEYS[place]) or '', '%S+') do
+        numbers[#numbers + 1] = finite(word)
+    end
+    return numbers
+end
+
+local function level_of(charge)
+    local numbers = numbers_at(charge.key)
     if #numbers ~= 5 then return 0, 0, 0, 0, 1 end
     if numbers[2] > now + CREDIBLE_AHEAD then numbers[2] = now end
     return unpack(numbers)
@@ -157,12 +163,13 @@ local function add(charge, lease, time)
     set_level(charge, rate, missing, at, taken + charge.taken, lowered_at, part)
 end
 
+-- What was ever taken of each limit, the call's own included.
 local function marks_of(op)
     local marks = {}
     for i, charge in ipairs(op.charges) do
         marks[i] = charge.is_log and '0' or text((select(3, level_of(charge))))
     end
-    return marks
+    return table.concat(marks, ' ')
 end
 
 """
