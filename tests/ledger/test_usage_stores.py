@@ -15,14 +15,18 @@ from typing import Any
 import pytest
 import redis
 
+from services.llm.call.usage_recorder import UsageRecorder
 from services.llm.errors import ConfigurationError
 from services.llm.ledger.json_usage import JsonUsage
+from services.llm.ledger.ledger import Ledger
 from services.llm.ledger.opening import ledger_at
 from services.llm.ledger.redis_usage import RedisUsage
 from services.llm.ledger.sqlite_usage import SqliteUsage
 from services.llm.ledger.store import MemoryUsageStore, UsageBatch, UsageStore
 from services.llm.ledger.usage import UsageEntry, UsageKey, UsageSums
-from services.llm.stores import StoreError, appended_file
+from services.llm.stores import StoreError, appended_file, utc_day
+from services.llm.types import Reply
+from tests.call.scripted import Clock, account
 
 TODAY, TOMORROW = "2026-11-26", "2026-11-27"
 ACME = UsageKey(
@@ -73,6 +77,21 @@ def test_sums_outlive_the_connection(store: UsageStore) -> None:
     store.add(batch((ACME, ONE)))
     store.close()
     assert {ACME: ONE} == kept(store)
+
+
+def test_a_call_that_failed_and_one_that_was_kept_are_written_each_by_itself(
+    store: UsageStore,
+) -> None:
+    ledger, shared = Ledger(store), account(Clock())
+    for reply in (None, Reply("", "m", "groq", cached=True)):
+        UsageRecorder(ledger, shared, {}).call_ended(reply)
+        ledger.flush()
+    day = utc_day(shared.wall())
+    entries = store.read(day, day)
+    assert [(1, 1, 0), (1, 0, 1)] == [
+        (each.sums.calls, each.sums.failed, each.sums.cached)
+        for each in sorted(entries, key=lambda entry: entry.key)
+    ]
 
 
 def test_what_a_providers_batch_has_used_is_added_once(store: UsageStore) -> None:

@@ -42,8 +42,9 @@ class UsageRecorder:
 
     def call_ended(self, reply: Reply | None) -> None:
         """Add the call itself, which has ended in its *reply* or without one."""
-        cached = reply is not None and reply.cached
-        sums = UsageSums(calls=1, failed=reply is None, cached=cached)
+        # As numbers: a store writes what it is given, and reads no `true` as one.
+        failed, cached = int(reply is None), int(reply is not None and reply.cached)
+        sums = UsageSums(calls=1, failed=failed, cached=cached)
         self._add(self.model if reply is None else reply.model, sums)
 
     def wait_until_written(self, time_left: float) -> Effects[None]:
