@@ -97,6 +97,7 @@ def test_an_unknown_price_is_left_out() -> None:
         ("ä", 'tags.t="ä"'),
         ("a\x9b1m", 'tags.t="a\\u009b1m"'),
         ("a\nb", 'tags.t="a\\nb"'),
+        ("a\u2028\u202eä\ud800", 'tags.t="a\\u2028\\u202e\\u00e4\\ud800"'),
     ],
 )
 def test_a_value_that_could_be_taken_for_more_is_quoted(

@@ -577,12 +577,13 @@ def test_other_hooks_stay_where_traces_are_set_up_again(telemetry: Telemetry) ->
     assert (print, OpenTelemetryHook) == (first, type(second))
 
 
-def test_a_stop_sequence_alone_is_a_list_of_one(telemetry: Telemetry) -> None:
+@pytest.mark.parametrize("stop", ["END", 5])
+def test_a_stop_sequence_alone_is_a_list_of_one(telemetry: Telemetry, stop: Any) -> None:
     hook = hook_of(telemetry)
-    call = replace(INFO, parameters={"stop": "END", "reasoning_effort": "low"})
+    call = replace(INFO, parameters={"stop": stop, "reasoning_effort": "low"})
     for event in whole_call():
         hook(replace(event, call=call))
-    assert ("END",) == attributes(telemetry.calls[0])["gen_ai.request.stop_sequences"]
+    assert (stop,) == attributes(telemetry.calls[0])["gen_ai.request.stop_sequences"]
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from typing import Any, Literal, TypeAlias
 from ..errors import LLMError
 from ..frozen import FrozenDict, dataclass
 from ..types import Attempt, Message, Provider, Reply, Usage, total_cost, total_usage
+from .call_meter import Outcome, call_outcome
 
 #: `generate` and `respond` are "respond"; "structured" and "structured_stream" take a schema;
 #: "batch" is a batch of the provider's own, which has events of its own.
@@ -209,6 +210,11 @@ class CallEnded(Event):
     error_type: str | None = None
     attempts: tuple[Attempt, ...] = ()
     waited: Mapping[WaitCause, float] = field(default_factory=FrozenDict)
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it has ended: "answered", "cached", "failed" or "cancelled"."""
+        return call_outcome(self.reply, self.error, self.attempts)
 
     @property
     def is_cached(self) -> bool:

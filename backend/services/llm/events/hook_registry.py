@@ -127,10 +127,6 @@ class Listeners(NamedTuple):
     kinds: frozenset[type[Event]] | None
 
 
-#: Of no registration in either registry.
-_EMPTY_CACHE: tuple[Registrations, Registrations, Listeners | None] = ((), (), None)
-
-
 class Hooks:
     """A registry of hooks; a call tells those that are in it when the call starts.
 
@@ -145,7 +141,8 @@ class Hooks:
         self.registered: Registrations = ()
         self._now = now
         #: The process's registrations and this client's, and the listeners that they make.
-        self.cached_listeners = _EMPTY_CACHE
+        self.cached_listeners: tuple[Registrations, Registrations, Listeners | None]
+        self.cached_listeners = ((), (), None)
 
     def add(self, hook: H) -> H:
         """Tell *hook* of all calls that start from now on; return it, so that this decorates.
@@ -190,18 +187,14 @@ def registered_hooks(client_hooks: Hooks) -> Registrations:
 
 def listeners_of(client_hooks: Hooks) -> Listeners | None:
     """Return the listeners that a client's call beginning now tells; None where there are none."""
-    first, second = hooks.registered, client_hooks.registered
-    if not first and not second:
-        client_hooks.cached_listeners = _EMPTY_CACHE  # keeps no hook that was removed
-        return None
     if _running.get():
+        return _listeners(registered_hooks(client_hooks))
+    # Registries are replaced and never changed: the same objects hold the same hooks.
+    first, second = hooks.registered, client_hooks.registered
+    known_first, known_second, found = client_hooks.cached_listeners
+    if known_first is not first or known_second is not second:
         found = _listeners(registered_hooks(client_hooks))
-    else:
-        # Registries are replaced and never changed: the same objects hold the same hooks.
-        known_first, known_second, found = client_hooks.cached_listeners
-        if known_first is not first or known_second is not second:
-            found = _listeners(registered_hooks(client_hooks))
-            client_hooks.cached_listeners = (first, second, found)
+        client_hooks.cached_listeners = (first, second, found)
     return found
 
 

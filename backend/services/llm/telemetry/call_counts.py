@@ -29,7 +29,7 @@ from ..events import (
 from ..frozen import dataclass
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..types import Attempt, Provider, Usage
-from .labels import error_label, model_label, outcome_of, status_label
+from .labels import error_label, model_label, status_label
 from .metrics import Series
 
 #: How much is counted in one go, which is cheaper than one by one: that of 64 calls.
@@ -191,7 +191,7 @@ class CallCounts(CallMeter, Generic[S]):
 
     def _call_ended(self, event: CallEnded) -> None:
         call = event.call
-        ended = (call.provider, call.operation, event.model, outcome_of(event))
+        ended = (call.provider, call.operation, event.model, event.outcome)
         self._end_call(*ended, event.error_type, event.seconds)
 
     def _end_call(

@@ -6,7 +6,6 @@ import re
 from functools import lru_cache
 
 from .. import errors, models
-from ..events import CallEnded, Outcome, call_outcome
 from ..models.catalogue import REPLACEMENTS
 
 _KEY = re.compile(r"key \d{1,4} of \d{1,4}")
@@ -40,11 +39,6 @@ def error_label(name: str) -> str:
     """
     kind = name.partition("(")[0]
     return kind if kind in _ERRORS else OTHER
-
-
-def outcome_of(ended: CallEnded) -> Outcome:
-    """Return "answered", "cached", "failed" or "cancelled"."""
-    return call_outcome(ended.reply, ended.error, ended.attempts)
 
 
 def status_label(status: int | None) -> str:

@@ -15,7 +15,6 @@ from typing import Any
 from ..events import BatchEnded, CallEnded, Event, hears
 from ..redaction.printable import printable
 from ..types import Usage
-from .labels import outcome_of
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ def call_fields(ended: CallEnded) -> dict[str, Any]:
         "provider": call.provider,
         "model": ended.model,
         "operation": call.operation,
-        "outcome": outcome_of(ended),
+        "outcome": ended.outcome,
         "seconds": round(ended.seconds, 3),
         "attempts": len(ended.attempts),
         "input_tokens": usage.input_tokens,
@@ -103,4 +102,7 @@ def _log(what: str, fields: dict[str, Any]) -> None:
 
 
 def _written(value: str) -> str:
-    return value if _is_plain(value) else printable(json.dumps(value, ensure_ascii=False))
+    if _is_plain(value):
+        return value
+    # In ASCII what breaks a line, turns its direction, or cannot be encoded.
+    return printable(json.dumps(value, ensure_ascii=not value.isprintable()))

@@ -24,7 +24,6 @@ from ..events import (
 from ..runtime.fork import on_fork_in_child
 from ..types import Usage
 from .extras import required
-from .labels import outcome_of
 from .otel_content import answer_attributes, question_attributes
 
 #: Parameters of a request, and their names in the conventions.
@@ -183,7 +182,7 @@ def _request_attributes(call: CallInfo) -> dict[str, Any]:
         if name in _PARAMETERS and isinstance(value, (int, float)):
             attributes[_PARAMETERS[name]] = value
         elif name in ("stop", "stop_sequences"):
-            stops = [value] if isinstance(value, str) else list(value)
+            stops = list(value) if isinstance(value, (list, tuple)) else [value]
             attributes["gen_ai.request.stop_sequences"] = stops
     for name, value in call.tags.items():
         attributes[f"llm.tag.{name}"] = value
@@ -203,7 +202,7 @@ def _add_usage(attributes: dict[str, Any], usage: Usage) -> None:
 
 def _outcome_attributes(event: CallEnded) -> dict[str, Any]:
     reply, usage, cost = event.reply, event.usage, event.cost
-    attributes: dict[str, Any] = {"llm.outcome": outcome_of(event)}
+    attributes: dict[str, Any] = {"llm.outcome": event.outcome}
     if usage.reported:
         _add_usage(attributes, usage)
         if cost is not None:
