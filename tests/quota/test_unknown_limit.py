@@ -236,6 +236,7 @@ def test_a_slow_start_ends_in_time_and_begins_anew_after_an_idle_minute() -> Non
     slow = SlowStart()
     charge = Charge(1.0, 0.0)
     for now, start in ((0.0, 0.0), (IDLE - 1, IDLE - 1), (3 * IDLE, 3 * IDLE)):
+        slow.restart_if_idle(now)
         assert start == slow.earliest(1.0, now, now)
         slow.pending.reserve(charge)
         slow.pending.start(charge, now)
@@ -250,7 +251,7 @@ def test_one_more_may_be_in_flight_for_each_fifty_answers() -> None:
     slow, asked = SlowStart(), PriorityFilter(sequence=1.0)
     for number in range(2 * ANSWERS_EACH):
         charge = Charge(1.0, 0.0)
-        slow.earliest(1.0, 0.0, 0.0)
+        slow.restart_if_idle(0.0)
         slow.pending.reserve(charge)
         slow.pending.start(charge, 0.0)
         # What the provider has refused is no answer.

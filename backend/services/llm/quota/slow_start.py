@@ -40,6 +40,11 @@ class SlowStart:
         #: What was answered since it began.
         self._answered = 0
 
+    def restart_if_idle(self, now: float) -> None:
+        """Begin anew where nothing was in flight or reserved for `IDLE` seconds, or ever."""
+        if not len(self.pending) and now - self._settled_at >= IDLE:
+            self._begun, self._answered = now, 0
+
     def mark_received(self, sent_until: float, max_transit: float) -> None:
         """Do nothing: what was received is in flight until it is answered."""
 
@@ -58,8 +63,6 @@ class SlowStart:
 
         All in flight count, and all that are reserved; of these only those of *priority*, if given.
         """
-        if not len(self.pending) and now - self._settled_at >= IDLE:
-            self._begun, self._answered = now, 0
         if priority is None:
             number = len(self.pending) + 1
         else:
@@ -92,9 +95,10 @@ def amounts_of(
     amounts = queue.amounts(demand, can_wait=max_wait > 0)
     requests = demand.get("requests", 0.0)
     if requests and first_alone and max_wait >= LONGEST and not _are_known(queue, now):
-        if queue.slow_start is None:
-            queue.slow_start = SlowStart()
-        amounts.append((queue.slow_start, requests))
+        if not isinstance(slow_start := queue.slow_start, SlowStart):
+            slow_start = queue.slow_start = SlowStart()
+        slow_start.restart_if_idle(now)
+        amounts.append((slow_start, requests))
     return amounts
 
 
