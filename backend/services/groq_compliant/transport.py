@@ -37,16 +37,16 @@ class MultiKeyTransport:
 
     async def asend(self, request: Request, timeout: float) -> Reply:
         """Send *request* once, on this event loop, in at most *timeout* s; raises LLMError."""
-        wire = groq.to_chat_completion(request)
+        arguments = groq.to_chat_completion(request)
         held = await self._clients.get()
         with map_errors(partial(self._to_error, request)):
             async with held as (_, sdk_of):
                 sdk = sdk_of(request.key)
                 if has_original_create(sdk):
-                    response = await asend(sdk, wire, timeout)
+                    response = await asend(sdk, arguments, timeout)
                 else:
                     with anyio.fail_after(timeout):
-                        response = await sdk.chat.completions.create(**wire, timeout=timeout)
+                        response = await sdk.chat.completions.create(**arguments, timeout=timeout)
             return groq.from_chat_completion(response, request)
 
     async def aopen(self, request: Request, timeout: float) -> AsyncChannel:

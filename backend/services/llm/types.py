@@ -65,7 +65,7 @@ class Request:
     max_tokens: int | None = None
     #: Parameters that nobody gave: dropped, rather than refused, where the model lacks them.
     defaulted: frozenset[str] = frozenset()
-    #: Parameters that the model does not take: not even a default of the wire's is sent.
+    #: Parameters that the model does not take: not even a default of ours is sent for one.
     omitted: frozenset[str] = frozenset()
     output: Output | None = None
     #: Which of several keys sends it; it says nothing about what is asked.
@@ -76,7 +76,7 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def omitting(self, parameters: Iterable[str]) -> Request:
-        """Leave *parameters* out, the defaults of the provider's wire for them included."""
+        """Leave *parameters* out, our own defaults for them included."""
         omitted = self.omitted | frozenset(parameters)
         return replace(
             self,

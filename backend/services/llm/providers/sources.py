@@ -78,8 +78,8 @@ class InThread:
         await run_in_thread(partial(self._source.close, is_done=is_done))
 
 
-class Leased:
-    """A source that gives back what was borrowed for it."""
+class OwningSource:
+    """A source that owns what was borrowed for it, and gives that back as it is closed."""
 
     def __init__(self, source: Source, stack: ExitStack) -> None:
         self._source = source
@@ -93,7 +93,7 @@ class Leased:
             self._source.close(is_done=is_done)
 
 
-class AsyncLeased:
+class AsyncOwningSource:
     """The same for an event loop."""
 
     def __init__(self, source: AsyncSource, stack: AsyncExitStack) -> None:

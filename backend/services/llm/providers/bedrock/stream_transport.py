@@ -22,7 +22,7 @@ from ...types import Request
 from ..channel import AsyncChannel, Channel, Source
 from ..fields import member
 from ..foreign_errors import unreadable_body
-from ..sources import AsyncLeased, Leased
+from ..sources import AsyncOwningSource, OwningSource
 from . import signing
 from .errors import error_in_ok_body
 from .event_reader import EventReader
@@ -95,7 +95,7 @@ class StreamingTransport(Transport):
         if opened is None:
             return _Watched.of(response, stack, spec, self._abortable_stream(until))
         reader = spec.reader(_about(opened.head))
-        return Channel(Leased(opened, stack), reader, reader.feed, spec.to_error)
+        return Channel(OwningSource(opened, stack), reader, reader.feed, spec.to_error)
 
     async def aopen(
         self, sdk: Any, stack: AsyncExitStack, spec: StreamSpec, timeout: float
@@ -113,7 +113,7 @@ class StreamingTransport(Transport):
         if opened is None:
             return self._of_workers(stack, spec, response, self._abortable_stream(until))
         reader = spec.reader(_about(opened.head))
-        return AsyncChannel(AsyncLeased(opened, stack), reader, reader.feed, spec.to_error)
+        return AsyncChannel(AsyncOwningSource(opened, stack), reader, reader.feed, spec.to_error)
 
     async def _ask(
         self,

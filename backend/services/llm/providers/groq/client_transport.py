@@ -58,15 +58,15 @@ class GroqTransport:
 
     def send(self, request: Request, timeout: float) -> Reply:
         """Send *request* once, in this thread; raises LLMError, also after *timeout* seconds."""
-        wire = to_chat_completion(request)
+        arguments = to_chat_completion(request)
         with map_errors(partial(self._to_error, request)):
             with self.lender.lend() as sdk:
                 if has_original_create(sdk):
-                    response = transport.send(sdk, wire, timeout)
+                    response = transport.send(sdk, arguments, timeout)
                 elif self.lender.is_real:
-                    response = sdk.chat.completions.create(**wire, timeout=timeout)
+                    response = sdk.chat.completions.create(**arguments, timeout=timeout)
                 else:
-                    response = sdk.chat.completions.create(**wire)
+                    response = sdk.chat.completions.create(**arguments)
             return from_chat_completion(response, request)
 
     async def asend(self, request: Request, timeout: float) -> Reply:
@@ -76,15 +76,15 @@ class GroqTransport:
         """
         if not self.lender.is_real:
             return await run_in_thread(partial(self.send, request, timeout))
-        wire = to_chat_completion(request)
+        arguments = to_chat_completion(request)
         held = await self._async_clients.get()
         with map_errors(partial(self._to_error, request)):
             async with held as sdk:
                 if has_original_create(sdk):
-                    response = await transport.asend(sdk, wire, timeout)
+                    response = await transport.asend(sdk, arguments, timeout)
                 else:
                     with anyio.fail_after(timeout):
-                        response = await sdk.chat.completions.create(**wire, timeout=timeout)
+                        response = await sdk.chat.completions.create(**arguments, timeout=timeout)
             return from_chat_completion(response, request)
 
     def open(self, request: Request, timeout: float) -> Channel:

@@ -21,7 +21,7 @@ from ...runtime.coroutines import as_coroutine, run_without_loop
 from ...runtime.real_sdk import is_real_sdk
 from ...types import Request
 from ..channel import AsyncChannel, Channel
-from ..sources import AsyncIterated, AsyncLeased, InThread, Iterated, Leased
+from ..sources import AsyncIterated, AsyncOwningSource, InThread, Iterated, OwningSource
 from .limit_reports import reports_in_headers
 from .stream import ChunkReader
 from .transport import has_original_create, post_arguments, read_answer
@@ -64,9 +64,9 @@ def open_stream(sdk: Any, stack: ExitStack, spec: StreamSpec, timeout: float) ->
         stack.callback(getattr(chunks, "close", bool))
         return Channel(Iterated(stack, iter(chunks), limit), reader, reader.add, spec.to_error)
 
-    def source_of(response: Any) -> Leased:
+    def source_of(response: Any) -> OwningSource:
         stack.callback(response.close)
-        return Leased(_ResponseBytes(response, limit), stack)
+        return OwningSource(_ResponseBytes(response, limit), stack)
 
     response = run_without_loop(
         _respond(
@@ -87,9 +87,9 @@ async def aopen_stream(
     """Do as `open_stream` does, through the SDK's awaiting client."""
     reader, limit = ChunkReader(spec.request), TimeLeft(time.monotonic() + timeout)
 
-    def source_of(response: Any) -> AsyncLeased:
+    def source_of(response: Any) -> AsyncOwningSource:
         stack.push_async_callback(response.aclose)
-        return AsyncLeased(_AsyncResponseBytes(response, limit), stack)
+        return AsyncOwningSource(_AsyncResponseBytes(response, limit), stack)
 
     with anyio.fail_after(timeout):
         if not has_original_create(sdk):
@@ -106,7 +106,7 @@ async def aopen_stream(
             source_of=source_of,
         )
     answer = InThread(Iterated(ExitStack(), iter([response.answer])))
-    source = response.source or AsyncLeased(answer, stack)
+    source = response.source or AsyncOwningSource(answer, stack)
     return AsyncChannel(source, *_reader_for(reader, response), spec.to_error)
 
 

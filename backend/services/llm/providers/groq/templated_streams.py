@@ -12,7 +12,7 @@ from ...http.http1 import Answer
 from ...http.httpx_parts import httpx_error
 from ...http.opened import AsyncOpened, Opened
 from ...runtime.coroutines import as_coroutine, run_without_loop
-from ..sources import AsyncLeased, Leased
+from ..sources import AsyncOwningSource, OwningSource
 from . import request_templates as templates
 from .stream_transport import StreamResponse
 
@@ -32,7 +32,7 @@ def begin(
             *(sdk, known, body, until),
             send=as_coroutine(partial(own.open, known.origin, until=until)),
             whole=as_coroutine(lambda opened: opened.whole(until)),
-            source_of=lambda opened: Leased(_OpenedBytes(opened), stack),
+            source_of=lambda opened: OwningSource(_OpenedBytes(opened), stack),
         )
     )
 
@@ -48,7 +48,7 @@ async def abegin(
         *(sdk, known, body, until),
         send=partial(own.open, known.origin, until=until),
         whole=lambda opened: opened.whole(until),
-        source_of=lambda opened: AsyncLeased(_AsyncOpenedBytes(opened), stack),
+        source_of=lambda opened: AsyncOwningSource(_AsyncOpenedBytes(opened), stack),
     )
 
 
