@@ -284,10 +284,20 @@ def test_what_interrupts_one_hook_keeps_no_other_and_no_ledger_from_the_end(
     assert [CallStarted, CallEnded] == [heard.kinds[0], heard.kinds[-1]]
     for begun, ended in ((WaitStarted, WaitEnded), (AttemptStarted, AttemptEnded)):
         assert heard.kinds.count(begun) == heard.kinds.count(ended)
+    assert (0, 0) == (len(to.window.pending), to.window.pending.in_flight_amount)
     for each in (counts, metered.meter):
         assert {0.0} == set(each.totals().levels.values())
     sums = [entry.sums for entry in ledger.read("0000-00-00", "9999-99-99")]
     assert (1, attempts) == (sum(each.calls for each in sums), sum(each.attempts for each in sums))
+
+
+def test_a_call_that_a_hook_is_interrupted_in_has_learnt_what_the_provider_said() -> None:
+    clock, heard = Clock(), Heard()
+    to = account(clock)
+    heard.hooks.add(interrupting(AttemptEnded))
+    with pytest.raises(KeyboardInterrupt):
+        Drive(clock, [limited(7.0)]).run(heard.call(to))
+    assert 7.0 == to.quota.paused_for(MODEL, clock())
 
 
 class Hanging(Ledger):

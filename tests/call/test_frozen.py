@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import inspect
 import pickle
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import FrozenInstanceError, asdict, field, fields, replace
 from typing import Any, Generic, TypeVar
@@ -208,6 +209,8 @@ def test_a_frozen_list_is_not_changed(change: Callable[[Any], Any]) -> None:
 
 
 def test_a_deep_frozen_value_shares_nothing_that_can_be_changed() -> None:
+    others: Any = OrderedDict(a=[])
+    assert others is frozen.deep_frozen([others])[0]
     changing = {"a": [{"b": ({}, 1)}], "c": Kept([1])}
     kept = frozen.deep_frozen(changing)
     changing["a"].append(2)  # type: ignore[attr-defined]  # it is a list

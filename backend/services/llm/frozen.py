@@ -8,7 +8,7 @@ the object's `__dict__`; the rest are functions that all classes share. All else
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError, fields
 from dataclasses import dataclass as library_dataclass
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
@@ -150,18 +150,18 @@ class FrozenList(list[T]):
 
 
 def deep_frozen(value: Any) -> Any:
-    """Return a copy of *value* in which no mapping, list, tuple or class of ours can be changed.
+    """Return a copy of *value* in which no dict, list, tuple or class of ours can be changed.
 
-    What is of another class is shared with the copy.
+    What is of another class is shared with the copy, and none of its methods is called.
     """
     kind: Any = type(value)
     if kind.__setattr__ is _set:
         copy = object.__new__(kind)
         vars(copy).update((name, deep_frozen(each)) for name, each in vars(value).items())
         return copy
-    if isinstance(value, Mapping):
+    if kind is dict:
         return FrozenDict({key: deep_frozen(each) for key, each in value.items()})
-    if isinstance(value, list):
+    if kind is list:
         return FrozenList(deep_frozen(each) for each in value)
     if kind is tuple:
         return tuple(deep_frozen(each) for each in value)

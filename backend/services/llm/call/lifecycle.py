@@ -216,7 +216,6 @@ def _send(admission: Admission, adapted: Request, request: Request, call: Call) 
             reply = yield from call.send_stream(request_with_key, timeout, admission)
     except LLMError as error:
         admission.set_outcome(error.partial, error)
-        call.record_attempt(model, sent_at, error.partial, error, admission.estimate.tokens)
         # Before the permit is released: the next attempt must know what this one has learnt.
         account.learn_about_scope(error, scope, model, call.quota_wait_left())
         account.learn_about_model(error, request, adapted)
@@ -224,6 +223,7 @@ def _send(admission: Admission, adapted: Request, request: Request, call: Call) 
             from .fleet_grant import publish_failure
 
             publish_failure(account, account.fleet, scope, model, error)
+        call.record_attempt(model, sent_at, error.partial, error, admission.estimate.tokens)
         report_pause_or_outage(call, scope, error)
         raise
     except BaseException as error:

@@ -31,7 +31,7 @@ def required(module: str, package: str) -> Any:
         ) from error
 
 
-def hooks_of(client: HasHooks | None) -> Hooks:
+def followed_hooks(client: HasHooks | None) -> Hooks:
     """Return the hooks of *client*, or those of all clients; ConfigurationError for no client."""
     found = hooks if client is None else getattr(client, "hooks", None)
     if not isinstance(found, Hooks):

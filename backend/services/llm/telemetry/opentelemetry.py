@@ -21,7 +21,7 @@ from ..events import (
     Event,
     FirstPiece,
 )
-from .extras import HasHooks, checked, follow, hooks_of, required
+from .extras import HasHooks, checked, follow, followed_hooks, required
 from .otel_attributes import attributes_of
 from .otel_metrics import CallMetrics, make_metrics
 from .otel_spans import NOTED, CallSpans
@@ -39,7 +39,7 @@ def instrument(
     up before. Raises ConfigurationError without the package opentelemetry-api, and for what is no
     client or provider.
     """
-    return follow(hooks_of(client), hook_of(tracer_provider, meter_provider))
+    return follow(followed_hooks(client), hook_of(tracer_provider, meter_provider))
 
 
 def hook_of(tracer_provider: Any = None, meter_provider: Any = None) -> OpenTelemetryHook:

@@ -24,7 +24,7 @@ from ..limit_types import Headroom
 from ..redaction.printable import shown
 from ..runtime.fork import ForkLock
 from .call_counts import COUNTED, METERED, CallCounts
-from .extras import HasHooks, checked, hooks_of, required
+from .extras import HasHooks, checked, followed_hooks, required
 from .labels import scope_label
 from .metric_families import Families
 from .metrics import BUCKETS, METRICS, Distribution, Metric, Series
@@ -44,7 +44,7 @@ def instrument(client: HasHooks | None = None, *, registry: Any = None) -> Calla
     the package prometheus-client, for what is no client or registry, and where
     PROMETHEUS_MULTIPROC_DIR is no folder that can be written.
     """
-    followed = hooks_of(client)
+    followed = followed_hooks(client)
     return partial(followed.remove, followed.add(hook_of(registry)))
 
 
