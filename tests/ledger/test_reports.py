@@ -116,6 +116,24 @@ def test_csv_has_all_counts_and_no_formula() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "tag", ["=1", "+1", "-1", "@a", " =1", "\t=1", "\r\n=1", "\uff1d1", "\uff0d1"]
+)
+def test_csv_has_no_tag_that_a_spreadsheet_takes_for_a_formula(tag: str) -> None:
+    entries = [UsageEntry(UsageKey("2026-11-26", "groq", "m", "", (("t", tag),)), UsageSums())]
+    rows = list(csv.reader(io.StringIO(as_csv(report(entries, ("tag:t",), *DAYS)))))
+    assert "'" == rows[1][0][0]
+
+
+@pytest.mark.parametrize("tag", ["a\nb", "a\u2028b", "a\u202eb", "a\ud800b", "a\x00b"])
+def test_a_tag_is_shown_in_one_line_and_in_its_own_order(tag: str) -> None:
+    entries = [UsageEntry(UsageKey("2026-11-26", "groq", "m", "", (("t", tag),)), UsageSums())]
+    shown = report(entries, ("tag:t",), *DAYS)
+    written = f"a\\u{ord(tag[1]):04x}b"
+    assert as_table(shown).splitlines()[2].startswith(written)
+    assert f">{written}</td>" in as_page(shown, entries)
+
+
 def test_json_has_rows_and_total() -> None:
     document = json.loads(as_json(grouped("day")))
     assert ["2026-11-25", "2026-11-26"] == [row["day"] for row in document["rows"]]

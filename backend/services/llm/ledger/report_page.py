@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape as html_escape
 
-from ..redaction.printable import printable
-from .report_text import COLUMNS, left_out
+from .report_text import COLUMNS, left_out, one_line
 from .usage import UsageEntry, UsageSums, in_dollars
 from .usage_report import UsageReport, days_between, report
 
@@ -144,10 +143,10 @@ def _row(group: Sequence[str], sums: UsageSums, attributes: str = "") -> str:
 
 def _shortened(name: str) -> str:
     """Return *name* as it fits beside a bar: its beginning and its end tell most."""
-    name = printable(name)
+    name = one_line(name)
     return name if len(name) <= _LONGEST else f"{name[:16]}\u2026{name[-16:]}"
 
 
 def escape(text: str) -> str:
-    """Return *text* as a page shows it, control characters written out."""
-    return html_escape(printable(text))
+    """Return *text* as a page shows it, in one line."""
+    return html_escape(one_line(text))

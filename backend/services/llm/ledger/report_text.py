@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from ..redaction.printable import printable
 from .usage import COUNTS, UsageSums, in_dollars
 from .usage_report import UsageReport
 
@@ -25,10 +25,14 @@ COLUMNS = (
 )
 
 
+#: What a spreadsheet takes for a formula, in a full-width form too, or strips before it looks.
+_is_formula = re.compile("\\s*[=+@\uff1d\uff0b\uff0d\uff20-]").match
+
+
 def as_table(report: UsageReport) -> str:
     """Return *report* as lines of columns, and what its cost leaves out."""
     heads = [*report.by, *(head for head, _ in COLUMNS), "US$"]
-    rows = [[*map(printable, row.group), *_cells(row.sums)] for row in report.rows]
+    rows = [[*map(one_line, row.group), *_cells(row.sums)] for row in report.rows]
     rows.append(["total", *[""] * (len(report.by) - 1), *_cells(report.total)])
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     texts = len(report.by)
@@ -69,7 +73,7 @@ def as_csv(report: UsageReport) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*report.by, *COUNTS[:-1], "cost_usd"])
     for row in report.rows:
-        group = [f"'{each}" if each[:1] in tuple("=+-@\t\r") else each for each in row.group]
+        group = [f"'{each}" if _is_formula(each) else each for each in row.group]
         counts = [getattr(row.sums, name) for name in COUNTS[:-1]]
         writer.writerow([*group, *counts, in_dollars(row.sums.cost, 9).replace(",", "")])
     return text.getvalue()
@@ -84,6 +88,11 @@ def as_json(report: UsageReport) -> str:
     rows = [dict(zip(report.by, row.group, strict=True)) | sums(row.sums) for row in report.rows]
     days = {"first_day": report.first_day, "last_day": report.last_day, "by": list(report.by)}
     return json.dumps({**days, "rows": rows, "total": sums(report.total)}, indent=2) + "\n"
+
+
+def one_line(text: str) -> str:
+    """Return *text* with each character that cannot be seen, or moves others, written out."""
+    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
 
 
 def _cells(sums: UsageSums) -> list[str]:
