@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 
 import pytest
@@ -146,6 +146,40 @@ def test_what_is_not_written_is_in_the_report_all_the_same() -> None:
     ledger.add(UsageEntry(UsageKey(DAY, "groq", "n"), UsageSums(calls=2)))
     ledger.add(UsageEntry(UsageKey("2026-11-25", "groq", "m"), UsageSums(calls=4)))
     assert 3 == calls(ledger)
+
+
+def test_what_is_written_while_a_report_is_read_is_in_it_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Store()
+    ledger = Ledger(store)
+    written = Future[None]()
+
+    def read_late(first_day: str, last_day: str) -> list[UsageEntry]:
+        monkeypatch.undo()
+        ledger._start()
+        wait_for([written], 0.05)  # who writes meanwhile is waited for
+        return MemoryUsageStore.read(store, first_day, last_day)
+
+    monkeypatch.setattr(store, "read", read_late)
+    for step in ("_start", "flush"):
+        monkeypatch.setattr(ledger, step, lambda: None)
+    added = ledger.add(CALL)
+    assert added is not None
+    added.add_done_callback(lambda _: written.set_result(None))
+    assert 1 == calls(ledger)
+    added.result(30)
+    assert 1 == calls(ledger)
+
+
+def test_what_is_being_written_is_in_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    ledger = Ledger(store)
+    store.is_open.clear()
+    ledger.add(CALL)
+    assert store.is_entered.wait(30)
+    monkeypatch.setattr(ledger, "flush", store.is_open.set)
+    assert 1 == calls(ledger)
 
 
 def test_memory_is_bounded_while_the_store_fails(monkeypatch: pytest.MonkeyPatch) -> None:

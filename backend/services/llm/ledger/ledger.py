@@ -41,6 +41,8 @@ class Ledger:
         self.store = store
         self._now = now
         self._thread = Workers(1, "llm-ledger")
+        #: Held while a batch is written, and while the sums are read: it is in one place then.
+        self._storing = ForkLock()
         self._lock = ForkLock(leaf=True)  # guards the seven below
         self._sums: dict[UsageKey, UsageSums] = {}
         #: Done once what is in the sums is written.
@@ -48,7 +50,7 @@ class Ledger:
         self._is_writing = False
         #: When the write that runs began; infinite between two.
         self._write_began = float("inf")
-        #: What a failed write has left, which is tried again as it was.
+        #: What is being written; after a failure it is tried again as it was.
         self._unwritten: UsageBatch | None = None
         self._pause_until = self._log_at = float("-inf")
         on_fork_in_child(self, Ledger._reset_in_child)
@@ -74,12 +76,14 @@ class Ledger:
     def read(self, first_day: str, last_day: str) -> list[UsageEntry]:
         """Return the sums of these days, with what is not written yet; raises StoreError."""
         self.flush()
-        with self._lock:
-            waiting = _entries(self._sums)
-            if self._unwritten is not None:
-                waiting += self._unwritten.entries
+        with self._storing:
+            with self._lock:
+                waiting = _entries(self._sums)
+                if self._unwritten is not None:
+                    waiting += self._unwritten.entries
+            kept = self.store.read(first_day, last_day)
         waiting = [each for each in waiting if first_day <= each.key.day <= last_day]
-        return _entries(combined([*self.store.read(first_day, last_day), *waiting]))
+        return _entries(combined([*kept, *waiting]))
 
     def flush(self, timeout: float = _LAST) -> None:
         """Write what is not written yet, waiting at most *timeout* seconds."""
@@ -112,18 +116,19 @@ class Ledger:
             try:
                 self._add(batch)
             except Exception as error:
-                self._note_failure(batch, error)
+                self._note_failure(error)
                 written.set_result(None)
                 return
-            with self._lock:
-                self._unwritten = None
             written.set_result(None)
 
     def _add(self, batch: UsageBatch) -> None:
         with self._lock:
             self._write_began = self._now()
         try:
-            self.store.add(batch)
+            with self._storing:
+                self.store.add(batch)
+                with self._lock:
+                    self._unwritten = None
         finally:
             with self._lock:
                 self._write_began = float("inf")
@@ -138,14 +143,13 @@ class Ledger:
                 self._is_writing = False
                 written.set_result(None)
                 return None
-            batch = UsageBatch(tuple(_entries(self._sums)))
+            self._unwritten = UsageBatch(tuple(_entries(self._sums)))
             self._sums = {}
-            return batch, written
+            return self._unwritten, written
 
-    def _note_failure(self, batch: UsageBatch, error: Exception) -> None:
+    def _note_failure(self, error: Exception) -> None:
         with self._lock:
             self._is_writing = False
-            self._unwritten = batch
             now = self._now()
             self._pause_until = now + _PAUSE
             must_log = self._must_log(now)
