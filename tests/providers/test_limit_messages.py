@@ -70,7 +70,9 @@ def test_words_without_a_limit_name_none() -> None:
         ("Limit 6000, Requested 700", (6_000, None, 700)),
         ("Limit 0, Used 0, Requested 1", (None, 0, 1)),
         ("Used 12 of it", (None, 12, None)),
+        ("Limit 8,000, Used 5,536, Requested 1,234,567.", (8_000, 5_536, 1_234_567)),
         ("Limit 1234567890, Requested 1", (None, None, None)),
+        ("Limit 1,234,567,890,123, Used 1,5, Requested 1", (None, None, None)),
         ("", (None, None, None)),
     ],
 )
@@ -106,6 +108,7 @@ def test_it_is_told_by_how_much_a_request_exceeds_its_limit(words: str, excess: 
         (FULL, False),
         ("Limit 8000, Used 0, Requested 8000", False),
         ("Limit 8000, Used 0, Requested 8001", True),
+        ("Limit 8,000, Used 0, Requested 9", False),
         ("Request too large for model `m`", True),
         ("Slow down.", False),
     ],

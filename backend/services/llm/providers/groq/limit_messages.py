@@ -12,8 +12,9 @@ from ..refusals import unquoted
 # The messages of Groq's 429s and 413s; bounded, since any server may write the text.
 _ORGANIZATION = re.compile(r"\borg_[A-Za-z0-9]+")
 _LIMIT = re.compile(r"\((RPM|RPD|TPM|TPD|ITPM|OTPM|ASH|ASD)\)")
-_AMOUNTS = re.compile(r"\bLimit (\d{1,9})\b.{0,60}?\bRequested (\d{1,9})\b", re.S)
-_USED = re.compile(r"\bUsed (\d{1,9})\b")
+_NUMBER = r"(\d{1,3}(?:,\d{3}){1,3}|\d{1,9})\b(?!,\d)"
+_AMOUNTS = re.compile(rf"\bLimit {_NUMBER}.{{0,60}}?\bRequested {_NUMBER}", re.S)
+_USED = re.compile(rf"\bUsed {_NUMBER}")
 # The model's name among it, which the caller wrote, and which may hold anything.
 _QUOTED = re.compile(r"`[^`]*`")
 
@@ -43,14 +44,14 @@ def limit_of(message: str) -> str | None:
 def amount_of(message: str) -> int | None:
     """Return the amount of the limit that a refusal is about."""
     found = _AMOUNTS.search(without_quotes(message))
-    return int(found[1]) if found else None
+    return _number(found[1]) if found else None
 
 
 def amounts_in(words: str) -> tuple[float | None, float | None, float | None]:
     """Return a refusal's limit, what of it was used, and what was requested, as far as it says."""
     found, used = _AMOUNTS.search(words), _USED.search(words)
-    limit, requested = (int(found[1]), int(found[2])) if found else (None, None)
-    return limit or None, int(used[1]) if used else None, requested
+    limit, requested = (_number(found[1]), _number(found[2])) if found else (None, None)
+    return limit or None, _number(used[1]) if used else None, requested
 
 
 def excess_in(message: str) -> str:
@@ -70,5 +71,9 @@ def exceeds_limit_alone(message: str) -> bool:
     """Whether the request alone exceeds the limit, so that no wait can help."""
     amounts = _AMOUNTS.search(message)
     return "request too large" in message.lower() or bool(
-        amounts and int(amounts[2]) > int(amounts[1])
+        amounts and _number(amounts[2]) > _number(amounts[1])
     )
+
+
+def _number(digits: str) -> int:
+    return int(digits.replace(",", ""))
