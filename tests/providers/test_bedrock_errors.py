@@ -318,6 +318,10 @@ def test_a_refusals_words_tell_its_limit(words: str, unit: str, window: float) -
     )
 
 
+def test_a_quota_that_is_exceeded_for_good_is_no_limit_of_a_minute() -> None:
+    assert () == _meant(_client_error("ServiceQuotaExceededException", "Too many.", 400)).limits
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(499, LLMError), (500, ProviderUnavailableError), (599, ProviderUnavailableError)],

@@ -95,6 +95,30 @@ def test_bedrocks_refusal_without_figures_lets_a_patient_call_through(
     assert any(limit.amount == 6 for limit in face.client.headroom())
 
 
+def test_a_refusal_that_names_neither_a_wait_nor_figures_lets_a_patient_call_through(
+    open_client: OpenFace, sandbox: Sandbox, virtual: VirtualTime
+) -> None:
+    # As gateways send it that speak Groq's language.
+    refusal = Fault.error(429, message="Slow down.")
+    sandbox.script(refusal, refusal)
+    patient = open_client("groq", LLM_MAX_QUOTA_WAIT=60.0, LLM_MAX_RETRIES=0)
+    assert [429, 429, 200] == [attempt.status for attempt in patient.respond("hi").attempts]
+    sandbox.script(refusal)
+    with pytest.raises(RateLimitError, match="Slow down"):
+        open_client("groq").generate("hi")
+
+
+def test_a_days_limit_without_figures_is_not_taken_for_one_of_a_minute(
+    open_client: OpenFace, sandbox: Sandbox, virtual: VirtualTime
+) -> None:
+    face = open_client("bedrock", LLM_MAX_QUOTA_WAIT=60.0)
+    sandbox.script(Fault.error(429, message="Too many tokens per day, please wait."))
+    with pytest.raises(RateLimitError, match="per day"):
+        face.generate("hi")
+    assert ["RPM"] == [limit.name for limit in face.client.headroom()]
+    assert not any(limit.is_learned for limit in face.client.headroom())
+
+
 def test_a_wait_that_is_too_long_is_refused_with_the_time(
     open_client: OpenFace, sandbox: Sandbox, virtual: VirtualTime
 ) -> None:

@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 
 from .frozen import dataclass
 
+MINUTE = 60.0
+
 #: What a limit counts: calls, or tokens of one kind.
 Unit: TypeAlias = Literal["requests", "tokens", "input_tokens", "output_tokens"]
 
@@ -29,6 +31,11 @@ class LimitReport:
     requested: float | None = None
     is_refusal: bool = False
     wait: float | None = None
+
+    @property
+    def refuses_minute(self) -> bool:
+        """Whether a request was refused that may go a minute later."""
+        return self.is_refusal and self.window <= MINUTE
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def learn_from_reports(
                 reservation.charges.append((limit, Charge(amount, reservation.starts_at)))
         is_unknown = limit is None or learned.is_shared(limit, now)
         if (
-            report.is_refusal
+            report.refuses_minute  # that of a day says nothing of one
             and is_unknown
             and learned.was_sent_after_refusal(reservation.starts_at)
         ):

@@ -186,7 +186,10 @@ def _from_response(error: Exception, model: str, wall: float) -> LLMError:
         header = text(headers, "retry-after")
         translated.retry_after = seconds_until_retry(header, wall=wall)
     if isinstance(translated, RateLimitError):
-        translated.limits = (_report_of_refusal(translated),)
+        report = _report_of_refusal(translated)
+        # A quota of another kind is exceeded for good.
+        if translated.retry is not Retry.NEVER or not report.refuses_minute:
+            translated.limits = (report,)
     return translated
 
 
