@@ -22,7 +22,7 @@ from services.llm.errors import (
     RetriesExhaustedError,
     Retry,
 )
-from services.llm.quota import NEVER, NoCapacity
+from services.llm.quota import NEVER, NoCapacity, Quota, TokenBucketLimit
 from services.llm.types import Usage
 from tests.call.calls import MODEL, limited, unavailable
 from tests.call.scripted import Clock, account, says
@@ -162,24 +162,27 @@ def test_what_has_a_status_or_may_have_been_lost_on_its_way_was_sent(
 
 def test_a_limit_that_lets_no_request_through_is_no_matter_of_waiting(clock: Clock) -> None:
     for unit in ("requests", None):
-        error = begun(clock).limit_error(NoCapacity(NEVER, unit), {"requests": 1.0})
+        error = begun(clock).limit_error(NoCapacity(NEVER, unit), {"requests": 1.0}, MODEL)
         assert isinstance(error, RateLimitError)
         assert "a limit on requests lets none through" in str(error)
         assert None is error.retry_after
 
 
-def test_a_demand_beyond_a_whole_limit_is_an_error_that_says_what_to_change(clock: Clock) -> None:
+def test_a_demand_beyond_a_whole_limit_is_an_error_that_says_by_how_much(clock: Clock) -> None:
     call = begun(clock)
-    error = call.limit_error(NoCapacity(NEVER, "tokens"), {"requests": 1.0, "tokens": 150.0})
+    call.account.quota = Quota((), lambda: [TokenBucketLimit(100, 60.0, "tokens")])
+    error = call.limit_error(NoCapacity(NEVER, "tokens"), {"tokens": 150.0}, MODEL)
     assert isinstance(error, ContextLengthError)
-    assert str(error).startswith("150 tokens in one call are more than the whole limit of tokens")
-    assert "GROQ_TOKENS_PER_MINUTE" in str(error)
-    unnamed = call.limit_error(NoCapacity(NEVER, "tokens"), {"requests": 1.0})
-    assert str(unnamed).startswith("0 tokens in one call")
+    assert str(error) == (
+        "150 tokens in one call are 50 more than the whole limit of 100 (TPM):"
+        " shorten the prompt or lower max_tokens, or raise GROQ_TOKENS_PER_MINUTE"
+    )
+    unnamed = call.limit_error(NoCapacity(NEVER, "tokens"), {"requests": 1.0}, MODEL)
+    assert str(unnamed).startswith("0 tokens in one call are more than a whole limit: shorten")
 
 
 def test_a_limit_that_is_full_for_a_while_says_for_how_long(clock: Clock) -> None:
-    error = begun(clock).limit_error(NoCapacity(7.25, "tokens"), {"tokens": 5.0})
+    error = begun(clock).limit_error(NoCapacity(7.25, "tokens"), {"tokens": 5.0}, MODEL)
     assert isinstance(error, RateLimitError)
     assert ("Rate limit exceeded. Please wait 7.2 seconds", 7.25, "groq") == (
         *(str(error), error.retry_after),

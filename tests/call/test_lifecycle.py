@@ -135,7 +135,7 @@ def test_what_no_limit_can_ever_hold_is_not_waited_for() -> None:
     window = SlidingWindow(30, 60.0)
     to = account(clock)
     to.quota = Quota((window,), lambda: [TokenBucketLimit(50, 60.0, "tokens")])
-    with pytest.raises(ContextLengthError, match="more than the whole limit of tokens"):
+    with pytest.raises(ContextLengthError, match=r"more than the whole limit of 50 \(TPM\)"):
         Drive(clock, []).run(call(to, max_quota_wait=1000.0))
 
 

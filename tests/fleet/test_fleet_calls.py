@@ -209,7 +209,9 @@ def test_a_call_that_exceeds_a_limit_which_another_worker_knows_is_an_error(
     server: Server, clock: Clock
 ) -> None:
     use(server, 10.0, limit=100.0)
-    with pytest.raises(ContextLengthError, match="more than the whole limit of tokens"):
+    with pytest.raises(
+        ContextLengthError, match="tokens in one call are more than a whole limit: shorten"
+    ):
         Drive(clock, []).run(call(worker(server), max_quota_wait=60.0))
 
 

@@ -80,7 +80,7 @@ def test_a_request_beyond_the_whole_limit_says_by_how_much_and_is_sent_once(
     with pytest.raises(ContextLengthError, match=r"more than the whole limit of 2000"):
         face.generate("hi", max_tokens=3_000)
     # Now the limit is known, and what is beyond it is refused here.
-    with pytest.raises(ContextLengthError, match="more than the whole limit of tokens"):
+    with pytest.raises(ContextLengthError, match=r"limit of 2000 \(TPM; groq told of it"):
         face.generate("hi", max_tokens=3_000)
     assert 1 == len(sandbox.exchanges)
     assert "Sandbox: hi" == face.generate("hi", max_tokens=100)

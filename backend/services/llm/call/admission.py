@@ -192,7 +192,7 @@ def _reserve_limits(request: Request, call: Call, admission: Admission) -> Effec
     now, patience = account.now(), call.quota_wait_left()
     result = account.reserve(scope, demand, now, patience, request.priority, request.model)
     if isinstance(result, NoCapacity):
-        raise call.limit_error(result, demand)
+        raise call.limit_error(result, demand, scope)
     admission.full_unit = result.full_unit
     return result
 
@@ -246,7 +246,7 @@ def _wait_for_start(admission: Admission, call: Call) -> Effects[bool]:
     while True:
         if seconds > 0:
             if seconds > call.quota_wait_left():
-                raise call.limit_error(NoCapacity(seconds, None), reservation.demand)
+                raise call.limit_error(NoCapacity(seconds, None), reservation.demand, scope)
             # One that is granted for a moment is not woken before it.
             grant = admission.grant
             wake = reservation.wake if grant is None or grant.at <= account.now() else None

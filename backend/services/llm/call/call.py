@@ -21,7 +21,7 @@ from ..errors import (
     RetriesExhaustedError,
     Retry,
 )
-from ..quota import NEVER
+from ..quota import NEVER, too_large
 from ..types import Attempt, Usage
 
 R = TypeVar("R")
@@ -191,8 +191,8 @@ class Call:
             attempt = Attempt(number, model, latency=latency, error=type(error).__name__)
             self.events.attempt_ended(attempt, is_sent=True)
 
-    def limit_error(self, full: NoCapacity, demand: Demand) -> LLMError:
-        """Return the error for limits of ours that have no room in time, or never have."""
+    def limit_error(self, full: NoCapacity, demand: Demand, scope: str) -> LLMError:
+        """Return the error for limits of *scope* that have no room in time, or never have."""
         unit = full.unit or "requests"
         note = "" if self.account.fleet is None else self.account.fleet.outage_note()
         if full.wait == NEVER and unit == "requests":
@@ -201,10 +201,9 @@ class Call:
                 provider=self.account.provider,
             )
         if full.wait == NEVER:
+            limits = self.account.quota.headroom(scope, self.account.now())
             return ContextLengthError(
-                f"{demand.get(unit, 0):.0f} {unit} in one call are more than the whole limit of"
-                f" {unit}: shorten the prompt, lower max_tokens, or raise"
-                f" {self.account.provider.upper()}_TOKENS_PER_MINUTE or _PER_DAY",
+                too_large(demand.get(unit, 0.0), unit, limits, self.account.provider),
                 provider=self.account.provider,
             )
         return RateLimitError(

@@ -171,7 +171,8 @@ def wait_for_grant(admission: Admission, fleet: Fleet, call: Call) -> Effects[fl
     admission.grant = None
     unit = None if decision.unit in (PAUSED, FIRST) else cast("Unit", decision.unit)
     if decision.wait > call.quota_wait_left():
-        raise call.limit_error(NoCapacity(decision.wait, unit), reservation.demand)
+        full = NoCapacity(decision.wait, unit)
+        raise call.limit_error(full, reservation.demand, reservation.scope)
     admission.full_unit = unit
     now = account.now()
     until = now + decision.again

@@ -1,5 +1,6 @@
 """How much may be sent, and when: one reservation takes room in several limits at once."""
 
+from .headroom import too_large
 from .learning import LearnedLimit
 from .limits import NEVER, Limit, NoCapacity, Unit
 from .queue import Demand, Reservation
@@ -18,4 +19,5 @@ __all__ = [
     "SlidingWindow",
     "TokenBucketLimit",
     "Unit",
+    "too_large",
 ]

@@ -1,8 +1,10 @@
-"""What is left of a limit, to be looked at."""
+"""What is left of a limit, to be looked at, and what is said of one that can never be enough."""
 
 from __future__ import annotations
 
-from ..limit_types import Headroom
+from collections.abc import Iterable
+
+from ..limit_types import Headroom, Unit
 from .learning import LearnedLimit
 from .limits import Limit, limit_name
 
@@ -22,3 +24,27 @@ def headroom_of(limit: Limit, now: float, used: float = 0.0) -> Headroom:
         full_in=full_in,
         is_learned=isinstance(limit, LearnedLimit) and limit.is_learned,
     )
+
+
+def too_large(amount: float, unit: Unit, limits: Iterable[Headroom], provider: str) -> str:
+    """Return what is to be said of a call that takes such an *amount* of a *unit*.
+
+    The least of the *limits* says by how much that is too much. Where they have room for it, others
+    know of a lower one.
+    """
+    exceeded = [each for each in limits if each.unit == unit and each.amount < amount]
+    least = min(exceeded, key=lambda each: each.amount, default=None)
+    too_much = f"{amount:.0f} {unit.replace('_', ' ')} in one call are"
+    advice = "shorten the prompt or lower max_tokens"
+    if least is None:
+        return f"{too_much} more than a whole limit: {advice}"
+    exceeds = (
+        f"{too_much} {amount - least.amount:.0f} more than the whole limit of {least.amount:.0f}"
+    )
+    if least.is_learned:
+        # It may have been a mistake of theirs.
+        source = f"{provider} told of it, client.forget() drops it"
+        return f"{exceeds} ({least.name}; {source}): {advice}"
+    window = "DAY" if least.name.endswith("D") else "MINUTE"
+    knob = f"{provider.upper()}_{unit.upper()}_PER_{window}"
+    return f"{exceeds} ({least.name}): {advice}, or raise {knob}"
