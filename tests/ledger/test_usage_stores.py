@@ -275,6 +275,21 @@ def test_a_file_that_has_grown_is_rewritten_with_one_line_a_key(tmp_path: Path) 
     assert 0o600 == store.path.stat().st_mode & 0o777
 
 
+def test_a_line_of_another_version_outlives_the_rewriting(tmp_path: Path) -> None:
+    store = JsonUsage(tmp_path / "usage.jsonl", small=1)
+    later = b'{"llm_usage":["2026-11-26","groq","m","","{}"],"calls":1,"pictures":2}\n'
+    store.add(batch((ACME, ONE)))
+    with store.path.open("ab") as file:
+        file.write(later + b'{"llm_usage":torn\n')
+    for _ in range(5):
+        store.add(batch((ACME, ONE)))
+    lines = store.path.read_bytes().splitlines(keepends=True)
+    assert later in lines
+    assert 6 == kept(store)[ACME].calls
+    assert not any(b"torn" in line for line in lines)
+    store.close()
+
+
 def test_a_write_that_is_cut_short_is_taken_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,8 +29,9 @@ class JsonContent:
 
     sums: dict[UsageKey, UsageSums] = field(default_factory=dict)
     batches: dict[str, BatchRecord] = field(default_factory=dict)
-    #: Lines that hold nothing of ours.
+    #: How many lines hold nothing that this version reads, and those of another version of it.
     unreadable: int = 0
+    of_other_versions: list[bytes] = field(default_factory=list)
 
     def add(self, line: bytes) -> None:
         """Add what *line* says."""
@@ -43,6 +44,8 @@ class JsonContent:
                 add_to(self.sums, checked_key(*name), checked_sums(record))
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             self.unreadable += bool(line.strip(b"\0\n"))
+            if line.startswith(START) and line.endswith(b"}\n"):
+                self.of_other_versions.append(line)
 
     def lines(self) -> Iterator[bytes]:
         """The fewest lines that say the same, without the batches of long ago."""
@@ -52,6 +55,7 @@ class JsonContent:
         for identity, each in self.batches.items():
             if each.day >= first_remembered(latest):
                 yield batch_line(identity, each.day, each.note, [] if each.is_added else None)
+        yield from self.of_other_versions
 
     def _add_batch(self, identity: str, day: Any, note: Any = "", entries: Any = None) -> None:
         first_remembered(day)  # for its ValueError
