@@ -6,9 +6,11 @@ import csv
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -242,6 +244,33 @@ def test_the_command_says_what_is_wrong_in_one_line(
     err = capsys.readouterr().err
     assert words in err
     assert 1 == err.count("\n")
+
+
+def test_the_command_leaves_a_database_without_a_ledger_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "host.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE users (name)")
+    before = path.read_bytes()
+    assert 1 == command.main(["--url", f"sqlite:{path}"])
+    assert f"error: there is no ledger at {path}\n" == capsys.readouterr().err
+    assert (before, ["host.db"]) == (path.read_bytes(), os.listdir(tmp_path))
+
+
+def test_the_command_shows_the_ledger_of_a_fleet(
+    redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 0 == command.main(["--url", redis_url, "--days", "1"])
+    assert capsys.readouterr().out.splitlines()[-1].startswith("total ")
+
+
+def test_the_command_says_of_a_file_that_is_no_database_that_it_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes").write_text("mine")
+    assert 1 == command.main(["--url", f"sqlite:{tmp_path}/notes"])
+    assert "it is not an SQLite database with a table of usage" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

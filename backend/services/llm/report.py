@@ -7,15 +7,16 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from .errors import ConfigurationError
 from .ledger.opening import ledger_at, place_of
 from .ledger.report_page import as_page
 from .ledger.report_text import as_csv, as_json, as_table
+from .ledger.sqlite_usage import holds_usage
 from .ledger.usage_report import checked_groups, days_until, report
 from .settings import host
 from .stores import StoreError, utc_day
+from .stores.files import absolute_path
 
 FORMATS = ("table", "csv", "json", "html")
 
@@ -56,15 +57,17 @@ def _url_of_settings() -> str:
 
 
 def _check_exists(url: str) -> None:
-    """Raise ConfigurationError where nothing can be read: a missing file would be made by that."""
+    """Raise ConfigurationError where nothing can be read: it would be made by that."""
     kind, place = place_of(url)
     if kind == "memory":
         raise ConfigurationError(
             "memory: is the ledger of one process alone, which shows it by client.usage_report():"
             " name that of others as sqlite:path, json:path or redis://host:port/db"
         )
-    if kind in ("sqlite", "json") and not Path(place).expanduser().exists():
-        raise ConfigurationError(f"there is no ledger at {place}")
+    if kind in ("sqlite", "json"):
+        path = absolute_path(place)
+        if not path.exists() or (kind == "sqlite" and not holds_usage(path)):
+            raise ConfigurationError(f"there is no ledger at {place}")
 
 
 def _write(text: str, errors: str) -> int:

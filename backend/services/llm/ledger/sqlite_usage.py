@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 from ..stores import StoreError
 from ..stores.sqlite_database import SqliteDatabase
@@ -26,6 +28,7 @@ _ADD = (
     f" ON CONFLICT ({_KEY}) DO UPDATE SET "
     + ", ".join(f"{name} = {name} + excluded.{name}" for name in COUNTS)
 )
+_TABLE = "SELECT 1 FROM sqlite_master WHERE name = 'llm_usage'"
 _READ = f"SELECT {_KEY}, {', '.join(COUNTS)} FROM llm_usage WHERE day BETWEEN ? AND ?"
 
 _FORGET = "DELETE FROM llm_batches WHERE day < ?"
@@ -98,6 +101,15 @@ class SqliteUsage(SqliteDatabase):
                 return True
 
         return self._run(write)
+
+
+def holds_usage(path: Path) -> bool:
+    """Whether the database at *path* has our table, without one being made; True if it is none."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        try:
+            return database.execute(_TABLE).fetchone() is not None
+        except sqlite3.DatabaseError:
+            return True  # what is wrong with it is told by who reads it
 
 
 def _rows(batch: UsageBatch) -> list[tuple[object, ...]]:

@@ -35,7 +35,7 @@ class RedisServer:
             self._at_once: Any = import_module("redis.backoff").NoBackoff
         except ImportError as error:
             raise ImportError(
-                "a redis:// cache needs the redis package: pip install redis"
+                "a redis:// URL needs the redis package: pip install redis"
             ) from error
         self.refusal: type[Exception] = self._redis.ResponseError
         self._url = url
