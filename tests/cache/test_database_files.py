@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from services.llm.stores import StoreError
+from services.llm.stores import StoreError, sqlite_database
 from services.llm.stores.sqlite import SqliteStore
 from services.llm.stores.sqlite_budgets import SqliteBudgets
 from tests.cache.support import key_of
@@ -165,6 +165,35 @@ def test_a_renamed_file_that_cannot_be_given_its_log_is_a_warning(
     assert [1, 2] == [budgets.add("a", 1, NOON) for _ in range(2)]
     words = f"{path} was removed or replaced before all of it was written: disk I/O error"
     assert words == caplog.messages[0]
+
+
+def test_the_log_that_a_killed_process_left_of_a_renamed_file_is_kept(
+    path: Path, budgets: SqliteBudgets, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    shutil.copy(path, killed / "usage.db.1")
+    shutil.copy(beside(path, "-wal"), killed)
+    with closing(SqliteBudgets(killed / "usage.db")) as store:
+        assert 1 == store.add("a", 1, NOON)
+    (left,) = killed.glob("usage.db-wal.left-*")
+    assert 1 == caplog.text.count("usage.db-wal is of a database that is not there; it is now")
+    left.rename(killed / "usage.db.1-wal")
+    with closing(SqliteBudgets(killed / "usage.db.1")) as store:
+        assert 5 == store.add("a", 0, NOON)
+
+
+def test_a_store_that_outlives_its_modules_closes_its_connection_all_the_same(
+    path: Path, budgets: SqliteBudgets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = budgets._connection
+    assert connection is not None
+    monkeypatch.setattr(sqlite_database, "closing", None)
+    budgets.__del__(lambda: True)
+    monkeypatch.undo()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+    budgets._connection = None
 
 
 def test_a_file_that_is_renamed_before_a_close_holds_all(

@@ -46,6 +46,9 @@ class DatabaseFiles:
         # One that exists is not opened: closing it would drop the locks that other connections of
         # this process have on it (sqlite.org/howtocorrupt.html, 2.2).
         if not self._path.exists():
+            if (log := _stat(self._log)) is not None and log.st_size:
+                # SQLite would remove it. Put beside a file that was renamed, it makes that whole.
+                move_aside(self._log, "is of a database that is not there", mark="left")
             os.close(open_private(str(self._path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         self._file_in_use = _stat(self._path)
         if self._log.exists() and self._is_of_another_kind():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
@@ -69,10 +70,13 @@ class SqliteDatabase:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
 
-    def __del__(self) -> None:
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         # Ledgers and budgets go with the client that had them, which nobody may have closed.
-        if getattr(self, "_connection", None) is not None:
-            self._disconnect()
+        if (connection := getattr(self, "_connection", None)) is not None:
+            if is_finalizing():  # when the names that a module knows are gone
+                connection.close()
+            else:
+                self._disconnect()
 
     def close(self) -> None:
         """Close the connection; the next use opens another.
