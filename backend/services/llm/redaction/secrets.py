@@ -15,6 +15,9 @@ _READ_LIMIT = 8 * SHOWN
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*"
 
+# A URL whose beginning is misspelt, and no path that holds a "@".
+_MISSPELT = re.compile(r"/[/:].*@", re.S)
+
 _Replacement: TypeAlias = "str | Callable[[re.Match[str]], str]"
 
 
@@ -69,12 +72,12 @@ def redacted(text: str) -> str:
 def without_credentials(text: str) -> str:
     """Return *text*; if it is a URL, without its user, password, query and fragment.
 
-    If these cannot be told apart, return only the scheme: a password that holds a stray "/", "?"
-    or "#" is cut in two by any parser.
+    If these cannot be told apart, return only the scheme, if there is one: a password that holds a
+    stray "/", "?" or "#" is cut in two by any parser.
     """
     scheme, colon, rest = text.partition(":")
     if not colon or not re.fullmatch(_SCHEME, scheme):
-        return text
+        return "..." if _MISSPELT.search(text) else text
     if not rest.startswith("//"):
         return f"{scheme}:..." if "@" in rest else text
     try:
