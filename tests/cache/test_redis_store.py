@@ -7,6 +7,8 @@ import socket
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Iterator
 
 import pytest
 import redis
@@ -102,8 +104,10 @@ def test_its_repr_tells_the_place_alone() -> None:
     assert "RedisStore('redis://host:1/2')" == repr(RedisStore("redis://me:hush@host:1/2", ttl=1))
 
 
-@pytest.mark.parametrize("answer", [b":5\r\n", b"*1\r\n" * 20_000, b"%-5\r\n", b"HTTP/1.1 400\r\n"])
-def test_what_is_no_redis_server_makes_the_store_unavailable(answer: bytes) -> None:
+@contextlib.contextmanager
+def answering(answer: bytes) -> Iterator[int]:
+    """A server that always says the same, by its port."""
+
     def serve(server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
@@ -114,8 +118,23 @@ def test_what_is_no_redis_server_makes_the_store_unavailable(answer: bytes) -> N
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=serve, args=(server,), daemon=True).start()
-        store = RedisStore(f"redis://127.0.0.1:{server.getsockname()[1]}/0", ttl=60.0)
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("answer", [b":5\r\n", b"*1\r\n" * 20_000, b"%-5\r\n", b"HTTP/1.1 400\r\n"])
+def test_what_is_no_redis_server_makes_the_store_unavailable(answer: bytes) -> None:
+    with answering(answer) as port:
+        store = RedisStore(f"redis://127.0.0.1:{port}/0", ttl=60.0)
         with pytest.raises(StoreError):
             store.get("0" * 64)
         store.close()
-        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_server_that_quotes_the_password_in_its_error_is_not_quoted() -> None:
+    with answering(b"-ERR unknown command 'AUTH', with args beginning with: 'hu sh'\r\n") as port:
+        store = RedisStore(f"redis://:hu%20sh@127.0.0.1:{port}/0", ttl=60.0)
+        with pytest.raises(StoreError, match="it quotes the password in its error") as caught:
+            store.get("0" * 64)
+        store.close()
+    assert "hu sh" not in "".join(traceback.format_exception(caught.value))

@@ -52,6 +52,7 @@ class RedisServer:
         # Whatever the URL says: values of other programs need not be text.
         self.client.connection_pool.connection_kwargs["decode_responses"] = False
         self.where = without_credentials(url)
+        self._password = str(self.client.connection_pool.connection_kwargs.get("password") or "")
 
     def _client(self, url: str, options: dict[str, Any]) -> Any:
         if "+sentinel:" not in url:
@@ -102,4 +103,9 @@ class RedisServer:
             yield
         # What is no Redis server may answer anything, and its client fails on that in any way.
         except Exception as error:
-            raise StoreError(f"{self.where} cannot be used: {words_of(error)}") from error
+            words = words_of(error)
+            if self._password and self._password in words:
+                # A server that does not know a command quotes what it was sent with it.
+                refused = f"{self.where} cannot be used: it quotes the password in its error"
+                raise StoreError(refused) from None
+            raise StoreError(f"{self.where} cannot be used: {words}") from error
