@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import PurePosixPath
@@ -130,6 +131,14 @@ def test_no_password_in_a_hosts_own_url_is_shown_either() -> None:
     host = Host(DATABASE_URL="postgres://user:pa55word@db/main")
     assert "pa55word" not in repr(host) + str(host)
     assert "postgres://user:pa55word@db/main" == host.model_dump()["DATABASE_URL"]
+
+
+@pytest.mark.parametrize("name", [each for each in Knobs.model_fields if "_PER_" in each])
+def test_a_limit_is_no_larger_than_what_hosts_write_for_none(name: str) -> None:
+    assert sys.maxsize == getattr(made(**{name: sys.maxsize}), name)
+    for wrong in (0, 10**400):
+        with pytest.raises(ValueError, match=name):
+            made(**{name: wrong})
 
 
 def test_what_holds_no_password_is_shown_whole() -> None:

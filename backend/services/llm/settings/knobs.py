@@ -21,6 +21,9 @@ from .plain_values import plain
 #: A URL that `model_dump` shows without its credentials.
 Url: TypeAlias = Annotated[str, PlainSerializer(without_credentials, return_type=str)]
 
+#: An amount of a limit; the largest that hosts write for none at all is one still.
+Amount: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
 #: Seconds, twenty days: a socket waits for 2**31 milliseconds at most.
 LONGEST_WAIT = 20 * 86_400.0
 _SECRET = SecretStr("")
@@ -99,43 +102,43 @@ class Knobs(BaseModel):
         ),
     ] = "custom"
     GROQ_REQUESTS_PER_MINUTE: Annotated[
-        int,
-        Field(ge=1, description="Calls to Groq in any 60 s, to all models; with a plan: its own."),
+        Amount,
+        Field(description="Calls to Groq in any 60 s, to all models; with a plan: its own."),
     ] = 30
     GROQ_REQUESTS_PER_DAY: Annotated[
-        int | None,
-        Field(ge=1, description="Calls a day to each Groq model, refilled continuously."),
+        Amount | None,
+        Field(description="Calls a day to each Groq model, refilled continuously."),
     ] = None
     GROQ_TOKENS_PER_MINUTE: Annotated[
-        int | None,
-        Field(ge=1, description="Tokens a minute to each Groq model, refilled continuously."),
+        Amount | None,
+        Field(description="Tokens a minute to each Groq model, refilled continuously."),
     ] = None
     GROQ_TOKENS_PER_DAY: Annotated[
-        int | None,
-        Field(ge=1, description="Tokens a day to each Groq model, refilled continuously."),
+        Amount | None,
+        Field(description="Tokens a day to each Groq model, refilled continuously."),
     ] = None
     GROQ_INPUT_TOKENS_PER_MINUTE: Annotated[
-        int | None,
-        Field(ge=1, description="Tokens of prompts a minute to each Groq model."),
+        Amount | None,
+        Field(description="Tokens of prompts a minute to each Groq model."),
     ] = None
     GROQ_OUTPUT_TOKENS_PER_MINUTE: Annotated[
-        int | None,
-        Field(ge=1, description="Tokens of answers a minute from each Groq model."),
+        Amount | None,
+        Field(description="Tokens of answers a minute from each Groq model."),
     ] = None
     BEDROCK_REQUESTS_PER_MINUTE: Annotated[
-        int, Field(ge=1, description="Calls to Bedrock in any 60 s.")
+        Amount, Field(description="Calls to Bedrock in any 60 s.")
     ] = 50
     BEDROCK_REQUESTS_PER_DAY: Annotated[
-        int | None,
-        Field(ge=1, description="Calls a day to each Bedrock model, refilled continuously."),
+        Amount | None,
+        Field(description="Calls a day to each Bedrock model, refilled continuously."),
     ] = None
     BEDROCK_TOKENS_PER_MINUTE: Annotated[
-        int | None,
-        Field(ge=1, description="Tokens a minute to each Bedrock model, refilled continuously."),
+        Amount | None,
+        Field(description="Tokens a minute to each Bedrock model, refilled continuously."),
     ] = None
     BEDROCK_TOKENS_PER_DAY: Annotated[
-        int | None,
-        Field(ge=1, description="Tokens a day to each Bedrock model, refilled continuously."),
+        Amount | None,
+        Field(description="Tokens a day to each Bedrock model, refilled continuously."),
     ] = None
 
     LLM_QUOTA_URL: Annotated[
@@ -249,8 +252,8 @@ class Knobs(BaseModel):
         Field(description="Keys of the compliant client's command line, separated by commas."),
     ] = _SECRET
     GROQ_ORG_RPM: Annotated[
-        int | None,
-        Field(ge=1, description="Calls of the compliant client in any 60 s, over all its keys."),
+        Amount | None,
+        Field(description="Calls of the compliant client in any 60 s, over all its keys."),
     ] = None
 
     @model_validator(mode="before")
