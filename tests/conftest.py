@@ -54,7 +54,19 @@ def _one_trust_store(one_certificate: Path) -> Iterator[None]:
         yield
 
 
-def pytest_collection_finish() -> None:
-    """Let no garbage collection look again through the suite itself, which is most of the heap."""
+def freeze_what_stays() -> None:
+    """Let no garbage collection look again at what lives now, which is most of the heap."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_collection_finish() -> None:
+    """Freeze the suite."""
+    freeze_what_stays()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Freeze what a file's tests leave behind, such as the tables of SDKs."""
+    if nextitem is not None and nextitem.path != item.path:
+        freeze_what_stays()

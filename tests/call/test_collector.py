@@ -11,15 +11,18 @@ import pytest
 
 from services.llm.runtime.collector import paused_collector, pauses_collector_once
 from services.llm_client import BedrockClient
+from tests.conftest import freeze_what_stays
 
 
 @pytest.fixture(autouse=True)
 def collector() -> Iterator[None]:
-    """It runs before and after each test."""
+    """It runs before and after each test, and looks at all there is; afterwards at what is new."""
     assert gc.isenabled()
+    gc.unfreeze()
     yield
     gc.unfreeze()
     gc.enable()
+    freeze_what_stays()
 
 
 def test_the_first_call_alone_runs_without_collections() -> None:
