@@ -54,6 +54,23 @@ def _one_trust_store(one_certificate: Path) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def short_backoff(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Retries come at once, in a test that is about something else."""
+    from services.llm.call import retry
+
+    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    retry._transient_errors.cache_clear()
+    yield
+    retry._transient_errors.cache_clear()
+
+
+@pytest.fixture
+def short_first_answer_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client's first requests hardly wait for its first answer, where it never comes."""
+    monkeypatch.setattr("services.llm.account.registry.MAX_FIRST_ANSWER_WAIT", 0.01)
+
+
 def freeze_what_stays() -> None:
     """Let no garbage collection look again at what lives now, which is most of the heap."""
     gc.collect()

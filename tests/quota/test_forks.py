@@ -31,8 +31,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning
 SAFETY_NET = 30
 
 
-def told_by_child(report: Callable[[], object]) -> str:
-    """Fork; what the child's *report* returns, as a string."""
+def told_by_child(report: Callable[[], object], in_parent: Callable[[], object] = bool) -> str:
+    """Fork; what the child's *report* returns, as a string. Call *in_parent* meanwhile."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -43,10 +43,42 @@ def told_by_child(report: Callable[[], object]) -> str:
             told = f"failed: {failure!r}"
         os.write(writer, told.encode())
         os._exit(0)
+    in_parent()
     os.close(writer)
     with os.fdopen(reader) as pipe:
         told = pipe.read()
     os.waitpid(child, 0)
+    return told
+
+
+def told_amid(
+    work: Callable[[], None], report: Callable[[], object], *, threads: int, forks: int
+) -> list[str]:
+    """Fork again and again while *threads* do this *work*; what the children's *report* returns.
+
+    They rest while a child starts and ends, which takes far longer than the fork.
+    """
+    busy, at_work, stop = threading.Event(), threading.Event(), threading.Event()
+
+    def repeat() -> None:
+        while not stop.is_set():
+            busy.wait(SAFETY_NET)
+            work()
+            at_work.set()
+
+    running = [threading.Thread(target=repeat) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    told = []
+    for _ in range(forks):
+        at_work.clear()
+        busy.set()
+        at_work.wait(SAFETY_NET)
+        told.append(told_by_child(report, in_parent=busy.clear))
+    stop.set()
+    busy.set()
+    for thread in running:
+        thread.join(SAFETY_NET)
     return told
 
 
@@ -107,24 +139,18 @@ def test_a_lock_that_another_thread_holds_is_free_in_the_child() -> None:
 @needs_fork
 def test_a_fork_waits_for_what_a_leaf_guards_to_be_whole() -> None:
     leaf, pair = ForkLock(leaf=True), [0, 0]
-    stop = threading.Event()
 
     def change() -> None:
-        while not stop.is_set():
-            with leaf:
-                pair[0] += 1
-                sys.intern(str(pair[0]))  # time for the other thread to fork, were it let
-                pair[1] += 1
+        with leaf:
+            pair[0] += 1
+            sys.intern(str(pair[0]))  # time for the other thread to fork, were it let
+            pair[1] += 1
 
     def look() -> bool:
         with leaf:
             return pair[0] == pair[1]
 
-    thread = threading.Thread(target=change)
-    thread.start()
-    told = [told_by_child(look) for _ in range(8)]
-    stop.set()
-    thread.join(SAFETY_NET)
+    told = told_amid(change, look, threads=1, forks=8)
     assert told == ["True"] * 8
 
 
@@ -217,14 +243,13 @@ def test_a_childs_quota_goes_on_from_the_parents_and_leaves_that_alone() -> None
 
 @needs_fork
 def test_a_child_of_busy_threads_has_a_quota_that_works() -> None:
-    quota, stop = Quota((SlidingWindow(1_000_000, 60.0),)), threading.Event()
+    quota = Quota((SlidingWindow(1_000_000, 60.0),))
 
     def work() -> None:
-        while not stop.is_set():
-            reservation = quota.reserve("m", {"requests": 1}, 100.0)
-            assert isinstance(reservation, Reservation)
-            assert quota.try_start(reservation, 100.0) == 0.0
-            quota.settle(reservation, {}, 100.0, 100.0)
+        reservation = quota.reserve("m", {"requests": 1}, 100.0)
+        assert isinstance(reservation, Reservation)
+        assert quota.try_start(reservation, 100.0) == 0.0
+        quota.settle(reservation, {}, 100.0, 100.0)
 
     def look() -> float:
         reservation = quota.reserve("m", {"requests": 1}, 100.0)
@@ -232,13 +257,7 @@ def test_a_child_of_busy_threads_has_a_quota_that_works() -> None:
         return quota.try_start(reservation, 100.0)
 
     assert quota._lock in fork._pauses  # or the race below would be won most of the time
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    told = [told_by_child(look) for _ in range(10)]
-    stop.set()
-    for thread in threads:
-        thread.join(SAFETY_NET)
+    told = told_amid(work, look, threads=3, forks=10)
     assert told == ["0.0"] * 10
 
 

@@ -63,6 +63,7 @@ def test_a_task_cancelled_in_the_queue_gives_its_reservation_back(
     assert_nothing_is_held(face, used=1)
 
 
+@pytest.mark.usefixtures("short_first_answer_wait")
 @pytest.mark.parametrize("kind", AWAITING)
 def test_a_task_cancelled_while_it_waits_for_a_place_gives_up_its_turn(
     open_client: OpenFace, sandbox: Sandbox, kind: str
@@ -118,6 +119,7 @@ def test_a_task_cancelled_on_the_wire_hangs_up(
     assert None is sandbox.exchanges[0].status
 
 
+@pytest.mark.usefixtures("short_first_answer_wait")
 @pytest.mark.parametrize("kind", AWAITING)
 def test_a_hundred_tasks_can_be_cancelled_wherever_they_are(
     open_client: OpenFace, sandbox: Sandbox, kind: str

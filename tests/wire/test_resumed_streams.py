@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from sandbox import Answer, Fault, Sandbox
-from services.llm.call import retry
 from services.llm.errors import (
     ConfigurationError,
     InvalidRequestError,
@@ -38,12 +36,7 @@ def broken(kind: Any = "cut", pieces: int = 2, *texts: str, **how: Any) -> Fault
     return Fault.in_stream(kind, pieces=pieces, answer=Answer.streams(*(texts or PIECES)), **how)
 
 
-@pytest.fixture(autouse=True)
-def _backoff_is_short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
-    retry._transient_errors.cache_clear()
-    yield
-    retry._transient_errors.cache_clear()
+pytestmark = pytest.mark.usefixtures("short_backoff")
 
 
 @pytest.fixture(params=KINDS)

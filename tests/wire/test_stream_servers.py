@@ -222,16 +222,17 @@ def test_what_a_signal_handler_raises_goes_through(
     def strike(_: int, __: FrameType | None) -> NoReturn:
         raise raised
 
-    before = signal.signal(signal.SIGALRM, strike)
+    before, struck = signal.signal(signal.SIGALRM, strike), threading.Event()
     head = f"HTTP/1.1 200 OK\r\n{SSE}\r\nconnection: close\r\n\r\n".encode()
     try:
-        with serving(always(head, chunk("One"), then=lambda: time.sleep(1))) as server:
+        with serving(always(head, chunk("One"), then=lambda: struck.wait(10))) as server:
             face = face_at("groq", server.url)
             stream = face.client.stream("hi")
             assert "One" == next(stream)
             signal.setitimer(signal.ITIMER_REAL, 0.05)
             with pytest.raises(raised):
                 next(stream)
+            struck.set()
             assert 64 == face.client._account.concurrency.free
     finally:
         signal.signal(signal.SIGALRM, before)

@@ -158,6 +158,7 @@ def test_an_error_in_the_stream_is_that_error_with_the_text_so_far(
     assert_healthy(face)
 
 
+@pytest.mark.usefixtures("short_backoff")
 @pytest.mark.parametrize("kind", ["cut", "reset", "tear", "damage", "error"])
 def test_what_passes_is_tried_again_before_the_first_piece(
     face: Face, sandbox: Sandbox, kind: str
@@ -171,6 +172,7 @@ def test_what_passes_is_tried_again_before_the_first_piece(
     assert_healthy(face)
 
 
+@pytest.mark.usefixtures("short_backoff")
 def test_a_refusal_before_the_stream_is_as_of_any_call(face: Face, sandbox: Sandbox) -> None:
     sandbox.script(Fault.error(503), Answer.streams(*PIECES), Fault.error(400))
     assert list(PIECES) == read(face, "hi").texts
@@ -396,8 +398,9 @@ async def both_at_once(face: Face, sandbox: Sandbox) -> tuple[Read, Read]:
 
 
 def test_nobody_waits_for_a_reader_that_does_not_read_on(
-    open_face: OpenFace, sandbox: Sandbox
+    open_face: OpenFace, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("services.llm.account.single_flight._MAX_SILENCE", 0.1)
     face = open_face(LLM_CACHE_URL="memory:")
     stream = open_stream(face, "hi")
     if isinstance(stream, AsyncStream):

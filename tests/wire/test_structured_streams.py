@@ -157,6 +157,7 @@ def test_an_answer_of_which_nothing_was_shown_is_repaired(face: Face, sandbox: S
     assert_healthy(face)
 
 
+@pytest.mark.usefixtures("short_backoff")
 @pytest.mark.parametrize("frame", [0, 8])
 def test_a_break_is_tried_again_until_something_was_shown(
     face: Face, sandbox: Sandbox, frame: int
