@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -138,11 +139,14 @@ def _sources() -> Iterator[tuple[Path, str, str]]:
             yield path, package if parts[-1] == "__init__" else ".".join(parts), package
 
 
-def _edges() -> Iterator[tuple[str, str]]:
+@cache
+def _edges() -> list[tuple[str, str]]:
     """Every import in the backend: the importing file's dotted name, the imported name."""
-    for path, dotted, package in _sources():
-        source = path.read_text(encoding="utf-8")
-        yield from ((dotted, name) for name in sorted(imported(source, package)))
+    return [
+        (dotted, name)
+        for path, dotted, package in _sources()
+        for name in sorted(imported(path.read_text(encoding="utf-8"), package))
+    ]
 
 
 def _in_sandbox(dotted: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,15 +43,30 @@ def index(tmp_path: Path) -> tuple[Path, str, str]:
     return folder, plugin, measure
 
 
-def _make(index: Path, lock: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the environment lies that the first test of a run makes, and the others use."""
+    return tmp_path_factory.mktemp("made") / "venv"
+
+
+@pytest.fixture
+def venv(environment: Path) -> Path:
+    """That place: with nothing there yet, or an environment without these packages."""
+    for name in ("measure", "plugin"):
+        for installed in environment.glob(f"lib/*/site-packages/{name}-*.dist-info"):
+            shutil.rmtree(installed)
+    return environment
+
+
+def _make(index: Path, lock: str, venv: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     """Install *lock* as `make` does, from *index* alone, with this interpreter's own pip."""
-    path, environment = tmp_path / "lock.txt", tmp_path / "venv"
+    path = tmp_path / "lock.txt"
     path.write_text(lock, encoding="utf-8")
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    command = ["make", f"PYTHON={sys.executable}", f"VENV={environment}", f"LOCK={path}"]
+    command = ["make", f"PYTHON={sys.executable}", f"VENV={venv}", f"LOCK={path}"]
     settings = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index), "PIP_CONFIG_FILE": os.devnull}
     return subprocess.run(
-        [*command, f"{environment}/.installed-{version}"],
+        [*command, f"{venv}/.installed-{version}"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **settings},
         capture_output=True,
@@ -59,18 +75,18 @@ def _make(index: Path, lock: str, tmp_path: Path) -> subprocess.CompletedProcess
 
 
 def test_a_lock_is_installed_though_one_of_its_packages_has_a_newer_release(
-    index: tuple[Path, str, str], tmp_path: Path
+    index: tuple[Path, str, str], venv: Path, tmp_path: Path
 ) -> None:
     folder, plugin, measure = index
-    made = _make(folder, plugin + measure, tmp_path)
+    made = _make(folder, plugin + measure, venv, tmp_path)
     assert made.returncode == 0, made.stdout + made.stderr
-    assert list((tmp_path / "venv").glob("lib/*/site-packages/measure-1.0.dist-info"))
+    assert list(venv.glob("lib/*/site-packages/measure-1.0.dist-info"))
 
 
 def test_a_lock_that_leaves_a_package_out_is_an_error_that_names_it(
-    index: tuple[Path, str, str], tmp_path: Path
+    index: tuple[Path, str, str], venv: Path, tmp_path: Path
 ) -> None:
     folder, plugin, _ = index
-    made = _make(folder, plugin, tmp_path)
+    made = _make(folder, plugin, venv, tmp_path)
     assert made.returncode != 0
     assert "plugin 1.0 requires measure, which is not installed" in made.stderr

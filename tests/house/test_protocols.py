@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,12 @@ LOOKS_AT_MODULES = {
 }
 
 
-def _trees() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(LLM.rglob("*.py")):
-        yield path.relative_to(LLM).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def _trees() -> list[tuple[str, ast.Module]]:
+    return [
+        (path.relative_to(LLM).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
+        for path in sorted(LLM.rglob("*.py"))
+    ]
 
 
 def _calls(tree: ast.AST, name: str) -> Iterator[ast.Call]:
