@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.llm.batch.window import Window
+from tests.conftest import FEWER
 
 
 def test_no_more_is_read_than_the_window_holds() -> None:
@@ -27,7 +28,7 @@ def test_results_are_given_as_they_come_where_no_order_is_asked_for() -> None:
     assert (True, "one", True) == (window.is_ready, window.take(), window.has_room)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50 // FEWER)
 @given(st.integers(1, 5), st.booleans(), st.data())
 def test_every_result_is_given_once_and_the_look_ahead_is_bounded(
     size: int, ordered: bool, data: st.DataObject

@@ -15,6 +15,7 @@ from services.llm.account.daily_budget import MemoryTokenCounter
 from services.llm.stores import BudgetFile, StoreError, utc_day
 from services.llm.stores.budget import TokensOfDay
 from tests.cache.support import mode_of
+from tests.conftest import FEWER
 
 NOON = 1_795_348_800.0  # 2026-11-22 12:00:00 UTC
 DAY = 86_400.0
@@ -160,7 +161,7 @@ def test_any_bytes_are_a_tally_or_a_value_error(data: bytes) -> None:
     assert tally == TokensOfDay.from_json(tally.to_json())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30 // FEWER, deadline=None)
 @given(st.lists(st.tuples(st.integers(-50, 50), st.integers(0, 1), st.booleans()), max_size=12))
 def test_the_file_holds_what_a_plain_sum_holds(
     steps: list[tuple[int, int, bool]],

@@ -20,12 +20,13 @@ from services.llm.stores.file_formats import resembles_log
 from services.llm.stores.json_log import JsonStore
 from services.llm.stores.log_index import HEADER_SIZE, LogIndex, new_header
 from tests.cache.support import Clock, key_of
+from tests.conftest import FEWER
 
 KEYS = [key_of(n) for n in range(4)]
 NAMES = st.sampled_from(KEYS)
 VALUES = st.dictionaries(st.text(max_size=3), st.text(max_size=8) | st.integers(), max_size=2)
 PUTS = st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=8)
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=60 // FEWER, deadline=None)
 
 
 @contextmanager
@@ -198,5 +199,5 @@ class TwoProcesses(RuleBasedStateMachine):
 
 test_two_processes_on_one_log_agree_with_a_dict = TwoProcesses.TestCase
 test_two_processes_on_one_log_agree_with_a_dict.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None
+    max_examples=40 // FEWER, stateful_step_count=30, deadline=None
 )

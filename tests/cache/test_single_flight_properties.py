@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.llm.account.single_flight import Follower, Leader, SingleFlight, StillInFlight
+from tests.conftest import FEWER
 
 KEYS = st.sampled_from("ab")
 
@@ -76,5 +77,5 @@ class Sky(RuleBasedStateMachine):
 
 test_every_follower_gets_an_answer_or_the_lead = Sky.TestCase
 test_every_follower_gets_an_answer_or_the_lead.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None
+    max_examples=60 // FEWER, stateful_step_count=30, deadline=None
 )

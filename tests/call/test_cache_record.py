@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from services.llm.account.cache_record import record_of, restored
 from services.llm.types import Citation, Reply, ToolCall, Usage
+from tests.conftest import FEWER
 
 PARTS = ({"type": "reasoning", "text": "", "signature": "s"}, {"type": "text", "text": "hi"})
 FULL = Reply(
@@ -96,7 +97,7 @@ def test_lists_of_an_older_json_are_the_same_as_ours() -> None:
     )
 
 
-@settings(max_examples=30)
+@settings(max_examples=30 // FEWER)
 @given(name=st.sampled_from(sorted(record_of(FULL))), value=JSON)
 def test_any_record_is_a_reply_or_a_miss(name: str, value: Any) -> None:
     found = restored({**record_of(FULL), name: value}, "bedrock")

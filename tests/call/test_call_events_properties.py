@@ -31,6 +31,7 @@ from services.llm.telemetry.call_counts import COUNTED, METERED, CallCounts
 from services.llm.types import Reply
 from tests.call.scripted import Clock, Drive, account, says
 from tests.call.test_call_events import Heard
+from tests.conftest import FEWER
 
 #: Of seconds, for what floats make of sums of them.
 A_GRAIN = 1e-6
@@ -75,7 +76,7 @@ def pairs(events: list[Event], opening: type[Event], closing: type[Event]) -> in
     return closed
 
 
-@settings(max_examples=80)
+@settings(max_examples=80 // FEWER)
 @given(st.lists(outcomes(), min_size=4, max_size=4), st.sampled_from([0.0, 30.0]))
 def test_events_have_one_order_and_their_sums_are_right(
     scripted: list[Reply | BaseException], patience: float

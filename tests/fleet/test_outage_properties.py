@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from services.llm.account.shared_quota_outage import LONGEST_RETRY
 from services.llm.quota.shared import Granted
+from tests.conftest import FEWER
 from tests.fleet.shared_quotas import Clock, requests, take, tokens
 from tests.fleet.workers import Server, Worker
 from tests.quota.oracle import overfull
@@ -59,7 +60,7 @@ class World:
                 self.ask(worker)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 // FEWER, deadline=None)
 @given(st.sampled_from([4, 8, 10, 23]), steps)
 def test_no_minute_ever_has_more_requests_than_the_knob_whatever_is_away(
     amount: int, does: list[tuple[float, int, int]]

@@ -19,6 +19,7 @@ from services.llm.quota.shared import (
     SharedCharge,
     Take,
 )
+from tests.conftest import FEWER
 from tests.fleet.shared_quotas import Clock, ScriptSharedQuota
 
 SCOPES = ("a", "b")
@@ -85,7 +86,7 @@ def operations(draw: st.DrawFn) -> Operation:
 steps = st.tuples(st.lists(operations(), min_size=1, max_size=4), seconds)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25 // FEWER, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, max_size=8))
 def test_the_script_and_the_shared_quota_in_memory_agree(
     redis_url: str, story: list[tuple[list[Operation], float]]

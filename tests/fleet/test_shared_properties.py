@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 from services.llm.account.what_counts import full_limits
 from services.llm.quota.memory_shared_quota import MemorySharedQuota
 from services.llm.quota.shared import Granted, Pause, Restore, Settle, SharedCharge, Take
+from tests.conftest import FEWER
 from tests.fleet.shared_quotas import Clock, requests, take, tokens
 from tests.quota.oracle import Provider, Sight, overfull
 
@@ -186,7 +187,7 @@ def test_no_interleaving_lets_the_provider_see_more_than_its_limits() -> None:
     run_state_machine_as_test(
         FleetMachine,
         settings=settings(
-            max_examples=60,
+            max_examples=60 // FEWER,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

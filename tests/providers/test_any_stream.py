@@ -26,6 +26,7 @@ from services.llm.providers.groq import classify as of_groq
 from services.llm.providers.groq.stream import ChunkReader
 from services.llm.providers.sources import Iterated
 from services.llm.types import Request
+from tests.conftest import FEWER
 from tests.wire import bent
 from tests.wire.test_any_answer import CONVERSE_EVENTS, GROQ_CHUNKS, assert_right, claude_events
 
@@ -108,19 +109,19 @@ def outcome(reader: Any, meaning: Callable[..., LLMError], body: bytes, size: in
 ASKED = ({"role": "user", "content": "hi"},)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150 // FEWER)
 @given(body=lines(), size=st.sampled_from([1, 40, 10**6]))
 def test_any_stream_of_groq(body: bytes, size: int) -> None:
     outcome(ChunkReader(Request("m", ASKED)), of_groq, body, size)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150 // FEWER)
 @given(body=frames(CONVERSE_EVENTS), size=st.sampled_from([13, 10**6]))
 def test_any_stream_of_converse(body: bytes, size: int) -> None:
     outcome(ConverseReader(Request("m", ASKED)), of_bedrock, body, size)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100 // FEWER)
 @given(body=frames(claude_events(), encoded=True), size=st.sampled_from([13, 10**6]))
 def test_any_stream_of_invoke_model(body: bytes, size: int) -> None:
     outcome(InvokeReader(Request(INVOKE_MODELS[0], ASKED)), of_bedrock, body, size)

@@ -37,6 +37,7 @@ from services.llm.quota.learning import (
     Learned,
     limit_of,
 )
+from tests.conftest import FEWER
 from tests.quota.support import ONE, booked, sent, tokens
 
 MINUTE, DAY = 60.0, 86_400.0
@@ -319,7 +320,7 @@ def test_the_first_answer_is_not_waited_for_any_longer_than_that() -> None:
     assert 101.0 == short.starts_at
 
 
-@settings(max_examples=30)
+@settings(max_examples=30 // FEWER)
 @given(
     st.lists(
         st.tuples(

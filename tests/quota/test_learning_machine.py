@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 
 from services.llm.limit_types import LimitReport, Priority
 from services.llm.quota import NEVER, LearnedLimit, NoCapacity, Quota, Reservation, SlidingWindow
+from tests.conftest import FEWER
 
 WINDOW = 60.0
 
@@ -192,7 +193,7 @@ def test_a_provider_that_tells_of_its_limits_refuses_nothing() -> None:
     run_state_machine_as_test(
         LearningMachine,
         settings=settings(
-            max_examples=20,
+            max_examples=20 // FEWER,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

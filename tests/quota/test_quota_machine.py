@@ -28,6 +28,7 @@ from services.llm.quota import (
     SlidingWindow,
     TokenBucketLimit,
 )
+from tests.conftest import FEWER
 from tests.quota.oracle import Provider, Sight, overfull
 
 LANES = ("slow", "fast", "wide")
@@ -263,7 +264,7 @@ def test_no_window_ever_holds_more_than_its_limit(steps: int) -> None:
     run_state_machine_as_test(
         QuotaMachine,
         settings=settings(
-            max_examples=60,
+            max_examples=60 // FEWER,
             stateful_step_count=steps,
             deadline=None,
             suppress_health_check=list(HealthCheck),

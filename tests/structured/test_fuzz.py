@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.llm.structured import InvalidAnswer, Schema, ValidAnswer, parse_answer
 from services.llm.structured.numbers import UnreadableError
 from services.llm.structured.tolerant import parse_strict, parse_tolerant
+from tests.conftest import FEWER
 from tests.structured.strategies import JSON_VALUES, asked
 
 SCHEMAS = [
@@ -51,26 +52,26 @@ def check(text: str) -> None:
                 str(verdict.errors).encode()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 // FEWER, deadline=None)
 @given(st.text())
 def test_any_text_gives_a_valid_value_or_a_reason(text: str) -> None:
     check(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 // FEWER, deadline=None)
 @given(st.lists(st.sampled_from(MARKS), max_size=30).map("".join))
 def test_any_jumble_of_marks_gives_a_valid_value_or_a_reason(text: str) -> None:
     check(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 // FEWER, deadline=None)
 @given(st.binary())
 def test_any_bytes_give_a_valid_value_or_a_reason(raw: bytes) -> None:
     check(raw.decode("utf-8", "surrogateescape"))
     check(raw.decode("latin-1"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 // FEWER, deadline=None)
 @given(asked(), st.sampled_from(["{}", "x {} y", "```json\n{}\n```", "<think>hm</think>{}"]))
 def test_any_valid_answer_is_found_in_its_disguise(
     pair: tuple[dict[str, Any], Any], disguise: str
@@ -89,7 +90,7 @@ def test_any_valid_answer_is_found_in_its_disguise(
     assert verdict == ValidAnswer({"answer": value})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 // FEWER, deadline=None)
 @given(JSON_VALUES)
 def test_the_tolerant_reader_reads_every_json_as_it_is(value: Any) -> None:
     for text in (json.dumps(value), json.dumps(value, indent=1, ensure_ascii=False)):
@@ -98,7 +99,7 @@ def test_the_tolerant_reader_reads_every_json_as_it_is(value: Any) -> None:
         )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 // FEWER, deadline=None)
 @given(JSON_VALUES, st.data())
 def test_the_tolerant_reader_reads_no_beginning_of_a_value(value: Any, data: st.DataObject) -> None:
     text = json.dumps({"a": value})
@@ -107,7 +108,7 @@ def test_the_tolerant_reader_reads_no_beginning_of_a_value(value: Any, data: st.
         parse_tolerant(text[:end])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 // FEWER, deadline=None)
 @given(JSON_VALUES)
 def test_the_tolerant_reader_reads_python_or_refuses_it(value: Any) -> None:
     try:
@@ -116,7 +117,7 @@ def test_the_tolerant_reader_reads_python_or_refuses_it(value: Any) -> None:
         assert "'" in repr(value) or '"' in repr(value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 // FEWER, deadline=None)
 @given(st.dictionaries(st.text("ab", min_size=1), st.text("xy\"',:{}[]\\ \n"), max_size=4))
 def test_mending_never_changes_what_a_string_says(value: dict[str, str]) -> None:
     text = json.dumps(value)[:-1] + ",}"

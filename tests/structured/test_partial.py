@@ -22,6 +22,7 @@ from services.llm.structured import (
     rewrite,
 )
 from services.llm.structured.open_json import OpenJson
+from tests.conftest import FEWER
 from tests.structured.strategies import JSON_VALUES, asked, to_provider
 
 GOODS = {
@@ -175,7 +176,7 @@ def test_a_name_that_is_given_twice_is_no_more_than_a_contradiction() -> None:
     assert [{"a": {}}, {"a": {"b": 1}}] == list(snapshots(text, ANY))
 
 
-@settings(max_examples=50)
+@settings(max_examples=50 // FEWER)
 @given(
     JSON_VALUES.filter(lambda value: isinstance(value, (dict, list))),
     st.integers(1, 7),
@@ -207,7 +208,7 @@ def test_an_escape_is_read_once_it_is_whole(text: str, read: str) -> None:
     assert [read] == json.loads(opened.closed())
 
 
-@settings(max_examples=30)
+@settings(max_examples=30 // FEWER)
 @given(asked(), st.integers(1, 9), st.booleans(), st.booleans())
 def test_snapshots_only_grow_up_to_the_whole_answer(
     pair: Any, size: int, ascii: bool, coerce: bool
@@ -228,7 +229,7 @@ def test_snapshots_only_grow_up_to_the_whole_answer(
         assert all(one != other for one, other in itertools.pairwise(shown))
 
 
-@settings(max_examples=30)
+@settings(max_examples=30 // FEWER)
 @given(asked(), st.integers(1, 9), st.booleans())
 def test_what_was_taken_over_is_what_would_be_read_anew(pair: Any, size: int, coerce: bool) -> None:
     schema, text = Schema.of(pair[0]), json.dumps(pair[1])

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 
 from sandbox.schema.rules import bedrock_fault, groq_strict_fault
 from services.llm.structured import Rewritten, Schema, Target, ValidAnswer, parse_answer, rewrite
+from tests.conftest import FEWER
 from tests.structured.strategies import asked, to_provider
 
 STRICT = [Target.GROQ_STRICT, Target.BEDROCK_TEXT_FORMAT]
@@ -23,7 +24,7 @@ def in_provider_form(rewritten: Rewritten, value: Any) -> Any:
     return to_provider(rewritten.schema, {"value": value} if wrapped else value)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 // FEWER, deadline=None)
 @pytest.mark.parametrize("target", STRICT)
 @given(pair=asked())
 def test_a_value_survives_the_way_to_a_provider_and_back(
@@ -44,7 +45,7 @@ def test_a_value_survives_the_way_to_a_provider_and_back(
     assert schema.accepts(answer.value)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 // FEWER, deadline=None)
 @given(pair=asked())
 def test_every_rewritten_schema_passes_the_providers_own_check(
     pair: tuple[dict[str, Any], Any],
@@ -58,7 +59,7 @@ def test_every_rewritten_schema_passes_the_providers_own_check(
     assert bedrock_fault(bedrock.schema) is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 // FEWER, deadline=None)
 @pytest.mark.parametrize("target", [Target.TOOL, Target.GROQ_JSON_SCHEMA, Target.PROMPT])
 @given(pair=asked())
 def test_the_loose_forms_have_an_object_root_and_accept_the_value_itself(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sandbox.schema.rules import bedrock_fault, groq_strict_fault
 from services.llm.structured import Rewritten, Schema, Target, ValidAnswer, parse_answer, rewrite
+from tests.conftest import FEWER
 from tests.structured.strategies import JSON_VALUES
 
 NAMES = st.sampled_from(["a", "b", "$ref", "properties"])
@@ -64,7 +65,7 @@ SCHEMAS = st.recursive(
 ).filter(lambda schema: isinstance(schema, dict))
 KEYWORDS = st.sampled_from(["properties", "anyOf", "$ref", "items", "required", "type"])
 QUICK = settings(
-    max_examples=100,
+    max_examples=100 // FEWER,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

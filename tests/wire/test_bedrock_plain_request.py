@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from services.llm.providers.bedrock import plain_request
 from services.llm.providers.bedrock.plain_request import PlainRequests
+from tests.conftest import FEWER
 
 TEXTS = st.text(max_size=12)
 DOCUMENTS = st.recursive(
@@ -78,7 +79,7 @@ def _outcome(write: Any, *arguments: Any) -> Any:
         return str(error)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60 // FEWER)
 @given(ARGUMENTS)
 def test_what_is_written_is_what_botocore_writes(
     client: Any, requests: PlainRequests, arguments: dict[str, Any]

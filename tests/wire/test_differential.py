@@ -15,6 +15,7 @@ from services.llm.account.registry import account_of
 from services.llm.call import retry
 from services.llm.quota import quota
 from services.llm_client import Attempt, LLMError
+from tests.conftest import FEWER
 from tests.wire.clock import VirtualTime
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import KINDS, Face
@@ -103,7 +104,9 @@ CALLS = st.one_of(
 
 
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50 // FEWER,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     script=st.lists(st.sampled_from(sorted(STEPS)), max_size=8),
