@@ -291,6 +291,40 @@ def test_what_interrupts_one_hook_keeps_no_other_and_no_ledger_from_the_end(
     assert (1, attempts) == (sum(each.calls for each in sums), sum(each.attempts for each in sums))
 
 
+class Interrupting(Ledger):
+    """A ledger that is interrupted where the given one of all additions begins."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(MemoryUsageStore())
+        self._left = number
+
+    def add(self, entry: UsageEntry) -> Future[None] | None:
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+        return super().add(entry)
+
+
+@pytest.mark.parametrize("outcome", [says("Yes."), SystemExit()])
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_interrupts_the_ledger_keeps_no_hook_from_the_end(
+    number: int, outcome: Reply | SystemExit
+) -> None:
+    clock, heard = Clock(), Heard()
+    with pytest.raises(KeyboardInterrupt):
+        Drive(clock, [outcome]).run(heard.call(account(clock, ledger=Interrupting(number))))
+    assert [CallStarted, AttemptStarted, AttemptEnded, CallEnded] == heard.kinds
+
+
+def test_an_interruption_at_the_very_beginning_is_told_with_its_time() -> None:
+    clock, heard = Clock(), Heard()
+    to = account(clock)
+    events = events_of(heard.hooks, "respond", REQUEST, to, heard.policy.tags)
+    assert events is not None
+    events.call_failed(KeyboardInterrupt(), (), 0.0)
+    assert clock() == heard.ended.call.started_at
+
+
 def test_a_call_that_a_hook_is_interrupted_in_has_learnt_what_the_provider_said() -> None:
     clock, heard = Clock(), Heard()
     to = account(clock)

@@ -240,6 +240,29 @@ def test_an_interruption_goes_on_once_all_others_have_heard_of_the_event(
     assert ["interrupted", "other"] * 2 == heard
 
 
+def test_a_hook_that_is_interrupted_as_it_begins_is_told_of_later_calls(
+    of_all: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted:
+        """The hooks that are running, noted just before a signal comes."""
+
+        def get(self) -> Any:
+            return running.get()
+
+        def set(self, hooks: Any) -> None:
+            running.set(hooks)
+            if hooks:
+                raise KeyboardInterrupt
+
+    running = hook_registry._running
+    of_all.add(one)
+    with monkeypatch.context() as patched:
+        patched.setattr(hook_registry, "_running", Interrupted())
+        with pytest.raises(KeyboardInterrupt):
+            tell(of_all)
+    assert [one] == told_of_a_call(Hooks())
+
+
 class _Equal:
     """A hook that cannot be compared."""
 

@@ -55,6 +55,7 @@ from services.llm.stores.json_log import JsonStore
 from services.llm.stores.locks import PathLock
 from services.llm.stores.memory import MemoryStore
 from services.llm.stores.sqlite import SqliteStore
+from services.llm.telemetry import prometheus
 from services.llm.telemetry.call_counts import CallCounts, Counts
 from services.llm.telemetry.metrics import Distribution
 from services.llm.telemetry.prometheus import SharingHook
@@ -418,7 +419,8 @@ LOCKS = {
     "llm/events/hook_registry.py": "hooks_that_fail",
     "llm/events/limit_sources.py": "sources_of_limits",
     "llm/telemetry/call_counts.py": "counts_of_calls",
-    "llm/telemetry/prometheus.py": "test_metrics_are_brought_up_to_date_by_one_thread_at_a_time",
+    "llm/telemetry/prometheus.py": "test_metrics_are_brought_up_to_date_by_one_thread_at_a_time,"
+    " test_the_hook_of_a_registry_is_made_by_one_thread_at_a_time",
     "llm/http/addresses.py": "look_ups",
     "llm/account/multi_key.py": "keys",
     "llm/account/outages.py": "outages",
@@ -566,6 +568,19 @@ def test_metrics_are_brought_up_to_date_by_one_thread_at_a_time(
 
     monkeypatch.setattr(hook._counts, "take", noting)
     hook.collect()
+    assert [True] == held
+
+
+def test_the_hook_of_a_registry_is_made_by_one_thread_at_a_time() -> None:
+    held: list[bool] = []
+
+    class Registry(prometheus_client.CollectorRegistry):
+        def register(self, collector: Any) -> None:
+            held.append(is_held(prometheus._lock))
+            super().register(collector)
+
+    registry = Registry()
+    assert prometheus.hook_of(registry) is prometheus.hook_of(registry)
     assert [True] == held
 
 

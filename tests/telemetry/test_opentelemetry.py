@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
@@ -466,6 +466,27 @@ def test_an_attempt_whose_end_was_not_told_ends_with_its_call(telemetry: Telemet
         hook(event)
     assert [f"attempt {MODEL}", f"chat {MODEL}"] == [span.name for span in telemetry.spans]
     assert before is trace.get_current_span()
+
+
+@pytest.mark.parametrize("step", ["attach", "detach"])
+def test_a_span_that_an_interruption_has_left_current_is_so_no_longer(
+    telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    hook, real = hook_of(telemetry), context.attach
+
+    def interrupted(value: Any) -> None:
+        if step == "attach":
+            real(value)
+        raise KeyboardInterrupt
+
+    before = trace.get_current_span()
+    for event in whole_call():
+        with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+            if type(event) is (AttemptStarted if step == "attach" else AttemptEnded):
+                patched.setattr(context, step, interrupted)
+            hook(event)
+    assert before is trace.get_current_span()
+    assert {} == hook._spans._open
 
 
 def test_a_span_ends_where_its_metrics_fail(telemetry: Telemetry) -> None:

@@ -177,19 +177,23 @@ class Call:
         if is_sent:
             self.attempts.append(attempt)
             self.waited = {}
-            if self.usage_recorder is not None:
+        try:
+            if is_sent and self.usage_recorder is not None:
                 self.usage_recorder.attempt_ended(attempt, tier)
-        if self.events is not None:
-            self.events.attempt_ended(attempt, is_sent=is_sent)
+        finally:
+            if self.events is not None:
+                self.events.attempt_ended(attempt, is_sent=is_sent)
 
     def record_interruption(self, model: str, sent_at: float, error: BaseException) -> None:
         """Tell hooks of an attempt that was interrupted: what it has spent is not known."""
-        if self.usage_recorder is not None:
-            self.usage_recorder.attempt_interrupted(model)
-        if self.events is not None:
-            number, latency = len(self.attempts) + 1, self.account.now() - sent_at
-            attempt = Attempt(number, model, latency=latency, error=type(error).__name__)
-            self.events.attempt_ended(attempt, is_sent=True)
+        try:
+            if self.usage_recorder is not None:
+                self.usage_recorder.attempt_interrupted(model)
+        finally:
+            if self.events is not None:
+                number, latency = len(self.attempts) + 1, self.account.now() - sent_at
+                attempt = Attempt(number, model, latency=latency, error=type(error).__name__)
+                self.events.attempt_ended(attempt, is_sent=True)
 
     def limit_error(self, full: NoCapacity, demand: Demand, scope: str) -> LLMError:
         """Return the error for limits of *scope* that have no room in time, or never have."""

@@ -93,6 +93,7 @@ class CallEvents:
         self._account = account
         self._provider = account.provider
         self._now = account.now
+        self._started_at = account.wall()
         self._tags = tags
         self._endpoint = endpoint
         self._model = request.model

@@ -58,22 +58,26 @@ def make_usage_recorder(account: Account, policy: CallPolicy) -> UsageRecorder |
 
 def report_failure(call: Call, error: BaseException) -> Effects[None]:
     """Tell of the *error* that ends a call; nothing is yielded where the call is interrupted."""
-    _enter(call, None)
-    if call.events is not None:
-        call.events.call_failed(error, tuple(call.attempts), call.duration())
+    try:
+        _enter(call, None)
+    finally:
+        if call.events is not None:
+            call.events.call_failed(error, tuple(call.attempts), call.duration())
     if isinstance(error, LLMError):
         yield from _wait_for_ledger(call)
 
 
 def report_reply(call: Call, reply: Reply) -> Effects[None]:
     """Tell of the *reply* that ends a call."""
-    _enter(call, reply)
-    if call.events is not None:
-        call.events.call_answered(reply, call.duration())
+    try:
+        _enter(call, reply)
+    finally:
+        if call.events is not None:
+            call.events.call_answered(reply, call.duration())
     yield from _wait_for_ledger(call)
 
 
-# A hook may be interrupted, and so may the wait: both have the end before that.
+# The ledger may be interrupted, a hook, and the wait: each has the end all the same.
 def _enter(call: Call, reply: Reply | None) -> None:
     if call.usage_recorder is not None:
         call.usage_recorder.call_ended(reply)

@@ -74,14 +74,14 @@ class Registration:
     def run(self, argument: Any, function: Callable[[Any], object] | None = None) -> None:
         """Call *function*, the hook unless it is given, with its *argument*; raises as `call`."""
         others = _running.get()
-        running = _running.set((*others, self) if others else (self,))
         try:
+            _running.set((*others, self) if others else (self,))
             (function or self._function)(argument)
             return
         except Exception as error:
             failure = error
         finally:
-            _running.reset(running)
+            _running.set(others)  # no token, which an interruption would lose
         try:
             self._take_failure(argument, failure)
         finally:

@@ -62,6 +62,8 @@ class _OpenCall:
     #: The span is of a trace, so that what is called below it is to know of it.
     is_traced: bool
     attempt: Any = None
+    #: The context around the attempt, and what restores it.
+    outer: Any = None
     token: Any = None
 
 
@@ -104,6 +106,7 @@ class CallSpans:
         open_call.attempt = self._attempt_span(event, open_call)
         if open_call.is_traced and not event.call.is_streamed:
             context = self._trace.set_span_in_context(open_call.attempt)
+            open_call.outer = self._context.get_current()
             open_call.token = self._context.attach(context)
 
     def _attempt_span(self, event: AttemptStarted, open_call: _OpenCall) -> Any:
@@ -160,9 +163,13 @@ class CallSpans:
         span.end()
 
     def _detach(self, open_call: _OpenCall) -> None:
-        if open_call.token is not None:
-            self._context.detach(open_call.token)
-            open_call.token = None
+        token, open_call.token = open_call.token, None
+        if token is not None:
+            self._context.detach(token)
+        # An interruption may have lost the token, or have come before it was used.
+        if open_call.outer is not None and self._trace.get_current_span() is open_call.attempt:
+            self._context.attach(open_call.outer)
+        open_call.outer = None
 
     def _fail(self, span: Any, error_type: str | None, description: str) -> None:
         span.set_attribute("error.type", error_type)
