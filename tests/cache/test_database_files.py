@@ -8,12 +8,15 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from services.llm.stores import StoreError, sqlite_database
+from services.llm.stores import StoreError, database_files, sqlite_database
+from services.llm.stores.files import move_aside
+from services.llm.stores.locks import PathLock
 from services.llm.stores.sqlite import SqliteStore
 from services.llm.stores.sqlite_budgets import SqliteBudgets
 from tests.cache.support import key_of
@@ -133,6 +136,29 @@ def test_nothing_is_lost_to_who_removes_the_log(path: Path, budgets: SqliteBudge
         assert [8, 9] == [budgets.add("a", 1, NOON), other.add("a", 1, NOON)]
     budgets.close()
     assert 9 == kept(path)
+
+
+def test_no_lock_is_let_go_of_between_a_look_at_a_damaged_file_and_its_move(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[PathLock] = []
+    moved_after: list[int] = []
+    held = PathLock.held
+
+    def counted(lock: PathLock, timeout: float | None = None) -> AbstractContextManager[None]:
+        taken.append(lock)
+        return held(lock, timeout)
+
+    def moved(path: Path, reason: str, **more: Any) -> None:
+        moved_after.append(len(taken))
+        move_aside(path, reason, **more)
+
+    monkeypatch.setattr(PathLock, "held", counted)
+    monkeypatch.setattr(database_files, "move_aside", moved)
+    path.write_bytes(b"\0" * 5000)
+    with closing(SqliteBudgets(path)) as store:
+        assert 1 == store.add("a", 1, NOON)  # into no other file of the same inode
+    assert [1] == moved_after
 
 
 def test_a_link_to_the_file_itself_is_not_followed(path: Path, budgets: SqliteBudgets) -> None:

@@ -20,17 +20,19 @@ from .files import (
 
 #: Suffixes of the files that SQLite keeps beside a database: its log, and the log's index.
 _COMPANIONS = ("-wal", "-shm")
-_OF_ANOTHER_KIND = "file is not a database"
 
 
 class DatabaseFiles:
     """The file at *path*, and those beside it, as the connection that is open has found them.
 
-    Whoever changes them holds the lock of the path. Each method raises OSError.
+    *table* is the table that makes a database ours, *content* says what its rows are. Whoever
+    changes the files holds the lock of the path. Each method raises OSError.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, table: str, content: str) -> None:
         self._path = path
+        self._table = table
+        self._content = content
         self._log = sibling(path, "-wal")
         #: What the connection has open.
         self._file_in_use: os.stat_result | None = None
@@ -39,20 +41,20 @@ class DatabaseFiles:
     def prepare(self) -> None:
         """Create the file if there is none, and remember it, before a connection opens it.
 
-        SQLite gives its -wal and -shm files the mode of the file, 0600. sqlite3.DatabaseError for a
-        file of another kind beside a -wal file, which SQLite would take for its content.
+        SQLite gives its -wal and -shm files the mode of the file, 0600. One that is no database is
+        looked at here: beside a -wal file, SQLite would take that for its content.
         """
         refuse_links(self._path, *(sibling(self._path, suffix) for suffix in _COMPANIONS))
         # One that exists is not opened: closing it would drop the locks that other connections of
         # this process have on it (sqlite.org/howtocorrupt.html, 2.2).
+        if self._path.exists() and self._is_of_another_kind():
+            self._move_aside()
         if not self._path.exists():
             if (log := _stat(self._log)) is not None and log.st_size:
                 # SQLite would remove it. Put beside a file that was renamed, it makes that whole.
                 move_aside(self._log, "is of a database that is not there", mark="left")
             os.close(open_private(str(self._path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         self._file_in_use = _stat(self._path)
-        if self._log.exists() and self._is_of_another_kind():
-            raise sqlite3.DatabaseError(_OF_ANOTHER_KIND)
 
     def note_log(self) -> None:
         """Remember the -wal file, which is there while a connection is."""
@@ -91,12 +93,16 @@ class DatabaseFiles:
             for suffix in companions:
                 sibling(self._path, suffix).unlink(missing_ok=True)
 
-    def move_aside(self, table: str, content: str) -> None:
-        """Move a damaged database aside, unless that was done; OSError for one without *table*."""
-        if not _is_same(_stat(self._path), self._file_in_use):
-            return
-        if not resembles_database(_first_bytes(self._path), _first_bytes(self._log), table):
-            raise foreign_file_error(self._path, f"an SQLite database with a table of {content}")
+    def move_aside(self) -> None:
+        """Move the damaged database that was in use aside, unless another process has done so."""
+        if _is_same(_stat(self._path), self._file_in_use):
+            self._move_aside()
+
+    def _move_aside(self) -> None:
+        starts = _first_bytes(self._path), _first_bytes(self._log)
+        if not resembles_database(*starts, self._table):
+            what = f"an SQLite database with a table of {self._content}"
+            raise foreign_file_error(self._path, what)
         move_aside(self._path, "is a damaged SQLite database", companions=_COMPANIONS)
 
     def _is_overwritten(self) -> bool:
@@ -117,7 +123,7 @@ class DatabaseFiles:
             try:
                 database.execute("PRAGMA schema_version").close()
             except sqlite3.DatabaseError as error:
-                return _OF_ANOTHER_KIND in str(error)  # else it is for its user to find
+                return "not a database" in str(error)  # else it is for its user to find
             return False
 
 

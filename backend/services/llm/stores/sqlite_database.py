@@ -51,10 +51,8 @@ class SqliteDatabase:
         content: str,
     ) -> None:
         self.path = absolute_path(path)
-        self._table = table
         self._schema = schema
-        self._content = content
-        self._files = DatabaseFiles(self.path)
+        self._files = DatabaseFiles(self.path, table, content)
         self._file_lock = lock_on(self.path)  # guards making, replacing and moving them
         self._mutex = threading.Lock()  # guards the connection
         self._connection: sqlite3.Connection | None = None
@@ -180,7 +178,7 @@ class SqliteDatabase:
     def _move_damaged_aside(self) -> None:
         self._disconnect()
         with self._file_lock.held():
-            self._files.move_aside(self._table, self._content)
+            self._files.move_aside()
 
 
 def _means_damage(error: sqlite3.DatabaseError) -> bool:
