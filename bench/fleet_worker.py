@@ -132,6 +132,7 @@ class Worker:
         limit = LearnedLimit(amount, 60.0, "tokens", configured=amount, is_ceiling=True)
         self._limit, self._quota = limit, Quota((), lambda: (limit,))
         self._asking: set[Reservation] = set()
+        self._reserved_at: dict[Reservation, float] = {}
         self._transit_time = TransitTime()
         self._quota.assume_received_after = ASSUME_RECEIVED_AFTER
         self._quota.max_first_answer_wait = MAX_FIRST_ANSWER_WAIT
@@ -169,6 +170,7 @@ class Worker:
         demand: Demand = {"requests": 1.0, "tokens": self._plan.declared}
         got = self._quota.reserve(MODEL, demand, self._now(), NEVER)
         assert isinstance(got, Reservation)
+        self._reserved_at[got] = self._now()
         self._wait_for(got)
 
     def _wait_for(self, got: Reservation) -> None:
@@ -185,10 +187,11 @@ class Worker:
         now = self._now()
         if self._server is None:
             self._go(got, None, None)
-        elif got.starts_at > now:
-            self._quota.try_start(got, now)  # not yet, but it is to be woken again
+        elif got in self._asking:
+            return
+        elif self._quota.seconds_until_due(got, now):
             self._wait_for(got)
-        elif got not in self._asking:
+        else:
             self._asking.add(got)
             _, charges = self._fleet.charges(got)
             take = Take(
@@ -199,6 +202,7 @@ class Worker:
                 NEVER,
                 LEASE_TTL,
                 self._quota.max_first_answer_wait,
+                now - self._reserved_at[got],
             )
             answer = self._fleet.take(take)
             answer.add_done_callback(
@@ -224,6 +228,7 @@ class Worker:
 
     def _send(self, got: Reservation, take: Take | None, granted: Granted | None) -> None:
         sent, life = self._now(), self._life
+        del self._reserved_at[got]
         there, back = (self._world.luck.random() * self._plan.path / 2 for _ in range(2))
         work = self._plan.answer * self._world.luck.uniform(0.5, 1.5)
         spent = self._plan.spent * self._world.luck.uniform(0.75, 1.25)

@@ -43,6 +43,14 @@ def test_who_share_a_shared_quota_use_the_limit_fairly_and_are_never_refused() -
     assert mean(each.fairness for each in found) >= 0.85
 
 
+def test_who_ask_at_a_bad_moment_are_not_passed_over_for_ever() -> None:
+    calm = replace(Plan(), killed_at=(), outages=(), failovers=(), seconds=80.0)
+    plan = replace(calm, workers=4, callers=(4, 4), limit=10_000.0, declared=310.0, spent=120.0)
+    found = simulate(replace(plan, answer=0.05, path=0.01), "shared quota")
+    assert 0 == found.refusals
+    assert found.fairness >= 0.9
+
+
 def test_a_simulation_repeats_by_its_seed() -> None:
     first, second, other = (simulated(seed, seconds=61.0) for seed in (1, 1, 2))
     assert first == second

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from services.llm.account import fleet as fleets
+from services.llm.account.fleet_view import nothing_spent
 from services.llm.account.shared_quota_outage import FIRST_RETRY, LONGEST_RETRY, SharedQuotaOutage
 from services.llm.quota import LearnedLimit, Quota, Reservation, SlidingWindow, TokenBucketLimit
 from services.llm.quota.learning import GuessedLimit
@@ -73,6 +74,19 @@ def test_calls_that_come_together_are_one_round_trip(server: Server) -> None:
     worker.threads.run()
     assert [True] * 300 == [isinstance(each.result(), (Granted, Refused)) for each in answers]
     assert [256, 44] == [len(batch) for batch in server.batches]
+
+
+def test_who_has_waited_longest_takes_first_and_who_gave_up_takes_nothing(server: Server) -> None:
+    worker = Worker(server)
+    waited = {"new": 0.0, "old": 9.0, "gone": 30.0, "newer": 0.0}
+    takes = {lease: replace(take(lease, tokens(40)), waited=w) for lease, w in waited.items()}
+    answers = {lease: worker.fleet.take(each) for lease, each in takes.items()}
+    given_up = nothing_spent(takes["gone"])
+    worker.fleet.settle(given_up)
+    worker.threads.run()
+    assert [[given_up, takes["old"], takes["new"], takes["newer"]]] == server.batches
+    found = [worker.fleet.decision(takes[lease], answers[lease]) for lease in ("old", "new")]
+    assert [(0.0,), (40.0,)] == [each.used for each in found]
 
 
 def test_an_idle_worker_asks_nothing(server: Server) -> None:
@@ -251,6 +265,58 @@ def test_a_shared_quota_that_has_lost_its_state_is_told_what_was_known(
     # A short window as if it had been full, a long one as it was known.
     assert (90.0, 594.0) == decision.used
     assert isinstance(server.batches[-1][0], Restore)
+
+
+def test_what_was_granted_ahead_is_restored_beyond_the_limit(server: Server, clock: Clock) -> None:
+    worker = Worker(server)
+    for amount in (60, 9):
+        assert isinstance(worker.ask(take(f"{amount}", tokens(amount, amount=60))), Granted)
+    clock.now += 6.0
+    server.lose_all()
+    assert Refused(11.0, 6.0, "tokens", (63.0,)) == worker.ask(take("1", tokens(8, amount=60)))
+
+
+def test_what_calls_spend_of_what_they_declare_is_known_after_a_loss_and_in_an_outage(
+    server: Server, clock: Clock
+) -> None:
+    worker, amount = Worker(server, share=0.5), 1_000.0
+    for number in range(99):
+        asked = take(str(number), tokens(100, amount))
+        worker.ask(asked)
+        worker.fleet.settle(Settle(asked, (10.0,), NOTHING))
+        clock.now += 2.0
+    key = tokens(100, amount).key
+    part = server.shared_quota._levels[key].part
+    assert part == pytest.approx(0.1, abs=0.02)
+    server.lose_all()
+    worker.ask(take("lost", tokens(100, amount)))
+    assert part == pytest.approx(server.shared_quota._levels[key].part, abs=0.01)
+    server.is_away = True
+    worker.ask(take("away", tokens(100, amount)))
+    fallback = worker.fleet._view._fallback
+    assert fallback is not None
+    assert part == pytest.approx(fallback.shared_quota._levels[key].part, abs=0.01)
+
+
+def test_what_a_call_did_not_spend_is_left_before_the_next_one_asks(server: Server) -> None:
+    worker, limit = Worker(server), LearnedLimit(100.0, 60.0, "tokens", configured=100.0)
+    window = SlidingWindow(10, 60.0)
+    first, second = take("1", tokens(60), requests()), take("2", tokens(20), requests())
+    for each in (first, second):
+        worker.ask(each)
+    worker.fleet.settle(spent(first, 5.0, 1.0))
+    worker.fleet.settle(nothing_spent(second))
+    worker.fleet.settle(nothing_spent(take("3", replace(tokens(1), unit="input_tokens"))))
+    now = server.clock.now
+    assert (5.0, 1.0) == tuple(worker.fleet.used(MODEL, each, now) for each in (limit, window))
+
+
+def test_what_was_granted_ahead_is_none_of_the_share(server: Server, clock: Clock) -> None:
+    worker = Worker(server, share=0.5)
+    for amount in (60, 9):
+        worker.ask(take(f"{amount}", tokens(amount, amount=60)))
+    server.is_away = True
+    assert Refused(11.0, 7.0, "tokens", (34.5,)) == worker.ask(take("1", tokens(1, amount=60)))
 
 
 def test_a_shared_quota_that_has_lost_what_a_limit_counts_is_told_again(server: Server) -> None:

@@ -167,6 +167,24 @@ def test_a_call_that_is_refused_for_now_asks_again_in_its_turn(
     assert 30.0 < sum(drive.slept) < 40.0
 
 
+def test_a_call_does_not_ask_before_an_earlier_one_that_was_refused_for_now(
+    server: Server, clock: Clock
+) -> None:
+    to = worker(server)
+    to.quota.pause(MODEL, clock.now + 1.0)
+    earlier, later = call(to, max_quota_wait=60.0), call(to, max_quota_wait=60.0)
+    assert [Sleep, Sleep] == [type(next(each)) for each in (earlier, later)]
+    clock.now += 1.0
+    server.shared_quota.exchange([Restore((replace(tokens(1_500.0, 1_000.0), scope=MODEL),))])
+    refused, behind = earlier.send(None), later.send(None)
+    assert isinstance(refused, Sleep)
+    assert isinstance(behind, Sleep)
+    assert refused.seconds == pytest.approx(behind.seconds)
+    assert 1 == len(asked(server))
+    for flow in (earlier, later):
+        flow.close()
+
+
 def test_a_call_that_cannot_wait_so_long_is_told_how_long(server: Server, clock: Clock) -> None:
     use(server, 1_000.0)
     to = worker(server)
@@ -478,10 +496,10 @@ def test_headroom_is_what_the_fleet_has_left(server: Server, clock: Clock) -> No
     use(server, 600.0)
     to = worker(server)
     Drive(clock, [says("Yes.")]).run(call(to))
-    (took,) = asked(server)
     tokens_left = next(each for each in to.headroom(MODEL) if each.unit == "tokens")
-    assert 400.0 - took.charges[1].taken == tokens_left.left
-    assert 36.0 + took.charges[1].taken * 0.06 == pytest.approx(tokens_left.full_in)
+    # All that the call has declared and not spent is there again, though it is not told yet.
+    assert 400.0 - 10.0 == tokens_left.left
+    assert 36.0 + 10.0 * 0.06 == pytest.approx(tokens_left.full_in)
 
 
 def test_what_fails_as_it_is_settled_leaves_nothing_taken(

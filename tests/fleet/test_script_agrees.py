@@ -53,7 +53,8 @@ def takes(draw: st.DrawFn) -> Take:
     some = draw(st.lists(charges(scope), max_size=3, unique_by=lambda each: each.key))
     lease, max_transit = draw(st.sampled_from(LEASES)), draw(st.sampled_from([0.0, 0.5, 5.0]))
     alone = draw(st.sampled_from([0.0, 0.0, 1.0]))
-    return Take(lease, scope, tuple(some), max_transit, draw(seconds), 120.0, alone)
+    waited = draw(st.sampled_from([0.0, 7.0, 300.0]))
+    return Take(lease, scope, tuple(some), max_transit, draw(seconds), 120.0, alone, waited)
 
 
 @st.composite
@@ -75,7 +76,8 @@ def operations(draw: st.DrawFn) -> Operation:
     if kind == "add":
         return Add(draw(st.sampled_from(["added", "again"])), several)
     if kind == "restore":
-        return Restore(several)
+        parts = tuple(draw(st.sampled_from([0.25, 1.0])) for _ in several)
+        return Restore(several, draw(st.sampled_from([(), parts])))
     if kind == "note":
         return Note(scope, "tokens/60", draw(st.booleans()))
     if kind == "pause":

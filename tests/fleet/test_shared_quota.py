@@ -65,7 +65,7 @@ def asked(request: pytest.FixtureRequest) -> Asked:
 def test_a_call_takes_of_all_its_limits_or_of_none(asked: Asked) -> None:
     assert Granted(0.0, (0.0, 0.0)) == asked.decide(take("1", requests(1), tokens(10)))
     refused = asked.decide(take("2", requests(1), tokens(10)))
-    assert Refused(60.0, 52.5, "requests", (1.0, 10.0)) == refused
+    assert Refused(60.0, 55.0, "requests", (1.0, 10.0)) == refused
     assert Granted(0.0, (10.0,)) == asked.decide(take("3", tokens(10)))
 
 
@@ -82,6 +82,22 @@ def test_calls_are_granted_ahead_in_their_order_and_no_further_than_soon(asked: 
     assert [2.0, 4.0, 6.0, 8.0] == waits
     late = asked.decide(take("late", tokens(2, amount=60)))
     assert Refused(10.0, 6.0, "tokens", (68.0,)) == late
+
+
+@pytest.mark.parametrize(
+    ("more", "waited", "decision"),
+    [
+        (10.0, 0.0, Refused(12.0, 8.0, "tokens", (70.0,))),
+        (10.0, 10.0, Granted(12.0, (70.0,))),
+        (14.0, 1e9, Refused(16.0, 8.5, "tokens", (74.0,))),
+    ],
+)
+def test_a_call_that_has_waited_is_granted_further_ahead_than_those_that_come(
+    asked: Asked, more: float, waited: float, decision: Granted | Refused
+) -> None:
+    asked.decide(take("1", tokens(60, amount=60)))
+    asked.do(Add("more", (tokens(more, amount=60),)))
+    assert decision == asked.decide(replace(take("2", tokens(2, amount=60)), waited=waited))
 
 
 def test_a_call_that_cannot_wait_takes_nothing(asked: Asked) -> None:
@@ -115,7 +131,7 @@ def test_what_a_call_did_not_spend_is_there_again(asked: Asked) -> None:
     call = take("1", tokens(60, amount=60), requests(1))
     asked.decide(call)
     asked.settle(call, 10.0, 1.0)
-    assert Refused(60.0, 52.5, "requests", (10.0, 1.0)) == asked.decide(
+    assert Refused(60.0, 55.0, "requests", (10.0, 1.0)) == asked.decide(
         take("2", tokens(50, amount=60), requests(1))
     )
     assert Granted(0.0, (10.0,)) == asked.decide(take("3", tokens(50, amount=60)))

@@ -36,7 +36,7 @@ from ..quota.shared import (
 from ..redaction.printable import words_of
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Workers
-from .fleet_view import FleetView, key_of, nothing_spent, shared_charge
+from .fleet_view import FleetView, in_order, key_of, nothing_spent, shared_charge
 from .shared_quota_outage import SharedQuotaOutage, outage_note
 from .what_counts import WhatCounts
 
@@ -142,6 +142,7 @@ class Fleet:
         with self._lock:
             self._answers.pop(settle.take.lease, None)
             if not self._view.settle(settle):
+                self._view.spend(settle)
                 self._enqueue(settle)
 
     def publish(self, operation: Operation) -> None:
@@ -242,7 +243,7 @@ class Fleet:
             del self._pending[:_MOST_AT_ONCE]
             if any(not isinstance(each, Settle) for each in self._pending):
                 is_urgent.set()
-            return batch
+            return in_order(batch, self._answers)
 
     def _accept(self, batch: Sequence[Operation], outcome: Outcome) -> None:
         self._epoch = outcome.epoch

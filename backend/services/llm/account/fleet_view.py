@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
@@ -18,11 +18,13 @@ from ..quota.shared import (
     Decision,
     Granted,
     KnownLimit,
+    Operation,
     Restore,
     Settle,
     SharedCharge,
     Take,
 )
+from ..quota.shared_levels import PART_WEIGHT
 
 #: Limits that are remembered: more than an application's models have.
 _MOST_LIMITS = 1_000
@@ -36,11 +38,16 @@ _KNOWN = "known:"
 
 
 class _Known(NamedTuple):
-    """What was used of a limit at a time, the last charge included."""
+    """What was used of a limit at a time, the last charge included; of this *unspent* since.
+
+    Lately calls have spent *part* of what they had declared, on the average.
+    """
 
     charge: SharedCharge
     used: float
     at: float
+    part: float = 1.0
+    unspent: float = 0.0
 
     def used_at(self, time: float) -> float:
         """Return what is left of that at *time*, if nobody has used more."""
@@ -71,8 +78,9 @@ class FleetView:
         """Note what the shared quota has decided."""
         now, is_granted = self._now(), isinstance(decision, Granted)
         for charge, used in zip(take.charges, decision.used, strict=True):
-            self._known.pop(charge.key, None)
-            self._known[charge.key] = _Known(charge, used + is_granted * charge.taken, now)
+            old, new = self._known.pop(charge.key, None), used + is_granted * charge.taken
+            part = 1.0 if old is None else old.part
+            self._known[charge.key] = _Known(charge, new, now, part)
         while len(self._known) > _MOST_LIMITS:
             del self._known[next(iter(self._known))]
 
@@ -82,7 +90,7 @@ class FleetView:
         if known is None:
             return 0.0
         if self._fallback is None:
-            return known.used_at(self._now())
+            return max(0.0, known.used_at(self._now()) - known.unspent)
         part = self._part_of(known.charge)
         return amount - max(0.0, part.amount - self._fallback.shared_quota.used(part))
 
@@ -94,6 +102,11 @@ class FleetView:
             known = [self._known_part(*pair) for pair in enumerate(self._known.values())]
             for each in self._fallback:
                 each.exchange(known)
+            charges = (
+                replace(self._part_of(each.charge), taken=0.0) for each in self._known.values()
+            )
+            parts = tuple(each.part for each in self._known.values())
+            shared_quota.exchange([Restore(tuple(charges), parts)])
 
     def take(self, take: Take) -> Decision:
         """Decide within the worker's share."""
@@ -103,6 +116,16 @@ class FleetView:
             self._known.setdefault(charge.key, _Known(charge, 0.0, now))
         (decision,) = self._fallback.shared_quota.exchange([self._part_of_take(take)]).decisions
         return decision
+
+    def spend(self, settle: Settle) -> None:
+        """Note what a call has spent: the rest is there until the shared quota tells more."""
+        for charge, spent in zip(settle.take.charges, settle.spent, strict=True):
+            known = self._known.get(charge.key)
+            if known is not None:
+                part, unspent = known.part, known.unspent + charge.taken - spent
+                if 0 < spent <= charge.taken:
+                    part += PART_WEIGHT * (spent / charge.taken - part)
+                self._known[charge.key] = known._replace(part=part, unspent=unspent)
 
     def settle(self, settle: Settle) -> bool:
         """Settle what was taken of the worker's share; return whether it was."""
@@ -127,23 +150,26 @@ class FleetView:
     def restored(self) -> Restore:
         """Return what may be used of each limit, for a shared quota that has lost its state."""
         now = self._now()
-        charges = []
+        charges, parts = [], []
         for known in self._known.values():
             charge = known.charge
             if charge.is_log:
                 # How old its entries are is not known: all of them count until none can.
                 most = min(known.used, _MOST_REQUESTS) if now - known.at < charge.window else 0.0
             elif charge.window <= _LONG_WINDOW:
-                most = known._replace(used=charge.amount).used_at(now)
+                # What was granted ahead exceeds the limit, and is still to be sent.
+                most = known._replace(used=max(charge.amount, known.used)).used_at(now)
             else:
                 most = known.used_at(now)
-            charges.append(replace(charge, taken=most, is_hearsay=True))
-        return Restore(tuple(each for each in charges if each.taken > 0))
+            if most > 0:
+                charges.append(replace(charge, taken=most, is_hearsay=True))
+                parts.append(known.part)
+        return Restore(tuple(charges), tuple(parts))
 
     def _known_part(self, number: int, known: _Known) -> Add:
         """Return what of the worker's share counts as used when the shared quota is away."""
         part, used = self._part_of(known.charge), self._share * known.used
-        taken = min(float(math.ceil(used)) if part.is_log else used, part.amount)
+        taken = min(float(math.ceil(used)), part.amount) if part.is_log else used
         return Add(f"{_KNOWN}{number}", (replace(part, taken=taken),), self._now() - known.at)
 
     def _spent(self, fallback: _Fallback) -> Iterator[Add]:
@@ -183,6 +209,17 @@ class FleetView:
         # Other workers may have calls in flight: none is alone.
         charges = tuple(map(self._part_of, take.charges))
         return replace(take, charges=charges, first_alone=0.0)
+
+
+def in_order(batch: Iterable[Operation], waiting: Container[str]) -> list[Operation]:
+    """Return *batch* with what is taken last, first by who has waited longest.
+
+    Who is not *waiting* any more takes nothing: that is settled already.
+    """
+    operations = list(batch)
+    takes = [each for each in operations if isinstance(each, Take) and each.lease in waiting]
+    takes.sort(key=lambda take: -take.waited)
+    return [*(each for each in operations if not isinstance(each, Take)), *takes]
 
 
 def shared_charge(limit: Limit, scope: str, taken: float) -> SharedCharge:

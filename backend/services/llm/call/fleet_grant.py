@@ -64,6 +64,7 @@ class Grant:
             call.quota_wait_left(),
             min(time_left, _LONGEST) + _BEYOND,
             quota.max_first_answer_wait,
+            call.quota_waited,
         )
         #: When the call may be sent, once that is decided.
         self.at = -inf
@@ -162,6 +163,9 @@ def wait_for_grant(admission: Admission, fleet: Fleet, call: Call) -> Effects[fl
             return max(0.0, -late)
         grant.cancel()
         reservation.is_granted = False
+    # Who has been refused, and asks again later, goes before those who have come since.
+    if seconds := account.quota.seconds_until_due(reservation, account.now()):
+        return seconds
     admission.grant = grant = Grant(fleet, reservation, call)
     decision = yield from grant.ask(call)
     if isinstance(decision, Granted):

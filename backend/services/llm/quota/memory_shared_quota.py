@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import NamedTuple, cast
 
 from .limits import NEVER, Unit
@@ -36,7 +37,7 @@ from .shared_levels import (
     CREDIBLE_AHEAD,
     EMPTY,
     FIRST_AGAIN,
-    MOST_AHEAD,
+    LONGEST_AHEAD,
     RECEIVED_AFTER,
     Lease,
     Level,
@@ -127,9 +128,9 @@ class MemorySharedQuota:
                 self._settle(operation, now)
             case Add():
                 self._add_once(operation, now)
-            case Restore(charges):
-                for charge in charges:
-                    self._restore(charge, now)
+            case Restore(charges, parts):
+                for charge, part in zip_longest(charges, parts):
+                    self._restore(charge, part, now)
                     self._first.setdefault(charge.scope, None)  # others are in flight
             case Pause(scope, seconds):
                 self._paused[scope] = max(self._paused.get(scope, now), now + seconds)
@@ -166,7 +167,7 @@ class MemorySharedQuota:
         if wait > 0:
             charge = take.charges[last]
             part = self._levels.get(charge.key, EMPTY).part
-            ahead = look_ahead(charge, rooms[last].amount, part)
+            ahead = look_ahead(charge, rooms[last].amount, part, take.waited)
             if wait > min(ahead, take.max_wait):
                 return Refused(wait, max(0.0, wait - ahead / 2), charge.unit, used)
         for charge, room in zip(take.charges, rooms, strict=True):
@@ -205,7 +206,7 @@ class MemorySharedQuota:
                 if spent > 0:
                     level = level.spend(spent / charge.taken)
             most = settle.at_most[index] if settle.at_most else None
-            in_order = level.lowered_at + MOST_AHEAD + RECEIVED_AFTER
+            in_order = level.lowered_at + LONGEST_AHEAD + RECEIVED_AFTER
             # From then on moments are in order: all that was granted before it has been received.
             if lease is not None and most is not None and lease.at >= in_order:
                 level = level.lower(most, lease.mark(index), now, rate)
@@ -221,10 +222,13 @@ class MemorySharedQuota:
             rate = self._amount(charge, now) / charge.window
             self._levels[charge.key] = self._level(charge, now).take_late(charge.taken, now, rate)
 
-    def _restore(self, charge: SharedCharge, now: float) -> None:
+    def _restore(self, charge: SharedCharge, part: float | None, now: float) -> None:
         missing = charge.taken - self._room(charge, now).used
         if missing > 0:
             self._add(replace(charge, taken=missing), f"restored:{now:.17g}", now)
+        level = self._levels.get(charge.key, EMPTY)
+        if part is not None and not charge.is_log and level.part == EMPTY.part:
+            self._levels[charge.key] = level._replace(part=part)
 
     def _reserve(
         self, charge: SharedCharge, amount: float, take: Take, at: float, now: float

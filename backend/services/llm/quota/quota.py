@@ -16,7 +16,7 @@ from .headroom import headroom_of
 from .limits import NEVER, Limit, NoCapacity, seconds_until
 from .queue import Demand, FairScheduler, Reservation, ScopeQueue, wake
 from .slow_start import amounts_of
-from .start_times import reschedule_earlier, start_time_of_due, start_time_of_new
+from .start_times import reschedule_earlier, seconds_until_due, start_time_of_new
 
 
 class Quota:
@@ -117,14 +117,9 @@ class Quota:
         with self._lock:
             now = self._advance_clock(now)
             queue = self._queues[reservation.scope]
-            queue.check_is_waiting(reservation)
             self._update_limits(queue, now)
-            at = reservation.starts_at
-            if at <= now:
-                at = start_time_of_due(queue, reservation, now)
-            if at > now:
-                reservation.renew_wake()
-                return seconds_until(at, now)
+            if seconds := seconds_until_due(queue, reservation, now):
+                return seconds
             queue.start(reservation, now)
             self._scheduler.serve(reservation.sequence)
             self._in_flight_since = min(self._in_flight_since, now)
@@ -132,6 +127,13 @@ class Quota:
             futures_to_wake = self._reschedule_next(now)
         wake(futures_to_wake)
         return 0.0
+
+    def seconds_until_due(self, reservation: Reservation, now: float) -> float:
+        """Return the seconds that `try_start` would, and count nothing as sent."""
+        with self._lock:
+            now = self._advance_clock(now)
+            self._update_limits(self._queues[reservation.scope], now)
+            return seconds_until_due(self._queues[reservation.scope], reservation, now)
 
     def settle(
         self,

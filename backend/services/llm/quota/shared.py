@@ -64,7 +64,8 @@ class Take:
     The provider sees the call at most *max_transit* seconds after it is sent. A call that would
     have to wait longer than *max_wait* takes nothing. The lease is forgotten after *ttl* seconds:
     what it took then counts as spent. The first call of a scope is alone in flight for
-    *first_alone* seconds, unless it is answered before: nothing else is granted meanwhile.
+    *first_alone* seconds, unless it is answered before: nothing else is granted meanwhile. One that
+    has *waited* for longer may be granted a later moment.
     """
 
     lease: str
@@ -74,6 +75,7 @@ class Take:
     max_wait: float
     ttl: float
     first_alone: float = 0.0
+    waited: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,13 @@ class Add:
 
 @dataclass(frozen=True)
 class Restore:
-    """Let at least what *charges* take be used: they are what was known before a loss."""
+    """Let at least what *charges* take be used: they are what was known before a loss.
+
+    *parts* are those of what they declare that calls have spent lately, where they are known.
+    """
 
     charges: tuple[SharedCharge, ...]
+    parts: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

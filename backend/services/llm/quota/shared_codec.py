@@ -116,6 +116,7 @@ def _encoded(operation: Operation, keys: _Keys) -> dict[str, Any]:
                 "max_wait": min(operation.max_wait, _FOREVER),
                 "ttl": operation.ttl,
                 "first_alone": operation.first_alone,
+                "waited": operation.waited,
             }
         case Settle(take, spent, used, at_most):
             known = _of_lease(take.lease, take.charges, keys)
@@ -124,8 +125,9 @@ def _encoded(operation: Operation, keys: _Keys) -> dict[str, Any]:
             return {"kind": "settle", **known, **counted}
         case Add(lease, charges, ago):
             return {"kind": "add", **_of_lease(lease, charges, keys), "ago": ago}
-        case Restore(charges):
-            return {"kind": "restore", "charges": [_charge(each, keys) for each in charges]}
+        case Restore(charges, parts):
+            known = {"charges": [_charge(each, keys) for each in charges]}
+            return {"kind": "restore", **known, "parts": parts}
         case Note(scope, limit, keeps):
             where = {"scope": keys.place(f"scope:{scope}"), "limit": limit}
             return {"kind": "note", **where, "keeps": keeps}

@@ -15,9 +15,12 @@ from .shared import Operation, SharedCharge, Take
 AGREED_FOR = 300.0
 #: How far ahead a call may be granted: seconds at least, seconds at most, and between them the
 #: time in which so many calls of its size are refilled.
-LEAST_AHEAD, MOST_AHEAD, CALLS_AHEAD = 6.0, 15.0, 4.0
+LEAST_AHEAD, MOST_AHEAD, CALLS_AHEAD = 6.0, 10.0, 4.0
 #: The part of a limit's window that it may be ahead at most.
 WINDOW_AHEAD = 0.25
+#: How many times as far ahead a call may be granted that has waited for very long; the seconds
+#: after which it is half of that more; and how far ahead in seconds it may be granted at most.
+TIMES_AHEAD, HALF_WAIT, LONGEST_AHEAD = 3.0, 30.0, 15.0
 #: The part of a limit that may lie idle because calls are granted ahead that declare more than they
 #: spend; the seconds ahead that are allowed all the same; and what one call adds to the average.
 MOST_IDLE, SHORT_AHEAD, PART_WEIGHT = 0.04, 1.0, 0.05
@@ -114,12 +117,15 @@ def scopes_of(operations: Iterable[Operation]) -> Iterable[str]:
     return dict.fromkeys(each.scope for each in operations if isinstance(each, Take))
 
 
-def look_ahead(charge: SharedCharge, amount: float, part: float) -> float:
+def look_ahead(charge: SharedCharge, amount: float, part: float, waited: float) -> float:
     """Return for how many seconds ahead a call may be granted that *charge* holds back.
 
-    What calls declare and do not spend, all but *part*, lies idle until they are answered.
+    What calls declare and do not spend, all but *part*, lies idle until they are answered. One that
+    has *waited* longer may be further ahead: else those who ask at a better moment could pass it
+    for ever.
     """
     each = charge.window / amount if charge.is_log else charge.taken * charge.window / amount
     ahead = min(MOST_AHEAD, max(LEAST_AHEAD, CALLS_AHEAD * each))
     idle = math.inf if part >= 1 else MOST_IDLE * charge.window * part / (1 - part)
-    return min(ahead, WINDOW_AHEAD * charge.window, max(SHORT_AHEAD, idle))
+    ahead = min(ahead, WINDOW_AHEAD * charge.window, max(SHORT_AHEAD, idle))
+    return min(LONGEST_AHEAD, ahead * (1 + (TIMES_AHEAD - 1) * waited / (waited + HALF_WAIT)))

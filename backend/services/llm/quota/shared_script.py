@@ -46,7 +46,7 @@ function perform.take(op)
     local wait = at - now
     if wait == math.huge then return {'inf', used, 'inf', op.charges[last].unit} end
     if wait > 0 then
-        local ahead = look_ahead(op.charges[last], amounts[last])
+        local ahead = look_ahead(op.charges[last], amounts[last], op.waited or 0)
         if wait > math.min(ahead, op.max_wait) then
             return {text(wait), used, text(math.max(0, wait - ahead / 2)), op.charges[last].unit}
         end
@@ -91,7 +91,7 @@ function perform.settle(op)
                 taken = taken + math.max(0, more)
                 if more < 0 then lowered_at = now end
                 local most = op.at_most[i] or cjson.null
-                local in_order = lowered_at + MOST_AHEAD + RECEIVED_AFTER
+                local in_order = lowered_at + LONGEST_AHEAD + RECEIVED_AFTER
                 if most ~= cjson.null and sent_at >= in_order then
                     local over = used_at(now, missing, at, rate) - (most + taken - mark)
                     if over > 0 then
@@ -117,12 +117,14 @@ function perform.add(op)
 end
 
 function perform.restore(op)
-    for _, charge in ipairs(op.charges) do
+    for i, charge in ipairs(op.charges) do
         local _, used = room_of(charge)
         if charge.taken > used then
             charge.taken = charge.taken - used
             add(charge, 'restored:' .. text(now), now)
         end
+        local part = op.parts and op.parts[i]
+        if part and not charge.is_log then expect_part(charge, part) end
         read('HLEN', KEYS[charge.scope])  -- drops what is no hash
         redis.call('HSETNX', KEYS[charge.scope], 'first', 'done')  -- others are in flight
         keep_for(KEYS[charge.scope], SCOPE_KEPT)

@@ -11,12 +11,15 @@ from .shared_levels import (
     CALLS_AHEAD,
     CREDIBLE_AHEAD,
     FIRST_AGAIN,
+    HALF_WAIT,
     LEAST_AHEAD,
+    LONGEST_AHEAD,
     MOST_AHEAD,
     MOST_IDLE,
     PART_WEIGHT,
     RECEIVED_AFTER,
     SHORT_AHEAD,
+    TIMES_AHEAD,
     WINDOW_AHEAD,
 )
 
@@ -24,6 +27,7 @@ CONSTANTS = f"""
 local ADD_KNOWN_FOR, AGREED_FOR, CREDIBLE_AHEAD = {ADD_KNOWN_FOR}, {AGREED_FOR}, {CREDIBLE_AHEAD}
 local LEAST_AHEAD, MOST_AHEAD = {LEAST_AHEAD}, {MOST_AHEAD}
 local CALLS_AHEAD, WINDOW_AHEAD = {CALLS_AHEAD}, {WINDOW_AHEAD}
+local TIMES_AHEAD, HALF_WAIT, LONGEST_AHEAD = {TIMES_AHEAD}, {HALF_WAIT}, {LONGEST_AHEAD}
 local MOST_IDLE, SHORT_AHEAD, PART_WEIGHT = {MOST_IDLE}, {SHORT_AHEAD}, {PART_WEIGHT}
 local FIRST_AGAIN, RECEIVED_AFTER, SCOPE_KEPT = {FIRST_AGAIN}, {RECEIVED_AFTER}, 3600
 local EPOCH_KEPT, LONGEST_KEPT, LEVEL_KEPT = {2 * 86_400}, {2 * 86_400}, 3600
@@ -133,14 +137,16 @@ local function room_of(charge)
     return amount, used, now + math.max(0, over) / rate
 end
 
-local function look_ahead(charge, amount)
+local function look_ahead(charge, amount, waited)
     local part = charge.is_log and 1 or select(5, level_of(charge))
     local each = charge.taken * charge.window / amount
     if charge.is_log then each = charge.window / amount end
     local ahead = math.min(MOST_AHEAD, math.max(LEAST_AHEAD, CALLS_AHEAD * each))
     local idle = math.huge
     if part < 1 then idle = MOST_IDLE * charge.window * part / (1 - part) end
-    return math.min(ahead, WINDOW_AHEAD * charge.window, math.max(SHORT_AHEAD, idle))
+    ahead = math.min(ahead, WINDOW_AHEAD * charge.window, math.max(SHORT_AHEAD, idle))
+    local times = 1 + (TIMES_AHEAD - 1) * waited / (waited + HALF_WAIT)
+    return math.min(LONGEST_AHEAD, ahead * times)
 end
 
 local function reserve(charge, amount, lease, time)
@@ -161,6 +167,12 @@ local function add(charge, lease, time)
     local missing, at, taken, lowered_at, part = level_of(charge)
     missing, at = plus(missing, at, charge.taken, rate)
     set_level(charge, rate, missing, at, taken + charge.taken, lowered_at, part)
+end
+
+local function expect_part(charge, expected)
+    local missing, at, taken, lowered_at, part = level_of(charge)
+    if part ~= 1 then return end
+    set_level(charge, amount_of(charge) / charge.window, missing, at, taken, lowered_at, expected)
 end
 
 -- What was ever taken of each limit, the call's own included.

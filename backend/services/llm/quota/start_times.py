@@ -7,7 +7,7 @@ from itertools import cycle
 
 from ..limit_types import Priority
 from .charges import PriorityFilter
-from .limits import NEVER, Unit, float_tolerance
+from .limits import NEVER, Unit, float_tolerance, seconds_until
 from .queue import Amounts, FairScheduler, Reservation, ScopeQueue
 
 #: Of one whose place in the order the shared quota has set.
@@ -68,6 +68,21 @@ def start_time_of_due(queue: ScopeQueue, reservation: Reservation, now: float) -
             at = max(at, now + (now - since) / 4)
     queue.reschedule(reservation, at)
     return at
+
+
+def seconds_until_due(queue: ScopeQueue, reservation: Reservation, now: float) -> float:
+    """Return the seconds to wait before a reservation may start, and wake it if they become fewer.
+
+    Raises RuntimeError for one that does not wait.
+    """
+    queue.check_is_waiting(reservation)
+    at = reservation.starts_at
+    if at <= now:
+        at = start_time_of_due(queue, reservation, now)
+    if at <= now:
+        return 0.0
+    reservation.renew_wake()
+    return seconds_until(at, now)
 
 
 def reschedule_earlier(queue: ScopeQueue, reservation: Reservation, now: float) -> bool:
