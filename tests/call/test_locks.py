@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import threading
@@ -25,6 +26,12 @@ from services.llm.account.outages import Outages
 from services.llm.account.single_flight import Leader, SingleFlight
 from services.llm.account.token_estimator import TokenEstimator
 from services.llm.account.what_counts import WhatCounts
+from services.llm.batch.blocking import Batch
+from services.llm.batch.options import BatchOptions
+from services.llm.batch.progress import reporter_of
+from services.llm.batch.provider_results import AsyncProviderResults, ProviderResults
+from services.llm.batch.result_files import ResultFiles
+from services.llm.batch.results import BatchResult
 from services.llm.errors import AuthenticationError, RateLimitError
 from services.llm.events import CallEnded, CallInfo, Event, Hooks, LimitSources, hook_registry
 from services.llm.http.addresses import Names
@@ -59,7 +66,7 @@ from services.llm.telemetry import prometheus
 from services.llm.telemetry.call_counts import CallCounts, Counts
 from services.llm.telemetry.metrics import Distribution
 from services.llm.telemetry.prometheus import SharingHook
-from services.llm.types import Request
+from services.llm.types import Reply, Request
 from tests.call.scripted import Clock, account
 from tests.fleet.shared_quotas import take, tokens
 from tests.fleet.workers import Server, Threads
@@ -407,8 +414,21 @@ def sources_of_limits() -> Touches:
     return touches
 
 
+def a_batchs_source() -> Touches:
+    async def ask(prompt: int) -> Reply:
+        return Reply(str(prompt), MODEL, "groq")
+
+    batch = Batch[str]([1, 2, 3], ask, BatchOptions(1))
+    touches = watch(batch._reading, lambda: batch._reading._changed, "_source")
+    assert 3 == len(list(batch))
+    return touches
+
+
 #: Who has a lock, with the test below that is about it.
 LOCKS = {
+    "llm/batch/blocking.py": "a_batchs_source",
+    "llm/batch/progress.py": "test_a_batchs_progress_is_shown_by_one_thread_at_a_time",
+    "llm/batch/provider_results.py": "test_results_are_downloaded_by_one_reader_at_a_time",
     "llm/account/fleet.py": "a_fleet",
     "llm/account/what_counts.py": "what_counts",
     "llm/account/daily_budget.py": "days_sum, days_bookings",
@@ -446,6 +466,7 @@ LOCKS = {
 _MAKES_A_LOCK = re.compile(r"\b(ForkLock|R?Lock|Condition|Semaphore)\(")
 
 ALONE = [
+    a_batchs_source,
     budgets_in_money,
     sums_in_memory,
     a_ledger,
@@ -569,6 +590,32 @@ def test_metrics_are_brought_up_to_date_by_one_thread_at_a_time(
     monkeypatch.setattr(hook._counts, "take", noting)
     hook.collect()
     assert [True] == held
+
+
+def test_a_batchs_progress_is_shown_by_one_thread_at_a_time() -> None:
+    held: list[bool] = []
+    reporter = reporter_of(lambda _: held.append(is_held(reporter._lock)), 1)
+    reporter.begin()
+    reporter.add(BatchResult(0, "hi", Reply("", MODEL, "groq")))
+    assert [True] == held
+
+
+def test_results_are_downloaded_by_one_reader_at_a_time() -> None:
+    def download() -> ResultFiles:
+        held.append(is_held(of_threads._turn))
+        return ResultFiles([])
+
+    async def adownload() -> ResultFiles:
+        held.append(is_held(of_tasks._turn))
+        return ResultFiles([])
+
+    held: list[bool] = []
+    of_threads = ProviderResults[Any](download, Mock())
+    of_tasks = AsyncProviderResults[Any](adownload, Mock())
+    assert [] == list(of_threads)
+    with pytest.raises(StopAsyncIteration):
+        asyncio.run(anext(of_tasks))
+    assert [True, True] == held
 
 
 def test_the_hook_of_a_registry_is_made_by_one_thread_at_a_time() -> None:
