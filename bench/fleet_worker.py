@@ -17,7 +17,15 @@ from services.llm.limit_types import LimitReport
 from services.llm.quota import NEVER, Demand, LearnedLimit, Quota, Reservation
 from services.llm.quota.answers import amount_used
 from services.llm.quota.memory_shared_quota import MemorySharedQuota
-from services.llm.quota.shared import Decision, Granted, Note, Operation, Outcome, Settle, Take
+from services.llm.quota.shared import (
+    Decision,
+    Granted,
+    Operation,
+    Outcome,
+    SetCounting,
+    Settle,
+    Take,
+)
 
 from .fleet_world import Plan, Provider, World
 
@@ -277,8 +285,8 @@ class Worker:
                 self._limit, charge, (said,), now, is_alone=is_alone, is_full=is_full
             )
             if keeps is not None:
-                self._fleet.tell_what_counts(Note(MODEL, charge.limit, keeps))
+                self._fleet.tell_what_counts(SetCounting(MODEL, charge.limit, keeps))
         self._ask()
 
     def _learn(self, outcome: Outcome) -> None:
-        self._fleet.what_counts.learn(outcome.notes)
+        self._fleet.what_counts.learn(outcome.counting)

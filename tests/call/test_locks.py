@@ -50,7 +50,7 @@ from services.llm.quota import (
     SlidingWindow,
     TokenBucketLimit,
 )
-from services.llm.quota.shared import KnownLimit, Note, Pause, Settle
+from services.llm.quota.shared import KnownLimit, Pause, SetCounting, Settle
 from services.llm.runtime import fork
 from services.llm.runtime.fork import ForkLock
 from services.llm.runtime.sdk_client import SdkClient
@@ -101,7 +101,15 @@ def a_fleet() -> Touches:
     threads = Threads()
     server = Server(Clock())  # type: ignore[arg-type]  # another clock, of the same form
     of_one = Fleet(server, 0.5, server.clock, lambda _: None, threads)
-    guarded = ("_pending", "_answers", "_sending", "_is_urgent", "_hearsay", "_view", "_outage")
+    guarded = (
+        "_pending",
+        "_answers",
+        "_sending",
+        "_is_urgent",
+        "_from_shared_quota",
+        "_view",
+        "_outage",
+    )
     touches = watch(of_one, lambda: of_one._lock, *guarded)
     first, second = take("1", tokens(10)), take("2", tokens(10))
     answer = of_one.take(first)
@@ -130,7 +138,7 @@ def a_fleet() -> Touches:
 def what_counts() -> Touches:
     counts, limit = WhatCounts(), LearnedLimit(100.0, 60.0, "tokens")
     touches = watch(counts, lambda: counts._lock, "_keeps", "_far_less")
-    counts.learn([Note("m", "tokens/60", keeps_declared=True)])
+    counts.learn([SetCounting("m", "tokens/60", counts_declared=True)])
     counts.notes()
     counts.amount_spent(limit, tokens(10), {})
     reports = (LimitReport("tokens", 60.0, 100.0, 10.0),)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from services.llm.quota.shared import Add, Granted, KnownLimit, Note, Outcome, Pause, Refused
+from services.llm.quota.shared import Add, Granted, KnownLimit, Outcome, Pause, Refused, SetCounting
 from services.llm.quota.shared_codec import decode, encode
 from tests.fleet.shared_quotas import MODEL, requests, take, tokens
 
@@ -51,7 +51,7 @@ def test_an_answer_is_read() -> None:
         ),
         limits=(KnownLimit(MODEL, "requests", 60.0, 30.0),),
         retired=(("gone", 7.0),),
-        notes=(Note(MODEL, "tokens/60", False),),
+        counting=(SetCounting(MODEL, "tokens/60", False),),
     )
     assert expected == decode(answer, asked)
     assert Outcome("e", is_lost=True) == decode('["e", 1]', asked)

@@ -16,11 +16,11 @@ from services.llm.quota.shared import (
     Add,
     Granted,
     KnownLimit,
-    Note,
     Pause,
     Refused,
     Restore,
     Retire,
+    SetCounting,
     Settle,
     Take,
 )
@@ -286,16 +286,16 @@ def test_what_calls_spend_of_what_they_declare_is_known_after_a_loss_and_in_an_o
         worker.fleet.settle(Settle(asked, (10.0,), NOTHING))
         clock.now += 2.0
     key = tokens(100, amount).key
-    part = server.shared_quota._levels[key].part
+    part = server.shared_quota._levels[key].spent_part
     assert part == pytest.approx(0.1, abs=0.02)
     server.lose_all()
     worker.ask(take("lost", tokens(100, amount)))
-    assert part == pytest.approx(server.shared_quota._levels[key].part, abs=0.01)
+    assert part == pytest.approx(server.shared_quota._levels[key].spent_part, abs=0.01)
     server.is_away = True
     worker.ask(take("away", tokens(100, amount)))
     fallback = worker.fleet._view._fallback
     assert fallback is not None
-    assert part == pytest.approx(fallback.shared_quota._levels[key].part, abs=0.01)
+    assert part == pytest.approx(fallback.shared_quota._levels[key].spent_part, abs=0.01)
 
 
 def test_what_a_call_did_not_spend_is_left_before_the_next_one_asks(server: Server) -> None:
@@ -320,13 +320,13 @@ def test_what_was_granted_ahead_is_none_of_the_share(server: Server, clock: Cloc
 
 
 def test_a_shared_quota_that_has_lost_what_a_limit_counts_is_told_again(server: Server) -> None:
-    worker, note = Worker(server), Note(MODEL, "tokens/60", keeps_declared=False)
+    worker, note = Worker(server), SetCounting(MODEL, "tokens/60", counts_declared=False)
     worker.fleet.what_counts.learn([note])
     worker.ask(take("1", tokens(40)))
-    assert not worker.learned[-1].notes
+    assert not worker.learned[-1].counting
     server.lose_all()
     worker.ask(take("2", tokens(1)))
-    assert (note,) == worker.learned[-1].notes
+    assert (note,) == worker.learned[-1].counting
 
 
 def test_a_call_is_not_the_first_of_all_while_the_shared_quota_is_away(server: Server) -> None:
@@ -386,7 +386,7 @@ def test_limits_that_nobody_else_can_know_are_not_shared(server: Server) -> None
     assert (requests(), tokens(5.0, amount=50.0)) == charges
 
 
-def test_what_only_the_shared_quota_has_told_is_hearsay_until_the_provider_says_it(
+def test_what_the_shared_quota_alone_has_told_is_marked_until_the_provider_says_it(
     server: Server,
 ) -> None:
     fleet = Worker(server).fleet
@@ -399,10 +399,10 @@ def test_what_only_the_shared_quota_has_told_is_hearsay_until_the_provider_says_
     fleet.note_stated(MODEL, stated)
     fleet.note_heard(KnownLimit(MODEL, "tokens", 60.0, 50.0))
     (charge,) = fleet.charges(got)[1]
-    assert charge.is_hearsay
+    assert charge.is_from_shared_quota
     fleet.note_stated(MODEL, stated)
     (charge,) = fleet.charges(got)[1]
-    assert not charge.is_hearsay
+    assert not charge.is_from_shared_quota
 
 
 def test_only_so_many_limits_are_remembered(

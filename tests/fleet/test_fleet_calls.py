@@ -28,12 +28,12 @@ from services.llm.limit_types import LimitReport
 from services.llm.quota import LearnedLimit, Quota, SlidingWindow
 from services.llm.quota.shared import (
     KnownLimit,
-    Note,
     Operation,
     Outcome,
     Pause,
     Restore,
     Retire,
+    SetCounting,
     Settle,
     Take,
 )
@@ -367,7 +367,7 @@ def test_the_first_answer_of_a_model_tells_all_workers_what_is_counted(
     with pytest.raises(StopIteration):
         second.send(says("Yes."))
     assert [(1.0, 10.0)] * 2 == [each.spent for each in settled(server)]
-    assert 1 == sum(isinstance(each, Note) for batch in server.batches for each in batch)
+    assert 1 == sum(isinstance(each, SetCounting) for batch in server.batches for each in batch)
 
 
 def test_an_answer_that_tells_of_an_unknown_limit_tells_all_workers_at_once(
@@ -381,7 +381,7 @@ def test_an_answer_that_tells_of_an_unknown_limit_tells_all_workers_at_once(
     (took,) = asked(server)
     assert ["requests"] == [each.unit for each in took.charges]
     assert Restore((replace(tokens(20.0, 1_000.0), scope=MODEL),)) == restored
-    assert Note(MODEL, "tokens/60", keeps_declared=False) == note
+    assert SetCounting(MODEL, "tokens/60", counts_declared=False) == note
 
 
 def test_a_refusal_that_tells_of_an_unknown_limit_lets_one_worker_go_first(
@@ -404,7 +404,7 @@ def test_what_all_workers_were_told_counts_whatever_one_has_seen(
 ) -> None:
     for keeps in (True, False):
         to = worker(server)
-        learn(to, Outcome("e", notes=(Note(MODEL, "tokens/60", keeps),)))
+        learn(to, Outcome("e", counting=(SetCounting(MODEL, "tokens/60", keeps),)))
         Drive(clock, [says("Yes.")]).run(call(to))
     (first, _) = asked(server)
     assert [first.charges[1].taken, 10.0] == [each.spent[1] for each in settled(server)]
@@ -415,19 +415,21 @@ def test_calls_that_wait_for_a_shared_quota_that_counts_too_much_tell_all_worker
 ) -> None:
     to = worker(server)
     limits = (LimitReport("tokens", 60.0, 1_000.0, 150.0),)
-    notes: list[Note] = []
+    notes: list[SetCounting] = []
     for _ in range(3):
         server.shared_quota.exchange([Restore((replace(tokens(1_000.0, 1_000.0), scope=MODEL),))])
         Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=60.0))
-        notes += [each for batch in server.batches for each in batch if isinstance(each, Note)]
+        notes += [
+            each for batch in server.batches for each in batch if isinstance(each, SetCounting)
+        ]
         server.batches.clear()
         clock.now += 30.0
-    assert [Note(MODEL, "tokens/60", keeps_declared=False)] == notes
+    assert [SetCounting(MODEL, "tokens/60", counts_declared=False)] == notes
 
 
 def test_a_call_that_waited_tells_what_is_in_use_at_most(server: Server, clock: Clock) -> None:
     to = worker(server)
-    learn(to, Outcome("e", notes=(Note(MODEL, "tokens/60", True),)))
+    learn(to, Outcome("e", counting=(SetCounting(MODEL, "tokens/60", True),)))
     limits = (LimitReport("tokens", 60.0, 1_000.0, 150.0),)
     for _ in range(2):
         Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=60.0))
@@ -442,11 +444,11 @@ def test_a_shared_quota_that_has_lost_what_is_counted_is_told_again(
 ) -> None:
     to = worker(server)
     to.quota.max_first_answer_wait = 1.0
-    learn(to, Outcome("e", notes=(Note(MODEL, "tokens/60", False),)))
+    learn(to, Outcome("e", counting=(SetCounting(MODEL, "tokens/60", False),)))
     limits = (LimitReport("tokens", 60.0, 1_000.0, 150.0),)
     Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=9.0))
-    notes = [each for batch in server.batches for each in batch if isinstance(each, Note)]
-    assert [Note(MODEL, "tokens/60", keeps_declared=False)] == notes
+    notes = [each for batch in server.batches for each in batch if isinstance(each, SetCounting)]
+    assert [SetCounting(MODEL, "tokens/60", counts_declared=False)] == notes
 
 
 def test_a_first_answer_that_shows_nothing_tells_nothing(server: Server, clock: Clock) -> None:
@@ -454,7 +456,9 @@ def test_a_first_answer_that_shows_nothing_tells_nothing(server: Server, clock: 
     to.quota.max_first_answer_wait = 1.0
     limits = (LimitReport("tokens", 60.0, 1_000.0, 70.0),)
     Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=9.0))
-    assert [] == [each for batch in server.batches for each in batch if isinstance(each, Note)]
+    assert [] == [
+        each for batch in server.batches for each in batch if isinstance(each, SetCounting)
+    ]
 
 
 def test_what_the_provider_says_to_be_used_is_told(server: Server, clock: Clock) -> None:
@@ -464,7 +468,9 @@ def test_what_the_provider_says_to_be_used_is_told(server: Server, clock: Clock)
     assert [(None, 800.0)] == [each.used for each in settled(server)]
 
 
-def test_limits_that_others_know_are_kept_and_told_as_hearsay(server: Server, clock: Clock) -> None:
+def test_limits_that_others_know_are_told_as_the_shared_quotas(
+    server: Server, clock: Clock
+) -> None:
     to = worker(server)
     known = KnownLimit(MODEL, "input_tokens", 60.0, 500.0)
     for _ in range(2):
@@ -474,14 +480,14 @@ def test_limits_that_others_know_are_kept_and_told_as_hearsay(server: Server, cl
     Drive(clock, [says("Yes.")]).run(call(to))
     (took,) = asked(server)
     assert [("requests", False), ("tokens", False), ("input_tokens", True)] == [
-        (each.unit, each.is_hearsay) for each in took.charges
+        (each.unit, each.is_from_shared_quota) for each in took.charges
     ]
 
 
 def test_an_account_without_a_fleet_has_nothing_to_note(clock: Clock) -> None:
     to = account(clock)
     known = KnownLimit(MODEL, "tokens", 60.0, 500.0)
-    learn(to, Outcome("e", limits=(known,), notes=(Note(MODEL, "tokens/60", True),)))
+    learn(to, Outcome("e", limits=(known,), counting=(SetCounting(MODEL, "tokens/60", True),)))
     assert ["RPM", "TPM"] == [each.name for each in to.headroom(MODEL)]
 
 

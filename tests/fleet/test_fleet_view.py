@@ -100,6 +100,6 @@ def test_requests_that_were_spent_without_asking_are_told_second_by_second() -> 
         assert 0.0 == ask(view, f"{at}", charge)
     now[0] = 161.0
     told = [(each.ago, each.charges[0]) for each in view.end_fallback()]
-    spent = replace(charge, is_hearsay=True)
+    spent = replace(charge, is_from_shared_quota=True)
     # Those of a second count as the last of them; the first has left the window.
     assert [(20.0, spent), (10.25, replace(spent, taken=2.0)), (10.0, spent)] == told

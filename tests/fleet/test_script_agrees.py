@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from services.llm.quota.memory_shared_quota import MemorySharedQuota
 from services.llm.quota.shared import (
     Add,
-    Note,
     Operation,
     Pause,
     Restore,
     Retire,
+    SetCounting,
     Settle,
     SharedCharge,
     Take,
@@ -42,8 +42,8 @@ def charges(draw: st.DrawFn, scope: str) -> SharedCharge:
     named = draw(st.sampled_from(LIMITS))
     taken = 1.0 if named.unit == "requests" else draw(st.floats(0.5, 70))
     is_log = named.unit == "requests" and own == ""
-    amount, hearsay = draw(amounts), draw(st.booleans())
-    return SharedCharge(own, named.unit, named.window, amount, taken, is_log, hearsay)
+    amount, from_shared = draw(amounts), draw(st.booleans())
+    return SharedCharge(own, named.unit, named.window, amount, taken, is_log, from_shared)
 
 
 @st.composite
@@ -79,7 +79,7 @@ def operations(draw: st.DrawFn) -> Operation:
         parts = tuple(draw(st.sampled_from([0.25, 1.0])) for _ in several)
         return Restore(several, draw(st.sampled_from([(), parts])))
     if kind == "note":
-        return Note(scope, "tokens/60", draw(st.booleans()))
+        return SetCounting(scope, "tokens/60", draw(st.booleans()))
     if kind == "pause":
         return Pause(scope, draw(seconds))
     return Retire(draw(st.sampled_from(["gone", "lost"])), draw(seconds))
@@ -100,6 +100,6 @@ def test_the_script_and_the_shared_quota_in_memory_agree(
         expected, actual = in_memory.exchange(asked), on_server.exchange(asked)
         assert expected.decisions == actual.decisions
         assert sorted(expected.limits, key=str) == sorted(actual.limits, key=str)
-        assert sorted(expected.notes, key=str) == sorted(actual.notes, key=str)
+        assert sorted(expected.counting, key=str) == sorted(actual.counting, key=str)
         assert sorted(expected.retired) == sorted(actual.retired)
         clock.now += passed

@@ -42,10 +42,10 @@ class Sent:
 class FleetMachine(RuleBasedStateMachine):
     """Workers that share two limits; some of them die, and some learn that one is lower."""
 
-    @initialize(keeps_declared=st.booleans())
-    def begin(self, keeps_declared: bool) -> None:
+    @initialize(counts_declared=st.booleans())
+    def begin(self, counts_declared: bool) -> None:
         #: Whether the provider counts all that is declared, and its figure tells so.
-        self.keeps_declared = keeps_declared
+        self.counts_declared = counts_declared
         self.sent: list[Sent] = []
         self.clock = Clock(0.0)
         self.shared_quota = MemorySharedQuota(self.clock)
@@ -101,7 +101,7 @@ class FleetMachine(RuleBasedStateMachine):
         there = [one for one in self.waiting if one.arrives <= self.clock.now]
         one = there[pick % len(there)]
         self.waiting.remove(one)
-        part = 1.0 if self.keeps_declared else part
+        part = 1.0 if self.counts_declared else part
         self.see(one, part)
         charges = one.asked.charges
         spent = tuple(1.0 if each.is_log else part * each.taken for each in charges)
@@ -111,7 +111,7 @@ class FleetMachine(RuleBasedStateMachine):
 
     def at_most(self, one: Sent) -> tuple[float | None, ...]:
         """What is in use at most, by what the provider states as it receives a call."""
-        if not self.keeps_declared:
+        if not self.counts_declared:
             return ()
         used, before = 0.0, 0.0
         for each in sorted(self.sent, key=lambda sent: sent.arrives):
@@ -156,7 +156,7 @@ class FleetMachine(RuleBasedStateMachine):
         there = [one for one in self.waiting if one.arrives <= self.clock.now]
         one = there[pick % len(there)]
         self.waiting.remove(one)
-        self.see(one, 1.0 if self.keeps_declared else part)
+        self.see(one, 1.0 if self.counts_declared else part)
 
     def see(self, one: Sent, part: float) -> None:
         """Let the provider have seen a call that spent *part* of what it took."""

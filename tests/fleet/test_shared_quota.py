@@ -13,12 +13,12 @@ from services.llm.quota.shared import (
     Add,
     Granted,
     KnownLimit,
-    Note,
     Operation,
     Pause,
     Refused,
     Restore,
     Retire,
+    SetCounting,
     Settle,
     SharedQuota,
     Take,
@@ -166,10 +166,10 @@ def test_the_first_call_is_alone_for_no_longer_than_it_asks(asked: Asked) -> Non
 
 
 def test_what_a_limit_counts_is_told(asked: Asked) -> None:
-    asked.do(Note(MODEL, "tokens/60", keeps_declared=True))
-    asked.do(Note(MODEL, "tokens/60", keeps_declared=False))
+    asked.do(SetCounting(MODEL, "tokens/60", counts_declared=True))
+    asked.do(SetCounting(MODEL, "tokens/60", counts_declared=False))
     outcome = asked.shared_quota.exchange([take("1", tokens(1))])
-    assert (Note(MODEL, "tokens/60", keeps_declared=False),) == outcome.notes
+    assert (SetCounting(MODEL, "tokens/60", counts_declared=False),) == outcome.counting
 
 
 def test_what_a_call_spent_beyond_its_estimate_counts(asked: Asked) -> None:

@@ -9,17 +9,17 @@ import pytest
 from services.llm.account.what_counts import WhatCounts, full_limits
 from services.llm.limit_types import LimitReport
 from services.llm.quota import LearnedLimit, SlidingWindow
-from services.llm.quota.shared import Granted, Note
+from services.llm.quota.shared import Granted, SetCounting
 from tests.fleet.shared_quotas import MODEL, take, tokens
 
 CHARGE = tokens(50.0, 100.0)
-NOTE = Note(MODEL, "tokens/60", keeps_declared=True)
+NOTE = SetCounting(MODEL, "tokens/60", counts_declared=True)
 
 
-def limit(keeps_declared: bool | None = None) -> LearnedLimit:
+def limit(counts_declared: bool | None = None) -> LearnedLimit:
     """A hundred tokens a minute, of which the worker itself has seen so much."""
     known = LearnedLimit(100.0, 60.0, "tokens", configured=100.0)
-    known.is_reported, known.keeps_declared = True, keeps_declared
+    known.is_reported, known.counts_declared = True, counts_declared
     return known
 
 
@@ -50,7 +50,7 @@ def test_a_call_that_was_alone_shows_what_its_worker_has_seen(keeps: bool | None
 @pytest.mark.parametrize("keeps", [True, False])
 def test_a_call_that_was_alone_tells_again_what_all_were_told(keeps: bool) -> None:
     counts = WhatCounts()
-    counts.learn([replace(NOTE, keeps_declared=keeps)])
+    counts.learn([replace(NOTE, counts_declared=keeps)])
     found = counts.shown(limit(not keeps), CHARGE, (), 0.0, is_alone=True, is_full=False)
     assert keeps is found
 
@@ -67,7 +67,7 @@ def test_beside_other_workers_calls_only_that_less_counts_is_believed(
 
 @pytest.mark.parametrize("told", [[], [NOTE]])
 def test_a_full_shared_quota_beside_a_provider_with_much_room_for_a_window_shows_that_less_counts(
-    told: list[Note],
+    told: list[SetCounting],
 ) -> None:
     counts = WhatCounts()
     counts.learn(told)
@@ -76,7 +76,7 @@ def test_a_full_shared_quota_beside_a_provider_with_much_room_for_a_window_shows
 
 def test_it_shows_nothing_more_once_all_were_told() -> None:
     counts = WhatCounts()
-    counts.learn([replace(NOTE, keeps_declared=False)])
+    counts.learn([replace(NOTE, counts_declared=False)])
     assert [None, None] == [shown(counts, now) for now in (0.0, 60.0)]
 
 
@@ -114,11 +114,11 @@ def test_what_was_seen_longer_ago_than_a_window_is_forgotten() -> None:
 
 def test_what_all_were_told_is_kept_for_a_shared_quota_that_has_lost_it_and_less_wins() -> None:
     counts = WhatCounts()
-    other = Note(MODEL, "tokens/86400", keeps_declared=True)
+    other = SetCounting(MODEL, "tokens/86400", counts_declared=True)
     counts.learn([NOTE, other])
-    counts.learn([replace(NOTE, keeps_declared=False)])
+    counts.learn([replace(NOTE, counts_declared=False)])
     counts.learn([NOTE])
-    assert [other, replace(NOTE, keeps_declared=False)] == counts.notes()
+    assert [other, replace(NOTE, counts_declared=False)] == counts.notes()
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_what_counts_of_a_call_is_as_all_were_told(
 ) -> None:
     counts = WhatCounts()
     if told is not None:
-        counts.learn([replace(NOTE, keeps_declared=told)])
+        counts.learn([replace(NOTE, counts_declared=told)])
     assert expected == counts.amount_spent(limit(), CHARGE, {"tokens": spent})
 
 
@@ -173,7 +173,7 @@ def test_where_all_that_is_declared_counts_a_figure_tells_what_is_in_use_at_most
 ) -> None:
     counts = WhatCounts()
     if told is not None:
-        counts.learn([replace(NOTE, keeps_declared=told)])
+        counts.learn([replace(NOTE, counts_declared=told)])
     assert expected == pytest.approx(counts.at_most(limit(), CHARGE, reports, max_transit))
     window = SlidingWindow(10, 60.0)
     assert None is counts.at_most(window, CHARGE, reports, max_transit)

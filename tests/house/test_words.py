@@ -57,6 +57,7 @@ REPLACED_BY = {
     "judgement": "validation",
     "books": "bookkeeping",
     "screen": "console",
+    "hearsay": "from the shared quota",
 }
 
 #: In a sentence these have a plain meaning as well; as a part of an identifier they have none.

@@ -15,10 +15,10 @@ from services.llm.quota.queue import ScopeQueue
 MINUTE = 60.0
 
 
-def reported(keeps_declared: bool | None) -> LearnedLimit:
+def reported(counts_declared: bool | None) -> LearnedLimit:
     """A limit of whose use the provider tells."""
     limit = LearnedLimit(1_000, MINUTE, "tokens", configured=1_000)
-    limit.is_reported, limit.keeps_declared = True, keeps_declared
+    limit.is_reported, limit.counts_declared = True, counts_declared
     return limit
 
 

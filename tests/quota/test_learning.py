@@ -435,7 +435,7 @@ def test_whether_the_rest_of_what_was_declared_is_charged_is_what_is_stated_afte
     limit.pending.start(charge, 0.0)
     limit.settle(charge, limit.counted(spent=400.0, declared=800.0), 0.0, 0.0)
     limit.learn_what_counts(stated=stated, spent=400.0, declared=800.0, now=0.0, settled_before=0.0)
-    assert expected is limit.keeps_declared
+    assert expected is limit.counts_declared
 
 
 @pytest.mark.parametrize(("stated", "expected"), [(861.0, False), (860.0, None)])
@@ -452,7 +452,7 @@ def test_a_figure_from_before_the_answer_shows_that_only_what_is_spent_is_charge
     limit.learn_what_counts(
         stated=stated, spent=400.0, declared=800.0, now=0.0, settled_before=1_000.0
     )
-    assert expected is limit.keeps_declared
+    assert expected is limit.counts_declared
 
 
 @pytest.mark.parametrize(
@@ -470,19 +470,19 @@ def test_a_request_that_spent_nearly_what_it_declared_tells_nothing(
     limit.learn_what_counts(
         stated=spent, spent=spent, declared=declared, now=0.0, settled_before=0.0
     )
-    assert expected is limit.keeps_declared
+    assert expected is limit.counts_declared
 
 
-@pytest.mark.parametrize("keeps_declared", [True, False])
+@pytest.mark.parametrize("counts_declared", [True, False])
 def test_estimates_that_are_too_high_do_not_add_up_to_a_wrong_idea_of_what_counts(
-    *, keeps_declared: bool
+    *, counts_declared: bool
 ) -> None:
     quota, used, found = limited(None), 0.0, []
     for _ in range(20):
-        used += 290.0 if keeps_declared else 73.0
+        used += 290.0 if counts_declared else 73.0
         answer(quota, 0.0, tokens(334), {"tokens": 73.0}, amount=40_000, used=used)
-        found.append(learned(quota).keeps_declared)
-    assert [keeps_declared] * 20 == found
+        found.append(learned(quota).counts_declared)
+    assert [counts_declared] * 20 == found
     assert 40_000 - used == pytest.approx(left(quota, 0.0)["TPM"], abs=73.0)
 
 
@@ -495,7 +495,7 @@ def test_requests_beside_others_do_not_make_a_later_one_show_that_less_counts() 
     limit = learned(quota)
     for number, expected in ((13, None), (14, True)):
         answer(quota, 0.0, tokens(1_000), {"tokens": 100.0}, amount=40_000, used=880.0 * number)
-        assert expected is limit.keeps_declared
+        assert expected is limit.counts_declared
 
 
 def test_a_refusal_lowers_a_guess_to_what_was_answered_since_the_last_one_within_bounds() -> None:

@@ -25,9 +25,9 @@ from ..quota.learning import GuessedLimit
 from ..quota.shared import (
     Decision,
     KnownLimit,
-    Note,
     Operation,
     Outcome,
+    SetCounting,
     Settle,
     SharedCharge,
     SharedQuota,
@@ -102,7 +102,7 @@ class Fleet:
         self._sending: Future[None] | None = None
         self._is_urgent = Event()
         #: Limits that only the shared quota has told of.
-        self._hearsay: set[str] = set()
+        self._from_shared_quota: set[str] = set()
         self._name, self._numbers = uuid4().hex, count()
         self._outage.is_probing = False
 
@@ -150,7 +150,7 @@ class Fleet:
         with self._lock:
             self._enqueue(operation)
 
-    def tell_what_counts(self, note: Note) -> None:
+    def tell_what_counts(self, note: SetCounting) -> None:
         """Believe what an answer has shown, and tell all workers."""
         self.what_counts.learn((note,))
         self.publish(note)
@@ -170,7 +170,9 @@ class Fleet:
                     continue
                 charge = shared_charge(limit, reservation.scope, reserved.amount)
                 limits.append(limit)
-                charges.append(replace(charge, is_hearsay=charge.key in self._hearsay))
+                charges.append(
+                    replace(charge, is_from_shared_quota=charge.key in self._from_shared_quota)
+                )
         return limits, tuple(charges)
 
     def outage_note(self) -> str:
@@ -180,12 +182,12 @@ class Fleet:
     def note_heard(self, limit: KnownLimit) -> None:
         """Note that only the shared quota has told of *limit*."""
         with self._lock:
-            self._hearsay.add(key_of(limit.scope, limit))
+            self._from_shared_quota.add(key_of(limit.scope, limit))
 
     def note_stated(self, scope: str, reports: Sequence[LimitReport]) -> None:
         """Note that the provider itself has told this worker of its limits."""
         with self._lock:
-            self._hearsay.difference_update(key_of(scope, each) for each in reports)
+            self._from_shared_quota.difference_update(key_of(scope, each) for each in reports)
 
     def flush(self) -> Future[None] | None:
         """Send now what is still to be sent; the future is done then. None: there is nothing."""

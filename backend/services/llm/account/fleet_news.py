@@ -37,7 +37,7 @@ def learn(account: Account, outcome: Outcome) -> None:
         if account.quota.adopt(limit.scope, report, now) and account.fleet is not None:
             account.fleet.note_heard(limit)
     if account.fleet is not None:
-        account.fleet.what_counts.learn(outcome.notes)
+        account.fleet.what_counts.learn(outcome.counting)
 
 
 def _learn(account: ref[Account], outcome: Outcome) -> None:

@@ -40,13 +40,13 @@ _KNOWN = "known:"
 class _Known(NamedTuple):
     """What was used of a limit at a time, the last charge included; of this *unspent* since.
 
-    Lately calls have spent *part* of what they had declared, on the average.
+    Lately calls have spent a *spent_part* of what they had declared, on the average.
     """
 
     charge: SharedCharge
     used: float
     at: float
-    part: float = 1.0
+    spent_part: float = 1.0
     unspent: float = 0.0
 
     def used_at(self, time: float) -> float:
@@ -79,8 +79,8 @@ class FleetView:
         now, is_granted = self._now(), isinstance(decision, Granted)
         for charge, used in zip(take.charges, decision.used, strict=True):
             old, new = self._known.pop(charge.key, None), used + is_granted * charge.taken
-            part = 1.0 if old is None else old.part
-            self._known[charge.key] = _Known(charge, new, now, part)
+            spent_part = 1.0 if old is None else old.spent_part
+            self._known[charge.key] = _Known(charge, new, now, spent_part)
         while len(self._known) > _MOST_LIMITS:
             del self._known[next(iter(self._known))]
 
@@ -105,8 +105,8 @@ class FleetView:
             charges = (
                 replace(self._part_of(each.charge), taken=0.0) for each in self._known.values()
             )
-            parts = tuple(each.part for each in self._known.values())
-            shared_quota.exchange([Restore(tuple(charges), parts)])
+            spent_parts = tuple(each.spent_part for each in self._known.values())
+            shared_quota.exchange([Restore(tuple(charges), spent_parts)])
 
     def take(self, take: Take) -> Decision:
         """Decide within the worker's share."""
@@ -122,10 +122,10 @@ class FleetView:
         for charge, spent in zip(settle.take.charges, settle.spent, strict=True):
             known = self._known.get(charge.key)
             if known is not None:
-                part, unspent = known.part, known.unspent + charge.taken - spent
+                spent_part, unspent = known.spent_part, known.unspent + charge.taken - spent
                 if 0 < spent <= charge.taken:
-                    part += PART_WEIGHT * (spent / charge.taken - part)
-                self._known[charge.key] = known._replace(part=part, unspent=unspent)
+                    spent_part += PART_WEIGHT * (spent / charge.taken - spent_part)
+                self._known[charge.key] = known._replace(spent_part=spent_part, unspent=unspent)
 
     def settle(self, settle: Settle) -> bool:
         """Settle what was taken of the worker's share; return whether it was."""
@@ -150,7 +150,7 @@ class FleetView:
     def restored(self) -> Restore:
         """Return what may be used of each limit, for a shared quota that has lost its state."""
         now = self._now()
-        charges, parts = [], []
+        charges, spent_parts = [], []
         for known in self._known.values():
             charge = known.charge
             if charge.is_log:
@@ -162,9 +162,9 @@ class FleetView:
             else:
                 most = known.used_at(now)
             if most > 0:
-                charges.append(replace(charge, taken=most, is_hearsay=True))
-                parts.append(known.part)
-        return Restore(tuple(charges), tuple(parts))
+                charges.append(replace(charge, taken=most, is_from_shared_quota=True))
+                spent_parts.append(known.spent_part)
+        return Restore(tuple(charges), tuple(spent_parts))
 
     def _known_part(self, number: int, known: _Known) -> Add:
         """Return what of the worker's share counts as used when the shared quota is away."""
@@ -178,7 +178,7 @@ class FleetView:
             part = self._part_of(known.charge)
             spent = fallback.shared_quota.used(part) - fallback.unspent.used(part)
             if spent > 0 and not part.is_log:
-                charge = replace(known.charge, taken=spent, is_hearsay=True)
+                charge = replace(known.charge, taken=spent, is_from_shared_quota=True)
                 yield Add(uuid4().hex, (charge,))
 
     def _requests(self, shared_quota: MemorySharedQuota) -> Iterator[Add]:
@@ -193,7 +193,7 @@ class FleetView:
             moments = [at for name, at in log if at > since and not name.startswith(_KNOWN)]
             for _, together in groupby(sorted(moments), math.floor):
                 latest = list(together)
-                taken = replace(charge, taken=float(len(latest)), is_hearsay=True)
+                taken = replace(charge, taken=float(len(latest)), is_from_shared_quota=True)
                 yield Add(uuid4().hex, (taken,), now - latest[-1])
 
     def _part_of(self, charge: SharedCharge) -> SharedCharge:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from ..limit_types import LimitReport
 from ..quota import Demand, LearnedLimit, Limit
 from ..quota.answers import amount_spent
-from ..quota.shared import Granted, Note, SharedCharge, Take
+from ..quota.shared import Granted, SetCounting, SharedCharge, Take
 from ..runtime.fork import ForkLock
 from .transit_time import FIRST_GUESS
 
@@ -25,7 +25,7 @@ STILL_FULL, _FAR_LESS = 0.75, 0.5
 
 
 class WhatCounts:
-    """Whether limits keep what was declared, as all workers were told."""
+    """Whether limits count all that was declared, as all workers were told."""
 
     def __init__(self) -> None:
         self._keeps: dict[str, bool] = {}
@@ -33,19 +33,19 @@ class WhatCounts:
         self._far_less: dict[str, tuple[float, float]] = {}
         self._lock = ForkLock(leaf=True)  # guards both
 
-    def learn(self, notes: Iterable[Note]) -> None:
+    def learn(self, notes: Iterable[SetCounting]) -> None:
         """Believe *notes*, and that not all counts for good: others' use can only hide that."""
         with self._lock:
             for note in notes:
                 key = f"{note.scope}\n{note.limit}"
-                self._keeps[key] = note.keeps_declared and self._keeps.pop(key, True)
+                self._keeps[key] = note.counts_declared and self._keeps.pop(key, True)
             _bound(self._keeps)
 
-    def notes(self) -> list[Note]:
+    def notes(self) -> list[SetCounting]:
         """Return all that is known, for a shared quota that has lost it."""
         with self._lock:
             known = [(key.rpartition("\n"), keeps) for key, keeps in self._keeps.items()]
-        return [Note(scope, limit, keeps) for (scope, _, limit), keeps in known]
+        return [SetCounting(scope, limit, keeps) for (scope, _, limit), keeps in known]
 
     def amount_spent(self, limit: Limit, charge: SharedCharge, spent: Demand) -> float:
         """Return what counts of a call, as far as all were told, or its worker has seen."""
@@ -86,15 +86,15 @@ class WhatCounts:
         is_alone: bool,
         is_full: bool,
     ) -> bool | None:
-        """Return whether the *limit* keeps what was declared, if an answer shows it anew.
+        """Return whether the *limit* counts all that was declared, if an answer shows it anew.
 
         The call *is_alone* in flight in the fleet, or the limit *is_full* in the shared quota.
         """
         known = self._known(charge)
         if is_alone:
             # What all were told before stays: a shared quota that has lost it is told again.
-            return limit.keeps_declared if known is None else known
-        if known is None and limit.keeps_declared is False:
+            return limit.counts_declared if known is None else known
+        if known is None and limit.counts_declared is False:
             return False
         if known is not False and is_full and self._is_far_less(limit, charge, reports, now):
             return False

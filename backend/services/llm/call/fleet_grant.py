@@ -23,14 +23,14 @@ from ..limit_types import LimitReport, Unit
 from ..quota import Demand, LearnedLimit, Limit, NoCapacity, Reservation
 from ..quota.answers import amount_used
 from ..quota.shared import (
-    FIRST,
+    FIRST_CALL,
     PAUSED,
     Decision,
     Granted,
-    Note,
     Pause,
     Restore,
     Retire,
+    SetCounting,
     Settle,
     SharedCharge,
     Take,
@@ -146,7 +146,7 @@ class Grant:
                     limit, charge, reports, now, is_alone=is_alone, is_full=is_full
                 )
                 if keeps is not None:
-                    fleet.tell_what_counts(Note(take.scope, charge.limit, keeps))
+                    fleet.tell_what_counts(SetCounting(take.scope, charge.limit, keeps))
 
 
 def wait_for_grant(admission: Admission, fleet: Fleet, call: Call) -> Effects[float]:
@@ -173,7 +173,7 @@ def wait_for_grant(admission: Admission, fleet: Fleet, call: Call) -> Effects[fl
         reservation.is_granted = True
         return decision.wait
     admission.grant = None
-    unit = None if decision.unit in (PAUSED, FIRST) else cast("Unit", decision.unit)
+    unit = None if decision.unit in (PAUSED, FIRST_CALL) else cast("Unit", decision.unit)
     if decision.wait > call.quota_wait_left():
         full = NoCapacity(decision.wait, unit)
         raise call.limit_error(full, reservation.demand, reservation.scope)

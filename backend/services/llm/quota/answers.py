@@ -113,7 +113,7 @@ def _learn_what_counts(
             settled_before=_settled_before(limit, reservation),
         )
         # What is stated has all that it declared in it, or a part at least of what it spent.
-        settled_since = max(0.0, counted - declared) if limit.keeps_declared else min(own, counted)
+        settled_since = max(0.0, counted - declared) if limit.counts_declared else min(own, counted)
     limit.is_reported = True
     return settled_since
 

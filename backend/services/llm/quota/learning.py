@@ -53,7 +53,7 @@ class LearnedLimit(TokenBucketLimit):
     """
 
     __slots__ = (
-        *("_higher", "configured", "is_ceiling", "is_reported", "keeps_declared"),
+        *("_higher", "configured", "is_ceiling", "is_reported", "counts_declared"),
         *("stated_alone_at", "until"),
     )
 
@@ -74,7 +74,7 @@ class LearnedLimit(TokenBucketLimit):
         #: Whether the provider tells what is used, and whether it counts all that a request has
         #: declared rather than what it spent; None where that is not known.
         self.is_reported = False
-        self.keeps_declared: bool | None = None
+        self.counts_declared: bool | None = None
         #: What had been settled in all when a request that was alone in flight was last answered.
         self.stated_alone_at = 0.0
         #: How often in a row more was stated than the amount.
@@ -107,7 +107,7 @@ class LearnedLimit(TokenBucketLimit):
 
         As long as the provider's own figures have not shown it, all of it.
         """
-        return declared if self.is_reported and self.keeps_declared is not False else spent
+        return declared if self.is_reported and self.counts_declared is not False else spent
 
     def learn_what_counts(
         self, *, stated: float, spent: float, declared: float, now: float, settled_before: float
@@ -128,10 +128,10 @@ class LearnedLimit(TokenBucketLimit):
         more = stated - settled
         # Anything else says that others use the account too.
         if abs(more - unspent) < _NEAR * unspent:
-            self.keeps_declared = True
+            self.counts_declared = True
         # A figure from before the answer was generated has less than all that was spent.
         elif is_exact and -spent - _NEAR * unspent < more < _NEAR * unspent:
-            self.keeps_declared = False
+            self.counts_declared = False
 
     def expire(self, now: float) -> bool:
         """Return to the configured amount when the time has come; True where there is none."""

@@ -15,18 +15,18 @@ from typing import NamedTuple, cast
 
 from .limits import NEVER, Unit
 from .shared import (
-    FIRST,
+    FIRST_CALL,
     PAUSED,
     Add,
     Decision,
     Granted,
     KnownLimit,
-    Note,
     Operation,
     Outcome,
     Pause,
     Refused,
     Restore,
+    SetCounting,
     Settle,
     SharedCharge,
     Take,
@@ -82,7 +82,7 @@ class MemorySharedQuota:
         self._retired: dict[str, float] = {}
         #: By scope: when the first call was granted; None once it is answered.
         self._first: dict[str, float | None] = {}
-        self._notes: dict[str, dict[str, bool]] = {}
+        self._counting: dict[str, dict[str, bool]] = {}
         self._leases: dict[str, Lease] = {}
         self._sweep_at = _FEW_LEASES
 
@@ -98,10 +98,10 @@ class MemorySharedQuota:
             decisions=tuple(each for each in decisions if each is not None),
             limits=tuple(self._known_limits(operations, now)),
             retired=tuple((m, until - now) for m, until in self._retired.items() if until > now),
-            notes=tuple(
-                Note(scope, limit, keeps)
+            counting=tuple(
+                SetCounting(scope, limit, keeps)
                 for scope in scopes_of(operations)
-                for limit, keeps in self._notes.get(scope, {}).items()
+                for limit, keeps in self._counting.get(scope, {}).items()
             ),
         )
 
@@ -128,14 +128,14 @@ class MemorySharedQuota:
                 self._settle(operation, now)
             case Add():
                 self._add_once(operation, now)
-            case Restore(charges, parts):
-                for charge, part in zip_longest(charges, parts):
-                    self._restore(charge, part, now)
+            case Restore(charges, spent_parts):
+                for charge, spent_part in zip_longest(charges, spent_parts):
+                    self._restore(charge, spent_part, now)
                     self._first.setdefault(charge.scope, None)  # others are in flight
             case Pause(scope, seconds):
                 self._paused[scope] = max(self._paused.get(scope, now), now + seconds)
-            case Note(scope, limit, keeps):
-                self._notes.setdefault(scope, {})[limit] = keeps
+            case SetCounting(scope, limit, keeps):
+                self._counting.setdefault(scope, {})[limit] = keeps
             case _:
                 self._retired[operation.model] = now + operation.seconds
         return None
@@ -156,7 +156,7 @@ class MemorySharedQuota:
             return Refused(paused, paused, PAUSED, used)
         alone = self._alone_for(take, now)
         if 0 < alone <= take.max_wait:
-            return Refused(alone, min(alone, FIRST_AGAIN), FIRST, used)
+            return Refused(alone, min(alone, FIRST_AGAIN), FIRST_CALL, used)
         at, last = now, 0
         for index, room in enumerate(rooms):
             if room.free_at > at:
@@ -166,8 +166,8 @@ class MemorySharedQuota:
             return Refused(NEVER, NEVER, take.charges[last].unit, used)
         if wait > 0:
             charge = take.charges[last]
-            part = self._levels.get(charge.key, EMPTY).part
-            ahead = look_ahead(charge, rooms[last].amount, part, take.waited)
+            spent_part = self._levels.get(charge.key, EMPTY).spent_part
+            ahead = look_ahead(charge, rooms[last].amount, spent_part, take.waited)
             if wait > min(ahead, take.max_wait):
                 return Refused(wait, max(0.0, wait - ahead / 2), charge.unit, used)
         for charge, room in zip(take.charges, rooms, strict=True):
@@ -222,13 +222,13 @@ class MemorySharedQuota:
             rate = self._amount(charge, now) / charge.window
             self._levels[charge.key] = self._level(charge, now).take_late(charge.taken, now, rate)
 
-    def _restore(self, charge: SharedCharge, part: float | None, now: float) -> None:
+    def _restore(self, charge: SharedCharge, spent_part: float | None, now: float) -> None:
         missing = charge.taken - self._room(charge, now).used
         if missing > 0:
             self._add(replace(charge, taken=missing), f"restored:{now:.17g}", now)
         level = self._levels.get(charge.key, EMPTY)
-        if part is not None and not charge.is_log and level.part == EMPTY.part:
-            self._levels[charge.key] = level._replace(part=part)
+        if spent_part is not None and not charge.is_log and level.spent_part == EMPTY.spent_part:
+            self._levels[charge.key] = level._replace(spent_part=spent_part)
 
     def _reserve(
         self, charge: SharedCharge, amount: float, take: Take, at: float, now: float
@@ -263,7 +263,7 @@ class MemorySharedQuota:
         is_new = until - now > AGREED_FOR / 2
         if now < until and (lowest < charge.amount or (lowest == charge.amount and is_new)):
             return lowest
-        if not charge.is_hearsay:
+        if not charge.is_from_shared_quota:
             agreed[charge.limit] = (charge.amount, now + AGREED_FOR)
         return charge.amount
 

@@ -8,7 +8,7 @@ A worker asks once for each call, at the moment at which its own `Quota` lets th
     Restore   what this worker last knew to be used, for a shared quota that has lost its state
     Pause     nobody may send in a scope for some seconds
     Retire    a model is gone
-    Note      what a limit counts of an answer that was declared longer than it became
+    SetCounting  what a limit counts of an answer that was declared longer than it became
 
 `SharedQuota` is the protocol. `MemorySharedQuota` keeps one in memory, `shared_script.py` on a
 Redis server, and both decide alike. All times are in seconds from now, and "now" is by the shared
@@ -27,7 +27,7 @@ from ..limit_types import Unit
 ACCOUNT_WIDE = ""
 #: In place of a unit, where a call waits for the end of a pause, or for the answer to the first
 #: call of its scope: that is alone in flight, so that its answer tells what the provider counts.
-PAUSED, FIRST = "pause", "first"
+PAUSED, FIRST_CALL = "pause", "first"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class SharedCharge:
     """How much is taken of one limit, which allows *amount* in *window* seconds.
 
     One that *is_log* counts request by request, in any window; others refill continuously. An
-    amount that *is_hearsay* was only told by the shared quota does not make it hold for longer.
+    amount that *is_from_shared_quota* came from there alone: to ask with it does not make it hold
+    for longer.
     """
 
     scope: str
@@ -44,7 +45,7 @@ class SharedCharge:
     amount: float
     taken: float
     is_log: bool = False
-    is_hearsay: bool = False
+    is_from_shared_quota: bool = False
 
     @property
     def limit(self) -> str:
@@ -110,11 +111,11 @@ class Add:
 class Restore:
     """Let at least what *charges* take be used: they are what was known before a loss.
 
-    *parts* are those of what they declare that calls have spent lately, where they are known.
+    *spent_parts* are those of what they declare that calls have spent lately, where they are known.
     """
 
     charges: tuple[SharedCharge, ...]
-    parts: tuple[float, ...] = ()
+    spent_parts: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,15 +135,15 @@ class Retire:
 
 
 @dataclass(frozen=True)
-class Note:
-    """Tell all workers whether a limit *keeps_declared*: counts all that a call declared."""
+class SetCounting:
+    """Tell all workers whether a limit *counts_declared*: all that a call declared."""
 
     scope: str
     limit: str
-    keeps_declared: bool
+    counts_declared: bool
 
 
-Operation: TypeAlias = Take | Settle | Add | Restore | Pause | Retire | Note
+Operation: TypeAlias = Take | Settle | Add | Restore | Pause | Retire | SetCounting
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ class Outcome:
 
     *epoch* names the shared quota's state. Where it is another than the one that was given, the
     state was lost, and nothing was done. *limits* are known of the scopes that were asked for
-    beside those that were charged, and *notes* of those too. *retired* are the models that are
+    beside those that were charged, and *counting* of those too. *retired* are the models that are
     gone, with the seconds left.
     """
 
@@ -199,7 +200,7 @@ class Outcome:
     decisions: tuple[Decision, ...] = ()
     limits: tuple[KnownLimit, ...] = ()
     retired: tuple[tuple[str, float], ...] = ()
-    notes: tuple[Note, ...] = ()
+    counting: tuple[SetCounting, ...] = ()
 
 
 class SharedQuota(Protocol):

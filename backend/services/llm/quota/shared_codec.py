@@ -16,12 +16,12 @@ from .shared import (
     Decision,
     Granted,
     KnownLimit,
-    Note,
     Operation,
     Outcome,
     Pause,
     Refused,
     Restore,
+    SetCounting,
     Settle,
     SharedCharge,
     Take,
@@ -77,7 +77,9 @@ def decode(answer: bytes | str, operations: Sequence[Operation]) -> Outcome:
                 if f"{scopes[place]}\n{limit}" not in charged and _LIMIT.match(limit)
             ),
             retired=tuple((str(model), float(left)) for model, left in retired),
-            notes=tuple(Note(scopes[place], limit, keeps) for place, limit, keeps in notes),
+            counting=tuple(
+                SetCounting(scopes[place], limit, keeps) for place, limit, keeps in notes
+            ),
         )
     except (ValueError, TypeError, IndexError, RecursionError) as error:
         raise ValueError(f"the shared quota's script answered {answer!r:.100}") from error
@@ -125,10 +127,10 @@ def _encoded(operation: Operation, keys: _Keys) -> dict[str, Any]:
             return {"kind": "settle", **known, **counted}
         case Add(lease, charges, ago):
             return {"kind": "add", **_of_lease(lease, charges, keys), "ago": ago}
-        case Restore(charges, parts):
+        case Restore(charges, spent_parts):
             known = {"charges": [_charge(each, keys) for each in charges]}
-            return {"kind": "restore", **known, "parts": parts}
-        case Note(scope, limit, keeps):
+            return {"kind": "restore", **known, "spent_parts": spent_parts}
+        case SetCounting(scope, limit, keeps):
             where = {"scope": keys.place(f"scope:{scope}"), "limit": limit}
             return {"kind": "note", **where, "keeps": keeps}
         case Pause(scope, seconds):
@@ -154,5 +156,5 @@ def _charge(charge: SharedCharge, keys: _Keys) -> dict[str, Any]:
         "window": charge.window,
         "taken": charge.taken,
         "is_log": charge.is_log,
-        "is_hearsay": charge.is_hearsay,
+        "is_from_shared_quota": charge.is_from_shared_quota,
     }

@@ -38,15 +38,15 @@ class Level(NamedTuple):
     """What is missing of a full bucket at a time; more before it, less after it.
 
     *taken* is all that was ever taken. At *lowered_at* less was found to be used: what was granted
-    before may have a later moment than what was granted after it. Lately calls have spent *part*
-    of what they had declared, on the average.
+    before may have a later moment than what was granted after it. Lately calls have spent a
+    *spent_part* of what they had declared, on the average.
     """
 
     missing: float = 0.0
     at: float = 0.0
     taken: float = 0.0
     lowered_at: float = 0.0
-    part: float = 1.0
+    spent_part: float = 1.0
 
     def used(self, time: float, rate: float) -> float:
         """Return what is missing at *time*, where *rate* is refilled each second."""
@@ -80,7 +80,7 @@ class Level(NamedTuple):
 
     def spend(self, part: float) -> Level:
         """Return the level after a call has spent so large a *part* of what it had declared."""
-        return self._replace(part=self.part + PART_WEIGHT * (part - self.part))
+        return self._replace(spent_part=self.spent_part + PART_WEIGHT * (part - self.spent_part))
 
     def give_back(self, amount: float, mark: float, now: float, rate: float) -> Level:
         """Return the level after *amount* was not spent by a call that had this *mark*.
@@ -117,15 +117,17 @@ def scopes_of(operations: Iterable[Operation]) -> Iterable[str]:
     return dict.fromkeys(each.scope for each in operations if isinstance(each, Take))
 
 
-def look_ahead(charge: SharedCharge, amount: float, part: float, waited: float) -> float:
+def look_ahead(charge: SharedCharge, amount: float, spent_part: float, waited: float) -> float:
     """Return for how many seconds ahead a call may be granted that *charge* holds back.
 
-    What calls declare and do not spend, all but *part*, lies idle until they are answered. One that
-    has *waited* longer may be further ahead: else those who ask at a better moment could pass it
-    for ever.
+    What calls declare and do not spend, all but *spent_part*, lies idle until they are answered.
+    One that has *waited* longer may be further ahead: else those who ask at a better moment could
+    pass it for ever.
     """
     each = charge.window / amount if charge.is_log else charge.taken * charge.window / amount
     ahead = min(MOST_AHEAD, max(LEAST_AHEAD, CALLS_AHEAD * each))
-    idle = math.inf if part >= 1 else MOST_IDLE * charge.window * part / (1 - part)
+    idle = (
+        math.inf if spent_part >= 1 else MOST_IDLE * charge.window * spent_part / (1 - spent_part)
+    )
     ahead = min(ahead, WINDOW_AHEAD * charge.window, max(SHORT_AHEAD, idle))
     return min(LONGEST_AHEAD, ahead * (1 + (TIMES_AHEAD - 1) * waited / (waited + HALF_WAIT)))

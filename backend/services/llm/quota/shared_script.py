@@ -75,11 +75,11 @@ function perform.settle(op)
             trim_log(charge)
             if is_known and spent <= 0 then redis.call('ZREM', KEYS[charge.key], op.name) end
         else
-            local missing, at, taken, lowered_at, part = level_of(charge)
+            local missing, at, taken, lowered_at, spent_part = level_of(charge)
             local rate = amount / charge.window
             local more = spent - charge.taken
             if is_known and more <= 0 and spent > 0 then
-                part = part + PART_WEIGHT * (spent / charge.taken - part)
+                spent_part = spent_part + PART_WEIGHT * (spent / charge.taken - spent_part)
             end
             if more < 0 then
                 -- What was taken since stays.
@@ -104,7 +104,7 @@ function perform.settle(op)
                 more = math.max(0, stated - used_at(now, missing, at, rate))
                 missing, at = plus(missing, at, more, rate)
             end
-            set_level(charge, rate, missing, at, taken, lowered_at, part)
+            set_level(charge, rate, missing, at, taken, lowered_at, spent_part)
         end
     end
 end
@@ -123,8 +123,8 @@ function perform.restore(op)
             charge.taken = charge.taken - used
             add(charge, 'restored:' .. text(now), now)
         end
-        local part = op.parts and op.parts[i]
-        if part and not charge.is_log then expect_part(charge, part) end
+        local spent_part = op.spent_parts and op.spent_parts[i]
+        if spent_part and not charge.is_log then expect_spent_part(charge, spent_part) end
         read('HLEN', KEYS[charge.scope])  -- drops what is no hash
         redis.call('HSETNX', KEYS[charge.scope], 'first', 'done')  -- others are in flight
         keep_for(KEYS[charge.scope], SCOPE_KEPT)

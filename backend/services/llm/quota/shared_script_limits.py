@@ -67,7 +67,7 @@ local function amount_of(charge)
     if lowest and now < til and (lowest < amount or (lowest == amount and is_new)) then
         return lowest
     end
-    if not charge.is_hearsay then
+    if not charge.is_from_shared_quota then
         redis.call('HSET', key, charge.limit, text(amount) .. ' ' .. text(now + AGREED_FOR))
         keep_for(key, SCOPE_KEPT)
     end
@@ -138,12 +138,12 @@ local function room_of(charge)
 end
 
 local function look_ahead(charge, amount, waited)
-    local part = charge.is_log and 1 or select(5, level_of(charge))
+    local spent_part = charge.is_log and 1 or select(5, level_of(charge))
     local each = charge.taken * charge.window / amount
     if charge.is_log then each = charge.window / amount end
     local ahead = math.min(MOST_AHEAD, math.max(LEAST_AHEAD, CALLS_AHEAD * each))
     local idle = math.huge
-    if part < 1 then idle = MOST_IDLE * charge.window * part / (1 - part) end
+    if spent_part < 1 then idle = MOST_IDLE * charge.window * spent_part / (1 - spent_part) end
     ahead = math.min(ahead, WINDOW_AHEAD * charge.window, math.max(SHORT_AHEAD, idle))
     local times = 1 + (TIMES_AHEAD - 1) * waited / (waited + HALF_WAIT)
     return math.min(LONGEST_AHEAD, ahead * times)
@@ -151,10 +151,10 @@ end
 
 local function reserve(charge, amount, lease, time)
     if charge.is_log then return log_at(charge, lease, time) end
-    local missing, at, taken, lowered_at, part = level_of(charge)
+    local missing, at, taken, lowered_at, spent_part = level_of(charge)
     local rate = amount / charge.window
     missing = used_at(time, missing, at, rate) + charge.taken
-    set_level(charge, rate, missing, time, taken + charge.taken, lowered_at, part)
+    set_level(charge, rate, missing, time, taken + charge.taken, lowered_at, spent_part)
 end
 
 local function add(charge, lease, time)
@@ -164,14 +164,14 @@ local function add(charge, lease, time)
         return
     end
     local rate = amount_of(charge) / charge.window
-    local missing, at, taken, lowered_at, part = level_of(charge)
+    local missing, at, taken, lowered_at, spent_part = level_of(charge)
     missing, at = plus(missing, at, charge.taken, rate)
-    set_level(charge, rate, missing, at, taken + charge.taken, lowered_at, part)
+    set_level(charge, rate, missing, at, taken + charge.taken, lowered_at, spent_part)
 end
 
-local function expect_part(charge, expected)
-    local missing, at, taken, lowered_at, part = level_of(charge)
-    if part ~= 1 then return end
+local function expect_spent_part(charge, expected)
+    local missing, at, taken, lowered_at, spent_part = level_of(charge)
+    if spent_part ~= 1 then return end
     set_level(charge, amount_of(charge) / charge.window, missing, at, taken, lowered_at, expected)
 end
 
