@@ -17,6 +17,7 @@ from services.llm.structured import (
     parse_answer,
     rewrite,
 )
+from tests.conftest import FEWER
 
 SCHEMA = Schema.of(
     {
@@ -28,7 +29,8 @@ SCHEMA = Schema.of(
         "required": ["a"],
     }
 )
-MB = 1_000_000
+#: A part of it is enough for hours, where fewer examples are tried.
+MB = 1_000_000 // FEWER
 
 
 @pytest.mark.parametrize(

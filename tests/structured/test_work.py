@@ -79,7 +79,7 @@ def _steps(text: str, schema: Schema, **options: Any) -> int:
 def test_the_work_grows_with_alternatives_and_items_and_not_with_their_product(
     keyword: str, alternatives: Callable[[int], list[Spec]], item: Callable[[int], Any]
 ) -> None:
-    count = 600
+    count = 200
     schema = _list_of(keyword, alternatives(count))
     wrong_last = [item(n) for n in range(count - 1)] + [{"nothing": "of it"}]
     for answer in ([item(n) for n in range(count)], wrong_last):
