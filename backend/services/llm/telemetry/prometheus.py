@@ -40,9 +40,10 @@ _hooks: WeakKeyDictionary[Any, PrometheusHook] = WeakKeyDictionary()
 def instrument(client: HasHooks | None = None, *, registry: Any = None) -> Callable[[], None]:
     """Count the calls of *client*, or of all clients, in *registry*; return what ends that.
 
-    The registry is prometheus_client's own unless it is given. Raises ConfigurationError without
-    the package prometheus-client, for what is no client or registry, and where
-    PROMETHEUS_MULTIPROC_DIR is no folder that can be written.
+    The registry is prometheus_client's own unless it is given. Called again, it changes nothing,
+    and either end ends it. Raises ConfigurationError without the package prometheus-client, for
+    what is no client or registry, and where PROMETHEUS_MULTIPROC_DIR is no folder that can be
+    written.
     """
     followed = followed_hooks(client)
     return partial(followed.remove, followed.add(hook_of(registry)))
