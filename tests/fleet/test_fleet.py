@@ -236,6 +236,22 @@ def test_a_shared_quota_that_is_late_is_not_waited_for(
     assert ["it has not answered in 1 s"] == [text.rpartition(": ")[2] for text in caplog.messages]
 
 
+def test_a_call_that_cannot_wait_for_the_shared_quota_takes_of_the_share_and_shows_no_outage(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = Worker(server)
+    worker.ask(take("0", tokens(40)))
+    late, other = take("1", tokens(5)), take("2", tokens(5))
+    answer, other_answer = worker.fleet.take(late), worker.fleet.take(other)
+    assert Granted(0.0, (10.0,)) == worker.fleet.decision(late, answer, 0.5)
+    assert "" == worker.fleet.outage_note()
+    worker.threads.run()
+    assert Granted(0.0, (40.0,)) == worker.fleet.decision(other, other_answer, 0.5)
+    # Forty, the other's five, and those of the share; the late one took nothing here.
+    assert (50.0,) == worker.ask(take("3", tokens(5))).used
+    assert [] == caplog.messages
+
+
 def test_what_a_late_shared_quota_granted_all_the_same_is_given_back(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:

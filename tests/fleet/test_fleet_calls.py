@@ -281,12 +281,14 @@ def test_the_answer_of_the_shared_quota_is_waited_for_a_second_at_most(
     assert (1.0, "quota", Send(REQUEST, 8.0)) == (slept.seconds, slept.reason, sent)
 
 
-def test_the_answer_of_the_shared_quota_is_waited_for_no_longer_than_the_call_may_take(
+def test_the_answer_of_the_shared_quota_is_waited_for_half_of_the_time_that_a_call_may_take(
     server: Server, clock: Clock
 ) -> None:
-    drive = Drive(clock, [says("Yes.")])
-    drive.run(call(worker(server, threads=Never()), timeout=0.25))
-    assert [0.25] == drive.slept
+    to, drive = worker(server, threads=Never()), Drive(clock, [says("Yes.")])
+    drive.run(call(to, timeout=0.25))
+    slept, sent = drive.effects
+    assert isinstance(slept, Sleep)
+    assert (0.125, Send(REQUEST, 0.125)) == (slept.seconds, sent)
 
 
 def test_a_call_that_is_interrupted_as_it_asks_takes_nothing(server: Server, clock: Clock) -> None:

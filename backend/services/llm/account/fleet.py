@@ -123,15 +123,17 @@ class Fleet:
                 self._enqueue(take)
         return answer
 
-    def decision(self, take: Take, answer: Future[Decision]) -> Decision:
-        """Return the shared quota's answer, or decide within the worker's share if it is late."""
+    def decision(
+        self, take: Take, answer: Future[Decision], waited: float = ANSWER_TIMEOUT
+    ) -> Decision:
+        """Return the answer, or decide within the worker's share if it is late after *waited* s."""
         with self._lock:
             if answer.done():
                 return answer.result()
             del self._answers[take.lease]
-            # It may be granted all the same, later.
-            self._pending.append(nothing_spent(take))
-            is_news = self._fail()
+            self._pending.append(nothing_spent(take))  # it may be granted all the same, later
+            is_news = waited >= ANSWER_TIMEOUT and self._fail()
+            self._view.begin_fallback()
             decision = self._view.take(take)
         if is_news:
             _warn(f"it has not answered in {ANSWER_TIMEOUT:g} s")
@@ -255,9 +257,10 @@ class Fleet:
             return
         if self._outage.is_away:
             self._outage.end()
-            self._pending[:0] = self._view.end_fallback()
-            self._is_urgent.set()
             log.info("the shared quota answers again")
+        if spent := self._view.end_fallback():
+            self._pending[:0] = spent
+            self._is_urgent.set()
         takes = [each for each in batch if isinstance(each, Take)]
         for take, decision in zip(takes, outcome.decisions, strict=True):
             self._view.learn(take, decision)
@@ -267,15 +270,13 @@ class Fleet:
         """Go on within the worker's share; return whether to warn of it."""
         is_news = self._outage.fail(self._now())
         self._view.begin_fallback()
-        takes = [each for each in self._pending if isinstance(each, Take)]
+        self._decide_here([each for each in self._pending if isinstance(each, Take)])
         self._pending = [each for each in self._pending if not isinstance(each, Take)]
-        self._decide_here(takes)
         return is_news
 
     def _decide_here(self, takes: Sequence[Take]) -> None:
-        for take in takes:
-            if take.lease in self._answers:
-                self._answer(take, self._view.take(take))
+        for take in (each for each in takes if each.lease in self._answers):
+            self._answer(take, self._view.take(take))
 
     def _answer(self, take: Take, decision: Decision) -> None:
         answer = self._answers.pop(take.lease, None)

@@ -142,7 +142,8 @@ class FleetView:
 
         The shared quota itself has let what it knew be refilled.
         """
-        assert self._fallback is not None, "nothing was spent without asking"
+        if self._fallback is None:
+            return []
         spent = [*self._spent(self._fallback), *self._requests(self._fallback.shared_quota)]
         self._fallback = None
         return spent

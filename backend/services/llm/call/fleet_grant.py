@@ -71,11 +71,14 @@ class Grant:
         self._granted: Granted | None = None
 
     def ask(self, call: Call) -> Effects[Decision]:
-        """Ask for what the attempt takes, and wait for the answer, a second at most."""
+        """Ask for what the attempt takes, and wait for the answer, a second at most.
+
+        Half of the time that is left is for the provider.
+        """
         answer = self._fleet.take(self._take)
-        timeout = min(call.time_left(), ANSWER_TIMEOUT)
+        timeout = min(call.time_left() / 2, ANSWER_TIMEOUT)
         yield from sleep(timeout, "quota", cast("Future[None]", answer))
-        decision = self._fleet.decision(self._take, answer)
+        decision = self._fleet.decision(self._take, answer, timeout)
         if isinstance(decision, Granted):
             self.at = self._account.now() + decision.wait
             self._granted = decision
