@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -131,22 +131,20 @@ def test_each_reader_gets_the_error_that_ends_the_batch() -> None:
     asyncio.run(main())
 
 
-def test_an_interrupted_read_loses_nothing_and_the_batch_goes_on() -> None:
-    main_thread = threading.main_thread().ident
-    assert main_thread is not None
-    batch = blocking_batch(range(3), Gate(lambda: waiters(batch) == 1 and interrupted()).ask)
-    sent: list[int] = []
+def test_an_interrupted_read_loses_nothing_and_the_batch_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batch = blocking_batch(range(3))
+    reading = batch._reading
 
-    def interrupted() -> bool:
-        if not sent:
-            sent.append(1)
-            signal.pthread_kill(main_thread, signal.SIGINT)
-            return False
-        return True
+    def interrupted(_: object) -> bool:
+        raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        next(batch)
-    assert [0, 1, 2] == indexes(batch)
+    with monkeypatch.context() as patch:
+        patch.setattr(reading._changed, "wait_for", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            next(batch)
+    assert (0, [0, 1, 2]) == (reading._waiting, indexes(batch))
 
 
 def test_a_cancelled_read_loses_nothing_and_the_batch_goes_on() -> None:
@@ -370,6 +368,25 @@ def test_prompts_that_go_on_after_the_batch_was_closed_are_not_asked() -> None:
     assert [] == asked
 
 
+def test_a_signal_handler_may_close_a_batch_whatever_it_has_interrupted() -> None:
+    gate = Gate()
+
+    def close() -> None:
+        reading = batch._reading
+        reading._begin().submit(0, 0)
+        with reading._changed:  # the handler runs in the thread that holds it
+            gate.is_open.set()
+            while not reading._answered:
+                time.sleep(0.001)
+            batch.close()
+
+    batch = blocking_batch([])
+    thread = threading.Thread(target=close, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), "it hangs"
+
+
 @pytest.mark.parametrize("kind", [Batch, AsyncBatch])
 def test_prompts_without_a_length_that_can_be_told_make_no_batch(kind: Any) -> None:
     class Odd(list[int]):
@@ -399,6 +416,14 @@ def test_a_batch_is_read_in_one_event_loop() -> None:
     assert 0 == asyncio.run(read())
     with pytest.raises(RuntimeError, match="in the event loop that began it"):
         asyncio.run(read())
+    asyncio.run(batch.aclose())
+
+    async def prompts() -> AsyncIterator[int]:
+        yield 0
+
+    batch = async_batch(prompts())
+    assert 0 == asyncio.run(read())
+    asyncio.run(batch.aclose())
 
 
 def test_a_batch_that_is_dropped_amid_an_error_of_its_prompts_ends() -> None:

@@ -28,6 +28,19 @@ def test_results_are_given_as_they_come_where_no_order_is_asked_for() -> None:
     assert (True, "one", True) == (window.is_ready, window.take(), window.has_room)
 
 
+def test_a_result_that_is_kept_twice_is_given_once_and_one_that_is_put_back_again() -> None:
+    for ordered in (True, False):
+        window = Window[str](2, ordered=ordered)
+        window.start()
+        window.finish(0, "zero")
+        window.finish(0, "zero")
+        assert ["zero", None] == [window.take(), window.take()]
+        assert window.is_empty
+        window.put_back("zero")
+        assert (True, False) == (window.is_ready, window.is_empty)
+        assert ["zero", None] == [window.take(), window.take()]
+
+
 @settings(max_examples=50 // FEWER)
 @given(st.integers(1, 5), st.booleans(), st.data())
 def test_every_result_is_given_once_and_the_look_ahead_is_bounded(

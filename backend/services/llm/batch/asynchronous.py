@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from .options import BatchOptions
 from .prompts import copy_of
-from .reading import BatchReading
-from .results import BatchProgress, BatchResult
+from .reading import BatchReading, ReadableBatch
+from .results import BatchResult
 from .runner import Ask, Runner
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="AsyncBatch[Any]")
 
 
-class AsyncBatch(Generic[T]):
+class AsyncBatch(ReadableBatch, Generic[T]):
     """The results of a batch, one for each prompt: an async iterator, which tasks may share.
 
     Nothing is read or sent before the first result is asked for. Leaving the iteration early
@@ -29,13 +31,7 @@ class AsyncBatch(Generic[T]):
     def __init__(
         self, prompts: Iterable[Any] | AsyncIterable[Any], ask: Ask, options: BatchOptions
     ) -> None:
-        self._is_closed = False
-        self._reading = _Reading(prompts, ask, options)
-
-    @property
-    def progress(self) -> BatchProgress:
-        """How far it has come."""
-        return self._reading.reporter.progress
+        self._reading: _Reading = _Reading(prompts, ask, options)
 
     def __aiter__(self: Self) -> Self:
         return self
@@ -62,11 +58,6 @@ class AsyncBatch(Generic[T]):
     ) -> None:
         await self.aclose()
 
-    def __del__(self) -> None:
-        # A loop that was left by `break`; the tasks do not know this object.
-        if (reading := vars(self).get("_reading")) is not None:
-            reading.abandon()
-
 
 class _Reading(BatchReading):
     """Reads prompts as there is room for them, and keeps results until they are asked for."""
@@ -75,13 +66,14 @@ class _Reading(BatchReading):
         self, prompts: Iterable[Any] | AsyncIterable[Any], ask: Ask, options: BatchOptions
     ) -> None:
         super().__init__(prompts, ask, options)
-        self._runner = Runner(ask, options.concurrency, self._finish, self._read_more)
+        self._runner = Runner(ask, options.concurrency, self._deliver, self._read_more)
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._context = contextvars.copy_context()
-        self._source: Iterator[Any] | None = None
+        #: Reads a prompt that has not to be awaited, in the context of its caller.
+        self._read_one: Callable[[], Any] | None = None
+        #: Reads those that have to be.
         self._reader: asyncio.Task[None] | None = None
-        self._is_released = False
+        self._is_cancelled = False
 
     async def next(self) -> BatchResult[Any] | None:
         """Return the next result; None where there is none any more."""
@@ -99,19 +91,21 @@ class _Reading(BatchReading):
         await self._release()
 
     def abandon(self) -> None:
-        """Have the loop do what `aclose` does, from whichever thread; not if it has ended."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._close_later)
+        """Have what is in flight cancelled without waiting, from whichever thread."""
+        is_idle = self._ending.has_ended and (self._reader is None or self._reader.done())
+        if self._loop is not None and not is_idle:
+            with suppress(RuntimeError):  # a loop that is closed has cancelled it all
+                self._loop.call_soon_threadsafe(self._close_later)
 
     def _begin(self) -> None:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self.reporter.begin()
-            self._context = contextvars.copy_context()
             if isinstance(self._prompts, AsyncIterable):
                 self._reader = loop.create_task(self._read(aiter(self._prompts)))
             else:
-                self._source = iter(self._prompts)
+                run = contextvars.copy_context().run
+                self._read_one = partial(run, next, iter(self._prompts))
             self._loop = loop
         elif self._loop is not loop:
             raise RuntimeError("a batch is read in the event loop that began it, not in another")
@@ -125,28 +119,30 @@ class _Reading(BatchReading):
             if (result := self._window.take()) is not None:
                 self._wake()  # there is room again
                 return result
-            if self._window.is_empty and self._is_reader:
-                raise RuntimeError(
-                    "the prompts wait for a result of their own batch, which has none"
-                )
+            self._check_wait(is_for_prompts=self._is_reader)
             self._changed.clear()
             await self._changed.wait()
 
     async def _release(self) -> None:
         self.reporter.close()
         self._wake()
-        if self._reader is not None and not self._is_reader:
-            if not self._is_released:  # a second time would interrupt what the first began
-                self._reader.cancel()
-            self._is_released = True
-            await asyncio.wait({self._reader})
+        reader = None if self._is_reader else self._reader
+        if reader is not None and not self._is_cancelled:
+            self._is_cancelled = True  # a second time would interrupt what the first began
+            reader.cancel()
         await self._runner.aclose()
+        if reader is not None and not reader.done():
+            await asyncio.wait({reader})
 
     def _close_later(self) -> None:
         closing = asyncio.create_task(self.aclose())
         # The loop alone holds its tasks weakly.
         _closing.add(closing)
         closing.add_done_callback(_closing.discard)
+
+    def _deliver(self, result: BatchResult[Any]) -> None:
+        self._finish(result)
+        self._wake()
 
     def _wake(self) -> None:
         self._changed.set()
@@ -162,22 +158,22 @@ class _Reading(BatchReading):
 
     def _read_more(self) -> None:
         """Read prompts that are there without waiting, as many as can be sent at once."""
-        while self._source is not None and self._can_read:
+        while self._read_one is not None and self._can_read:
             try:
-                prompt = self._context.run(next, self._source)
+                prompt = copy_of(self._read_one())
             except BaseException as error:
                 self._ending.end_source(error)
                 return
-            self._runner.submit(self._window.start(), copy_of(prompt))
+            self._runner.submit(self._window.start(), prompt)
 
     async def _read(self, source: AsyncIterator[Any]) -> None:
         """Read prompts that have to be awaited, one after the other as there is room for each."""
         try:
             while self._ending.is_reading:
                 if self._can_read:
-                    prompt = await anext(source)
+                    prompt = copy_of(await anext(source))
                     if self._ending.is_reading:
-                        self._runner.submit(self._window.start(), copy_of(prompt))
+                        self._runner.submit(self._window.start(), prompt)
                 else:
                     self._changed.clear()
                     await self._changed.wait()

@@ -5,6 +5,7 @@ event loop of a thread of the batch's own, in which whatever is in flight can be
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
 from threading import Condition, get_ident
 from types import TracebackType
@@ -13,8 +14,8 @@ from typing import Any, Generic, TypeVar
 from .loop_thread import LoopThread
 from .options import BatchOptions
 from .prompts import copy_of
-from .reading import BatchReading
-from .results import BatchProgress, BatchResult
+from .reading import BatchReading, ReadableBatch
+from .results import BatchResult
 from .runner import Ask
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ Self = TypeVar("Self", bound="Batch[Any]")
 _READS = 2
 
 
-class Batch(Generic[T]):
+class Batch(ReadableBatch, Generic[T]):
     """The results of a batch, one for each prompt: an iterator, which several threads may share.
 
     Nothing is read or sent before the first result is asked for. Leaving the iteration early
@@ -34,13 +35,7 @@ class Batch(Generic[T]):
     """
 
     def __init__(self, prompts: Iterable[Any], ask: Ask, options: BatchOptions) -> None:
-        self._is_closed = False
-        self._reading = _Reading(prompts, ask, options)
-
-    @property
-    def progress(self) -> BatchProgress:
-        """How far it has come."""
-        return self._reading.reporter.progress
+        self._reading: _Reading = _Reading(prompts, ask, options)
 
     def __iter__(self: Self) -> Self:
         return self
@@ -67,11 +62,6 @@ class Batch(Generic[T]):
     ) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        # A loop that was left by `break`; the thread does not know this object.
-        if (reading := vars(self).get("_reading")) is not None:
-            reading.abandon()
-
 
 class _Reading(BatchReading):
     """Reads prompts as there is room for them, and keeps results until they are asked for."""
@@ -80,6 +70,10 @@ class _Reading(BatchReading):
         super().__init__(prompts, ask, options)
         #: Guards all that is here; neither prompts nor a progress function run under it.
         self._changed = Condition()
+        self._waiting = 0
+        #: What the loop's thread has answered. It takes the lock only to wake who waits, so that a
+        #: signal handler can wait for its end, whatever it has interrupted.
+        self._answered: deque[BatchResult[Any]] = deque()
         self._process = 0
         self._thread: LoopThread | None = None
         #: None while a thread reads a prompt, and which thread that is.
@@ -106,7 +100,7 @@ class _Reading(BatchReading):
         self._release()
 
     def abandon(self) -> None:
-        """Have what is in flight cancelled, without waiting."""
+        """Have what is in flight cancelled without waiting, from whichever thread."""
         if self._thread is not None and not self._is_elsewhere:
             self._thread.end()
 
@@ -132,7 +126,7 @@ class _Reading(BatchReading):
             source: Any = None
             try:
                 with self._changed:
-                    self._changed.wait_for(lambda: self._is_due)
+                    self._wait()
                     if self._ending.has_ended:
                         return None
                     if self._window.is_ready and (reads >= _READS or not self._may_read):
@@ -145,6 +139,14 @@ class _Reading(BatchReading):
             finally:
                 self._return_source(source)
 
+    def _wait(self) -> None:
+        """Wait until there is something to do, under the lock."""
+        self._waiting += 1
+        try:
+            self._changed.wait_for(lambda: self._is_due)
+        finally:
+            self._waiting -= 1
+
     @property
     def _may_read(self) -> bool:
         is_free = self._source is not None
@@ -152,11 +154,14 @@ class _Reading(BatchReading):
 
     @property
     def _is_due(self) -> bool:
-        """Whether a reader has anything to do."""
+        """Whether a reader has anything to do, now that it has looked at what is answered."""
+        while self._answered:
+            self._finish(self._answered[0])  # before it is dropped: this may be interrupted
+            self._answered.popleft()
         if self._ending.has_ended or self._window.is_ready or self._may_read:
             return True
-        if self._source is None and self._source_user == get_ident() and self._window.is_empty:
-            raise RuntimeError("the prompts wait for a result of their own batch, which has none")
+        is_user = self._source is None and self._source_user == get_ident()
+        self._check_wait(is_for_prompts=is_user)
         return False
 
     def _read(self, source: Iterator[Any], thread: LoopThread) -> None:
@@ -178,8 +183,8 @@ class _Reading(BatchReading):
                 self._wake()
 
     def _deliver(self, result: BatchResult[Any]) -> None:
-        with self._changed:
-            self._finish(result)
+        self._answered.append(result)
+        self._wake()
 
     def _fail(self, error: BaseException) -> None:
         with self._changed:
@@ -192,5 +197,6 @@ class _Reading(BatchReading):
         self.reporter.close()
 
     def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+        if self._waiting:
+            with self._changed:
+                self._changed.notify_all()

@@ -6,9 +6,26 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from .options import BatchOptions
-from .results import BatchResult
+from .results import BatchProgress, BatchResult
 from .runner import Ask
 from .stopping import Ending
+
+
+class ReadableBatch:
+    """What a batch is to its owner; what answers it does not know this object, but its reading."""
+
+    _reading: BatchReading
+    _is_closed = False
+
+    @property
+    def progress(self) -> BatchProgress:
+        """How far it has come."""
+        return self._reading.reporter.progress
+
+    def __del__(self) -> None:
+        # A loop that was left by `break`.
+        if (reading := vars(self).get("_reading")) is not None:
+            reading.abandon()
 
 
 class BatchReading(ABC):
@@ -23,13 +40,21 @@ class BatchReading(ABC):
         self.reporter = options.reporter(prompts)
 
     @abstractmethod
+    def abandon(self) -> None:
+        """Have what is in flight cancelled without waiting, from whichever thread."""
+
+    @abstractmethod
     def _wake(self) -> None:
         """Have all that wait look again."""
 
     def _finish(self, result: BatchResult[Any]) -> None:
         self._ending.note(result)
         self._window.finish(result.index, result)
-        self._wake()
+
+    def _check_wait(self, *, is_for_prompts: bool) -> None:
+        """Raise RuntimeError where a wait for the next result would never end."""
+        if is_for_prompts and self._window.is_empty:
+            raise RuntimeError("the prompts wait for a result of their own batch, which has none")
 
     def _is_shown(self, result: BatchResult[Any]) -> bool:
         """Count *result* and tell the progress function; False where what that raises ends all."""

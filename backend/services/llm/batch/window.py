@@ -51,22 +51,22 @@ class Window(Generic[R]):
         return self._started - 1
 
     def finish(self, index: int, result: R) -> None:
-        """Keep the *result* of a prompt until it is its turn."""
-        self._finished[index] = result
-        if not self._ordered:
+        """Keep the *result* of a prompt until it is its turn; to do so twice changes nothing."""
+        if not self._ordered and index not in self._finished:
             self._arrivals.append(index)
+        self._finished[index] = result
 
     def take(self) -> R | None:
         """Return the next result and make room for a prompt; None where it is not there yet."""
         if self._returned:
             return self._returned.pop()
-        result = self._finished.pop(self._next(), None)
-        if result is None:
+        index = self._next()
+        if index not in self._finished:
             return None
         self._delivered += 1
         if not self._ordered:
             self._arrivals.popleft()
-        return result
+        return self._finished.pop(index)
 
     def put_back(self, result: R) -> None:
         """Give a result that was taken, and has not reached its reader, to whoever reads next."""
