@@ -182,7 +182,8 @@ def test_a_batch_is_split_into_files_as_large_as_may_be(
     batch = client.submit_batch([*PROMPTS, "Say it."])
     assert 4 == len(batch.batch_ids)
     assert BatchStatus("completed", 7, 7) == batch.status()
-    results = client.resume_batch(batch.id).results()
+    first = batch.batch_ids[0]
+    results = client.resume_batch(f"{batch.id}, {first}").results()
     assert [*PROMPTS, "Say it."] == [each.value.removeprefix("Sandbox: ") for each in results]
     for api in (GroqBatchApi, BedrockBatchApi):
         monkeypatch.setattr(api, "max_bytes", 700)

@@ -293,6 +293,24 @@ def test_a_progress_function_that_raises_the_end_does_not_look_like_it(
     asyncio.run(main())
 
 
+def test_a_progress_function_may_close_its_batch_whose_result_is_given() -> None:
+    batch: Batch[str] = blocking_batch(range(9), progress=lambda _: batch.close())
+    assert ([0], 1) == (indexes(batch), batch.progress.done)
+
+    async def main() -> list[int]:
+        closing: list[asyncio.Task[None]] = []
+
+        def close(_: BatchProgress) -> None:
+            closing.append(asyncio.create_task(batch.aclose()))
+
+        batch: AsyncBatch[str] = async_batch(range(9), progress=close)
+        first = await anext(batch)
+        await closing[0]
+        return [first.index, *[result.index async for result in batch]]
+
+    assert [0] == asyncio.run(main())
+
+
 def test_prompts_may_read_what_their_own_batch_has_but_wait_for_no_more() -> None:
     def prompts() -> Iterator[int]:
         yield 0

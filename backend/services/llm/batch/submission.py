@@ -58,7 +58,7 @@ class BatchService:
         # It becomes a part of a URL, and must not lead elsewhere.
         if not ids or not all(re.fullmatch(_ID, each) for each in ids):
             raise ConfigurationError(f"id is {shown(identity)}: give the id of a batch")
-        return self.batch(ids)
+        return self.batch(list(dict.fromkeys(ids)))  # one named twice has its results once
 
     def batch(self, ids: Sequence[str], prompts: object = None) -> ProviderBatch[Any]:
         """Return the batch that consists of the provider's *ids*; *prompts* if they are kept."""
