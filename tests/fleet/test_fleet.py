@@ -314,6 +314,32 @@ def test_what_calls_spend_of_what_they_declare_is_known_after_a_loss_and_in_an_o
     assert part == pytest.approx(fallback.shared_quota._levels[key].spent_part, abs=0.01)
 
 
+def test_what_a_call_does_not_spend_is_given_back_after_a_loss_and_in_an_outage(
+    server: Server,
+) -> None:
+    worker, calls = Worker(server, share=0.5), [take(f"{n}", tokens(20)) for n in range(4)]
+    for each in calls[:2]:
+        worker.ask(each)
+    server.lose_all()
+    assert (100.0,) == worker.ask(take("other", tokens(20))).used
+    worker.fleet.settle(Settle(calls[0], (5.0,), NOTHING))
+    assert (85.0,) == worker.ask(take("too much", tokens(99))).used
+    server.is_away = True
+    assert (42.5,) == worker.ask(take("away", tokens(90))).used
+    worker.fleet.settle(Settle(calls[1], (5.0,), NOTHING))
+    # Half is ours of what is used, and all of what our own call leaves.
+    assert Granted(0.0, (27.5,)) == worker.ask(calls[2])
+    worker.fleet.settle(nothing_spent(calls[2]))
+    assert Granted(0.0, (27.5,)) == worker.ask(calls[3])
+    server.is_away = False
+    server.clock.now += FIRST_RETRY
+    worker.ask(take("probe", tokens(90)))
+    worker.fleet.settle(Settle(calls[3], (5.0,), NOTHING))
+    found = worker.ask(take("back", tokens(99))).used
+    assert (75.0 - FIRST_RETRY * 100 / 60,) == pytest.approx(found)
+    assert {} == worker.fleet._view._granted
+
+
 def test_what_a_call_did_not_spend_is_left_before_the_next_one_asks(server: Server) -> None:
     worker, limit = Worker(server), LearnedLimit(100.0, 60.0, "tokens", configured=100.0)
     window = SlidingWindow(10, 60.0)

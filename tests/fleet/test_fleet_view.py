@@ -25,7 +25,7 @@ def test_what_is_said_of_the_whole_limit_is_not_taken_for_use_of_a_share() -> No
     view = FleetView(0.1, lambda: now)
     charge = SharedCharge("m", "tokens", 60.0, 1_000.0, 50.0)
     take = Take("a", "m", (charge,), 0.0, 60.0, 120.0)
-    view.learn(take, Granted(0.0, (0.0,)))
+    view.learn(replace(take, lease="before"), Refused(1.0, 1.0, "tokens", (0.0,)))
     view.begin_fallback()
     granted = view.take(take)
     assert isinstance(granted, Granted)

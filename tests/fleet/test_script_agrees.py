@@ -12,6 +12,7 @@ from services.llm.quota.shared import (
     Add,
     Operation,
     Pause,
+    Reinstate,
     Restore,
     Retire,
     SetCounting,
@@ -63,7 +64,9 @@ def operations(draw: st.DrawFn) -> Operation:
     scope = draw(st.sampled_from(SCOPES))
     several = tuple(draw(st.lists(charges(scope), max_size=2, unique_by=lambda each: each.key)))
     kind = draw(
-        st.sampled_from(["take", "take", "settle", "add", "restore", "pause", "retire", "note"])
+        st.sampled_from(
+            ["take", "take", "settle", "add", "restore", "reinstate", "pause", "retire", "note"]
+        )
     )
     if kind == "take":
         return draw(takes())
@@ -73,6 +76,8 @@ def operations(draw: st.DrawFn) -> Operation:
         used = tuple(draw(st.sampled_from([None, 0.0, 3.0, 80.0])) for _ in taken.charges)
         most = tuple(draw(st.sampled_from([None, 0.0, 9.0])) for _ in taken.charges)
         return Settle(taken, spent, used, draw(st.sampled_from([(), most])))
+    if kind == "reinstate":
+        return Reinstate(draw(takes()))
     if kind == "add":
         return Add(draw(st.sampled_from(["added", "again"])), several)
     if kind == "restore":

@@ -37,7 +37,7 @@ from ..redaction.printable import words_of
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Workers
 from .fleet_view import FleetView, in_order, key_of, nothing_spent, shared_charge
-from .shared_quota_outage import SharedQuotaOutage, outage_note
+from .shared_quota_outage import SharedQuotaOutage, outage_note, warn_of_outage
 from .what_counts import WhatCounts
 
 log = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class Fleet:
             self._view.begin_fallback()
             decision = self._view.take(take)
         if is_news:
-            _warn(f"it has not answered in {ANSWER_TIMEOUT:g} s")
+            warn_of_outage(f"it has not answered in {ANSWER_TIMEOUT:g} s")
         return decision
 
     def settle(self, settle: Settle) -> None:
@@ -225,7 +225,7 @@ class Fleet:
                         self._pending[:0] = kept
                     self._decide_here([each for each in batch if isinstance(each, Take)])
                 if is_news:
-                    _warn(words_of(error))
+                    warn_of_outage(words_of(error))
             else:
                 with self._lock:
                     self._accept(batch, outcome)
@@ -252,19 +252,22 @@ class Fleet:
     def _accept(self, batch: Sequence[Operation], outcome: Outcome) -> None:
         self._epoch = outcome.epoch
         if outcome.is_lost:
-            self._pending[:0] = [self._view.restored(), *self.what_counts.notes(), *batch]
-            self._is_urgent.set()
-            return
+            known = [*self.what_counts.notes(), *batch]
+            return self._send_first([self._view.restored(), *self._view.granted(), *known])
         if self._outage.is_away:
             self._outage.end()
             log.info("the shared quota answers again")
         if spent := self._view.end_fallback():
-            self._pending[:0] = spent
-            self._is_urgent.set()
+            self._send_first([*spent, *self._view.granted()])
         takes = [each for each in batch if isinstance(each, Take)]
         for take, decision in zip(takes, outcome.decisions, strict=True):
-            self._view.learn(take, decision)
+            self._view.learn(take, decision, is_waited_for=take.lease in self._answers)
             self._answer(take, decision)
+        return None
+
+    def _send_first(self, operations: Sequence[Operation]) -> None:
+        self._pending[:0] = operations
+        self._is_urgent.set()
 
     def _fail(self) -> bool:
         """Go on within the worker's share; return whether to warn of it."""
@@ -295,7 +298,3 @@ def _finish_all() -> None:
 
 
 atexit.register(_finish_all)
-
-
-def _warn(words: str) -> None:
-    log.warning("the shared quota cannot be asked, each worker goes on within its share: %s", words)

@@ -19,6 +19,7 @@ from ..quota.shared import (
     Granted,
     KnownLimit,
     Operation,
+    Reinstate,
     Restore,
     Settle,
     SharedCharge,
@@ -73,10 +74,15 @@ class FleetView:
         self._now = now
         self._known: dict[str, _Known] = {}
         self._fallback: _Fallback | None = None
+        #: By lease, the calls that are not settled: of the shared quota, and of the share alone.
+        self._granted: dict[str, Take] = {}
+        self._granted_of_share: dict[str, Take] = {}
 
-    def learn(self, take: Take, decision: Decision) -> None:
-        """Note what the shared quota has decided."""
+    def learn(self, take: Take, decision: Decision, *, is_waited_for: bool = True) -> None:
+        """Note what the shared quota has decided, also on a call that was given up meanwhile."""
         now, is_granted = self._now(), isinstance(decision, Granted)
+        if is_granted and is_waited_for:
+            self._granted[take.lease] = take
         for charge, used in zip(take.charges, decision.used, strict=True):
             old, new = self._known.pop(charge.key, None), used + is_granted * charge.taken
             spent_part = 1.0 if old is None else old.spent_part
@@ -100,8 +106,9 @@ class FleetView:
             shared_quota = MemorySharedQuota(self._now, lets_large_through=True)
             self._fallback = _Fallback(shared_quota, MemorySharedQuota(self._now))
             known = [self._known_part(*pair) for pair in enumerate(self._known.values())]
+            granted = [Reinstate(self._part_of_take(each)) for each in self._granted.values()]
             for each in self._fallback:
-                each.exchange(known)
+                each.exchange([*known, *granted])
             charges = (
                 replace(self._part_of(each.charge), taken=0.0) for each in self._known.values()
             )
@@ -115,6 +122,8 @@ class FleetView:
         for charge in take.charges:
             self._known.setdefault(charge.key, _Known(charge, 0.0, now))
         (decision,) = self._fallback.shared_quota.exchange([self._part_of_take(take)]).decisions
+        if isinstance(decision, Granted):
+            self._granted_of_share[take.lease] = take
         return decision
 
     def spend(self, settle: Settle) -> None:
@@ -128,14 +137,17 @@ class FleetView:
                 self._known[charge.key] = known._replace(spent_part=spent_part, unspent=unspent)
 
     def settle(self, settle: Settle) -> bool:
-        """Settle what was taken of the worker's share; return whether it was."""
-        if self._fallback is None or not self._fallback.shared_quota.has(settle.take.lease):
-            return False
-        # What the provider says is used of the whole limit says nothing of a share of it.
-        unknown = (None,) * len(settle.used)
-        take = self._part_of_take(settle.take)
-        self._fallback.shared_quota.exchange([replace(settle, take=take, used=unknown, at_most=())])
-        return True
+        """Settle what was taken of the worker's share; return whether that is all to be done."""
+        lease = settle.take.lease
+        self._granted.pop(lease, None)
+        is_of_share = self._granted_of_share.pop(lease, None) is not None
+        if self._fallback is not None:
+            # What the provider says is used of the whole limit says nothing of a share of it.
+            take, unknown = self._part_of_take(settle.take), (None,) * len(settle.used)
+            part = replace(settle, take=take, used=unknown, at_most=())
+            for each in self._fallback:
+                each.exchange([part])
+        return is_of_share
 
     def end_fallback(self) -> list[Add]:
         """Return what was spent meanwhile, for the shared quota.
@@ -145,8 +157,13 @@ class FleetView:
         if self._fallback is None:
             return []
         spent = [*self._spent(self._fallback), *self._requests(self._fallback.shared_quota)]
-        self._fallback = None
+        self._granted |= self._granted_of_share
+        self._granted_of_share, self._fallback = {}, None
         return spent
+
+    def granted(self) -> list[Reinstate]:
+        """Return the calls that are not settled, which a shared quota may not know."""
+        return [Reinstate(each) for each in self._granted.values()]
 
     def restored(self) -> Restore:
         """Return what may be used of each limit, for a shared quota that has lost its state."""

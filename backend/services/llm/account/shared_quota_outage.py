@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
+
+log = logging.getLogger(__name__)
 
 #: Seconds after which a shared quota that failed is asked again: at first, and at most.
 FIRST_RETRY, LONGEST_RETRY = 0.5, 5.0
@@ -56,3 +59,8 @@ def outage_note(shared_quota: object, share: float) -> str:
         f" (LLM_QUOTA_URL cannot be asked, {shared_quota}: this process goes on within its"
         f" LLM_QUOTA_FALLBACK_SHARE, {share:g} of each limit)"
     )
+
+
+def warn_of_outage(words: str) -> None:
+    """Log that the shared quota does not answer, and why, in *words*."""
+    log.warning("the shared quota cannot be asked, each worker goes on within its share: %s", words)

@@ -25,6 +25,7 @@ from .shared import (
     Outcome,
     Pause,
     Refused,
+    Reinstate,
     Restore,
     SetCounting,
     Settle,
@@ -116,10 +117,6 @@ class MemorySharedQuota:
         """Return the moments of the requests that *charge* counts one by one, by their leases."""
         return dict(self._log(charge, self._clock()))
 
-    def has(self, lease: str) -> bool:
-        """Whether the call of *lease* has taken something here, and is not settled."""
-        return lease in self._leases
-
     def _perform(self, operation: Operation, now: float) -> Decision | None:
         match operation:
             case Take():
@@ -132,6 +129,8 @@ class MemorySharedQuota:
                 for charge, spent_part in zip_longest(charges, spent_parts):
                     self._restore(charge, spent_part, now)
                     self._first.setdefault(charge.scope, None)  # others are in flight
+            case Reinstate(take):
+                self._leases.setdefault(take.lease, Lease(0.0, now + take.ttl, self._marks(take)))
             case Pause(scope, seconds):
                 self._paused[scope] = max(self._paused.get(scope, now), now + seconds)
             case SetCounting(scope, limit, keeps):

@@ -6,6 +6,7 @@ A worker asks once for each call, at the moment at which its own `Quota` lets th
     Settle    what a call has spent of what it took
     Add       what was spent without asking, while the shared quota was away
     Restore   what this worker last knew to be used, for a shared quota that has lost its state
+    Reinstate a call that is counted already, and was granted without it
     Pause     nobody may send in a scope for some seconds
     Retire    a model is gone
     SetCounting  what a limit counts of an answer that was declared longer than it became
@@ -119,6 +120,16 @@ class Restore:
 
 
 @dataclass(frozen=True)
+class Reinstate:
+    """Give back what the call of *take* has not spent once it is settled: it counts already.
+
+    It was granted before a loss, or while the shared quota was away.
+    """
+
+    take: Take
+
+
+@dataclass(frozen=True)
 class Pause:
     """Let nobody take anything in *scope* for so many *seconds*; a longer pause stays."""
 
@@ -143,7 +154,7 @@ class SetCounting:
     counts_declared: bool
 
 
-Operation: TypeAlias = Take | Settle | Add | Restore | Pause | Retire | SetCounting
+Operation: TypeAlias = Take | Settle | Add | Restore | Reinstate | Pause | Retire | SetCounting
 
 
 @dataclass(frozen=True)

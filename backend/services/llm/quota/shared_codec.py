@@ -20,6 +20,7 @@ from .shared import (
     Outcome,
     Pause,
     Refused,
+    Reinstate,
     Restore,
     SetCounting,
     Settle,
@@ -127,6 +128,9 @@ def _encoded(operation: Operation, keys: _Keys) -> dict[str, Any]:
             return {"kind": "settle", **known, **counted}
         case Add(lease, charges, ago):
             return {"kind": "add", **_of_lease(lease, charges, keys), "ago": ago}
+        case Reinstate(take):
+            known = _of_lease(take.lease, take.charges, keys)
+            return {"kind": "reinstate", **known, "ttl": take.ttl}
         case Restore(charges, spent_parts):
             known = {"charges": [_charge(each, keys) for each in charges]}
             return {"kind": "restore", **known, "spent_parts": spent_parts}

@@ -131,6 +131,11 @@ function perform.restore(op)
     end
 end
 
+function perform.reinstate(op)
+    local lease = '0 ' .. marks_of(op)
+    redis.call('SET', KEYS[op.lease], lease, 'NX', 'PX', math.ceil(op.ttl * 1000))
+end
+
 function perform.pause(op)
     local paused = finite(read('HGET', KEYS[op.scope], 'pause')) or now
     local til = math.max(paused, now + op.seconds)
