@@ -273,6 +273,20 @@ def test_an_exit_amid_the_prompts_is_raised_at_once_and_again_after_the_results(
     asyncio.run(main())
 
 
+def test_what_a_progress_function_raises_ends_all_readers() -> None:
+    def failing(_: BatchProgress) -> None:
+        while waiters(batch) == 0:
+            time.sleep(0.001)
+        raise ZeroDivisionError
+
+    async def first_alone(prompt: int) -> Reply:
+        return await (Gate().ask if prompt else at_once)(prompt)
+
+    batch = blocking_batch(range(2), first_alone, progress=failing)
+    readers = [Reader(batch) for _ in range(2)]
+    assert [ZeroDivisionError] * 2 == [type(reader.ended().error) for reader in readers]
+
+
 @pytest.mark.parametrize("error", [StopIteration, StopAsyncIteration])
 def test_a_progress_function_that_raises_the_end_does_not_look_like_it(
     error: type[Exception],

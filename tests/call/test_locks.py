@@ -610,11 +610,11 @@ def test_a_batchs_progress_is_shown_by_one_thread_at_a_time() -> None:
 
 def test_results_are_downloaded_by_one_reader_at_a_time() -> None:
     def download() -> ResultFiles:
-        held.append(is_held(of_threads._turn))
+        held.append(is_held(of_threads._lock))
         return ResultFiles([])
 
     async def adownload() -> ResultFiles:
-        held.append(is_held(of_tasks._turn))
+        held.append(is_held(of_tasks._lock))
         return ResultFiles([])
 
     held: list[bool] = []

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from .options import BatchOptions
 from .prompts import copy_of
-from .reading import BatchReading, ReadableBatch
+from .reading import BaseBatch, BatchReading
 from .results import BatchResult
 from .runner import Ask, Runner
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 Self = TypeVar("Self", bound="AsyncBatch[Any]")
 
 
-class AsyncBatch(ReadableBatch, Generic[T]):
+class AsyncBatch(BaseBatch, Generic[T]):
     """The results of a batch, one for each prompt: an async iterator, which tasks may share.
 
     Nothing is read or sent before the first result is asked for. Leaving the iteration early
@@ -69,21 +69,19 @@ class _Reading(BatchReading):
         self._runner = Runner(ask, options.concurrency, self._deliver, self._read_more)
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        #: Reads a prompt that has not to be awaited, in the context of its caller.
+        #: Reads the next prompt, where prompts need not be awaited, in the context of the caller.
         self._read_one: Callable[[], Any] | None = None
-        #: Reads those that have to be.
+        #: Reads prompts that have to be awaited.
         self._reader: asyncio.Task[None] | None = None
         self._is_cancelled = False
 
     async def next(self) -> BatchResult[Any] | None:
         """Return the next result; None where there is none any more."""
         self._begin()
-        while (result := await self._take()) is not None:
-            if self._is_shown(result):
-                return result
-        await self._release()
-        self._ending.raise_error()
-        return None
+        if (result := self._shown(await self._take())) is None:
+            await self._release()
+            self._ending.raise_error()
+        return result
 
     async def aclose(self) -> None:
         """Read no more, and cancel what is in flight."""
@@ -149,7 +147,7 @@ class _Reading(BatchReading):
 
     @property
     def _is_reader(self) -> bool:
-        """Whether it is the prompts' own iterator that asks."""
+        """Whether the prompts' own iterator asks for a result."""
         return self._reader is asyncio.current_task()
 
     @property

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from .loop_thread import LoopThread
 from .options import BatchOptions
 from .prompts import copy_of
-from .reading import BatchReading, ReadableBatch
+from .reading import BaseBatch, BatchReading
 from .results import BatchResult
 from .runner import Ask
 
@@ -26,7 +26,7 @@ Self = TypeVar("Self", bound="Batch[Any]")
 _READS = 2
 
 
-class Batch(ReadableBatch, Generic[T]):
+class Batch(BaseBatch, Generic[T]):
     """The results of a batch, one for each prompt: an iterator, which several threads may share.
 
     Nothing is read or sent before the first result is asked for. Leaving the iteration early
@@ -76,23 +76,21 @@ class _Reading(BatchReading):
         self._answered: deque[BatchResult[Any]] = deque()
         self._process = 0
         self._thread: LoopThread | None = None
-        #: None while a thread reads a prompt, and which thread that is.
+        #: None while a thread reads a prompt from it.
         self._source: Iterator[Any] | None = None
+        #: The thread that reads a prompt, or has read the last one.
         self._source_user = 0
 
     def next(self) -> BatchResult[Any] | None:
         """Return the next result; None where there is none any more."""
-        thread = self._begin()
-        while (result := self._take(thread)) is not None:
-            if self._is_shown(result):
-                return result
-        self._release()
-        self._ending.raise_error()
-        return None
+        if (result := self._shown(self._take(self._begin()))) is None:
+            self._release()
+            self._ending.raise_error()
+        return result
 
     def close(self) -> None:
         """Read no more, cancel what is in flight, and wait until it has ended."""
-        if self._is_elsewhere:
+        if self._is_in_child:
             return
         with self._changed:
             self._ending.close()
@@ -101,15 +99,15 @@ class _Reading(BatchReading):
 
     def abandon(self) -> None:
         """Have what is in flight cancelled without waiting, from whichever thread."""
-        if self._thread is not None and not self._is_elsewhere:
+        if self._thread is not None and not self._is_in_child:
             self._thread.end()
 
     @property
-    def _is_elsewhere(self) -> bool:
+    def _is_in_child(self) -> bool:
         return self._process not in (0, os.getpid())
 
     def _begin(self) -> LoopThread:
-        if self._is_elsewhere:
+        if self._is_in_child:
             raise RuntimeError("a batch is read in the process that began it, not in a forked one")
         with self._changed:
             if self._thread is None:
@@ -143,7 +141,7 @@ class _Reading(BatchReading):
         """Wait until there is something to do, under the lock."""
         self._waiting += 1
         try:
-            self._changed.wait_for(lambda: self._is_due)
+            self._changed.wait_for(self._has_work)
         finally:
             self._waiting -= 1
 
@@ -152,9 +150,8 @@ class _Reading(BatchReading):
         is_free = self._source is not None
         return is_free and self._ending.is_reading and self._window.has_room
 
-    @property
-    def _is_due(self) -> bool:
-        """Whether a reader has anything to do, now that it has looked at what is answered."""
+    def _has_work(self) -> bool:
+        """Take in what was answered; return whether there is anything to do for this reader."""
         while self._answered:
             self._finish(self._answered[0])  # before it is dropped: this may be interrupted
             self._answered.popleft()
@@ -188,7 +185,7 @@ class _Reading(BatchReading):
 
     def _fail(self, error: BaseException) -> None:
         with self._changed:
-            self._ending.cut(error)
+            self._ending.abort(error)
             self._wake()
 
     def _release(self) -> None:

@@ -46,7 +46,7 @@ class LoopThread:
         self._call_soon(self._is_over.set)
 
     def close(self) -> None:
-        """Do as `end` does, and wait until it has ended, unless that is what asks for it."""
+        """Do as `end` does, and wait until the thread has ended, unless it is this one."""
         self.end()
         if current_thread() is not self._thread:
             self._thread.join()

@@ -36,7 +36,7 @@ class Reporter:
         self._now = now
         self._started_at: float | None = None
         self._is_closed = False
-        #: For readers in several threads; a function that reads on takes it again.
+        #: Held while a result is counted and shown. Reentrant: a progress function may read on.
         self._lock = threading.RLock()
 
     def begin(self) -> None:

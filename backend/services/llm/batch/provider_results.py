@@ -19,17 +19,21 @@ Read = Callable[[BatchLine], BatchResult[T]]
 
 
 class _Results(Generic[T]):
+    #: What tells a loop that there is no further result.
+    _end: type[Exception]
+
     def __init__(self, read: Read[T]) -> None:
         self._read = read
         self._files: ResultFiles | None = None
         self._is_closed = False
 
-    def _take(self, files: ResultFiles) -> BatchResult[T] | None:
-        """Return the next result; None at the end, or where it was closed meanwhile."""
+    def _take(self, files: ResultFiles) -> BatchResult[T]:
+        """Return the next result; raises the end where there is none, or after a close."""
         self._files = files
         result = None if self._is_closed else files.take(self._read)
         if result is None:
             self._drop()
+            raise self._end
         return result
 
     def _drop(self) -> None:
@@ -44,48 +48,49 @@ class _Results(Generic[T]):
 class ProviderResults(_Results[T]):
     """An iterator that several threads may share; *download* waits for the end of the batch."""
 
+    _end = StopIteration
+
     def __init__(self, download: Callable[[], ResultFiles], read: Read[T]) -> None:
         super().__init__(read)
         self._download = download
-        #: Held by the thread that waits for all; its `on_status` may close it.
-        self._turn = RLock()
+        #: Held while one thread downloads or reads. Reentrant: `on_status` may close the results.
+        self._lock = RLock()
 
     def __iter__(self) -> ProviderResults[T]:
         return self
 
     def __next__(self) -> BatchResult[T]:
-        with self._turn:
-            result = None if self._is_closed else self._take(self._files or self._download())
-        if result is None:
-            raise StopIteration
-        return result
+        with self._lock:
+            if self._is_closed:
+                raise StopIteration
+            return self._take(self._files or self._download())
 
     def close(self) -> None:
         """Read no more, and drop what was downloaded; the batch goes on at the provider."""
-        self._is_closed = True  # also for the thread whose turn it is, however long that takes
-        if self._turn.acquire(blocking=False):
+        self._is_closed = True  # the thread that holds the lock, however long, sees it too
+        if self._lock.acquire(blocking=False):
             self._drop()
-            self._turn.release()
+            self._lock.release()
 
 
 class AsyncProviderResults(_Results[T]):
     """An async iterator that several tasks may share; *download* waits for the batch's end."""
 
+    _end = StopAsyncIteration
+
     def __init__(self, download: Callable[[], Awaitable[ResultFiles]], read: Read[T]) -> None:
         super().__init__(read)
         self._download = download
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     def __aiter__(self) -> AsyncProviderResults[T]:
         return self
 
     async def __anext__(self) -> BatchResult[T]:
-        async with self._turn:
-            is_over = self._is_closed
-            result = None if is_over else self._take(self._files or await self._download())
-        if result is None:
-            raise StopAsyncIteration
-        return result
+        async with self._lock:
+            if self._is_closed:
+                raise StopAsyncIteration
+            return self._take(self._files or await self._download())
 
     async def aclose(self) -> None:
         """Read no more, and drop what was downloaded; the batch goes on at the provider."""

@@ -11,8 +11,11 @@ from .runner import Ask
 from .stopping import Ending
 
 
-class ReadableBatch:
-    """What a batch is to its owner; what answers it does not know this object, but its reading."""
+class BaseBatch:
+    """What the caller has of a batch.
+
+    The tasks that answer it refer to its reading alone: so it is dropped with its last reader.
+    """
 
     _reading: BatchReading
     _is_closed = False
@@ -23,7 +26,7 @@ class ReadableBatch:
         return self._reading.reporter.progress
 
     def __del__(self) -> None:
-        # A loop that was left by `break`.
+        # The caller has left its loop by `break`.
         if (reading := vars(self).get("_reading")) is not None:
             reading.abandon()
 
@@ -56,16 +59,22 @@ class BatchReading(ABC):
         if is_for_prompts and self._window.is_empty:
             raise RuntimeError("the prompts wait for a result of their own batch, which has none")
 
-    def _is_shown(self, result: BatchResult[Any]) -> bool:
-        """Count *result* and tell the progress function; False where what that raises ends all."""
+    def _shown(self, result: BatchResult[Any] | None) -> BatchResult[Any] | None:
+        """Count *result*, tell the progress function, and return it.
+
+        None where there is none, or where what that function raises ends the batch.
+        """
+        if result is None:
+            return None
         try:
             self.reporter.add(result)
         except Exception as error:
-            self._ending.cut(error)
-            return False
+            self._ending.abort(error)
+            self._wake()
+            return None
         # An interruption loses no result: whoever reads next gets it.
         except BaseException:
             self._window.put_back(result)
             self._wake()
             raise
-        return True
+        return result

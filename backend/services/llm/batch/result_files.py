@@ -39,7 +39,7 @@ class ResultFile:
         self._file.seek(0)
         self._file.truncate()
         self._scope = self._api.download(self.batch_id, self._file)
-        self.offsets = self._answers()
+        self._find_answers()
         if self._is_whole:
             return
         if submitted := self._submitted():
@@ -82,13 +82,13 @@ class ResultFile:
 
     @property
     def _is_whole(self) -> bool:
-        """Whether there are as many results as prompts, for prompts that follow on each other."""
+        """Whether there are as many results as prompts, and no index is missing between two."""
         total = self._status.total
         if self._status.state != "completed" or not 0 < total == len(self.offsets):
             return False
         return max(self.offsets) - min(self.offsets) == total - 1
 
-    def _answers(self) -> dict[int, int]:
+    def _find_answers(self) -> None:
         """Find where the line of each prompt begins; of several, the first that is an answer."""
         self.offsets = {}
         again: list[tuple[int, int]] = []
@@ -98,7 +98,6 @@ class ResultFile:
         for index, offset in again:
             if not isinstance(self.read(index).outcome, Reply):
                 self.offsets[index] = offset
-        return self.offsets
 
     def _submitted(self) -> set[int]:
         """Return the indexes of what was submitted; none where its file is no longer there."""

@@ -15,13 +15,13 @@ class Ending:
     def __init__(self, window: Window[Any]) -> None:
         self._window = window
         self.is_reading = True
-        self._is_cut = False
+        self._is_aborted = False
         self._error: BaseException | None = None
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing is read any more, and all that was read has been given or is dropped."""
-        return self._is_cut or (not self.is_reading and self._window.is_empty)
+        return self._is_aborted or (not self.is_reading and self._window.is_empty)
 
     def note(self, result: BatchResult[Any]) -> None:
         """Stop reading where the error of *result* would meet every further prompt."""
@@ -44,15 +44,15 @@ class Ending:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise error
 
-    def cut(self, error: BaseException) -> None:
-        """Drop what was not given yet: whoever reads on gets *error*."""
+    def abort(self, error: BaseException) -> None:
+        """Read no more, and drop what was not given yet: whoever reads on gets *error*."""
         self._error = error
-        self.is_reading, self._is_cut = False, True
+        self.is_reading, self._is_aborted = False, True
 
     def close(self) -> None:
-        """Cut off what is still to come, if anything is, as the batch is closed."""
+        """Drop what was not given yet, since the batch is closed."""
         if not self.has_ended:
-            self.cut(RuntimeError("the batch was closed while its next result was waited for"))
+            self.abort(RuntimeError("the batch was closed while its next result was waited for"))
 
     def raise_error(self) -> None:
         """Raise what kept the batch from reading all prompts, if anything did.
