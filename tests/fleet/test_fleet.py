@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
@@ -250,6 +251,24 @@ def test_a_call_that_cannot_wait_for_the_shared_quota_takes_of_the_share_and_sho
     # Forty, the other's five, and those of the share; the late one took nothing here.
     assert (50.0,) == worker.ask(take("3", tokens(5))).used
     assert [] == caplog.messages
+
+
+def test_a_worker_that_can_start_no_thread_goes_on_within_its_share(
+    server: Server, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = Worker(server)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(worker.threads, "submit", Mock(side_effect=RuntimeError("no thread")))
+        first, second = take("1", tokens(20)), take("2", tokens(20))
+        assert isinstance(worker.ask(first), Granted)
+        assert isinstance(worker.ask(second), Refused)
+        worker.fleet.settle(spent(first, 20.0))
+        clock.now += FIRST_RETRY
+        worker.ask(take("3", tokens(20)))  # no probe can be sent either
+    assert ["no thread"] == [text.rpartition(": ")[2] for text in caplog.messages]
+    clock.now += 2 * FIRST_RETRY
+    worker.ask(take("4", tokens(1)))
+    assert (18.0,) == pytest.approx(worker.ask(take("5", tokens(1))).used, abs=3.0)
 
 
 def test_what_a_late_shared_quota_granted_all_the_same_is_given_back(

@@ -15,7 +15,6 @@ from dataclasses import replace
 from itertools import count
 from math import inf
 from threading import Event
-from typing import Protocol
 from uuid import uuid4
 from weakref import WeakSet
 
@@ -35,7 +34,7 @@ from ..quota.shared import (
 )
 from ..redaction.printable import words_of
 from ..runtime.fork import ForkLock, on_fork_in_child
-from ..runtime.workers import Workers
+from ..runtime.workers import Threads, Workers
 from .fleet_view import FleetView, in_order, key_of, nothing_spent, shared_charge
 from .shared_quota_outage import SharedQuotaOutage, outage_note, warn_of_outage
 from .what_counts import WhatCounts
@@ -52,14 +51,6 @@ _MOST_AT_ONCE, _MOST_KEPT = 256, 10_000
 _MOST_FAILURES = 8
 #: Seconds for which the interpreter's exit waits until what was spent is sent.
 _EXIT_TIMEOUT = 1.0
-
-
-class Threads(Protocol):
-    """What runs the function that sends."""
-
-    def submit(self, call: Callable[[], None]) -> Future[None]:
-        """Run *call* in a thread."""
-        ...
 
 
 class Fleet:
@@ -105,6 +96,8 @@ class Fleet:
         self._from_shared_quota: set[str] = set()
         self._name, self._numbers = uuid4().hex, count()
         self._outage.is_probing = False
+        #: What is to be said of an outage, once no lock is held.
+        self._news = ""
 
     def new_lease(self) -> str:
         """Return a name that no other call has, of whatever worker."""
@@ -129,14 +122,17 @@ class Fleet:
         """Return the answer, or decide within the worker's share if it is late after *waited* s."""
         with self._lock:
             if answer.done():
-                return answer.result()
-            del self._answers[take.lease]
-            self._pending.append(nothing_spent(take))  # it may be granted all the same, later
-            is_news = waited >= ANSWER_TIMEOUT and self._fail()
-            self._view.begin_fallback()
-            decision = self._view.take(take)
-        if is_news:
-            warn_of_outage(f"it has not answered in {ANSWER_TIMEOUT:g} s")
+                decision = answer.result()
+            else:
+                del self._answers[take.lease]
+                self._pending.append(nothing_spent(take))  # it may be granted all the same, later
+                if waited >= ANSWER_TIMEOUT and self._fail():
+                    self._news = f"it has not answered in {ANSWER_TIMEOUT:g} s"
+                self._view.begin_fallback()
+                decision = self._view.take(take)
+            news, self._news = self._news, ""
+        if news:
+            warn_of_outage(news)
         return decision
 
     def settle(self, settle: Settle) -> None:
@@ -208,7 +204,10 @@ class Fleet:
 
     def _send_soon(self) -> None:
         if self._sending is None or self._sending.done():
-            self._sending = self._threads.submit(self._send)
+            try:
+                self._sending = self._threads.submit(self._send)
+            except RuntimeError as error:  # no thread can be started
+                self._news = words_of(error) if self._fail() else ""
 
     def _send(self) -> None:
         """Send what there is to send, and then what has come together meanwhile."""

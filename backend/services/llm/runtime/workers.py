@@ -8,11 +8,19 @@ from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread, current_thread
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from .fork import ForkLock, on_fork_in_child
 
 T = TypeVar("T")
+
+
+class Threads(Protocol):
+    """What runs a function."""
+
+    def submit(self, call: Callable[[], None]) -> Future[None]:
+        """Run *call* in a thread."""
+        ...
 
 
 class Work(Future[T], Generic[T]):
