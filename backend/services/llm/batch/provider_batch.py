@@ -19,6 +19,7 @@ from ..events import check_callback
 from ..providers.batch_types import BatchLine, BatchState, BatchStatus
 from ..types import Reply
 from .api import BatchApi
+from .file_submission import FileSubmission
 from .input_files import InputFile
 from .pricing import priced
 from .provider_results import AsyncProviderResults, ProviderResults
@@ -175,22 +176,30 @@ def submit_files(
 
     All is reserved before the first is submitted.
     """
-    submitted: list[str] = []
+    submissions: list[FileSubmission] = []
     try:
         yield from reservations.reserve()
         for file in files:
-            submitted.append((yield from _attempted(partial(file.submit, api, hours))))
-            yield from bookkeeper.submitted(submitted[-1], reservations.submitted(file.token))
-    except GeneratorExit:
+            submissions.append(FileSubmission(api, file, hours))
+            batch_id = yield from _attempted(submissions[-1].submit)
+            yield from bookkeeper.submitted(batch_id, reservations.submitted(file.token))
+    except BaseException as error:
+        # A cancellation too: nobody would ever read what goes on.
         reservations.give_back()
+        begun = [each for each in submissions if each.abandon()]
+        if not isinstance(error, GeneratorExit):  # by which a flow is dropped, and asks no more
+            for each in begun:
+                yield from _cancelled(each)
         raise
-    # A cancellation too: nobody would ever read what goes on.
-    except BaseException:
-        reservations.give_back()
-        for each in submitted:
-            yield from _attempted(partial(api.cancel, each))
-        raise
-    return submitted
+    return [each.batch_id for each in submissions]
+
+
+def _cancelled(submission: FileSubmission) -> Effects[None]:
+    """Cancel what was submitted; that this has failed is a warning: an error is on its way."""
+    try:
+        yield from _attempted(submission.cancel)
+    except LLMError as error:
+        submission.warn(error)
 
 
 def check(api: BatchApi) -> Effects[None]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from ..errors import LLMError, UnsendableError
 from ..frozen import dataclass
 from ..types import Mode, Provider, Reply
+from .fields import text
 
 #: What a batch is doing; the first three may still change.
 BatchState: TypeAlias = Literal[
@@ -91,6 +92,21 @@ def unsendable_in_batch(name: str, provider: Provider) -> UnsendableError:
 def count_of(value: Any) -> int:
     """Return *value* if it is a count, else 0."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def named(answer: object, name: str, provider: Provider) -> str:
+    """Return the text *name* of an *answer* about a batch; raises LLMError where it has none.
+
+    A proxy's page has none, and a batch without an id could never be found again.
+    """
+    if value := text(answer, name):
+        return value
+    kind = "a page of text" if isinstance(answer, str) else f"a {type(answer).__name__}"
+    raise LLMError(
+        f"{provider.capitalize()} API error: the answer about a batch is {kind} without {name};"
+        " check the base URL and what stands between",
+        provider=provider,
+    )
 
 
 def json_line(line: Mapping[str, Any]) -> bytes:

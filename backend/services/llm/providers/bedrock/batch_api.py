@@ -22,6 +22,7 @@ from ..batch_types import (
     CustomId,
     count_of,
     json_line,
+    named,
     unsendable_in_batch,
 )
 from ..fields import member, text
@@ -131,14 +132,14 @@ class BedrockBatchApi:
                 timeoutDurationInHours=hours,
                 **kind,
             )
-            return str(job["jobArn"])
+            return named(job, "jobArn", "bedrock")
 
     def status(self, identity: str) -> BatchStatus:
         """Return how far the job of that ARN is."""
         with self._clients() as clients:
             job = clients.bedrock.get_model_invocation_job(jobIdentifier=identity)
         return BatchStatus(
-            _STATES.get(job["status"], "running"),
+            _STATES.get(named(job, "status", "bedrock"), "running"),
             count_of(job.get("totalRecordCount")) or _count_in(_source(job)),
             count_of(job.get("successRecordCount")),
             count_of(job.get("errorRecordCount")),
@@ -154,11 +155,11 @@ class BedrockBatchApi:
         """Write the records of a job that has ended *into* a file; return its model."""
         with self._clients() as clients:
             job = clients.bedrock.get_model_invocation_job(jobIdentifier=identity)
-            target = job["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"].rstrip("/")
+            target = _uri(job, "outputDataConfig", "s3OutputDataConfig").rstrip("/")
             name = _source(job).rpartition("/")[2]
             _copy(clients.s3, f"{target}/{identity.rpartition('/')[2]}/{name}.out", into)
             # AWS may name a model by its ARN, whatever the job was submitted with.
-            return str(job["modelId"]).rpartition(":foundation-model/")[2]
+            return named(job, "modelId", "bedrock").rpartition(":foundation-model/")[2]
 
     def download_input(self, identity: str, into: BinaryIO) -> None:
         """Write the records that the job was asked *into* a file."""
@@ -217,7 +218,11 @@ def _check_form(bedrock: Any, kind: Mapping[str, str]) -> None:
 
 
 def _source(job: Mapping[str, Any]) -> str:
-    return str(job["inputDataConfig"]["s3InputDataConfig"]["s3Uri"])
+    return _uri(job, "inputDataConfig", "s3InputDataConfig")
+
+
+def _uri(job: Mapping[str, Any], which: str, service: str) -> str:
+    return named(member(member(job, which), service), "s3Uri", "bedrock")
 
 
 def _count_in(source: str) -> int:

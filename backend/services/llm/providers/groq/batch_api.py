@@ -19,6 +19,7 @@ from ..batch_types import (
     CustomId,
     count_of,
     json_line,
+    named,
     unsendable_in_batch,
 )
 from ..fields import member, rows, status, text
@@ -89,13 +90,13 @@ class GroqBatchApi:
                 return known
             uploaded = sdk.files.create(file=(f"{token}.jsonl", file), purpose="batch")
             batch = sdk.batches.create(
-                input_file_id=uploaded.id,
+                input_file_id=named(uploaded, "id", "groq"),
                 endpoint=_ENDPOINT,
                 completion_window=f"{hours}h",
                 metadata={_TOKEN: token},
                 timeout=_SHORT,
             )
-            return str(batch.id)
+            return named(batch, "id", "groq")
 
     def _find(self, sdk: Any, token: str) -> str | None:
         listed = rows(sdk.batches.list(timeout=_SHORT), "data")
@@ -106,10 +107,10 @@ class GroqBatchApi:
         """Return how far the batch of that id is."""
         with self._sdk(identity) as sdk:
             batch = sdk.batches.retrieve(identity, timeout=_SHORT)
-        counts = batch.request_counts
-        problems = rows(batch.errors, "data")
+        counts = member(batch, "request_counts")
+        problems = rows(member(batch, "errors"), "data")
         return BatchStatus(
-            _STATES.get(batch.status, "running"),
+            _STATES.get(named(batch, "status", "groq"), "running"),
             count_of(member(counts, "total")),
             count_of(member(counts, "completed")),
             count_of(member(counts, "failed")),
@@ -125,14 +126,16 @@ class GroqBatchApi:
         """Write the lines of a batch that has ended *into* a file; return their scope."""
         with self._sdk(identity) as sdk:
             batch = sdk.batches.retrieve(identity, timeout=_SHORT)
-            for file in filter(None, (batch.output_file_id, batch.error_file_id)):
-                _copy(sdk, file, into)
+            for name in ("output_file_id", "error_file_id"):
+                if file := text(batch, name):
+                    _copy(sdk, file, into)
         return ""
 
     def download_input(self, identity: str, into: BinaryIO) -> None:
         """Write the lines that the batch was asked *into* a file."""
         with self._sdk(identity) as sdk:
-            _copy(sdk, sdk.batches.retrieve(identity, timeout=_SHORT).input_file_id, into)
+            batch = sdk.batches.retrieve(identity, timeout=_SHORT)
+            _copy(sdk, named(batch, "input_file_id", "groq"), into)
 
     def custom_id_of(self, row: Mapping[str, Any]) -> CustomId | None:
         """Return the id of a line of either file."""

@@ -1,0 +1,52 @@
+"""The submission of one file of a provider's batch, in a thread that an interrupt does not end."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ..errors import LLMError
+
+if TYPE_CHECKING:
+    from .api import BatchApi
+    from .input_files import InputFile
+
+log = logging.getLogger(__name__)
+
+
+class FileSubmission:
+    """Submits a file; where nobody waits for it any more, the batch that it begins is cancelled."""
+
+    def __init__(self, api: BatchApi, file: InputFile, hours: int) -> None:
+        self._api = api
+        self._file = file
+        self._hours = hours
+        self._is_abandoned = False
+        #: The batch's id, once it has begun; else empty.
+        self.batch_id = ""
+
+    def submit(self) -> str:
+        """Begin the batch, and return its id; raises LLMError. It may be tried again."""
+        self.batch_id = self._file.submit(self._api, self._hours)
+        if self._is_abandoned:
+            try:
+                self.cancel()
+            except LLMError as error:
+                self.warn(error)
+        return self.batch_id
+
+    def abandon(self) -> bool:
+        """Return whether the batch has begun and is to be cancelled: else `submit` will do so.
+
+        Where both happen at once, both do: it is cancelled twice.
+        """
+        self._is_abandoned = True
+        return self.batch_id != ""
+
+    def cancel(self) -> None:
+        """Cancel the batch; raises LLMError."""
+        self._api.cancel(self.batch_id)
+
+    def warn(self, error: LLMError) -> None:
+        """Say in the log that it could not be cancelled."""
+        log.warning("the batch %s could not be cancelled, and goes on: %s", self.batch_id, error)
