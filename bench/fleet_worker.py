@@ -281,11 +281,11 @@ class Worker:
             is_alone = granted.is_first and now - sent < take.first_alone
             in_use = self._fleet.used(MODEL, self._limit, now)
             is_full = full_limits(take, granted)[0] and in_use >= STILL_FULL * self._limit.amount
-            keeps = counts.shown(
+            counts_declared = counts.shown(
                 self._limit, charge, (said,), now, is_alone=is_alone, is_full=is_full
             )
-            if keeps is not None:
-                self._fleet.tell_what_counts(SetCounting(MODEL, charge.limit, keeps))
+            if counts_declared is not None:
+                self._fleet.tell_what_counts(SetCounting(MODEL, charge.limit, counts_declared))
         self._ask()
 
     def _learn(self, outcome: Outcome) -> None:

@@ -137,9 +137,9 @@ def a_fleet() -> Touches:
 
 def what_counts() -> Touches:
     counts, limit = WhatCounts(), LearnedLimit(100.0, 60.0, "tokens")
-    touches = watch(counts, lambda: counts._lock, "_keeps", "_far_less")
+    touches = watch(counts, lambda: counts._lock, "_counts_declared", "_far_less")
     counts.learn([SetCounting("m", "tokens/60", counts_declared=True)])
-    counts.notes()
+    counts.all_known()
     counts.amount_spent(limit, tokens(10), {})
     reports = (LimitReport("tokens", 60.0, 100.0, 10.0),)
     counts.at_most(limit, tokens(10), reports, 0.0)

@@ -29,7 +29,7 @@ LIMITS = (
     SharedCharge("", "tokens", 60.0, 1.0, 1.0),
     SharedCharge("", "tokens", 86_400.0, 1.0, 1.0),
 )
-KINDS = ("take", "take", "settle", "add", "restore", "pause", "retire", "note")
+KINDS = ["take", "take", "settle", "add", "restore", "reinstate", "pause", "retire", "set_counting"]
 LEASES = ("one", "two", "three", "four")
 
 amounts = st.sampled_from([0.0, 1.0, 2.5, 7.0, 60.0])
@@ -63,11 +63,7 @@ def operations(draw: st.DrawFn) -> Operation:
     """Anything that a worker may ask."""
     scope = draw(st.sampled_from(SCOPES))
     several = tuple(draw(st.lists(charges(scope), max_size=2, unique_by=lambda each: each.key)))
-    kind = draw(
-        st.sampled_from(
-            ["take", "take", "settle", "add", "restore", "reinstate", "pause", "retire", "note"]
-        )
-    )
+    kind = draw(st.sampled_from(KINDS))
     if kind == "take":
         return draw(takes())
     if kind == "settle":
@@ -83,7 +79,7 @@ def operations(draw: st.DrawFn) -> Operation:
     if kind == "restore":
         parts = tuple(draw(st.sampled_from([0.25, 1.0])) for _ in several)
         return Restore(several, draw(st.sampled_from([(), parts])))
-    if kind == "note":
+    if kind == "set_counting":
         return SetCounting(scope, "tokens/60", draw(st.booleans()))
     if kind == "pause":
         return Pause(scope, draw(seconds))

@@ -118,7 +118,7 @@ def test_what_all_were_told_is_kept_for_a_shared_quota_that_has_lost_it_and_less
     counts.learn([NOTE, other])
     counts.learn([replace(NOTE, counts_declared=False)])
     counts.learn([NOTE])
-    assert [other, replace(NOTE, counts_declared=False)] == counts.notes()
+    assert [other, replace(NOTE, counts_declared=False)] == counts.all_known()
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ def test_what_counts_of_a_call_is_as_all_were_told(
 def test_only_so_many_limits_are_remembered() -> None:
     counts = WhatCounts()
     counts.learn(replace(NOTE, scope=f"model {number}") for number in range(1_001))
-    assert 1_000 == len(counts.notes())
-    assert "model 1" == counts.notes()[0].scope
+    assert 1_000 == len(counts.all_known())
+    assert "model 1" == counts.all_known()[0].scope
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.llm.limit_types import Headroom, Unit
-from services.llm.quota import too_large
+from services.llm.quota import too_large_message
 
 
 def limit(name: str, unit: Unit, amount: float, *, is_learned: bool = False) -> Headroom:
@@ -43,4 +43,4 @@ def test_a_call_that_exceeds_a_limit_is_told_by_how_much_and_what_helps(
     knob = f"{unit.upper()}_PER_"
     said = said.replace("*_DAY", f"{knob}DAY").replace("*", f"{knob}MINUTE")
     words = unit.replace("_", " ")
-    assert f"100 {words} in one call are {said}" == too_large(100, unit, limits, "groq")
+    assert f"100 {words} in one call are {said}" == too_large_message(100, unit, limits, "groq")

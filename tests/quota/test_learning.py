@@ -443,7 +443,7 @@ def test_a_figure_from_before_the_answer_shows_that_only_what_is_spent_is_charge
     stated: float, expected: bool | None
 ) -> None:
     limit = LearnedLimit(10_000, 1e9, "tokens", configured=10_000)
-    limit.stated_alone_at = 1_000.0
+    limit.settled_when_stated_alone = 1_000.0
     for spent, declared in ((1_000.0, 1_000.0), (400.0, 800.0)):
         charge = Charge(declared, 0.0)
         limit.pending.reserve(charge)

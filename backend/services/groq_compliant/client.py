@@ -14,7 +14,7 @@ from tenacity import RetryCallState, Retrying
 
 from ..llm.account.daily_budget import DailyBudget
 from ..llm.account.learned import Learned
-from ..llm.account.multi_key import MINUTE, MultiKeyAccount
+from ..llm.account.multi_key import MultiKeyAccount
 from ..llm.account.registry import cache_on, money_budgets, open_ledger
 from ..llm.call import lifecycle, retry, streaming
 from ..llm.call.call_policy import CallPolicy
@@ -24,7 +24,7 @@ from ..llm.client.arguments import checked_resume, count, seconds, tags_of, time
 from ..llm.client.hooks import configured_hooks
 from ..llm.events import Operation
 from ..llm.http.client import check_environment
-from ..llm.limit_types import Headroom
+from ..llm.limit_types import MINUTE, Headroom
 from ..llm.providers import groq
 from ..llm.providers.completeness import text_of
 from ..llm.providers.groq.connect import check_custom_headers

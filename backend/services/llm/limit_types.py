@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from .frozen import dataclass
 
+#: Seconds.
 MINUTE = 60.0
 
 #: What a limit counts: calls, or tokens of one kind.
@@ -33,8 +34,8 @@ class LimitReport:
     wait: float | None = None
 
     @property
-    def refuses_minute(self) -> bool:
-        """Whether a request was refused that may go a minute later."""
+    def is_minute_refusal(self) -> bool:
+        """Whether a limit of a minute, or of less, has refused a request."""
         return self.is_refusal and self.window <= MINUTE
 
 

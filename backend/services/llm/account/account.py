@@ -174,7 +174,7 @@ class Account:
             self.pause(error, scope, now + error.retry_after)
             can_wait = error.retry_after <= quota_wait_left
             error.retry = Retry.AT_ONCE if can_wait else Retry.NEVER
-        elif quota_wait_left > 0 and any(each.refuses_minute for each in error.limits):
+        elif quota_wait_left > 0 and any(each.is_minute_refusal for each in error.limits):
             error.retry = Retry.AT_ONCE  # it waits for the limit as it is known now
 
     def learn_from_outcome(

@@ -35,7 +35,7 @@ from ..quota.shared import (
 from ..redaction.printable import words_of
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Threads, Workers
-from .fleet_view import FleetView, in_order, key_of, nothing_spent, shared_charge
+from .fleet_view import FleetView, key_of, longest_waits_first, nothing_spent, shared_charge
 from .shared_quota_outage import SharedQuotaOutage, outage_note, warn_of_outage
 from .what_counts import WhatCounts
 
@@ -148,10 +148,10 @@ class Fleet:
         with self._lock:
             self._enqueue(operation)
 
-    def tell_what_counts(self, note: SetCounting) -> None:
+    def tell_what_counts(self, counting: SetCounting) -> None:
         """Believe what an answer has shown, and tell all workers."""
-        self.what_counts.learn((note,))
-        self.publish(note)
+        self.what_counts.learn((counting,))
+        self.publish(counting)
 
     def used(self, scope: str, limit: Limit, now: float) -> float:
         """Return what the fleet uses of *limit*, as far as this worker knows."""
@@ -246,13 +246,14 @@ class Fleet:
             del self._pending[:_MOST_AT_ONCE]
             if any(not isinstance(each, Settle) for each in self._pending):
                 is_urgent.set()
-            return in_order(batch, self._answers)
+            return longest_waits_first(batch, self._answers)
 
     def _accept(self, batch: Sequence[Operation], outcome: Outcome) -> None:
         self._epoch = outcome.epoch
         if outcome.is_lost:
-            known = [*self.what_counts.notes(), *batch]
-            return self._send_first([self._view.restored(), *self._view.granted(), *known])
+            known = [*self.what_counts.all_known(), *batch]
+            self._send_first([self._view.restored(), *self._view.granted(), *known])
+            return
         if self._outage.is_away:
             self._outage.end()
             log.info("the shared quota answers again")
@@ -262,7 +263,6 @@ class Fleet:
         for take, decision in zip(takes, outcome.decisions, strict=True):
             self._view.learn(take, decision, is_waited_for=take.lease in self._answers)
             self._answer(take, decision)
-        return None
 
     def _send_first(self, operations: Sequence[Operation]) -> None:
         self._pending[:0] = operations

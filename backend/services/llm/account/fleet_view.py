@@ -39,16 +39,17 @@ _KNOWN = "known:"
 
 
 class _Known(NamedTuple):
-    """What was used of a limit at a time, the last charge included; of this *unspent* since.
+    """What was used of a limit at a time, the last charge included.
 
-    Lately calls have spent a *spent_part* of what they had declared, on the average.
+    Calls have *given_back* so much of it since: what they had declared and did not spend. Lately
+    they have spent a *spent_part* of what they had declared, on the average.
     """
 
     charge: SharedCharge
     used: float
     at: float
     spent_part: float = 1.0
-    unspent: float = 0.0
+    given_back: float = 0.0
 
     def used_at(self, time: float) -> float:
         """Return what is left of that at *time*, if nobody has used more."""
@@ -74,7 +75,7 @@ class FleetView:
         self._now = now
         self._known: dict[str, _Known] = {}
         self._fallback: _Fallback | None = None
-        #: By lease, the calls that are not settled: of the shared quota, and of the share alone.
+        #: Calls that are not settled, by lease: those that the shared quota granted, and the share.
         self._granted: dict[str, Take] = {}
         self._granted_of_share: dict[str, Take] = {}
 
@@ -96,7 +97,7 @@ class FleetView:
         if known is None:
             return 0.0
         if self._fallback is None:
-            return max(0.0, known.used_at(self._now()) - known.unspent)
+            return max(0.0, known.used_at(self._now()) - known.given_back)
         part = self._part_of(known.charge)
         return amount - max(0.0, part.amount - self._fallback.shared_quota.used(part))
 
@@ -127,17 +128,19 @@ class FleetView:
         return decision
 
     def spend(self, settle: Settle) -> None:
-        """Note what a call has spent: the rest is there until the shared quota tells more."""
+        """Note what a call has spent: the rest is left until the shared quota is asked again."""
         for charge, spent in zip(settle.take.charges, settle.spent, strict=True):
             known = self._known.get(charge.key)
             if known is not None:
-                spent_part, unspent = known.spent_part, known.unspent + charge.taken - spent
+                spent_part, given_back = known.spent_part, known.given_back + charge.taken - spent
                 if 0 < spent <= charge.taken:
                     spent_part += PART_WEIGHT * (spent / charge.taken - spent_part)
-                self._known[charge.key] = known._replace(spent_part=spent_part, unspent=unspent)
+                self._known[charge.key] = known._replace(
+                    spent_part=spent_part, given_back=given_back
+                )
 
     def settle(self, settle: Settle) -> bool:
-        """Settle what was taken of the worker's share; return whether that is all to be done."""
+        """Settle what was taken of the worker's share; return whether the share granted it."""
         lease = settle.take.lease
         self._granted.pop(lease, None)
         is_of_share = self._granted_of_share.pop(lease, None) is not None
@@ -229,10 +232,10 @@ class FleetView:
         return replace(take, charges=charges, first_alone=0.0)
 
 
-def in_order(batch: Iterable[Operation], waiting: Container[str]) -> list[Operation]:
-    """Return *batch* with what is taken last, first by who has waited longest.
+def longest_waits_first(batch: Iterable[Operation], waiting: Container[str]) -> list[Operation]:
+    """Return *batch* with its takes at the end, the one that has waited longest first.
 
-    Who is not *waiting* any more takes nothing: that is settled already.
+    A take that nobody is *waiting* for any more is left out: it is settled already.
     """
     operations = list(batch)
     takes = [each for each in operations if isinstance(each, Take) and each.lease in waiting]

@@ -16,7 +16,7 @@ from ..errors import (
     RateLimitError,
     Retry,
 )
-from ..limit_types import Headroom, LimitReport, Priority
+from ..limit_types import MINUTE, Headroom, LimitReport, Priority
 from ..providers import groq
 from ..quota import Demand, NoCapacity, Quota, Reservation, SlidingWindow, TokenBucketLimit
 from ..runtime.fork import ForkLock
@@ -28,9 +28,6 @@ from .registry import steady_now
 from .unknown_organizations import UnknownOrganizations
 
 log = logging.getLogger(__name__)
-
-#: Seconds of the window that requests per minute are counted in.
-MINUTE = 60.0
 
 
 class MultiKeyAccount(Account):

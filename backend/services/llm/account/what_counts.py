@@ -28,32 +28,37 @@ class WhatCounts:
     """Whether limits count all that was declared, as all workers were told."""
 
     def __init__(self) -> None:
-        self._keeps: dict[str, bool] = {}
+        #: By limit, whether it does.
+        self._counts_declared: dict[str, bool] = {}
         #: By limit: when far less than the shared quota's use was stated first, and last.
         self._far_less: dict[str, tuple[float, float]] = {}
         self._lock = ForkLock(leaf=True)  # guards both
 
-    def learn(self, notes: Iterable[SetCounting]) -> None:
-        """Believe *notes*, and that not all counts for good: others' use can only hide that."""
-        with self._lock:
-            for note in notes:
-                key = f"{note.scope}\n{note.limit}"
-                self._keeps[key] = note.counts_declared and self._keeps.pop(key, True)
-            _bound(self._keeps)
+    def learn(self, countings: Iterable[SetCounting]) -> None:
+        """Believe *countings*.
 
-    def notes(self) -> list[SetCounting]:
+        Once less than all is known to count, that stays: others' use can only hide it.
+        """
+        with self._lock:
+            for each in countings:
+                key = f"{each.scope}\n{each.limit}"
+                before = self._counts_declared.pop(key, True)
+                self._counts_declared[key] = each.counts_declared and before
+            _bound(self._counts_declared)
+
+    def all_known(self) -> list[SetCounting]:
         """Return all that is known, for a shared quota that has lost it."""
         with self._lock:
-            known = [(key.rpartition("\n"), keeps) for key, keeps in self._keeps.items()]
-        return [SetCounting(scope, limit, keeps) for (scope, _, limit), keeps in known]
+            known = [(key.rpartition("\n"), each) for key, each in self._counts_declared.items()]
+        return [SetCounting(scope, limit, each) for (scope, _, limit), each in known]
 
     def amount_spent(self, limit: Limit, charge: SharedCharge, spent: Demand) -> float:
         """Return what counts of a call, as far as all were told, or its worker has seen."""
-        keeps = self._known(charge)
-        if keeps is None:
+        counts_declared = self._known(charge)
+        if counts_declared is None:
             return amount_spent(limit, charge.taken, spent)
         amount = spent.get(limit.unit, charge.taken)
-        return charge.taken if keeps and 0 < amount < charge.taken else amount
+        return charge.taken if counts_declared and 0 < amount < charge.taken else amount
 
     def at_most(
         self,
@@ -102,7 +107,7 @@ class WhatCounts:
 
     def _known(self, charge: SharedCharge) -> bool | None:
         with self._lock:
-            return self._keeps.get(charge.key)
+            return self._counts_declared.get(charge.key)
 
     def _is_far_less(
         self, limit: LearnedLimit, charge: SharedCharge, reports: Sequence[LimitReport], now: float

@@ -21,7 +21,7 @@ from ..errors import (
     RetriesExhaustedError,
     Retry,
 )
-from ..quota import NEVER, too_large
+from ..quota import NEVER, too_large_message
 from ..types import Attempt, Usage
 
 R = TypeVar("R")
@@ -207,7 +207,7 @@ class Call:
         if full.wait == NEVER:
             limits = self.account.quota.headroom(scope, self.account.now())
             return ContextLengthError(
-                too_large(demand.get(unit, 0.0), unit, limits, self.account.provider),
+                too_large_message(demand.get(unit, 0.0), unit, limits, self.account.provider),
                 provider=self.account.provider,
             )
         return RateLimitError(

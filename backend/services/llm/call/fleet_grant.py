@@ -111,14 +111,14 @@ class Grant:
     def _tell_use(
         self, new: Sequence[tuple[Limit, SharedCharge]], reports: Sequence[LimitReport]
     ) -> None:
-        """Tell all workers what is used of *new* limits, before a call that knows none is over."""
+        """Tell all workers what is used of *new* limits, of which the call itself took nothing."""
         stated = [(charge, self._used(limit, reports)) for limit, charge in new]
         restored = tuple(replace(charge, taken=used) for charge, used in stated if used)
         if restored:
             self._fleet.publish(Restore(restored))
 
     def _used(self, limit: Limit, reports: Sequence[LimitReport]) -> float | None:
-        """Return what is used of *limit* at least, by the provider's word; None: unknown."""
+        """Return what the provider says is used of *limit*, at least; None if it does not."""
         known = (
             amount_used(limit, report, self._reservation.demand)
             for report in reports
@@ -145,11 +145,12 @@ class Grant:
                 is_full = (
                     was_full and fleet.used(take.scope, limit, now) >= STILL_FULL * limit.amount
                 )
-                keeps = fleet.what_counts.shown(
+                counts_declared = fleet.what_counts.shown(
                     limit, charge, reports, now, is_alone=is_alone, is_full=is_full
                 )
-                if keeps is not None:
-                    fleet.tell_what_counts(SetCounting(take.scope, charge.limit, keeps))
+                if counts_declared is not None:
+                    counting = SetCounting(take.scope, charge.limit, counts_declared)
+                    fleet.tell_what_counts(counting)
 
 
 def wait_for_grant(admission: Admission, fleet: Fleet, call: Call) -> Effects[float]:
@@ -166,7 +167,7 @@ def wait_for_grant(admission: Admission, fleet: Fleet, call: Call) -> Effects[fl
             return max(0.0, -late)
         grant.cancel()
         reservation.is_granted = False
-    # Who has been refused, and asks again later, goes before those who have come since.
+    # A call that was refused and asks again later goes before those that have come since.
     if seconds := account.quota.seconds_until_due(reservation, account.now()):
         return seconds
     admission.grant = grant = Grant(fleet, reservation, call)

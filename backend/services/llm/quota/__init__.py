@@ -1,6 +1,6 @@
 """How much may be sent, and when: one reservation takes room in several limits at once."""
 
-from .headroom import too_large
+from .headroom import too_large_message
 from .learning import LearnedLimit
 from .limits import NEVER, Limit, NoCapacity, Unit
 from .queue import Demand, Reservation
@@ -19,5 +19,5 @@ __all__ = [
     "SlidingWindow",
     "TokenBucketLimit",
     "Unit",
-    "too_large",
+    "too_large_message",
 ]

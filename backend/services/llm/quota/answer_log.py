@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from ..limit_types import MINUTE
+
 AnswerLog: TypeAlias = "tuple[float, ...]"
 
-_MINUTE = 60.0
 #: Seconds whose answers are counted together.
 _SLOT = 1.0
 
@@ -21,7 +22,7 @@ def with_answer(log: AnswerLog, now: float) -> AnswerLog:
     if log and now - log[-2] < _SLOT:
         return (*log[:-1], log[-1] + 1)
     old = 0
-    while old < len(log) and now - log[old] >= _MINUTE:
+    while old < len(log) and now - log[old] >= MINUTE:
         old += 2
     return (*log[old:], now, 1)
 
@@ -41,12 +42,12 @@ def least_limit(log: AnswerLog, now: float) -> float:
     least, number = 0.0, 0.0
     for begin, answers in _latest_first(log, now):
         number += answers
-        least = max(least, number / (1 + (now - begin) / _MINUTE))
+        least = max(least, number / (1 + (now - begin) / MINUTE))
     return least
 
 
 def _latest_first(log: AnswerLog, now: float) -> Iterator[tuple[float, float]]:
     """Yield the seconds of the last minute, and their answers."""
     for begin, answers in zip(log[-2::-2], log[::-2], strict=True):
-        if now - begin < _MINUTE:
+        if now - begin < MINUTE:
             yield begin, answers

@@ -62,14 +62,17 @@ def learn_from_reports(
             queue.add_limit(limit)
         if limit is not None:
             is_alone = not queue.in_flight
-            unseen = _learn_what_counts(limit, report, reservation, spent, now, is_alone=is_alone)
-            _correct(learned, limit, report, reservation, now, unseen)
-            if _charge_of(limit, reservation) is None:  # what it took of a new limit, for a fleet
+            not_stated = _learn_what_counts(
+                limit, report, reservation, spent, now, is_alone=is_alone
+            )
+            _correct(learned, limit, report, reservation, now, not_stated)
+            # A fleet is told what the request took of a limit that was unknown when it was sent.
+            if _charge_of(limit, reservation) is None:
                 amount = reservation.demand.get(limit.unit, 0.0)
                 reservation.charges.append((limit, Charge(amount, reservation.starts_at)))
         is_unknown = limit is None or learned.is_shared(limit, now)
         if (
-            report.refuses_minute  # that of a day says nothing of one
+            report.is_minute_refusal  # one of a day says nothing of a minute
             and is_unknown
             and learned.was_sent_after_refusal(reservation.starts_at)
         ):
@@ -90,7 +93,7 @@ def _learn_what_counts(
 ) -> float:
     """Learn what the provider counts from the answer to a request that was in flight *alone*.
 
-    Return how much of what was settled since the request was sent it may not have stated yet.
+    Return how much of what was settled after the request was sent the report may not include.
     """
     declared, counted = reservation.demand.get(limit.unit, 0.0), spent.get(limit.unit, 0.0)
     settled_since = _settled_since(limit, reservation)
@@ -112,7 +115,7 @@ def _learn_what_counts(
             now=now,
             settled_before=_settled_before(limit, reservation),
         )
-        # What is stated has all that it declared in it, or a part at least of what it spent.
+        # The report includes all that this request declared, or at least a part of what it spent.
         settled_since = max(0.0, counted - declared) if limit.counts_declared else min(own, counted)
     limit.is_reported = True
     return settled_since
@@ -124,7 +127,7 @@ def _correct(
     report: LimitReport,
     reservation: Reservation,
     now: float,
-    unseen: float,
+    not_stated: float,
 ) -> None:
     if report.amount is not None:
         limit.learn(report.amount, now)
@@ -134,7 +137,7 @@ def _correct(
     if used is not None:
         if not report.is_refusal:
             learned.note_others(limit, used, now)
-        limit.correct(used, now, settled_since=unseen)
+        limit.correct(used, now, settled_since=not_stated)
 
 
 def adopt(queue: ScopeQueue, report: LimitReport, now: float) -> bool:

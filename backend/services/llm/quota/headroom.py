@@ -1,4 +1,4 @@
-"""What is left of a limit, to be looked at, and what is said of one that can never be enough."""
+"""What is left of a limit, and the message for a call that takes more than a whole limit."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def headroom_of(limit: Limit, now: float, used: float = 0.0) -> Headroom:
     )
 
 
-def too_large(amount: float, unit: Unit, limits: Iterable[Headroom], provider: str) -> str:
-    """Return what is to be said of a call that takes such an *amount* of a *unit*.
+def too_large_message(amount: float, unit: Unit, limits: Iterable[Headroom], provider: str) -> str:
+    """Return the message for a call that takes *amount* of a *unit*, more than a whole limit.
 
-    The least of the *limits* says by how much that is too much. Where they have room for it, others
-    know of a lower one.
+    The lowest of the *limits* tells by how much. Where all of them have room for the call, another
+    worker knows a lower one.
     """
     exceeded = [each for each in limits if each.unit == unit and each.amount < amount]
     least = min(exceeded, key=lambda each: each.amount, default=None)
@@ -42,7 +42,7 @@ def too_large(amount: float, unit: Unit, limits: Iterable[Headroom], provider: s
         f"{too_much} {amount - least.amount:.0f} more than the whole limit of {least.amount:.0f}"
     )
     if least.is_learned:
-        # It may have been a mistake of theirs.
+        # The provider may have stated it by mistake.
         source = f"{provider} told of it, client.forget() drops it"
         return f"{exceeds} ({least.name}; {source}): {advice}"
     window = "DAY" if least.name.endswith("D") else "MINUTE"

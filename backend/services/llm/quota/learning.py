@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from ..limit_types import LimitReport, Unit
+from ..limit_types import MINUTE, LimitReport, Unit
 from .answer_log import AnswerLog, answered, least_limit, with_answer
 from .limits import Limit
 from .token_bucket import TokenBucketLimit
@@ -31,7 +31,6 @@ LEAST_SHARE = 0.1
 #: By what part a refusal lowers a guess, at least and at most.
 LEAST_CUT, MOST_CUT = 0.02, 0.3
 
-_MINUTE = 60.0
 #: A provider that refills continuously states no longer wait for one request, but for rounding.
 _ROUNDED_WAIT = 1.0
 #: Less than so many tokens, or than this part of what is declared, tells nothing; and how near to
@@ -54,7 +53,7 @@ class LearnedLimit(TokenBucketLimit):
 
     __slots__ = (
         *("_higher", "configured", "is_ceiling", "is_reported", "counts_declared"),
-        *("stated_alone_at", "until"),
+        *("settled_when_stated_alone", "until"),
     )
 
     def __init__(
@@ -75,8 +74,8 @@ class LearnedLimit(TokenBucketLimit):
         #: declared rather than what it spent; None where that is not known.
         self.is_reported = False
         self.counts_declared: bool | None = None
-        #: What had been settled in all when a request that was alone in flight was last answered.
-        self.stated_alone_at = 0.0
+        #: What had been settled in all when the use was last stated to a request alone in flight.
+        self.settled_when_stated_alone = 0.0
         #: How often in a row more was stated than the amount.
         self._higher = 0
 
@@ -115,12 +114,12 @@ class LearnedLimit(TokenBucketLimit):
         """Learn whether a request that *spent* less than it *declared* is charged for the rest.
 
         *stated* is what the provider says is used after this request alone, which has been settled;
-        so much was *settled_before* it was sent.
+        *settled_before* is what had been settled in all when it was sent.
         """
-        # Else more may have counted as used than was: what others take beside us can add to what
-        # is stated, and nothing can take from it.
-        is_exact = settled_before == self.stated_alone_at
-        self.stated_alone_at = self.pending.settled_in_all
+        # Where others were settled in between, too much may have counted as used before this one,
+        # and a low figure shows nothing. A high one does: only use can add to it.
+        is_exact = settled_before == self.settled_when_stated_alone
+        self.settled_when_stated_alone = self.pending.settled_in_all
         unspent = declared - spent
         if unspent < max(_FEW, _PART * declared):
             return
@@ -155,7 +154,7 @@ class GuessedLimit(LearnedLimit):
     __slots__ = ("_answered", "_grown_at", "_growth", "_patience", "_resumed_at", "refused_at")
 
     def __init__(self, amount: float, wait: float, now: float) -> None:
-        super().__init__(max(amount, LEAST_GUESS), _MINUTE, "requests")
+        super().__init__(max(amount, LEAST_GUESS), MINUTE, "requests")
         self._patience, self._growth = FIRST_PATIENCE, FIRST_GROWTH
         self._answered = 0
         self._grown_at = self._resumed_at = self.refused_at = now
@@ -178,7 +177,7 @@ class GuessedLimit(LearnedLimit):
         """Count a request that was answered; allow more after a time without a refusal."""
         self._answered += sent_at >= self.refused_at
         is_first = self._growth == FIRST_GROWTH
-        if now - self._grown_at >= (self._patience if is_first else _MINUTE):
+        if now - self._grown_at >= (self._patience if is_first else MINUTE):
             self.amount, self._grown_at = self.amount * (1 + self._growth), now
             self._growth = min(MOST_GROWTH, 2 * self._growth)
             if self._growth == MOST_GROWTH:
@@ -237,7 +236,7 @@ class Learned:
         """Return what is guessed after a refusal that asks for a *wait*: *at least* so much."""
         least = least_limit(self._answers, now)
         # A longer wait than for one that is refilled is that for a window to pass.
-        is_window = wait > max(_ROUNDED_WAIT, _MINUTE / max(least, LEAST_GUESS))
+        is_window = wait > max(_ROUNDED_WAIT, MINUTE / max(least, LEAST_GUESS))
         amount = answered(self._answers, now) if is_window else least
         self.guess = GuessedLimit(max(amount, at_least), wait, now)
         return self.guess
@@ -262,7 +261,7 @@ class Learned:
 
 def _is_rate(limit: LearnedLimit) -> bool:
     return (
-        limit.unit == "requests" and limit.window <= _MINUTE and not isinstance(limit, GuessedLimit)
+        limit.unit == "requests" and limit.window <= MINUTE and not isinstance(limit, GuessedLimit)
     )
 
 

@@ -100,9 +100,9 @@ class MemorySharedQuota:
             limits=tuple(self._known_limits(operations, now)),
             retired=tuple((m, until - now) for m, until in self._retired.items() if until > now),
             counting=tuple(
-                SetCounting(scope, limit, keeps)
+                SetCounting(scope, limit, counts_declared)
                 for scope in scopes_of(operations)
-                for limit, keeps in self._counting.get(scope, {}).items()
+                for limit, counts_declared in self._counting.get(scope, {}).items()
             ),
         )
 
@@ -133,8 +133,8 @@ class MemorySharedQuota:
                 self._leases.setdefault(take.lease, Lease(0.0, now + take.ttl, self._marks(take)))
             case Pause(scope, seconds):
                 self._paused[scope] = max(self._paused.get(scope, now), now + seconds)
-            case SetCounting(scope, limit, keeps):
-                self._counting.setdefault(scope, {})[limit] = keeps
+            case SetCounting(scope, limit, counts_declared):
+                self._counting.setdefault(scope, {})[limit] = counts_declared
             case _:
                 self._retired[operation.model] = now + operation.seconds
         return None
@@ -205,9 +205,9 @@ class MemorySharedQuota:
                 if spent > 0:
                     level = level.spend(spent / charge.taken)
             most = settle.at_most[index] if settle.at_most else None
-            in_order = level.lowered_at + LONGEST_AHEAD + RECEIVED_AFTER
+            ordered_from = level.lowered_at + LONGEST_AHEAD + RECEIVED_AFTER
             # From then on moments are in order: all that was granted before it has been received.
-            if lease is not None and most is not None and lease.at >= in_order:
+            if lease is not None and most is not None and lease.at >= ordered_from:
                 level = level.lower(most, lease.mark(index), now, rate)
             if stated is not None:
                 level = level.add(max(0.0, stated - level.used(now, rate)), now, rate)

@@ -6,7 +6,7 @@ A worker asks once for each call, at the moment at which its own `Quota` lets th
     Settle    what a call has spent of what it took
     Add       what was spent without asking, while the shared quota was away
     Restore   what this worker last knew to be used, for a shared quota that has lost its state
-    Reinstate a call that is counted already, and was granted without it
+    Reinstate a call that was granted elsewhere, and counts already
     Pause     nobody may send in a scope for some seconds
     Retire    a model is gone
     SetCounting  what a limit counts of an answer that was declared longer than it became
@@ -112,7 +112,8 @@ class Add:
 class Restore:
     """Let at least what *charges* take be used: they are what was known before a loss.
 
-    *spent_parts* are those of what they declare that calls have spent lately, where they are known.
+    *spent_parts* tell for each charge which part of what they declared calls have spent lately; ()
+    where that is not known.
     """
 
     charges: tuple[SharedCharge, ...]
@@ -121,7 +122,7 @@ class Restore:
 
 @dataclass(frozen=True)
 class Reinstate:
-    """Give back what the call of *take* has not spent once it is settled: it counts already.
+    """Know the lease of *take*, which counts already, so that what is not spent is given back.
 
     It was granted before a loss, or while the shared quota was away.
     """

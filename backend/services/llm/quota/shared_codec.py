@@ -67,7 +67,7 @@ def decode(answer: bytes | str, operations: Sequence[Operation]) -> Outcome:
         epoch, is_lost, *rest = json.loads(answer)
         if is_lost:
             return Outcome(epoch, is_lost=True)
-        decisions, limits, retired, notes = (list(each) for each in rest)
+        decisions, limits, retired, counting = (list(each) for each in rest)
         scopes, charged = list(scopes_of(operations)), _charged(operations)
         outcome = Outcome(
             epoch,
@@ -79,7 +79,8 @@ def decode(answer: bytes | str, operations: Sequence[Operation]) -> Outcome:
             ),
             retired=tuple((str(model), float(left)) for model, left in retired),
             counting=tuple(
-                SetCounting(scopes[place], limit, keeps) for place, limit, keeps in notes
+                SetCounting(scopes[place], limit, counts_declared)
+                for place, limit, counts_declared in counting
             ),
         )
     except (ValueError, TypeError, IndexError, RecursionError) as error:
@@ -134,9 +135,9 @@ def _encoded(operation: Operation, keys: _Keys) -> dict[str, Any]:
         case Restore(charges, spent_parts):
             known = {"charges": [_charge(each, keys) for each in charges]}
             return {"kind": "restore", **known, "spent_parts": spent_parts}
-        case SetCounting(scope, limit, keeps):
+        case SetCounting(scope, limit, counts_declared):
             where = {"scope": keys.place(f"scope:{scope}"), "limit": limit}
-            return {"kind": "note", **where, "keeps": keeps}
+            return {"kind": "set_counting", **where, "counts_declared": counts_declared}
         case Pause(scope, seconds):
             return {"kind": "pause", "scope": keys.place(f"scope:{scope}"), "seconds": seconds}
     return {"kind": "retire", "model": operation.model, "seconds": operation.seconds}

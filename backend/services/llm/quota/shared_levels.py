@@ -100,7 +100,7 @@ EMPTY = Level()
 class Lease(NamedTuple):
     """When a call may be sent, and until when that is known.
 
-    Its *marks* are what had been taken of each limit, with it.
+    Its *marks* tell how much had ever been taken of each limit, its own charge included.
     """
 
     at: float
@@ -108,7 +108,7 @@ class Lease(NamedTuple):
     marks: tuple[float, ...] = ()
 
     def mark(self, index: int) -> float:
-        """Return the mark of a limit by its place; 0.0 for one that the call has not taken of."""
+        """Return the mark of the limit at *index*; 0.0 where nothing was taken of it."""
         return self.marks[index] if index < len(self.marks) else 0.0
 
 

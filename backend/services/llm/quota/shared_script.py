@@ -91,8 +91,8 @@ function perform.settle(op)
                 taken = taken + math.max(0, more)
                 if more < 0 then lowered_at = now end
                 local most = op.at_most[i] or cjson.null
-                local in_order = lowered_at + LONGEST_AHEAD + RECEIVED_AFTER
-                if most ~= cjson.null and sent_at >= in_order then
+                local ordered_from = lowered_at + LONGEST_AHEAD + RECEIVED_AFTER
+                if most ~= cjson.null and sent_at >= ordered_from then
                     local over = used_at(now, missing, at, rate) - (most + taken - mark)
                     if over > 0 then
                         missing, at = plus(missing, at, -over, rate)
@@ -143,8 +143,8 @@ function perform.pause(op)
     keep_for(KEYS[op.scope], til - now)
 end
 
-function perform.note(op)
-    redis.call('HSET', KEYS[op.scope], 'keeps ' .. op.limit, op.keeps and '1' or '0')
+function perform.set_counting(op)
+    redis.call('HSET', KEYS[op.scope], 'keeps ' .. op.limit, op.counts_declared and '1' or '0')
     keep_for(KEYS[op.scope], SCOPE_KEPT)
 end
 
@@ -158,7 +158,7 @@ local epoch = read('GET', KEYS[1]) or ARGV[3]
 redis.call('SET', KEYS[1], epoch, 'EX', EPOCH_KEPT)
 if ARGV[2] ~= '' and ARGV[2] ~= epoch then return cjson.encode({epoch, 1}) end
 
-local batch, decisions, limits, retired, notes = cjson.decode(ARGV[1]), {}, {}, {}, {}
+local batch, decisions, limits, retired, counting = cjson.decode(ARGV[1]), {}, {}, {}, {}
 for _, op in ipairs(batch.operations) do
     local decision = perform[op.kind](op)
     if decision then decisions[#decisions + 1] = decision end
@@ -168,8 +168,8 @@ for i, scope in ipairs(batch.scopes) do
     for n = 1, #known, 2 do
         local amount, til = pair(known[n + 1])
         if amount and now < til then limits[#limits + 1] = {i - 1, known[n], text(amount)} end
-        local noted = string.match(known[n], '^keeps (.*)$')
-        if noted then notes[#notes + 1] = {i - 1, noted, known[n + 1] == '1'} end
+        local limit = string.match(known[n], '^keeps (.*)$')
+        if limit then counting[#counting + 1] = {i - 1, limit, known[n + 1] == '1'} end
     end
 end
 local gone = read('HGETALL', KEYS[2]) or {}
@@ -178,6 +178,6 @@ for n = 1, #gone, 2 do
     if left > 0 then retired[#retired + 1] = {gone[n], text(left)} end
     if left <= 0 then redis.call('HDEL', KEYS[2], gone[n]) end
 end
-return cjson.encode({epoch, 0, decisions, limits, retired, notes})
+return cjson.encode({epoch, 0, decisions, limits, retired, counting})
 """
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from ..limit_types import MINUTE
 from .charges import Charge, PendingCharges, PriorityFilter
 from .learning import LearnedLimit
 from .limits import Unit
@@ -24,8 +25,6 @@ IDLE = 60.0
 #: Requests a minute: a limit of the host's that is no larger is taken for the provider's own.
 MOST_OF_HOST = 300.0
 
-_MINUTE = 60.0
-
 
 class SlowStart:
     """A `Limit` of the requests in flight, which ends after `LONGEST` seconds."""
@@ -33,7 +32,7 @@ class SlowStart:
     __slots__ = ("_answered", "_begun", "_settled_at", "amount", "pending", "unit", "window")
 
     def __init__(self) -> None:
-        self.amount, self.window = math.inf, _MINUTE
+        self.amount, self.window = math.inf, MINUTE
         self.unit: Unit = "requests"
         self.pending = PendingCharges()
         self._begun = self._settled_at = -math.inf
@@ -109,7 +108,7 @@ def _are_known(queue: ScopeQueue, now: float) -> bool:
     """
     learned = queue.learned
     for limit in queue.limits:
-        if limit.unit != "requests" or limit.window > _MINUTE:
+        if limit.unit != "requests" or limit.window > MINUTE:
             continue
         if not isinstance(limit, LearnedLimit):
             is_known = limit.amount <= MOST_OF_HOST

@@ -188,7 +188,7 @@ def _from_response(error: Exception, model: str, wall: float) -> LLMError:
     if isinstance(translated, RateLimitError):
         report = _report_of_refusal(translated)
         # A quota of another kind is exceeded for good.
-        if translated.retry is not Retry.NEVER or not report.refuses_minute:
+        if translated.retry is not Retry.NEVER or not report.is_minute_refusal:
             translated.limits = (report,)
     return translated
 
