@@ -201,3 +201,25 @@ def test_standard_input_that_is_empty_is_wrong_usage(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO())))
     with pytest.raises(UsageError, match="standard input is empty"), opened(Path("-")):
         pass
+
+
+def test_a_file_that_the_answers_are_written_into_is_wrong_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "prompts.txt"
+    place.write_text("one\n")
+    with place.open("a") as output, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", output)
+        with pytest.raises(UsageError, match="the answers would be written into it"), opened(place):
+            pass
+
+
+def test_a_closed_output_is_no_file_of_prompts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "prompts.txt"
+    place.write_text("one\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", None)
+        with opened(place) as lines:
+            assert b"one\n" == lines.read()

@@ -64,6 +64,13 @@ def test_what_cannot_be_grouped_by_is_refused(by: object) -> None:
         checked_groups(by)  # type: ignore[arg-type]  # what a caller may give all the same
 
 
+def test_what_is_wrong_is_shown_cut_short() -> None:
+    for wrong in ("x" * 5_000, ["x" * 5_000]):
+        with pytest.raises(ConfigurationError) as caught:
+            checked_groups(wrong)
+        assert len(str(caught.value)) < 200
+
+
 def test_groups_may_be_one_text() -> None:
     assert ("day", "tag:tenant") == checked_groups(" day, tag:tenant")
 
@@ -231,6 +238,7 @@ def test_the_command_names_the_setting_whose_ledger_has_no_known_form(
         (["--url", ""], "error: --url: give sqlite:path"),
         (["--url", "sqlite:/nonexistent/usage.db"], "there is no ledger at /nonexistent/usage.db"),
         (["--url", "json:/proc/version"], "cannot be used"),
+        (["--url", f"json:/{'x' * 300}"], "there is no ledger at /xxx"),
     ],
 )
 def test_the_command_says_what_is_wrong_in_one_line(
@@ -271,6 +279,9 @@ def test_the_command_says_of_a_file_that_is_no_database_that_it_is_none(
     (tmp_path / "notes").write_text("mine")
     assert 1 == command.main(["--url", f"sqlite:{tmp_path}/notes"])
     assert "it is not an SQLite database with a table of usage" in capsys.readouterr().err
+    (tmp_path / "folder").mkdir()
+    assert 1 == command.main(["--url", f"sqlite:{tmp_path}/folder"])
+    assert f"{tmp_path}/folder cannot be used: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -358,6 +369,16 @@ def test_what_cannot_be_written_is_told_but_to_a_reader_that_has_gone(
         assert 1 == command._write("a table", "backslashreplace")
         file.write("what was buffered goes nowhere")
     assert (told, "") == (capsys.readouterr().err, (tmp_path / "output").read_text())
+
+
+def test_a_closed_output_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", None)
+        assert 1 == command._write("a table", "backslashreplace")
+    told = "error: the report cannot be written: standard output is closed\n"
+    assert told == capsys.readouterr().err
 
 
 def test_a_page_has_each_day_of_its_report() -> None:

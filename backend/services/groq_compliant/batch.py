@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import stat
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -103,10 +105,13 @@ async def answer_all(
 def opened(file: Path) -> Iterator[BufferedReader]:
     """Open *file*, `-` for standard input, which stays open afterwards.
 
-    Raises UsageError where it cannot be read or standard input is empty, and InputError where it
-    is no UTF-8 as a whole.
+    Raises UsageError where it cannot be read, is where the answers go, or standard input is empty,
+    and InputError where it is no UTF-8 as a whole.
     """
     with _binary(file) as lines:
+        if _is_output(lines):
+            # Each answer would be read as the next prompt, and none the last.
+            raise UsageError(f"{file}: the answers would be written into it: name another file")
         head = lines.peek(1)[:_LOOK]
         if file == STDIN and not head:
             # What a failed producer pipes, which must not look like success.
@@ -114,6 +119,15 @@ def opened(file: Path) -> Iterator[BufferedReader]:
         if problem := other_than_utf_8(head):
             raise InputError(f"{file}: {problem}")
         yield lines
+
+
+def _is_output(lines: BufferedReader) -> bool:
+    """Whether standard output is the same file."""
+    try:
+        read, written = os.fstat(lines.fileno()), os.fstat(sys.stdout.fileno())
+    except (AttributeError, OSError, ValueError):
+        return False  # one of them is closed, or no file
+    return stat.S_ISREG(read.st_mode) and os.path.samestat(read, written)
 
 
 def _binary(file: Path) -> AbstractContextManager[BufferedReader]:

@@ -66,12 +66,16 @@ def _check_exists(url: str) -> None:
         )
     if kind in ("sqlite", "json"):
         path = absolute_path(place)
-        if not path.exists() or (kind == "sqlite" and not holds_usage(path)):
+        # Unlike Path.exists, this raises nothing for a name that is too long.
+        if not os.path.exists(path) or (kind == "sqlite" and not holds_usage(path)):
             raise ConfigurationError(f"there is no ledger at {place}")
 
 
 def _write(text: str, errors: str) -> int:
     """Write *text*, with what standard output cannot encode as *errors* says; return as main."""
+    if sys.stdout is None:
+        print("error: the report cannot be written: standard output is closed", file=sys.stderr)
+        return 1
     encoding = "ascii" if errors == "xmlcharrefreplace" else sys.stdout.encoding
     try:
         sys.stdout.write(text.encode(encoding, errors).decode(encoding))

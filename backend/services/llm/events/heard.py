@@ -93,7 +93,9 @@ def _check_is_kind(kind: object) -> None:
     from .event_types import Event
 
     if not (isinstance(kind, type) and issubclass(kind, Event)) or kind is Event:
-        raise ConfigurationError(f"hears() has {kind!r}: give classes of events, such as CallEnded")
+        raise ConfigurationError(
+            f"hears() has {shown(kind)}: give classes of events, such as CallEnded"
+        )
 
 
 def heard_kinds(hook: object) -> frozenset[type[Event]] | None:

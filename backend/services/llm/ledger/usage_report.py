@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 from ..errors import ConfigurationError
 from ..frozen import dataclass
+from ..redaction.printable import shown
 from .usage import UsageEntry, UsageKey, UsageSums
 
 #: What a report can be grouped by, beside `tag:NAME`.
@@ -41,22 +42,28 @@ class UsageReport:
 def checked_groups(by: str | Iterable[str]) -> tuple[str, ...]:
     """Return what to group by; *by* may be one text with commas. ConfigurationError for others."""
     if not isinstance(by, Iterable):
-        raise ConfigurationError(f"by is {by!r}: give a text, or several")
+        raise ConfigurationError(f"by is {shown(by)}: give a text, or several")
     groups = tuple(each.strip() for each in by.split(",")) if isinstance(by, str) else tuple(by)
     for each in groups:
-        if each not in GROUPS and not re.fullmatch(r"tag:.+", str(each)):
+        if not _is_group(each):
             raise ConfigurationError(
-                f"by is {each!r}: give any of {', '.join(GROUPS)}, or tag:NAME for a tag"
+                f"by is {shown(each)}: give any of {', '.join(GROUPS)}, or tag:NAME for a tag"
             )
     if not groups or len(set(groups)) < len(groups):
-        raise ConfigurationError(f"by is {by!r}: name each group once, and one at least")
+        raise ConfigurationError(f"by is {shown(by)}: name each group once, and one at least")
     return groups
+
+
+def _is_group(name: object) -> bool:
+    return isinstance(name, str) and (name in GROUPS or re.fullmatch(r"tag:.+", name) is not None)
 
 
 def days_until(today: str, days: int) -> tuple[str, str]:
     """Return the first and the last of so many *days*, of which *today* is the last."""
     if type(days) is not int or not 1 <= days <= MOST_DAYS:
-        raise ConfigurationError(f"days is {days!r}: give a whole number from 1 to {MOST_DAYS}")
+        raise ConfigurationError(
+            f"days is {shown(days)}: give a whole number from 1 to {MOST_DAYS}"
+        )
     return (date.fromisoformat(today) - timedelta(days=days - 1)).isoformat(), today
 
 
