@@ -169,7 +169,7 @@ def test_a_proxy_whose_certificate_is_not_trusted_is_named(
 def test_a_proxy_by_an_address_of_ipv6_is_named_in_brackets() -> None:
     with (
         pytest.raises(ProxyRefusedError, match=r"the proxy \[::1\]:9 cannot"),
-        tunnel._named(Proxy("::1", 9)),
+        tunnel._naming(Proxy("::1", 9)),
     ):
         raise OSError("gone")
 

@@ -142,7 +142,7 @@ def test_a_later_change_of_the_callers_dict_changes_nothing() -> None:
         ),
         ({"required": "a"}, "schema at $.required: "),
         ({"name": "a", "strict": True, "schema": {}}, "schema is a response_format, which is no"),
-        ({"type": "json_schema", "json_schema": {}}, "give what its schema holds; the client sets"),
+        ({"type": "json_schema", "json_schema": {}}, "give the JSON Schema in it; the client sets"),
         ({"minLength": -1}, "schema at $.minLength: -1 is less than the minimum of 0"),
         ({"properties": {"a": {"pattern": "(a"}}}, "schema at $.properties.a.pattern: "),
         (

@@ -57,7 +57,7 @@ def _url_of_settings() -> str:
 
 
 def _check_exists(url: str) -> None:
-    """Raise ConfigurationError where nothing can be read: it would be made by that."""
+    """Raise ConfigurationError where there is no ledger: to read a missing one would create it."""
     kind, place = place_of(url)
     if kind == "memory":
         raise ConfigurationError(

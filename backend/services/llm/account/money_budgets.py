@@ -14,7 +14,7 @@ from ..runtime.fork import ForkLock
 from ..types import Reply
 from .daily_budget import BudgetReservation, DailyBudget, TokenCounter
 
-#: Budgets of a tag's any value that are kept in memory; on disk, their counts stay.
+#: Budgets that `*` has made and that are kept in memory; a count on disk or in Redis stays.
 _MOST_BUDGETS = 10_000
 #: The largest budget, in US dollars: what a counter can hold.
 _MOST_DOLLARS = 900_000.0
@@ -80,10 +80,10 @@ class MoneyBudgets:
         self._counter_of = counter_of
         self._named = {name: self._make(name, each) for name, each in named.items()}
         self._tags = {each.name for each in by_tag}
-        #: What each other value of a tag may spend.
+        #: By tag, what each value may spend that has no budget of its own.
         self._of_others = {each.name: each.amount for each in by_tag if each.value == "*"}
         self._lock = ForkLock(leaf=True)  # guards the one below
-        #: Those of other values, the one that was asked for last at the end.
+        #: The budgets of those values, in the order in which they were last used.
         self._others: dict[str, MoneyBudget] = {}
 
     def of(self, tags: Mapping[str, str]) -> list[MoneyBudget]:
@@ -91,7 +91,8 @@ class MoneyBudgets:
         found = [self._named[""]] if "" in self._named else []
         for tag, value in tags.items():
             name = f"{tag}={value}"
-            if tag in self._tags and name in self._named:  # no other tag's name has a "=" in it
+            # "a=b=c" names the tag "a" of "b=c", and not "a=b" of "c".
+            if tag in self._tags and name in self._named:
                 found.append(self._named[name])
             elif tag in self._of_others:
                 found.append(self._other(name, self._of_others[tag]))

@@ -189,11 +189,11 @@ class CallEvents:
         error_type: str | None,
         attempts: tuple[Attempt, ...],
     ) -> None:
-        behind: list[tuple[CallMeter, Registration]] = []
+        full: list[tuple[CallMeter, Registration]] = []
         if self._meters:
             outcome = call_outcome(reply, error, attempts)
             end = (self._provider, self._operation, model, outcome, error_type, seconds)
-            behind = [each for each in self._meters if each[0].call_ended(*end)]
+            full = [each for each in self._meters if each[0].call_ended(*end)]
         if self._kinds is None or CallEnded in self._kinds:
             has_content, waited = self._has_content, self._waited
             if reply is not None:
@@ -202,8 +202,8 @@ class CallEvents:
                 error = error.detached(has_content=has_content)
             waits = FrozenDict(waited) if waited else _NO_WAITS
             self._tell(CallEnded, model, seconds, reply, error, error_type, attempts, waits)
-        # Last, since it takes longer, and may be interrupted.
-        for meter, registration in behind:
+        # This comes last: it takes longer, and may be interrupted.
+        for meter, registration in full:
             registration.run(meter, _catch_up)
 
     def _tell(self, kind: Callable[..., Event], *values: Any) -> None:

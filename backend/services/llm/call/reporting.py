@@ -1,4 +1,7 @@
-"""What becomes of a call, for those who want to know: its hooks, and the ledger of usage."""
+"""Tells hooks and the ledger of usage what becomes of a call.
+
+A hook may be interrupted, the ledger, or the wait for it: the others have the call's end anyway.
+"""
 
 from __future__ import annotations
 
@@ -77,8 +80,8 @@ def report_reply(call: Call, reply: Reply) -> Effects[None]:
     yield from _wait_for_ledger(call)
 
 
-# The ledger may be interrupted, a hook, and the wait: each has the end all the same.
 def _enter(call: Call, reply: Reply | None) -> None:
+    """Enter the end of a call in the ledger, if it has one."""
     if call.usage_recorder is not None:
         call.usage_recorder.call_ended(reply)
 

@@ -42,7 +42,7 @@ class UsageRecorder:
 
     def call_ended(self, reply: Reply | None) -> None:
         """Add the call itself, which has ended in its *reply* or without one."""
-        # As numbers: a store writes what it is given, and reads no `true` as one.
+        # Not as bools: a store writes them as they are, and does not read `true` as a number.
         failed, cached = int(reply is None), int(reply is not None and reply.cached)
         sums = UsageSums(calls=1, failed=failed, cached=cached)
         self._add(self.model if reply is None else reply.model, sums)

@@ -61,7 +61,7 @@ class CallInfo:
     `model` is the requested one. `started_at` is in Unix seconds. `parameters` are the numbers and
     the stop sequences of the request. `messages` are what was asked, None without
     `LLM_EVENTS_CONTENT`. `endpoint` is the URL that is called, "" for a test's stand-in. Nothing in
-    it can be changed, since all hooks are told of the same.
+    it can be changed, since all hooks get the same object.
     """
 
     id: str
@@ -76,7 +76,7 @@ class CallInfo:
 
     @property
     def is_streamed(self) -> bool:
-        """Whether its answer is read as it comes, by whoever does other things between."""
+        """Whether its answer is read piece by piece: its reader may do anything in between."""
         return self.operation in ("stream", "structured_stream")
 
 

@@ -1,4 +1,4 @@
-"""What a hook is, and what it is told: all events, those of some kinds, or values to be counted."""
+"""What a hook is, and what it is told: all events, some kinds of them, or values to be counted."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _METHODS = (MethodType, BuiltinMethodType, MethodWrapperType)
 
 
 def check_callback(name: str, function: object, argument: str) -> None:
-    """Raise ConfigurationError that names what is no plain function of an *argument*.
+    """Raise ConfigurationError where *function*, called *name*, is no plain one of an *argument*.
 
     A coroutine function, or a generator's, does nothing where it is only called.
     """

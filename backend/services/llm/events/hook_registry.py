@@ -116,7 +116,7 @@ Registrations: TypeAlias = "tuple[Registration, ...]"
 
 
 class Listeners(NamedTuple):
-    """Those whom a call tells: hooks, by `tell`, and meters, of which each is told values.
+    """Whom a call tells: all hooks, by `tell`; and each meter, which gets values and no events.
 
     `kinds` are those of the events that any hook hears, None for all. `tell` raises only what
     interrupts the call.
@@ -211,12 +211,12 @@ def _listeners(registered: Registrations) -> Listeners | None:
 
 
 def _tell_all(functions: Iterable[Callable[[Event], None]], event: Event) -> None:
-    untold = iter(functions)
+    left = iter(functions)
     try:
-        for function in untold:
+        for function in left:
             function(event)
     except BaseException:
-        _tell_all(untold, event)  # the end of what they have heard the beginning of
+        _tell_all(left, event)  # who has heard of a beginning hears of its end, too
         raise
 
 

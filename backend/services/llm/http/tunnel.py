@@ -27,11 +27,11 @@ def connected(origin: Origin, until: float) -> Any:
     Raises TimeoutError, and OSError where there is no way.
     """
     hop = origin.proxy or origin
-    with _named(origin.proxy):
+    with _naming(origin.proxy):
         made: Any = dial(hop.host, hop.port, until)
     try:
         if hop.context is not None:
-            with _named(origin.proxy):
+            with _naming(origin.proxy):
                 made = _secured(made, hop.context, hop.host, until)
         if origin.proxy is not None and origin.is_tunnelled:
             _tunnel(made, origin.proxy.handshake(origin.host, origin.port), until)
@@ -44,8 +44,8 @@ def connected(origin: Origin, until: float) -> Any:
 
 
 @contextmanager
-def _named(proxy: Proxy | None) -> Iterator[None]:
-    """Name the *proxy*, if there is one, in an error of the way to it."""
+def _naming(proxy: Proxy | None) -> Iterator[None]:
+    """Name the *proxy*, if there is one, in the error where it cannot be connected to."""
     try:
         yield
     except OSError as error:
@@ -80,7 +80,7 @@ async def aconnected(make: Callable[[], P], origin: Origin, until: float) -> P:
     if origin.proxy is None:
         return await adial(make, origin.host, origin.port, until, origin.context)
     hop: Proxy = origin.proxy
-    with _named(hop):
+    with _naming(hop):
         if not origin.is_tunnelled:
             return await adial(make, hop.host, hop.port, until, hop.context)
         talk = await adial(_Talk, hop.host, hop.port, until, hop.context)

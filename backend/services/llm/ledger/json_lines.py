@@ -29,7 +29,7 @@ class JsonContent:
 
     sums: dict[UsageKey, UsageSums] = field(default_factory=dict)
     batches: dict[str, BatchRecord] = field(default_factory=dict)
-    #: How many lines hold nothing that this version reads, and those of another version of it.
+    #: How many lines this version cannot read; and those of them that another version has written.
     unreadable: int = 0
     of_other_versions: list[bytes] = field(default_factory=list)
 

@@ -41,7 +41,7 @@ class Ledger:
         self.store = store
         self._now = now
         self._thread = Workers(1, "llm-ledger")
-        #: Held while a batch is written, and while the sums are read: it is in one place then.
+        #: Held while a batch is written, and while sums are read: so each batch is in them once.
         self._storing = ForkLock()
         self._lock = ForkLock(leaf=True)  # guards the seven below
         self._sums: dict[UsageKey, UsageSums] = {}

@@ -104,12 +104,15 @@ class SqliteUsage(SqliteDatabase):
 
 
 def holds_usage(path: Path) -> bool:
-    """Whether the database at *path* has our table, without one being made; True if it is none."""
+    """Whether the database at *path* has our table; True where the file is no database.
+
+    Nothing is written to it.
+    """
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             return database.execute(_TABLE).fetchone() is not None
     except sqlite3.DatabaseError:
-        return True  # what is wrong with it is told by who reads it
+        return True  # reading it says what is wrong
 
 
 def _rows(batch: UsageBatch) -> list[tuple[object, ...]]:

@@ -109,7 +109,7 @@ def _trusted(file: Path) -> bytes | None:
         _warn_once(file, distrust)
         return None
     if len(raw) > _LONGEST:
-        raise ConfigurationError(f"{file} is longer than 1 MiB: keep settings alone in it")
+        raise ConfigurationError(f"{file} is longer than 1 MiB: keep only settings in it")
     return raw
 
 

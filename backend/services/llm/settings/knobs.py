@@ -21,7 +21,7 @@ from .plain_values import plain
 #: A URL that `model_dump` shows without its credentials.
 Url: TypeAlias = Annotated[str, PlainSerializer(without_credentials, return_type=str)]
 
-#: An amount of a limit; the largest that hosts write for none at all is one still.
+#: An amount of a limit. A host that wants no limit may write the largest integer of 64 bits.
 Amount: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 #: Seconds, twenty days: a socket waits for 2**31 milliseconds at most.

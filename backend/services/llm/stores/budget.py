@@ -48,7 +48,7 @@ class TokensOfDay:
     def plus(self, tokens: int, today: str, day: str | None = None) -> TokensOfDay:
         """Return the tally of *today* with *tokens* added; those of another *day* change nothing.
 
-        What was added today corrects it, also where the tally is one day ahead.
+        Those of today count also where the tally is a day ahead, as after a clock was set back.
         """
         current = self.on(today)
         if day not in (None, today, current.day):

@@ -1,4 +1,4 @@
-"""The files of an SQLite database: made, known again while it is in use, and moved aside."""
+"""The files of an SQLite database: makes them, watches who replaces them, and moves them aside."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class DatabaseFiles:
     def prepare(self) -> None:
         """Create the file if there is none, and remember it, before a connection opens it.
 
-        SQLite gives its -wal and -shm files the mode of the file, 0600. One that is no database is
-        looked at here: beside a -wal file, SQLite would take that for its content.
+        SQLite gives its -wal and -shm files the mode of the file, 0600. A file that is no database
+        is refused or moved aside: SQLite would fill it with what a -wal file beside it holds.
         """
         refuse_links(self._path, *(sibling(self._path, suffix) for suffix in _COMPANIONS))
         # One that exists is not opened: closing it would drop the locks that other connections of
@@ -51,7 +51,7 @@ class DatabaseFiles:
             self._move_aside()
         if not self._path.exists():
             if (log := _stat(self._log)) is not None and log.st_size:
-                # SQLite would remove it. Put beside a file that was renamed, it makes that whole.
+                # SQLite would remove it. Beside the database, where that was renamed, it is of use.
                 move_aside(self._log, "is of a database that is not there", mark="left")
             os.close(open_private(str(self._path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         self._file_in_use = _stat(self._path)
@@ -67,27 +67,32 @@ class DatabaseFiles:
             return False
         if not _is_same(_stat(self._log), self._log_in_use):
             return False
-        # A checkpoint changes it, and so does whoever writes another file's content into it.
-        if before is not None and _changes(now) != _changes(before):
+        # A checkpoint changes the file, and so does a program that writes something else into it.
+        if before is not None and _version(now) != _version(before):
             if not now.st_size or self._is_of_another_kind():
                 return False
             self._file_in_use = now
         return True
 
     def abandon(self, connection: sqlite3.Connection) -> None:
-        """Prepare *connection* to be closed, whose files are not in place; it may raise its errors.
+        """Prepare *connection*, whose files are not in place, to be closed; raises sqlite3.Error.
 
         A file that was renamed is given what was committed to it. Its -wal and -shm files are
         removed: SQLite would take them for those of the file that is at the path now.
         """
-        log = _stat(self._log)
+        log, file = _stat(self._log), _stat(self._path)
         companions = _COMPANIONS if log is None or _is_same(log, self._log_in_use) else ()
+        is_in_use = _is_same(file, self._file_in_use)
         try:
-            if self._is_overwritten():
-                # As it closes, SQLite writes its log into the file, but none that is cut off.
+            if file is not None and is_in_use and not file.st_size:
+                # SQLite writes its log into the emptied file, and not into one that replaces it.
+                replace_file(self._path, [])
+                is_in_use = False
+            if is_in_use and self._is_of_another_kind():
+                # SQLite writes its log into the file as it is closed, but not an empty log.
                 if log is not None and companions:
                     os.truncate(self._log, 0)
-            elif companions or not _is_same(_stat(self._path), self._file_in_use):
+            elif companions or not is_in_use:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
         finally:
             for suffix in companions:
@@ -105,25 +110,15 @@ class DatabaseFiles:
             raise foreign_file_error(self._path, what)
         move_aside(self._path, "is a damaged SQLite database", companions=_COMPANIONS)
 
-    def _is_overwritten(self) -> bool:
-        """Whether the file that is in use has another one's content; an emptied one is replaced."""
-        now = _stat(self._path)
-        if now is None or not _is_same(now, self._file_in_use):
-            return False
-        if not now.st_size:
-            replace_file(self._path, [])
-            return False
-        return self._is_of_another_kind()
-
     def _is_of_another_kind(self) -> bool:
         """Whether the file itself, whatever its -wal says, does not begin as a database."""
-        # SQLite reads it: for us to open and close it is forbidden, as above.
+        # SQLite reads it, since we may not open and close it, as said above.
         alone = f"{self._path.as_uri()}?mode=ro&immutable=1"
         with closing(sqlite3.connect(alone, uri=True)) as database:
             try:
                 database.execute("PRAGMA schema_version").close()
             except sqlite3.DatabaseError as error:
-                return "not a database" in str(error)  # else it is for its user to find
+                return "not a database" in str(error)  # other errors are met as it is used
             return False
 
 
@@ -149,5 +144,5 @@ def _is_same(one: os.stat_result | None, other: os.stat_result | None) -> bool:
     return os.path.samestat(one, other)
 
 
-def _changes(stat: os.stat_result) -> tuple[int, int]:
+def _version(stat: os.stat_result) -> tuple[int, int]:
     return stat.st_mtime_ns, stat.st_size

@@ -168,7 +168,7 @@ class JsonStore:
                     return
                 older = start + file.read(OLDER_CACHE_SIZE)
             if not start:
-                pass  # made by whoever chose the place: a log begins in it
+                pass  # an empty file, which the host may have made: a log begins in it
             elif resembles_log(start):
                 move_aside(self.path, "is a damaged cache of answers, or another version's")
             elif resembles_older_cache(older):

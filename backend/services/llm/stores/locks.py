@@ -2,7 +2,7 @@
 
 The lock lives in a file of its own, `<name>.lock`, which is never replaced or written to. It is
 opened anew each time, so a handle is never inherited and a deleted lock file does no lasting harm.
-It is removed where the first use of the path fails: it may be another's.
+Where the first use of the path fails, it is removed again: the path may be that of a foreign file.
 The standard library is enough for this; it needs a local file system, as network ones may not lock.
 """
 
@@ -61,7 +61,7 @@ class PathLock:
             try:
                 yield
             except BaseException:
-                if is_new:  # beside what is refused nothing of ours stays
+                if is_new:  # nothing of ours stays beside a file that is refused
                     with suppress(OSError):
                         self._path.unlink()
                 raise

@@ -105,7 +105,7 @@ class RedisServer:
         except Exception as error:
             words = words_of(error)
             if self._password and self._password in words:
-                # A server that does not know a command quotes what it was sent with it.
+                # A server quotes the arguments of a command that it does not know.
                 refused = f"{self.where} cannot be used: it quotes the password in its error"
                 raise StoreError(refused) from None
             raise StoreError(f"{self.where} cannot be used: {words}") from error

@@ -80,7 +80,7 @@ def _check_unwrapped(document: JsonSchema) -> None:
     for inner, beside in _WRAPPERS.items():
         if isinstance(document.get(inner), dict) and document.keys() <= {inner, *beside}:
             raise ValueError(
-                "schema is a response_format, which is no JSON Schema: give what its schema holds;"
+                "schema is a response_format, which is no JSON Schema: give the JSON Schema in it;"
                 " the client sets the name and strict"
             )
 

@@ -104,5 +104,5 @@ def _log(what: str, fields: dict[str, Any]) -> None:
 def _written(value: str) -> str:
     if _is_plain(value):
         return value
-    # In ASCII what breaks a line, turns its direction, or cannot be encoded.
+    # ASCII for text that breaks a line, turns its direction, or cannot be encoded.
     return printable(json.dumps(value, ensure_ascii=not value.isprintable()))

@@ -62,7 +62,7 @@ class _OpenCall:
     #: The span is of a trace, so that what is called below it is to know of it.
     is_traced: bool
     attempt: Any = None
-    #: The context around the attempt, and what restores it.
+    #: The context before the attempt, and the token that restores it.
     outer: Any = None
     token: Any = None
 
@@ -166,7 +166,7 @@ class CallSpans:
         token, open_call.token = open_call.token, None
         if token is not None:
             self._context.detach(token)
-        # An interruption may have lost the token, or have come before it was used.
+        # An interruption may have come before the token was kept, or before it was used.
         if open_call.outer is not None and self._trace.get_current_span() is open_call.attempt:
             self._context.attach(open_call.outer)
         open_call.outer = None

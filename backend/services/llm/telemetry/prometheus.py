@@ -29,7 +29,7 @@ from .labels import scope_label
 from .metric_families import Families
 from .metrics import BUCKETS, METRICS, Distribution, Metric, Series
 
-#: Where the processes of one application keep their metrics; the library reads it itself.
+#: Names the folder in which processes share their metrics; the library itself reads it, too.
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 _lock = ForkLock()  # guards the one below

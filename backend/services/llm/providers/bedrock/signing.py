@@ -1,4 +1,4 @@
-"""botocore's own steps of a call but its connection: from arguments to a signed request and back.
+"""botocore's own steps of a call, without a connection: to a signed request, and back.
 
 `_make_api_call` is one blocking function from arguments to answer. A handler of its `before-send`
 event leaves it when the request is ready to be sent: credentials, endpoint rules, serializer and
