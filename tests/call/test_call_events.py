@@ -215,7 +215,7 @@ def test_a_cancelled_call_tells_that_its_attempt_and_itself_have_ended(
         attempt.attempt.latency,
         attempt.attempt.error,
     )
-    assert (None, None, name, ()) == (
+    assert (None, None, name, (attempt.attempt,)) == (
         heard.ended.reply,
         heard.ended.error,
         heard.ended.error_type,

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,11 @@ class _Account:
 
     def __init__(self, left: float, amount: float = 30.0) -> None:
         self.quota, self.observed_scopes = self, set[str]()
-        self._found = Headroom("RPM", "requests", 60.0, amount, left, 1.0)
+        self._amount = amount
+        self.has_left(left)
+
+    def has_left(self, left: float) -> None:
+        self._found = Headroom("RPM", "requests", 60.0, self._amount, left, 1.0)
 
     def headroom(self, scope: str, now: float) -> tuple[Headroom, ...]:
         return (self._found,)
@@ -447,6 +452,22 @@ def multi_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
     yield registry
     for file in opened:
         file.close()  # type: ignore[no-untyped-call]  # it leaves that to the process's end
+
+
+def test_of_several_processes_the_one_that_has_least_of_a_limit_tells_of_it(
+    multi_process: CollectorRegistry, accounts: list[_Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for process, left in enumerate((12.0, 5.0, 7.0)):
+        made: Any = values.MultiProcessValue
+        monkeypatch.setattr(values, "ValueClass", made(partial(int, process)))
+        accounts[0].has_left(left)
+        end = prometheus.instrument(registry=CollectorRegistry())
+        tell((CallStarted(INFO, 1.0), answered()))
+        end()
+    samples = scraped(multi_process)
+    assert 5.0 == value(samples, "llm_limit_left")
+    assert 30.0 == value(samples, "llm_limit_amount")
+    assert 3.0 == value(samples, "llm_calls_total")
 
 
 @pytest.mark.usefixtures("accounts")

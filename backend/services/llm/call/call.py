@@ -185,14 +185,15 @@ class Call:
                 self.events.attempt_ended(attempt, is_sent=is_sent)
 
     def record_interruption(self, model: str, sent_at: float, error: BaseException) -> None:
-        """Tell hooks of an attempt that was interrupted: what it has spent is not known."""
+        """Add an attempt that was interrupted: what it has spent is not known."""
+        number, latency = len(self.attempts) + 1, self.account.now() - sent_at
+        attempt = Attempt(number, model, latency=latency, error=type(error).__name__)
+        self.attempts.append(attempt)
         try:
             if self.usage_recorder is not None:
                 self.usage_recorder.attempt_interrupted(model)
         finally:
             if self.events is not None:
-                number, latency = len(self.attempts) + 1, self.account.now() - sent_at
-                attempt = Attempt(number, model, latency=latency, error=type(error).__name__)
                 self.events.attempt_ended(attempt, is_sent=True)
 
     def limit_error(self, full: NoCapacity, demand: Demand, scope: str) -> LLMError:

@@ -23,6 +23,8 @@ class Metric:
     kind: Literal["counter", "gauge", "histogram", "summary"]
     help: str
     labels: tuple[str, ...]
+    #: What several processes' gauges come to: processes of a fleet know of one and the same limit.
+    across_processes: Literal["livesum", "livemin"] = "livesum"
 
 
 METRICS = (
@@ -78,8 +80,16 @@ METRICS = (
         *("llm_model_switches", "counter", "Successors that took a model's place."),
         labels=("provider", "previous"),
     ),
-    Metric("llm_limit_left", "gauge", "What is left of a limit.", ("provider", "scope", "limit")),
-    Metric("llm_limit_amount", "gauge", "The limit itself.", ("provider", "scope", "limit")),
+    Metric(
+        *("llm_limit_left", "gauge", "What is left of a limit."),
+        labels=("provider", "scope", "limit"),
+        across_processes="livemin",
+    ),
+    Metric(
+        *("llm_limit_amount", "gauge", "The limit itself."),
+        labels=("provider", "scope", "limit"),
+        across_processes="livemin",
+    ),
     Metric(
         *("llm_batch_prompts", "counter", "Prompts of a provider's own batches, when read."),
         labels=("provider", "model", "outcome"),

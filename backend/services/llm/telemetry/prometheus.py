@@ -122,7 +122,7 @@ class SharingHook(PrometheusHook):
     def __init__(self, library: Any) -> None:
         kinds = {
             "counter": library.Counter,
-            "gauge": partial(library.Gauge, multiprocess_mode="livesum"),
+            "gauge": library.Gauge,
             "histogram": partial(library.Histogram, buckets=BUCKETS),
             "summary": library.Summary,
         }
@@ -193,5 +193,6 @@ def _share(found: Headroom) -> float:
 
 
 def _made(kind: Callable[..., Any], metric: Metric) -> Any:
+    mode = {"multiprocess_mode": metric.across_processes} if metric.kind == "gauge" else {}
     # In no registry by itself: the hook is the collector of them all.
-    return kind(metric.name, metric.help, metric.labels, registry=None)
+    return kind(metric.name, metric.help, metric.labels, registry=None, **mode)
