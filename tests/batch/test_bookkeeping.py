@@ -177,7 +177,7 @@ def test_nothing_is_submitted_that_a_budget_has_no_room_for(
     make: Make, sandbox: Sandbox, dollars: float, kind: type[Exception]
 ) -> None:
     client = made(make, sandbox, "groq", "", LLM_DAILY_BUDGET_USD=dollars)
-    with pytest.raises(kind, match="the call may cost"):
+    with pytest.raises(kind, match="the batch may cost"):
         client.submit_batch(PROMPTS, max_tokens=60_000)
     assert not any(each.operation == "batches" and each.body for each in sandbox.exchanges)
 

@@ -60,6 +60,8 @@ class MemoryTokenCounter:
 class BudgetReservation:
     """The amount that an attempt reserves, and the UTC day from which it was taken, if any.
 
+    `what` names in an error what costs it.
+
     A thread takes it, which goes on when its call is cancelled: then the reservation is settled
     before it is made, and the thread itself gives the amount back.
     """
@@ -67,6 +69,7 @@ class BudgetReservation:
     amount: int
     day: str | None = None
     is_settled: bool = False
+    what: str = "the call"
 
 
 class DailyBudget:
@@ -112,17 +115,17 @@ class DailyBudget:
         if used > self.amount:
             wait, left = _DAY - now % _DAY, max(0, self.amount - (used - reservation.amount))
             exceeded = RateLimitError(
-                f"{self._exceeded(reservation.amount, left)} until 00:00 UTC. Please wait"
+                f"{self._exceeded(reservation, left)} until 00:00 UTC. Please wait"
                 f" {wait:.0f} seconds",
                 retry_after=wait,
             )
             exceeded.concerns_all_calls = self._concerns_all_calls
             raise exceeded
 
-    def _exceeded(self, needed: int, left: int) -> str:
+    def _exceeded(self, reservation: BudgetReservation, left: int) -> str:
         return (
-            f"Daily token budget exceeded: {needed} tokens are needed, {left} of {self.amount} are"
-            " left"
+            f"Daily token budget exceeded: {reservation.amount} tokens are needed,"
+            f" {left} of {self.amount} are left"
         )
 
     def settle(self, reservation: BudgetReservation, spent: int, now: float) -> Future[None] | None:

@@ -34,15 +34,15 @@ class MoneyBudget(DailyBudget):
     def reserve(self, reservation: BudgetReservation, now: float) -> None:
         """Reserve as `DailyBudget` does; InvalidRequestError for more than the whole budget."""
         if reservation.amount > self.amount:
-            raise self._too_much(reservation.amount)
+            raise self._too_much(reservation)
         super().reserve(reservation, now)
 
-    def _too_much(self, needed: int) -> InvalidRequestError:
+    def _too_much(self, reservation: BudgetReservation) -> InvalidRequestError:
         if self.amount:
             whole = f"the whole daily budget of US${in_dollars(self.amount, 0)}{self._of}"
             return InvalidRequestError(
-                f"the call may cost US${in_dollars(needed)}, more than {whole}: lower max_tokens,"
-                " shorten the prompt, or raise the budget"
+                f"{reservation.what} may cost US${in_dollars(reservation.amount)}, more than"
+                f" {whole}: lower max_tokens, ask for less, or raise the budget"
             )
         error = InvalidRequestError(
             f"the {self._name} is 0: no call that costs anything is sent, on any day"
@@ -50,10 +50,11 @@ class MoneyBudget(DailyBudget):
         error.concerns_all_calls = self._concerns_all_calls
         return error
 
-    def _exceeded(self, needed: int, left: int) -> str:
+    def _exceeded(self, reservation: BudgetReservation, left: int) -> str:
         return (
-            f"Daily budget of US${in_dollars(self.amount, 0)}{self._of} exceeded: the call may cost"
-            f" US${in_dollars(needed)}, US${in_dollars(left)} are left"
+            f"Daily budget of US${in_dollars(self.amount, 0)}{self._of} exceeded:"
+            f" {reservation.what} may cost US${in_dollars(reservation.amount)},"
+            f" US${in_dollars(left)} are left"
         )
 
 

@@ -67,7 +67,7 @@ class BatchReservations:
         for part in self._parts.values():
             part.note.day = utc_day(now)
             for budget, amount in self._amounts(part):
-                reservation = BudgetReservation(amount)
+                reservation = BudgetReservation(amount, what="the batch")
                 part.held.append((budget, reservation))
                 reserve = partial(budget.reserve, reservation, now)
                 try:
