@@ -27,12 +27,12 @@ _LIMITS = ("rpm", "rpd", "tpm", "tpd", "itpm", "otpm")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; returns 0, or 1 where the port cannot be had."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    command = parser()
+    options = command.parse_args(arguments)
     try:
         server = _null_model(options) if options.null else _sandbox(options)
     except ValueError as error:
-        parser.error(str(error))
+        command.error(str(error))
     try:
         server.start()
     except OSError as error:
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # After the start, which has nothing to clean up; before the URL is told to anybody.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    what = "null model" if options.null else f"limits: {options.plan}"
+    what = "null model" if options.null else f"limits: {limits_in_words(options)}"
     print(f"sandbox at {server.url} ({what}); stop it with Ctrl-C")
     for name, value in server.environment.items():
         print(f"export {name}={value}", flush=True)
@@ -80,17 +80,25 @@ def _limits(options: argparse.Namespace) -> Limits | None:
     return dataclasses.replace(plan or Limits(), **limits) if plan or limits else None
 
 
+def limits_in_words(options: argparse.Namespace) -> str:
+    """Return the plan, and the numbers that are given in its place."""
+    values = {name: getattr(options, name) for name in _LIMITS}
+    numbers = [f"{name} {value}" for name, value in values.items() if value is not None]
+    return ", ".join(numbers if options.plan == "none" and numbers else [options.plan, *numbers])
+
+
 def _keys(texts: Sequence[str]) -> dict[str, str] | None:
     """Keys to organisations; a key alone is an organisation of its own. None: any key."""
     pairs = [part.partition("=") for text in texts for part in text.split(",") if part]
     return {key: organisation or f"org_{key}" for key, _, organisation in pairs} or None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the arguments."""
+    command = argparse.ArgumentParser(
         prog="python -m sandbox", description="Groq and Bedrock runtime on loopback."
     )
-    add = parser.add_argument
+    add = command.add_argument
     add("--port", type=int, default=0, help="port to listen on (default: any free one)")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--plan", choices=PLANS, default="none", help="limits to enforce (default: %(default)s)")
@@ -119,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
         help="print a line per request (default: yes)",
     )
     _add_null(add)
-    return parser
+    return command
 
 
 def _add_null(add: Any) -> None:

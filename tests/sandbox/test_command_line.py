@@ -14,9 +14,23 @@ import httpx
 import pytest
 
 from sandbox import Sandbox
+from sandbox.__main__ import limits_in_words, parser
 
 BACKEND = Path(__file__).parents[2] / "backend"
 CHAT = "/openai/v1/chat/completions"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "none"),
+        (["--plan", "free"], "free"),
+        (["--rpm", "240", "--tpm", "9000"], "rpm 240, tpm 9000"),
+        (["--plan", "free", "--tpm", "9000"], "free, tpm 9000"),
+    ],
+)
+def test_the_limits_that_are_enforced_are_said(arguments: list[str], words: str) -> None:
+    assert words == limits_in_words(parser().parse_args(arguments))
 
 
 @contextmanager
