@@ -51,6 +51,13 @@ def test_groqs_headers_are_of_a_days_requests_and_a_minutes_tokens() -> None:
         ("30", "1h2m", 3_600.0),
         ("30", "120s", 60.0),
         ("30", "121s", 200.0),
+        ("30", "120h", DAY),
+        # All of it is there again at the end of a minute.
+        ("59", "45s", 60.0),
+        ("10", "3s", 4.0),
+        # A moment, and no time until it.
+        ("50", "1795703000", DAY),
+        ("50", "Thu, 26 Nov 2026 15:00:00 GMT", DAY),
     ],
 )
 def test_the_time_until_it_is_full_tells_the_window(left: str, reset: str, window: float) -> None:
@@ -61,6 +68,18 @@ def test_the_time_until_it_is_full_tells_the_window(left: str, reset: str, windo
     }
     (report,) = reports_in_headers(headers)
     assert ("requests", window, 60) == (report.unit, report.window, report.amount)
+
+
+@pytest.mark.parametrize("reset", ["45s", "1795703000", "1795703000123", "7.5s"])
+def test_a_minutes_tokens_are_not_taken_for_a_days_by_their_first_answer(reset: str) -> None:
+    (report,) = reports_in_headers(
+        {
+            "x-ratelimit-limit-tokens": "8000",
+            "x-ratelimit-remaining-tokens": "7990",
+            "x-ratelimit-reset-tokens": reset,
+        }
+    )
+    assert 60.0 == report.window
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ _IN_WORDS = re.compile(r"\b(requests|tokens) per (minute|day)\b", re.I)
 _MOST = 10**12
 _COUNT = re.compile(r"[0-9]{1,13}")
 _WINDOWS = (MINUTE, 3_600.0, DAY)
-_LEAST_WINDOW = 1.0
+_LEAST_WINDOW, _LONGEST = 1.0, 400 * DAY
 #: A window that the figures make this many times another than a usual one is an unusual one.
 _FAR = 4.0
 
@@ -84,7 +84,14 @@ def _window(amount: float, used: float, reset: float | None, usual: float) -> fl
         return usual
     window = reset * amount / used
     near = min(_WINDOWS, key=lambda each: max(each / window, window / each))
-    if max(near / window, window / near) <= _FAR:
+    is_near = max(near / window, window / near) <= _FAR
+    # A longer one than any limit has comes of a moment, as a date or in Unix seconds.
+    if window > _LONGEST or (is_near and near == usual):
+        return usual
+    # Where all is refilled at the end of a minute, that is the time, whatever was used.
+    if reset <= MINUTE <= window:
+        return MINUTE
+    if is_near:
         return near
     return min(max(float(f"{window:.1g}"), _LEAST_WINDOW), DAY)
 
