@@ -11,7 +11,6 @@ import pytest
 
 from services.llm.runtime.collector import paused_collector, pauses_collector_once
 from services.llm_client import BedrockClient
-from tests.conftest import freeze_what_stays
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +21,7 @@ def collector() -> Iterator[None]:
     yield
     gc.unfreeze()
     gc.enable()
-    freeze_what_stays()
+    gc.freeze()
 
 
 def test_the_first_call_alone_runs_without_collections() -> None:
