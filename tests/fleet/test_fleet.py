@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -225,13 +226,18 @@ def test_only_so_much_is_kept_for_a_shared_quota_that_is_away(
     assert [Pause("6", 1.0), Pause("7", 1.0), Pause("8", 1.0)] == worker.fleet._pending
 
 
-def test_a_shared_quota_that_is_late_is_not_waited_for(
-    server: Server, caplog: pytest.LogCaptureFixture
-) -> None:
+def two_that_ask(server: Server) -> tuple[Worker, tuple[Take, Any], tuple[Take, Any]]:
+    """A worker that has taken 40 tokens, and two calls of 5 each that have asked, with answers."""
     worker = Worker(server)
     worker.ask(take("0", tokens(40)))
     late, other = take("1", tokens(5)), take("2", tokens(5))
-    answer, other_answer = worker.fleet.take(late), worker.fleet.take(other)
+    return worker, (late, worker.fleet.take(late)), (other, worker.fleet.take(other))
+
+
+def test_a_shared_quota_that_is_late_is_not_waited_for(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker, (late, answer), (other, other_answer) = two_that_ask(server)
     assert Granted(0.0, (15.0,)) == worker.fleet.decision(late, answer)
     assert Granted(0.0, (10.0,)) == worker.fleet.decision(other, other_answer)
     assert ["it has not answered in 1 s"] == [text.rpartition(": ")[2] for text in caplog.messages]
@@ -240,10 +246,7 @@ def test_a_shared_quota_that_is_late_is_not_waited_for(
 def test_a_call_that_cannot_wait_for_the_shared_quota_takes_of_the_share_and_shows_no_outage(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    worker = Worker(server)
-    worker.ask(take("0", tokens(40)))
-    late, other = take("1", tokens(5)), take("2", tokens(5))
-    answer, other_answer = worker.fleet.take(late), worker.fleet.take(other)
+    worker, (late, answer), (other, other_answer) = two_that_ask(server)
     assert Granted(0.0, (10.0,)) == worker.fleet.decision(late, answer, 0.5)
     assert "" == worker.fleet.outage_note()
     worker.threads.run()

@@ -271,24 +271,15 @@ def test_who_does_not_switch_asks_the_model_all_the_same(server: Server, clock: 
     assert [MODEL] == [each.model for each in drive.sent]
 
 
-def test_the_answer_of_the_shared_quota_is_waited_for_a_second_at_most(
-    server: Server, clock: Clock
+@pytest.mark.parametrize(("timeout", "waits", "left"), [(9.0, 1.0, 8.0), (0.25, 0.125, 0.125)])
+def test_the_shared_quota_is_waited_for_a_second_at_most_and_half_of_what_a_call_may_take(
+    server: Server, clock: Clock, timeout: float, waits: float, left: float
 ) -> None:
     to, drive = worker(server, threads=Never()), Drive(clock, [says("Yes.")])
-    drive.run(call(to, timeout=9.0))
+    drive.run(call(to, timeout=timeout))
     slept, sent = drive.effects
     assert isinstance(slept, Sleep)
-    assert (1.0, "quota", Send(REQUEST, 8.0)) == (slept.seconds, slept.reason, sent)
-
-
-def test_the_answer_of_the_shared_quota_is_waited_for_half_of_the_time_that_a_call_may_take(
-    server: Server, clock: Clock
-) -> None:
-    to, drive = worker(server, threads=Never()), Drive(clock, [says("Yes.")])
-    drive.run(call(to, timeout=0.25))
-    slept, sent = drive.effects
-    assert isinstance(slept, Sleep)
-    assert (0.125, Send(REQUEST, 0.125)) == (slept.seconds, sent)
+    assert (waits, "quota", Send(REQUEST, left)) == (slept.seconds, slept.reason, sent)
 
 
 def test_a_call_that_is_interrupted_as_it_asks_takes_nothing(server: Server, clock: Clock) -> None:

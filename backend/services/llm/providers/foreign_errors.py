@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import TypeVar
 
 from ..errors import (
@@ -19,6 +18,7 @@ from ..errors import (
 from ..redaction.printable import words_of
 from ..redaction.quotation import without_quotations
 from ..redaction.secrets import redacted
+from ..runtime.signals import causes
 from ..types import Provider, Request
 
 _E = TypeVar("_E", bound=BaseException)
@@ -57,7 +57,7 @@ def from_network_error(error: BaseException, advice: str) -> LLMError | None:
     kind = _network_kind(error)
     if kind is None:
         return None
-    if any("SSLCertVerificationError" in class_names(cause, "ssl") for cause in _causes(error)):
+    if any("SSLCertVerificationError" in class_names(cause, "ssl") for cause in causes(error)):
         return ProviderUnavailableError(f"{describe(error)}: {advice}", retry=Retry.NEVER)
     # asyncio's TimeoutError has no words of its own.
     return kind(describe(error) if words_of(error) else "Request timed out.")
@@ -75,15 +75,6 @@ def _network_kind(error: BaseException) -> type[ProviderUnavailableError] | None
     if broken or isinstance(error, (ConnectionError, json.JSONDecodeError, UnicodeDecodeError)):
         return ProviderUnavailableError
     return None
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    step: BaseException | None = error
-    while step is not None and id(step) not in seen:
-        yield step
-        seen.add(id(step))
-        step = step.__cause__ or step.__context__
 
 
 def from_bare_exception(error: Exception) -> tuple[type[LLMError], Retry]:
@@ -162,7 +153,7 @@ def redact_error(error: _E, *secrets: str, sent: Request | None = None) -> _E:
     Also remove what they quote of the request that was *sent*: a traceback prints these texts.
     Other data, such as a body, stays.
     """
-    for each in _causes(error):
+    for each in causes(error):
         # Who waited in vain was told nothing: to look for a prompt of megabytes would take longer.
         kinds = {kind.__name__ for kind in type(each).__mro__}
         quoted = None if kinds & _TIMEOUTS else sent

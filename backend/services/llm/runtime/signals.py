@@ -15,7 +15,7 @@ def find_signal_error(error: BaseException, handled: BaseException | None) -> Ba
     time limit (celery's, an alarm's) is an exception like any other, and an SDK that it interrupts
     takes it for a failure of the network.
     """
-    found = (each for each in _causes(error, handled) if handler_traceback(each) is not None)
+    found = (each for each in causes(error, handled) if handler_traceback(each) is not None)
     return next(found, error)
 
 
@@ -38,7 +38,8 @@ def _handlers() -> Iterator[CodeType]:
                 yield code
 
 
-def _causes(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException, handled: BaseException | None = None) -> Iterator[BaseException]:
+    """Yield *error*, its cause, the cause of that, and so on, up to one that was *handled*."""
     seen = {id(handled)}
     step: BaseException | None = error
     while step is not None and id(step) not in seen:
