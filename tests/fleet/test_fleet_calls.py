@@ -24,7 +24,7 @@ from services.llm.errors import (
     ModelNotFoundError,
     RateLimitError,
 )
-from services.llm.limit_types import LimitReport
+from services.llm.limit_types import LimitReport, Priority
 from services.llm.quota import LearnedLimit, Quota, SlidingWindow
 from services.llm.quota.shared import (
     KnownLimit,
@@ -183,6 +183,18 @@ def test_a_call_does_not_ask_before_an_earlier_one_that_was_refused_for_now(
     assert 1 == len(asked(server))
     for flow in (earlier, later):
         flow.close()
+
+
+@pytest.mark.parametrize(("priority", "waited"), [("interactive", 8.0), ("batch", 2.0)])
+def test_what_a_call_has_waited_counts_less_where_it_is_of_a_batch(
+    server: Server, clock: Clock, priority: Priority, waited: float
+) -> None:
+    to, drive = worker(server), Drive(clock, [says("Yes.")])
+    to.quota.pause(MODEL, clock.now + 8.0)
+    policy = CallPolicy(lambda: retry.transient_errors(3), timeout=120.0, max_quota_wait=60.0)
+    request = replace(REQUEST, priority=priority)
+    drive.run(lifecycle.run_call(policy, to, partial(lifecycle.fetch_reply, request)))
+    assert [waited] == [each.waited for each in asked(server)]
 
 
 def test_a_call_that_cannot_wait_so_long_is_told_how_long(server: Server, clock: Clock) -> None:

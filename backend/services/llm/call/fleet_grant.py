@@ -22,6 +22,7 @@ from ..errors import LLMError, ModelNotFoundError, RateLimitError, Retry
 from ..limit_types import LimitReport, Unit
 from ..quota import Demand, LearnedLimit, Limit, NoCapacity, Reservation
 from ..quota.answers import amount_used
+from ..quota.queue import FairScheduler
 from ..quota.shared import (
     FIRST_CALL,
     PAUSED,
@@ -56,6 +57,7 @@ class Grant:
         self._reservation = reservation
         self._limits, charges = fleet.charges(reservation)
         quota, time_left = self._account.quota, max(0.0, call.time_left())
+        is_batch = reservation.priority == "batch"
         self._take = Take(
             fleet.new_lease(),
             reservation.scope,
@@ -64,7 +66,8 @@ class Grant:
             call.quota_wait_left(),
             min(time_left, _LONGEST) + _BEYOND,
             quota.max_first_answer_wait,
-            call.quota_waited,
+            # Of a batch so many seconds count as one of a person's.
+            call.quota_waited / (FairScheduler.INTERACTIVE_PER_BATCH if is_batch else 1),
         )
         #: When the call may be sent, once that is decided.
         self.at = -inf
