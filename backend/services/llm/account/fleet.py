@@ -96,8 +96,8 @@ class Fleet:
         self._from_shared_quota: set[str] = set()
         self._name, self._numbers = uuid4().hex, count()
         self._outage.is_probing = False
-        #: What is to be said of an outage, once no lock is held.
-        self._news = ""
+        #: Why the shared quota is away, to be logged once no lock is held; "" when it was.
+        self._to_log = ""
 
     def new_lease(self) -> str:
         """Return a name that no other call has, of whatever worker."""
@@ -127,12 +127,12 @@ class Fleet:
                 del self._answers[take.lease]
                 self._pending.append(nothing_spent(take))  # it may be granted all the same, later
                 if waited >= ANSWER_TIMEOUT and self._fail():
-                    self._news = f"it has not answered in {ANSWER_TIMEOUT:g} s"
+                    self._to_log = f"it has not answered in {ANSWER_TIMEOUT:g} s"
                 self._view.begin_fallback()
                 decision = self._view.take(take)
-            news, self._news = self._news, ""
-        if news:
-            warn_of_outage(news)
+            reason, self._to_log = self._to_log, ""
+        if reason:
+            warn_of_outage(reason)
         return decision
 
     def settle(self, settle: Settle) -> None:
@@ -207,7 +207,7 @@ class Fleet:
             try:
                 self._sending = self._threads.submit(self._send)
             except RuntimeError as error:  # no thread can be started
-                self._news = words_of(error) if self._fail() else ""
+                self._to_log = words_of(error) if self._fail() else ""
 
     def _send(self) -> None:
         """Send what there is to send, and then what has come together meanwhile."""

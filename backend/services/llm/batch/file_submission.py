@@ -1,4 +1,4 @@
-"""The submission of one file of a provider's batch, in a thread that an interrupt does not end."""
+"""The submission of one file of a provider's batch, in a thread that goes on after an interrupt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class FileSubmission:
-    """Submits a file; where nobody waits for it any more, the batch that it begins is cancelled."""
+    """Submits a file, and cancels the batch where that begins after the caller has given up."""
 
     def __init__(self, api: BatchApi, file: InputFile, hours: int) -> None:
         self._api = api
@@ -26,7 +26,7 @@ class FileSubmission:
         self.batch_id = ""
 
     def submit(self) -> str:
-        """Begin the batch, and return its id; raises LLMError. It may be tried again."""
+        """Begin the batch, and return its id; it may be called again after an LLMError."""
         self.batch_id = self._file.submit(self._api, self._hours)
         if self._is_abandoned:
             try:
@@ -36,9 +36,10 @@ class FileSubmission:
         return self.batch_id
 
     def abandon(self) -> bool:
-        """Return whether the batch has begun and is to be cancelled: else `submit` will do so.
+        """Give up; return whether the batch has begun, for the caller to cancel it.
 
-        Where both happen at once, both do: it is cancelled twice.
+        A batch that begins later is cancelled by `submit`. One that begins at this moment may be
+        cancelled by both.
         """
         self._is_abandoned = True
         return self.batch_id != ""
@@ -48,5 +49,5 @@ class FileSubmission:
         self._api.cancel(self.batch_id)
 
     def warn(self, error: LLMError) -> None:
-        """Say in the log that it could not be cancelled."""
+        """Log that the batch could not be cancelled."""
         log.warning("the batch %s could not be cancelled, and goes on: %s", self.batch_id, error)

@@ -158,7 +158,7 @@ class ProviderBatch(Generic[T]):
         line = priced(line, self._api)
         try:
             return BatchResult(index, prompt, self._read_line(line))
-        # Whatever it is, a schema's own function may raise it, it ends no other prompt.
+        # A schema's own function may raise anything: it is the error of this prompt alone.
         except Exception as error:
             if isinstance(error, LLMError) and isinstance(line.outcome, Reply):
                 error.attempts = line.outcome.attempts
@@ -187,7 +187,7 @@ def submit_files(
         # A cancellation too: nobody would ever read what goes on.
         reservations.give_back()
         begun = [each for each in submissions if each.abandon()]
-        if not isinstance(error, GeneratorExit):  # by which a flow is dropped, and asks no more
+        if not isinstance(error, GeneratorExit):  # a generator that is closed cannot yield
             for each in begun:
                 yield from _cancelled(each)
         raise
@@ -195,7 +195,7 @@ def submit_files(
 
 
 def _cancelled(submission: FileSubmission) -> Effects[None]:
-    """Cancel what was submitted; that this has failed is a warning: an error is on its way."""
+    """Cancel what was submitted. A failure is only logged: another error is being raised."""
     try:
         yield from _attempted(submission.cancel)
     except LLMError as error:

@@ -94,7 +94,7 @@ def count_of(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
-def named(answer: object, name: str, provider: Provider) -> str:
+def required_text(answer: object, name: str, provider: Provider) -> str:
     """Return the text *name* of an *answer* about a batch; raises LLMError where it has none.
 
     A proxy's page has none, and a batch without an id could never be found again.

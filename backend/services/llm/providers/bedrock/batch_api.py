@@ -22,7 +22,7 @@ from ..batch_types import (
     CustomId,
     count_of,
     json_line,
-    named,
+    required_text,
     unsendable_in_batch,
 )
 from ..fields import member, text
@@ -132,14 +132,14 @@ class BedrockBatchApi:
                 timeoutDurationInHours=hours,
                 **kind,
             )
-            return named(job, "jobArn", "bedrock")
+            return required_text(job, "jobArn", "bedrock")
 
     def status(self, identity: str) -> BatchStatus:
         """Return how far the job of that ARN is."""
         with self._clients() as clients:
             job = clients.bedrock.get_model_invocation_job(jobIdentifier=identity)
         return BatchStatus(
-            _STATES.get(named(job, "status", "bedrock"), "running"),
+            _STATES.get(required_text(job, "status", "bedrock"), "running"),
             count_of(job.get("totalRecordCount")) or _count_in(_source(job)),
             count_of(job.get("successRecordCount")),
             count_of(job.get("errorRecordCount")),
@@ -159,7 +159,7 @@ class BedrockBatchApi:
             name = _source(job).rpartition("/")[2]
             _copy(clients.s3, f"{target}/{identity.rpartition('/')[2]}/{name}.out", into)
             # AWS may name a model by its ARN, whatever the job was submitted with.
-            return named(job, "modelId", "bedrock").rpartition(":foundation-model/")[2]
+            return required_text(job, "modelId", "bedrock").rpartition(":foundation-model/")[2]
 
     def download_input(self, identity: str, into: BinaryIO) -> None:
         """Write the records that the job was asked *into* a file."""
@@ -222,7 +222,7 @@ def _source(job: Mapping[str, Any]) -> str:
 
 
 def _uri(job: Mapping[str, Any], which: str, service: str) -> str:
-    return named(member(member(job, which), service), "s3Uri", "bedrock")
+    return required_text(member(member(job, which), service), "s3Uri", "bedrock")
 
 
 def _count_in(source: str) -> int:

@@ -19,7 +19,7 @@ from ..batch_types import (
     CustomId,
     count_of,
     json_line,
-    named,
+    required_text,
     unsendable_in_batch,
 )
 from ..fields import member, rows, status, text
@@ -90,13 +90,13 @@ class GroqBatchApi:
                 return known
             uploaded = sdk.files.create(file=(f"{token}.jsonl", file), purpose="batch")
             batch = sdk.batches.create(
-                input_file_id=named(uploaded, "id", "groq"),
+                input_file_id=required_text(uploaded, "id", "groq"),
                 endpoint=_ENDPOINT,
                 completion_window=f"{hours}h",
                 metadata={_TOKEN: token},
                 timeout=_SHORT,
             )
-            return named(batch, "id", "groq")
+            return required_text(batch, "id", "groq")
 
     def _find(self, sdk: Any, token: str) -> str | None:
         listed = rows(sdk.batches.list(timeout=_SHORT), "data")
@@ -110,7 +110,7 @@ class GroqBatchApi:
         counts = member(batch, "request_counts")
         problems = rows(member(batch, "errors"), "data")
         return BatchStatus(
-            _STATES.get(named(batch, "status", "groq"), "running"),
+            _STATES.get(required_text(batch, "status", "groq"), "running"),
             count_of(member(counts, "total")),
             count_of(member(counts, "completed")),
             count_of(member(counts, "failed")),
@@ -135,7 +135,7 @@ class GroqBatchApi:
         """Write the lines that the batch was asked *into* a file."""
         with self._sdk(identity) as sdk:
             batch = sdk.batches.retrieve(identity, timeout=_SHORT)
-            _copy(sdk, named(batch, "input_file_id", "groq"), into)
+            _copy(sdk, required_text(batch, "input_file_id", "groq"), into)
 
     def custom_id_of(self, row: Mapping[str, Any]) -> CustomId | None:
         """Return the id of a line of either file."""

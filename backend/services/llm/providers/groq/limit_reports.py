@@ -85,10 +85,10 @@ def _window(amount: float, used: float, reset: float | None, usual: float) -> fl
     window = reset * amount / used
     near = min(_WINDOWS, key=lambda each: max(each / window, window / each))
     is_near = max(near / window, window / near) <= _FAR
-    # A longer one than any limit has comes of a moment, as a date or in Unix seconds.
+    # No limit has so long a window: the header named a moment, as a date or in Unix seconds.
     if window > _LONGEST or (is_near and near == usual):
         return usual
-    # Where all is refilled at the end of a minute, that is the time, whatever was used.
+    # A fixed window of a minute: at its end all is refilled, whatever was used.
     if reset <= MINUTE <= window:
         return MINUTE
     if is_near:
