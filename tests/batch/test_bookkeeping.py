@@ -412,7 +412,8 @@ def test_a_budget_that_hangs_ends_the_submission() -> None:
 
     account.budget = DailyBudget(1000, Slow())
     reservations = BatchReservations(account)
-    reservations.add("word", 0, Request(MODEL, ({"role": "user", "content": "a"},)), {})
+    most = reservations.most(Request(MODEL, ({"role": "user", "content": "a"},)), {})
+    reservations.add("word", 0, MODEL, {}, most)
     steps = reservations.reserve()
     next(steps)
     with pytest.raises(LLMTimeoutError, match="was not counted within 60 seconds"):
@@ -426,7 +427,8 @@ def test_what_is_reserved_over_midnight_is_of_the_day_that_its_note_names() -> N
     account.wall = lambda: float(next(seconds))
     account.budget = DailyBudget(1000, MemoryTokenCounter())
     reservations = BatchReservations(account)
-    reservations.add("word", 0, Request(MODEL, ({"role": "user", "content": "a"},)), {})
+    most = reservations.most(Request(MODEL, ({"role": "user", "content": "a"},)), {})
+    reservations.add("word", 0, MODEL, {}, most)
     steps = reservations.reserve()
     for step in steps:
         assert isinstance(step, RunBlocking)

@@ -188,7 +188,7 @@ def test_a_batch_is_split_into_files_as_large_as_may_be(
     for api in (GroqBatchApi, BedrockBatchApi):
         monkeypatch.setattr(api, "max_bytes", 700)
     assert 2 < len(client.submit_batch(PROMPTS).batch_ids) <= 6
-    with pytest.raises(ConfigurationError, match=r"prompts\[1\]: prompt 1 is longer than a file"):
+    with pytest.raises(ConfigurationError, match=r"prompts\[1\]: it is longer than a file"):
         client.submit_batch(["Say it.", "long " * 200])
 
 

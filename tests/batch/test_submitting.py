@@ -115,6 +115,20 @@ def test_an_answer_of_groq_that_is_no_batch_is_an_error_that_says_so(answer: Any
         api.download_input("batch_0", io.BytesIO())
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"), [("validating", "batch_1"), ("cancelled", "batch_2")]
+)
+def test_a_batch_is_begun_again_where_the_one_of_its_token_was_cancelled(
+    status: str, expected: str
+) -> None:
+    known = {"id": "batch_1", "status": status, "metadata": {"token": "word"}}
+    made = {"id": "batch_2"}
+    batches = SimpleNamespace(list=lambda **_: {"data": [known]}, create=lambda **_: made)
+    sdk = SimpleNamespace(batches=batches, files=SimpleNamespace(create=lambda **_: {"id": "f"}))
+    api = GroqBatchApi(lambda: nullcontext(sdk), other_error)
+    assert expected == api.submit(io.BytesIO(), "", 1, "word", 24)
+
+
 @pytest.mark.parametrize("answer", [{}, {"status": 5, "outputDataConfig": "s3://box"}])
 def test_an_answer_of_bedrock_that_is_no_job_is_an_error_that_says_so(answer: Any) -> None:
     bedrock = SimpleNamespace(get_model_invocation_job=lambda **_: answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sandbox import Sandbox
 from services.groq_compliant import provider_batch
 from services.groq_compliant.console import Console
 from services.llm.batch.provider_batch import ProviderBatch
+from services.llm.batch.submission import Submission
 from services.llm.errors import ProviderUnavailableError
 from tests.compliant.support import KEYS, MODEL
 
@@ -111,8 +113,7 @@ def test_a_line_may_be_a_chat(command: Any, file: Path, sandbox: Sandbox, flags:
 
 
 def test_an_id_that_groq_does_not_know_is_told_as_one(command: Any, file: Path) -> None:
-    digest = provider_batch.Submitted.of(file, None).prompts
-    Path(f"{file}.submitted").write_text(json.dumps({"id": "batch_gone", "prompts": digest}))
+    replace(provider_batch.Submitted.of(file, None), id="batch_gone").write()
     code, _, lines = command("--batch", str(file), "--provider-batch", "--resume")
     assert (1, True) == (code, "Groq has no batch batch_gone" in lines[-1])
     assert "base URL" not in lines[-1]
@@ -122,6 +123,111 @@ def test_a_note_that_is_none_is_told(command: Any, file: Path) -> None:
     Path(f"{file}.submitted").write_text("{}")
     code, _, lines = command("--batch", str(file), "--provider-batch", "--resume")
     assert (1, True) == (code, "no note of a batch (KeyError)" in lines[0])
+
+
+def test_a_note_that_is_no_file_is_told(command: Any, file: Path) -> None:
+    Path(f"{file}.submitted").mkdir()
+    code, _, lines = command("--batch", str(file), "--provider-batch")
+    assert (1, True) == (code, "(OSError): remove this file to submit" in lines[0])
+
+
+def created(sandbox: Sandbox) -> int:
+    """How many batches were begun."""
+    asked = [each.body for each in sandbox.exchanges if each.operation == "batches"]
+    return sum(body is not None and "input_file_id" in body for body in asked)
+
+
+def test_a_line_that_cannot_be_sent_has_its_record_and_ends_no_other(
+    command: Any, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text('one\n{"prompt": "two", "id": 7, "max_tokens": -1}\nthree\n')
+
+    async def broken(self: Any, on_status: Any) -> Any:
+        raise ProviderUnavailableError("the line is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ProviderBatch, "_adownload", broken)
+        command("--batch", str(file), "--provider-batch")
+    code, (first, second, third), _ = command("--batch", str(file), "--provider-batch", "--resume")
+    assert (1, "Sandbox: one", "Sandbox: three") == (code, first["text"], third["text"])
+    wrong = {"type": "ConfigurationError", "message": second["error"]["message"]}
+    assert {"line": 2, "id": 7, "error": wrong} == second
+    assert wrong["message"].startswith("max_tokens is -1")
+
+
+def test_lines_of_which_none_can_be_sent_have_their_records(
+    command: Any, file: Path, sandbox: Sandbox
+) -> None:
+    file.write_text('{"prompt": "one", "max_tokens": -1}\n{bad\n')
+    code, records, _ = command("--batch", str(file), "--provider-batch")
+    assert (1, ["ConfigurationError", "InputError"]) == (
+        code,
+        [each["error"]["type"] for each in records],
+    )
+    assert (0, False) == (created(sandbox), Path(f"{file}.submitted").exists())
+
+
+def test_a_file_without_prompts_says_so(command: Any, file: Path) -> None:
+    file.write_text("")
+    code, records, lines = command("--batch", str(file), "--provider-batch")
+    assert (1, []) == (code, records)
+    assert ["error: prompts is empty: there is nothing to submit"] == lines
+    assert not Path(f"{file}.submitted").exists()
+
+
+class Killed(BaseException):
+    """What ends the process before it does anything more."""
+
+
+def test_what_was_submitted_by_a_process_that_was_killed_at_once_is_found(
+    command: Any, file: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = provider_batch.Submitted.write
+
+    def killed(note: provider_batch.Submitted) -> None:
+        if note.id:
+            raise Killed
+        write(note)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(provider_batch.Submitted, "write", killed)
+        with pytest.raises(Killed):
+            command("--batch", str(file), "--provider-batch")
+    code, records, _ = command("--batch", str(file), "--provider-batch")
+    assert (1, 4, 1) == (code, len(records), created(sandbox))
+
+
+def test_prompts_that_changed_before_anything_was_submitted_are_submitted(
+    command: Any, file: Path, sandbox: Sandbox
+) -> None:
+    provider_batch.Submitted.of(file, None).write()
+    file.write_text("another\n")
+    code, (record,), _ = command("--batch", str(file), "--provider-batch")
+    assert (0, "Sandbox: another", 1) == (code, record["text"], created(sandbox))
+
+
+def test_nothing_is_submitted_where_the_note_cannot_be_written(
+    command: Any, file: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(provider_batch, "replace_file", full)
+    code, _, lines = command("--batch", str(file), "--provider-batch")
+    told = f"error: {file}.submitted: it cannot be written: No space left on device"
+    assert (1, [told], 0) == (code, lines, created(sandbox))
+
+
+def test_the_note_stays_where_it_is_not_known_whether_the_batch_has_begun(
+    command: Any, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: Any) -> Any:
+        raise ProviderUnavailableError("the line is down")
+
+    monkeypatch.setattr(Submission, "asubmit", lost)
+    assert 1 == command("--batch", str(file), "--provider-batch")[0]
+    assert "" == provider_batch.Submitted.of(file, None).id
+    assert Path(f"{file}.submitted").exists()
 
 
 def test_a_line_without_a_result_says_so(
@@ -182,5 +288,5 @@ def test_progress_is_told_every_ten_seconds_where_there_is_no_terminal() -> None
 def test_the_note_is_of_the_prompts_and_the_schema(file: Path) -> None:
     plain, other = (provider_batch.Submitted.of(file, schema) for schema in (None, {"a": 1}))
     assert plain.prompts != other.prompts
-    plain.write("batch_1")
+    replace(plain, id="batch_1").write()
     assert "batch_1" == provider_batch.Submitted.of(file, None).id

@@ -53,14 +53,19 @@ class BatchLine:
 
     def failure(self, error: Exception) -> str:
         """One JSON line: what kept the line from being answered."""
-        described: dict[str, Any] = {"type": type(error).__name__, "message": str(error)}
-        if isinstance(error, LLMError) and error.status is not None:
-            described["status"] = error.status
-        return self.record(error=described)
+        return self.record(error=described(error))
 
     def refusal(self) -> str:
         """One JSON line: what is wrong with the line itself."""
         return self.record(error={"type": "InputError", "message": self.problem})
+
+
+def described(error: Exception) -> dict[str, Any]:
+    """What a record says of an error."""
+    words: dict[str, Any] = {"type": type(error).__name__, "message": str(error)}
+    if isinstance(error, LLMError) and error.status is not None:
+        words["status"] = error.status
+    return words
 
 
 #: Asks what a line says, and returns the fields of its record; raises LLMError.

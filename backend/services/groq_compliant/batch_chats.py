@@ -134,19 +134,27 @@ class BatchChats(StructuredChats):
         the first is submitted: one that cannot be sent is a ConfigurationError, and nothing is.
         The most that it can take is reserved of the day's budgets; the cache has no part in it.
         """
-        from ..llm.batch.reservations import BatchReservations  # few submit batches
-
         checked_prompts(prompts, is_async=True)
         shared = _Shared(model, temperature, max_tokens, tags, provider_options)
-        _, own_tags = shared.request("-")
-        submission = Submission(
-            self._batch_service(schema, own_tags),
+        return await self._submission(shared, schema, hours).asubmit(prompts)
+
+    def submission(
+        self, schema: Any, model: str, temperature: float | None, max_tokens: int | None
+    ) -> Submission:
+        """Return what submits prompts as `submit_batch` does, for the command line."""
+        return self._submission(_Shared(model, temperature, max_tokens), schema, LEAST_HOURS)
+
+    def _submission(self, shared: _Shared, schema: Any, hours: int) -> Submission:
+        from ..llm.batch.reservations import BatchReservations  # few submit batches
+
+        _, tags = shared.request("-")  # what is wrong for all is an error now
+        return Submission(
+            self._batch_service(schema, tags),
             self._account,
             shared.request,
             checked_hours(hours),
             BatchReservations(self._account),
         )
-        return await submission.asubmit(prompts)
 
     def resume_batch(self, id: str, /, schema: Any = None) -> ProviderBatch[Any]:
         """Return the batch that was submitted as *id*; *schema* is that of its prompts, if any.

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
+from ..llm.batch.input_files import new_token
 from ..llm.batch.provider_batch import ProviderBatch
 from ..llm.batch.results import BatchResult
+from ..llm.batch.submission import NothingToSubmitError
+from ..llm.errors import LLMError, LLMTimeoutError, ProviderUnavailableError
 from ..llm.frozen import dataclass
 from ..llm.stores.files import replace_file
 from ..llm.types import StructuredReply
 from .arguments import Options
-from .batch import BatchCounts, BatchLine, opened, read
+from .batch import BatchCounts, BatchLine, described, opened, read
 from .client import CompliantClient
 from .console import Console
 from .session import Answer
@@ -30,11 +35,18 @@ Tell = Callable[[str, BatchCounts], None]
 
 @dataclass(frozen=True)
 class Submitted:
-    """The note of what was submitted: the batch's id, and a hash of the prompts and the schema."""
+    """The note of what is submitted: a hash of the prompts and the schema, and the batch's id.
+
+    It is written first without the id, under a *token* by which Groq knows the batch: where the
+    process dies in between, the next run finds what was submitted. `refused` says of each prompt
+    that could not be sent, by its index, what is wrong with it.
+    """
 
     place: Path
     prompts: str
     id: str = ""
+    token: str = field(default_factory=new_token)
+    refused: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, file: Path, schema: Any) -> Submitted:
@@ -44,28 +56,44 @@ class Submitted:
             for block in iter(lambda: lines.read(1 << 20), b""):
                 digest.update(block)
         place = Path(f"{file}.submitted")
-        try:
-            note = json.loads(place.read_text(encoding="utf-8"))
-            known, identity = note["prompts"], note["id"]
-        except FileNotFoundError:
+        if not os.path.lexists(place):
             return cls(place, digest.hexdigest())
+        try:
+            note = json.loads(_text_in(place))
+            known, identity, token = note["prompts"], str(note["id"]), str(note["token"])
+            refused = dict(note["refused"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{place}: no note of a batch ({type(error).__name__})") from error
+            raise InputError(
+                f"{place}: no note of a batch ({type(error).__name__}): remove this file to submit"
+                " the prompts anew"
+            ) from error
+        if known != digest.hexdigest() and not identity:
+            return cls(place, digest.hexdigest())
         if known != digest.hexdigest():
             raise InputError(
                 f"{place}: the prompts or the schema are not those that were submitted: put them"
                 " back, or remove this file to submit them anew"
             )
-        return cls(place, digest.hexdigest(), str(identity))
+        return cls(place, digest.hexdigest(), identity, token, refused)
 
-    def write(self, identity: str) -> None:
-        """Note that the prompts were submitted as *identity*."""
-        note = json.dumps({"id": identity, "prompts": self.prompts})
-        replace_file(self.place, [note.encode()], durable=True)
+    def write(self) -> None:
+        """Keep the note, in place of the one before; raises InputError."""
+        note = {"id": self.id, "token": self.token, "prompts": self.prompts}
+        text = json.dumps({**note, "refused": self.refused})
+        try:
+            replace_file(self.place, [text.encode()], durable=True)
+        except OSError as error:
+            raise InputError(f"{self.place}: it cannot be written: {error.strerror}") from error
 
     def remove(self) -> None:
         """Forget it: all of its results were told."""
         self.place.unlink(missing_ok=True)
+
+
+def _text_in(place: Path) -> str:
+    if not place.is_file():
+        raise OSError("no regular file, from which a read might never return")
+    return place.read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -87,28 +115,38 @@ class ProviderRun:
                 f"{submitted.place}: these prompts were submitted before: give --resume to read"
                 " their answers, or remove this file to submit them anew"
             )
-        batch = await self._batch(submitted)
+        submitted = submitted if submitted.id else await self._submit(submitted)
         counts = BatchCounts()
-        async for record, failed in self._records(batch):
+        async for record, failed in self._records(submitted):
             counts.done += 1
             counts.failed += failed
             tell(record, counts)
         submitted.remove()
         return counts
 
-    async def _batch(self, submitted: Submitted) -> ProviderBatch[Any]:
-        if submitted.id:
-            return self.client.resume_batch(submitted.id, self.schema)
-        batch = await self.client.submit_batch(
-            self._prompts(),
-            schema=self.schema,
-            model=self.model,
-            temperature=self.options.temperature,
-            max_tokens=self.options.max_tokens,
+    async def _submit(self, submitted: Submitted) -> Submitted:
+        """Submit what can be sent; the note's id stays "" where that is nothing."""
+        options, refused = self.options, dict[str, Any]()
+        submission = replace(
+            self.client.submission(
+                self.schema, self.model, options.temperature, options.max_tokens
+            ),
+            token=submitted.token,
+            on_refusal=lambda index, error: refused.update({str(index): described(error)}),
         )
-        submitted.write(batch.id)
+        submitted.write()  # where this is impossible, nothing is paid
+        try:
+            batch = await submission.asubmit(self._prompts())
+        except LLMError as error:
+            if not isinstance(error, (ProviderUnavailableError, LLMTimeoutError)):
+                submitted.remove()  # nothing was submitted, or it has been cancelled
+            if not (refused and isinstance(error, NothingToSubmitError)):
+                raise
+            return replace(submitted, refused=refused)
+        submitted = replace(submitted, id=batch.id, refused=refused)
         self.stderr.line(f"submitted as {batch.id}: if this is interrupted, --resume goes on")
-        return batch
+        submitted.write()
+        return submitted
 
     def _prompts(self) -> Iterator[dict[str, Any]]:
         with opened(self.file) as lines:
@@ -119,13 +157,9 @@ class ProviderRun:
                     prompt = {} if "messages" in own else {"prompt": line.prompt}
                     yield {**prompt, "system_prompt": system, **own}
 
-    async def _records(self, batch: ProviderBatch[Any]) -> AsyncIterator[tuple[str, bool]]:
+    async def _records(self, submitted: Submitted) -> AsyncIterator[tuple[str, bool]]:
         """Yield the record of each line, and whether it failed."""
-        results = batch.aresults(
-            lambda status: self.stderr.progress(
-                f"{status.state}: {status.completed + status.failed} of {status.total} answered"
-            )
-        )
+        results = self._results(submitted.id)
         index, following = 0, await anext(results, None)
         with opened(self.file) as lines:
             for line in read(lines):
@@ -135,8 +169,22 @@ class ProviderRun:
                 result = following if following and following.index == index else None
                 if result is not None:
                     following = await anext(results, None)
+                if (refusal := submitted.refused.get(str(index))) is not None:
+                    yield line.record(error=refusal), True
+                else:
+                    yield self._record(line, result)
                 index += 1
-                yield self._record(line, result)
+
+    async def _results(self, identity: str) -> AsyncIterator[BatchResult[Any]]:
+        if not identity:
+            return
+        batch: ProviderBatch[Any] = self.client.resume_batch(identity, self.schema)
+        async for result in batch.aresults(
+            lambda status: self.stderr.progress(
+                f"{status.state}: {status.completed + status.failed} of {status.total} answered"
+            )
+        ):
+            yield result
 
     def _record(self, line: BatchLine, result: BatchResult[Any] | None) -> tuple[str, bool]:
         if result is None:

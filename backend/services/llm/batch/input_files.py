@@ -13,6 +13,11 @@ from ..types import Mode, Request
 from .api import BatchApi
 
 
+def new_token() -> str:
+    """Return a word that no other batch has."""
+    return uuid.uuid4().hex
+
+
 @dataclass
 class InputFile:
     """The lines of one batch, all of one *scope*; `token` is the batch's own word."""
@@ -21,7 +26,7 @@ class InputFile:
     file: BinaryIO
     lines: int = 0
     bytes: int = 0
-    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    token: str = field(default_factory=new_token)
 
     def submit(self, api: BatchApi, hours: int) -> str:
         """Submit it from its beginning, and return the batch's id."""
@@ -30,13 +35,18 @@ class InputFile:
 
 
 class InputFiles:
-    """Files of as many lines and bytes as the provider takes; closed by a `with` block."""
+    """Files of as many lines and bytes as the provider takes; closed by a `with` block.
 
-    def __init__(self, api: BatchApi) -> None:
+    With the same *token*, the files of the same prompts have the same tokens again.
+    """
+
+    def __init__(self, api: BatchApi, token: str = "") -> None:
         self._api = api
+        self._token = token or new_token()
         self._open: dict[str, InputFile] = {}
         self.files: list[InputFile] = []
-        self.lines = 0
+        #: How many prompts were added, or passed over.
+        self.prompts = 0
 
     def __enter__(self) -> InputFiles:
         return self
@@ -47,22 +57,24 @@ class InputFiles:
 
     def add(self, request: Request, mode: Mode | None) -> InputFile:
         """Write the line of the next prompt, asked for in *mode*, and return the file it is in."""
-        line = self._api.line(request, CustomId(self.lines, mode)) + b"\n"
+        line = self._api.line(request, CustomId(self.prompts, mode)) + b"\n"
         if len(line) > self._api.max_bytes:
             raise ConfigurationError(
-                f"prompt {self.lines} is longer than a file of a batch: {self._api.max_bytes} bytes"
+                f"it is longer than a file of a batch: {self._api.max_bytes} bytes"
             )
         target = self._file_for(self._api.scope(request), len(line))
         target.file.write(line)
         target.lines += 1
         target.bytes += len(line)
-        self.lines += 1
+        self.prompts += 1
         return target
 
     def _file_for(self, scope: str, size: int) -> InputFile:
         known = self._open.get(scope)
         api = self._api
         if known is None or known.lines >= api.max_lines or known.bytes + size > api.max_bytes:
-            known = self._open[scope] = InputFile(scope, tempfile.TemporaryFile())  # noqa: SIM115 - closed with us
+            token = f"{self._token[:28]}{len(self.files):04x}"
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with us
+            known = self._open[scope] = InputFile(scope, file, token=token)
             self.files.append(known)
         return known

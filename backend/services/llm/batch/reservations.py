@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from ..account.account import Account
 from ..account.daily_budget import BudgetReservation, DailyBudget
@@ -20,6 +21,14 @@ from .pricing import DISCOUNT
 
 #: Seconds that a budget's count may take.
 _TIMEOUT = 60.0
+
+
+class Most(NamedTuple):
+    """The most that one prompt can take: tokens, and nano-dollars of each of *budgets*."""
+
+    tokens: int = 0
+    cost: int = 0
+    budgets: tuple[MoneyBudget, ...] = ()
 
 
 @dataclass
@@ -40,25 +49,28 @@ class BatchReservations:
         #: By the file's token.
         self._parts: dict[str, _Part] = {}
 
-    def add(self, token: str, index: int, request: Request, tags: Mapping[str, str]) -> None:
-        """Add the prompt of that *index* to the file of that *token*.
+    def most(self, request: Request, tags: Mapping[str, str]) -> Most:
+        """Return the most that *request* can take of the budgets.
 
         Raises ConfigurationError for a model whose price is not known, under a budget in money.
         """
-        part, account = self._parts.setdefault(token, _Part()), self._account
-        part.note.add(index, request.model, tags)
-        if account.budget is None and account.money is None:
-            return
+        account = self._account
+        budgets = account.money.of(tags) if account.money is not None else []
+        if account.budget is None and not budgets:
+            return Most()
         estimate = account.estimator.estimate(request)
         demand = max_demand(request, estimate.tokens)
-        tokens, money = 0, {}
-        if account.budget is not None:
-            tokens = estimate.tokens + int(demand["output_tokens"])
-        if account.money is not None:
-            for budget in account.money.of(tags):
-                part.budgets[budget.name] = budget
-                money[budget.name] = math.ceil(reserved_cost(request.model, demand) * DISCOUNT)
-        part.note.reserve(tokens, money)
+        whole = estimate.tokens + int(demand["output_tokens"])
+        tokens = whole if account.budget is not None else 0
+        cost = math.ceil(reserved_cost(request.model, demand) * DISCOUNT) if budgets else 0
+        return Most(tokens, cost, tuple(budgets))
+
+    def add(self, token: str, index: int, model: str, tags: Mapping[str, str], most: Most) -> None:
+        """Add the prompt of that *index* to the file of that *token*."""
+        part = self._parts.setdefault(token, _Part())
+        part.note.add(index, model, tags)
+        part.note.reserve(most.tokens, {budget.name: most.cost for budget in most.budgets})
+        part.budgets.update((budget.name, budget) for budget in most.budgets)
 
     def reserve(self) -> Effects[None]:
         """Reserve for all files, or raise what the first budget that has too little left says."""

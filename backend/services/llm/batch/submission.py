@@ -43,6 +43,10 @@ _PAUSE = 100
 _ID = r"[A-Za-z0-9_-][A-Za-z0-9_:/-]*"
 
 
+class NothingToSubmitError(ConfigurationError):
+    """There is no prompt, or none that can be sent."""
+
+
 @dataclass(frozen=True)
 class BatchService:
     """A client's way to its provider's batches: its API, and the form of the answers."""
@@ -69,13 +73,20 @@ class BatchService:
 
 @dataclass(frozen=True)
 class Submission:
-    """Writes the lines of prompts, each by *request_of*, which has their tags, and submits them."""
+    """Writes the lines of prompts, each by *request_of*, which has their tags, and submits them.
+
+    With a *token* of 32 hexadecimal digits, what was submitted with the same one is found, and not
+    submitted again. *on_refusal*, where it is given, is told of each prompt that cannot be sent, by
+    its index, and the others are submitted without it.
+    """
 
     service: BatchService
     account: Account
     request_of: Callable[[Any], tuple[Request, Mapping[str, str]]]
     hours: int
     reservations: BatchReservations
+    token: str = ""
+    on_refusal: Callable[[int, LLMError], object] | None = None
 
     def submit(self, prompts: Iterable[Any]) -> ProviderBatch[Any]:
         """Submit *prompts*; raises LLMError that says which one cannot be sent."""
@@ -93,7 +104,7 @@ class Submission:
     ) -> ProviderBatch[Any]:
         api, transport = self.service.api, self.service.transport
         await drive(check(api), transport)
-        with InputFiles(api) as files:
+        with InputFiles(api, self.token) as files:
             async for prompt in each:
                 self._write(prompt, files)
             _check_lines(files)
@@ -101,16 +112,21 @@ class Submission:
         return self.service.batch(ids, prompts)
 
     def _write(self, prompt: Any, files: InputFiles) -> None:
-        number = files.lines
+        number = files.prompts
         try:
             request, tags = self.request_of(prompt)
             mode, formed = self.service.answer_format.apply(request)
             adapted = self.account.adapt_request(formed)
+            most = self.reservations.most(adapted, tags)
             file = files.add(adapted, mode)
-            self.reservations.add(file.token, number, adapted, tags)
         except LLMError as error:
-            error.args = (f"prompts[{number}]: {error}",)
-            raise
+            if self.on_refusal is None:
+                error.args = (f"prompts[{number}]: {error}",)
+                raise
+            files.prompts += 1
+            self.on_refusal(number, error)
+        else:
+            self.reservations.add(file.token, number, adapted.model, tags, most)
 
     def _submitting(self, files: InputFiles) -> Effects[list[str]]:
         api, bookkeeper = self.service.api, self.service.bookkeeper
@@ -127,8 +143,8 @@ def checked_hours(hours: object) -> int:
 
 
 def _check_lines(files: InputFiles) -> None:
-    if not files.lines:
-        raise ConfigurationError("prompts is empty: there is nothing to submit")
+    if not files.files:
+        raise NothingToSubmitError("prompts is empty: there is nothing to submit")
 
 
 async def _run_here(flow: Effects[T], transport: Transport) -> T:
