@@ -45,7 +45,7 @@ STAMP_2024 := $(VENV_2024)/.installed-$(VERSION_2024)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo environment environment-2024 test test-today test-2024 check bench faults mutants knobs rooms lock clean
+.PHONY: help demo environment test test-today test-2024 check bench faults mutants knobs rooms lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,10 +53,8 @@ help:
 demo: $(STAMP)
 	@PYTHONPATH=backend $(VENV)/bin/python -m examples.demo
 
-# What the tests need, without a test.
+# Installs what the tests need.
 environment: $(STAMP) $(REDIS)
-
-environment-2024: $(STAMP_2024)
 
 test: test-today test-2024
 
@@ -64,7 +62,7 @@ test-today: environment
 	$(VENV)/bin/python -m pytest --numprocesses=auto --dist=worksteal $(COVERAGE) \
 		-o faulthandler_timeout=400 -o faulthandler_exit_on_timeout=true
 
-test-2024: environment-2024
+test-2024: $(STAMP_2024)
 	$(VENV_2024)/bin/python -m pytest -p no:cacheprovider $(SUITE_2024)
 
 check: $(STAMP)

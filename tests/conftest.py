@@ -67,7 +67,7 @@ def short_backoff(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def short_first_answer_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client's first requests hardly wait for its first answer, where it never comes."""
+    """A client's first requests wait 10 ms for the first answer, in tests where none comes."""
     monkeypatch.setattr("services.llm.account.registry.MAX_FIRST_ANSWER_WAIT", 0.01)
 
 

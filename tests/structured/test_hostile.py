@@ -29,7 +29,7 @@ SCHEMA = Schema.of(
         "required": ["a"],
     }
 )
-#: A part of it is enough for hours, where fewer examples are tried.
+#: A part of a megabyte takes hours, too, where the work grows too fast.
 MB = 1_000_000 // FEWER
 
 

@@ -1,8 +1,8 @@
 """Recorded streams through the client over the real SDKs: LLM_RECORDINGS names their folder.
 
 Each is cut at every frame. Where a network may divide one is tried for one of each kind, up to its
-640th byte; with LLM_RECORDINGS_ALL for all of them, at every byte of the first 1,024. Where fewer
-examples are tried, a part of these places is.
+640th byte; with LLM_RECORDINGS_ALL for all of them, at every byte of the first 1,024. With
+FEWER_EXAMPLES, at one of so many of these places.
 """
 
 from __future__ import annotations
