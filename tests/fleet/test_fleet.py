@@ -362,6 +362,21 @@ def test_what_a_call_does_not_spend_is_given_back_after_a_loss_and_in_an_outage(
     assert {} == worker.fleet._view._granted
 
 
+def test_a_call_of_the_share_counts_though_the_shared_quota_was_to_grant_it_nothing(
+    server: Server,
+) -> None:
+    worker, late = Worker(server), take("late", tokens(20))
+    worker.fleet.take(take("first", tokens(10)))
+    batch = worker.fleet._next_batch()
+    assert batch is not None
+    worker.fleet.decision(late, worker.fleet.take(late), 0.5)
+    worker.fleet._accept(batch, server.exchange(batch))
+    worker.threads.run()
+    assert (30.0,) == worker.ask(take("second", tokens(99))).used
+    worker.fleet.settle(Settle(late, (5.0,), NOTHING))
+    assert (15.0,) == worker.ask(take("third", tokens(99))).used
+
+
 def test_what_a_call_did_not_spend_is_left_before_the_next_one_asks(server: Server) -> None:
     worker, limit = Worker(server), LearnedLimit(100.0, 60.0, "tokens", configured=100.0)
     window = SlidingWindow(10, 60.0)

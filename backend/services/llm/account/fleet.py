@@ -258,7 +258,8 @@ class Fleet:
             self._outage.end()
             log.info("the shared quota answers again")
         if spent := self._view.end_fallback():
-            self._send_first([*spent, *self._view.granted()])
+            self._send_first(spent)
+            self._pending += self._view.granted()  # after what was settled as never granted
         takes = [each for each in batch if isinstance(each, Take)]
         for take, decision in zip(takes, outcome.decisions, strict=True):
             self._view.learn(take, decision, is_waited_for=take.lease in self._answers)
