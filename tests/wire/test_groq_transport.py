@@ -9,6 +9,7 @@ import socket
 import traceback
 import tracemalloc
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
 
@@ -176,7 +177,7 @@ def test_an_environment_that_cannot_work_is_named_at_construction(
 def test_a_client_that_is_reopened_keeps_no_memory(open_client: OpenFace) -> None:
     face = open_client("groq", GROQ_REQUESTS_PER_MINUTE=10_000)
 
-    def reopened(times: int) -> int:
+    def traced_when_reopened(times: int) -> int:
         for _ in range(times):
             with face.client:
                 face.generate("hi")
@@ -185,11 +186,13 @@ def test_a_client_that_is_reopened_keeps_no_memory(open_client: OpenFace) -> Non
 
     tracemalloc.start()
     try:
-        before = reopened(15)
-        after = reopened(30)
+        traced_when_reopened(5)
+        traced = [traced_when_reopened(10) for _ in range(4)]
     finally:
         tracemalloc.stop()
-    assert (after - before) / 30 < 20_000
+    # A leak grows in each round; another thread's allocation falls into one.
+    growth = min(after - before for before, after in pairwise(traced))
+    assert growth / 10 < 20_000
 
 
 def test_a_key_is_in_no_frame_of_a_failure(open_at: Callable[..., Face], kind: str) -> None:
