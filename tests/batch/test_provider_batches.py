@@ -209,12 +209,17 @@ def test_a_batch_is_polled_until_it_has_ended(
     assert HOUR <= sum(virtual.naps) < HOUR + 60
 
 
+@pytest.mark.parametrize("schema", [None, Word])
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_what_is_cancelled_keeps_what_was_answered(
-    provider: str, slow: Sandbox, virtual: VirtualTime, monkeypatch: pytest.MonkeyPatch
+    provider: str,
+    schema: type[Word] | None,
+    slow: Sandbox,
+    virtual: VirtualTime,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with client_of(slow.url, provider, monkeypatch) as client:
-        batch = client.submit_batch(PROMPTS)
+        batch = client.submit_batch(PROMPTS, schema=schema)
         virtual.seconds += HOUR / 2
         batch.cancel()
         results = list(batch.results())

@@ -52,13 +52,14 @@ class AnswerFormat:
 
     def read(self, line: BatchLine) -> Reply:
         """Return the reply, with its value where there is a schema; raises LLMError."""
-        if self._spec is None:
-            if isinstance(line.outcome, LLMError):
-                raise line.outcome
-            return line.outcome
-        if line.id.mode is None:
-            raise ConfigurationError("the batch was submitted without a schema: give none")
+        outcome, mode = line.outcome, line.id.mode
+        if self._spec is None or mode is None:
+            if isinstance(outcome, LLMError):
+                raise outcome
+            if self._spec is not None:
+                raise ConfigurationError("the batch was submitted without a schema: give none")
+            return outcome
 
         from ..call.offline import value_of
 
-        return StructuredReply.of(*value_of(line.outcome, line.id.mode, self._spec, self._call))
+        return StructuredReply.of(*value_of(outcome, mode, self._spec, self._call))
