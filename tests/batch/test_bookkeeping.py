@@ -412,8 +412,8 @@ def test_a_budget_that_hangs_ends_the_submission() -> None:
 
     account.budget = DailyBudget(1000, Slow())
     reservations = BatchReservations(account)
-    most = reservations.most(Request(MODEL, ({"role": "user", "content": "a"},)), {})
-    reservations.add("word", 0, MODEL, {}, most)
+    max_use = reservations.max_use(Request(MODEL, ({"role": "user", "content": "a"},)), {})
+    reservations.add("word", 0, MODEL, {}, max_use)
     steps = reservations.reserve()
     next(steps)
     with pytest.raises(LLMTimeoutError, match="was not counted within 60 seconds"):
@@ -427,8 +427,8 @@ def test_what_is_reserved_over_midnight_is_of_the_day_that_its_note_names() -> N
     account.wall = lambda: float(next(seconds))
     account.budget = DailyBudget(1000, MemoryTokenCounter())
     reservations = BatchReservations(account)
-    most = reservations.most(Request(MODEL, ({"role": "user", "content": "a"},)), {})
-    reservations.add("word", 0, MODEL, {}, most)
+    max_use = reservations.max_use(Request(MODEL, ({"role": "user", "content": "a"},)), {})
+    reservations.add("word", 0, MODEL, {}, max_use)
     steps = reservations.reserve()
     for step in steps:
         assert isinstance(step, RunBlocking)

@@ -53,19 +53,19 @@ class BatchLine:
 
     def failure(self, error: Exception) -> str:
         """One JSON line: what kept the line from being answered."""
-        return self.record(error=described(error))
+        return self.record(error=error_fields(error))
 
     def refusal(self) -> str:
         """One JSON line: what is wrong with the line itself."""
         return self.record(error={"type": "InputError", "message": self.problem})
 
 
-def described(error: Exception) -> dict[str, Any]:
-    """What a record says of an error."""
-    words: dict[str, Any] = {"type": type(error).__name__, "message": str(error)}
+def error_fields(error: Exception) -> dict[str, Any]:
+    """Return what a record says of an error."""
+    fields: dict[str, Any] = {"type": type(error).__name__, "message": str(error)}
     if isinstance(error, LLMError) and error.status is not None:
-        words["status"] = error.status
-    return words
+        fields["status"] = error.status
+    return fields
 
 
 #: Asks what a line says, and returns the fields of its record; raises LLMError.
@@ -115,7 +115,7 @@ def opened(file: Path) -> Iterator[BufferedReader]:
     """
     with _binary(file) as lines:
         if _is_output(lines):
-            # Each answer would be read as the next prompt, and none the last.
+            # Each answer would be read as a further prompt, without end.
             raise UsageError(f"{file}: the answers would be written into it: name another file")
         head = lines.peek(1)[:_LOOK]
         if file == STDIN and not head:

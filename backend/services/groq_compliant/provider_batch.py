@@ -23,7 +23,7 @@ from ..llm.frozen import dataclass
 from ..llm.stores.files import replace_file
 from ..llm.types import StructuredReply
 from .arguments import Options
-from .batch import BatchCounts, BatchLine, described, opened, read
+from .batch import BatchCounts, BatchLine, error_fields, opened, read
 from .client import CompliantClient
 from .console import Console
 from .session import Answer
@@ -37,9 +37,9 @@ Tell = Callable[[str, BatchCounts], None]
 class Submitted:
     """The note of what is submitted: a hash of the prompts and the schema, and the batch's id.
 
-    It is written first without the id, under a *token* by which Groq knows the batch: where the
-    process dies in between, the next run finds what was submitted. `refused` says of each prompt
-    that could not be sent, by its index, what is wrong with it.
+    It is first written without the id, and with a *token* that Groq keeps beside the batch: if the
+    process dies in between, the next run finds the batch by it. `refused` has the error of each
+    prompt that could not be sent, by its index.
     """
 
     place: Path
@@ -132,7 +132,7 @@ class ProviderRun:
                 self.schema, self.model, options.temperature, options.max_tokens
             ),
             token=submitted.token,
-            on_refusal=lambda index, error: refused.update({str(index): described(error)}),
+            on_refusal=lambda index, error: refused.update({str(index): error_fields(error)}),
         )
         submitted.write()  # where this is impossible, nothing is paid
         try:

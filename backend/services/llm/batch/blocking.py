@@ -71,8 +71,8 @@ class _Reading(BatchReading):
         #: Guards all that is here; neither prompts nor a progress function run under it.
         self._changed = Condition()
         self._waiting = 0
-        #: What the loop's thread has answered. It takes the lock only to wake who waits, so that a
-        #: signal handler can wait for its end, whatever it has interrupted.
+        #: What the loop's thread has answered. That thread takes the lock only to wake readers that
+        #: wait, so that a signal handler which holds the lock can wait for the end of the thread.
         self._answered: deque[BatchResult[Any]] = deque()
         self._process = 0
         self._thread: LoopThread | None = None

@@ -23,8 +23,8 @@ from .pricing import DISCOUNT
 _TIMEOUT = 60.0
 
 
-class Most(NamedTuple):
-    """The most that one prompt can take: tokens, and nano-dollars of each of *budgets*."""
+class MaxUse(NamedTuple):
+    """What one prompt can take at most: tokens, and nano-dollars of each of *budgets*."""
 
     tokens: int = 0
     cost: int = 0
@@ -49,7 +49,7 @@ class BatchReservations:
         #: By the file's token.
         self._parts: dict[str, _Part] = {}
 
-    def most(self, request: Request, tags: Mapping[str, str]) -> Most:
+    def max_use(self, request: Request, tags: Mapping[str, str]) -> MaxUse:
         """Return the most that *request* can take of the budgets.
 
         Raises ConfigurationError for a model whose price is not known, under a budget in money.
@@ -57,20 +57,22 @@ class BatchReservations:
         account = self._account
         budgets = account.money.of(tags) if account.money is not None else []
         if account.budget is None and not budgets:
-            return Most()
+            return MaxUse()
         estimate = account.estimator.estimate(request)
         demand = max_demand(request, estimate.tokens)
         whole = estimate.tokens + int(demand["output_tokens"])
         tokens = whole if account.budget is not None else 0
         cost = math.ceil(reserved_cost(request.model, demand) * DISCOUNT) if budgets else 0
-        return Most(tokens, cost, tuple(budgets))
+        return MaxUse(tokens, cost, tuple(budgets))
 
-    def add(self, token: str, index: int, model: str, tags: Mapping[str, str], most: Most) -> None:
+    def add(
+        self, token: str, index: int, model: str, tags: Mapping[str, str], max_use: MaxUse
+    ) -> None:
         """Add the prompt of that *index* to the file of that *token*."""
         part = self._parts.setdefault(token, _Part())
         part.note.add(index, model, tags)
-        part.note.reserve(most.tokens, {budget.name: most.cost for budget in most.budgets})
-        part.budgets.update((budget.name, budget) for budget in most.budgets)
+        part.note.reserve(max_use.tokens, {budget.name: max_use.cost for budget in max_use.budgets})
+        part.budgets.update((budget.name, budget) for budget in max_use.budgets)
 
     def reserve(self) -> Effects[None]:
         """Reserve for all files, or raise what the first budget that has too little left says."""

@@ -117,7 +117,7 @@ class Submission:
             request, tags = self.request_of(prompt)
             mode, formed = self.service.answer_format.apply(request)
             adapted = self.account.adapt_request(formed)
-            most = self.reservations.most(adapted, tags)
+            max_use = self.reservations.max_use(adapted, tags)
             file = files.add(adapted, mode)
         except LLMError as error:
             if self.on_refusal is None:
@@ -126,7 +126,7 @@ class Submission:
             files.prompts += 1
             self.on_refusal(number, error)
         else:
-            self.reservations.add(file.token, number, adapted.model, tags, most)
+            self.reservations.add(file.token, number, adapted.model, tags, max_use)
 
     def _submitting(self, files: InputFiles) -> Effects[list[str]]:
         api, bookkeeper = self.service.api, self.service.bookkeeper

@@ -69,7 +69,7 @@ class Window(Generic[R]):
         return self._finished.pop(index)
 
     def put_back(self, result: R) -> None:
-        """Give a result that was taken, and has not reached its reader, to whoever reads next."""
+        """Give back a result that was taken, and has not reached its reader: it is the next."""
         self._returned.append(result)
 
     def _next(self) -> int:

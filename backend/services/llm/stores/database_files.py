@@ -51,7 +51,7 @@ class DatabaseFiles:
             self._move_aside()
         if not self._path.exists():
             if (log := _stat(self._log)) is not None and log.st_size:
-                # SQLite would remove it. Beside the database, where that was renamed, it is of use.
+                # SQLite would remove it, and a database that was renamed may still need it.
                 move_aside(self._log, "is of a database that is not there", mark="left")
             os.close(open_private(str(self._path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         self._file_in_use = _stat(self._path)

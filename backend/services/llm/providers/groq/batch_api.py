@@ -40,7 +40,7 @@ _STATES: dict[str, BatchState] = {
     "expired": "expired",
     "cancelled": "cancelled",
 }
-#: States of a batch whose submission was interrupted, and which is to be submitted again.
+#: States of a batch whose submission was interrupted: its prompts are submitted again.
 _CANCELLED = ("cancelling", "cancelled")
 #: The name under which a batch's own word is kept at Groq, by which it is found again.
 _TOKEN = "token"
@@ -103,8 +103,8 @@ class GroqBatchApi:
     def _find(self, sdk: Any, token: str) -> str | None:
         listed = rows(sdk.batches.list(timeout=_SHORT), "data")
         found = (each for each in listed if text(member(each, "metadata"), _TOKEN) == token)
-        alive = (each for each in found if text(each, "status") not in _CANCELLED)
-        return next((text(each, "id") for each in alive), None)
+        uncancelled = (each for each in found if text(each, "status") not in _CANCELLED)
+        return next((text(each, "id") for each in uncancelled), None)
 
     def status(self, identity: str) -> BatchStatus:
         """Return how far the batch of that id is."""
