@@ -75,11 +75,13 @@ class PendingCharges:
         self._replace(index, block.split())
 
     def cancel(self, charge: Charge) -> None:
-        """Remove a reserved charge."""
-        self._reserved -= 1
-        # Reset when nothing is reserved, so that rounding errors do not add up.
-        self._reserved_amount = self._reserved_amount - charge.amount if self._reserved else 0.0
-        if not self._reserved:
+        """Remove a reserved charge; all of it or nothing where a signal handler raises in between.
+
+        Python calls one as a function begins or a loop goes back: none begins after the removal.
+        """
+        if self._reserved == 1:
+            # Zero, so that rounding errors do not add up.
+            self._reserved, self._reserved_amount = 0, 0.0
             self._only, self._blocks, self._middle = None, _NO_BLOCKS, None
             return
         blocks = self._sorted()
@@ -92,6 +94,8 @@ class PendingCharges:
             self._replace(index, [blocks[index].without_first()])
         else:
             self._replace(index, [Block(charges[:place] + charges[place + 1 :])])
+        self._reserved -= 1
+        self._reserved_amount -= charge.amount
 
     def _replace(self, index: int, blocks: list[Block]) -> None:
         if self._middle is not None:
@@ -109,7 +113,10 @@ class PendingCharges:
         self.in_flight_amount += charge.amount
 
     def settle(self, charge: Charge) -> None:
-        """Remove a charge that was in flight."""
+        """Remove a charge that was in flight, or whose `start` was interrupted before it."""
+        if charge not in self.in_flight:
+            self.cancel(charge)
+            return
         del self.in_flight[charge]
         if not self.in_flight:
             self.in_flight = _NONE_IN_FLIGHT
