@@ -82,7 +82,11 @@ def test_a_refused_password_makes_the_store_unavailable(redis_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://:pa/ss@host:1/0", "redis://host:port/0", "redis://h:70000", "redis://h:0"]
+    "url",
+    [
+        *("redis://:pa/ss@host:1/0", "redis://host:port/0", "redis://h:70000", "redis://h:0"),
+        *("redis://h:1/name", "rediss://h/0/1", "redis://h/-1"),
+    ],
 )
 def test_a_url_that_redis_cannot_read_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(ValueError, match="is not a Redis URL") as caught:

@@ -16,6 +16,7 @@ from .protocol import StoreError
 
 _TIMEOUT = 2.0  # seconds to connect, and for each answer: a cache slower than that helps nobody
 
+_DATABASE = re.compile(r"/?|/[0-9]+/?")
 _SENTINEL = re.compile(r"(rediss?)\+sentinel://(?:([^@/]*)@)?([^/?#]+)/([^/?#]+)(?:/(\d+))?\Z")
 
 
@@ -56,8 +57,10 @@ class RedisServer:
 
     def _client(self, url: str, options: dict[str, Any]) -> Any:
         if "+sentinel:" not in url:
-            if not is_port(urlsplit(url).port):  # of 0 the package makes its default
-                raise ValueError("no port")
+            parts = urlsplit(url)
+            # Of a port of 0, and of a database that is no number, the package makes its default.
+            if not is_port(parts.port) or _DATABASE.fullmatch(parts.path) is None:
+                raise ValueError("no port, or no database")
             return self._redis.Redis.from_url(url, **options)
         found = _SENTINEL.match(url)
         if found is None:
