@@ -76,6 +76,15 @@ def waiters(batch: Batch[str]) -> int:
     return len(vars(batch._reading._changed)["_waiters"])
 
 
+async def until(is_so: Callable[[], bool]) -> None:
+    """Let other tasks run until it *is_so*."""
+    for _ in range(10_000):
+        if is_so():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never is")
+
+
 @pytest.mark.parametrize("prompts", [1, 40])
 def test_threads_share_a_batch_and_all_end_with_it(prompts: int) -> None:
     batch = blocking_batch(range(prompts), Gate(lambda: waiters(batch) == 3 or prompts > 1).ask)
@@ -171,13 +180,11 @@ def test_what_a_cancelled_reader_leaves_in_flight_ends_with_its_batch() -> None:
 
         for reading in (read(async_batch(range(5), Gate().ask)), dropped()):
             task = asyncio.create_task(reading)
-            while len(asyncio.all_tasks()) < 4:
-                await asyncio.sleep(0)
+            await until(lambda: len(asyncio.all_tasks()) == 4)
             task.cancel()
             await asyncio.wait({task})
             del reading, task
-            while len(asyncio.all_tasks()) > 1:
-                await asyncio.sleep(0)
+            await until(lambda: len(asyncio.all_tasks()) == 1)
 
     async def dropped() -> None:
         async for _ in async_batch(range(5), Gate().ask):

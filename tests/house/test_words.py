@@ -58,6 +58,8 @@ REPLACED_BY = {
     "books": "bookkeeping",
     "screen": "console",
     "hearsay": "from the shared quota",
+    "keeps_declared": "counts_declared",
+    "leased": "owning source",
 }
 
 #: In a sentence these have a plain meaning as well; as a part of an identifier they have none.
