@@ -245,6 +245,17 @@ def test_a_call_that_exceeds_a_limit_which_another_worker_knows_is_an_error(
         Drive(clock, []).run(call(worker(server), max_quota_wait=60.0))
 
 
+def test_what_a_worker_forgets_holds_the_others_back_no_more(server: Server, clock: Clock) -> None:
+    to, other = worker(server), worker(server)
+    Drive(clock, [says("Yes."), says("Yes.")]).run(call(to))
+    server.shared_quota.exchange([Pause(MODEL, 7.0), Retire("old", 60.0)])
+    to.ended.put("old", True, clock.now, 60.0)
+    to.forget()
+    drive = Drive(clock, [says("Yes.")])
+    drive.run(call(other))
+    assert ([], {}) == (drive.slept, other.ended.items(clock.now))
+
+
 def test_a_pause_that_another_worker_has_met_is_waited_for(server: Server, clock: Clock) -> None:
     server.shared_quota.exchange([Pause(MODEL, 7.0)])
     to, drive = worker(server), Drive(clock, [says("Yes.")])
@@ -480,7 +491,7 @@ def test_limits_that_others_know_are_told_as_the_shared_quotas(
     known = KnownLimit(MODEL, "input_tokens", 60.0, 500.0)
     for _ in range(2):
         learn(to, Outcome("e", limits=(known, replace(known, unit="tokens"))))
-    to.quota.forget()
+    to.quota.forget(0.0)
     learn(to, Outcome("e", limits=(known,)))
     Drive(clock, [says("Yes.")]).run(call(to))
     (took,) = asked(server)

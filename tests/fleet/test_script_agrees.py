@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.llm.quota.memory_shared_quota import MemorySharedQuota
 from services.llm.quota.shared import (
     Add,
+    Forget,
     Operation,
     Pause,
     Reinstate,
@@ -29,7 +30,18 @@ LIMITS = (
     SharedCharge("", "tokens", 60.0, 1.0, 1.0),
     SharedCharge("", "tokens", 86_400.0, 1.0, 1.0),
 )
-KINDS = ["take", "take", "settle", "add", "restore", "reinstate", "pause", "retire", "set_counting"]
+KINDS = [
+    "take",
+    "take",
+    "settle",
+    "add",
+    "restore",
+    "reinstate",
+    "pause",
+    "retire",
+    "forget",
+    "set_counting",
+]
 LEASES = ("one", "two", "three", "four")
 
 amounts = st.sampled_from([0.0, 1.0, 2.5, 7.0, 60.0])
@@ -81,6 +93,8 @@ def operations(draw: st.DrawFn) -> Operation:
         return Restore(several, draw(st.sampled_from([(), parts])))
     if kind == "set_counting":
         return SetCounting(scope, "tokens/60", draw(st.booleans()))
+    if kind == "forget":
+        return Forget(scope)
     if kind == "pause":
         return Pause(scope, draw(seconds))
     return Retire(draw(st.sampled_from(["gone", "lost"])), draw(seconds))

@@ -22,6 +22,7 @@ from services.llm.quota.shared import (
     Settle,
     SharedQuota,
     Take,
+    forgotten,
 )
 from services.llm.quota.shared_levels import AGREED_FOR
 from tests.fleet.shared_quotas import MODEL, Clock, ScriptSharedQuota, requests, take, tokens
@@ -410,3 +411,12 @@ def test_what_is_granted_ahead_leaves_little_idle_where_calls_spend_far_less_tha
     asked.clock.now += 60.0
     asked.do(Restore((tokens(60, amount=60),)))
     assert decision == asked.decide(take("last", tokens(3, amount=60)))
+
+
+def test_what_is_forgotten_holds_nobody_back_and_what_is_used_stays(asked: Asked) -> None:
+    asked.decide(take("1", tokens(5, amount=10)))
+    asked.do(Pause(MODEL, 60.0), Retire("old", 60.0), Retire("gone", 90.0))
+    assert 60.0 == asked.wait(take("2", tokens(5, amount=10)))
+    outcome = asked.shared_quota.exchange(forgotten([MODEL], ["old"]))
+    assert ((), (("gone", 90.0),)) == (outcome.decisions, outcome.retired)
+    assert Granted(0.0, (5.0,)) == asked.decide(take("3", tokens(50, amount=100)))

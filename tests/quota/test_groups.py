@@ -50,7 +50,7 @@ def test_what_a_group_has_learnt_expires_and_is_forgotten() -> None:
         quota.reserve("key 2", tokens(999), 11.0 + STATED_FOR, group=GROUP), Reservation
     )
     quota = taught()
-    quota.forget()
+    quota.forget(0.0)
     assert isinstance(quota.reserve("key 2", tokens(999), 10.0, group=GROUP), Reservation)
 
 

@@ -139,7 +139,7 @@ def test_what_was_learnt_can_be_forgotten() -> None:
     answer(quota, 100.0, tokens(1), amount=6_000, used=1)
     quota.settle(sent(quota, 100.0), {}, 100.0, 100.0, [LimitReport("requests", DAY, 1_000, 1)])
     quota.pause("other", 200.0)
-    quota.forget()
+    quota.forget(0.0)
     assert {"TPM": (8_000, False)} == amounts(quota, 100.0)
 
 
@@ -390,7 +390,7 @@ def test_forgetting_before_anything_was_learnt_changes_nothing() -> None:
     known = LearnedLimit(8_000, MINUTE, "tokens", configured=8_000)
     quota = Quota((SlidingWindow(9, MINUTE), known))
     sent(quota, 100.0, tokens(1_000))
-    quota.forget()
+    quota.forget(0.0)
     assert {"RPM": 8.0, "TPM": 7_000.0} == left(quota, 100.0)
 
 
@@ -591,7 +591,7 @@ def test_where_few_were_answered_the_first_goes_after_the_wait_alone() -> None:
         report = LimitReport("requests", MINUTE, is_refusal=True, wait=wait)
         refuse(quota, now, ONE, report)
         assert pytest.approx(at) == booked_and_cancelled(quota, now)
-        quota.forget()
+        quota.forget(0.0)
 
 
 def booked_and_cancelled(quota: Quota, now: float) -> float:

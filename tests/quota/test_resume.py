@@ -17,7 +17,7 @@ def test_who_waits_for_a_pause_goes_at_once_where_it_is_ended() -> None:
     assert isinstance(reservation, Reservation)
     assert 990.0 == quota.try_start(reservation, 10.0)
     wake = reservation.wake
-    quota.resume(10.0)
+    quota.forget(10.0)
     assert wake.done()
     assert 0.0 == quota.try_start(reservation, 10.0)
     assert {} == quota.pauses(10.0)
@@ -42,5 +42,5 @@ def test_a_resumption_whose_time_steps_back_is_at_the_latest_time_seen() -> None
     quota.pause("a", 1_000.0)
     reservation = quota.reserve("a", {"requests": 1.0}, 100.0, max_wait=2_000.0)
     assert isinstance(reservation, Reservation)
-    quota.resume(50.0)
+    quota.forget(50.0)
     assert 100.0 == reservation.starts_at

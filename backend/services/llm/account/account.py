@@ -18,6 +18,7 @@ from ..errors import (
 )
 from ..limit_types import Headroom, LimitReport, Priority
 from ..quota import Demand, NoCapacity, Quota, Reservation, SlidingWindow
+from ..quota.shared import forgotten
 from ..runtime.retry_after import LONGEST as LONGEST_WAIT
 from ..runtime.ttl_map import TTLMap
 from ..types import Mode, Provider, Reply, Request
@@ -242,12 +243,13 @@ class Account:
 
     def forget(self) -> None:
         """Drop all that was learnt; who waits for a pause or an outage to end may go on."""
+        scopes = self.quota.forget(self.now())
+        if self.fleet is not None:
+            self.fleet.publish(*forgotten(scopes, self.ended.items(self.now())))
         for known in (self.ended, self.refused_options, self.output_modes):
             known.clear()
         self.outages.clear()
-        self.quota.forget()
         self.estimator.clear()
-        self.quota.resume(self.now())
 
     def pause(self, error: LLMError, scope: str, until: float) -> None:
         """Let nobody send on *scope* before *until*."""

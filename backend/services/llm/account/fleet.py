@@ -143,10 +143,11 @@ class Fleet:
                 self._view.spend(settle)
                 self._enqueue(settle)
 
-    def publish(self, operation: Operation) -> None:
+    def publish(self, *operations: Operation) -> None:
         """Tell all workers, at once."""
         with self._lock:
-            self._enqueue(operation)
+            for each in operations:
+                self._enqueue(each)
 
     def tell_what_counts(self, counting: SetCounting) -> None:
         """Believe what an answer has shown, and tell all workers."""
@@ -233,8 +234,7 @@ class Fleet:
     def _next_batch(self) -> Sequence[Operation] | None:
         """Return what is to be sent now, once something is urgent or has waited long enough."""
         with self._lock:
-            outage, is_urgent = self._outage, self._is_urgent
-            is_probe = outage.is_probing
+            outage, is_urgent, is_probe = self._outage, self._is_urgent, self._outage.is_probing
             if outage.is_away != is_probe or not (self._pending or is_probe):
                 self._sending = None
                 return None

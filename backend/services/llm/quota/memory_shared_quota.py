@@ -19,6 +19,7 @@ from .shared import (
     PAUSED,
     Add,
     Decision,
+    Forget,
     Granted,
     KnownLimit,
     Operation,
@@ -133,6 +134,9 @@ class MemorySharedQuota:
                 self._leases.setdefault(take.lease, Lease(0.0, now + take.ttl, self._marks(take)))
             case Pause(scope, seconds):
                 self._paused[scope] = max(self._paused.get(scope, now), now + seconds)
+            case Forget(scope):
+                self._paused.pop(scope, None)
+                self._agreed.pop(scope, None)
             case SetCounting(scope, limit, counts_declared):
                 self._counting.setdefault(scope, {})[limit] = counts_declared
             case _:

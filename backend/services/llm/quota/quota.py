@@ -216,15 +216,6 @@ class Quota:
             left = {scope: queue.paused_until - now for scope, queue in self._queues.items()}
         return {scope: seconds for scope, seconds in left.items() if seconds > 0}
 
-    def resume(self, now: float) -> None:
-        """End all pauses; who waits for one starts as soon as the limits allow."""
-        with self._lock:
-            now = self._advance_clock(now)
-            for queue in self._queues.values():
-                queue.paused_until = queue.held_until = -math.inf
-            futures_to_wake = self._reschedule_next(now)
-        wake(futures_to_wake)
-
     def headroom(self, scope: str, now: float, group: str = "") -> tuple[Headroom, ...]:
         """Return what is left of each limit of *scope*, but of those that let all through."""
         with self._lock:
@@ -238,11 +229,20 @@ class Quota:
                 if each.amount != inf
             )
 
-    def forget(self) -> None:
-        """Drop what was learnt of limits; those that are configured stay, with what is used."""
+    def forget(self, now: float) -> tuple[str, ...]:
+        """Drop what was learnt of limits, and end all pauses; return all scopes.
+
+        Limits that are configured stay, with what is used. Who waits for a pause starts as soon as
+        the limits allow.
+        """
         with self._lock:
             for queue in (*self._queues.values(), *self._groups):
                 queue.forget()
+                queue.paused_until = queue.held_until = -math.inf
+            futures_to_wake = self._reschedule_next(self._advance_clock(now))
+            scopes = tuple(self._queues)
+        wake(futures_to_wake)
+        return scopes
 
     def _reset_in_child(self) -> None:
         """In a child, cancel who waits, and keep the parent's charges in flight to settle them.

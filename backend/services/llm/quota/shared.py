@@ -9,6 +9,7 @@ A worker asks once for each call, at the moment at which its own `Quota` lets th
     Reinstate a call that was granted elsewhere, and counts already
     Pause     nobody may send in a scope for some seconds
     Retire    a model is gone
+    Forget    a scope is paused no more, and what was named of its limits holds no more
     SetCounting  what a limit counts of an answer that was declared longer than it became
 
 `SharedQuota` is the protocol. `MemorySharedQuota` keeps one in memory, `shared_script.py` on a
@@ -18,7 +19,7 @@ quota's own clock, so that the workers' clocks need not agree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -140,10 +141,17 @@ class Pause:
 
 @dataclass(frozen=True)
 class Retire:
-    """Tell all workers that *model* is gone, for so many *seconds*."""
+    """Tell all workers that *model* is gone, for so many *seconds*; 0: that it is not."""
 
     model: str
     seconds: float
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Drop the pause of *scope*, and the amounts that workers have named for its limits."""
+
+    scope: str
 
 
 @dataclass(frozen=True)
@@ -155,7 +163,15 @@ class SetCounting:
     counts_declared: bool
 
 
-Operation: TypeAlias = Take | Settle | Add | Restore | Reinstate | Pause | Retire | SetCounting
+Operation: TypeAlias = (
+    Take | Settle | Add | Restore | Reinstate | Pause | Retire | Forget | SetCounting
+)
+
+
+def forgotten(scopes: Iterable[str], models: Iterable[str]) -> list[Operation]:
+    """Return that *scopes*, and all that they have in common, are forgotten, and *models* alive."""
+    alive = (Retire(model, 0.0) for model in models)
+    return [*map(Forget, (ACCOUNT_WIDE, *scopes)), *alive]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from .limits import Unit
 from .shared import (
     Add,
     Decision,
+    Forget,
     Granted,
     KnownLimit,
     Operation,
@@ -140,6 +141,8 @@ def _encoded(operation: Operation, keys: _Keys) -> dict[str, Any]:
             return {"kind": "set_counting", **where, "counts_declared": counts_declared}
         case Pause(scope, seconds):
             return {"kind": "pause", "scope": keys.place(f"scope:{scope}"), "seconds": seconds}
+        case Forget(scope):
+            return {"kind": "forget", "scope": keys.place(f"scope:{scope}")}
     return {"kind": "retire", "model": operation.model, "seconds": operation.seconds}
 
 

@@ -143,6 +143,15 @@ function perform.pause(op)
     keep_for(KEYS[op.scope], til - now)
 end
 
+function perform.forget(op)
+    local known = read('HGETALL', KEYS[op.scope]) or {}
+    for n = 1, #known, 2 do
+        if known[n] == 'pause' or pair(known[n + 1]) then
+            redis.call('HDEL', KEYS[op.scope], known[n])
+        end
+    end
+end
+
 function perform.set_counting(op)
     redis.call('HSET', KEYS[op.scope], 'keeps ' .. op.limit, op.counts_declared and '1' or '0')
     keep_for(KEYS[op.scope], SCOPE_KEPT)
