@@ -7,9 +7,11 @@ import contextvars
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from typing_extensions import Self
+
+from ..runtime.closing import ClosedByAsyncBlock
 from .options import BatchOptions
 from .prompts import copy_of
 from .reading import BaseBatch, BatchReading
@@ -17,10 +19,9 @@ from .results import BatchResult
 from .runner import Ask, Runner
 
 T = TypeVar("T")
-Self = TypeVar("Self", bound="AsyncBatch[Any]")
 
 
-class AsyncBatch(BaseBatch, Generic[T]):
+class AsyncBatch(BaseBatch, ClosedByAsyncBlock, Generic[T]):
     """The results of a batch, one for each prompt: an async iterator, which tasks may share.
 
     Nothing is read or sent before the first result is asked for. Leaving the iteration early
@@ -33,7 +34,7 @@ class AsyncBatch(BaseBatch, Generic[T]):
     ) -> None:
         self._reading: _Reading = _Reading(prompts, ask, options)
 
-    def __aiter__(self: Self) -> Self:
+    def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> BatchResult[T]:
@@ -46,17 +47,6 @@ class AsyncBatch(BaseBatch, Generic[T]):
         """Cancel what is in flight, and wait until it has ended."""
         self._is_closed = True
         await self._reading.aclose()
-
-    async def __aenter__(self: Self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
 
 class _Reading(BatchReading):

@@ -8,9 +8,11 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from threading import Condition, get_ident
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from typing_extensions import Self
+
+from ..runtime.closing import ClosedByBlock
 from .loop_thread import LoopThread
 from .options import BatchOptions
 from .prompts import copy_of
@@ -19,14 +21,13 @@ from .results import BatchResult
 from .runner import Ask
 
 T = TypeVar("T")
-Self = TypeVar("Self", bound="Batch[Any]")
 
 #: Prompts that are read before a result that is there is given: more than one, so that all calls
 #: come to be used, and few, so that a slow source holds no result back.
 _READS = 2
 
 
-class Batch(BaseBatch, Generic[T]):
+class Batch(BaseBatch, ClosedByBlock, Generic[T]):
     """The results of a batch, one for each prompt: an iterator, which several threads may share.
 
     Nothing is read or sent before the first result is asked for. Leaving the iteration early
@@ -37,7 +38,7 @@ class Batch(BaseBatch, Generic[T]):
     def __init__(self, prompts: Iterable[Any], ask: Ask, options: BatchOptions) -> None:
         self._reading: _Reading = _Reading(prompts, ask, options)
 
-    def __iter__(self: Self) -> Self:
+    def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> BatchResult[T]:
@@ -50,17 +51,6 @@ class Batch(BaseBatch, Generic[T]):
         """Cancel what is in flight, and wait until it has ended."""
         self._is_closed = True
         self._reading.close()
-
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _Reading(BatchReading):
