@@ -22,7 +22,7 @@ from services.llm.quota.shared import (
     Settle,
     SharedQuota,
     Take,
-    forgotten,
+    forget_all,
 )
 from services.llm.quota.shared_levels import AGREED_FOR
 from tests.fleet.shared_quotas import MODEL, Clock, ScriptSharedQuota, requests, take, tokens
@@ -417,6 +417,6 @@ def test_what_is_forgotten_holds_nobody_back_and_what_is_used_stays(asked: Asked
     asked.decide(take("1", tokens(5, amount=10)))
     asked.do(Pause(MODEL, 60.0), Retire("old", 60.0), Retire("gone", 90.0))
     assert 60.0 == asked.wait(take("2", tokens(5, amount=10)))
-    outcome = asked.shared_quota.exchange(forgotten([MODEL], ["old"]))
+    outcome = asked.shared_quota.exchange(forget_all([MODEL], ["old"]))
     assert ((), (("gone", 90.0),)) == (outcome.decisions, outcome.retired)
     assert Granted(0.0, (5.0,)) == asked.decide(take("3", tokens(50, amount=100)))

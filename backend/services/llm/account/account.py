@@ -18,7 +18,7 @@ from ..errors import (
 )
 from ..limit_types import Headroom, LimitReport, Priority
 from ..quota import Demand, NoCapacity, Quota, Reservation, SlidingWindow
-from ..quota.shared import forgotten
+from ..quota.shared import forget_all
 from ..runtime.retry_after import LONGEST as LONGEST_WAIT
 from ..runtime.ttl_map import TTLMap
 from ..types import Mode, Provider, Reply, Request
@@ -245,7 +245,7 @@ class Account:
         """Drop all that was learnt; who waits for a pause or an outage to end may go on."""
         scopes = self.quota.forget(self.now())
         if self.fleet is not None:
-            self.fleet.publish(*forgotten(scopes, self.ended.items(self.now())))
+            self.fleet.publish(*forget_all(scopes, self.ended.items(self.now())))
         for known in (self.ended, self.refused_options, self.output_modes):
             known.clear()
         self.outages.clear()

@@ -9,7 +9,7 @@ A worker asks once for each call, at the moment at which its own `Quota` lets th
     Reinstate a call that was granted elsewhere, and counts already
     Pause     nobody may send in a scope for some seconds
     Retire    a model is gone
-    Forget    a scope is paused no more, and what was named of its limits holds no more
+    Forget    end the pause of a scope, and drop the amounts named for its limits
     SetCounting  what a limit counts of an answer that was declared longer than it became
 
 `SharedQuota` is the protocol. `MemorySharedQuota` keeps one in memory, `shared_script.py` on a
@@ -141,7 +141,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class Retire:
-    """Tell all workers that *model* is gone, for so many *seconds*; 0: that it is not."""
+    """Tell all workers that *model* is gone, for so many *seconds*; 0 s: that it is in service."""
 
     model: str
     seconds: float
@@ -168,10 +168,10 @@ Operation: TypeAlias = (
 )
 
 
-def forgotten(scopes: Iterable[str], models: Iterable[str]) -> list[Operation]:
-    """Return that *scopes*, and all that they have in common, are forgotten, and *models* alive."""
-    alive = (Retire(model, 0.0) for model in models)
-    return [*map(Forget, (ACCOUNT_WIDE, *scopes)), *alive]
+def forget_all(scopes: Iterable[str], models: Iterable[str]) -> list[Operation]:
+    """Return what forgets *scopes* and the whole account's, and puts *models* in service again."""
+    in_service = (Retire(model, 0.0) for model in models)
+    return [*map(Forget, (ACCOUNT_WIDE, *scopes)), *in_service]
 
 
 @dataclass(frozen=True)
