@@ -56,8 +56,7 @@ class PathLock:
             raise self._timeout_error(seconds)
         try:
             is_new = not self._path.exists()
-            while (handle := self._opened(deadline, seconds)) is None:
-                pass
+            handle = self._opened(deadline, seconds)
             try:
                 yield
             except BaseException:
@@ -71,16 +70,17 @@ class PathLock:
         finally:
             self._threads.release()
 
-    def _opened(self, deadline: float, seconds: float) -> int | None:
-        """Lock the file and return its handle; None where another removed it meanwhile."""
-        handle = self._handle = open_private(str(self._path), os.O_RDWR | os.O_CREAT)
-        is_locked = False
-        try:
-            self._wait(handle, deadline, seconds)
-            is_locked = is_at(self._path, handle)
-        finally:
-            if not is_locked:
-                self._close()
+    def _opened(self, deadline: float, seconds: float) -> int:
+        """Lock the file and return its handle; open it anew if another process removes it."""
+        while self._handle is None:
+            handle = self._handle = open_private(str(self._path), os.O_RDWR | os.O_CREAT)
+            is_locked = False
+            try:
+                self._wait(handle, deadline, seconds)
+                is_locked = is_at(self._path, handle)
+            finally:
+                if not is_locked:
+                    self._close()
         return self._handle
 
     def _close(self) -> None:
