@@ -56,30 +56,33 @@ class PendingCharges:
         """The sum of what is reserved, and not sent."""
         return self._reserved_amount
 
+    # A signal handler may raise in between, which Python calls as a function begins or a loop goes
+    # back. Each change is made at a stroke: no function begins between its parts.
     def reserve(self, charge: Charge) -> None:
         """Add a charge; its time must not be changed while it is reserved."""
+        if not self._reserved:
+            self._only = charge
+        else:
+            blocks = self._sorted()
+            index = min(self._block_at(charge.sort_key), len(blocks) - 1)
+            block = blocks[index]
+            if block.charges[-1].sort_key < charge.sort_key:
+                block = block.append(charge)
+            else:
+                charges = block.charges.copy()
+                insort(charges, charge, key=_sort_key)
+                block = Block(charges)
+            self._replace(index, block.split())
+        charge.is_reserved = True
         self._reserved += 1
         self._reserved_amount += charge.amount
-        if self._reserved == 1:
-            self._only = charge
-            return
-        blocks = self._sorted()
-        index = min(self._block_at(charge.sort_key), len(blocks) - 1)
-        block = blocks[index]
-        if block.charges[-1].sort_key < charge.sort_key:
-            block = block.append(charge)
-        else:
-            charges = block.charges.copy()
-            insort(charges, charge, key=_sort_key)
-            block = Block(charges)
-        self._replace(index, block.split())
 
     def cancel(self, charge: Charge) -> None:
-        """Remove a reserved charge; all of it or nothing where a signal handler raises in between.
-
-        Python calls one as a function begins or a loop goes back: none begins after the removal.
-        """
+        """Remove a charge, if it is reserved."""
+        if not charge.is_reserved:
+            return
         if self._reserved == 1:
+            charge.is_reserved = False
             # Zero, so that rounding errors do not add up.
             self._reserved, self._reserved_amount = 0, 0.0
             self._only, self._blocks, self._middle = None, _NO_BLOCKS, None
@@ -94,6 +97,7 @@ class PendingCharges:
             self._replace(index, [blocks[index].without_first()])
         else:
             self._replace(index, [Block(charges[:place] + charges[place + 1 :])])
+        charge.is_reserved = False
         self._reserved -= 1
         self._reserved_amount -= charge.amount
 

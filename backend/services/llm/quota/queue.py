@@ -174,16 +174,27 @@ class ScopeQueue:
         return next((each for each in self._in_order() if each.starts_at > now), None)
 
     def add(self, reservation: Reservation) -> None:
-        """Append a reservation and reserve its charges."""
+        """Append a reservation and reserve its charges; neither where that is interrupted."""
+        try:
+            for limit, charge in reservation.charges:
+                limit.pending.reserve(charge)
+            self._add(reservation)
+        except BaseException:
+            for limit, charge in reservation.charges:
+                limit.pending.cancel(charge)
+            raise
+
+    def _add(self, reservation: Reservation) -> None:
         if reservation.priority == "batch":
             if not self._batches:
                 self._batches, self._batches_start = {}, []
             self._batches[reservation] = None
+            insort(self._batches_start, reservation.starts_at)
         else:
             if not self._others:
                 self._others, self._others_start = {}, []
             self._others[reservation] = None
-        self._reserve_charges(reservation)
+            insort(self._others_start, reservation.starts_at)
 
     def add_limit(self, limit: Limit) -> None:
         """Let a limit count too that was not known before, also for who waits or is in flight."""
@@ -204,8 +215,9 @@ class ScopeQueue:
         for limit, charge in reservation.charges:
             limit.pending.cancel(charge)
             charge.at = at
+            limit.pending.reserve(charge)
         reservation.starts_at = at
-        self._reserve_charges(reservation)
+        insort(self._start_times_of(reservation.priority), at)
 
     def cancel(self, reservation: Reservation) -> None:
         """Remove a reservation that waits, and its charges."""
@@ -238,11 +250,6 @@ class ScopeQueue:
     def _start_times_of(self, priority: Priority) -> list[float]:
         return self._batches_start if priority == "batch" else self._others_start
 
-    def _reserve_charges(self, reservation: Reservation) -> None:
-        insort(self._start_times_of(reservation.priority), reservation.starts_at)
-        for limit, charge in reservation.charges:
-            limit.pending.reserve(charge)
-
     def _remove(self, reservation: Reservation) -> None:
         self._remove_start_time(reservation)
         if reservation.priority == "batch":
@@ -256,7 +263,9 @@ class ScopeQueue:
 
     def _remove_start_time(self, reservation: Reservation) -> None:
         times = self._start_times_of(reservation.priority)
-        del times[bisect_left(times, reservation.starts_at)]
+        place = bisect_left(times, reservation.starts_at)
+        if times[place : place + 1] == [reservation.starts_at]:  # else `reschedule` was interrupted
+            del times[place]
 
 
 class FairScheduler:

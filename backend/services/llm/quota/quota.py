@@ -102,9 +102,13 @@ class Quota:
             sequence = self._scheduler.next_sequence(priority)
             charges = [(limit, Charge(amount, at, sequence)) for limit, amount in amounts]
             reservation = Reservation(scope, demand, at, sequence, charges, priority, unit)
-            queue.add(reservation)
-            self._groups.join(group, reservation)
             self._active_queues[queue] = None
+            try:
+                self._groups.join(group, reservation)
+                queue.add(reservation)
+            except BaseException:
+                self._groups.leave(reservation)
+                raise
             return reservation
 
     def try_start(self, reservation: Reservation, now: float) -> float:

@@ -56,7 +56,7 @@ def around_fork(
         _pauses[target] = _Pause(pause, resume)
 
 
-class ForkLock:
+class ForkLock(type(RLock())):  # type: ignore[misc]  # final for mypy alone, under its own name
     """A lock that no thread of the parent holds in a child.
 
     A fork waits for a *leaf*, so that what it guards is never half changed in the child: for
@@ -64,34 +64,24 @@ class ForkLock:
 
     Its holder may take it again: a signal handler that closes a client runs in the very thread
     that it has interrupted, and would wait for itself.
+
+    A `with` block takes and gives back a lock of C at a stroke. Methods of Python's could be
+    interrupted as they begin, by a signal handler that raises, and leave it taken for ever.
     """
 
     def __init__(self, *, leaf: bool = False) -> None:
-        self._lock = RLock()
         if leaf:
             around_fork(
                 self,
-                pause=ForkLock._acquire,
-                resume=ForkLock._release,
+                pause=ForkLock.acquire,
+                resume=ForkLock.release,
                 reset=ForkLock._reset_in_child,
             )
         else:
             on_fork_in_child(self, ForkLock._reset_in_child)
 
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-    def _acquire(self) -> None:
-        self._lock.acquire()
-
-    def _release(self) -> None:
-        self._lock.release()
-
     def _reset_in_child(self) -> None:
-        self._lock = RLock()
+        self._at_fork_reinit()
 
 
 def _is_leaf(item: tuple[Any, _Pause]) -> bool:
