@@ -94,7 +94,7 @@ def _keys(texts: Sequence[str]) -> dict[str, str] | None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what reads the arguments."""
+    """Return the parser of the arguments."""
     command = argparse.ArgumentParser(
         prog="python -m sandbox", description="Groq and Bedrock runtime on loopback."
     )

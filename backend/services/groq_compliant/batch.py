@@ -127,7 +127,7 @@ def opened(file: Path) -> Iterator[BufferedReader]:
 
 
 def _is_output(lines: BufferedReader) -> bool:
-    """Whether standard output is the same file."""
+    """Whether standard output is the file of *lines*."""
     try:
         read, written = os.fstat(lines.fileno()), os.fstat(sys.stdout.fileno())
     except (AttributeError, OSError, ValueError):

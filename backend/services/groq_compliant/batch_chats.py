@@ -147,7 +147,7 @@ class BatchChats(StructuredChats):
     def _submission(self, shared: _Shared, schema: Any, hours: int) -> Submission:
         from ..llm.batch.reservations import BatchReservations  # few submit batches
 
-        _, tags = shared.request("-")  # what is wrong for all is an error now
+        _, tags = shared.request("-")  # raises what is wrong for all prompts
         return Submission(
             self._batch_service(schema, tags),
             self._account,

@@ -140,7 +140,7 @@ class FrozenDict(dict[K, V]):
 
 
 class FrozenList(list[T]):
-    """A list that cannot be changed; else as `FrozenDict`."""
+    """A list that cannot be changed; it is copied, pickled and written as JSON like any other."""
 
     __setitem__ = __delitem__ = __iadd__ = __imul__ = append = clear = extend = _refuse
     insert = pop = remove = reverse = sort = _refuse

@@ -96,7 +96,7 @@ class Fleet:
         self._from_shared_quota: set[str] = set()
         self._name, self._numbers = uuid4().hex, count()
         self._outage.is_probing = False
-        #: Why the shared quota is away, to be logged once no lock is held; "" when it was.
+        #: Why the shared quota is away, to be logged once no lock is held; "" for nothing.
         self._to_log = ""
 
     def new_lease(self) -> str:
@@ -259,7 +259,7 @@ class Fleet:
             log.info("the shared quota answers again")
         if spent := self._view.end_fallback():
             self._send_first(spent)
-            self._pending += self._view.granted()  # after what was settled as never granted
+            self._pending += self._view.granted()  # after the settles of what was never granted
         takes = [each for each in batch if isinstance(each, Take)]
         for take, decision in zip(takes, outcome.decisions, strict=True):
             self._view.learn(take, decision, is_waited_for=take.lease in self._answers)

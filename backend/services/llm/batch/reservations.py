@@ -76,7 +76,7 @@ class BatchReservations:
 
     def reserve(self) -> Effects[None]:
         """Reserve for all files, or raise what the first budget that has too little left says."""
-        # Of one day, though it may end meanwhile: the note says which is to be corrected.
+        # All on one day, though midnight may pass: the note names the day to be corrected.
         now = self._account.wall()
         for part in self._parts.values():
             part.note.day = utc_day(now)

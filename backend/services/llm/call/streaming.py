@@ -116,7 +116,7 @@ def _name_deadline(error: LLMError, call: Call, timeout: float) -> None:
 
 
 def _overdue(call: Call, timeout: float, partial: Reply | None = None) -> LLMTimeoutError:
-    """The error of an answer that goes on after *timeout*, in seconds; *partial* has come of it."""
+    """Return the error of an answer that is late, after *timeout* s; *partial* has come of it."""
     policy, provider = call.policy, call.account.provider
     seconds = policy.timeout if timeout < policy.attempt_timeout else policy.attempt_timeout
     late = LLMTimeoutError(

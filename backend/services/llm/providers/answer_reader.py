@@ -19,9 +19,9 @@ class AnswerReader(ABC):
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        #: Nothing more is to come: the stream says so.
+        #: Whether the stream has said that nothing more comes.
         self.is_done = False
-        #: What was wrong with that which came after the last events.
+        #: The error that came after the last events.
         self.failure: Exception | None = None
 
     @property
@@ -46,7 +46,7 @@ class AnswerReader(ABC):
 
     @abstractmethod
     def _pieces_in(self, received: bytes) -> Iterator[Any]:
-        """Yield what ended with these bytes, in the form that an SDK gives it."""
+        """Yield the pieces that these bytes complete, in the form that an SDK gives them."""
 
     @abstractmethod
     def add(self, piece: Any) -> list[StreamEvent]:
@@ -65,8 +65,8 @@ class AnswerReader(ABC):
 
     @abstractmethod
     def _texts(self) -> Iterator[PieceText]:
-        """All texts that have begun."""
+        """Return all texts that have begun."""
 
     def _halves(self) -> list[StreamEvent]:
-        """What was held back of characters that have not come whole."""
+        """Return the events of half characters that were held back."""
         return [text.kind(half) for text in self._texts() if (half := text.end())]

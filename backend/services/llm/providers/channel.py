@@ -118,7 +118,7 @@ class _Channel(ABC):
 
     @abstractmethod
     async def _close(self) -> None:
-        """Let go of the connection, once."""
+        """Release the connection, once."""
 
     @abstractmethod
     async def _give_turn(self) -> None:
@@ -206,7 +206,7 @@ class Channel(_Channel):
         self.source.abort()
 
     def close(self) -> None:
-        """Let go of the connection, once."""
+        """Release the connection, once."""
         if not self.is_closed:
             self.is_closed = True
             self.source.close(is_done=self.reader.is_done)

@@ -18,8 +18,8 @@ AGREED_FOR = 300.0
 LEAST_AHEAD, MOST_AHEAD, CALLS_AHEAD = 6.0, 10.0, 4.0
 #: The part of a limit's window that it may be ahead at most.
 WINDOW_AHEAD = 0.25
-#: How many times as far ahead a call may be granted that has waited for very long; the seconds
-#: after which it is half of that more; and how far ahead in seconds it may be granted at most.
+#: A call that has waited may be granted further ahead: up to so many times as far; half of that
+#: more after so many seconds of waiting; and so many seconds ahead at most.
 TIMES_AHEAD, HALF_WAIT, LONGEST_AHEAD = 3.0, 30.0, 15.0
 #: The part of a limit that may lie idle because calls are granted ahead that declare more than they
 #: spend; the seconds ahead that are allowed all the same; and what one call adds to the average.

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Threads(Protocol):
-    """What runs a function."""
+    """What runs functions in threads."""
 
     def submit(self, call: Callable[[], None]) -> Future[None]:
         """Run *call* in a thread."""

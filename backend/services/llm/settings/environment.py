@@ -26,7 +26,7 @@ _BESIDE_CONFIG = Path(__file__).parents[3]
 
 ENVIRONMENT = "the environment"
 
-#: Bytes of the longest `.env`.
+#: Bytes that a `.env` may have.
 _LONGEST = 2**20
 
 

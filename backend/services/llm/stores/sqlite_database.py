@@ -71,7 +71,7 @@ class SqliteDatabase:
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         # Ledgers and budgets go with the client that had them, which nobody may have closed.
         if (connection := getattr(self, "_connection", None)) is not None:
-            if is_finalizing():  # when the names that a module knows are gone
+            if is_finalizing():  # the globals of modules may be None by now
                 connection.close()
             else:
                 self._disconnect()
@@ -158,7 +158,7 @@ class SqliteDatabase:
         """Do what is to be done with each new connection."""
 
     def _disconnect(self) -> None:
-        """Close the connection, if there is one; it is a warning where others took its files."""
+        """Close the connection, if there is one; warn where its files were taken before that."""
         self._is_closing = False
         connection, self._connection = self._connection, None
         if connection is None:
@@ -166,7 +166,7 @@ class SqliteDatabase:
         with closing(connection):
             try:
                 if not self._files.are_in_place():
-                    # A folder that is gone has taken all of them along.
+                    # Where the folder is gone, the files are gone too.
                     with suppress(FileNotFoundError), self._file_lock.held():
                         self._files.abandon(connection)
             except (sqlite3.Error, OSError) as error:

@@ -42,7 +42,7 @@ def followed_hooks(client: HasHooks | None) -> Hooks:
 
 
 def checked(name: str, value: T, kind: type[Any]) -> T:
-    """Return *value* if it is None or of this *kind*; ConfigurationError that names it else."""
+    """Return *value*; raises ConfigurationError unless it is None or of this *kind*."""
     if value is None or isinstance(value, kind):
         return value
     raise ConfigurationError(f"{name} is {shown(value)}: give a {kind.__qualname__}, or None")

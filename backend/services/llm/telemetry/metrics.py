@@ -23,7 +23,7 @@ class Metric:
     kind: Literal["counter", "gauge", "histogram", "summary"]
     help: str
     labels: tuple[str, ...]
-    #: What several processes' gauges come to: processes of a fleet know of one and the same limit.
+    #: How the gauges of several processes are combined: what is left of one limit is not added up.
     across_processes: Literal["livesum", "livemin"] = "livesum"
 
 

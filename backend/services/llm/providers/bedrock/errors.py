@@ -187,7 +187,7 @@ def _from_response(error: Exception, model: str, wall: float) -> LLMError:
         translated.retry_after = seconds_until_retry(header, wall=wall)
     if isinstance(translated, RateLimitError):
         report = _report_of_refusal(translated)
-        # A quota of another kind is exceeded for good.
+        # A refusal that never passes is of another quota, and tells nothing of a minute.
         if translated.retry is not Retry.NEVER or not report.is_minute_refusal:
             translated.limits = (report,)
     return translated
