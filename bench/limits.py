@@ -223,6 +223,8 @@ def main() -> None:
     if asked.work:
         subject, name, url = asked.work
         return work(subject, by_name[name], url, asked.seconds)
+    if unknown := [name for name in asked.rows if name not in by_name]:
+        parser.error(f"no such row: {', '.join(unknown)}; there are {', '.join(by_name)}")
     subjects = [each.replace("+", ", ") for each in asked.subjects.split(",")]
     print("| " + " | ".join(["", *subjects]) + " |")
     print("|" + "---|" * (len(subjects) + 1))
