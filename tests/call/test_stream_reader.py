@@ -31,6 +31,7 @@ from services.llm.effects import (
     open_stream,
     sleep,
 )
+from services.llm.errors import LLMError
 from services.llm.stream_types import TextPiece
 from services.llm.types import Reply, Request
 from tests.call.scripted import says
@@ -71,9 +72,31 @@ def test_a_reader_whose_driver_was_interrupted_ends_there_and_can_be_closed(
     reading = reader.next_event()
     next(reading)
     reading.close()
-    assert ([], True) == (list(reader.next_event()), reader.is_open)
+    with pytest.raises(RuntimeError, match="has not come to its end"):
+        next(reader.next_event())
+    assert reader.is_open
     assert [Close(CHANNEL)] == list(reader.close())
     assert (["given back"], False) == (steps, reader.is_open)
+    assert [] == list(reader.next_event())
+
+
+@pytest.mark.parametrize(
+    ("error", "is_cut"),
+    [(KeyboardInterrupt(), True), (asyncio.CancelledError(), True), (LLMError("no"), False)],
+)
+def test_what_was_cut_by_an_interrupted_read_has_no_quiet_end(
+    reader: StreamReader, steps: list[str], error: BaseException, is_cut: bool
+) -> None:
+    reading = reader.next_event()
+    next(reading)
+    with pytest.raises(type(error)):
+        reading.throw(error)
+    assert ["given back"] == steps
+    if is_cut:
+        with pytest.raises(RuntimeError, match="a read was interrupted or cancelled"):
+            next(reader.next_event())
+    else:
+        assert [] == list(reader.next_event())
 
 
 def test_a_reader_that_is_closed_before_it_began_holds_nothing(
