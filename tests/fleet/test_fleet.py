@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
@@ -14,10 +15,13 @@ from services.llm.account.fleet_view import nothing_spent
 from services.llm.account.shared_quota_outage import FIRST_RETRY, LONGEST_RETRY, SharedQuotaOutage
 from services.llm.quota import LearnedLimit, Quota, Reservation, SlidingWindow, TokenBucketLimit
 from services.llm.quota.learning import GuessedLimit
+from services.llm.quota.memory_shared_quota import MemorySharedQuota
 from services.llm.quota.shared import (
     Add,
     Granted,
     KnownLimit,
+    Operation,
+    Outcome,
     Pause,
     Refused,
     Restore,
@@ -396,6 +400,22 @@ def test_what_was_granted_ahead_is_none_of_the_share(server: Server, clock: Cloc
         worker.ask(take(f"{amount}", tokens(amount, amount=60)))
     server.is_away = True
     assert Refused(11.0, 7.0, "tokens", (34.5,)) == worker.ask(take("1", tokens(1, amount=60)))
+
+
+def test_a_shared_quota_that_loses_its_state_each_time_is_told_once_a_call(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, exchange = Worker(server), server.exchange
+    worker.ask(take("0", tokens(1)))
+    epochs = iter("abcd")  # and an error where it is asked for ever
+
+    def lose_and_exchange(asked: Sequence[Operation], epoch: str = "") -> Outcome:
+        server.shared_quota = MemorySharedQuota(server.clock, next(epochs))
+        return exchange(asked, epoch)
+
+    monkeypatch.setattr(server, "exchange", lose_and_exchange)
+    assert isinstance(worker.ask(take("1", tokens(1))), Granted)
+    assert ["c", "d"] == list(epochs)
 
 
 def test_a_shared_quota_that_has_lost_what_a_limit_counts_is_told_again(server: Server) -> None:

@@ -249,7 +249,7 @@ class Fleet:
             return longest_waits_first(batch, self._answers)
 
     def _accept(self, batch: Sequence[Operation], outcome: Outcome) -> None:
-        self._epoch = outcome.epoch
+        self._epoch = "" if outcome.is_lost else outcome.epoch  # after a loss, any is told once
         if outcome.is_lost:
             known = [*self.what_counts.all_known(), *batch]
             self._send_first([self._view.restored(), *self._view.granted(), *known])
