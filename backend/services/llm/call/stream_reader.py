@@ -40,8 +40,8 @@ class StreamReader:
         self._resume: Callable[[], Effect] = partial(next, flow)
         self._channel: Any = None
         self._is_over = False
-        #: Whether a read that was interrupted or cancelled has ended it: what came is cut.
-        self._is_cut = False
+        #: Whether an interrupted or cancelled read has ended it before its answer was whole.
+        self._is_incomplete = False
         self._is_busy = False
         self._interruption = Interruption()
         #: The task that reads; None where a thread does.
@@ -56,7 +56,7 @@ class StreamReader:
         It is read by *task*, or by this thread.
         """
         while not self.waiting:
-            if self._is_cut:
+            if self._is_incomplete:
                 raise RuntimeError(
                     "the stream has not come to its end: a read was interrupted or cancelled"
                 )
@@ -72,7 +72,7 @@ class StreamReader:
         Where a reader waits, its wait ends in a RuntimeError, and it gives back what is held.
         """
         self._is_over = True
-        self._is_cut = False
+        self._is_incomplete = False
         self.waiting.clear()
         if self._is_busy:
             self._interruption.interrupt(self._task)
@@ -100,10 +100,12 @@ class StreamReader:
             return (yield from self._run_until_emit())
         except GeneratorExit:
             # Its driver was interrupted between two steps. Whoever holds the stream closes it.
-            self._is_over = self._is_cut = True
+            self._is_over = self._is_incomplete = True
             raise
         except BaseException as error:
-            self._is_cut = not (isinstance(error, LLMError) or self._interruption.is_interrupted)
+            self._is_incomplete = not (
+                isinstance(error, LLMError) or self._interruption.is_interrupted
+            )
             yield from self._release()
             raise
         finally:
