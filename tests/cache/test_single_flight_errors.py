@@ -6,7 +6,8 @@ import traceback
 
 import pytest
 
-from services.llm.account.single_flight import SingleFlight, copied_error
+from services.llm.account.copied_errors import copied_error
+from services.llm.account.single_flight import SingleFlight
 from tests.cache.support import follow, lead
 
 

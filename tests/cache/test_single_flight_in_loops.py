@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from services.llm.account.single_flight import (
+    ClaimHolder,
     Follower,
     Leader,
     SingleFlight,
@@ -196,8 +197,8 @@ def test_calls_of_many_threads_and_loops_are_one_call(single_flight: SingleFligh
     claims = threading.Semaphore(0)
     original = single_flight.claim
 
-    def counted(key: str) -> Leader[str] | Follower[str]:
-        claim = original(key)
+    def counted(key: str, holder: ClaimHolder[str] | None = None) -> Leader[str] | Follower[str]:
+        claim = original(key, holder)
         claims.release()
         return claim
 

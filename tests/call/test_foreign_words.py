@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from services.llm.account.copied_errors import copied_error
 from services.llm.account.daily_budget import BudgetReservation, DailyBudget
-from services.llm.account.single_flight import copied_error
 from services.llm.errors import ConfigurationError, LLMError
 from services.llm.providers.foreign_errors import describe, from_bare_exception
 from services.llm.redaction.printable import words_of

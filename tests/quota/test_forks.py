@@ -165,9 +165,6 @@ def test_around_a_fork_every_leaf_is_held_and_then_free_again() -> None:
 def test_in_a_child_every_lock_is_new_and_free() -> None:
     leaf = ForkLock(leaf=True)
     fork._before_fork()
-    leaf._reset_in_child()
-    with leaf:
-        pass
     fork._after_fork_in_child()
     assert (is_held(leaf), is_held(fork._forking)) == (False, False)
 

@@ -11,10 +11,7 @@ from types import FrameType
 
 import pytest
 
-from services.llm.limit_types import Priority
-from services.llm.quota import NEVER, Limit, Quota, Reservation, SlidingWindow, TokenBucketLimit
-from services.llm.quota.charges import Charge
-from services.llm.quota.queue import ScopeQueue
+from services.llm.quota import NEVER, Quota, Reservation, SlidingWindow, TokenBucketLimit
 from services.llm.runtime.fork import ForkLock
 from tests.quota.support import a_minute, booked, tokens
 
@@ -68,27 +65,6 @@ def test_all_is_given_back_of_a_start_that_was_interrupted(others: int) -> None:
     assert number > 10
 
 
-@pytest.mark.parametrize("others", [0, 2])
-@pytest.mark.parametrize("priority", ["interactive", "batch"])
-def test_nothing_is_reserved_where_that_was_interrupted(others: int, priority: Priority) -> None:
-    for number in itertools.count():
-        limits: tuple[Limit, ...] = SlidingWindow(100, 60.0), TokenBucketLimit(1000, 60.0)
-        queue, reserved = ScopeQueue(limits), []
-        for sequence in range(others + 1):
-            charges = [(limit, Charge(10.0, 0.0, sequence)) for limit in limits]
-            reserved.append(Reservation("m", tokens(10), 0.0, sequence, charges, priority))
-        for each in reserved[1:]:
-            queue.add(each)
-        was_interrupted = is_interrupted(partial(queue.add, reserved[0]), number)
-        for each in reserved[int(was_interrupted) :]:
-            queue.cancel(each)
-        assert [0, 0] == [len(limit.pending) for limit in limits]
-        assert not queue.has_waiting
-        if not was_interrupted:
-            break
-    assert number > 1
-
-
 def test_a_reservation_that_never_came_back_is_none_of_its_group() -> None:
     quota, left = a_minute(100), []
     for number in range(200):
@@ -97,24 +73,6 @@ def test_a_reservation_that_never_came_back_is_none_of_its_group() -> None:
     (group,) = quota._groups
     assert 100 > left.index(False) > 10
     assert len(group.in_flight) == len(quota._queues["m"].waiting)
-
-
-def test_a_reservation_that_was_interrupted_as_it_moved_is_moved_and_cancelled_later() -> None:
-    for number in range(30):
-        limit = SlidingWindow(100, 60.0)
-        queue = ScopeQueue((limit,))
-        first, second = (
-            Reservation("m", tokens(10), 0.0, sequence, [(limit, Charge(1.0, 0.0, sequence))])
-            for sequence in (1, 2)
-        )
-        queue.add(first)
-        queue.add(second)
-        is_interrupted(partial(queue.reschedule, first, 5.0), number)
-        queue.reschedule(first, 7.0)
-        queue.cancel(second)
-        assert [first.charges[0][1].at] == limit.pending.times(-1.0, 10.0)
-        queue.cancel(first)
-        assert (0, False) == (len(limit.pending), queue.has_waiting)
 
 
 def test_an_interrupt_leaves_no_lock_taken() -> None:

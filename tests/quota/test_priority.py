@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.llm.limit_types import Priority
 from services.llm.quota import NEVER, Quota, Reservation, TokenBucketLimit
-from services.llm.quota.queue import FairScheduler
+from services.llm.quota.fair_scheduler import FairScheduler
 
 #: One request a second, of which none is saved up.
 PACE = 1.0

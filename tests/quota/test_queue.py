@@ -10,9 +10,11 @@ import pytest
 
 from services.llm.limit_types import Priority
 from services.llm.quota.charges import Charge
-from services.llm.quota.queue import FairScheduler, Reservation, ScopeQueue, wake
+from services.llm.quota.fair_scheduler import FairScheduler
+from services.llm.quota.queue import Reservation, ScopeQueue
 from services.llm.quota.sliding_window import SlidingWindow
 from services.llm.quota.token_bucket import TokenBucketLimit
+from services.llm.runtime.waking import wake
 
 
 def waiting(

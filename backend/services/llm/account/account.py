@@ -17,7 +17,7 @@ from ..errors import (
     Retry,
 )
 from ..limit_types import Headroom, LimitReport, Priority
-from ..quota import Demand, NoCapacity, Quota, Reservation, SlidingWindow
+from ..quota import Demand, NoCapacity, Quota, Reservation, ReservationHolder, SlidingWindow
 from ..quota.shared import forget_all
 from ..runtime.retry_after import LONGEST as LONGEST_WAIT
 from ..runtime.ttl_map import TTLMap
@@ -105,9 +105,10 @@ class Account:
         max_wait: float = 0.0,
         priority: Priority = "interactive",
         model: str = "",
+        holder: ReservationHolder | None = None,
     ) -> Reservation | NoCapacity:
         """Reserve every limit of *scope*, or none, as `Quota.reserve`; a key's for a *model*."""
-        return self.quota.reserve(scope, demand, now, max_wait, priority)
+        return self.quota.reserve(scope, demand, now, max_wait, priority, holder=holder)
 
     def cancel(self, reservation: Reservation, now: float) -> None:
         """Give back a reservation for which nothing was sent, be it started or not."""

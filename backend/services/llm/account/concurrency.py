@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from ..runtime.fork import ForkLock, on_fork_in_child
+from ..runtime.waking import set_running
 
 
 class HeldPermit:
@@ -22,10 +23,18 @@ class HeldPermit:
 Permit: TypeAlias = "Future[None] | HeldPermit"
 
 
+class PermitHolder(Protocol):
+    """Who holds a permit, or waits for one, until that is released."""
+
+    permit: Permit | None
+
+
 class ConcurrencyLimiter:
     """A semaphore of *size* permits, which are given in the order in which they were asked for.
 
-    Nothing blocks here: a permit that is not free is a future, and is held once that is done.
+    Nothing blocks here: a permit that is not free is a future, and is held once that is done. An
+    interrupt may follow any call here, also one that has returned: a holder that is given has the
+    permit from the step in which that is counted, to that in which it is released.
     """
 
     def __init__(self, size: int) -> None:
@@ -42,30 +51,43 @@ class ConcurrencyLimiter:
         with self._lock:
             return self._size - len(self._held)
 
-    def acquire(self) -> Permit:
+    def acquire(self, holder: PermitHolder | None = None) -> Permit:
         """Return a permit: one that is done is held, one that is not waits for its turn."""
         with self._lock:
             if len(self._held) < self._size:
                 held = HeldPermit()
+                if holder is not None:
+                    holder.permit = held
                 self._held.add(held)
                 return held
             waiting: Future[None] = Future()
+            if holder is not None:
+                holder.permit = waiting
             self._waiting.append(waiting)
             return waiting
 
-    def release(self, permit: Permit) -> None:
+    def release(self, permit: Permit, holder: PermitHolder | None = None) -> None:
         """Release a permit, or end the wait for it; RuntimeError where that was done before.
 
         A child process releases its parent's permits to no effect: it holds none of them.
         """
         with self._lock:
-            if permit in self._parent_permits:
-                self._parent_permits.discard(permit)
-            elif permit in self._held:
-                self._held.discard(permit)
-                self._give_to_next()
-            elif isinstance(permit, HeldPermit) or permit.cancelled() or not permit.cancel():
+            held = self._parent_permits if permit in self._parent_permits else self._held
+            # A holder that still has it has been interrupted while it stopped waiting.
+            if permit not in held and (
+                isinstance(permit, HeldPermit)
+                or (holder is None and permit.cancelled())
+                or not permit.cancel()
+            ):
                 raise RuntimeError("a permit was released twice")
+            if holder is not None:
+                holder.permit = None
+            try:
+                held.discard(permit)
+                self._give_to_next()
+            except BaseException:
+                self._give_to_next()
+                raise
 
     def _reset_in_child(self) -> None:
         """In a child, no permit is held, and nobody waits."""
@@ -74,9 +96,11 @@ class ConcurrencyLimiter:
         self._waiting.clear()
 
     def _give_to_next(self) -> None:
-        while self._waiting and len(self._held) < self._size:
-            permit = self._waiting.popleft()
+        """Give the permits that are free; what an interrupt has left of that is done again."""
+        while self._waiting and (self._waiting[0] in self._held or len(self._held) < self._size):
+            permit = self._waiting[0]
             # One that was released while it waited has stayed in the queue.
-            if permit.set_running_or_notify_cancel():
+            if set_running(permit):
                 self._held.add(permit)
                 permit.set_result(None)
+            self._waiting.popleft()

@@ -19,6 +19,7 @@ from ..errors import (
 from ..limit_types import MINUTE, Headroom, LimitReport, Priority
 from ..providers import groq
 from ..quota import Demand, NoCapacity, Quota, Reservation, SlidingWindow, TokenBucketLimit
+from ..quota.queue import ReservationHolder
 from ..runtime.fork import ForkLock
 from ..runtime.ttl_map import TTLMap
 from .account import AN_HOUR, Account
@@ -118,10 +119,11 @@ class MultiKeyAccount(Account):
         max_wait: float = 0.0,
         priority: Priority = "interactive",
         model: str = "",
+        holder: ReservationHolder | None = None,
     ) -> Reservation | NoCapacity:
         """Reserve every limit of *scope*, or none, and count what the key carries."""
         group = self._group(scope, model)
-        result = self.quota.reserve(scope, demand, now, max_wait, priority, group)
+        result = self.quota.reserve(scope, demand, now, max_wait, priority, group, holder)
         if isinstance(result, Reservation):
             with self._lock:
                 self._requests[scope] += 1

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from ..runtime.fork import ForkLock, on_fork_in_child
+from ..runtime.waking import wake
 
 #: The longest time without a probe, in seconds.
 LONGEST_OUTAGE = 600.0
@@ -54,7 +55,7 @@ class Outages:
                 dropped = self._outages.pop(first).waiting
             outage = self._outages.setdefault(scope, _Outage(until))
             outage.until = max(outage.until, until)
-        _wake(dropped)
+        wake(dropped)
 
     def wait(self, scope: str, now: float) -> float:
         """Return the seconds for which nothing is to be sent, 0.0 without an outage."""
@@ -89,7 +90,7 @@ class Outages:
             ended = outage if outage is not None and outage.until <= now else None
             if ended is not None:
                 del self._outages[scope]
-        _wake(ended.waiting if ended else [])
+        wake(ended.waiting if ended else [])
 
     def release_probe(self, attempt: object) -> None:
         """Let another attempt be the probe where *attempt* was it, and the outage goes on."""
@@ -98,7 +99,7 @@ class Outages:
             waiting = [one for each in probed for one in each.waiting]
             for outage in probed:
                 outage.probe, outage.waiting = None, []
-        _wake(waiting)
+        wake(waiting)
 
     def known(self, now: float) -> dict[str, float]:
         """Return the outages with the seconds from *now* until they are probed."""
@@ -111,16 +112,8 @@ class Outages:
         with self._lock:
             waiting = [one for each in self._outages.values() for one in each.waiting]
             self._outages.clear()
-        _wake(waiting)
+        wake(waiting)
 
     def _reset_in_child(self) -> None:
         """In a child, drop the parent's probes, which return in the parent."""
         self._outages = {scope: _Outage(each.until) for scope, each in self._outages.items()}
-
-
-def _wake(waiting: list[Future[None]]) -> None:
-    # Outside the lock: whoever is woken comes straight back for it. One who has stopped waiting
-    # may have cancelled the future.
-    for returned in waiting:
-        if returned.set_running_or_notify_cancel():
-            returned.set_result(None)

@@ -31,16 +31,16 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent import futures
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..frozen import dataclass
-from ..redaction.printable import words_of
 from ..runtime.coroutines import as_coroutine, run_without_loop
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.running_loop import current_loop, next_iteration
+from ..runtime.waking import set_running
+from .copied_errors import copied_error
 
 T = TypeVar("T")
-E = TypeVar("E", bound=Exception)
 
 #: Seconds within which a leader's event loop must give a sign of life, and the part of a follower's
 #: own time if that is less: then there is time left to make the call.
@@ -79,6 +79,8 @@ class Leader(Generic[T]):
         self._thread = thread
         self._loop = current_loop()
         self._followers: list[Follower[T]] = []
+        #: What it has ended with, and gives its followers.
+        self._outcome: _Result[T] | _Failure | None = None
         #: While it waits for who reads its stream: an object of this one wait.
         self.pause: object | None = None
 
@@ -97,6 +99,13 @@ class Leader(Generic[T]):
         """Let a follower make the call, if there is one."""
         self._single_flight._replace_leader(self)
 
+    def release(self) -> None:
+        """Resign, unless it has ended; complete an end that an interrupt has left half done."""
+        if self._outcome is None:
+            self.resign()
+        else:
+            self._tell_followers(self._outcome)
+
     def __enter__(self) -> Leader[T]:
         return self
 
@@ -112,9 +121,14 @@ class Leader(Generic[T]):
             self.set_exception(error)
 
     def _end(self, outcome: _Result[T] | _Failure) -> None:
-        for follower in self._single_flight._remove(self):
-            if follower._outcome.set_running_or_notify_cancel():
-                follower._outcome.set_result(outcome)
+        if self._single_flight._remove(self, outcome):
+            self._tell_followers(outcome)
+
+    def _tell_followers(self, outcome: _Result[T] | _Failure) -> None:
+        for follower in self._followers:
+            waiting = follower._outcome
+            if set_running(waiting):
+                waiting.set_result(outcome)
 
 
 class Follower(Generic[T]):
@@ -158,7 +172,7 @@ class Follower(Generic[T]):
             for seconds in self._waits(timeout):
                 await wait(seconds)
         except BaseException:
-            self._stop_waiting()
+            self.release()
             raise
         return self._result()
 
@@ -190,9 +204,16 @@ class Follower(Generic[T]):
             raise copied_error(outcome.error)
         return outcome.value if isinstance(outcome, _Result) else outcome
 
-    def _stop_waiting(self) -> None:
+    def release(self) -> None:
+        """Stop waiting; if this has become the leader meanwhile, resign, unless that has ended."""
         if not self._outcome.cancel() and isinstance(leader := self._outcome.result(), Leader):
-            self._leader._single_flight._replace_leader(leader)
+            leader.release()
+
+
+class ClaimHolder(Protocol[T]):
+    """Who has a claim, and calls its `release` in the end, however it has ended."""
+
+    claim: Leader[T] | Follower[T] | None
 
 
 class SingleFlight(Generic[T]):
@@ -208,15 +229,23 @@ class SingleFlight(Generic[T]):
         with self._lock:
             return len(self._leaders)
 
-    def claim(self, key: str) -> Leader[T] | Follower[T]:
-        """Return a Leader to the first caller with *key*, and to the others a Follower."""
+    def claim(self, key: str, holder: ClaimHolder[T] | None = None) -> Leader[T] | Follower[T]:
+        """Return a Leader to the first caller with *key*, and to the others a Follower.
+
+        A *holder* has it before others find it: an interrupt may follow.
+        """
         with self._lock:
-            leader = self._leaders.get(key)
-            if leader is None:
-                leader = self._leaders[key] = Leader(self, key, threading.get_ident())
+            known = self._leaders.get(key)
+            if known is None:
+                leader = Leader(self, key, threading.get_ident())
+                if holder is not None:
+                    holder.claim = leader
+                self._leaders[key] = leader
                 return leader
-            follower = Follower(leader)
-            leader._followers.append(follower)
+            follower = Follower(known)
+            if holder is not None:
+                holder.claim = follower
+            known._followers.append(follower)
             return follower
 
     def _reset_in_child(self) -> None:
@@ -232,13 +261,14 @@ class SingleFlight(Generic[T]):
                 raise WouldDeadlock("the leader that this thread would wait for runs in it")
             follower._thread, follower._blocks = here, True
 
-    def _remove(self, leader: Leader[T]) -> list[Follower[T]]:
-        """Remove *leader*, unless it was replaced, and return its followers."""
+    def _remove(self, leader: Leader[T], outcome: _Result[T] | _Failure) -> bool:
+        """Let *leader* end with *outcome*, unless it was replaced; return whether it does."""
         with self._lock:
             if self._leaders.get(leader._key) is not leader:
-                return []
+                return False
+            leader._outcome = outcome
             del self._leaders[leader._key]
-            return leader._followers
+            return True
 
     def _take_over(self, follower: Follower[T], leader: Leader[T]) -> None:
         """Make *follower* the leader in place of *leader*, unless that was replaced already."""
@@ -253,43 +283,27 @@ class SingleFlight(Generic[T]):
         its event loop was in one of these threads.
         """
         with self._lock:
-            if self._leaders.get(leader._key) is not leader:
-                return
-            del self._leaders[leader._key]
-            self._promote_first(
-                sorted(leader._followers, key=lambda each: not each._blocks), leader
-            )
+            if self._leaders.get(leader._key) is leader:
+                followers = sorted(leader._followers, key=lambda each: not each._blocks)
+                self._promote_first(followers, leader)
+                if self._leaders.get(leader._key) is leader:
+                    del self._leaders[leader._key]
 
     def _promote_first(self, candidates: Sequence[Follower[T]], leader: Leader[T]) -> None:
         """Make the first of *candidates* that still waits the leader in place of *leader*."""
         for candidate in candidates:
-            if candidate._outcome.set_running_or_notify_cancel():
-                successor = self._leaders[leader._key] = Leader(
-                    self, leader._key, candidate._thread
-                )
+            if set_running(candidate._outcome):
+                successor = Leader(self, leader._key, candidate._thread)
                 successor._loop = None if candidate._blocks else candidate._loop
                 for each in leader._followers:
                     each._leader = successor
                     if each is not candidate and not each._outcome.cancelled():
                         successor._followers.append(each)
-                candidate._outcome.set_result(successor)
+                self._leaders[leader._key] = successor
+                try:
+                    candidate._outcome.set_result(successor)
+                except BaseException:
+                    if not candidate._outcome.done():
+                        candidate._outcome.set_result(successor)
+                    raise
                 return
-
-
-def copied_error(error: E) -> E:
-    """Return a copy of *error* to raise elsewhere, with its cause but no traceback.
-
-    One object raised in many threads would collect all their tracebacks. An exception of a kind
-    that cannot be copied without its constructor (UnicodeDecodeError) is returned itself.
-    """
-    try:
-        copy = type(error).__new__(type(error), *error.args)
-    except TypeError:  # its own `__new__` asks for more than its args
-        return error.with_traceback(None)
-    for name, value in vars(error).items():  # lists are copied: notes are added in place
-        vars(copy)[name] = list(value) if type(value) is list else value
-    if words_of(copy) != words_of(error):
-        return error.with_traceback(None)
-    copy.__cause__ = error.__cause__
-    copy.__suppress_context__ = True
-    return copy

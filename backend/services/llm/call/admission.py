@@ -58,6 +58,8 @@ class Admission:
         self._sent: tuple[str, float] | None = None
         self._reply: Reply | None = None
         self._error: LLMError | None = None
+        #: What the reservation and its grant are settled by: estimates, while it is empty.
+        self._settlement: tuple[Demand, Sequence[LimitReport]] = ({}, ())
 
     @property
     def scope(self) -> str:
@@ -67,8 +69,7 @@ class Admission:
 
     def acquire_permit(self) -> Permit:
         """Acquire a permit of the concurrency limiter: it is held once that is done."""
-        self.permit = self._account.concurrency.acquire()
-        return self.permit
+        return self._account.concurrency.acquire(self)
 
     def acquire_probe(self) -> bool:
         """Whether the attempt may be sent: after an outage the first one alone, the probe."""
@@ -94,10 +95,9 @@ class Admission:
 
     def release(self) -> None:
         """Release the permit, or the wait for it, and the probe of an outage."""
-        permit, self.permit = self.permit, None
         try:
-            if permit is not None:
-                self._account.concurrency.release(permit)
+            if self.permit is not None:
+                self._account.concurrency.release(self.permit, self)
         finally:
             if self._account.outages.has_any:
                 self._account.outages.release_probe(self)
@@ -110,7 +110,10 @@ class Admission:
             self._end_reservation()
 
     def close(self) -> None:
-        """Give back or settle what is still held; each part whatever becomes of the others."""
+        """Give back or settle what is still held; each part whatever becomes of the others.
+
+        An interrupt may arrive in the midst of it: another call does what is left to do.
+        """
         try:
             self.cancel()
         finally:
@@ -118,34 +121,34 @@ class Admission:
                 self.budget_shares.settle(self._reply, self._error, self.partly_spent)
 
     def _end_reservation(self) -> None:
-        reservation, self.reservation = self.reservation, None
-        grant, self.grant = self.grant, None
-        if reservation is None:
-            return
-        try:
-            spent, reports = self._settle(reservation)
-        except BaseException:
-            if grant is not None:
-                grant.cancel()
-            raise
-        if grant is not None:
-            grant.settle(spent, reports)
+        # An interrupt may have come after the reservation's end, or after its grant's.
+        if self.reservation is not None and self.reservation.is_pending:
+            try:
+                self._settle(self.reservation)
+            except Exception:
+                if self.grant is not None:
+                    self.grant.cancel()
+                raise
+        if self.grant is not None:
+            self.grant.settle(*self._settlement)
+        self.reservation, self.grant, self._settlement = None, None, ({}, ())
 
-    def _settle(self, reservation: Reservation) -> tuple[Demand, Sequence[LimitReport]]:
-        """Settle or cancel what was reserved; return what was spent, and was said of limits."""
+    def _settle(self, reservation: Reservation) -> None:
+        """Settle or cancel what was reserved, and note what was spent, and was said of limits."""
         account, now = self._account, self._account.now()
         if self._sent is None:
+            self._settlement = dict.fromkeys(reservation.demand, 0.0), ()
             account.cancel(reservation, now)
-            return dict.fromkeys(reservation.demand, 0.0), ()
+            return
         if self._reply is None and self._error is None and not self.partly_spent:
             account.settle_as_estimated(reservation, now)
-            return {}, ()
+            return
         model, sent_at = self._sent
         received_at = self.received_at or latest_receipt(self._reply, sent_at, now)
         spent = {**self.partly_spent, **demand_spent(model, self._reply, self._error)}
         reports = self._learn(sent_at, now)
+        self._settlement = spent, reports
         account.settle(reservation, spent, received_at, now, reports)
-        return spent, reports
 
     def _learn(self, sent_at: float, now: float) -> tuple[LimitReport, ...]:
         """Learn what the outcome tells of prompt and path; return what it says of limits."""
@@ -185,12 +188,14 @@ def _reserve_limits(request: Request, call: Call, admission: Admission) -> Effec
         raise call.deadline_error()
     scope = scopes[0]
     if len(scopes) > 1:
-        soonest = _soonest(account, scopes, demand, request)
+        soonest = _soonest(account, scopes, request, admission)
         if isinstance(soonest, Reservation):
             return soonest
         scope = soonest
     now, patience = account.now(), call.quota_wait_left()
-    result = account.reserve(scope, demand, now, patience, request.priority, request.model)
+    result = account.reserve(
+        scope, demand, now, patience, request.priority, request.model, admission
+    )
     if isinstance(result, NoCapacity):
         raise call.limit_error(result, demand, scope)
     admission.full_unit = result.full_unit
@@ -198,14 +203,16 @@ def _reserve_limits(request: Request, call: Call, admission: Admission) -> Effec
 
 
 def _soonest(
-    account: Account, scopes: Sequence[str], demand: Demand, request: Request
+    account: Account, scopes: Sequence[str], request: Request, admission: Admission
 ) -> Reservation | str:
     """Reserve on the first scope that has room now, or return the one that has room first."""
-    now = account.now()
+    now, demand = account.now(), admission.demand
     soonest: NoCapacity | None = None
     found = ""
     for scope in scopes:
-        result = account.reserve(scope, demand, now, 0.0, request.priority, request.model)
+        result = account.reserve(
+            scope, demand, now, 0.0, request.priority, request.model, admission
+        )
         if isinstance(result, Reservation):
             return result
         if soonest is None or result.wait < soonest.wait - _TIE:

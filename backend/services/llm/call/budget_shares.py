@@ -50,6 +50,8 @@ class BudgetShares:
     def settle(self, reply: Reply | None, error: LLMError | None, part: Demand) -> None:
         """Correct each budget by what was spent; *part* estimates what a broken stream has."""
         for budget, reservation in self._shares:
+            if reservation.is_settled:
+                continue  # before an interrupt
             reserved = reservation.amount
             if isinstance(budget, MoneyBudget):
                 failed = error is not None

@@ -29,7 +29,7 @@ R = TypeVar("R")
 if TYPE_CHECKING:
     from ..account.account import Account
     from ..account.cache import Cache
-    from ..account.single_flight import Leader
+    from ..account.single_flight import Follower, Leader
     from ..effects import Effects, WaitReason
     from ..events import WaitCause
     from ..quota import Demand, NoCapacity
@@ -95,6 +95,8 @@ class Call:
     stream_resumption: StreamResumption | None = None
     #: The identical calls that wait for this one.
     leader: Leader[Reply] | None = None
+    #: Its place among identical calls, from before others know of it until it is released.
+    claim: Leader[Reply] | Follower[Reply] | None = None
     #: Seconds waited since the last attempt, by reason.
     waited: dict[WaitReason, float] = field(default_factory=dict)
 

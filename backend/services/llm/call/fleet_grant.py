@@ -22,7 +22,7 @@ from ..errors import LLMError, ModelNotFoundError, RateLimitError, Retry
 from ..limit_types import LimitReport, Unit
 from ..quota import Demand, LearnedLimit, Limit, NoCapacity, Reservation
 from ..quota.answers import amount_used
-from ..quota.queue import FairScheduler
+from ..quota.fair_scheduler import FairScheduler
 from ..quota.shared import (
     FIRST_CALL,
     PAUSED,
@@ -72,6 +72,7 @@ class Grant:
         #: When the call may be sent, once that is decided.
         self.at = -inf
         self._granted: Granted | None = None
+        self._is_settled = False
 
     def ask(self, call: Call) -> Effects[Decision]:
         """Ask for what the attempt takes, and wait for the answer, a second at most.
@@ -92,7 +93,9 @@ class Grant:
         self.settle(dict.fromkeys(self._reservation.demand, 0.0), ())
 
     def settle(self, spent: Demand, reports: Sequence[LimitReport]) -> None:
-        """Count what the attempt *spent*, and what the provider said to be used."""
+        """Count what the attempt *spent*, and what the provider said to be used; once."""
+        if self._is_settled:
+            return
         take = self._take
         granted, counts = self._granted, self._fleet.what_counts
         full = (False,) * len(self._limits) if granted is None else full_limits(take, granted)
@@ -106,6 +109,7 @@ class Grant:
         new = self._new_limits()
         self._tell_use(new, reports)
         self._fleet.settle(Settle(take, tuple(amounts), used, tuple(at_most)))
+        self._is_settled = True
         if granted is not None and reports:
             known = zip(self._limits, take.charges, full, strict=True)
             limits = (*known, *((limit, charge, False) for limit, charge in new))

@@ -86,7 +86,17 @@ def _fetch_with_cache(request: Request, call: Call, cache: Cache) -> Effects[Rep
     if cached is not None:
         report_cache_hit(call)
         return cached
-    claim = call.account.single_flight.claim(key)
+    try:
+        return (yield from _lead_or_follow(key, request, call, cache))
+    finally:
+        # An interrupt may have come before the claim was returned, or in the midst of its end.
+        if call.claim is not None:
+            call.claim.release()
+
+
+def _lead_or_follow(key: str, request: Request, call: Call, cache: Cache) -> Effects[Reply]:
+    """Send for all identical calls, or wait for the call that does."""
+    claim = call.account.single_flight.claim(key, call)
     if isinstance(claim, Leader):
         return (yield from _send_as_leader(claim, key, request, call, cache))
     try:
@@ -184,7 +194,11 @@ def _attempt(request: Request, call: Call) -> Effects[Reply]:
     except LLMError as error:
         outcome = error
     finally:
-        admission.close()
+        try:
+            admission.close()
+        except BaseException:  # an interrupt, of all that is not done yet
+            admission.close()
+            raise
     if admission.budget_shares is not None:
         yield from admission.budget_shares.wait_until_settled(call)
     if isinstance(outcome, LLMError):

@@ -3,7 +3,7 @@
 from .headroom import too_large_message
 from .learning import LearnedLimit
 from .limits import NEVER, Limit, NoCapacity, Unit
-from .queue import Demand, Reservation
+from .queue import Demand, Reservation, ReservationHolder
 from .quota import Quota
 from .sliding_window import SlidingWindow
 from .token_bucket import TokenBucketLimit
@@ -16,6 +16,7 @@ __all__ = [
     "NoCapacity",
     "Quota",
     "Reservation",
+    "ReservationHolder",
     "SlidingWindow",
     "TokenBucketLimit",
     "Unit",

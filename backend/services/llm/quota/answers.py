@@ -23,14 +23,17 @@ def settle_charges(
     queue: ScopeQueue, reservation: Reservation, spent: Demand, latest_receipt: float, now: float
 ) -> None:
     """Replace each charge by what was spent, received when the provider has seen it at latest."""
-    del queue.in_flight[reservation]
-    if not queue.in_flight:
-        queue.in_flight.clear()  # of the table too, for thousands of scopes that rest
     received = max(reservation.starts_at, min(now, latest_receipt))
     for limit, charge in reservation.charges:
+        if charge.is_settled:
+            continue  # before an interrupt
         amount = amount_spent(limit, charge.amount, spent)
         seen = received if charge.received_at is None else min(received, charge.received_at)
         limit.settle(charge, amount, seen, now)
+    reservation.is_pending = False
+    del queue.in_flight[reservation]
+    if not queue.in_flight:
+        queue.in_flight.clear()  # of the table too, for thousands of scopes that rest
 
 
 def amount_spent(limit: Limit, declared: float, spent: Demand) -> float:

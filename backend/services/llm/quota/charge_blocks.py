@@ -27,8 +27,8 @@ class Charge:
     received_at: float | None = None
     #: What had been settled in all when it was sent.
     settled_before: float = 0.0
-    #: Whether it is among the reserved ones, which an interrupted step may have left undone.
-    is_reserved: bool = False
+    #: Whether its limit has counted what was spent: it does so once, however often it is told.
+    is_settled: bool = False
 
     @property
     def sort_key(self) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .block_spans import BlockSpans
 from .charge_blocks import EVERY_CHARGE, Block, Charge, PriorityFilter, Span
@@ -56,37 +56,32 @@ class PendingCharges:
         """The sum of what is reserved, and not sent."""
         return self._reserved_amount
 
-    # A signal handler may raise in between, which Python calls as a function begins or a loop goes
-    # back. Each change is made at a stroke: no function begins between its parts.
     def reserve(self, charge: Charge) -> None:
         """Add a charge; its time must not be changed while it is reserved."""
-        if not self._reserved:
-            self._only = charge
-        else:
-            blocks = self._sorted()
-            index = min(self._block_at(charge.sort_key), len(blocks) - 1)
-            block = blocks[index]
-            if block.charges[-1].sort_key < charge.sort_key:
-                block = block.append(charge)
-            else:
-                charges = block.charges.copy()
-                insort(charges, charge, key=_sort_key)
-                block = Block(charges)
-            self._replace(index, block.split())
-        charge.is_reserved = True
         self._reserved += 1
         self._reserved_amount += charge.amount
+        if self._reserved == 1:
+            self._only = charge
+            return
+        blocks = self._sorted()
+        index = min(self._block_at(charge.sort_key), len(blocks) - 1)
+        block = blocks[index]
+        if block.charges[-1].sort_key < charge.sort_key:
+            block = block.append(charge)
+        else:
+            charges = block.charges.copy()
+            insort(charges, charge, key=_sort_key)
+            block = Block(charges)
+        self._replace(index, block.split())
 
     def cancel(self, charge: Charge) -> None:
-        """Remove a charge, if it is reserved."""
-        if not charge.is_reserved:
-            return
-        if self._reserved == 1:
-            charge.is_reserved = False
-            # Zero, so that rounding errors do not add up.
-            self._reserved, self._reserved_amount = 0, 0.0
+        """Remove a reserved charge."""
+        self._reserved -= 1
+        if not self._reserved:  # reset, so that rounding errors do not add up
+            self._reserved_amount = 0.0
             self._only, self._blocks, self._middle = None, _NO_BLOCKS, None
             return
+        self._reserved_amount -= charge.amount
         blocks = self._sorted()
         index = self._block_at(charge.sort_key)
         charges = blocks[index].charges
@@ -97,9 +92,6 @@ class PendingCharges:
             self._replace(index, [blocks[index].without_first()])
         else:
             self._replace(index, [Block(charges[:place] + charges[place + 1 :])])
-        charge.is_reserved = False
-        self._reserved -= 1
-        self._reserved_amount -= charge.amount
 
     def _replace(self, index: int, blocks: list[Block]) -> None:
         if self._middle is not None:
@@ -117,29 +109,37 @@ class PendingCharges:
         self.in_flight_amount += charge.amount
 
     def settle(self, charge: Charge) -> None:
-        """Remove a charge that was in flight, or whose `start` was interrupted before it."""
-        if charge not in self.in_flight:
-            self.cancel(charge)
-            return
+        """Remove a charge that was in flight."""
         del self.in_flight[charge]
-        if not self.in_flight:
-            self.in_flight = _NONE_IN_FLIGHT
-        # Reset when nothing is in flight, so that rounding errors do not add up.
-        self.in_flight_amount = self.in_flight_amount - charge.amount if self.in_flight else 0.0
+        if self.in_flight:
+            self.in_flight_amount -= charge.amount
+        else:  # reset, so that rounding errors do not add up
+            self.in_flight, self.in_flight_amount = _NONE_IN_FLIGHT, 0.0
 
-    def take_received(self, sent_until: float, max_transit: float) -> Iterator[Charge]:
-        """Remove and yield the charges in flight that were sent at *sent_until* or before.
+    def take_received(self, sent_until: float) -> Iterator[Charge]:
+        """Yield and then remove the charges in flight that were sent at *sent_until* or before.
 
-        The provider has received each, *max_transit* seconds after its sending at latest.
+        The taker counts each, and sets its `received_at`, before it asks for the next.
         """
         while self.in_flight:
             charge = next(iter(self.in_flight))
             if charge.at > sent_until:
                 return
-            self.settle(charge)
-            charge.received_at = charge.at + max_transit
-            self.received_amount += charge.amount
             yield charge
+            self.settle(charge)
+            self.received_amount += charge.amount
+
+    def restore(self, reserved: Sequence[Charge], sent: Sequence[Charge]) -> None:
+        """Hold these charges, and no others: an interrupt has left half done what was changed."""
+        self._reserved, self._reserved_amount = 0, 0.0
+        self._only, self._blocks, self._middle = None, _NO_BLOCKS, None
+        for charge in sorted(reserved, key=_sort_key):
+            self.reserve(charge)
+        in_flight = sorted((each for each in sent if each.received_at is None), key=_time)
+        self.in_flight = dict.fromkeys(in_flight) or _NONE_IN_FLIGHT
+        self.in_flight_amount = sum(each.amount for each in in_flight)
+        received = (each.amount for each in sent if each.received_at is not None)
+        self.received_amount = sum(received)
 
     def reserved_after(self, time: float) -> Iterator[Charge]:
         """Yield the charges that are reserved for later than *time*, in order."""

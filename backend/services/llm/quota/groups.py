@@ -49,6 +49,11 @@ class Groups:
         if queue is not None:
             queue.in_flight.pop(reservation, None)
 
+    def leave_all_but_pending(self) -> None:
+        """Forget the reservations that are over, whose leaving an interrupt has prevented."""
+        for queue in self:
+            queue.in_flight = {each: None for each in queue.in_flight if each.is_pending}
+
     def reset_in_child(self) -> None:
         """In a forked child, forget the parent's reservations; the quota keeps their charges."""
         for queue in self:

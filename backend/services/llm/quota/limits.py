@@ -10,6 +10,7 @@ answer makes us exceed the provider's limit.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from ..limit_types import Unit
@@ -70,13 +71,24 @@ class Limit(Protocol):
         ...
 
     def settle(self, charge: Charge, amount: float, latest_receipt: float, now: float) -> None:
-        """Replace a charge in flight by the real *amount*, received by *latest_receipt*."""
+        """Replace a charge in flight by the real *amount*, received by *latest_receipt*.
+
+        The charge `is_settled` from the step on in which that counts: an interrupt leaves neither
+        half of it, and who settles again passes over what is.
+        """
 
     def blocked_since(self, amount: float) -> float | None:
         """Return when the oldest charge in flight was sent, if those leave no room for *amount*.
 
         Then only an answer makes room; waiting does not.
         """
+
+
+def check_demand(demand: Mapping[Unit, float]) -> None:
+    """Raise ValueError for an amount that is negative or no number."""
+    for unit, amount in demand.items():
+        if not amount >= 0:
+            raise ValueError(f"demand[{unit!r}] = {amount!r}: must be 0 or more")
 
 
 def float_tolerance(time: float) -> float:

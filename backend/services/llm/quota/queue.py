@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import takewhile
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from ..limit_types import Priority
 from .charges import Charge
@@ -42,6 +42,8 @@ class Reservation:
     #: Whether a thread is about to complete `wake`.
     is_waking: bool = False
     is_started: bool = False
+    #: Whether it waits or is in flight: it has been added, and neither cancelled nor settled.
+    is_pending: bool = False
     #: Whether the shared quota has granted it a moment, which is its place in the order.
     is_granted: bool = False
     #: Whether the parent process made it, before a fork: only there it counts.
@@ -69,6 +71,12 @@ class Reservation:
         """Wait to be woken again, where it was, or is about to be."""
         if self.is_waking or self.wake.done():
             self.is_waking, self.wake = False, Future()
+
+
+class ReservationHolder(Protocol):
+    """Who holds a reservation: to be cancelled or settled, if it `is_pending`."""
+
+    reservation: Reservation | None
 
 
 #: Of thousands of scopes in which nobody waits. Nothing is ever put into these.
@@ -174,31 +182,19 @@ class ScopeQueue:
         return next((each for each in self._in_order() if each.starts_at > now), None)
 
     def add(self, reservation: Reservation) -> None:
-        """Append a reservation and reserve its charges; neither where that is interrupted."""
-        try:
-            for limit, charge in reservation.charges:
-                limit.pending.reserve(charge)
-            self._add(reservation)
-        except BaseException:
-            for limit, charge in reservation.charges:
-                limit.pending.cancel(charge)
-            raise
-
-    def _add(self, reservation: Reservation) -> None:
+        """Append a reservation and reserve its charges."""
         if reservation.priority == "batch":
             if not self._batches:
                 self._batches, self._batches_start = {}, []
-            self._batches[reservation] = None
-            insort(self._batches_start, reservation.starts_at)
+            self._batches[reservation], reservation.is_pending = None, True
         else:
             if not self._others:
                 self._others, self._others_start = {}, []
-            self._others[reservation] = None
-            insort(self._others_start, reservation.starts_at)
+            self._others[reservation], reservation.is_pending = None, True
+        self._reserve_charges(reservation)
 
     def add_limit(self, limit: Limit) -> None:
         """Let a limit count too that was not known before, also for who waits or is in flight."""
-        self.limits = (*self.limits, limit)
         for reservation in (*self.in_flight, *self._in_order()):
             amount = reservation.demand.get(limit.unit, 0.0)
             if not amount:
@@ -208,6 +204,7 @@ class ScopeQueue:
             limit.pending.reserve(charge)
             if reservation.is_started:
                 limit.pending.start(charge, reservation.starts_at)
+        self.limits = (*self.limits, limit)  # last, so that an interrupt leaves no half of it
 
     def reschedule(self, reservation: Reservation, at: float) -> None:
         """Move a reservation to another start time; it keeps its place in the order."""
@@ -215,23 +212,50 @@ class ScopeQueue:
         for limit, charge in reservation.charges:
             limit.pending.cancel(charge)
             charge.at = at
-            limit.pending.reserve(charge)
         reservation.starts_at = at
-        insort(self._start_times_of(reservation.priority), at)
+        self._reserve_charges(reservation)
 
     def cancel(self, reservation: Reservation) -> None:
         """Remove a reservation that waits, and its charges."""
+        reservation.is_pending = False
+        self._remove_start_time(reservation)
         self._remove(reservation)
         for limit, charge in reservation.charges:
             limit.pending.cancel(charge)
 
     def start(self, reservation: Reservation, now: float) -> None:
         """Move a reservation and its charges from waiting to in flight."""
-        self._remove(reservation)
-        reservation.is_started, reservation.starts_at = True, now
-        self.in_flight[reservation] = None
+        self._remove_start_time(reservation)
         for limit, charge in reservation.charges:
             limit.pending.start(charge, now)
+        # Until here it waits, as `restore` has it after an interrupt.
+        self.in_flight[reservation] = None
+        reservation.is_started, reservation.starts_at = True, now
+        self._remove(reservation)
+
+    def reset_in_child(self) -> list[tuple[Limit, Charge]]:
+        """In a forked child, cancel who waits, and return the parent's charges in flight."""
+        for reservation in self.waiting:
+            self.cancel(reservation)
+            reservation.is_from_parent_process = True
+        for reservation in self.in_flight:
+            reservation.is_from_parent_process = True
+        charges = [each for reservation in self.in_flight for each in reservation.charges]
+        self.in_flight.clear()
+        return charges
+
+    def restore(self) -> tuple[list[Reservation], list[Reservation]]:
+        """Derive from the reservations again who waits and who is in flight; return both."""
+        pending = [each for each in (*self._in_order(), *self.in_flight) if each.is_pending]
+        self.in_flight = dict.fromkeys(each for each in pending if each.is_started)
+        waiting = [each for each in pending if each not in self.in_flight]
+        batches = [each for each in waiting if each.priority == "batch"]
+        others = [each for each in waiting if each.priority != "batch"]
+        self._others = dict.fromkeys(others) or _NOBODY
+        self._others_start = sorted(each.starts_at for each in others)
+        self._batches = dict.fromkeys(batches) or _NOBODY
+        self._batches_start = sorted(each.starts_at for each in batches)
+        return waiting, list(self.in_flight)
 
     def forget(self) -> None:
         """Drop what was learnt of the limits."""
@@ -250,8 +274,12 @@ class ScopeQueue:
     def _start_times_of(self, priority: Priority) -> list[float]:
         return self._batches_start if priority == "batch" else self._others_start
 
+    def _reserve_charges(self, reservation: Reservation) -> None:
+        insort(self._start_times_of(reservation.priority), reservation.starts_at)
+        for limit, charge in reservation.charges:
+            limit.pending.reserve(charge)
+
     def _remove(self, reservation: Reservation) -> None:
-        self._remove_start_time(reservation)
         if reservation.priority == "batch":
             del self._batches[reservation]
             if not self._batches:
@@ -263,46 +291,8 @@ class ScopeQueue:
 
     def _remove_start_time(self, reservation: Reservation) -> None:
         times = self._start_times_of(reservation.priority)
-        place = bisect_left(times, reservation.starts_at)
-        if times[place : place + 1] == [reservation.starts_at]:  # else `reschedule` was interrupted
-            del times[place]
-
-
-class FairScheduler:
-    """Gives each reservation its place in the order: start-time fair queueing (Goyal 1996).
-
-    Those of a person follow one another closely, those of a batch are further apart: where both
-    wait, so many of a person's are served for each of a batch's.
-    """
-
-    INTERACTIVE_PER_BATCH = 4
-
-    def __init__(self) -> None:
-        self._last: dict[Priority, float] = {"interactive": 0.0, "batch": 0.0}
-        self._served = 0.0
-
-    def peek_sequence(self, priority: Priority) -> float:
-        """Return the sequence that the next reservation of this priority would have."""
-        last = math.floor(max(self._last[priority], self._served))
-        # Half a step apart, so that no two are equal.
-        return last + (1.0 if priority == "interactive" else self.INTERACTIVE_PER_BATCH + 0.5)
-
-    def next_sequence(self, priority: Priority) -> float:
-        """Return the sequence of the next reservation of this priority."""
-        self._last[priority] = sequence = self.peek_sequence(priority)
-        return sequence
-
-    def serve(self, sequence: float) -> None:
-        """Note that this one is served: none that comes from now on goes before it."""
-        self._served = max(self._served, sequence)
+        del times[bisect_left(times, reservation.starts_at)]
 
 
 def _sequence(reservation: Reservation) -> float:
     return reservation.sequence
-
-
-def wake(futures: list[Future[None]]) -> None:
-    """Wake those who wait for *futures*, who take the quota's lock at once."""
-    for each in futures:
-        if each.set_running_or_notify_cancel():  # a caller may have cancelled its future
-            each.set_result(None)

@@ -9,14 +9,17 @@ from math import inf
 
 from ..limit_types import Headroom, LimitReport, Priority
 from ..runtime.fork import ForkLock, on_fork_in_child
+from ..runtime.waking import wake
 from .answers import adopt, learn_from_reports, settle_charges
 from .charges import Charge
+from .fair_scheduler import FairScheduler
 from .groups import Groups
 from .headroom import headroom_of
-from .limits import NEVER, Limit, NoCapacity, seconds_until
-from .queue import Demand, FairScheduler, Reservation, ScopeQueue, wake
+from .limits import NEVER, Limit, NoCapacity, check_demand, seconds_until
+from .queue import Demand, Reservation, ReservationHolder, ScopeQueue
+from .restoring import restore
 from .slow_start import amounts_of
-from .start_times import reschedule_earlier, seconds_until_due, start_time_of_new
+from .start_times import reschedule_next, seconds_until_due, start_time_of_new
 
 
 class Quota:
@@ -30,13 +33,16 @@ class Quota:
     earlier reservation starts first where both can, and none waits for one whose own limits or
     pause hold it back.
 
-    One request is `reserve`, `start` until it returns 0.0, then `settle`; or `cancel` instead
-    of a start. Nothing here sleeps or reads a clock: every method is given the time *now*, in
-    seconds. A time before the latest one counts as the latest. The lock guards all state and is
-    held for arithmetic only. A request that has had no answer for `assume_received_after` seconds
-    counts as received `max_transit` seconds after its sending; before that, and by default always,
-    as received now. The first request of a scope is sent alone by those who can wait, until its
-    answer or for `max_first_answer_wait` seconds, and then a few (`slow_start`).
+    One request is `reserve`, `start` until it returns 0.0, then `settle`; or `cancel` instead of a
+    start. Nothing here sleeps or reads a clock: every method is given the time *now*, in seconds. A
+    time before the latest one counts as the latest. The lock guards all state. A request that has
+    had no answer for `assume_received_after` seconds counts as received `max_transit` seconds after
+    its sending; before that, and by default always, as received now. The first request of a scope
+    is sent alone by those who can wait, until its answer or for `max_first_answer_wait` seconds,
+    and then a few (`slow_start`).
+
+    What an interrupt ends midway is done, or not begun, as the reservation says (`is_pending`,
+    `is_started`); a `settle` that leaves it pending is to be repeated.
     """
 
     #: What a fleet uses of a limit of a scope, at a time; without one, what we use is all.
@@ -67,6 +73,18 @@ class Quota:
         self._lock = ForkLock(leaf=True)
         on_fork_in_child(self, Quota._reset_in_child)
 
+    def __enter__(self) -> None:
+        """Begin a change, under the lock; whatever ends it midway leaves the quota whole."""
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, __: object) -> None:
+        if kind is not None:
+            waiting, in_flight = restore(self._queues.values())
+            rescheduled = self._reschedule_next(self._latest_now)
+            self._in_flight_count = len(in_flight)
+            self._in_flight_since = min((each.starts_at for each in in_flight), default=math.inf)
+            self._groups.leave_all_but_pending()
+            wake([*rescheduled, *(each.wake for each in waiting if each.is_waking)])
+
     def reserve(
         self,
         scope: str,
@@ -75,17 +93,16 @@ class Quota:
         max_wait: float = 0.0,
         priority: Priority = "interactive",
         group: str = "",
+        holder: ReservationHolder | None = None,
     ) -> Reservation | NoCapacity:
         """Reserve *demand* from the first time at which every limit has room, its *group*'s too.
 
         Return `NoCapacity` if that is more than *max_wait* seconds away; its wait is exact as long
-        as nothing else happens. Requests in flight count as answered now. Raises ValueError for an
-        amount that is negative or no number.
+        as nothing else happens. Requests in flight count as answered now. A *holder* has what is
+        reserved before it counts. Raises ValueError for an amount that is negative or no number.
         """
-        for asked_unit, amount in demand.items():
-            if not amount >= 0:
-                raise ValueError(f"demand[{asked_unit!r}] = {amount!r}: must be 0 or more")
-        with self._lock:
+        check_demand(demand)
+        with self._lock, self:
             now = self._advance_clock(now)
             queue = self._queue_for(scope)
             self._update_limits(queue, now)
@@ -102,12 +119,14 @@ class Quota:
             sequence = self._scheduler.next_sequence(priority)
             charges = [(limit, Charge(amount, at, sequence)) for limit, amount in amounts]
             reservation = Reservation(scope, demand, at, sequence, charges, priority, unit)
+            self._groups.join(group, reservation)
             self._active_queues[queue] = None
+            if holder is not None:
+                holder.reservation = reservation
             try:
-                self._groups.join(group, reservation)
                 queue.add(reservation)
             except BaseException:
-                self._groups.leave(reservation)
+                reservation.is_pending = False
                 raise
             return reservation
 
@@ -118,7 +137,7 @@ class Quota:
         `NEVER` says that a limit has been lowered below the demand. Raises RuntimeError for a
         reservation that does not wait: one that was started or cancelled, or made before a fork.
         """
-        with self._lock:
+        with self._lock, self:
             now = self._advance_clock(now)
             queue = self._queues[reservation.scope]
             self._update_limits(queue, now)
@@ -134,7 +153,7 @@ class Quota:
 
     def seconds_until_due(self, reservation: Reservation, now: float) -> float:
         """Return the seconds that `try_start` would, and count nothing as sent."""
-        with self._lock:
+        with self._lock, self:
             now = self._advance_clock(now)
             self._update_limits(self._queues[reservation.scope], now)
             return seconds_until_due(self._queues[reservation.scope], reservation, now)
@@ -154,7 +173,7 @@ class Quota:
         *reports* are what it said of its limits. Raises RuntimeError for a reservation that is not
         in flight; in a forked child, one of the parent's is ignored.
         """
-        with self._lock:
+        with self._lock, self:
             now = self._advance_clock(now)
             queue = self._queues[reservation.scope]
             if reservation.is_from_parent_process:
@@ -174,7 +193,7 @@ class Quota:
 
     def cancel(self, reservation: Reservation, now: float) -> None:
         """Remove a reservation that was not started; RuntimeError for one that was, or is over."""
-        with self._lock:
+        with self._lock, self:
             now = self._advance_clock(now)
             queue = self._queues[reservation.scope]
             if reservation.is_from_parent_process:
@@ -190,7 +209,7 @@ class Quota:
 
         Raises RuntimeError as `start` does.
         """
-        with self._lock:
+        with self._lock, self:
             queue = self._queues[reservation.scope]
             queue.check_is_waiting(reservation)
             queue.held_until = max(queue.held_until, until)
@@ -222,7 +241,7 @@ class Quota:
 
     def headroom(self, scope: str, now: float, group: str = "") -> tuple[Headroom, ...]:
         """Return what is left of each limit of *scope*, but of those that let all through."""
-        with self._lock:
+        with self._lock, self:
             now = self._advance_clock(now)
             queue = self._queue_for(scope)
             self._update_limits(queue, now)
@@ -239,7 +258,7 @@ class Quota:
         Limits that are configured stay, with what is used. Who waits for a pause starts as soon as
         the limits allow.
         """
-        with self._lock:
+        with self._lock, self:
             for queue in (*self._queues.values(), *self._groups):
                 queue.forget()
                 queue.paused_until = queue.held_until = -math.inf
@@ -254,13 +273,7 @@ class Quota:
         The next time that is given counts as the time at which the provider received them.
         """
         for queue in self._queues.values():
-            for reservation in queue.waiting:
-                queue.cancel(reservation)
-                reservation.is_from_parent_process = True
-            for reservation in queue.in_flight:
-                self._parent_charges += reservation.charges
-                reservation.is_from_parent_process = True
-            queue.in_flight.clear()
+            self._parent_charges += queue.reset_in_child()
         self._groups.reset_in_child()
         self._in_flight_since = math.inf
         self._in_flight_count = 0
@@ -289,16 +302,5 @@ class Quota:
             queue.limits = queue.learned.expire(queue.limits, now)
 
     def _reschedule_next(self, now: float) -> list[Future[None]]:
-        """Reschedule the next of each scope if it can start earlier; return whom to wake."""
-        futures_to_wake = []
         self._active_queues = {queue: None for queue in self._active_queues if queue.has_waiting}
-        for queue in self._active_queues:
-            reservation = queue.next_waiting(now)
-            if (
-                reservation is not None
-                and reschedule_earlier(queue, reservation, now)
-                and not reservation.is_waking
-            ):
-                reservation.is_waking = True
-                futures_to_wake.append(reservation.wake)
-        return futures_to_wake
+        return reschedule_next(self._active_queues, now)

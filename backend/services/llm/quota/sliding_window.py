@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
 from .charges import Charge, PendingCharges, PriorityFilter
@@ -44,8 +44,12 @@ class SlidingWindow:
     def mark_received(self, sent_until: float, max_transit: float) -> None:
         """Log the requests that the provider has received."""
         if self.pending.in_flight and sent_until > -math.inf:
-            for charge in self.pending.take_received(sent_until, max_transit):
-                self._log(charge.at + max_transit)
+            for charge in self.pending.take_received(sent_until):
+                time = charge.at + max_transit
+                place = self._place(time)
+                self.times[place:place] = [time]
+                charge.received_at = time
+                self._sorted_length = len(self.times)
 
     def used(self, now: float) -> float:
         """Return how many requests the window counts, those in flight or reserved included."""
@@ -74,12 +78,20 @@ class SlidingWindow:
 
     def settle(self, charge: Charge, amount: float, latest_receipt: float, now: float) -> None:
         """Log the request; an *amount* of 0 says that the provider does not count it."""
+        logged = None
         if charge.received_at is None:
             self.pending.settle(charge)
         else:
-            self._remove(charge.received_at)
+            self.pending.received_amount -= charge.amount
+            logged = self._logged(charge.received_at)
+        place = self._place(latest_receipt)
+        # From here on no call is made, at which an interrupt could leave half of it.
         if amount > 0:
-            self._log(latest_receipt)
+            self.times[place:place] = [latest_receipt]
+        if logged is not None:
+            del self.times[logged + (amount > 0 and place <= logged)]
+        charge.is_settled = True
+        self._sorted_length = len(self.times)
 
     def blocked_since(self, amount: float) -> float | None:
         """Return when the oldest request in flight was sent, if those alone reach the limit."""
@@ -87,18 +99,17 @@ class SlidingWindow:
             return next(iter(self.pending.in_flight)).at
         return None
 
-    def _log(self, time: float) -> None:
+    def _place(self, time: float) -> int:
+        """Return the index at which a request at *time* is logged."""
         self._sort_log()
-        insort(self.times, time)
-        self._sorted_length = len(self.times)
+        return bisect_right(self.times, time)
 
-    def _remove(self, time: float) -> None:
+    def _logged(self, time: float) -> int | None:
+        """Return the index of a request at *time*; None where it is logged no more."""
         self._sort_log()
         index = bisect_left(self.times, time)
         # It may have left the window, or a host may have changed the log.
-        if self.times[index : index + 1] == [time]:
-            del self.times[index]
-            self._sorted_length = len(self.times)
+        return index if self.times[index : index + 1] == [time] else None
 
     def _forget_expired(self, now: float) -> None:
         self._sort_log()

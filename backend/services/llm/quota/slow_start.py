@@ -76,6 +76,7 @@ class SlowStart:
         self.pending.settle(charge)
         self._settled_at = now
         self._answered += amount > 0
+        charge.is_settled = True
 
     def blocked_since(self, amount: float) -> float | None:
         """Return None: time makes room too."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from concurrent.futures import Future
 from itertools import cycle
 
 from ..limit_types import Priority
 from .charges import PriorityFilter
+from .fair_scheduler import FairScheduler
 from .limits import NEVER, Unit, float_tolerance, seconds_until
-from .queue import Amounts, FairScheduler, Reservation, ScopeQueue
+from .queue import Amounts, Reservation, ScopeQueue
 
 #: Of one whose place in the order the shared quota has set.
 _NOBODY = PriorityFilter(sequence=-math.inf)
@@ -96,3 +99,18 @@ def reschedule_earlier(queue: ScopeQueue, reservation: Reservation, now: float) 
     if at < before:
         queue.reschedule(reservation, at)
     return at < before
+
+
+def reschedule_next(queues: Iterable[ScopeQueue], now: float) -> list[Future[None]]:
+    """Reschedule the next of each scope if it can start earlier; return whom to wake."""
+    futures_to_wake = []
+    for queue in queues:
+        reservation = queue.next_waiting(now)
+        if (
+            reservation is not None
+            and reschedule_earlier(queue, reservation, now)
+            and not reservation.is_waking
+        ):
+            reservation.is_waking = True
+            futures_to_wake.append(reservation.wake)
+    return futures_to_wake

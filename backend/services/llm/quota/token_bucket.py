@@ -57,8 +57,10 @@ class TokenBucketLimit:
     def mark_received(self, sent_until: float, max_transit: float) -> None:
         """Let the refill of what the provider has received begin."""
         if self.pending.in_flight and sent_until > -math.inf:
-            for charge in self.pending.take_received(sent_until, max_transit):
-                self._take(charge.amount, charge.at + max_transit)
+            for charge in self.pending.take_received(sent_until):
+                at = charge.at + max_transit
+                missing = self._missing_after(at) + charge.amount
+                self._missing, self._missing_at, charge.received_at = missing, at, at
 
     def used(self, now: float) -> float:
         """Return what is missing of the full bucket, or in flight or reserved."""
@@ -116,15 +118,37 @@ class TokenBucketLimit:
 
     def settle(self, charge: Charge, amount: float, latest_receipt: float, now: float) -> None:
         """Count the estimate from *latest_receipt* on, and what exceeds it from *now* on."""
-        self.pending.settled_in_all += amount
-        if charge.received_at is None:
-            self.pending.settle(charge)
-            self._take(min(amount, charge.amount), latest_receipt)
+        pending = self.pending
+        if charge.received_at is not None or amount > charge.amount:
+            self._settle_in_two_steps(charge, amount, latest_receipt, now)
+        elif amount > 0:
+            pending.settle(charge)
+            missing = self._missing_after(latest_receipt)
+            # As `_take`; from here on an interrupt finds no call that it could follow.
+            self._missing = missing + amount if missing else amount
+            self._missing_at, charge.is_settled = latest_receipt, True
+            pending.settled_in_all += amount
         else:
-            self.pending.received_amount -= charge.amount
-            self._give_back(max(0.0, charge.amount - amount), now)
-        if amount > charge.amount:
+            pending.settle(charge)
+            charge.is_settled = True
+
+    def _settle_in_two_steps(
+        self, charge: Charge, amount: float, latest_receipt: float, now: float
+    ) -> None:
+        before = self._missing, self._missing_at
+        try:
+            if charge.received_at is None:
+                self.pending.settle(charge)
+                self._take(charge.amount, latest_receipt)
+            else:
+                self.pending.received_amount -= charge.amount
+                self._give_back(max(0.0, charge.amount - amount), now)
             self._take(amount - charge.amount, now)
+        except BaseException:
+            self._missing, self._missing_at = before  # both of them, or none
+            raise
+        self.pending.settled_in_all += amount
+        charge.is_settled = True
 
     def blocked_since(self, amount: float) -> float | None:
         """Return when the oldest charge in flight was sent, if those alone fill the bucket."""

@@ -1,0 +1,289 @@
+"""A signal's handler may raise at any call that Python makes: all is given back, and goes on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from inspect import CO_GENERATOR
+from types import FrameType
+from typing import Any, TypeAlias
+
+import pytest
+
+from services.llm.account.concurrency import ConcurrencyLimiter, Permit
+from services.llm.account.single_flight import Follower, Leader, SingleFlight
+from services.llm.errors import LLMError
+from services.llm.quota import Demand, LearnedLimit, Quota, Reservation, SlidingWindow
+from services.llm.runtime.waking import wake
+from services.llm.types import Reply
+from tests.call.test_release import Scene, drive, many_keys, plain
+from tests.quota.support import booked, sent
+
+#: What is traced: where something is taken, given back or woken.
+ROOMS = (
+    "/llm/quota/",
+    "/llm/account/concurrency",
+    "/llm/account/single_flight",
+    "/llm/account/outages",
+    "/llm/call/admission",
+    "/llm/runtime/waking",
+)
+DEMAND: Demand = {"requests": 1.0, "tokens": 100.0}
+Change: TypeAlias = "Callable[[], object]"
+
+
+class Interrupt:
+    """Raises KeyboardInterrupt at the n-th moment at which a signal's handler may run.
+
+    That is where a function begins, and where a call has returned, of a function in C too. The
+    profiler tells of both, and leaves the tracer alone, with which coverage counts lines.
+    """
+
+    def __init__(self, at: int) -> None:
+        self.moments_left = at
+
+    def __call__(self, frame: FrameType, event: str, _: Any) -> None:
+        code = frame.f_code
+        # What is raised while a generator is dropped goes nowhere.
+        is_dropped = code.co_name == "<genexpr>" or (
+            event == "return" and code.co_flags & CO_GENERATOR
+        )
+        if event == "c_call" or is_dropped:
+            return
+        if any(room in code.co_filename for room in ROOMS):
+            self.moments_left -= 1
+            if self.moments_left < 0:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+
+def is_interrupted(change: Change, at: int) -> bool:
+    """Make *change*, with an interrupt at its moment number *at*; return whether it has so many."""
+    before, interrupt = sys.getprofile(), Interrupt(at)
+    sys.setprofile(interrupt)
+    try:
+        change()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(before)
+    assert interrupt.moments_left >= 0, "the interrupt was swallowed"
+    return False
+
+
+@pytest.mark.parametrize(("scene_of", "step"), [(plain, 23), (many_keys, 47)])
+def test_a_call_that_is_interrupted_anywhere_gives_all_back(
+    scene_of: Callable[[], Scene], step: int
+) -> None:
+    at, interrupted = 0, True
+    while interrupted:
+        scene = scene_of()
+
+        def call(scene: Scene = scene) -> None:
+            with suppress(LLMError):
+                drive(scene, -1, None)
+
+        interrupted = is_interrupted(call, at)
+        scene.assert_nothing_is_held(spent=(0, 10, 20))
+        at += step
+    assert at > 1000
+
+
+def a_quota() -> Quota:
+    """A quota whose window is full soon, and whose bucket has known what a provider said."""
+    bucket = LearnedLimit(1000.0, 60.0, "tokens", configured=1000.0)
+    return Quota((SlidingWindow(4, 60.0),), lambda: (bucket,))
+
+
+class Holder:
+    """Who reserves, and gives back what is pending."""
+
+    reservation: Reservation | None = None
+    permit: Permit | None = None
+    claim: Leader[Reply] | Follower[Reply] | None = None
+
+
+def state_of(quota: Quota) -> list[Any]:
+    """All that is derived from the reservations, and what is left of the limits."""
+    queue = quota._queues["m"]
+    kept: list[Any] = [len(queue.waiting), len(queue.in_flight), [*queue._others_start]]
+    kept += [quota._in_flight_count, quota._in_flight_since]
+    for limit in queue.limits:
+        pending = limit.pending
+        kept += [len(pending), pending.reserved_amount(), pending.in_flight_amount]
+        kept += [pending.received_amount, pending.times(-1.0, 1e9), len(pending.in_flight)]
+    return [*kept, quota.headroom("m", 50.0)]
+
+
+def of_a_start() -> tuple[Quota, Change]:
+    quota = a_quota()
+    sent(quota, 0.0, DEMAND)
+    waiting = booked(quota, 1.0, DEMAND)
+    booked(quota, 2.0, DEMAND)
+    return quota, lambda: quota.try_start(waiting, 3.0)
+
+
+def of_a_settlement(spent: float) -> tuple[Quota, Change]:
+    quota = a_quota()
+    started = [sent(quota, 0.0, DEMAND) for _ in range(4)]
+    booked(quota, 1.0, DEMAND)
+    return quota, lambda: quota.settle(started[0], {"tokens": spent}, 1.0, 2.0)
+
+
+def of_a_late_settlement(spent: float) -> tuple[Quota, Change]:
+    quota, change = of_a_settlement(spent)
+    quota.assume_received_after, quota.max_transit = 0.5, 0.1
+    quota.headroom("m", 1.5)  # counts all as received
+    return quota, change
+
+
+def of_a_receipt() -> tuple[Quota, Change]:
+    quota, _ = of_a_settlement(0.0)
+    quota.assume_received_after, quota.max_transit = 0.5, 0.1
+
+    def receive() -> None:
+        quota.headroom("m", 2.0)
+        quota.forget(2.0)
+
+    return quota, receive
+
+
+def of_a_cancellation() -> tuple[Quota, Change]:
+    quota = a_quota()
+    for _ in range(4):
+        sent(quota, 0.0, DEMAND)
+    waiting = [booked(quota, 1.0, DEMAND) for _ in range(2)]
+    return quota, lambda: quota.cancel(waiting[0], 2.0)
+
+
+def of_a_hold() -> tuple[Quota, Change]:
+    quota, _ = of_a_start()
+    return quota, lambda: quota.hold(quota._queues["m"].waiting[0], 40.0, 3.0)
+
+
+CHANGES = {
+    "start": of_a_start,
+    "settle less": lambda: of_a_settlement(40.0),
+    "settle more": lambda: of_a_settlement(140.0),
+    "settle nothing": lambda: of_a_settlement(0.0),
+    "settle late": lambda: of_a_late_settlement(140.0),
+    "settle late nothing": lambda: of_a_late_settlement(0.0),
+    "receive": of_a_receipt,
+    "cancel": of_a_cancellation,
+    "hold": of_a_hold,
+}
+
+
+@pytest.mark.parametrize("change_of", CHANGES.values(), ids=CHANGES)
+def test_a_change_of_the_quota_that_is_interrupted_anywhere_is_made_once_when_repeated(
+    change_of: Callable[[], tuple[Quota, Change]],
+) -> None:
+    quota, change = change_of()
+    change()
+    made = state_of(quota)
+    at = 0
+    while True:
+        quota, change = change_of()
+        if not is_interrupted(change, at):
+            break
+        # One that was made before the interrupt is refused: it is over.
+        with suppress(RuntimeError):
+            change()
+        assert made == state_of(quota), at
+        at += 1
+    assert at > 10
+
+
+def test_a_reservation_whose_making_is_interrupted_is_known_to_its_holder() -> None:
+    at, interrupted = 0, True
+    while interrupted:
+        quota, holder = a_quota(), Holder()
+        sent(quota, 0.0, DEMAND)
+        before = state_of(quota)
+
+        def reserve(quota: Quota = quota, holder: Holder = holder) -> None:
+            quota.reserve("m", DEMAND, 1.0, 60.0, holder=holder)
+
+        interrupted = is_interrupted(reserve, at)
+        if holder.reservation is not None and holder.reservation.is_pending:
+            quota.cancel(holder.reservation, 1.0)
+        assert before == state_of(quota), at
+        at += 1
+    assert at > 10
+
+
+def test_a_permit_is_never_lost_to_an_interrupt_nor_the_next_waiter() -> None:
+    at, interrupted = 0, True
+    while interrupted:
+        limiter, first, second = ConcurrencyLimiter(1), Holder(), Holder()
+
+        def use(
+            limiter: ConcurrencyLimiter = limiter, one: Holder = first, two: Holder = second
+        ) -> None:
+            limiter.acquire(one)
+            limiter.acquire(two)
+            assert one.permit is not None
+            limiter.release(one.permit, one)
+
+        interrupted = is_interrupted(use, at)
+        if first.permit is not None:
+            limiter.release(first.permit, first)
+        if second.permit is not None:
+            assert second.permit.done(), at
+            limiter.release(second.permit, second)
+        assert (1, 0) == (limiter.free, len(limiter._waiting)), at
+        at += 1
+    assert at > 10
+
+
+def test_a_wait_for_a_permit_is_ended_however_often_that_is_interrupted() -> None:
+    at, interrupted = 0, True
+    while interrupted:
+        limiter, holder = ConcurrencyLimiter(1), Holder()
+        other = limiter.acquire()
+        waiting = limiter.acquire(holder)
+        interrupted = is_interrupted(partial(limiter.release, waiting, holder), at)
+        if holder.permit is not None:
+            limiter.release(holder.permit, holder)
+        limiter.release(other)
+        assert (1, 0) == (limiter.free, len(limiter._waiting)), at
+        at += 1
+    assert at > 3
+
+
+@pytest.mark.parametrize("end", ["resign", "set_result"])
+def test_followers_of_a_leader_that_is_interrupted_anywhere_are_told_or_lead(end: str) -> None:
+    at, interrupted = 0, True
+    while interrupted:
+        flight: SingleFlight[Any] = SingleFlight()
+        holders = [Holder() for _ in range(3)]
+
+        def lead(flight: SingleFlight[Any] = flight, holders: list[Holder] = holders) -> None:
+            leader, *_ = [flight.claim("key", each) for each in holders]
+            assert isinstance(leader, Leader)
+            leader.resign() if end == "resign" else leader.set_result("Yes.")
+
+        interrupted = is_interrupted(lead, at)
+        for holder in holders:
+            if holder.claim is not None:
+                holder.claim.release()
+        assert 0 == len(flight), at
+        followers = [each.claim for each in holders if isinstance(each.claim, Follower)]
+        assert all(each._outcome.done() for each in followers), at
+        at += 1
+    assert at > 10
+
+
+def test_all_are_woken_but_who_has_cancelled_even_if_that_is_interrupted() -> None:
+    at, interrupted = 0, True
+    while interrupted:
+        futures: list[Future[None]] = [Future() for _ in range(3)]
+        futures[1].cancel()
+        interrupted = is_interrupted(partial(wake, futures), at)
+        if at:  # before that, it had not begun
+            assert [True, True, True] == [each.done() for each in futures], at
+        at += 1
+    assert at > 3
