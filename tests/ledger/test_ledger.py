@@ -261,3 +261,23 @@ def test_a_write_that_hangs_holds_up_nobody_and_is_told_of_once(
     assert 5 == calls(ledger)
     add(ledger)
     assert 6 == calls(ledger)
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_an_interrupt_as_the_writing_begins_leaves_it_to_the_next_call(
+    has_begun: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(Store())
+    submit = ledger._thread.submit
+
+    def interrupted(write: Callable[[], None]) -> None:
+        if has_begun:
+            submit(write)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger._thread, "submit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ledger.add(CALL)
+    add(ledger)
+    assert 2 == calls(ledger)

@@ -100,14 +100,20 @@ class Ledger:
 
     def _start(self) -> None:
         """Have a thread write, unless one does already."""
-        with self._lock:
-            if self._is_writing:
-                return
-            self._is_writing = True
         try:
+            with self._lock:
+                if self._is_writing:
+                    return
+                self._is_writing = True
             self._thread.submit(self._write)
         except RuntimeError:
             self._write()  # no thread can be started, as at the exit
+        except BaseException:
+            # By an interrupt, perhaps before the thread has heard of it: the next call asks again.
+            # If it has, it writes twice, one after the other.
+            with self._lock:
+                self._is_writing = False
+            raise
 
     def _write(self) -> None:
         """Write batch after batch, and tell those who wait, until there is nothing left."""
