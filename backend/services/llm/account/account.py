@@ -273,11 +273,9 @@ class Account:
             self.ended.drop(original.model)
             error.args = (str(error) + models.advice(original, self.provider, self.region),)
             return
-        news = False
-        if self.switch:
-            # Of one that should be alive, the provider's word may have been a mistake.
-            ttl = AN_HOUR if alive else A_DAY
-            news = self.ended.put(sent.model, True, now, ttl)
+        # Of one that should be alive, the provider's word may have been a mistake.
+        ttl = AN_HOUR if alive else A_DAY
+        news = self.switch and self.ended.put(sent.model, True, now, ttl)
         candidate = error.successor = self._successor(original, now)
         if candidate in (None, sent.model):
             error.args = (str(error) + models.advice(original, self.provider, self.region),)

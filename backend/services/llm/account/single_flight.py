@@ -17,8 +17,7 @@ first caller the `Leader`, and every other a `Follower` to wait with:
 When a leader is cancelled or resigns, a follower becomes the leader. So does one when the leader's
 event loop stands still, blocked or run no more. `set_result` ends the flight: what later callers
 are to find is stored before it, and a leader looks there once more before it makes the call, since
-another may have stored it between its lookup and its claim. The lock is held for a few steps of
-arithmetic, so nobody waits for it.
+another may have stored it between its lookup and its claim.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent import futures
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..frozen import dataclass
@@ -42,8 +40,8 @@ from .copied_errors import copied_error
 
 T = TypeVar("T")
 
-#: Seconds within which a leader's event loop must give a sign of life, and the part of a follower's
-#: own time if that is less: then there is time left to make the call.
+#: Seconds within which a leader's event loop must react, and the part of a follower's own time if
+#: that is less: then there is time left to make the call.
 _MAX_SILENCE = 1.0
 _MAX_SILENCE_PART = 0.25
 
@@ -88,7 +86,7 @@ class Leader(Generic[T]):
         """Give *value* itself, not a copy, to every follower."""
         self._end(_Result(value))
 
-    def set_exception(self, error: BaseException) -> None:
+    def set_exception(self, error: BaseException | None) -> None:
         """Give every follower a copy of *error*; resign if it is no Exception."""
         if isinstance(error, Exception):
             self._end(_Failure(error))
@@ -109,16 +107,8 @@ class Leader(Generic[T]):
     def __enter__(self) -> Leader[T]:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.resign()
-        else:
-            self.set_exception(error)
+    def __exit__(self, kind: object, error: BaseException | None, at: object) -> None:
+        self.set_exception(error)
 
     def _end(self, outcome: _Result[T] | _Failure) -> None:
         if self._single_flight._remove(self, outcome):
@@ -126,9 +116,8 @@ class Leader(Generic[T]):
 
     def _tell_followers(self, outcome: _Result[T] | _Failure) -> None:
         for follower in self._followers:
-            waiting = follower._outcome
-            if set_running(waiting):
-                waiting.set_result(outcome)
+            if set_running(follower._outcome):
+                follower._outcome.set_result(outcome)
 
 
 class Follower(Generic[T]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from math import inf
@@ -34,15 +33,15 @@ class Quota:
     pause hold it back.
 
     One request is `reserve`, `start` until it returns 0.0, then `settle`; or `cancel` instead of a
-    start. Nothing here sleeps or reads a clock: every method is given the time *now*, in seconds. A
-    time before the latest one counts as the latest. The lock guards all state. A request that has
-    had no answer for `assume_received_after` seconds counts as received `max_transit` seconds after
-    its sending; before that, and by default always, as received now. The first request of a scope
-    is sent alone by those who can wait, until its answer or for `max_first_answer_wait` seconds,
-    and then a few (`slow_start`).
+    start. Nothing here sleeps or reads a clock: each method is given the time *now*, in seconds. A
+    time before the latest one counts as the latest. A request that has had no answer for
+    `assume_received_after` seconds counts as received `max_transit` seconds after its sending;
+    before that, and by default always, as received now. The first request of a scope is sent alone
+    by those who can wait, until its answer or for `max_first_answer_wait` seconds, and then a few
+    (`slow_start`).
 
     What an interrupt ends midway is done, or not begun, as the reservation says (`is_pending`,
-    `is_started`); a `settle` that leaves it pending is to be repeated.
+    `is_started`). A `settle` that leaves it pending is to be called again.
     """
 
     #: What a fleet uses of a limit of a scope, at a time; without one, what we use is all.
@@ -55,7 +54,7 @@ class Quota:
         *,
         make_limits_for: Callable[[str], Sequence[Limit]] | None = None,
     ) -> None:
-        self.assume_received_after = math.inf
+        self.assume_received_after = inf
         self.max_transit = 0.0
         self.max_first_answer_wait = 0.0
         self._shared_limits = tuple(shared)
@@ -63,26 +62,26 @@ class Quota:
         self._make_limits_for = make_limits_for
         self._queues: dict[str, ScopeQueue] = {}
         self._active_queues: dict[ScopeQueue, None] = {}  # somebody waits there, or has
-        self._latest_now = -math.inf
+        self._latest_now = -inf
         self._scheduler = FairScheduler()
         self._groups = Groups()
         #: When the first request was sent since nothing has been in flight.
-        self._in_flight_since = math.inf
+        self._in_flight_since = inf
         self._in_flight_count = 0
         self._parent_charges: list[tuple[Limit, Charge]] = []
-        self._lock = ForkLock(leaf=True)
+        self._lock = ForkLock(leaf=True)  # guards all of it
         on_fork_in_child(self, Quota._reset_in_child)
 
     def __enter__(self) -> None:
-        """Begin a change, under the lock; whatever ends it midway leaves the quota whole."""
+        """Begin a change, under the lock: if an exception ends it midway, the end restores it."""
 
     def __exit__(self, kind: type[BaseException] | None, _: object, __: object) -> None:
         if kind is not None:
             waiting, in_flight = restore(self._queues.values())
-            rescheduled = self._reschedule_next(self._latest_now)
             self._in_flight_count = len(in_flight)
-            self._in_flight_since = min((each.starts_at for each in in_flight), default=math.inf)
+            self._in_flight_since = min((each.starts_at for each in in_flight), default=inf)
             self._groups.leave_all_but_pending()
+            rescheduled = self._reschedule_next(self._latest_now)
             wake([*rescheduled, *(each.wake for each in waiting if each.is_waking)])
 
     def reserve(
@@ -112,8 +111,7 @@ class Quota:
             if queue.learned is None and self.max_first_answer_wait:
                 deadline = queue.first_answer_deadline(self.max_first_answer_wait, now)
                 at = max(at, min(deadline, now + max_wait))
-            at = max(at, now)
-            wait = seconds_until(at, now)
+            wait = seconds_until(at := max(at, now), now)
             if wait > max_wait or at == NEVER:
                 return NoCapacity(wait, unit)
             sequence = self._scheduler.next_sequence(priority)
@@ -184,7 +182,7 @@ class Quota:
             settle_charges(queue, reservation, spent, latest_receipt, now)
             self._in_flight_count -= 1
             if not self._in_flight_count:
-                self._in_flight_since = math.inf
+                self._in_flight_since = inf
             self._groups.leave(reservation)
             learner = self._groups.queue(reservation.group) or queue
             learn_from_reports(learner, reports, reservation, spent, now)
@@ -229,8 +227,8 @@ class Quota:
     def paused_for(self, scope: str, now: float) -> float:
         """Return the seconds that the pause of *scope* still lasts, 0.0 without one."""
         with self._lock:
-            now = self._advance_clock(now)
-            return max(0.0, seconds_until(self._queue_for(scope).paused_until, now))
+            queue = self._queue_for(scope)
+            return max(0.0, seconds_until(queue.paused_until, self._advance_clock(now)))
 
     def pauses(self, now: float) -> dict[str, float]:
         """Return the scopes that are paused, each with the seconds that are left."""
@@ -261,22 +259,18 @@ class Quota:
         with self._lock, self:
             for queue in (*self._queues.values(), *self._groups):
                 queue.forget()
-                queue.paused_until = queue.held_until = -math.inf
+                queue.paused_until = queue.held_until = -inf
             futures_to_wake = self._reschedule_next(self._advance_clock(now))
             scopes = tuple(self._queues)
         wake(futures_to_wake)
         return scopes
 
     def _reset_in_child(self) -> None:
-        """In a child, cancel who waits, and keep the parent's charges in flight to settle them.
-
-        The next time that is given counts as the time at which the provider received them.
-        """
+        """In a child, cancel who waits; what was in flight is settled at the next time given."""
         for queue in self._queues.values():
             self._parent_charges += queue.reset_in_child()
         self._groups.reset_in_child()
-        self._in_flight_since = math.inf
-        self._in_flight_count = 0
+        self._in_flight_count, self._in_flight_since = 0, inf
 
     def _advance_clock(self, now: float) -> float:
         """Return *now*, or the latest time given if that is later; settle inherited charges."""
