@@ -7,6 +7,7 @@ import gc
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -499,3 +500,38 @@ def test_a_thread_of_a_batch_may_close_it_and_tells_nobody_who_has_gone() -> Non
     assert closed.wait(PATIENCE)
     thread._thread.join(PATIENCE)
     thread.submit(1, 1)
+
+
+class InterruptedOnce(Future[Any]):
+    """What is interrupted as it is waited for the first time."""
+
+    was_interrupted = False
+
+    def result(self, timeout: float | None = None) -> Any:
+        if not self.was_interrupted:
+            self.was_interrupted = True
+            raise KeyboardInterrupt
+        return super().result(timeout)
+
+
+@pytest.mark.parametrize("has_failed", [False, True])
+def test_a_batch_whose_begin_is_interrupted_leaves_no_thread(
+    has_failed: bool, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(coroutine: Any) -> None:
+        coroutine.close()
+        raise OSError("too many open files")
+
+    before = threading.enumerate()
+    with monkeypatch.context() as patch, client.generate_batch(["one", "two"]) as batch:
+        patch.setattr(loop_thread, "Future", InterruptedOnce)
+        if has_failed:
+            patch.setattr(asyncio, "run", fails)
+        with pytest.raises(KeyboardInterrupt):
+            next(batch)
+        for thread in set(threading.enumerate()) - {*before}:
+            if thread.name == "llm-batch":
+                thread.join(PATIENCE)
+                assert not thread.is_alive()
+        patch.undo()
+        assert ["Sandbox: one", "Sandbox: two"] == [result.value for result in batch]

@@ -34,8 +34,13 @@ class LoopThread:
         self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
         context = contextvars.copy_context()
         self._thread = Thread(target=context.run, args=(self._main,), name="llm-batch", daemon=True)
-        self._thread.start()
-        self._loop, self._is_over = self._started.result()
+        try:
+            self._thread.start()
+            self._loop, self._is_over = self._started.result()
+        except BaseException:
+            # Of an interrupt: the thread may have begun, or begin yet, and nobody else can end it.
+            self._started.add_done_callback(_end)
+            raise
 
     def submit(self, index: int, prompt: Any) -> None:
         """Answer *prompt* as soon as one of the calls at once is free."""
@@ -70,6 +75,13 @@ class LoopThread:
         self._started.set_result((asyncio.get_running_loop(), is_over))
         await is_over.wait()
         await self._runner.aclose()
+
+
+def _end(started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]) -> None:
+    """End the loop that has started, if it has."""
+    if started.exception() is None:
+        loop, is_over = started.result()
+        loop.call_soon_threadsafe(is_over.set)
 
 
 def _call(method: WeakMethod[Callable[[Any], None]], argument: Any) -> None:
