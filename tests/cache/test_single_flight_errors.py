@@ -7,7 +7,7 @@ import traceback
 import pytest
 
 from services.llm.account.copied_errors import copied_error
-from services.llm.account.single_flight import SingleFlight
+from services.llm.account.single_flight import Leader, SingleFlight
 from tests.cache.support import follow, lead
 
 
@@ -85,3 +85,21 @@ def test_a_note_on_a_copy_is_not_on_the_original() -> None:
 def test_what_refuses_to_be_copied_is_shared_without_its_traceback(error: Exception) -> None:
     assert error is copied_error(raised(error))
     assert error.__traceback__ is None
+
+
+@pytest.mark.parametrize("is_set", [False, True])
+def test_a_follower_leads_though_its_promotion_is_interrupted(
+    single_flight: SingleFlight[str], monkeypatch: pytest.MonkeyPatch, is_set: bool
+) -> None:
+    first, follower = lead(single_flight), follow(single_flight)
+
+    def interrupted(leader: Leader[str]) -> None:
+        monkeypatch.undo()
+        if is_set:
+            follower._outcome.set_result(leader)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(follower._outcome, "set_result", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        first.resign()
+    assert isinstance(follower.join(0), Leader)
