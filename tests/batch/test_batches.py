@@ -151,6 +151,8 @@ async def _awaited(progress: object) -> None:
     ("prompts", "arguments", "words"),
     [
         ("Say it.", {}, "prompts is one str: give a list"),
+        (bytearray(b"Say it."), {}, "prompts is one bytearray: give a list"),
+        ([], {"ordered": "no"}, "ordered is 'no': give True or False"),
         ({"prompt": "Say it."}, {}, "prompts is one dict"),
         (7, {}, "prompts is no iterable, but 7"),
         ([], {"concurrency": 0}, "concurrency is 0: give a whole number from 1 on"),

@@ -44,6 +44,11 @@ def test_what_is_no_container_is_itself(prompt: object) -> None:
     assert prompt is copy_of(prompt)
 
 
+def test_a_chat_in_place_of_a_list_of_chats_is_told(client: Any) -> None:
+    (result,) = client.generate_batch([{"role": "user", "content": "Say it."}])
+    assert "a prompt is one message: give a chat as a list of them" == str(result.error)
+
+
 @pytest.mark.parametrize("read", BOTH)
 def test_a_chat_that_grows_between_two_prompts_is_asked_as_it_was(client: Any, read: Read) -> None:
     def prompts() -> Iterator[list[dict[str, str]]]:

@@ -19,7 +19,7 @@ from ..llm.batch.submission import LEAST_HOURS, BatchService, Submission, checke
 from ..llm.call import lifecycle, structured
 from ..llm.call.call import Call
 from ..llm.call.output_forms import StructuredSpec
-from ..llm.client.arguments import conversation, count, tags_of, take_priority
+from ..llm.client.arguments import conversation, count, flag, tags_of, take_priority
 from ..llm.effects import Effects
 from ..llm.events import Hooks, Operation
 from ..llm.frozen import dataclass
@@ -98,7 +98,9 @@ class BatchChats(StructuredChats):
             StructuredSpec.of(schema, self._knobs)
         at_once = self._max_concurrency if concurrency is None else concurrency
         options = BatchOptions(
-            count("concurrency", at_once, least=1), bool(ordered), checked_progress(progress)
+            count("concurrency", at_once, least=1),
+            flag("ordered", ordered),
+            checked_progress(progress),
         )
         return AsyncBatch(prompts, partial(self._ask, shared, schema), options)
 

@@ -20,7 +20,7 @@ from ..llm.call import lifecycle, retry, streaming
 from ..llm.call.call_policy import CallPolicy
 from ..llm.call.reporting import events_of
 from ..llm.call.stream import AsyncStream
-from ..llm.client.arguments import checked_resume, count, seconds, tags_of, timeout_of
+from ..llm.client.arguments import count, flag, seconds, tags_of, timeout_of
 from ..llm.client.hooks import configured_hooks
 from ..llm.events import Operation
 from ..llm.http.client import check_environment
@@ -181,7 +181,7 @@ class CompliantClient(BatchChats, ClosedByAsyncBlock):
             """
             request = request_of(messages, model, temperature, max_tokens, provider_options)
             policy, idle = self._policy(tags), self._knobs.LLM_STREAM_IDLE_TIMEOUT
-            events, resumes = self._events("stream", request, policy), checked_resume(resume)
+            events, resumes = self._events("stream", request, policy), flag("resume", resume)
             flow = streaming.stream(request, policy, self._account, idle, events, resumes=resumes)
             return AsyncStream(flow, self._transport)
 

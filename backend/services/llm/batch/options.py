@@ -49,7 +49,7 @@ def cache_timeout_of(knobs: Knobs) -> float:
 
 def checked_prompts(prompts: object, *, is_async: bool) -> Any:
     """Return *prompts* if they are an iterable of prompts, else raise `ConfigurationError`."""
-    if isinstance(prompts, (str, bytes, Mapping)):
+    if isinstance(prompts, (str, bytes, bytearray, memoryview, Mapping)):
         raise ConfigurationError(
             f"prompts is one {type(prompts).__name__}: give a list, or another iterable, of prompts"
         )

@@ -48,6 +48,8 @@ def arguments_of(prompt: object) -> dict[str, Any]:
         for name in prompt:
             if not isinstance(name, str):
                 raise ConfigurationError(f"a prompt has {shown(name)} for an argument's name")
+        if "role" in prompt:
+            raise ConfigurationError("a prompt is one message: give a chat as a list of them")
         return dict(prompt)
     if isinstance(prompt, Sequence) and not isinstance(prompt, bytes):
         return {"messages": prompt}

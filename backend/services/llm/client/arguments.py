@@ -213,8 +213,8 @@ def _tag_text(name: str, value: object, most: int) -> str:
     return str.__str__(value)
 
 
-def checked_resume(resume: object) -> bool:
-    """Return whether a stream goes on after a break; raises ConfigurationError for no bool."""
-    if isinstance(resume, bool):
-        return resume
-    raise ConfigurationError(f"resume is {shown(resume)}: give True or False")
+def flag(name: str, value: object) -> bool:
+    """Return *value* if it is a bool, else raise ConfigurationError that names it."""
+    if isinstance(value, bool):
+        return value
+    raise ConfigurationError(f"{name} is {shown(value)}: give True or False")

@@ -15,7 +15,7 @@ from ..call.drivers import arun
 from ..effects import Effects
 from ..frozen import FrozenDict, dataclass
 from ..types import UNSET, Reply, Request
-from .arguments import count, tags_of
+from .arguments import count, flag, tags_of
 from .configured import ConfiguredClient
 from .requests import make_policy, make_request
 from .structured_calls import STRUCTURED_TEMPERATURE
@@ -109,7 +109,9 @@ def plan(
 
     at_once = client._knobs.LLM_MAX_CONCURRENCY if concurrency is None else concurrency
     return ask, BatchOptions(
-        count("concurrency", at_once, least=1), bool(ordered), checked_progress(progress)
+        count("concurrency", at_once, least=1),
+        flag("ordered", ordered),
+        checked_progress(progress),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..effects import Effects
 from ..types import UNSET, Message, Reply, Request
-from .arguments import checked_resume
+from .arguments import flag
 from .configured import ConfiguredClient
 from .requests import call_arguments, takes
 
@@ -42,7 +42,7 @@ def stream_arguments(
         tags=tags,
         **options,
     )
-    return request, policy, checked_resume(resume)
+    return request, policy, flag("resume", resume)
 
 
 class StreamedCalls(ConfiguredClient):
