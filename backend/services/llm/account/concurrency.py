@@ -33,8 +33,8 @@ class ConcurrencyLimiter:
     """A semaphore of *size* permits, which are given in the order in which they were asked for.
 
     Nothing blocks here: a permit that is not free is a future, and is held once that is done. An
-    interrupt may follow any call here, also one that has returned: a holder that is given has the
-    permit from the step in which that is counted, to that in which it is released.
+    interrupt may follow any call here, also one that has returned. So a *holder* has its permit
+    from the step in which that is counted until the step in which it is released.
     """
 
     def __init__(self, size: int) -> None:

@@ -27,7 +27,7 @@ class Charge:
     received_at: float | None = None
     #: What had been settled in all when it was sent.
     settled_before: float = 0.0
-    #: Whether its limit has counted what was spent: it does so once, however often it is told.
+    #: Whether its limit has counted what was spent, which it does once.
     is_settled: bool = False
 
     @property

@@ -119,7 +119,7 @@ class PendingCharges:
     def take_received(self, sent_until: float) -> Iterator[Charge]:
         """Yield and then remove the charges in flight that were sent at *sent_until* or before.
 
-        The taker counts each, and sets its `received_at`, before it asks for the next.
+        The caller counts each, and sets its `received_at`, before it asks for the next.
         """
         while self.in_flight:
             charge = next(iter(self.in_flight))
@@ -130,7 +130,7 @@ class PendingCharges:
             self.received_amount += charge.amount
 
     def restore(self, reserved: Sequence[Charge], sent: Sequence[Charge]) -> None:
-        """Hold these charges, and no others: an interrupt has left half done what was changed."""
+        """Hold these charges, and no others, after an interrupt has left a change half done."""
         self._reserved, self._reserved_amount = 0, 0.0
         self._only, self._blocks, self._middle = None, _NO_BLOCKS, None
         for charge in sorted(reserved, key=_sort_key):

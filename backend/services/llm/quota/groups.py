@@ -50,7 +50,7 @@ class Groups:
             queue.in_flight.pop(reservation, None)
 
     def leave_all_but_pending(self) -> None:
-        """Forget the reservations that are over, whose leaving an interrupt has prevented."""
+        """Drop reservations that are over, and that an interrupt has kept from leaving."""
         for queue in self:
             queue.in_flight = {each: None for each in queue.in_flight if each.is_pending}
 

@@ -73,8 +73,8 @@ class Limit(Protocol):
     def settle(self, charge: Charge, amount: float, latest_receipt: float, now: float) -> None:
         """Replace a charge in flight by the real *amount*, received by *latest_receipt*.
 
-        The charge `is_settled` from the step on in which that counts: an interrupt leaves neither
-        half of it, and who settles again passes over what is.
+        An interrupt leaves either all of it done, and the charge `is_settled`, or nothing: then it
+        is to be called again.
         """
 
     def blocked_since(self, amount: float) -> float | None:

@@ -65,8 +65,8 @@ class ForkLock(type(RLock())):  # type: ignore[misc]  # final for mypy alone, un
     Its holder may take it again: a signal handler that closes a client runs in the very thread
     that it has interrupted, and would wait for itself.
 
-    A `with` block takes and gives back a lock of C at a stroke. Methods of Python's could be
-    interrupted as they begin, by a signal handler that raises, and leave it taken for ever.
+    A `with` block acquires and releases it in C, in one step. A method in Python could be
+    interrupted as it begins, by a signal handler that raises, and leave the lock held for ever.
     """
 
     def __init__(self, *, leaf: bool = False) -> None:
