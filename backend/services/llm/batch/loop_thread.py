@@ -38,7 +38,7 @@ class LoopThread:
             self._thread.start()
             self._loop, self._is_over = self._started.result()
         except BaseException:
-            # Of an interrupt: the thread may have begun, or begin yet, and nobody else can end it.
+            # An interrupt: the thread may have begun, or may begin later, and only this ends it.
             self._started.add_done_callback(_end)
             raise
 

@@ -109,8 +109,8 @@ class Ledger:
         except RuntimeError:
             self._write()  # no thread can be started, as at the exit
         except BaseException:
-            # By an interrupt, perhaps before the thread has heard of it: the next call asks again.
-            # If it has, it writes twice, one after the other.
+            # An interrupt, perhaps before the thread was asked to write: the next call asks again.
+            # If the thread was asked, it writes twice, one after the other.
             with self._lock:
                 self._is_writing = False
             raise
