@@ -14,12 +14,18 @@ from typing import Any, TypeAlias
 import pytest
 
 from services.llm.account.concurrency import ConcurrencyLimiter, Permit
+from services.llm.account.daily_budget import (
+    BudgetReservation,
+    DailyBudget,
+    MemoryTokenCounter,
+    TokenCounter,
+)
 from services.llm.account.single_flight import Follower, Leader, SingleFlight
 from services.llm.errors import LLMError
 from services.llm.quota import Demand, LearnedLimit, Quota, Reservation, SlidingWindow
 from services.llm.runtime.waking import wake
 from services.llm.types import Reply
-from tests.call.test_release import Scene, drive, many_keys, plain
+from tests.call.test_release import Day, Scene, drive, many_keys, plain, wait_for_corrections
 from tests.quota.support import booked, sent
 
 #: What is traced: where something is taken, given back or woken.
@@ -28,9 +34,13 @@ ROOMS = (
     "/llm/account/concurrency",
     "/llm/account/single_flight",
     "/llm/account/outages",
+    "/llm/account/daily_budget",
     "/llm/call/admission",
+    "/llm/call/budget_shares",
     "/llm/runtime/waking",
+    "/concurrent/futures/_base",
 )
+NOON = 1_795_694_400.0
 DEMAND: Demand = {"requests": 1.0, "tokens": 100.0}
 Change: TypeAlias = "Callable[[], object]"
 
@@ -287,3 +297,26 @@ def test_all_are_woken_but_who_has_cancelled_even_if_that_is_interrupted() -> No
             assert [True, True, True] == [each.done() for each in futures], at
         at += 1
     assert at > 3
+
+
+@pytest.mark.parametrize("counter_of", [MemoryTokenCounter, Day])
+def test_a_budget_counts_once_what_was_spent_however_it_is_interrupted(
+    counter_of: Callable[[], TokenCounter],
+) -> None:
+    at, interrupted = 0, True
+    while interrupted:
+        budget, reservation = DailyBudget(100, counter_of()), BudgetReservation(10)
+        interrupted = False
+        if budget.is_blocking:  # in a thread, where no handler of a signal runs
+            budget.reserve(reservation, NOON)
+        else:
+            interrupted = is_interrupted(partial(budget.reserve, reservation, NOON), at)
+        settle = partial(budget.settle, reservation, 4, NOON)
+        interrupted = is_interrupted(settle, at) or interrupted
+        if not reservation.is_over:
+            settle()
+        wait_for_corrections()
+        expected = 0 if reservation.day is None else 4
+        assert expected == budget._counter.add(0, NOON), at
+        at += 1
+    assert at > 5

@@ -55,6 +55,24 @@ class MemoryTokenCounter:
             self._used = (self._used or TokensOfDay(today, 0)).plus(tokens, today, day)
             return self._used.used
 
+    # A signal's handler may raise at any call, but not between two assignments: what is added and
+    # that it is known to be are one step.
+    def reserve(self, reservation: BudgetReservation, now: float) -> int:
+        """Add what is reserved, note the day from which it was taken, and return its sum."""
+        today = utc_day(now)
+        with self._lock:
+            tally = (self._used or TokensOfDay(today, 0)).plus(reservation.amount, today)
+            self._used, reservation.day = tally, today
+            return tally.used
+
+    def correct(self, reservation: BudgetReservation, more: int, now: float) -> None:
+        """Add *more* to the day of a reservation, unless it was corrected before."""
+        today = utc_day(now)
+        with self._lock:
+            if not reservation.is_corrected:
+                tally = (self._used or TokensOfDay(today, 0)).plus(more, today, reservation.day)
+                self._used, reservation.is_corrected = tally, True
+
 
 @dataclass(eq=False)
 class BudgetReservation:
@@ -69,6 +87,9 @@ class BudgetReservation:
     amount: int
     day: str | None = None
     is_settled: bool = False
+    #: Whether the sum is corrected by what was spent, and whether nothing is left to be done.
+    is_corrected: bool = False
+    is_over: bool = False
     what: str = "the call"
 
 
@@ -104,7 +125,10 @@ class DailyBudget:
         """
         day = utc_day(now)
         try:
-            used = self._counter.add(reservation.amount, now)
+            if isinstance(self._counter, MemoryTokenCounter) and not self.is_blocking:
+                used = self._counter.reserve(reservation, now)
+            else:
+                used = self._counter.add(reservation.amount, now)
         except StoreError as error:
             raise LLMError(f"The {self._name} cannot be kept: {words_of(error)}") from error
         with self._lock:
@@ -132,17 +156,30 @@ class DailyBudget:
         """Correct the day's sum by what the attempt *spent*; 0 gives all of it back.
 
         Does not block: where the sum is kept elsewhere, a thread corrects it, and the future is
-        done when it has. Raises RuntimeError for a reservation that was settled before.
+        done when it has. One that is interrupted may be repeated, until the reservation `is_over`;
+        raises RuntimeError after that.
         """
         with self._lock:
-            if reservation.is_settled:
+            if reservation.is_over:
                 raise RuntimeError("a reservation of the day's tokens was settled twice")
             reservation.is_settled = True
             day, more = reservation.day, spent - reservation.amount
-        if day is None or not more:
-            return None
-        correct = partial(self.correct, more, day, now)
-        return _corrections.begin(correct) if self.is_blocking else correct()
+        settled = None
+        if day is not None and more:
+            if self.is_blocking:
+                settled = _corrections.begin(partial(self._correct, reservation, more, day, now))
+            elif isinstance(self._counter, MemoryTokenCounter):
+                self._counter.correct(reservation, more, now)
+            else:
+                self._correct(reservation, more, day, now)
+        reservation.is_over = True
+        return settled
+
+    def _correct(self, reservation: BudgetReservation, more: int, day: str, now: float) -> None:
+        with self._lock:
+            was_corrected, reservation.is_corrected = reservation.is_corrected, True
+        if not was_corrected:
+            self.correct(more, day, now)
 
     def correct(self, more: int, day: str, now: float) -> None:
         """Add *more* to the sum of *day*, which may be over; waits for the counter."""

@@ -50,7 +50,7 @@ class BudgetShares:
     def settle(self, reply: Reply | None, error: LLMError | None, part: Demand) -> None:
         """Correct each budget by what was spent; *part* estimates what a broken stream has."""
         for budget, reservation in self._shares:
-            if reservation.is_settled:
+            if reservation.is_over:
                 continue  # before an interrupt
             reserved = reservation.amount
             if isinstance(budget, MoneyBudget):
