@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import certifi
 import pytest
@@ -69,6 +71,16 @@ def short_backoff(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def short_first_answer_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client's first requests wait 10 ms for the first answer, in tests where none comes."""
     monkeypatch.setattr("services.llm.account.registry.MAX_FIRST_ANSWER_WAIT", 0.01)
+
+
+@pytest.fixture
+def forks_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that plays a child resets what it makes itself, and no lock of another thread."""
+    from services.llm.runtime import fork
+
+    monkeypatch.setattr(fork, "_forking", threading.RLock())
+    for registry in ("_resets", "_pauses"):
+        monkeypatch.setattr(fork, registry, WeakKeyDictionary())
 
 
 def freeze_what_stays() -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
+
 from services.llm.runtime import fork
 from services.llm.stores import FaultTolerantStore, sqlite_database
 from services.llm.stores.memory import MemoryStore
 from services.llm.stores.sqlite import SqliteStore
 from tests.cache.support import key_of
+
+pytestmark = pytest.mark.usefixtures("forks_of_its_own")
 
 
 def test_no_database_connection_is_there_to_be_copied(tmp_path: Path) -> None:

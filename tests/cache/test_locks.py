@@ -109,6 +109,7 @@ def test_an_error_of_the_file_system_is_no_busy_lock(
         PathLock(tmp_path / "x").held().__enter__()
 
 
+@pytest.mark.usefixtures("forks_of_its_own")
 def test_a_forked_child_closes_its_copy_of_a_held_handle(tmp_path: Path) -> None:
     lock = PathLock(tmp_path / "x", timeout=0.03)
     lock._threads.acquire()

@@ -160,7 +160,9 @@ def test_a_follower_interrupted_as_it_waits_gives_up_its_place(
     assert isinstance(other.join(0), Leader)
 
 
-def test_a_forked_child_begins_with_no_calls_in_flight(single_flight: SingleFlight[str]) -> None:
+def test_a_forked_child_begins_with_no_calls_in_flight(
+    forks_of_its_own: None, single_flight: SingleFlight[str]
+) -> None:
     parents = lead(single_flight)
     single_flight._lock.__enter__()
     fork._after_fork_in_child()

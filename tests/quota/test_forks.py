@@ -154,6 +154,7 @@ def test_a_fork_waits_for_what_a_leaf_guards_to_be_whole() -> None:
     assert told == ["True"] * 8
 
 
+@pytest.mark.usefixtures("forks_of_its_own")
 def test_around_a_fork_every_leaf_is_held_and_then_free_again() -> None:
     leaf, other = ForkLock(leaf=True), ForkLock()
     fork._before_fork()
@@ -162,6 +163,7 @@ def test_around_a_fork_every_leaf_is_held_and_then_free_again() -> None:
     assert (taken, is_held(leaf)) == ([True, False], False)
 
 
+@pytest.mark.usefixtures("forks_of_its_own")
 def test_in_a_child_every_lock_is_new_and_free() -> None:
     leaf = ForkLock(leaf=True)
     fork._before_fork()
