@@ -502,6 +502,56 @@ def test_a_thread_of_a_batch_may_close_it_and_tells_nobody_who_has_gone() -> Non
     thread.submit(1, 1)
 
 
+class Prompted:
+    """A loop's thread that is held up, what it answers, and how often it is woken for a prompt."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answered: set[int] = set()
+        self.woken: list[Callable[..., object]] = []
+        self.interrupts = 0
+        self.all_answered = threading.Event()
+        self.is_held = threading.Event()
+        self.thread = loop_thread.LoopThread(at_once, 3, self.deliver, self.fail)
+        self._wake = self.thread._loop.call_soon_threadsafe
+        self._wake(self.is_held.wait, PATIENCE)
+        monkeypatch.setattr(self.thread._loop, "call_soon_threadsafe", self.wake)
+
+    def wake(self, function: Callable[..., object], *args: Any) -> None:
+        if self.interrupts:
+            self.interrupts -= 1
+            raise KeyboardInterrupt
+        self.woken.append(function)
+        self._wake(function, *args)
+
+    def deliver(self, result: Any) -> None:
+        self.answered.add(result.index)
+        if len(self.answered) == 3:
+            self.all_answered.set()
+
+    def fail(self, error: BaseException) -> None:
+        raise AssertionError from error
+
+    def submit_three(self) -> None:
+        for index in range(3):
+            try:
+                self.thread.submit(index, index)
+            except KeyboardInterrupt:
+                continue
+        self.is_held.set()
+        assert self.all_answered.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("interrupts", [0, 1])
+def test_a_loop_is_woken_once_for_all_prompts_that_come_before_it_looks(
+    interrupts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompted = Prompted(monkeypatch)
+    prompted.interrupts = interrupts
+    prompted.submit_three()
+    assert [prompted.thread._submit_all] == prompted.woken
+    prompted.thread.close()
+
+
 class InterruptedOnce(Future[Any]):
     """What is interrupted as it is waited for the first time."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -31,6 +32,8 @@ class LoopThread:
     ) -> None:
         self._deliver, self._fail = WeakMethod(deliver), WeakMethod(fail)
         self._runner = Runner(ask, concurrency, lambda result: _call(self._deliver, result))
+        self._submitted: deque[tuple[int, Any]] = deque()
+        self._is_woken = False
         self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
         context = contextvars.copy_context()
         self._thread = Thread(target=context.run, args=(self._main,), name="llm-batch", daemon=True)
@@ -44,7 +47,20 @@ class LoopThread:
 
     def submit(self, index: int, prompt: Any) -> None:
         """Answer *prompt* as soon as one of the calls at once is free."""
-        self._call_soon(self._runner.submit, index, prompt)
+        self._submitted.append((index, prompt))
+        # The loop is woken once for all prompts that come before it has looked.
+        if not self._is_woken:
+            self._is_woken = True
+            try:
+                self._call_soon(self._submit_all)
+            except BaseException:  # an interrupt, after which it may not have been woken
+                self._is_woken = False
+                raise
+
+    def _submit_all(self) -> None:
+        self._is_woken = False
+        while self._submitted:
+            self._runner.submit(*self._submitted.popleft())
 
     def end(self) -> None:
         """Have the loop cancel what is in flight, and end."""
