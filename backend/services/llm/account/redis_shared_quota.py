@@ -13,8 +13,8 @@ from ..stores.redis_script import RedisScript
 from ..stores.redis_server import RedisServer
 
 _PREFIX = "llm-quota:"
-#: Seconds to connect, and for each answer.
-_TIMEOUT = 1.0
+#: Seconds to connect, and for each read; and the bytes of an answer at most.
+_TIMEOUT, _MOST_BYTES = 1.0, 16 * 2**20
 
 
 class RedisSharedQuota:
@@ -25,7 +25,7 @@ class RedisSharedQuota:
     """
 
     def __init__(self, url: str, *identity: str) -> None:
-        self._server = RedisServer(url, _TIMEOUT)
+        self._server = RedisServer(url, _TIMEOUT, _MOST_BYTES)
         self._script = RedisScript(self._server, SCRIPT)
         name = sha256(repr(identity).encode()).hexdigest()[:32]
         self._prefix = f"{_PREFIX}{{{name}}}:"

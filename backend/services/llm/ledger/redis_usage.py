@@ -15,7 +15,7 @@ _NOTE = f"{_PREFIX}note:"
 #: Seconds for which a day is kept, and for which a batch is known to have been added.
 _KEPT, _REMEMBERED = REMEMBERED * 86_400, 3_600
 #: Days that are read with one request.
-_DAYS_AT_ONCE = 100
+_DAYS_AT_ONCE = 20
 
 # One script: a batch whose answer was lost is sent again, and must not be added twice. It fails
 # before anything is written, or not at all. A field that holds no number, of another program,

@@ -13,8 +13,12 @@ from ..redaction.printable import words_of
 from ..redaction.secrets import without_credentials
 from ..runtime.host_names import is_port
 from .protocol import StoreError
+from .redis_exchange import bound_connections, bounded_exchange
 
-_TIMEOUT = 2.0  # seconds to connect, and for each answer: a cache slower than that helps nobody
+_TIMEOUT = 2.0  # seconds to connect, and for each read: a cache slower than that helps nobody
+#: An exchange lasts so many timeouts, its connects, its second try and the look-up of sentinels
+#: included; and reads so many bytes, which is the largest value that a server keeps.
+_TIMEOUTS, _MOST_BYTES = 3, 512 * 2**20
 
 _DATABASE = re.compile(r"/?|/[0-9]+/?")
 _SENTINEL = re.compile(r"(rediss?)\+sentinel://(?:([^@/]*)@)?([^/?#]+)/([^/?#]+)(?:/(\d+))?\Z")
@@ -23,11 +27,12 @@ _SENTINEL = re.compile(r"(rediss?)\+sentinel://(?:([^@/]*)@)?([^/?#]+)/([^/?#]+)
 class RedisServer:
     """A client of the server at *url*, connected on first use; the package is imported here.
 
-    *timeout* is in seconds, to connect and for each answer. A URL of sentinels,
+    *timeout* is in seconds, to connect and for each read; an exchange as a whole lasts about three
+    times that at most, and reads *most_bytes*. A URL of sentinels,
     `redis+sentinel://:password@host:port,host:port/service/db`, is of the server that they name.
     """
 
-    def __init__(self, url: str, timeout: float = _TIMEOUT) -> None:
+    def __init__(self, url: str, timeout: float = _TIMEOUT, most_bytes: int = _MOST_BYTES) -> None:
         """Prepare it; ImportError without `redis`, ValueError for a bad URL."""
         try:
             # By name: a host that has no redis type-checks this file as well.
@@ -50,10 +55,13 @@ class RedisServer:
             raise ValueError(
                 f"{without_credentials(url)} is not a Redis URL: redis://host:port/db"
             ) from None
+        pool = bound_connections(self.client.connection_pool)
+        longest = max(timeout, pool.connection_kwargs.get("socket_timeout") or 0.0)  # of the URL
+        self._bounds = _TIMEOUTS * longest, most_bytes
         # Whatever the URL says: values of other programs need not be text.
-        self.client.connection_pool.connection_kwargs["decode_responses"] = False
+        pool.connection_kwargs["decode_responses"] = False
         self.where = without_credentials(url)
-        self._password = str(self.client.connection_pool.connection_kwargs.get("password") or "")
+        self._password = str(pool.connection_kwargs.get("password") or "")
 
     def _client(self, url: str, options: dict[str, Any]) -> Any:
         if "+sentinel:" not in url:
@@ -76,11 +84,19 @@ class RedisServer:
         # One that is gone is asked once: the next may know.
         lookup = {**self._timeouts, "retry": self._retry(self._at_once(), 0)}
         known = self._redis.Sentinel(sentinels, sentinel_kwargs=lookup)
+        for each in known.sentinels:
+            bound_connections(each.connection_pool)
         return known.master_for(service, **options)
 
     def use_cluster(self) -> None:
         """Ask the cluster that the server has turned out to be a part of."""
-        self.client = self._redis.RedisCluster.from_url(self._url, **self._timeouts)
+        self.client = self._redis.RedisCluster.from_url(
+            self._url,
+            connection_pool_class=lambda **options: bound_connections(
+                self._redis.ConnectionPool(**options)
+            ),
+            **self._timeouts,
+        )
 
     def get_bytes(self, name: str) -> Any:
         """Return the bytes kept under *name*; None for no value, or one of another type."""
@@ -101,9 +117,10 @@ class RedisServer:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Translate the errors of the server and the network to StoreError."""
+        """Bound the exchange, and translate errors of the server and the network to StoreError."""
         try:
-            yield
+            with bounded_exchange(*self._bounds):
+                yield
         # What is no Redis server may answer anything, and its client fails on that in any way.
         except Exception as error:
             words = words_of(error)
