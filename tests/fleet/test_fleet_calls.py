@@ -26,6 +26,7 @@ from services.llm.errors import (
 )
 from services.llm.limit_types import LimitReport, Priority
 from services.llm.quota import LearnedLimit, Quota, SlidingWindow
+from services.llm.quota.learning import GuessedLimit
 from services.llm.quota.shared import (
     KnownLimit,
     Operation,
@@ -205,6 +206,35 @@ def test_a_call_that_cannot_wait_so_long_is_told_how_long(server: Server, clock:
     (took,) = asked(server)
     assert took.charges[1].taken * 0.06 == pytest.approx(caught.value.retry_after)
     assert_all_is_free(to, used=0)
+
+
+def test_a_limit_that_this_process_guesses_alone_is_waited_for_to_the_end(
+    server: Server, clock: Clock
+) -> None:
+    to, drive = worker(server, None), Drive(clock, [says("Yes.")])
+    to.quota = Quota((to.window, GuessedLimit(6.0, 10.0, clock.now)))
+    to.quota.max_transit = 1.0
+    drive.run(call(to, max_quota_wait=10.5))
+    assert [10.0] == pytest.approx(drive.slept)
+
+
+@pytest.mark.parametrize("max_quota_wait", [60.5, 61.5])
+def test_a_call_waits_for_a_limit_only_if_the_fleet_has_room_in_time_too(
+    server: Server, clock: Clock, max_quota_wait: float
+) -> None:
+    to = worker(server)
+    to.window.amount, to.quota.max_transit = 1, 1.0
+    Drive(clock, [says("Yes.")]).run(call(to))
+    # This process has room in 60 s, the fleet when the provider may have seen so much.
+    drive = Drive(clock, [says("Yes.")])
+    if max_quota_wait > 61.0:
+        drive.run(call(to, max_quota_wait=max_quota_wait))
+    else:
+        with pytest.raises(RateLimitError) as caught:
+            drive.run(call(to, max_quota_wait=max_quota_wait))
+        assert 61.0 == pytest.approx(caught.value.retry_after)
+    expected = [60.0, 1.0] if max_quota_wait > 61.0 else []
+    assert expected == pytest.approx(drive.slept)
 
 
 def test_an_error_says_that_the_shared_quota_is_away_where_it_is(

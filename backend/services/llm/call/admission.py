@@ -199,6 +199,10 @@ def _reserve_limits(request: Request, call: Call, admission: Admission) -> Effec
     if isinstance(result, NoCapacity):
         raise call.limit_error(result, demand, scope)
     admission.full_unit = result.full_unit
+    if account.fleet is not None and result.full_unit is not None:
+        from .fleet_grant import check_wait  # most hosts have one worker
+
+        check_wait(result, patience, call)
     return result
 
 

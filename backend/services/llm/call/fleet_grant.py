@@ -1,5 +1,6 @@
 """What an attempt takes of the limits that its account shares with other workers.
 
+check_wait              whether a wait leaves room for what the shared quota adds to it
 wait_for_grant          until the shared quota lets the attempt go, once its own quota does
   Grant.ask             ask the shared quota, in one round trip
 publish_failure         tell the other workers of a pause, or of a model that is gone
@@ -23,6 +24,7 @@ from ..limit_types import LimitReport, Unit
 from ..quota import Demand, LearnedLimit, Limit, NoCapacity, Reservation
 from ..quota.answers import amount_used
 from ..quota.fair_scheduler import FairScheduler
+from ..quota.learning import GuessedLimit
 from ..quota.shared import (
     FIRST_CALL,
     PAUSED,
@@ -158,6 +160,21 @@ class Grant:
                 if counts_declared is not None:
                     counting = SetCounting(take.scope, charge.limit, counts_declared)
                     fleet.tell_what_counts(counting)
+
+
+def check_wait(reservation: Reservation, patience: float, call: Call) -> None:
+    """Raise for a wait for a shared limit that would turn out longer than *patience* seconds.
+
+    The shared quota counts a call from when the provider has seen it at latest, and so has room
+    later than this process alone.
+    """
+    unit = reservation.full_unit
+    wait = reservation.starts_at - call.account.now() + call.account.quota.max_transit
+    of_unit = (limit for limit, _ in reservation.charges if limit.unit == unit)
+    # What this process guesses, it does not share.
+    if wait > patience and not any(isinstance(limit, GuessedLimit) for limit in of_unit):
+        full = NoCapacity(wait, unit)
+        raise call.limit_error(full, reservation.demand, reservation.scope)
 
 
 def wait_for_grant(admission: Admission, fleet: Fleet, call: Call) -> Effects[float]:
