@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +96,19 @@ def test_a_refused_url_is_shown_without_its_secrets() -> None:
 @pytest.mark.parametrize("path", ["a\0b", "a\ud800b"])
 def test_a_path_that_no_system_takes_is_refused(kind: str, path: str) -> None:
     with pytest.raises(ValueError, match="a path holds no"):
+        open_store(kind + path, ttl=1.0)
+
+
+@pytest.mark.parametrize("kind", ["", "json:", "sqlite:"])
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        *((path, "is a folder: give a file's path") for path in ("/", ".", "..", "a/..")),
+        ("~nobody-of-this-name/a", "cannot be a file's path"),
+    ],
+)
+def test_a_path_that_can_be_no_files_is_refused(kind: str, path: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^'{re.escape(path)}' {reason}"):
         open_store(kind + path, ttl=1.0)
 
 

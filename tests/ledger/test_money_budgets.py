@@ -247,7 +247,11 @@ def test_each_budget_is_counted_by_itself_wherever_the_ledger_is(
 
 
 def test_an_unknown_ledger_has_no_counters() -> None:
-    for url, words in (("ftp://x", "give sqlite"), ("redis://h:0", "redis://h:0 is not a Redis")):
+    for url, words in (
+        ("ftp://x", "give sqlite"),
+        ("redis://h:0", "redis://h:0 is not a Redis"),
+        ("sqlite:/", "'/' is a folder"),
+    ):
         with pytest.raises(ConfigurationError, match=f"LLM_LEDGER_URL: {words}"):
             counters_at(url)
 

@@ -454,6 +454,14 @@ def test_a_url_of_no_known_form_is_refused(url: str) -> None:
         ledger_at(url)
 
 
+@pytest.mark.parametrize(("url", "path"), [("sqlite:/", "/"), ("json:.", "."), ("json:..", "..")])
+def test_a_folder_is_refused_where_a_file_is_wanted(url: str, path: str) -> None:
+    expected = f"LLM_LEDGER_URL: {path!r} is a folder: give a file's path"
+    with pytest.raises(ConfigurationError) as caught:
+        ledger_at(url)
+    assert expected == str(caught.value)
+
+
 def test_a_password_is_not_shown() -> None:
     with pytest.raises(ConfigurationError) as caught:
         ledger_at("mysql://me:open-sesame@host/db")

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from ..ledger.opening import place_of
+from ..ledger.opening import Kind, place_of
 from .daily_budget import MemoryTokenCounter, TokenCounter
 
 if TYPE_CHECKING:
@@ -35,14 +35,17 @@ def counters_at(url: str) -> Callable[[str], TokenCounter]:
     ConfigurationError for a URL of no known form.
     """
     try:
-        kind, place = place_of(url) if url else ("memory", "")
-        if kind == "redis":
-            from ..stores.redis_budget import RedisBudget
-
-            server = RedisBudget(place)
-            return lambda name: server.with_prefix(f"llm-usd:{_hashed(name)}:")
+        return _counters(*(place_of(url) if url else ("memory", "")))
     except (ValueError, ImportError) as error:
         raise ConfigurationError(f"LLM_LEDGER_URL: {error}") from error
+
+
+def _counters(kind: Kind, place: str) -> Callable[[str], TokenCounter]:
+    if kind == "redis":
+        from ..stores.redis_budget import RedisBudget
+
+        server = RedisBudget(place)
+        return lambda name: server.with_prefix(f"llm-usd:{_hashed(name)}:")
     if kind == "sqlite":
         from ..stores.sqlite_budgets import SqliteBudgets
 

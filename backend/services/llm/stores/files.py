@@ -43,10 +43,17 @@ def _regular(handle: int, path: str) -> int:
 def absolute_path(path: str | os.PathLike[str]) -> Path:
     """Return *path* with its folder made absolute and resolved, so that a later chdir is no matter.
 
-    The last name is not resolved: if it is a link, opening it is refused.
+    The last name is not resolved: if it is a link, opening it is refused. ValueError for a path
+    that cannot be a file's.
     """
-    expanded = Path(path).expanduser()
-    return expanded.parent.resolve() / expanded.name
+    try:
+        expanded = Path(path).expanduser()
+        folder = expanded.parent.resolve()
+    except RuntimeError as error:  # the home of nobody, or links that lead in a circle
+        raise ValueError(f"{os.fspath(path)!r} cannot be a file's path: {error}") from error
+    if expanded.name in ("", ".."):
+        raise ValueError(f"{os.fspath(path)!r} is a folder: give a file's path")
+    return folder / expanded.name
 
 
 def sibling(path: Path, suffix: str) -> Path:
