@@ -8,12 +8,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
 from services.llm.account.redis_shared_quota import RedisSharedQuota
 from services.llm.stores import StoreError, redis_exchange
-from services.llm.stores.redis_exchange import BoundedSocket, bounded_exchange
+from services.llm.stores.redis_exchange import BoundedSocket, bound_connections, bounded_exchange
 from services.llm.stores.redis_server import RedisServer
 
 #: Bytes that a server sends before it gives up: more than a few reads take.
@@ -122,6 +123,11 @@ def test_an_answer_without_an_end_is_not_read_into_memory() -> None:
         with pytest.raises(StoreError, match="larger than any that was asked"), server.errors():
             server.client.get("a")
         server.close()
+
+
+def test_connections_of_a_release_that_opens_sockets_otherwise_stay_as_they_are() -> None:
+    pool = SimpleNamespace(connection_class=object)
+    assert object is bound_connections(pool).connection_class
 
 
 @pytest.mark.parametrize(("query", "seconds"), [("", 6.0), ("?socket_timeout=10", 30.0)])

@@ -73,10 +73,13 @@ class BoundedSocket:
 def bound_connections(pool: Any) -> Any:
     """Let exchanges bound what the connections of the redis package's *pool* read; return it."""
     connection = pool.connection_class
+    open_socket = getattr(connection, "_connect", None)
+    if open_socket is None:  # another release of the package, where each read has its own bound
+        return pool
 
     def connect(self: Any) -> BoundedSocket:
         _exchange.check()
-        return BoundedSocket(connection._connect(self))
+        return BoundedSocket(open_socket(self))
 
     pool.connection_class = type(connection.__name__, (connection,), {"_connect": connect})
     return pool
