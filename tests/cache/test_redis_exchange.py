@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import socket
-import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from types import SimpleNamespace
 
@@ -16,6 +15,7 @@ from services.llm.account.redis_shared_quota import RedisSharedQuota
 from services.llm.stores import StoreError, redis_exchange
 from services.llm.stores.redis_exchange import BoundedSocket, bound_connections, bounded_exchange
 from services.llm.stores.redis_server import RedisServer
+from tests.http.servers import Server, serving
 
 #: Bytes that a server sends before it gives up: more than a few reads take.
 _ENDLESS = 1_000_000
@@ -72,25 +72,15 @@ def test_an_exchange_reads_so_many_bytes_and_then_the_next_one_as_many(
                 near.recv(1)
 
 
-@contextlib.contextmanager
-def endless(piece: bytes) -> Iterator[int]:
-    """A server that sends *piece* again and again to each who connects, by its port."""
+def endless(piece: bytes) -> AbstractContextManager[Server]:
+    """A server that sends *piece* again and again to each who connects."""
 
-    def serve(server: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                peer, _ = server.accept()
-                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                with peer, contextlib.suppress(OSError):
-                    for _ in range(_ENDLESS // len(piece)):
-                        peer.sendall(piece)
+    def send(_server: Server, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(_ENDLESS // len(piece)):
+            connection.sendall(piece)
 
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=serve, args=(server,))
-        thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
+    return serving(send)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +96,8 @@ def test_a_server_that_sends_one_byte_at_a_time_holds_nobody_for_ever(
 ) -> None:
     seconds = itertools.count()
     monkeypatch.setattr(redis_exchange, "monotonic", lambda: next(seconds))
-    with endless(b"x") as port:
-        server = RedisServer(url.format(port), 1.0)
+    with endless(b"x") as dripping:
+        server = RedisServer(url.format(dripping.port), 1.0)
         ask = server.use_cluster if is_cluster else partial(server.client.get, "a")
         with pytest.raises(StoreError) as caught, server.errors():
             ask()
@@ -118,8 +108,8 @@ def test_a_server_that_sends_one_byte_at_a_time_holds_nobody_for_ever(
 
 
 def test_an_answer_without_an_end_is_not_read_into_memory() -> None:
-    with endless(b"x" * 1_000) as port:
-        server = RedisServer(f"redis://127.0.0.1:{port}", 5.0, 2_000)
+    with endless(b"x" * 1_000) as sending:
+        server = RedisServer(f"redis://127.0.0.1:{sending.port}", 5.0, 2_000)
         with pytest.raises(StoreError, match="larger than any that was asked"), server.errors():
             server.client.get("a")
         server.close()

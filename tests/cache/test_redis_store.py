@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 import redis
@@ -16,6 +14,7 @@ import redis
 from services.llm.stores import StoreError
 from services.llm.stores.redis_store import RedisStore
 from tests.cache.support import key_of
+from tests.http.servers import Server, serving
 from tests.redis_server import PASSWORD
 
 
@@ -108,36 +107,28 @@ def test_its_repr_tells_the_place_alone() -> None:
     assert "RedisStore('redis://host:1/2')" == repr(RedisStore("redis://me:hush@host:1/2", ttl=1))
 
 
-@contextlib.contextmanager
-def answering(answer: bytes) -> Iterator[int]:
-    """A server that always says the same, by its port."""
+def answering(answer: bytes) -> AbstractContextManager[Server]:
+    """A server that always says the same."""
 
-    def serve(server: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                peer, _ = server.accept()
-                with peer, contextlib.suppress(OSError):
-                    while peer.recv(65_536):
-                        peer.sendall(answer)
+    def say(_: Server, connection: socket.socket) -> None:
+        while connection.recv(65_536):
+            connection.sendall(answer)
 
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=serve, args=(server,), daemon=True).start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
+    return serving(say)
 
 
 @pytest.mark.parametrize("answer", [b":5\r\n", b"*1\r\n" * 20_000, b"%-5\r\n", b"HTTP/1.1 400\r\n"])
 def test_what_is_no_redis_server_makes_the_store_unavailable(answer: bytes) -> None:
-    with answering(answer) as port:
-        store = RedisStore(f"redis://127.0.0.1:{port}/0", ttl=60.0)
+    with answering(answer) as server:
+        store = RedisStore(f"redis://127.0.0.1:{server.port}/0", ttl=60.0)
         with pytest.raises(StoreError):
             store.get("0" * 64)
         store.close()
 
 
 def test_a_server_that_quotes_the_password_in_its_error_is_not_quoted() -> None:
-    with answering(b"-ERR unknown command 'AUTH', with args beginning with: 'hu sh'\r\n") as port:
-        store = RedisStore(f"redis://:hu%20sh@127.0.0.1:{port}/0", ttl=60.0)
+    with answering(b"-ERR unknown command 'AUTH', with args beginning with: 'hu sh'\r\n") as server:
+        store = RedisStore(f"redis://:hu%20sh@127.0.0.1:{server.port}/0", ttl=60.0)
         with pytest.raises(StoreError, match="it quotes the password in its error") as caught:
             store.get("0" * 64)
         store.close()

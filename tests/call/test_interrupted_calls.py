@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -84,22 +84,38 @@ def is_interrupted(change: Change, at: int) -> bool:
     return False
 
 
+class Moments:
+    """Every *step*-th moment of a change, which is made anew for each, until there is none."""
+
+    def __init__(self, step: int = 1) -> None:
+        self.at, self._step, self._has_more = 0, step, True
+
+    def __iter__(self) -> Iterator[int]:
+        while self._has_more:
+            self._has_more = False
+            yield self.at
+            self.at += self._step
+
+    def interrupt(self, change: Change) -> None:
+        """Make *change*, and interrupt it at the moment whose turn it is."""
+        self._has_more |= is_interrupted(change, self.at)
+
+
 @pytest.mark.parametrize(("scene_of", "step"), [(plain, 23), (many_keys, 47)])
 def test_a_call_that_is_interrupted_anywhere_gives_all_back(
     scene_of: Callable[[], Scene], step: int
 ) -> None:
-    at, interrupted = 0, True
-    while interrupted:
+    moments = Moments(step)
+    for _ in moments:
         scene = scene_of()
 
         def call(scene: Scene = scene) -> None:
             with suppress(LLMError):
                 drive(scene, -1, None)
 
-        interrupted = is_interrupted(call, at)
+        moments.interrupt(call)
         scene.assert_nothing_is_held(spent=(0, 10, 20))
-        at += step
-    assert at > 1000
+    assert moments.at > 1000
 
 
 def a_quota() -> Quota:
@@ -208,8 +224,8 @@ def test_a_change_of_the_quota_that_is_interrupted_anywhere_is_made_once_when_re
 
 
 def test_a_reservation_whose_making_is_interrupted_is_known_to_its_holder() -> None:
-    at, interrupted = 0, True
-    while interrupted:
+    moments = Moments()
+    for at in moments:
         quota, holder = a_quota(), Holder()
         sent(quota, 0.0, DEMAND)
         before = state_of(quota)
@@ -217,17 +233,16 @@ def test_a_reservation_whose_making_is_interrupted_is_known_to_its_holder() -> N
         def reserve(quota: Quota = quota, holder: Holder = holder) -> None:
             quota.reserve("m", DEMAND, 1.0, 60.0, holder=holder)
 
-        interrupted = is_interrupted(reserve, at)
+        moments.interrupt(reserve)
         if holder.reservation is not None and holder.reservation.is_pending:
             quota.cancel(holder.reservation, 1.0)
         assert before == state_of(quota), at
-        at += 1
-    assert at > 10
+    assert moments.at > 10
 
 
 def test_a_permit_is_never_lost_to_an_interrupt_nor_the_next_waiter() -> None:
-    at, interrupted = 0, True
-    while interrupted:
+    moments = Moments()
+    for at in moments:
         limiter, first, second = ConcurrencyLimiter(1), Holder(), Holder()
 
         def use(
@@ -238,36 +253,34 @@ def test_a_permit_is_never_lost_to_an_interrupt_nor_the_next_waiter() -> None:
             assert one.permit is not None
             limiter.release(one.permit, one)
 
-        interrupted = is_interrupted(use, at)
+        moments.interrupt(use)
         if first.permit is not None:
             limiter.release(first.permit, first)
         if second.permit is not None:
             assert second.permit.done(), at
             limiter.release(second.permit, second)
         assert (1, 0) == (limiter.free, len(limiter._waiting)), at
-        at += 1
-    assert at > 10
+    assert moments.at > 10
 
 
 def test_a_wait_for_a_permit_is_ended_however_often_that_is_interrupted() -> None:
-    at, interrupted = 0, True
-    while interrupted:
+    moments = Moments()
+    for at in moments:
         limiter, holder = ConcurrencyLimiter(1), Holder()
         other = limiter.acquire()
         waiting = limiter.acquire(holder)
-        interrupted = is_interrupted(partial(limiter.release, waiting, holder), at)
+        moments.interrupt(partial(limiter.release, waiting, holder))
         if holder.permit is not None:
             limiter.release(holder.permit, holder)
         limiter.release(other)
         assert (1, 0) == (limiter.free, len(limiter._waiting)), at
-        at += 1
-    assert at > 3
+    assert moments.at > 3
 
 
 @pytest.mark.parametrize("end", ["resign", "set_result"])
 def test_followers_of_a_leader_that_is_interrupted_anywhere_are_told_or_lead(end: str) -> None:
-    at, interrupted = 0, True
-    while interrupted:
+    moments = Moments()
+    for at in moments:
         flight: SingleFlight[Any] = SingleFlight()
         holders = [Holder() for _ in range(3)]
 
@@ -276,47 +289,43 @@ def test_followers_of_a_leader_that_is_interrupted_anywhere_are_told_or_lead(end
             assert isinstance(leader, Leader)
             leader.resign() if end == "resign" else leader.set_result("Yes.")
 
-        interrupted = is_interrupted(lead, at)
+        moments.interrupt(lead)
         for holder in holders:
             if holder.claim is not None:
                 holder.claim.release()
         assert 0 == len(flight), at
         followers = [each.claim for each in holders if isinstance(each.claim, Follower)]
         assert all(each._outcome.done() for each in followers), at
-        at += 1
-    assert at > 10
+    assert moments.at > 10
 
 
 def test_all_are_woken_but_who_has_cancelled_even_if_that_is_interrupted() -> None:
-    at, interrupted = 0, True
-    while interrupted:
+    moments = Moments()
+    for at in moments:
         futures: list[Future[None]] = [Future() for _ in range(3)]
         futures[1].cancel()
-        interrupted = is_interrupted(partial(wake, futures), at)
+        moments.interrupt(partial(wake, futures))
         if at:  # before that, it had not begun
             assert [True, True, True] == [each.done() for each in futures], at
-        at += 1
-    assert at > 3
+    assert moments.at > 3
 
 
 @pytest.mark.parametrize("counter_of", [MemoryTokenCounter, Day])
 def test_a_budget_counts_once_what_was_spent_however_it_is_interrupted(
     counter_of: Callable[[], TokenCounter],
 ) -> None:
-    at, interrupted = 0, True
-    while interrupted:
+    moments = Moments()
+    for at in moments:
         budget, reservation = DailyBudget(100, counter_of()), BudgetReservation(10)
-        interrupted = False
         if budget.is_blocking:  # in a thread, where no handler of a signal runs
             budget.reserve(reservation, NOON)
         else:
-            interrupted = is_interrupted(partial(budget.reserve, reservation, NOON), at)
+            moments.interrupt(partial(budget.reserve, reservation, NOON))
         settle = partial(budget.settle, reservation, 4, NOON)
-        interrupted = is_interrupted(settle, at) or interrupted
+        moments.interrupt(settle)
         if not reservation.is_over:
             settle()
         wait_for_corrections()
         expected = 0 if reservation.day is None else 4
         assert expected == budget._counter.add(0, NOON), at
-        at += 1
-    assert at > 5
+    assert moments.at > 5

@@ -203,11 +203,17 @@ def test_standard_input_that_is_empty_is_wrong_usage(monkeypatch: pytest.MonkeyP
         pass
 
 
-def test_a_file_that_the_answers_are_written_into_is_wrong_usage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A file of one prompt."""
     place = tmp_path / "prompts.txt"
     place.write_text("one\n")
+    return place
+
+
+def test_a_file_that_the_answers_are_written_into_is_wrong_usage(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with place.open("a") as output, monkeypatch.context() as patched:
         patched.setattr(sys, "stdout", output)
         with pytest.raises(UsageError, match="the answers would be written into it"), opened(place):
@@ -215,10 +221,8 @@ def test_a_file_that_the_answers_are_written_into_is_wrong_usage(
 
 
 def test_a_closed_output_is_no_file_of_prompts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = tmp_path / "prompts.txt"
-    place.write_text("one\n")
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stdout", None)
         with opened(place) as lines:
