@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -22,6 +23,17 @@ class Server:
         #: How many of them are closed: the kernel has sent what tells the client so.
         self.closed = 0
         self.requests: list[bytes] = []
+
+    def wait_until_closed(self) -> None:
+        """Wait until the thread of each connection has closed it, or has failed to for 20 s.
+
+        A second `close`, of the test's, would return while the first still runs. What the client
+        then sends is received before the end, and the client is told so by another error.
+        """
+        deadline = time.monotonic() + 20
+        while self.closed < len(self.taken):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
 
     def read_request(self, connection: socket.socket) -> bytes:
         """One request, head and body; b"" where the client has left."""
@@ -112,6 +124,12 @@ def serving(
         accepting.join(5)
         for thread in threads:
             thread.join(5)
+
+
+def once(server: Server, connection: socket.socket) -> None:
+    """Answer one request of a connection, and close it."""
+    server.read_request(connection)
+    connection.sendall(answer())
 
 
 def forever(server: Server, connection: socket.socket) -> None:

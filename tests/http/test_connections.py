@@ -24,7 +24,7 @@ from services.llm.http.idle import IdleStack
 from services.llm.http.idle_pools import close
 from services.llm.http.origin import Origin
 from services.llm.runtime.coroutines import run_without_loop
-from tests.http.servers import Server, answer, forever, serving
+from tests.http.servers import Server, answer, forever, once, serving
 
 HANG = 30.0
 LIMIT = 2**20
@@ -137,20 +137,11 @@ def test_the_next_address_of_a_host_is_tried_where_one_refuses(
 def test_a_kept_connection_that_refuses_a_request_is_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def once(server: Server, connection: socket.socket) -> None:
-        server.read_request(connection)
-        connection.sendall(answer())
-
-    def closed(server: Server) -> None:
-        ends = until()
-        while server.closed < len(server.taken):
-            assert time.monotonic() < ends
-
     async def scene(server: Server) -> None:
         idle = IdleStack[AsyncConnection](8)
         for _ in range(2):
             await aexchange(idle, origin, Sent(), until(), LIMIT)
-            closed(server)
+            server.wait_until_closed()
         close(idle.drain())
 
     for kind in (Connection, AsyncConnection):  # as where the end comes with the request
@@ -159,7 +150,7 @@ def test_a_kept_connection_that_refuses_a_request_is_replaced(
         origin, idle = Origin("127.0.0.1", server.port, None), IdleStack[Connection](8)
         for _ in range(2):
             exchange(idle, origin, Sent(), until(), LIMIT)
-            closed(server)
+            server.wait_until_closed()
         close(idle.drain())
         assert 2 == len(server.requests)
         asyncio.run(scene(server))

@@ -25,7 +25,7 @@ from services.llm.http import addresses
 from services.llm.http.refused import was_reset
 from tests.http.conftest import Open
 from tests.http.faces import Face
-from tests.http.servers import Server, answer, forever, serving
+from tests.http.servers import Server, answer, forever, once, serving
 
 #: A hang ends here; what is expected is the deadline itself.
 HANG = 30.0
@@ -55,10 +55,6 @@ def test_a_connection_carries_one_request_after_the_other(
 def test_one_that_the_server_closed_while_it_waited_is_replaced(
     open_face: Open, context: ssl.SSLContext | None
 ) -> None:
-    def once(server: Server, connection: socket.socket) -> None:
-        server.read_request(connection)
-        connection.sendall(answer())
-
     face = open_face()
     with serving(once, context) as server:
         face.post(server.url)
@@ -78,19 +74,13 @@ def _until_closed(face: Face, kept: Any) -> None:
 def test_one_that_it_closes_just_before_the_request_comes_is_replaced_unseen(
     open_face: Open,
 ) -> None:
-    def once(server: Server, connection: socket.socket) -> None:
-        server.read_request(connection)
-        connection.sendall(answer())
-
     face = open_face()
     with serving(once) as server:
         face.post(server.url)
         (kept,) = idle(face)
         # The end of the connection is on its way while the request is sent.
         with patch.object(kept, "is_alive", lambda: True):
-            server.taken[0].close()
-            if not face.is_async:
-                time.sleep(0.01)
+            server.wait_until_closed()
             assert 200 == face.post(server.url).status_code
         assert (2, 2) == (len(server.taken), len(server.requests))
 

@@ -20,7 +20,7 @@ from services.llm.http.idle_pools import close
 from services.llm.http.origin import Origin
 from services.llm.providers.groq.request_templates import RequestTemplate, TemplatedRequest
 from tests.http.faces import KINDS, Face
-from tests.http.servers import Server, answer, forever, serving
+from tests.http.servers import Server, answer, forever, once, serving
 
 HANG = 5.0
 
@@ -41,17 +41,11 @@ def ask(idle: IdleStack[Connection], port: int, request: Asking) -> int:
     return exchange(idle, Origin("localhost", port, None), request, until, 1024).status
 
 
-def once(server: Server, connection: socket.socket) -> None:
-    server.read_request(connection)
-    connection.sendall(answer())
-
-
 def test_what_a_thread_sends_as_the_server_closes_is_sent_anew() -> None:
     idle = IdleStack[Connection](2)
     with serving(once) as server:
         assert 200 == ask(idle, server.port, Asking())
-        server.taken[0].close()
-        time.sleep(0.01)  # the end is here, and is not seen
+        server.wait_until_closed()
         with patch.object(Connection, "is_alive", lambda _: True):
             assert 200 == ask(idle, server.port, Asking())
         assert 2 == len(server.taken)
