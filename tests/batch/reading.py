@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from services.llm_client import Batch
+
 Read = Callable[..., list[Any]]
 
 
@@ -26,3 +28,8 @@ def awaiting(client: Any, prompts: Any, **arguments: Any) -> list[Any]:
 
 
 BOTH = (blocking, awaiting)
+
+
+def waiters(batch: Batch[Any]) -> int:
+    """How many threads wait for a result of it."""
+    return len(vars(batch._reading._changed)["_waiters"])

@@ -30,7 +30,7 @@ from services.llm_client import (
     Reply,
 )
 from tests.batch.conftest import Make
-from tests.batch.reading import BOTH, Read, awaiting, blocking
+from tests.batch.reading import BOTH, Read, awaiting, blocking, waiters
 
 #: A limit that is taken for the provider's own: then requests need not begin one after another.
 NO_SLOW_START = {"GROQ_REQUESTS_PER_MINUTE": 300}
@@ -356,11 +356,11 @@ def test_no_more_calls_are_made_at_once_than_asked_for(
 
 def test_leaving_early_cancels_what_is_in_flight(client: Any, sandbox: Sandbox) -> None:
     sandbox.script(None, Fault.silent(30), times=None)
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with client.generate_batch(numbered(100), concurrency=2) as batch:
         assert 0 == next(batch).index
         sandbox.wait_for(2)
-    assert before == threading.active_count()
+    assert set() == set(threading.enumerate()) - before
     assert [] == list(batch)
     batch.close()
 
@@ -393,10 +393,12 @@ def test_a_batch_that_another_thread_closes_ends_its_waiting_readers(
     threads = [threading.Thread(target=read, daemon=True) for _ in range(readers)]
     for thread in threads:
         thread.start()
-        sandbox.wait_for(2)
+    sandbox.wait_for(2)
+    while waiters(batch) < readers:
+        time.sleep(0.001)
     batch.close()
     for thread in threads:
-        thread.join(10)
+        thread.join(20)
     assert ["the batch was closed while its next result was waited for"] * readers == errors
 
 

@@ -17,6 +17,7 @@ from services.llm.batch.options import BatchOptions
 from services.llm.batch.results import BatchProgress
 from services.llm.types import Reply
 from services.llm_client import AsyncBatch, AuthenticationError, Batch, BatchStoppedError
+from tests.batch.reading import waiters
 
 PATIENCE = 10.0
 
@@ -70,11 +71,6 @@ class Reader(threading.Thread):
         self.join(PATIENCE)
         assert not self.is_alive(), "it hangs"
         return self
-
-
-def waiters(batch: Batch[str]) -> int:
-    """How many threads wait for a result of it."""
-    return len(vars(batch._reading._changed)["_waiters"])
 
 
 async def until(is_so: Callable[[], bool]) -> None:
