@@ -33,7 +33,7 @@ def test_an_entry_has_a_name_of_its_own_and_its_ttl(
 ) -> None:
     redis_store.put(key_of("named"), {"n": 1})
     with redis.Redis.from_url(redis_url) as client:
-        assert 59_000 < client.pttl(f"llm-answers:{key_of('named')}") <= 60_000
+        assert 30_000 < client.pttl(f"llm-answers:{key_of('named')}") <= 60_000
 
 
 @pytest.mark.parametrize("spoilt", ["", "[]", '{"n":1}', "\xff\xfe"])

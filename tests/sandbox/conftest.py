@@ -30,7 +30,7 @@ def make_bedrock() -> Iterator[Callable[..., Any]]:
     """Builds bedrock-runtime clients for a URL and an access key id; closes them afterwards."""
     clients = []
 
-    def make(url: str, key: str = "AKIATEST", timeout: float = 5) -> Any:
+    def make(url: str, key: str = "AKIATEST", timeout: float = 30) -> Any:
         client = boto3.client(
             "bedrock-runtime",
             region_name="us-east-1",

@@ -82,6 +82,7 @@ def test_what_is_shared_is_closed_as_the_process_ends(sandbox: Sandbox, tmp_path
         "GROQ_BASE_URL": sandbox.url,
         "GROQ_MODEL": "openai/gpt-oss-20b",
         "LLM_CACHE_URL": f"sqlite:{tmp_path / 'answers.db'}",
+        "LLM_CACHE_TIMEOUT": "30",
         "PYTHONPATH": str(Path(llm_client.__file__).parents[1]),
     }
     done = subprocess.run(

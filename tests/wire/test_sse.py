@@ -189,7 +189,7 @@ def test_a_browser_that_leaves_in_the_middle_ends_the_call(face: Face, sandbox: 
             await until(lambda: face.client._account.concurrency.free == 64)
 
     run(face, scene())
-    assert sandbox.exchanges[0].frames_sent < 200
+    assert sandbox.exchanges[0].frames_sent < 1000 * len(PIECES)
     assert_nothing_is_left(face)
 
 
