@@ -18,6 +18,7 @@ from botocore.exceptions import (
 )
 
 from sandbox import Answer, Fault, Limits, Sandbox
+from tests.more_time import with_more_time
 from tests.sandbox.bedrock_calls import converse
 from tests.sandbox.groq_calls import ask
 
@@ -46,14 +47,18 @@ def test_a_close_is_a_disconnect(
 
 
 def test_silence_is_a_read_timeout(sandbox: Sandbox, make_bedrock: Callable[..., Any]) -> None:
-    sandbox.script(Fault.silent(60), Fault.silent(60))
-    with (
-        groq.Groq(api_key="k", base_url=sandbox.url, max_retries=0, timeout=0.1) as client,
-        pytest.raises(groq.APITimeoutError),
-    ):
-        ask(client)
-    with pytest.raises(ReadTimeoutError):
-        converse(make_bedrock(sandbox.url, timeout=0.1))
+    def scene(seconds: float) -> None:
+        sandbox.clear()
+        sandbox.script(Fault.silent(60), Fault.silent(60))
+        with (
+            groq.Groq(api_key="k", base_url=sandbox.url, max_retries=0, timeout=seconds) as client,
+            pytest.raises(groq.APITimeoutError),
+        ):
+            ask(client)
+        with pytest.raises(ReadTimeoutError):
+            converse(make_bedrock(sandbox.url, timeout=seconds))
+
+    with_more_time(scene)
 
 
 def test_silence_ends_with_the_answer(groq_client: groq.Groq) -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from sandbox import Answer, Fault, Sandbox
 from sandbox.streams import Frame, StreamBreak, broken_frames, pieces_of
+from tests.more_time import with_more_time
 from tests.sandbox.bedrock_calls import turn
 from tests.sandbox.groq_calls import GPT, hello
 from tests.sandbox.stream_calls import converse_events, converse_text, groq_chunks, invoke_events
@@ -137,12 +138,16 @@ def test_a_stalled_stream_goes_on_afterwards(sandbox: Sandbox, groq_client: groq
 
 
 def test_a_client_that_leaves_a_stalled_stream_ends_it(sandbox: Sandbox) -> None:
-    sandbox.script(Fault.in_stream("stall", pieces=2, seconds=3600, answer=FOUR))
-    client = groq.Groq(api_key="k", base_url=sandbox.url, max_retries=0, timeout=0.2)
-    with client:
-        text, error = groq_until(client)
-    assert "one two" == text
-    assert isinstance(error, httpx.ReadTimeout)
+    def scene(seconds: float) -> None:
+        sandbox.clear()
+        sandbox.script(Fault.in_stream("stall", pieces=2, seconds=3600, answer=FOUR))
+        client = groq.Groq(api_key="k", base_url=sandbox.url, max_retries=0, timeout=seconds)
+        with client:
+            text, error = groq_until(client)
+        assert "one two" == text
+        assert isinstance(error, httpx.ReadTimeout)
+
+    with_more_time(scene)
 
 
 def test_a_paced_stream_takes_its_time(sandbox: Sandbox, groq_client: groq.Groq) -> None:

@@ -23,6 +23,7 @@ from services.llm.providers.groq import request_templates, transport
 from services.llm.providers.groq.sdk_parts import accepts
 from services.llm_client import LLMError, LLMTimeoutError, ResponseTooLargeError
 from tests.http.servers import Server, answer, answering, serving
+from tests.more_time import with_more_time
 from tests.wire.conftest import OpenAt, OpenFace
 from tests.wire.faces import KEY, Face
 
@@ -110,12 +111,15 @@ def test_an_answer_is_decoded(open_at: OpenAt, sent_around_the_sdk: list[str]) -
 
 
 def test_it_ends_at_its_deadline(open_at: OpenAt) -> None:
-    with serving(answering(answer(OK, JSON), answer(OK, JSON)[:-1])) as server:
-        face = open_at(server.url)
-        face.generate("hi")
-        with pytest.raises(LLMTimeoutError) as caught:
-            face.generate("hi", timeout=0.2)
-        assert isinstance(caught.value.__cause__, groq.APITimeoutError)
+    def scene(seconds: float) -> None:
+        with serving(answering(answer(OK, JSON), answer(OK, JSON)[:-1])) as server:
+            face = open_at(server.url)
+            face.generate("hi")
+            with pytest.raises(LLMTimeoutError) as caught:
+                face.generate("hi", timeout=seconds)
+            assert isinstance(caught.value.__cause__, groq.APITimeoutError)
+
+    with_more_time(scene)
 
 
 def test_where_nobody_listens_any_more_is_no_connection(open_at: OpenAt) -> None:

@@ -25,6 +25,7 @@ from services.llm.http.http1_connections import Connection
 from services.llm.providers.groq import templated_streams
 from services.llm.providers.groq.stream_transport import _AsyncResponseBytes, _ResponseBytes
 from tests.http.servers import Server, answer, answering, serving, tunnelling_to
+from tests.more_time import with_more_time
 from tests.wire.conftest import OpenAt
 from tests.wire.faces import KEY
 from tests.wire.streaming import read
@@ -183,21 +184,27 @@ def test_a_connection_that_was_closed_meanwhile_is_replaced_unseen(open_at: Open
 
 @pytest.mark.parametrize("said", [b"", OK[:-60]])
 def test_it_ends_at_its_deadline(open_at: OpenAt, said: bytes) -> None:
-    with serving(answering(OK, said)) as server:
-        face = open_at(server.url)
-        read(face, "hi")
-        got = read(face, "hi", timeout=0.2)
-        assert isinstance(got.error, LLMTimeoutError)
-        assert ("One" if said else "") == got.text
+    def scene(seconds: float) -> None:
+        with serving(answering(OK, said)) as server:
+            face = open_at(server.url)
+            read(face, "hi")
+            got = read(face, "hi", timeout=seconds)
+            assert isinstance(got.error, LLMTimeoutError)
+            assert ("One" if said else "") == got.text
+
+    with_more_time(scene)
 
 
 def test_a_stream_that_stands_still_is_left(open_at: OpenAt) -> None:
-    with serving(answering(OK, OK[:-60])) as server:
-        face = open_at(server.url, LLM_STREAM_IDLE_TIMEOUT=0.1)
-        read(face, "hi")
-        got = read(face, "hi", timeout=20)
-        assert isinstance(got.error, LLMTimeoutError)
-        assert "stood still for 0.1 seconds" in str(got.error)
+    def scene(seconds: float) -> None:
+        with serving(answering(OK, OK[:-60])) as server:
+            face = open_at(server.url, LLM_STREAM_IDLE_TIMEOUT=seconds)
+            read(face, "hi")
+            got = read(face, "hi", timeout=60)
+            assert isinstance(got.error, LLMTimeoutError)
+            assert f"stood still for {seconds:g} seconds" in str(got.error)
+
+    with_more_time(scene)
 
 
 def test_one_who_leaves_closes_the_connection_at_once(open_at: OpenAt) -> None:

@@ -17,6 +17,7 @@ from services.llm.errors import (
     TruncatedError,
 )
 from services.llm.types import Usage
+from tests.more_time import with_more_time
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
 from tests.wire.streaming import Read, read
@@ -41,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("short_backoff")
 
 @pytest.fixture(params=KINDS)
 def face(request: pytest.FixtureRequest, open_client: OpenFace) -> Face:
-    made: Face = open_client(request.param, LLM_STREAM_IDLE_TIMEOUT=0.2)
+    made: Face = open_client(request.param)
     return made
 
 
@@ -62,12 +63,7 @@ def beginning(sandbox: Sandbox, number: int = 1) -> str:
     return text
 
 
-@pytest.mark.parametrize("kind", ["cut", "reset", "tear", "damage", "end", "stall", "error"])
-def test_a_stream_that_breaks_goes_on_where_it_stopped(
-    face: Face, sandbox: Sandbox, kind: str
-) -> None:
-    how = {"error": {"status": 503}, "stall": {"seconds": 60}}.get(kind, {})
-    sandbox.script(broken(kind, **how), REST)
+def assert_goes_on_where_it_stopped(face: Face, sandbox: Sandbox) -> None:
     got = resumed(face)
     assert got.error is None
     assert got.reply is not None
@@ -75,6 +71,26 @@ def test_a_stream_that_breaks_goes_on_where_it_stopped(
     assert "Chapter 94" == beginning(sandbox)
     assert [True, False] == [each.error is not None for each in got.reply.attempts]
     assert_healthy(face)
+
+
+@pytest.mark.parametrize("kind", ["cut", "reset", "tear", "damage", "end", "error"])
+def test_a_stream_that_breaks_goes_on_where_it_stopped(
+    face: Face, sandbox: Sandbox, kind: str
+) -> None:
+    how = {"status": 503} if kind == "error" else {}
+    sandbox.script(broken(kind, **how), REST)
+    assert_goes_on_where_it_stopped(face, sandbox)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_so_does_one_that_stands_still(open_client: OpenFace, sandbox: Sandbox, kind: str) -> None:
+    def scene(seconds: float) -> None:
+        face = open_client(kind, LLM_STREAM_IDLE_TIMEOUT=seconds)
+        sandbox.clear()
+        sandbox.script(broken("stall", seconds=60), REST)
+        assert_goes_on_where_it_stopped(face, sandbox)
+
+    with_more_time(scene)
 
 
 def test_usage_is_that_of_all_attempts_and_an_unknown_cost_is_none(
@@ -206,12 +222,16 @@ def test_a_window_that_is_full_leaves_the_error(open_client: OpenFace, sandbox: 
 
 
 def test_the_deadline_holds_for_all_attempts(face: Face, sandbox: Sandbox) -> None:
-    sandbox.script(broken(), Fault.silent(60))
-    got = resumed(face, timeout=1.0)
-    assert isinstance(got.error, (LLMTimeoutError, ProviderUnavailableError))
-    assert got.error.partial is not None
-    assert "Chapter 94" == got.error.partial.text
-    assert_healthy(face)
+    def scene(seconds: float) -> None:
+        sandbox.clear()
+        sandbox.script(broken(), Fault.silent(60))
+        got = resumed(face, timeout=seconds)
+        assert isinstance(got.error, (LLMTimeoutError, ProviderUnavailableError))
+        assert got.error.partial is not None
+        assert "Chapter 94" == got.error.partial.text
+        assert_healthy(face)
+
+    with_more_time(scene)
 
 
 def test_a_continuation_that_is_cut_off_has_the_whole_text(face: Face, sandbox: Sandbox) -> None:

@@ -24,6 +24,7 @@ from services.llm.errors import (
 )
 from services.llm.stream_types import ReasoningPiece, TextPiece, ToolCallPiece, UsageReport
 from services.llm.types import Reply
+from tests.more_time import with_more_time
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
 from tests.wire.streaming import Read, open_stream, read
@@ -31,7 +32,6 @@ from tests.wire.streaming import Read, open_stream, read
 PIECES = ("Chapter", " 94", " has", " chairs.")
 TEXT = "".join(PIECES)
 ONCE = {"max_retries": 0}
-IDLE = {"LLM_STREAM_IDLE_TIMEOUT": 0.2}
 
 
 def broken(kind: Any, frame: int, **how: Any) -> Fault:
@@ -123,27 +123,34 @@ def test_a_quiet_end_is_an_error_with_the_text_so_far(face: Face, sandbox: Sandb
 def test_a_stream_that_stands_still_is_an_error_with_the_text_so_far(
     open_face: OpenFace, sandbox: Sandbox
 ) -> None:
-    face = open_face(**IDLE)
-    sandbox.script(broken("stall", 3, seconds=60))
-    got = read(face, "hi")
-    assert isinstance(got.error, LLMTimeoutError)
-    assert "has stood still for 0.2 seconds" in str(got.error)
-    assert got.error.partial is not None
-    assert got.text == got.error.partial.text
-    assert got.text
-    assert_healthy(face)
+    def scene(seconds: float) -> None:
+        face = open_face(LLM_STREAM_IDLE_TIMEOUT=seconds)
+        sandbox.script(broken("stall", 3, seconds=60))
+        got = read(face, "hi")
+        assert isinstance(got.error, LLMTimeoutError)
+        assert f"has stood still for {seconds:g} seconds" in str(got.error)
+        assert got.error.partial is not None
+        assert got.text == got.error.partial.text
+        assert got.text
+        assert_healthy(face)
+
+    with_more_time(scene)
 
 
 def test_a_stream_that_outlives_its_deadline_is_an_error_with_the_text_so_far(
     face: Face, sandbox: Sandbox
 ) -> None:
-    sandbox.script(Fault.paced(0.2, answer=Answer.streams(*PIECES * 20)))
-    got = read(face, "hi", timeout=1.0, max_retries=0)
-    assert isinstance(got.error, LLMTimeoutError)
-    assert "the deadline of 1 seconds passed before the stream had ended" in str(got.error)
-    assert got.error.partial is not None
-    assert got.text == got.error.partial.text
-    assert_healthy(face)
+    def scene(seconds: float) -> None:
+        sandbox.script(Fault.paced(seconds / 5, answer=Answer.streams(*PIECES * 20)))
+        got = read(face, "hi", timeout=seconds, max_retries=0)
+        assert isinstance(got.error, LLMTimeoutError)
+        told = f"the deadline of {seconds:g} seconds passed before the stream had ended"
+        assert told in str(got.error)
+        assert got.error.partial is not None
+        assert got.text == got.error.partial.text
+        assert_healthy(face)
+
+    with_more_time(scene)
 
 
 def test_an_error_in_the_stream_is_that_error_with_the_text_so_far(

@@ -13,6 +13,7 @@ import pytest
 from sandbox import Answer, Fault, Sandbox
 from services.llm.errors import LLMTimeoutError, ProviderUnavailableError, TruncatedError
 from services.llm.providers.bedrock import INVOKE_MODELS
+from tests.more_time import with_more_time
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
 from tests.wire.streaming import Read, open_stream, read
@@ -28,7 +29,7 @@ def groq(request: pytest.FixtureRequest, open_client: OpenFace) -> Face:
 
 @pytest.fixture(params=BEDROCK)
 def bedrock(request: pytest.FixtureRequest, open_client: OpenFace) -> Face:
-    return open_client(request.param, LLM_STREAM_IDLE_TIMEOUT=0.2)
+    return open_client(request.param)
 
 
 def chunk(text: str) -> Any:
@@ -74,11 +75,15 @@ def test_a_mock_of_bedrock_streams_the_bodies_of_invoke_model(bedrock: Face) -> 
     assert list(PIECES) == read(bedrock, "hi", model=INVOKE_MODELS[0]).texts
 
 
+def listen(face: Face) -> Face:
+    """Listen to the calls of a client, as a host may, so that botocore itself sends them."""
+    face.client.client.meta.events.register("before-call.bedrock-runtime", lambda **_: None)
+    return face
+
+
 @pytest.fixture
 def listened(bedrock: Face) -> Face:
-    """A client to whose calls a host listens, so that botocore itself sends them."""
-    bedrock.client.client.meta.events.register("before-call.bedrock-runtime", lambda **_: None)
-    return bedrock
+    return listen(bedrock)
 
 
 def test_botocores_own_streams_are_read(listened: Face, sandbox: Sandbox) -> None:
@@ -100,15 +105,20 @@ def test_botocores_own_streams_break_as_ours(listened: Face, sandbox: Sandbox, k
     assert "Chapter" == got.text == got.error.partial.text
 
 
+@pytest.mark.parametrize("kind", BEDROCK)
 def test_botocores_own_streams_stand_still_no_longer_than_ours(
-    listened: Face, sandbox: Sandbox
+    open_client: OpenFace, sandbox: Sandbox, kind: str
 ) -> None:
-    answer = Answer.streams(*PIECES)
-    sandbox.script(Fault.in_stream("stall", pieces=1, seconds=60, answer=answer))
-    got = read(listened, "hi")
-    assert isinstance(got.error, LLMTimeoutError)
-    assert "Chapter" == got.text
-    assert "Sandbox: hi" == listened.generate("hi")
+    def scene(seconds: float) -> None:
+        listened = listen(open_client(kind, LLM_STREAM_IDLE_TIMEOUT=seconds))
+        answer = Answer.streams(*PIECES)
+        sandbox.script(Fault.in_stream("stall", pieces=1, seconds=60, answer=answer))
+        got = read(listened, "hi")
+        assert isinstance(got.error, LLMTimeoutError)
+        assert "Chapter" == got.text
+        assert "Sandbox: hi" == listened.generate("hi")
+
+    with_more_time(scene)
 
 
 def test_botocores_own_streams_can_be_left(listened: Face, sandbox: Sandbox) -> None:
@@ -164,9 +174,8 @@ def test_an_instrumented_create_is_called_and_iterated(
 ) -> None:
     import groq.resources.chat.completions as of_sdk
 
-    face = open_client(kind, LLM_STREAM_IDLE_TIMEOUT=0.2)
-    owner = of_sdk.AsyncCompletions if face.loop else of_sdk.Completions
-    original, seen = owner.create, []
+    owner = of_sdk.AsyncCompletions if "async" in kind else of_sdk.Completions
+    original, seen = owner.create, list[bool]()
 
     def create(self: Any, **kwargs: Any) -> Any:
         seen.append(kwargs["stream"])
@@ -174,19 +183,26 @@ def test_an_instrumented_create_is_called_and_iterated(
 
     monkeypatch.setattr(owner, "create", create)
     answer = Answer.streams(*PIECES)
-    sandbox.script(
-        answer,
-        Fault.in_stream("stall", pieces=1, seconds=60, answer=answer),
-        Fault.in_stream("error", pieces=1, status=503, answer=answer),
-        Fault.in_stream("stall", pieces=1, seconds=60, answer=answer),
-    )
-    assert list(PIECES) == read(face, "hi").texts
-    for error in (LLMTimeoutError, ProviderUnavailableError):
-        got = read(face, "hi")
-        assert (error, "Chapter") == (type(got.error), got.text)
-    assert ["Chapter"] == read(face, "hi", leave_after=1).texts
-    assert [True] * 4 == seen
-    assert 64 == face.client._account.concurrency.free
+
+    def scene(seconds: float) -> None:
+        face = open_client(kind, LLM_STREAM_IDLE_TIMEOUT=seconds)
+        seen.clear()
+        sandbox.clear()
+        sandbox.script(
+            answer,
+            Fault.in_stream("stall", pieces=1, seconds=60, answer=answer),
+            Fault.in_stream("error", pieces=1, status=503, answer=answer),
+            Fault.in_stream("stall", pieces=1, seconds=60, answer=answer),
+        )
+        assert list(PIECES) == read(face, "hi").texts
+        for error in (LLMTimeoutError, ProviderUnavailableError):
+            got = read(face, "hi")
+            assert (error, "Chapter") == (type(got.error), got.text)
+        assert ["Chapter"] == read(face, "hi", leave_after=1).texts
+        assert [True] * 4 == seen
+        assert 64 == face.client._account.concurrency.free
+
+    with_more_time(scene)
 
 
 #: An error event whose data have no field `error`, after a character that is cut in two.
