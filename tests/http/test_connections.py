@@ -16,7 +16,7 @@ import pytest
 from services.llm.errors import ResponseTooLargeError
 from services.llm.http import http1_connections
 from services.llm.http.client import http_client
-from services.llm.http.exchange import aexchange, exchange
+from services.llm.http.exchange import AWAITING, BLOCKING
 from services.llm.http.http1_async import AsyncConnection
 from services.llm.http.http1_connections import Connection
 from services.llm.http.httpx_parts import httpx_error
@@ -140,7 +140,7 @@ def test_a_kept_connection_that_refuses_a_request_is_replaced(
     async def scene(server: Server) -> None:
         idle = IdleStack[AsyncConnection](8)
         for _ in range(2):
-            await aexchange(idle, origin, Sent(), until(), LIMIT)
+            await AWAITING.whole(idle, origin, Sent(), until(), LIMIT)
             server.wait_until_closed()
         close(idle.drain())
 
@@ -149,7 +149,7 @@ def test_a_kept_connection_that_refuses_a_request_is_replaced(
     with serving(once) as server:
         origin, idle = Origin("127.0.0.1", server.port, None), IdleStack[Connection](8)
         for _ in range(2):
-            exchange(idle, origin, Sent(), until(), LIMIT)
+            run_without_loop(BLOCKING.whole(idle, origin, Sent(), until(), LIMIT))
             server.wait_until_closed()
         close(idle.drain())
         assert 2 == len(server.requests)

@@ -11,7 +11,7 @@ import h11
 import httpx
 import pytest
 
-from services.llm.http.exchange import exchange
+from services.llm.http.exchange import BLOCKING
 from services.llm.http.http1 import encode
 from services.llm.http.http1_connections import Connection
 from services.llm.http.httpx_parts import expect_whole_answers
@@ -19,6 +19,7 @@ from services.llm.http.idle import IdleStack
 from services.llm.http.idle_pools import close
 from services.llm.http.origin import Origin
 from services.llm.providers.groq.request_templates import RequestTemplate, TemplatedRequest
+from services.llm.runtime.coroutines import run_without_loop
 from tests.http.faces import KINDS, Face
 from tests.http.servers import Server, answer, forever, once, serving
 
@@ -38,7 +39,8 @@ class Asking:
 
 def ask(idle: IdleStack[Connection], port: int, request: Asking) -> int:
     until = time.monotonic() + HANG
-    return exchange(idle, Origin("localhost", port, None), request, until, 1024).status
+    origin = Origin("localhost", port, None)
+    return run_without_loop(BLOCKING.whole(idle, origin, request, until, 1024)).status
 
 
 def test_what_a_thread_sends_as_the_server_closes_is_sent_anew() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from services.llm.errors import ResponseTooLargeError
 from services.llm.http import tunnel
-from services.llm.http.exchange import _sent
+from services.llm.http.exchange import Exchanges
 from services.llm.http.http1 import Answer
 from services.llm.http.http1_async import AsyncConnection
 from services.llm.http.http1_connections import _WRITE, Connection, UnconnectedError
@@ -308,7 +308,7 @@ class Kept:
     def is_alive(self) -> bool:
         return self._alive
 
-    async def answer(self) -> Kept:
+    async def answer(self, *_: object) -> Kept:
         if self._error is not None:
             raise self._error
         return self
@@ -326,13 +326,14 @@ def exchanged(*kept: Kept, fresh: Kept | Exception) -> Kept:
     for each in kept:
         idle.put(each)
 
-    async def connect() -> Any:
+    async def connect(*_: object) -> Any:
         if isinstance(fresh, Exception):
             raise fresh
         return fresh
 
     send: Any = Kept.answer
-    used, answered = run_without_loop(_sent(idle, ORIGIN, connect, send))
+    begun = Exchanges[Any](connect, send, send).begin(idle, ORIGIN, Sent(), until(), LIMIT)
+    used, answered = run_without_loop(begun)
     assert used is answered
     found: Kept = answered
     return found

@@ -7,10 +7,10 @@ unseen. Else the server may have begun, and be paid for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from ..runtime.coroutines import as_coroutine, run_without_loop
+from ..frozen import dataclass
+from ..runtime.coroutines import as_coroutine
 from .http1 import Answer, Head
 from .http1_async import AsyncConnection
 from .http1_connections import Connection, Sendable, UnconnectedError
@@ -22,76 +22,55 @@ C = TypeVar("C", Connection, AsyncConnection)
 R = TypeVar("R")
 
 
-def exchange(
-    idle: IdleStack[Connection], origin: Origin, request: Sendable, until: float, limit: int
-) -> Answer:
-    """Send *request* and return the answer, of at most *limit* bytes, before *until*.
+@dataclass(frozen=True)
+class Exchanges(Generic[C]):
+    """Exchanges over one kind of connections, by the steps that wait: those of a thread block."""
 
-    Raises UnconnectedError, TimeoutError, OSError, h11.ProtocolError and ResponseTooLargeError.
-    """
-    connection, answer = run_without_loop(
-        _sent(
-            *(idle, origin),
-            connect=as_coroutine(partial(Connection, origin, limit, until)),
-            send=as_coroutine(lambda connection: connection.exchange(request, until)),
-        )
-    )
-    keep(idle, connection)
-    return answer
+    _connect: Callable[[Origin, int, float], Coroutine[Any, Any, C]]
+    _exchange: Callable[[C, Sendable, float], Coroutine[Any, Any, Answer]]
+    _begin: Callable[[C, Sendable, float], Coroutine[Any, Any, Head]]
 
+    async def whole(
+        self, idle: IdleStack[C], origin: Origin, request: Sendable, until: float, limit: int
+    ) -> Answer:
+        """Send *request* and return the answer, of at most *limit* bytes, before *until*.
 
-def begin(
-    idle: IdleStack[Connection], origin: Origin, request: Sendable, until: float, limit: int
-) -> tuple[Connection, Head]:
-    """Send *request* and return the head of its answer before *until*; raises as `exchange`."""
-    return run_without_loop(
-        _sent(
-            *(idle, origin),
-            connect=as_coroutine(partial(Connection, origin, limit, until)),
-            send=as_coroutine(lambda connection: connection.begin(request, until)),
-        )
-    )
+        Raises UnconnectedError, TimeoutError, OSError, h11.ProtocolError and ResponseTooLargeError.
+        """
+        connection, answer = await self._sent(idle, origin, request, until, limit, self._exchange)
+        keep(idle, connection)
+        return answer
 
+    async def begin(
+        self, idle: IdleStack[C], origin: Origin, request: Sendable, until: float, limit: int
+    ) -> tuple[C, Head]:
+        """Send *request* and return the head of its answer before *until*; raises as `whole`."""
+        return await self._sent(idle, origin, request, until, limit, self._begin)
 
-async def aexchange(
-    idle: IdleStack[AsyncConnection], origin: Origin, request: Sendable, until: float, limit: int
-) -> Answer:
-    """Do as `exchange` does, without blocking the event loop."""
-    connection, answer = await _sent(
-        *(idle, origin),
-        connect=partial(AsyncConnection.opened, origin, limit, until),
-        send=lambda connection: connection.exchange(request, until),
-    )
-    keep(idle, connection)
-    return answer
-
-
-async def abegin(
-    idle: IdleStack[AsyncConnection], origin: Origin, request: Sendable, until: float, limit: int
-) -> tuple[AsyncConnection, Head]:
-    """Do as `begin` does, without blocking the event loop."""
-    return await _sent(
-        *(idle, origin),
-        connect=partial(AsyncConnection.opened, origin, limit, until),
-        send=lambda connection: connection.begin(request, until),
-    )
-
-
-async def _sent(
-    idle: IdleStack[C],
-    origin: Origin,
-    connect: Callable[[], Coroutine[Any, Any, C]],
-    send: Callable[[C], Coroutine[Any, Any, R]],
-) -> tuple[C, R]:
-    connection = take_idle(idle, origin)
-    if connection is not None:
+    async def _sent(
+        self,
+        idle: IdleStack[C],
+        origin: Origin,
+        request: Sendable,
+        until: float,
+        limit: int,
+        send: Callable[[C, Sendable, float], Coroutine[Any, Any, R]],
+    ) -> tuple[C, R]:
+        connection = take_idle(idle, origin)
+        if connection is not None:
+            try:
+                return connection, await send(connection, request, until)
+            except Exception:
+                if not connection.was_refused:
+                    raise
         try:
-            return connection, await send(connection)
-        except Exception:
-            if not connection.was_refused:
-                raise
-    try:
-        connection = await connect()
-    except OSError as error:
-        raise UnconnectedError from error
-    return connection, await send(connection)
+            connection = await self._connect(origin, limit, until)
+        except OSError as error:
+            raise UnconnectedError from error
+        return connection, await send(connection, request, until)
+
+
+BLOCKING = Exchanges(
+    as_coroutine(Connection), as_coroutine(Connection.exchange), as_coroutine(Connection.begin)
+)
+AWAITING = Exchanges(AsyncConnection.opened, AsyncConnection.exchange, AsyncConnection.begin)

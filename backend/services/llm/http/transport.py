@@ -6,16 +6,14 @@ piece, decoded and bounded, and keep the connection once the answer has ended.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx
 
-from ..runtime.coroutines import run_without_loop
-from .exchange import abegin as begin_async
-from .exchange import aexchange as exchange_async
-from .exchange import begin as begin_blocking
-from .exchange import exchange as exchange_blocking
+from ..frozen import dataclass
+from ..runtime.coroutines import as_coroutine, run_without_loop
+from .exchange import AWAITING, BLOCKING, Exchanges
 from .http1 import Answer, Head
 from .http1_connections import Sendable
 from .httpx_parts import AsyncBody, Body, HttpxRequest, decoded, expects_whole_answers
@@ -28,8 +26,22 @@ from .pool import Pool
 _SHORT = 256 * 1024
 
 
-class _Transport(ABC):
-    """What both kinds do; each awaits what suspends on an event loop, and blocks in a thread."""
+@dataclass(frozen=True)
+class _Kind:
+    """What the two differ in: the steps that wait, which block in a thread, and what they give."""
+
+    exchanges: Exchanges[Any]
+    opened: type[Opened | AsyncOpened]
+    body: Callable[[Any, HttpxRequest], Body | AsyncBody]
+    read_all: Callable[[Any, float], Coroutine[Any, Any, bytes]]
+    read_request_body: Callable[[httpx.Request], Coroutine[Any, Any, bytes]]
+    send_over: Callable[[Any, httpx.Request], Coroutine[Any, Any, httpx.Response]]
+
+
+class _Transport:
+    """What both kinds do; each awaits the steps of its own `_kind`."""
+
+    _kind: _Kind
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -39,12 +51,23 @@ class _Transport(ABC):
         """What it has in common with the other kind."""
         return self._pool
 
+    async def exchange(self, origin: Origin, request: Sendable, until: float) -> Answer:
+        """Send *request* without httpx, and return the whole answer; as `Exchanges.whole`."""
+        idle, limit = self._pool.idle, self._pool.limit
+        return await self._kind.exchanges.whole(idle, origin, request, until, limit)
+
+    async def open(self, origin: Origin, request: Sendable, until: float) -> Any:
+        """Send *request* without httpx, and return the answer once its head is here."""
+        idle, limit = self._pool.idle, self._pool.limit
+        begun = await self._kind.exchanges.begin(idle, origin, request, until, limit)
+        return self._kind.opened(*begun, idle, limit)
+
     async def _handle(self, request: httpx.Request) -> httpx.Response:
         patched = self._pool.patched_transport(request.url)
         if patched is not None:
-            return await self._send_over(patched, request)
+            return await self._kind.send_over(patched, request)
         if not _has_known_length(request):
-            await self._read_request_body(request)
+            await self._kind.read_request_body(request)
         origin = self._pool.origin_of(request.url)
         sendable = HttpxRequest(request, origin)
         try:
@@ -58,41 +81,21 @@ class _Transport(ABC):
         if expects_whole_answers.get():
             answer = await self.exchange(origin, sendable, sendable.until)
             return sendable.to_response(decoded(answer, limit))
-        opened = await self._open(origin, sendable)
+        opened = await self.open(origin, sendable, sendable.until)
         if not _is_short(opened.head, limit):
-            return sendable.opened(opened.head, self._body(opened, sendable))
+            return sendable.opened(opened.head, self._kind.body(opened, sendable))
         status, headers = opened.head
-        return sendable.to_response(
-            Answer(status, headers, await self._read_all(opened, sendable.until))
-        )
-
-    @abstractmethod
-    async def exchange(self, origin: Origin, request: Sendable, until: float) -> Answer:
-        """Send *request* without httpx, and return the whole answer; as `exchange.exchange`."""
-
-    @abstractmethod
-    async def _open(self, origin: Origin, sendable: HttpxRequest) -> Any:
-        """Send *sendable* and return the answer once its head is here."""
-
-    @abstractmethod
-    def _body(self, opened: Any, sendable: HttpxRequest) -> Any:
-        """The rest of it as httpx reads it."""
-
-    @abstractmethod
-    async def _read_all(self, opened: Any, until: float) -> bytes:
-        """The rest of it."""
-
-    @abstractmethod
-    async def _read_request_body(self, request: httpx.Request) -> None:
-        """Read the body of *request*."""
-
-    @abstractmethod
-    async def _send_over(self, transport: Any, request: httpx.Request) -> httpx.Response:
-        """Send *request* over a transport of httpx."""
+        whole = await self._kind.read_all(opened, sendable.until)
+        return sendable.to_response(Answer(status, headers, whole))
 
 
 class Transport(_Transport, httpx.BaseTransport):
     """Sends a request on a connection that waits, or on a new one; see `Pool`."""
+
+    _kind = _Kind(
+        *(BLOCKING, Opened, Body, as_coroutine(Opened.whole), as_coroutine(httpx.Request.read)),
+        send_over=as_coroutine(lambda patched, request: patched.handle_request(request)),
+    )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*, and return the answer as soon as its headers are here."""
@@ -104,34 +107,14 @@ class Transport(_Transport, httpx.BaseTransport):
         if (patched := self._pool.drop_patched_transport()) is not None:
             patched.close()
 
-    async def exchange(self, origin: Origin, request: Sendable, until: float) -> Answer:
-        """Send *request* without httpx: it blocks, for `run_without_loop`."""
-        return exchange_blocking(self._pool.idle, origin, request, until, self._pool.limit)
-
-    def open(self, origin: Origin, request: Sendable, until: float) -> Opened:
-        """Send *request* without httpx, and return the answer once its head is here."""
-        idle, limit = self._pool.idle, self._pool.limit
-        return Opened(*begin_blocking(idle, origin, request, until, limit), idle, limit)
-
-    async def _open(self, origin: Origin, sendable: HttpxRequest) -> Opened:
-        return self.open(origin, sendable, sendable.until)
-
-    def _body(self, opened: Opened, sendable: HttpxRequest) -> Body:
-        return Body(opened, sendable)
-
-    async def _read_all(self, opened: Opened, until: float) -> bytes:
-        return opened.whole(until)
-
-    async def _read_request_body(self, request: httpx.Request) -> None:
-        request.read()
-
-    async def _send_over(self, transport: Any, request: httpx.Request) -> httpx.Response:
-        response: httpx.Response = transport.handle_request(request)
-        return response
-
 
 class AsyncTransport(_Transport, httpx.AsyncBaseTransport):
     """The same for one event loop; see `Pool`."""
+
+    _kind = _Kind(
+        *(AWAITING, AsyncOpened, AsyncBody, AsyncOpened.whole, httpx.Request.aread),
+        send_over=lambda patched, request: patched.handle_async_request(request),
+    )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*, and return the answer as soon as its headers are here."""
@@ -142,31 +125,6 @@ class AsyncTransport(_Transport, httpx.AsyncBaseTransport):
         self._pool.shut_down()
         if (patched := self._pool.drop_patched_transport()) is not None:
             await patched.aclose()
-
-    async def exchange(self, origin: Origin, request: Sendable, until: float) -> Answer:
-        """Send *request* without httpx; as `exchange.aexchange`."""
-        return await exchange_async(self._pool.idle, origin, request, until, self._pool.limit)
-
-    async def open(self, origin: Origin, request: Sendable, until: float) -> AsyncOpened:
-        """Do as `Transport.open` does, without blocking the event loop."""
-        idle, limit = self._pool.idle, self._pool.limit
-        return AsyncOpened(*await begin_async(idle, origin, request, until, limit), idle, limit)
-
-    async def _open(self, origin: Origin, sendable: HttpxRequest) -> AsyncOpened:
-        return await self.open(origin, sendable, sendable.until)
-
-    def _body(self, opened: AsyncOpened, sendable: HttpxRequest) -> AsyncBody:
-        return AsyncBody(opened, sendable)
-
-    async def _read_all(self, opened: AsyncOpened, until: float) -> bytes:
-        return await opened.whole(until)
-
-    async def _read_request_body(self, request: httpx.Request) -> None:
-        await request.aread()
-
-    async def _send_over(self, transport: Any, request: httpx.Request) -> httpx.Response:
-        response: httpx.Response = await transport.handle_async_request(request)
-        return response
 
 
 def _has_known_length(request: httpx.Request) -> bool:

@@ -6,12 +6,13 @@ import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...http.exchange import aexchange, exchange
+from ...http.exchange import AWAITING, BLOCKING
 from ...http.http1 import Answer
 from ...http.http1_async import AsyncConnection
 from ...http.http1_connections import Connection, UnconnectedError
 from ...http.idle_pools import IdlePools
 from ...http.origin import Origin
+from ...runtime.coroutines import run_without_loop
 from .connection_errors import botocore_errors
 from .signing import Signed
 from .tls import context_of
@@ -39,7 +40,8 @@ class HttpTransport:
         url = signed.request.url
         with botocore_errors(url):
             origin = self.origin_of(client, url)
-            return exchange(self._idle.of_threads, origin, signed, until, self._limit)
+            idle, limit = self._idle.of_threads, self._limit
+            return run_without_loop(BLOCKING.whole(idle, origin, signed, until, limit))
 
     async def aexchange(self, client: Any, signed: Signed, until: float) -> Answer:
         """Do as `exchange` does, on this event loop."""
@@ -47,7 +49,7 @@ class HttpTransport:
         async with await self._idle.of_this_loop() as idle:
             with botocore_errors(url):
                 origin = self.origin_of(client, url)
-                return await aexchange(idle, origin, signed, until, self._limit)
+                return await AWAITING.whole(idle, origin, signed, until, self._limit)
 
     def close(self) -> None:
         """Close the idle connections of all threads."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from ...http import opened
-from ...http.exchange import abegin, begin
+from ...http.exchange import AWAITING, BLOCKING
 from ...http.http1_async import AsyncConnection
 from ...http.http1_connections import Connection
 from ...http.idle_pools import IdlePools
 from ...http.origin import Origin
+from ...runtime.coroutines import run_without_loop
 from .connection_errors import botocore_errors
 from .signing import Signed
 
@@ -28,8 +29,8 @@ class StreamConnections:
         """
         idle, url = self._idle.of_threads, signed.request.url
         with botocore_errors(url):
-            connection, head = begin(idle, origin, signed, until, self._limit)
-        made = Opened(connection, head, idle, self._limit)
+            begun = run_without_loop(BLOCKING.begin(idle, origin, signed, until, self._limit))
+        made = Opened(*begun, idle, self._limit)
         made.url = url
         return made
 
@@ -39,8 +40,8 @@ class StreamConnections:
             idle = await stack.enter_async_context(await self._idle.of_this_loop())
             url = signed.request.url
             with botocore_errors(url):
-                connection, head = await abegin(idle, origin, signed, until, self._limit)
-            made = AsyncOpened(connection, head, idle, self._limit)
+                begun = await AWAITING.begin(idle, origin, signed, until, self._limit)
+            made = AsyncOpened(*begun, idle, self._limit)
             made.url, made.stack = url, stack.pop_all()
             return made
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, ExitStack
-from functools import partial
 from typing import Any
 
 from ...http.http1 import Answer
@@ -26,11 +25,9 @@ def begin(
     """
     if (known := templates.template_for(sdk)) is None:
         return None
-    own = sdk._client.original_transport
     return run_without_loop(
         _begin(
             *(sdk, known, body, until),
-            send=as_coroutine(partial(own.open, known.origin, until=until)),
             whole=as_coroutine(lambda opened: opened.whole(until)),
             source_of=lambda opened: OwningSource(_OpenedBytes(opened), stack),
         )
@@ -43,10 +40,8 @@ async def abegin(
     """Do as `begin` does, without blocking the event loop."""
     if (known := templates.template_for(sdk)) is None:
         return None
-    own = sdk._client.original_transport
     return await _begin(
         *(sdk, known, body, until),
-        send=partial(own.open, known.origin, until=until),
         whole=lambda opened: opened.whole(until),
         source_of=lambda opened: AsyncOwningSource(_AsyncOpenedBytes(opened), stack),
     )
@@ -58,13 +53,13 @@ async def _begin(
     body: Mapping[str, Any],
     until: float,
     *,
-    send: Callable[[templates.TemplatedRequest], Coroutine[Any, Any, Any]],
     whole: Callable[[Any], Coroutine[Any, Any, bytes]],
     source_of: Callable[[Any], Any],
 ) -> StreamResponse:
     request = templates.TemplatedRequest(known, body, until - time.monotonic())
     try:
-        opened = await send(request)
+        own = sdk._client.original_transport
+        opened = await own.open(known.origin, request, until)
         headers = dict(opened.head.headers)
         if is_stream(opened.head.status, headers):
             return StreamResponse(headers, source=source_of(opened))
