@@ -13,7 +13,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ..account.account import Account
 from ..call.drivers import Transport, arun, run
@@ -21,7 +21,7 @@ from ..effects import Effects
 from ..errors import ConfigurationError, LLMError
 from ..frozen import dataclass
 from ..redaction.printable import shown
-from ..runtime.coroutines import run_without_loop
+from ..runtime.coroutines import as_coroutine, run_without_loop
 from ..types import Request
 from .answer_format import AnswerFormat
 from .api import BatchApi
@@ -31,8 +31,6 @@ from .provider_batch import ProviderBatch, check, submit_files
 if TYPE_CHECKING:
     from .bookkeeping import BatchBookkeeper
     from .reservations import BatchReservations
-
-T = TypeVar("T")
 
 #: Hours within which a provider is to have answered: the least and the most of both.
 LEAST_HOURS, MOST_HOURS = 24, 168
@@ -90,7 +88,7 @@ class Submission:
 
     def submit(self, prompts: Iterable[Any]) -> ProviderBatch[Any]:
         """Submit *prompts*; raises LLMError that says which one cannot be sent."""
-        return run_without_loop(self._submit(prompts, _run_here, _each_at_once(prompts)))
+        return run_without_loop(self._submit(prompts, as_coroutine(run), _each_at_once(prompts)))
 
     async def asubmit(self, prompts: Iterable[Any] | AsyncIterable[Any]) -> ProviderBatch[Any]:
         """Do as `submit` does, without blocking the event loop while it waits."""
@@ -145,11 +143,6 @@ def checked_hours(hours: object) -> int:
 def _check_lines(files: InputFiles) -> None:
     if not files.files:
         raise NothingToSubmitError("prompts is empty: there is nothing to submit")
-
-
-async def _run_here(flow: Effects[T], transport: Transport) -> T:
-    """Drive *flow* in this thread, for code that is run without an event loop."""
-    return run(flow, transport)
 
 
 async def _each_at_once(prompts: Iterable[Any]) -> AsyncIterator[Any]:
