@@ -134,9 +134,9 @@ class Holder:
 
 def state_of(quota: Quota) -> list[Any]:
     """All that is derived from the reservations, and what is left of the limits."""
-    queue = quota._queues["m"]
+    queue = quota._state.queues["m"]
     kept: list[Any] = [len(queue.waiting), len(queue.in_flight), [*queue._others_start]]
-    kept += [quota._in_flight_count, quota._in_flight_since]
+    kept += [quota._state.in_flight_count, quota._state.in_flight_since]
     for limit in queue.limits:
         pending = limit.pending
         kept += [len(pending), pending.reserved_amount(), pending.in_flight_amount]
@@ -187,7 +187,7 @@ def of_a_cancellation() -> tuple[Quota, Change]:
 
 def of_a_hold() -> tuple[Quota, Change]:
     quota, _ = of_a_start()
-    return quota, lambda: quota.hold(quota._queues["m"].waiting[0], 40.0, 3.0)
+    return quota, lambda: quota.hold(quota._state.queues["m"].waiting[0], 40.0, 3.0)
 
 
 CHANGES = {

@@ -81,9 +81,8 @@ HANG = 30.0
 
 def quota() -> Touches:
     limits = Quota((SlidingWindow(2, 60.0),), lambda: [TokenBucketLimit(10, 60.0)])
-    touches = watch(
-        limits, lambda: limits._lock, "_queues", "_latest_now", "_parent_charges", "_scheduler"
-    )
+    state, names = limits._state, ("queues", "latest_now", "_parent_charges", "scheduler")
+    touches = watch(state, lambda: limits._lock, *names)
     demand = {"requests": 1.0, "tokens": 4.0}
     reservations = [limits.reserve("m", demand, 100.0, NEVER) for _ in range(3)]  # type: ignore[arg-type]  # the units are literals
     first, second, third = (each for each in reservations if isinstance(each, Reservation))

@@ -124,7 +124,7 @@ class Scene:
         concurrency = self.to.concurrency
         self.others_leave()
         assert (concurrency._size, 0) == (concurrency.free, len(concurrency._waiting))
-        for scope in self.to.quota._queues.values():
+        for scope in self.to.quota._state.queues.values():
             assert (0, 0) == (len(scope.waiting), len(scope.in_flight))
             assert ([], []) == (scope._others_start, scope._batches_start)
             for limit in scope.limits:

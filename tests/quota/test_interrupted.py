@@ -70,9 +70,9 @@ def test_a_reservation_that_never_came_back_is_none_of_its_group() -> None:
     for number in range(200):
         reserve = partial(quota.reserve, "m", tokens(10), 0.0, NEVER, "interactive", "group")
         left.append(is_interrupted(reserve, number))
-    (group,) = quota._groups
+    (group,) = quota._state.groups
     assert 100 > left.index(False) > 10
-    assert len(group.in_flight) == len(quota._queues["m"].waiting)
+    assert len(group.in_flight) == len(quota._state.queues["m"].waiting)
 
 
 def test_an_interrupt_leaves_no_lock_taken() -> None:

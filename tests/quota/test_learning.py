@@ -74,7 +74,7 @@ def refuse(quota: Quota, now: float, demand: Demand, report: LimitReport) -> Non
 
 def learned(quota: Quota) -> LearnedLimit:
     """The only limit of the scope."""
-    (limit,) = quota._queue_for("m").limits
+    (limit,) = quota._state.queue_for("m").limits
     assert isinstance(limit, LearnedLimit)
     return limit
 

@@ -305,9 +305,9 @@ def test_only_scopes_in_which_somebody_waits_are_looked_at() -> None:
         answered(quota, 100.0, scope=f"scope {number}")
     waiting = booked(quota, 100.0, scope="another")
     answered(quota, 100.0)
-    assert 1 == len(quota._active_queues)
+    assert 1 == len(quota._state.active_queues)
     quota.cancel(waiting, 100.0)
-    assert 0 == len(quota._active_queues)
+    assert 0 == len(quota._state.active_queues)
 
 
 def test_a_time_of_an_answer_that_steps_back_is_the_latest_seen() -> None:

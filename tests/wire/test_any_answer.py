@@ -66,7 +66,7 @@ def assert_right(reply: Reply) -> None:
 def assert_all_is_back(to: Account) -> None:
     """Nobody holds a permit, a ticket, or the right to ask first."""
     assert to.concurrency.free == to.concurrency._size
-    for scope in to.quota._queues.values():
+    for scope in to.quota._state.queues.values():
         assert (0, 0) == (len(scope.waiting), len(scope.in_flight))
         assert [0.0] * len(scope.limits) == [
             limit.pending.in_flight_amount for limit in scope.limits

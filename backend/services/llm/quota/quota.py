@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from math import inf
 
 from ..limit_types import Headroom, LimitReport, Priority
@@ -11,14 +10,12 @@ from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.waking import wake
 from .answers import adopt, learn_from_reports, settle_charges
 from .charges import Charge
-from .fair_scheduler import FairScheduler
-from .groups import Groups
 from .headroom import headroom_of
 from .limits import NEVER, Limit, NoCapacity, check_demand, seconds_until
 from .queue import Demand, Reservation, ReservationHolder, ScopeQueue
-from .restoring import restore
 from .slow_start import amounts_of
-from .start_times import reschedule_next, seconds_until_due, start_time_of_new
+from .start_times import seconds_until_due, start_time_of_new
+from .state import QuotaState
 
 
 class Quota:
@@ -32,9 +29,9 @@ class Quota:
     earlier reservation starts first where both can, and none waits for one whose own limits or
     pause hold it back.
 
-    One request is `reserve`, `start` until it returns 0.0, then `settle`; or `cancel` instead of a
-    start. Nothing here sleeps or reads a clock: each method is given the time *now*, in seconds. A
-    time before the latest one counts as the latest. A request that has had no answer for
+    One request is `reserve`, `try_start` until it returns 0.0, then `settle`; or `cancel` instead
+    of a start. Nothing here sleeps or reads a clock: each method is given the time *now*, in
+    seconds. A time before the latest one counts as the latest. A request that has had no answer for
     `assume_received_after` seconds counts as received `max_transit` seconds after its sending;
     before that, and by default always, as received now. The first request of a scope is sent alone
     by those who can wait, until its answer or for `max_first_answer_wait` seconds, and then a few
@@ -57,32 +54,15 @@ class Quota:
         self.assume_received_after = inf
         self.max_transit = 0.0
         self.max_first_answer_wait = 0.0
-        self._shared_limits = tuple(shared)
-        self._make_limits = make_limits
-        self._make_limits_for = make_limits_for
-        self._queues: dict[str, ScopeQueue] = {}
-        self._active_queues: dict[ScopeQueue, None] = {}  # somebody waits there, or has
-        self._latest_now = -inf
-        self._scheduler = FairScheduler()
-        self._groups = Groups()
-        #: When the first request was sent since nothing has been in flight.
-        self._in_flight_since = inf
-        self._in_flight_count = 0
-        self._parent_charges: list[tuple[Limit, Charge]] = []
-        self._lock = ForkLock(leaf=True)  # guards all of it
+        shared = tuple(shared)
+
+        def limits_of(scope: str) -> tuple[Limit, ...]:
+            own = make_limits_for(scope) if make_limits_for else make_limits()
+            return (*shared, *own)
+
+        self._state = QuotaState(limits_of)
+        self._lock = ForkLock(leaf=True)  # guards the state
         on_fork_in_child(self, Quota._reset_in_child)
-
-    def __enter__(self) -> None:
-        """Begin a change, under the lock: if an exception ends it midway, the end restores it."""
-
-    def __exit__(self, kind: type[BaseException] | None, _: object, __: object) -> None:
-        if kind is not None:
-            waiting, in_flight = restore(self._queues.values())
-            self._in_flight_count = len(in_flight)
-            self._in_flight_since = min((each.starts_at for each in in_flight), default=inf)
-            self._groups.leave_all_but_pending()
-            rescheduled = self._reschedule_next(self._latest_now)
-            wake([*rescheduled, *(each.wake for each in waiting if each.is_waking)])
 
     def reserve(
         self,
@@ -101,24 +81,24 @@ class Quota:
         reserved before it counts. Raises ValueError for an amount that is negative or no number.
         """
         check_demand(demand)
-        with self._lock, self:
-            now = self._advance_clock(now)
-            queue = self._queue_for(scope)
-            self._update_limits(queue, now)
+        with self._lock, self._state as state:
+            now = state.advance_clock(now)
+            queue = state.queue_for(scope)
+            self._update_limits(state, queue, now)
             amounts = amounts_of(queue, demand, now, max_wait, self.max_first_answer_wait)
-            amounts += self._groups.amounts(group, demand, now)
-            at, unit = start_time_of_new(queue, self._scheduler, amounts, now, priority)
+            amounts += state.groups.amounts(group, demand, now)
+            at, unit = start_time_of_new(queue, state.scheduler, amounts, now, priority)
             if queue.learned is None and self.max_first_answer_wait:
                 deadline = queue.first_answer_deadline(self.max_first_answer_wait, now)
                 at = max(at, min(deadline, now + max_wait))
             wait = seconds_until(at := max(at, now), now)
             if wait > max_wait or at == NEVER:
                 return NoCapacity(wait, unit)
-            sequence = self._scheduler.next_sequence(priority)
+            sequence = state.scheduler.next_sequence(priority)
             charges = [(limit, Charge(amount, at, sequence)) for limit, amount in amounts]
             reservation = Reservation(scope, demand, at, sequence, charges, priority, unit)
-            self._groups.join(group, reservation)
-            self._active_queues[queue] = None
+            state.groups.join(group, reservation)
+            state.active_queues[queue] = None
             if holder is not None:
                 holder.reservation = reservation
             try:
@@ -135,26 +115,25 @@ class Quota:
         `NEVER` says that a limit has been lowered below the demand. Raises RuntimeError for a
         reservation that does not wait: one that was started or cancelled, or made before a fork.
         """
-        with self._lock, self:
-            now = self._advance_clock(now)
-            queue = self._queues[reservation.scope]
-            self._update_limits(queue, now)
+        with self._lock, self._state as state:
+            now = state.advance_clock(now)
+            queue = state.queues[reservation.scope]
+            self._update_limits(state, queue, now)
             if seconds := seconds_until_due(queue, reservation, now):
                 return seconds
             queue.start(reservation, now)
-            self._scheduler.serve(reservation.sequence)
-            self._in_flight_since = min(self._in_flight_since, now)
-            self._in_flight_count += 1
-            futures_to_wake = self._reschedule_next(now)
+            state.scheduler.serve(reservation.sequence)
+            state.begin_in_flight(now)
+            futures_to_wake = state.reschedule_next(now)
         wake(futures_to_wake)
         return 0.0
 
     def seconds_until_due(self, reservation: Reservation, now: float) -> float:
         """Return the seconds that `try_start` would, and count nothing as sent."""
-        with self._lock, self:
-            now = self._advance_clock(now)
-            self._update_limits(self._queues[reservation.scope], now)
-            return seconds_until_due(self._queues[reservation.scope], reservation, now)
+        with self._lock, self._state as state:
+            now = state.advance_clock(now)
+            self._update_limits(state, state.queues[reservation.scope], now)
+            return seconds_until_due(state.queues[reservation.scope], reservation, now)
 
     def settle(
         self,
@@ -171,79 +150,77 @@ class Quota:
         *reports* are what it said of its limits. Raises RuntimeError for a reservation that is not
         in flight; in a forked child, one of the parent's is ignored.
         """
-        with self._lock, self:
-            now = self._advance_clock(now)
-            queue = self._queues[reservation.scope]
+        with self._lock, self._state as state:
+            now = state.advance_clock(now)
+            queue = state.queues[reservation.scope]
             if reservation.is_from_parent_process:
                 return
             if reservation not in queue.in_flight:
                 raise RuntimeError(f"the reservation for {reservation.scope!r} is not in flight")
-            self._update_limits(queue, now)
+            self._update_limits(state, queue, now)
             settle_charges(queue, reservation, spent, latest_receipt, now)
-            self._in_flight_count -= 1
-            if not self._in_flight_count:
-                self._in_flight_since = inf
-            self._groups.leave(reservation)
-            learner = self._groups.queue(reservation.group) or queue
+            state.end_in_flight()
+            state.groups.leave(reservation)
+            learner = state.groups.queue(reservation.group) or queue
             learn_from_reports(learner, reports, reservation, spent, now)
-            futures_to_wake = self._reschedule_next(now)
+            futures_to_wake = state.reschedule_next(now)
         wake(futures_to_wake)
 
     def cancel(self, reservation: Reservation, now: float) -> None:
         """Remove a reservation that was not started; RuntimeError for one that was, or is over."""
-        with self._lock, self:
-            now = self._advance_clock(now)
-            queue = self._queues[reservation.scope]
+        with self._lock, self._state as state:
+            now = state.advance_clock(now)
+            queue = state.queues[reservation.scope]
             if reservation.is_from_parent_process:
                 return
             queue.check_is_waiting(reservation)
             queue.cancel(reservation)
-            self._groups.leave(reservation)
-            futures_to_wake = self._reschedule_next(now)
+            state.groups.leave(reservation)
+            futures_to_wake = state.reschedule_next(now)
         wake(futures_to_wake)
 
     def hold(self, reservation: Reservation, until: float, now: float) -> None:
         """Start *reservation*, and all others of its scope, at the time *until* at the earliest.
 
-        Raises RuntimeError as `start` does.
+        Raises RuntimeError as `try_start` does.
         """
-        with self._lock, self:
-            queue = self._queues[reservation.scope]
+        with self._lock, self._state as state:
+            queue = state.queues[reservation.scope]
             queue.check_is_waiting(reservation)
             queue.held_until = max(queue.held_until, until)
-            queue.reschedule(reservation, max(until, self._advance_clock(now)))
+            queue.reschedule(reservation, max(until, state.advance_clock(now)))
             reservation.renew_wake()
 
     def adopt(self, scope: str, report: LimitReport, now: float) -> bool:
         """Keep a limit of *scope* that others have learnt of; return whether it is new here."""
-        with self._lock:
-            return adopt(self._queue_for(scope), report, self._advance_clock(now))
+        with self._lock, self._state as state:
+            return adopt(state.queue_for(scope), report, state.advance_clock(now))
 
     def pause(self, scope: str, until: float) -> None:
         """Start nothing more in *scope* before the time *until*; a longer pause stays."""
-        with self._lock:
-            self._queue_for(scope).pause(until, self._latest_now)
+        with self._lock, self._state as state:
+            state.queue_for(scope).pause(until, state.latest_now)
 
     def paused_for(self, scope: str, now: float) -> float:
         """Return the seconds that the pause of *scope* still lasts, 0.0 without one."""
-        with self._lock:
-            queue = self._queue_for(scope)
-            return max(0.0, seconds_until(queue.paused_until, self._advance_clock(now)))
+        with self._lock, self._state as state:
+            queue = state.queue_for(scope)
+            return max(0.0, seconds_until(queue.paused_until, state.advance_clock(now)))
 
     def pauses(self, now: float) -> dict[str, float]:
         """Return the scopes that are paused, each with the seconds that are left."""
-        with self._lock:
-            now = self._advance_clock(now)
-            left = {scope: queue.paused_until - now for scope, queue in self._queues.items()}
+        with self._lock, self._state as state:
+            now = state.advance_clock(now)
+            left = {scope: queue.paused_until - now for scope, queue in state.queues.items()}
         return {scope: seconds for scope, seconds in left.items() if seconds > 0}
 
     def headroom(self, scope: str, now: float, group: str = "") -> tuple[Headroom, ...]:
         """Return what is left of each limit of *scope*, but of those that let all through."""
-        with self._lock, self:
-            now = self._advance_clock(now)
-            queue = self._queue_for(scope)
-            self._update_limits(queue, now)
-            limits = (*queue.limits, *self._groups.limits(group, now))
+        with self._lock, self._state as state:
+            now = state.advance_clock(now)
+            queue = state.queue_for(scope)
+            self._update_limits(state, queue, now)
+            limits = (*queue.limits, *state.groups.limits(group, now))
             return tuple(
                 headroom_of(each, now, self.fleet_used(scope, each, now))
                 for each in limits
@@ -256,45 +233,24 @@ class Quota:
         Limits that are configured stay, with what is used. Who waits for a pause starts as soon as
         the limits allow.
         """
-        with self._lock, self:
-            for queue in (*self._queues.values(), *self._groups):
+        with self._lock, self._state as state:
+            for queue in (*state.queues.values(), *state.groups):
                 queue.forget()
                 queue.paused_until = queue.held_until = -inf
-            futures_to_wake = self._reschedule_next(self._advance_clock(now))
-            scopes = tuple(self._queues)
+            futures_to_wake = state.reschedule_next(state.advance_clock(now))
+            scopes = tuple(state.queues)
         wake(futures_to_wake)
         return scopes
 
     def _reset_in_child(self) -> None:
         """In a child, cancel who waits; what was in flight is settled at the next time given."""
-        for queue in self._queues.values():
-            self._parent_charges += queue.reset_in_child()
-        self._groups.reset_in_child()
-        self._in_flight_count, self._in_flight_since = 0, inf
+        self._state.reset_in_child()
 
-    def _advance_clock(self, now: float) -> float:
-        """Return *now*, or the latest time given if that is later; settle inherited charges."""
-        self._latest_now = now = max(self._latest_now, now)
-        while self._parent_charges:
-            limit, charge = self._parent_charges.pop()
-            limit.settle(charge, charge.amount, now, now)
-        return now
-
-    def _queue_for(self, scope: str) -> ScopeQueue:
-        if scope not in self._queues:
-            own = self._make_limits_for(scope) if self._make_limits_for else self._make_limits()
-            self._queues[scope] = ScopeQueue((*self._shared_limits, *own))
-        return self._queues[scope]
-
-    def _update_limits(self, queue: ScopeQueue, now: float) -> None:
+    def _update_limits(self, state: QuotaState, queue: ScopeQueue, now: float) -> None:
         """Count as received what waits long for its answer; drop what was learnt, once expired."""
         sent_until = now - self.assume_received_after
-        if sent_until >= self._in_flight_since:
+        if sent_until >= state.in_flight_since:
             for limit in queue.limits:
                 limit.mark_received(sent_until, self.max_transit)
         if queue.learned is not None and now >= queue.learned.until:
             queue.limits = queue.learned.expire(queue.limits, now)
-
-    def _reschedule_next(self, now: float) -> list[Future[None]]:
-        self._active_queues = {queue: None for queue in self._active_queues if queue.has_waiting}
-        return reschedule_next(self._active_queues, now)
