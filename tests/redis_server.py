@@ -31,6 +31,12 @@ def _free_port() -> int:
         return port
 
 
+def is_there(port: int) -> bool:
+    """Whether a server can be connected to."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL, with its password, of a real server that lives as long as the test run."""
@@ -41,10 +47,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             [_server_binary(), *options, "--save", "", "--dir", str(folder)], stdout=log, stderr=log
         )
     try:
-        for _ in range(500):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+        while not is_there(port):
             assert server.poll() is None, (folder / "log").read_text()
             time.sleep(0.01)
         yield f"redis://:{PASSWORD}@127.0.0.1:{port}/0"

@@ -149,7 +149,7 @@ def test_a_sum_that_is_kept_elsewhere_is_corrected_in_a_thread() -> None:
     reservation = book(budget := DailyBudget(100, tally), 60, NOON)
     corrected = budget.settle(reservation, 20, NOON)
     assert isinstance(corrected, Future)
-    corrected.result(5.0)
+    corrected.result(30)
     assert 20 == tally.add(0, NOON)
 
 
@@ -178,7 +178,7 @@ def test_what_cannot_be_given_back_at_once_is_given_back_when_it_is_settled() ->
 
 
 def wait_for(event: threading.Event) -> None:
-    event.wait(5.0)
+    event.wait(30)
 
 
 def test_a_child_process_waits_for_no_correction_of_its_parents() -> None:
@@ -188,7 +188,7 @@ def test_a_child_process_waits_for_no_correction_of_its_parents() -> None:
     corrections.finish()
     release.set()
     assert running is not None
-    assert None is running.result(5.0)
+    assert None is running.result(30)
 
 
 def test_a_budget_that_is_used_up_concerns_every_further_call() -> None:

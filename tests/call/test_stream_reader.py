@@ -451,7 +451,7 @@ def test_a_stream_is_closed_from_another_loop_in_its_own(
     running.start()
     try:
         reading = asyncio.run_coroutine_threadsafe(stream.__anext__(), own_loop)
-        assert "a" == reading.result(5)
+        assert "a" == reading.result(30)
         channel: Any = stream._reader._channel
         asyncio.run(stream.aclose())
         assert (["closed"], ["given back"]) == (channel.calls, steps)

@@ -22,7 +22,7 @@ from services.llm.quota.shared import Granted
 from services.llm.stores import StoreError
 from services.llm.stores.redis_server import RedisServer
 from tests.fleet.shared_quotas import requests, take, tokens
-from tests.redis_server import PASSWORD, _free_port, _server_binary
+from tests.redis_server import PASSWORD, _free_port, _server_binary, is_there
 
 
 @contextmanager
@@ -35,11 +35,7 @@ def started(folder: Path, *options: str, port: int | None = None) -> Iterator[in
         command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         try:
-            for _ in range(500):
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.01)
+            until(lambda: is_there(port))
             yield port
         finally:
             server.kill()

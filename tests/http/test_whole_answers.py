@@ -23,7 +23,7 @@ from services.llm.runtime.coroutines import run_without_loop
 from tests.http.faces import KINDS, Face
 from tests.http.servers import Server, answer, forever, once, serving
 
-HANG = 5.0
+HANG = 30.0
 
 
 class Asking:

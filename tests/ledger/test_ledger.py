@@ -70,7 +70,7 @@ def test_what_was_added_is_written_once_its_future_is_done() -> None:
 
 def test_what_comes_during_a_write_is_written_together() -> None:
     store = Store()
-    ledger = Ledger(store)
+    ledger = Ledger(store, now=Clock())
     store.is_open.clear()
     first = ledger.add(CALL)
     assert store.is_entered.wait(30)
@@ -83,7 +83,7 @@ def test_what_comes_during_a_write_is_written_together() -> None:
 
 def test_nothing_is_lost_between_threads() -> None:
     store = Store()
-    ledger = Ledger(store)
+    ledger = Ledger(store, now=Clock())
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: add(ledger), range(400)))
     assert 400 == store.read(DAY, DAY)[0].sums.calls
@@ -125,7 +125,7 @@ def test_a_store_that_fails_for_long_is_told_of_once_a_minute(
 
 def test_those_who_came_during_a_write_that_fails_go_on() -> None:
     store = Store()
-    ledger = Ledger(store)
+    ledger = Ledger(store, now=Clock())
     store.is_open.clear()
     store.error = StoreError("gone")
     ledger.add(CALL)

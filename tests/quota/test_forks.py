@@ -294,7 +294,7 @@ def test_a_child_leads_what_its_parent_leads_and_gets_threads_of_its_own() -> No
         leader.set_result("of the parent")
         return isinstance(own, Leader) and len(single_flight) == 1, workers.submit(
             lambda: 7
-        ).result(5)
+        ).result(SAFETY_NET)
 
     assert told_by_child(use) == "(True, 7)"
     assert len(single_flight) == 1

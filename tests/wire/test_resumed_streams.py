@@ -280,7 +280,7 @@ def test_a_task_cancelled_during_a_continuation_leaves_nothing(
         assert "Chapter 94" == got.text
 
     face.run(scene())
-    assert "Sandbox: still there?" == face.generate("still there?", timeout=5)
+    assert "Sandbox: still there?" == face.generate("still there?", timeout=30)
 
 
 def test_resume_is_true_or_false(face: Face) -> None:

@@ -28,7 +28,7 @@ def assert_nothing_is_left(face: Face, question: str) -> None:
     account = face.client._account
     assert 1 == account.concurrency.free
     assert 0 == len(account.single_flight)
-    assert f"Sandbox: {question}" == face.generate(question, timeout=5)
+    assert f"Sandbox: {question}" == face.generate(question, timeout=30)
 
 
 @pytest.mark.parametrize("kind", ["groq async", "bedrock async"])

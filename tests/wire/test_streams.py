@@ -415,7 +415,7 @@ def test_nobody_waits_for_a_reader_that_does_not_read_on(
         async def scene() -> str:
             async with stream:
                 await anext(stream)
-                text: str = await face.client.agenerate("hi", timeout=8)
+                text: str = await face.client.agenerate("hi", timeout=60)
                 return text
 
         assert "Sandbox: hi" == face.run(scene())
@@ -424,7 +424,7 @@ def test_nobody_waits_for_a_reader_that_does_not_read_on(
             next(stream)
             found: list[str] = []
             asking = threading.Thread(
-                target=lambda: found.append(face.client.generate("hi", timeout=8))
+                target=lambda: found.append(face.client.generate("hi", timeout=60))
             )
             asking.start()
             asking.join()
