@@ -56,15 +56,25 @@ def _one_trust_store(one_certificate: Path) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def short_backoff(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Retries come at once, in a test that is about something else."""
+def _backoff_from(seconds: float, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from services.llm.call import retry
 
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(retry, "FIRST_BACKOFF", seconds)
     retry._transient_errors.cache_clear()
     yield
     retry._transient_errors.cache_clear()
+
+
+@pytest.fixture
+def short_backoff(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Retries come at once, in a test that is about something else."""
+    yield from _backoff_from(0.001, monkeypatch)
+
+
+@pytest.fixture
+def long_backoff(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Retries come after seconds, in a test of what happens before."""
+    yield from _backoff_from(8.0, monkeypatch)
 
 
 @pytest.fixture

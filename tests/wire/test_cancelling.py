@@ -77,6 +77,7 @@ def test_a_task_cancelled_while_it_waits_for_a_place_gives_up_its_turn(
     assert_nothing_is_held(face, used=0)
 
 
+@pytest.mark.usefixtures("long_backoff")
 @pytest.mark.parametrize("kind", AWAITING)
 def test_a_task_cancelled_before_its_retry_makes_none(
     open_client: OpenFace, sandbox: Sandbox, kind: str
