@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import random
 
 import pytest
 
@@ -12,6 +13,7 @@ from groq_client_compliant import GroqClient
 from sandbox import Sandbox
 from services.llm.errors import RateLimitError
 from tests.compliant.support import KEYS, MODEL, said, with_client
+from tests.more_time import with_more_time
 
 
 def test_calls_at_once_are_bounded_over_threads_and_loops() -> None:
@@ -32,7 +34,9 @@ def test_calls_at_once_are_bounded_over_threads_and_loops() -> None:
     assert (12, True) == (len(times), busiest <= 3)
 
 
-def test_no_place_on_the_wire_is_held_while_waiting(sandbox: Sandbox) -> None:
+def test_no_place_on_the_wire_is_held_while_waiting(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def two(client: GroqClient) -> list[str]:
         slow = asyncio.create_task(client.chat(said("slow"), "sandbox/503?times=1"))
         await asyncio.to_thread(sandbox.wait_for, 1)
@@ -40,7 +44,13 @@ def test_no_place_on_the_wire_is_held_while_waiting(sandbox: Sandbox) -> None:
         assert not slow.done()
         return [quick, await slow]
 
-    assert ["Sandbox: quick", "Sandbox: slow"] == with_client(sandbox.url, two, max_concurrency=1)
+    def scene(seconds: float) -> None:
+        monkeypatch.setattr(random, "uniform", lambda _low, _high: seconds)  # the backoff
+        sandbox.clear()
+        answers = with_client(sandbox.url, two, max_concurrency=1)
+        assert ["Sandbox: quick", "Sandbox: slow"] == answers
+
+    with_more_time(scene)
 
 
 def test_a_call_that_is_cancelled_at_any_step_leaves_the_way_free(sandbox: Sandbox) -> None:
@@ -53,7 +63,7 @@ def test_a_call_that_is_cancelled_at_any_step_leaves_the_way_free(sandbox: Sandb
             await asyncio.gather(task, return_exceptions=True)
             assert "Sandbox: hi" == await client.chat(said("hi"), MODEL)
 
-    with_client(sandbox.url, use, max_concurrency=1, rpm_per_key=100_000, request_timeout=5)
+    with_client(sandbox.url, use, max_concurrency=1, rpm_per_key=100_000, request_timeout=30)
 
 
 def test_calls_survive_that_their_client_is_closed_at_any_step(sandbox: Sandbox) -> None:
