@@ -159,13 +159,19 @@ class Fleet:
         with self._lock:
             return self._view.used(shared_charge(limit, scope, 0.0).key, limit.amount)
 
-    def charges(self, reservation: Reservation) -> tuple[list[Limit], tuple[SharedCharge, ...]]:
-        """Return the limits that the fleet shares, and what *reservation* takes of each."""
+    def charges(
+        self, reservation: Reservation, known: Sequence[Limit] = ()
+    ) -> tuple[list[Limit], tuple[SharedCharge, ...]]:
+        """Return the limits that the fleet shares, and what *reservation* takes of each.
+
+        Those that are *known* are left out.
+        """
         limits, charges = [], []
         with self._lock:
             for limit, reserved in reservation.charges:
                 # Each worker guesses for itself.
-                if isinstance(limit, GuessedLimit) or not 0 < limit.amount < inf:
+                is_own = isinstance(limit, GuessedLimit) or not 0 < limit.amount < inf
+                if is_own or limit in known:
                     continue
                 charge = shared_charge(limit, reservation.scope, reserved.amount)
                 limits.append(limit)

@@ -108,7 +108,8 @@ class Grant:
             at_most.append(most)
         used = tuple(self._used(limit, reports) for limit in self._limits)
         self._fleet.note_stated(take.scope, reports)
-        new = self._new_limits()
+        # What became known after the attempt asked, and what it took of each.
+        new = list(zip(*self._fleet.charges(self._reservation, self._limits), strict=True))
         self._tell_use(new, reports)
         self._fleet.settle(Settle(take, tuple(amounts), used, tuple(at_most)))
         self._is_settled = True
@@ -134,11 +135,6 @@ class Grant:
             if isinstance(limit, LearnedLimit) and limit.is_of(report.unit, report.window)
         )
         return next((each for each in known if each is None or isfinite(each)), None)
-
-    def _new_limits(self) -> list[tuple[Limit, SharedCharge]]:
-        """Return the limits that became known after the attempt asked, and what it took of each."""
-        known = zip(*self._fleet.charges(self._reservation), strict=True)
-        return [(limit, charge) for limit, charge in known if limit not in self._limits]
 
     def _note_what_counts(
         self,
