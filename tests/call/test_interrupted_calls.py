@@ -135,7 +135,7 @@ class Holder:
 def state_of(quota: Quota) -> list[Any]:
     """All that is derived from the reservations, and what is left of the limits."""
     queue = quota._state.queues["m"]
-    kept: list[Any] = [len(queue.waiting), len(queue.in_flight), [*queue._others_start]]
+    kept: list[Any] = [len(queue.waiting), len(queue.in_flight), [*queue._interactive_starts]]
     kept += [quota._state.in_flight_count, quota._state.in_flight_since]
     for limit in queue.limits:
         pending = limit.pending

@@ -126,7 +126,7 @@ class Scene:
         assert (concurrency._size, 0) == (concurrency.free, len(concurrency._waiting))
         for scope in self.to.quota._state.queues.values():
             assert (0, 0) == (len(scope.waiting), len(scope.in_flight))
-            assert ([], []) == (scope._others_start, scope._batches_start)
+            assert ([], []) == (scope._interactive_starts, scope._batch_starts)
             for limit in scope.limits:
                 assert (0, 0.0) == (len(limit.pending), limit.pending.in_flight_amount)
         assert all(each.probe is None for each in self.to.outages._outages.values())

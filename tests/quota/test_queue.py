@@ -151,11 +151,11 @@ def test_the_first_answer_is_waited_for_from_the_first_reservation_on() -> None:
 @pytest.mark.parametrize("priority", ["interactive", "batch"])
 def test_a_queue_that_is_empty_again_takes_no_more_room_than_a_new_one(priority: Priority) -> None:
     queue = ScopeQueue(())
-    rooms = (queue._others, queue._batches, queue._others_start, queue._batches_start)
+    rooms = (queue._interactive, queue._batch, queue._interactive_starts, queue._batch_starts)
     for one in [waiting(queue, each, each, priority) for each in (1.0, 2.0, 3.0)]:
         assert queue.has_waiting
         queue.cancel(one)
-    after = (queue._others, queue._batches, queue._others_start, queue._batches_start)
+    after = (queue._interactive, queue._batch, queue._interactive_starts, queue._batch_starts)
     assert [sys.getsizeof(each) for each in rooms] == [sys.getsizeof(each) for each in after]
     assert not any(rooms)
 

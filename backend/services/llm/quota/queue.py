@@ -99,12 +99,12 @@ class ScopeQueue:
     slow_start: Limit | None = None
     #: When the first request was reserved.
     first_reserved_at: float | None = None
-    #: Those who wait, in the order of their sequence; others overtake the batches.
-    _others: dict[Reservation, None] = field(default_factory=lambda: _NOBODY, repr=False)
-    _batches: dict[Reservation, None] = field(default_factory=lambda: _NOBODY, repr=False)
+    #: Those who wait, by their priority and in the order of their sequence.
+    _interactive: dict[Reservation, None] = field(default_factory=lambda: _NOBODY, repr=False)
+    _batch: dict[Reservation, None] = field(default_factory=lambda: _NOBODY, repr=False)
     #: Their start times, in order.
-    _others_start: list[float] = field(default_factory=lambda: _NO_TIMES, repr=False)
-    _batches_start: list[float] = field(default_factory=lambda: _NO_TIMES, repr=False)
+    _interactive_starts: list[float] = field(default_factory=lambda: _NO_TIMES, repr=False)
+    _batch_starts: list[float] = field(default_factory=lambda: _NO_TIMES, repr=False)
 
     @property
     def waiting(self) -> Sequence[Reservation]:
@@ -114,11 +114,11 @@ class ScopeQueue:
     @property
     def has_waiting(self) -> bool:
         """Whether anybody waits."""
-        return bool(self._others or self._batches)
+        return bool(self._interactive or self._batch)
 
     def is_waiting(self, reservation: Reservation) -> bool:
         """Whether the reservation is neither started nor cancelled."""
-        return reservation in self._others or reservation in self._batches
+        return reservation in self._interactive or reservation in self._batch
 
     def check_is_waiting(self, reservation: Reservation) -> None:
         """Raise RuntimeError for a reservation that does not wait."""
@@ -154,25 +154,25 @@ class ScopeQueue:
 
     def is_overtaking(self, priority: Priority) -> bool:
         """Whether a reservation of this priority goes before some that wait."""
-        return priority == "interactive" and bool(self._batches)
+        return priority == "interactive" and bool(self._batch)
 
     def last_start(self) -> float:
         """Return the latest start time of all who wait; minus infinity if nobody does."""
-        others = self._others_start[-1] if self._others_start else -math.inf
-        return max(others, self._batches_start[-1]) if self._batches_start else others
+        interactive = self._interactive_starts[-1] if self._interactive_starts else -math.inf
+        return max(interactive, self._batch_starts[-1]) if self._batch_starts else interactive
 
     def last_start_before(self, sequence: float) -> float:
         """Return the latest start time of those who are served before *sequence*."""
         latest = -math.inf
-        for alike, times in (
-            (self._others, self._others_start),
-            (self._batches, self._batches_start),
+        for line, times in (
+            (self._interactive, self._interactive_starts),
+            (self._batch, self._batch_starts),
         ):
-            if alike and next(reversed(alike)).sequence < sequence:
+            if line and next(reversed(line)).sequence < sequence:
                 latest = max(latest, times[-1])  # all of them, as most often
                 continue
-            earlier = takewhile(lambda other: other.sequence < sequence, alike)
-            latest = max(latest, max((other.starts_at for other in earlier), default=-math.inf))
+            earlier = takewhile(lambda each: each.sequence < sequence, line)
+            latest = max(latest, max((each.starts_at for each in earlier), default=-math.inf))
         return latest
 
     def next_waiting(self, now: float) -> Reservation | None:
@@ -184,13 +184,13 @@ class ScopeQueue:
     def add(self, reservation: Reservation) -> None:
         """Append a reservation and reserve its charges."""
         if reservation.priority == "batch":
-            if not self._batches:
-                self._batches, self._batches_start = {}, []
-            self._batches[reservation], reservation.is_pending = None, True
+            if not self._batch:
+                self._batch, self._batch_starts = {}, []
+            self._batch[reservation], reservation.is_pending = None, True
         else:
-            if not self._others:
-                self._others, self._others_start = {}, []
-            self._others[reservation], reservation.is_pending = None, True
+            if not self._interactive:
+                self._interactive, self._interactive_starts = {}, []
+            self._interactive[reservation], reservation.is_pending = None, True
         self._reserve_charges(reservation)
 
     def add_limit(self, limit: Limit) -> None:
@@ -249,12 +249,12 @@ class ScopeQueue:
         pending = [each for each in (*self._in_order(), *self.in_flight) if each.is_pending]
         self.in_flight = dict.fromkeys(each for each in pending if each.is_started)
         waiting = [each for each in pending if each not in self.in_flight]
-        batches = [each for each in waiting if each.priority == "batch"]
-        others = [each for each in waiting if each.priority != "batch"]
-        self._others = dict.fromkeys(others) or _NOBODY
-        self._others_start = sorted(each.starts_at for each in others)
-        self._batches = dict.fromkeys(batches) or _NOBODY
-        self._batches_start = sorted(each.starts_at for each in batches)
+        batch = [each for each in waiting if each.priority == "batch"]
+        interactive = [each for each in waiting if each.priority != "batch"]
+        self._interactive = dict.fromkeys(interactive) or _NOBODY
+        self._interactive_starts = sorted(each.starts_at for each in interactive)
+        self._batch = dict.fromkeys(batch) or _NOBODY
+        self._batch_starts = sorted(each.starts_at for each in batch)
         return waiting, list(self.in_flight)
 
     def forget(self) -> None:
@@ -267,12 +267,12 @@ class ScopeQueue:
 
     def _in_order(self) -> Iterator[Reservation]:
         """Yield who waits, in the order in which they are served."""
-        if not self._batches:
-            return iter(self._others)
-        return merge(self._others, self._batches, key=_sequence)
+        if not self._batch:
+            return iter(self._interactive)
+        return merge(self._interactive, self._batch, key=_sequence)
 
     def _start_times_of(self, priority: Priority) -> list[float]:
-        return self._batches_start if priority == "batch" else self._others_start
+        return self._batch_starts if priority == "batch" else self._interactive_starts
 
     def _reserve_charges(self, reservation: Reservation) -> None:
         insort(self._start_times_of(reservation.priority), reservation.starts_at)
@@ -281,13 +281,13 @@ class ScopeQueue:
 
     def _remove(self, reservation: Reservation) -> None:
         if reservation.priority == "batch":
-            del self._batches[reservation]
-            if not self._batches:
-                self._batches, self._batches_start = _NOBODY, _NO_TIMES
+            del self._batch[reservation]
+            if not self._batch:
+                self._batch, self._batch_starts = _NOBODY, _NO_TIMES
         else:
-            del self._others[reservation]
-            if not self._others:
-                self._others, self._others_start = _NOBODY, _NO_TIMES
+            del self._interactive[reservation]
+            if not self._interactive:
+                self._interactive, self._interactive_starts = _NOBODY, _NO_TIMES
 
     def _remove_start_time(self, reservation: Reservation) -> None:
         times = self._start_times_of(reservation.priority)
