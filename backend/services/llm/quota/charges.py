@@ -20,11 +20,12 @@ _NONE_IN_FLIGHT: dict[Charge, None] = {}
 class PendingCharges:
     """The reserved charges of one limit, and those in flight (`in_flight`, the oldest first).
 
-    A charge that has been received, though not answered, is none of them any more.
+    A charge that has been received, though not answered, is none of them any more. What is reserved
+    is kept in sorted blocks.
     """
 
     __slots__ = (
-        *("_blocks", "_middle", "_only", "_reserved", "_reserved_amount"),
+        *("_blocks", "_middle_spans", "_reserved", "_reserved_amount", "_single"),
         *("in_flight", "in_flight_amount", "received_amount", "settled_in_all"),
     )
 
@@ -36,10 +37,10 @@ class PendingCharges:
         #: What has ever been settled.
         self.settled_in_all = 0.0
         self._blocks = _NO_BLOCKS
-        #: What the blocks between the first and the last do to a bucket; None before it is asked.
-        self._middle: BlockSpans | None = None
-        #: The only one that is reserved, as long as nobody has asked for more than its number.
-        self._only: Charge | None = None
+        #: The spans of the blocks between the first and the last; None before they are asked for.
+        self._middle_spans: BlockSpans | None = None
+        #: The charge that alone is reserved, before a block is made of it: most never need one.
+        self._single: Charge | None = None
         self._reserved = 0
         self._reserved_amount = 0.0
 
@@ -48,9 +49,9 @@ class PendingCharges:
 
     def has_before(self, priority: PriorityFilter | None) -> bool:
         """Whether anything reserved may be served first; False is certain, True is cautious."""
-        if self._reserved != 1 or priority is None or self._only is None:
+        if self._reserved != 1 or priority is None or self._single is None:
             return self._reserved > 0
-        return priority.includes(self._only)
+        return priority.includes(self._single)
 
     def reserved_amount(self) -> float:
         """The sum of what is reserved, and not sent."""
@@ -61,10 +62,10 @@ class PendingCharges:
         self._reserved += 1
         self._reserved_amount += charge.amount
         if self._reserved == 1:
-            self._only = charge
+            self._single = charge
             return
-        blocks = self._sorted()
-        index = min(self._block_at(charge.sort_key), len(blocks) - 1)
+        blocks = self._all_blocks()
+        index = min(self._block_index(charge.sort_key), len(blocks) - 1)
         block = blocks[index]
         if block.charges[-1].sort_key < charge.sort_key:
             block = block.append(charge)
@@ -72,30 +73,30 @@ class PendingCharges:
             charges = block.charges.copy()
             insort(charges, charge, key=_sort_key)
             block = Block(charges)
-        self._replace(index, block.split())
+        self._replace_block(index, block.split())
 
     def cancel(self, charge: Charge) -> None:
         """Remove a reserved charge."""
         self._reserved -= 1
         if not self._reserved:  # reset, so that rounding errors do not add up
             self._reserved_amount = 0.0
-            self._only, self._blocks, self._middle = None, _NO_BLOCKS, None
+            self._single, self._blocks, self._middle_spans = None, _NO_BLOCKS, None
             return
         self._reserved_amount -= charge.amount
-        blocks = self._sorted()
-        index = self._block_at(charge.sort_key)
+        blocks = self._all_blocks()
+        index = self._block_index(charge.sort_key)
         charges = blocks[index].charges
         place = bisect_left(charges, charge.sort_key, key=_sort_key)
         if len(charges) == 1:
-            self._replace(index, [])
+            self._replace_block(index, [])
         elif place == 0:
-            self._replace(index, [blocks[index].without_first()])
+            self._replace_block(index, [blocks[index].without_first()])
         else:
-            self._replace(index, [Block(charges[:place] + charges[place + 1 :])])
+            self._replace_block(index, [Block(charges[:place] + charges[place + 1 :])])
 
-    def _replace(self, index: int, blocks: list[Block]) -> None:
-        if self._middle is not None:
-            self._middle.note_change(index, len(self._blocks), len(blocks))
+    def _replace_block(self, index: int, blocks: list[Block]) -> None:
+        if self._middle_spans is not None:
+            self._middle_spans.note_change(index, len(self._blocks), len(blocks))
         self._blocks[index : index + 1] = blocks
 
     def start(self, charge: Charge, now: float) -> None:
@@ -132,7 +133,7 @@ class PendingCharges:
     def restore(self, reserved: Sequence[Charge], sent: Sequence[Charge]) -> None:
         """Hold these charges, and no others, after an interrupt has left a change half done."""
         self._reserved, self._reserved_amount = 0, 0.0
-        self._only, self._blocks, self._middle = None, _NO_BLOCKS, None
+        self._single, self._blocks, self._middle_spans = None, _NO_BLOCKS, None
         for charge in sorted(reserved, key=_sort_key):
             self.reserve(charge)
         in_flight = sorted((each for each in sent if each.received_at is None), key=_time)
@@ -143,7 +144,7 @@ class PendingCharges:
 
     def reserved_after(self, time: float) -> Iterator[Charge]:
         """Yield the charges that are reserved for later than *time*, in order."""
-        for block in self._from(time, math.inf, EVERY_CHARGE):
+        for block in self._blocks_in(time, math.inf, EVERY_CHARGE):
             yield from block.charges[bisect_right(block.charges, time, key=_time) :]
 
     def times(
@@ -151,7 +152,7 @@ class PendingCharges:
     ) -> list[float]:
         """Return the times in (after, until] of the reserved charges that have *priority*."""
         times: list[float] = []
-        for block in self._from(after, until, priority):
+        for block in self._blocks_in(after, until, priority):
             times += block.times(after, until, priority)
         return times
 
@@ -177,21 +178,21 @@ class PendingCharges:
     def _spans(
         self, after: float, until: float, priority: PriorityFilter, seconds_per_unit: float
     ) -> Iterator[Span]:
-        blocks, begin = self._sorted(), self._block_at((after, math.inf))
+        blocks, begin = self._all_blocks(), self._block_index((after, math.inf))
         if priority is EVERY_CHARGE and len(blocks) > begin + 2:
             last = blocks[-1]
             if until >= last.charges[-1].at:
                 yield blocks[begin].span_after(after, seconds_per_unit)
-                yield from self._block_spans().spans(blocks, begin + 1, seconds_per_unit)
+                yield from self._spans_of_middle().spans(blocks, begin + 1, seconds_per_unit)
                 yield last.whole(seconds_per_unit)
                 return
-        for block in self._from(after, until, priority):
+        for block in self._blocks_in(after, until, priority):
             if span := block.span(after, until, priority, seconds_per_unit):
                 yield span
 
-    def _from(self, after: float, until: float, priority: PriorityFilter) -> Iterator[Block]:
+    def _blocks_in(self, after: float, until: float, priority: PriorityFilter) -> Iterator[Block]:
         """Yield the blocks that can have charges in (after, until] which *priority* includes."""
-        blocks, begin = self._sorted(), self._block_at((after, math.inf))
+        blocks, begin = self._all_blocks(), self._block_index((after, math.inf))
         for index in range(begin, len(blocks)):
             first = blocks[index].charges[0].at
             if first > until:
@@ -204,19 +205,20 @@ class PendingCharges:
 
     def _lowest_sequence(self, index: int) -> float:
         """Return the lowest sequence of the block at *index*, above 0, and of all after it."""
-        return self._block_spans().lowest(self._blocks, index)
+        return self._spans_of_middle().lowest(self._blocks, index)
 
-    def _block_spans(self) -> BlockSpans:
-        if self._middle is None:
-            self._middle = BlockSpans()
-        return self._middle
+    def _spans_of_middle(self) -> BlockSpans:
+        if self._middle_spans is None:
+            self._middle_spans = BlockSpans()
+        return self._middle_spans
 
-    def _sorted(self) -> list[Block]:
-        if self._only is not None:
-            self._blocks, self._only = [Block([self._only])], None
+    def _all_blocks(self) -> list[Block]:
+        """Return the blocks of all that is reserved, in order."""
+        if self._single is not None:
+            self._blocks, self._single = [Block([self._single])], None
         return self._blocks
 
-    def _block_at(self, sort_key: tuple[float, float]) -> int:
+    def _block_index(self, sort_key: tuple[float, float]) -> int:
         """Return the index of the first block whose last charge is at *sort_key* or later."""
         return bisect_left(self._blocks, sort_key, key=_last_sort_key)
 
