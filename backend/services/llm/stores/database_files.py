@@ -38,7 +38,7 @@ class DatabaseFiles:
         self._file_in_use: os.stat_result | None = None
         self._log_in_use: os.stat_result | None = None
 
-    def prepare(self) -> None:
+    def prepare_open(self) -> None:
         """Create the file if there is none, and remember it, before a connection opens it.
 
         SQLite gives its -wal and -shm files the mode of the file, 0600. A file that is no database
@@ -56,7 +56,7 @@ class DatabaseFiles:
             os.close(open_private(str(self._path), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         self._file_in_use = _stat(self._path)
 
-    def note_log(self) -> None:
+    def remember_log(self) -> None:
         """Remember the -wal file, which is there while a connection is."""
         self._log_in_use = _stat(self._log)
 
@@ -74,13 +74,14 @@ class DatabaseFiles:
             self._file_in_use = now
         return True
 
-    def abandon(self, connection: sqlite3.Connection) -> None:
-        """Prepare *connection*, whose files are not in place, to be closed; raises sqlite3.Error.
+    def prepare_close(self, connection: sqlite3.Connection) -> None:
+        """Let *connection*, whose files are not in place, be closed; raises sqlite3.Error.
 
         A file that was renamed is given what was committed to it. Its -wal and -shm files are
         removed: SQLite would take them for those of the file that is at the path now.
         """
         log, file = _stat(self._log), _stat(self._path)
+        # Those of another connection's file stay.
         companions = _COMPANIONS if log is None or _is_same(log, self._log_in_use) else ()
         is_in_use = _is_same(file, self._file_in_use)
         try:

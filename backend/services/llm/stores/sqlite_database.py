@@ -138,7 +138,7 @@ class SqliteDatabase:
         is_replaced = self._connection is not None
         self._disconnect()
         with self._file_lock.held():
-            self._files.prepare()
+            self._files.prepare_open()
             self._connection = sqlite3.connect(
                 self.path, timeout=LOCK_TIMEOUT, check_same_thread=False
             )
@@ -146,7 +146,7 @@ class SqliteDatabase:
                 for statement in (*_JOURNAL, *self._schema):
                     self._connection.execute(statement).close()
             finally:
-                self._files.note_log()
+                self._files.remember_log()
             self._opened(self._connection)
         if is_replaced:
             _log.warning(
@@ -168,7 +168,7 @@ class SqliteDatabase:
                 if not self._files.are_in_place():
                     # Where the folder is gone, the files are gone too.
                     with suppress(FileNotFoundError), self._file_lock.held():
-                        self._files.abandon(connection)
+                        self._files.prepare_close(connection)
             except (sqlite3.Error, OSError) as error:
                 reason = describe_os_error(error)
                 _log.warning(
