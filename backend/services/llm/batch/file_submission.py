@@ -35,14 +35,12 @@ class FileSubmission:
                 self.warn(error)
         return self.batch_id
 
-    def abandon(self) -> bool:
-        """Give up; return whether the batch has begun, for the caller to cancel it.
+    def abandon(self) -> None:
+        """Let `submit` cancel the batch where it begins from now on.
 
-        A batch that begins later is cancelled by `submit`. One that begins at this moment may be
-        cancelled by both.
+        One that begins at this moment may be cancelled by the caller too.
         """
         self._is_abandoned = True
-        return self.batch_id != ""
 
     def cancel(self) -> None:
         """Cancel the batch; raises LLMError."""

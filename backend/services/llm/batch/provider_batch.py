@@ -98,7 +98,7 @@ class ProviderBatch(Generic[T]):
     def cancel(self) -> Effects[None]:
         """Have it end: what is answered until then is billed, and can be read."""
         for batch_id in self.batch_ids:
-            yield from _attempted(partial(self._api.cancel, batch_id))
+            yield from _with_retries(partial(self._api.cancel, batch_id))
 
     def results(self, on_status: OnStatus | None = None) -> Iterator[BatchResult[T]]:
         """Wait until it has ended, and yield a result for each prompt, in their order.
@@ -123,7 +123,7 @@ class ProviderBatch(Generic[T]):
         """Look at each batch that is not *known* to have ended, and add them up."""
         for batch_id in self.batch_ids:
             if batch_id not in known or not known[batch_id].is_finished:
-                known[batch_id] = yield from _attempted(partial(self._api.status, batch_id))
+                known[batch_id] = yield from _with_retries(partial(self._api.status, batch_id))
         return _sum_of(list(known.values()))
 
     def _wait_and_download(self, on_status: OnStatus | None) -> Effects[ResultFiles]:
@@ -143,7 +143,7 @@ class ProviderBatch(Generic[T]):
         files = [ResultFile(self._api, batch_id, known[batch_id]) for batch_id in self.batch_ids]
         try:
             for file in files:
-                yield from _attempted(file.download)
+                yield from _with_retries(file.download)
                 yield from self._bookkeeper.ended(file, self._api)
         except BaseException:
             for file in files:
@@ -181,33 +181,35 @@ def submit_files(
         yield from reservations.reserve()
         for file in files:
             submissions.append(FileSubmission(api, file, hours))
-            batch_id = yield from _attempted(submissions[-1].submit)
+            batch_id = yield from _with_retries(submissions[-1].submit)
             yield from bookkeeper.submitted(batch_id, reservations.submitted(file.token))
     except BaseException as error:
         # A cancellation too: nobody would ever read what goes on.
         reservations.give_back()
-        begun = [each for each in submissions if each.abandon()]
+        for each in submissions:
+            each.abandon()
+        begun = [each for each in submissions if each.batch_id]
         if not isinstance(error, GeneratorExit):  # a generator that is closed cannot yield
             for each in begun:
-                yield from _cancelled(each)
+                yield from _cancel(each)
         raise
     return [each.batch_id for each in submissions]
 
 
-def _cancelled(submission: FileSubmission) -> Effects[None]:
+def _cancel(submission: FileSubmission) -> Effects[None]:
     """Cancel what was submitted. A failure is only logged: another error is being raised."""
     try:
-        yield from _attempted(submission.cancel)
+        yield from _with_retries(submission.cancel)
     except LLMError as error:
         submission.warn(error)
 
 
 def check(api: BatchApi) -> Effects[None]:
     """Raise `ConfigurationError` where batches cannot be asked for."""
-    yield from _attempted(api.check)
+    yield from _with_retries(api.check)
 
 
-def _attempted(operation: Callable[[], R]) -> Effects[R]:
+def _with_retries(operation: Callable[[], R]) -> Effects[R]:
     """Run *operation* in a thread, again where it fails by what is known to pass."""
     attempt = 0
     while True:
