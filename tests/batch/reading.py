@@ -32,4 +32,4 @@ BOTH = (blocking, awaiting)
 
 def waiters(batch: Batch[Any]) -> int:
     """How many threads wait for a result of it."""
-    return len(vars(batch._reading._changed)["_waiters"])
+    return len(vars(batch._pipeline._changed)["_waiters"])

@@ -332,7 +332,7 @@ def test_a_slow_source_holds_no_result_back() -> None:
 
     def prompts() -> Iterator[int]:
         yield 0
-        while not (batch._reading._answered or batch._reading._window.is_ready):
+        while not (batch._pipeline._answered or batch._pipeline._window.is_ready):
             time.sleep(0.001)
         yield 1
         assert [0] == given, "a third prompt was waited for while a result was there"
@@ -575,7 +575,7 @@ def test_a_forked_child_does_not_wait_for_the_batch_of_its_parent(
             with pytest.raises(RuntimeError, match="not in a forked one"):
                 list(batch)
             batch.close()
-        batch._reading.close()
+        batch._pipeline.close()
 
 
 def test_identical_prompts_in_flight_are_asked_once(make: Make, sandbox: Sandbox) -> None:

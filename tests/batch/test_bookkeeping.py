@@ -418,7 +418,7 @@ def test_a_budget_that_hangs_ends_the_submission() -> None:
     next(steps)
     with pytest.raises(LLMTimeoutError, match="was not counted within 60 seconds"):
         steps.throw(Overdue(True))
-    reservations.give_back()
+    reservations.cancel()
 
 
 def test_what_is_reserved_over_midnight_is_of_the_day_that_its_note_names() -> None:
@@ -433,8 +433,8 @@ def test_what_is_reserved_over_midnight_is_of_the_day_that_its_note_names() -> N
     for step in steps:
         assert isinstance(step, RunBlocking)
         step.function()
-    (part,) = reservations._parts.values()
-    assert [part.note.day] == [reservation.day for _, reservation in part.held]
+    (file,) = reservations._files.values()
+    assert [file.note.day] == [reservation.day for _, reservation in file.reservations]
 
 
 def test_hooks_are_told_of_a_batch_and_which_reading_was_the_first(client: Any) -> None:

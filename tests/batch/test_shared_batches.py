@@ -141,16 +141,16 @@ def test_an_interrupted_read_loses_nothing_and_the_batch_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     batch = blocking_batch(range(3))
-    reading = batch._reading
+    pipeline = batch._pipeline
 
     def interrupted(_: object) -> bool:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(reading._changed, "wait_for", interrupted)
+        patch.setattr(pipeline._changed, "wait_for", interrupted)
         with pytest.raises(KeyboardInterrupt):
             next(batch)
-    assert (0, [0, 1, 2]) == (reading._waiting, indexes(batch))
+    assert (0, [0, 1, 2]) == (pipeline._waiting, indexes(batch))
 
 
 def test_a_cancelled_read_loses_nothing_and_the_batch_goes_on() -> None:
@@ -408,11 +408,11 @@ def test_a_signal_handler_may_close_a_batch_whatever_it_has_interrupted() -> Non
     gate = Gate()
 
     def close() -> None:
-        reading = batch._reading
-        reading._begin().submit(0, 0)
-        with reading._changed:  # the handler runs in the thread that holds it
+        pipeline = batch._pipeline
+        pipeline._begin().submit(0, 0)
+        with pipeline._changed:  # the handler runs in the thread that holds it
             gate.is_open.set()
-            while not reading._answered:
+            while not pipeline._answered:
                 time.sleep(0.001)
             batch.close()
 
@@ -465,9 +465,9 @@ def test_a_batch_is_read_in_one_event_loop() -> None:
 def test_a_batch_that_is_dropped_amid_an_error_of_its_prompts_ends() -> None:
     batch: Any = blocking_batch(Raising(ZeroDivisionError))
     assert 0 == next(batch).index
-    while batch._reading._ending.is_reading:
-        batch._reading._read(batch._reading._source, batch._reading._thread)
-    thread = batch._reading._thread._thread
+    while batch._pipeline._ending.is_reading:
+        batch._pipeline._read(batch._pipeline._source, batch._pipeline._thread)
+    thread = batch._pipeline._thread._thread
     del batch
     gc.collect()
     thread.join(PATIENCE)

@@ -435,7 +435,7 @@ def a_batchs_source() -> Touches:
         return Reply(str(prompt), MODEL, "groq")
 
     batch = Batch[str]([1, 2, 3], ask, BatchOptions(1))
-    touches = watch(batch._reading, lambda: batch._reading._changed, "_source")
+    touches = watch(batch._pipeline, lambda: batch._pipeline._changed, "_source")
     assert 3 == len(list(batch))
     return touches
 

@@ -13,15 +13,15 @@ from typing_extensions import Self
 
 from ..runtime.closing import ClosedByAsyncBlock
 from .options import BatchOptions
+from .pipeline import BatchHandle, BatchPipeline
 from .prompts import copy_of
-from .reading import BaseBatch, BatchReading
 from .results import BatchResult
 from .runner import Ask, Runner
 
 T = TypeVar("T")
 
 
-class AsyncBatch(BaseBatch, ClosedByAsyncBlock, Generic[T]):
+class AsyncBatch(BatchHandle, ClosedByAsyncBlock, Generic[T]):
     """The results of a batch, one for each prompt: an async iterator, which tasks may share.
 
     Nothing is read or sent before the first result is asked for. Leaving the iteration early
@@ -32,13 +32,13 @@ class AsyncBatch(BaseBatch, ClosedByAsyncBlock, Generic[T]):
     def __init__(
         self, prompts: Iterable[Any] | AsyncIterable[Any], ask: Ask, options: BatchOptions
     ) -> None:
-        self._reading: _Reading = _Reading(prompts, ask, options)
+        self._pipeline: _Pipeline = _Pipeline(prompts, ask, options)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> BatchResult[T]:
-        result = None if self._is_closed else await self._reading.next()
+        result = None if self._is_closed else await self._pipeline.next()
         if result is None:
             raise StopAsyncIteration
         return result
@@ -46,10 +46,10 @@ class AsyncBatch(BaseBatch, ClosedByAsyncBlock, Generic[T]):
     async def aclose(self) -> None:
         """Cancel what is in flight, and wait until it has ended."""
         self._is_closed = True
-        await self._reading.aclose()
+        await self._pipeline.aclose()
 
 
-class _Reading(BatchReading):
+class _Pipeline(BatchPipeline):
     """Reads prompts as there is room for them, and keeps results until they are asked for."""
 
     def __init__(
@@ -68,7 +68,7 @@ class _Reading(BatchReading):
     async def next(self) -> BatchResult[Any] | None:
         """Return the next result; None where there is none any more."""
         self._begin()
-        if (result := self._shown(await self._take())) is None:
+        if (result := self._reported(await self._take())) is None:
             await self._release()
             self._ending.raise_error()
         return result
@@ -78,8 +78,8 @@ class _Reading(BatchReading):
         self._ending.close()
         await self._release()
 
-    def abandon(self) -> None:
-        """Have what is in flight cancelled without waiting, from whichever thread."""
+    def close_soon(self) -> None:
+        """Have what is in flight cancelled, without waiting for that, from whichever thread."""
         is_idle = self._ending.has_ended and (self._reader is None or self._reader.done())
         if self._loop is not None and not is_idle:
             with suppress(RuntimeError):  # a loop that is closed has cancelled it all

@@ -15,8 +15,8 @@ from typing_extensions import Self
 from ..runtime.closing import ClosedByBlock
 from .loop_thread import LoopThread
 from .options import BatchOptions
+from .pipeline import BatchHandle, BatchPipeline
 from .prompts import copy_of
-from .reading import BaseBatch, BatchReading
 from .results import BatchResult
 from .runner import Ask
 
@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 #: Prompts that are read before a result that is there is given: more than one, so that all calls
 #: come to be used, and few, so that a slow source holds no result back.
-_READS = 2
+_MOST_READS = 2
 
 
-class Batch(BaseBatch, ClosedByBlock, Generic[T]):
+class Batch(BatchHandle, ClosedByBlock, Generic[T]):
     """The results of a batch, one for each prompt: an iterator, which several threads may share.
 
     Nothing is read or sent before the first result is asked for. Leaving the iteration early
@@ -36,13 +36,13 @@ class Batch(BaseBatch, ClosedByBlock, Generic[T]):
     """
 
     def __init__(self, prompts: Iterable[Any], ask: Ask, options: BatchOptions) -> None:
-        self._reading: _Reading = _Reading(prompts, ask, options)
+        self._pipeline: _Pipeline = _Pipeline(prompts, ask, options)
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> BatchResult[T]:
-        result = None if self._is_closed else self._reading.next()
+        result = None if self._is_closed else self._pipeline.next()
         if result is None:
             raise StopIteration
         return result
@@ -50,10 +50,10 @@ class Batch(BaseBatch, ClosedByBlock, Generic[T]):
     def close(self) -> None:
         """Cancel what is in flight, and wait until it has ended."""
         self._is_closed = True
-        self._reading.close()
+        self._pipeline.close()
 
 
-class _Reading(BatchReading):
+class _Pipeline(BatchPipeline):
     """Reads prompts as there is room for them, and keeps results until they are asked for."""
 
     def __init__(self, prompts: Iterable[Any], ask: Ask, options: BatchOptions) -> None:
@@ -73,7 +73,7 @@ class _Reading(BatchReading):
 
     def next(self) -> BatchResult[Any] | None:
         """Return the next result; None where there is none any more."""
-        if (result := self._shown(self._take(self._begin()))) is None:
+        if (result := self._reported(self._take(self._begin()))) is None:
             self._release()
             self._ending.raise_error()
         return result
@@ -87,8 +87,8 @@ class _Reading(BatchReading):
             self._wake()
         self._release()
 
-    def abandon(self) -> None:
-        """Have what is in flight cancelled without waiting, from whichever thread."""
+    def close_soon(self) -> None:
+        """Have what is in flight cancelled, without waiting for that, from whichever thread."""
         if self._thread is not None and not self._is_in_child:
             self._thread.end()
 
@@ -117,7 +117,7 @@ class _Reading(BatchReading):
                     self._wait()
                     if self._ending.has_ended:
                         return None
-                    if self._window.is_ready and (reads >= _READS or not self._may_read):
+                    if self._window.is_ready and (reads >= _MOST_READS or not self._may_read):
                         self._wake()  # there is room again
                         return self._window.take()
                     self._source_user = get_ident()

@@ -148,13 +148,14 @@ class BatchBookkeeper:
 def _on_ledger(batch_id: str, operation: Callable[[], R]) -> Effects[R | None]:
     """Return what *operation* does on the ledger, or None: one that fails fails no batch."""
     try:
-        return (yield from run_blocking(partial(_guarded, batch_id, operation), _TIMEOUT, "batch"))
+        return (yield from run_blocking(partial(_or_warn, batch_id, operation), _TIMEOUT, "batch"))
     except Overdue:
         _warn(batch_id, f"it has not answered within {_TIMEOUT:g} seconds")
         return None
 
 
-def _guarded(batch_id: str, operation: Callable[[], R]) -> R | None:
+def _or_warn(batch_id: str, operation: Callable[[], R]) -> R | None:
+    """Return what *operation* does, or warn of its error and return None."""
     try:
         return operation()
     except Exception as error:

@@ -182,10 +182,10 @@ def submit_files(
         for file in files:
             submissions.append(FileSubmission(api, file, hours))
             batch_id = yield from _with_retries(submissions[-1].submit)
-            yield from bookkeeper.submitted(batch_id, reservations.submitted(file.token))
+            yield from bookkeeper.submitted(batch_id, reservations.keep(file.token))
     except BaseException as error:
         # A cancellation too: nobody would ever read what goes on.
-        reservations.give_back()
+        reservations.cancel()
         for each in submissions:
             each.abandon()
         begun = [each for each in submissions if each.batch_id]

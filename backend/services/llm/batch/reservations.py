@@ -32,10 +32,12 @@ class MaxUse(NamedTuple):
 
 
 @dataclass
-class _Part:
+class _FileReservations:
+    """What the prompts of one file may take, and what is reserved of the budgets for it."""
+
     note: BatchNote = field(default_factory=BatchNote)
     budgets: dict[str, MoneyBudget] = field(default_factory=dict)
-    held: list[tuple[DailyBudget, BudgetReservation]] = field(default_factory=list)
+    reservations: list[tuple[DailyBudget, BudgetReservation]] = field(default_factory=list)
 
 
 class BatchReservations:
@@ -47,7 +49,7 @@ class BatchReservations:
     def __init__(self, account: Account) -> None:
         self._account = account
         #: By the file's token.
-        self._parts: dict[str, _Part] = {}
+        self._files: dict[str, _FileReservations] = {}
 
     def max_use(self, request: Request, tags: Mapping[str, str]) -> MaxUse:
         """Return the most that *request* can take of the budgets.
@@ -69,20 +71,20 @@ class BatchReservations:
         self, token: str, index: int, model: str, tags: Mapping[str, str], max_use: MaxUse
     ) -> None:
         """Add the prompt of that *index* to the file of that *token*."""
-        part = self._parts.setdefault(token, _Part())
-        part.note.add(index, model, tags)
-        part.note.reserve(max_use.tokens, {budget.name: max_use.cost for budget in max_use.budgets})
-        part.budgets.update((budget.name, budget) for budget in max_use.budgets)
+        file = self._files.setdefault(token, _FileReservations())
+        file.note.add(index, model, tags)
+        file.note.reserve(max_use.tokens, {budget.name: max_use.cost for budget in max_use.budgets})
+        file.budgets.update((budget.name, budget) for budget in max_use.budgets)
 
     def reserve(self) -> Effects[None]:
         """Reserve for all files, or raise what the first budget that has too little left says."""
         # All on one day, though midnight may pass: the note names the day to be corrected.
         now = self._account.wall()
-        for part in self._parts.values():
-            part.note.day = utc_day(now)
-            for budget, amount in self._amounts(part):
+        for file in self._files.values():
+            file.note.day = utc_day(now)
+            for budget, amount in self._amounts(file):
                 reservation = BudgetReservation(amount, what="the batch")
-                part.held.append((budget, reservation))
+                file.reservations.append((budget, reservation))
                 reserve = partial(budget.reserve, reservation, now)
                 try:
                     yield from run_blocking(reserve, _TIMEOUT, "budget", blocks=budget.is_blocking)
@@ -91,19 +93,19 @@ class BatchReservations:
                         f"The day's budget was not counted within {_TIMEOUT:g} seconds"
                     ) from None
 
-    def submitted(self, token: str) -> BatchNote:
+    def keep(self, token: str) -> BatchNote:
         """Return the note of a file that is submitted, whose reservations stay."""
-        return self._parts.pop(token).note
+        return self._files.pop(token).note
 
-    def give_back(self) -> None:
+    def cancel(self) -> None:
         """Give back what is reserved for files that are not submitted; does not block."""
-        parts, self._parts = self._parts, {}
-        for part in parts.values():
-            for budget, reservation in part.held:
+        files, self._files = self._files, {}
+        for file in files.values():
+            for budget, reservation in file.reservations:
                 budget.settle(reservation, 0, self._account.wall())
 
-    def _amounts(self, part: _Part) -> Iterator[tuple[DailyBudget, int]]:
+    def _amounts(self, file: _FileReservations) -> Iterator[tuple[DailyBudget, int]]:
         if self._account.budget is not None:
-            yield self._account.budget, part.note.tokens
-        for name, budget in part.budgets.items():
-            yield budget, part.note.money[name]
+            yield self._account.budget, file.note.tokens
+        for name, budget in file.budgets.items():
+            yield budget, file.note.money[name]

@@ -23,7 +23,7 @@ class Ending:
         """Whether nothing is read any more, and all that was read has been given or is dropped."""
         return self._is_aborted or (not self.is_reading and self._window.is_empty)
 
-    def note(self, result: BatchResult[Any]) -> None:
+    def check_result(self, result: BatchResult[Any]) -> None:
         """Stop reading where the error of *result* would meet every further prompt."""
         if self.is_reading and result.stops_batch:
             assert isinstance(result.error, LLMError), "no other error is known to meet all"

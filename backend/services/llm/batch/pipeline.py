@@ -11,28 +11,28 @@ from .runner import Ask
 from .stopping import Ending
 
 
-class BaseBatch:
-    """What the caller has of a batch.
+class BatchHandle:
+    """What the caller has of a batch, which is closed once nobody has it any more.
 
-    The tasks that answer it refer to its reading alone: so it is dropped with its last reader.
+    The tasks that answer the prompts hold the pipeline, and not this.
     """
 
-    _reading: BatchReading
+    _pipeline: BatchPipeline
     _is_closed = False
 
     @property
     def progress(self) -> BatchProgress:
         """How far it has come."""
-        return self._reading.reporter.progress
+        return self._pipeline.reporter.progress
 
     def __del__(self) -> None:
         # The caller has left its loop by `break`.
-        if (reading := vars(self).get("_reading")) is not None:
-            reading.abandon()
+        if (pipeline := vars(self).get("_pipeline")) is not None:
+            pipeline.close_soon()
 
 
-class BatchReading(ABC):
-    """What was read of *prompts*, which results are there, and how the batch ends."""
+class BatchPipeline(ABC):
+    """From the prompts to their results: what was read, what is there, and how the batch ends."""
 
     def __init__(self, prompts: Any, ask: Ask, options: BatchOptions) -> None:
         self._prompts = prompts
@@ -43,15 +43,15 @@ class BatchReading(ABC):
         self.reporter = options.reporter(prompts)
 
     @abstractmethod
-    def abandon(self) -> None:
-        """Have what is in flight cancelled without waiting, from whichever thread."""
+    def close_soon(self) -> None:
+        """Have what is in flight cancelled, without waiting for that, from whichever thread."""
 
     @abstractmethod
     def _wake(self) -> None:
         """Have all that wait look again."""
 
     def _finish(self, result: BatchResult[Any]) -> None:
-        self._ending.note(result)
+        self._ending.check_result(result)
         self._window.finish(result.index, result)
 
     def _check_wait(self, *, is_for_prompts: bool) -> None:
@@ -59,8 +59,8 @@ class BatchReading(ABC):
         if is_for_prompts and self._window.is_empty:
             raise RuntimeError("the prompts wait for a result of their own batch, which has none")
 
-    def _shown(self, result: BatchResult[Any] | None) -> BatchResult[Any] | None:
-        """Count *result*, tell the progress function, and return it.
+    def _reported(self, result: BatchResult[Any] | None) -> BatchResult[Any] | None:
+        """Return *result*, once it is counted and the progress function is told of it.
 
         None where there is none, or where what that function raises ends the batch.
         """
