@@ -93,6 +93,20 @@ def test_after_twenty_calls_an_estimate_is_within_fifteen_percent(
         assert abs(estimator.estimate(asks(text)).tokens / counted(text) - 1) <= 0.15
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_provider_adds_to_each_request_is_told_from_what_it_adds_to_each_message(
+    kind: Callable[[random.Random], str],
+) -> None:
+    luck, estimator = random.Random(5), TokenEstimator()
+    for place in range(200):
+        texts = [kind(luck)[: luck.choice([5, 50, 500])] for _ in range(luck.randrange(1, 8))]
+        messages = tuple({"role": "user", "content": text} for text in texts)
+        count = 72 + sum(map(counted, texts))
+        estimate = estimator.estimate(Request("m", messages))
+        assert place < 20 or abs(estimate.tokens / count - 1) <= 0.2
+        estimator.learn(estimate, count)
+
+
 def test_an_estimate_is_below_the_count_never_for_long() -> None:
     luck, estimator, low = random.Random(3), TokenEstimator(), 0
     for _ in range(200):
@@ -175,7 +189,8 @@ def test_any_count_leaves_estimates_that_are_finite_and_not_negative(
 
 def test_bytes_are_counted_by_their_kind() -> None:
     request = asks("Ab 1,é\n")
-    assert (2 + 4, 2, 2, 2, 1, 0) == features_of(request)  # with the role's four letters
+    assert (2 + 4, 2, 2, 2, 0, 1, 0) == features_of(request)  # with the role's four letters
+    assert (0, 0, 0, 0, 0, 0, 0) == features_of(Request("m", ()))
 
 
 def test_an_estimate_that_is_off_by_its_rounding_teaches_seldom(
@@ -253,14 +268,14 @@ def weights_after(seen: int, features: Sequence[float], tokens: float) -> list[f
 
 
 def test_a_surprise_shakes_the_trust_in_many_observations_and_not_in_the_first() -> None:
-    settled, surprise = estimator_module._SETTLED, ([100.0, 0.0, 0.0, 0.0, 1.0], 300.0)
+    settled, surprise = estimator_module._SETTLED, ([100.0, 0.0, 0.0, 0.0, 1.0, 1.0], 300.0)
     assert weights_after(0, *surprise) == weights_after(settled, *surprise)
     assert weights_after(0, *surprise) != weights_after(settled + 1, *surprise)
 
 
 def test_what_a_text_does_not_hold_is_not_learnt_from_it() -> None:
     before = estimator_module._Model().weights
-    after = weights_after(0, [300.0, 0.0, 0.0, 0.0, 0.0], 60.0)
+    after = weights_after(0, [300.0, 0.0, 0.0, 0.0, 0.0, 0.0], 60.0)
     assert after[0] < before[0]
     assert before[1:] == after[1:]
 
@@ -275,6 +290,6 @@ def test_a_prompt_of_one_token_is_one_to_learn_from(tokens: float, is_learnt: bo
 
 def test_the_first_error_is_that_of_the_first_observation() -> None:
     model = estimator_module._Model()
-    features = [300.0, 60.0, 0.0, 0.0, 1.0]
+    features = [300.0, 60.0, 0.0, 0.0, 1.0, 1.0]
     model.learn(features, model.expected(features) / 0.75)
     assert pytest.approx(0.25) == model.error

@@ -1,8 +1,9 @@
 """How many tokens a prompt takes, learnt for each model from what its provider has counted.
 
-Tokens are taken to be a sum over kinds of bytes and over messages, whose weights are found by
-recursive least squares (Plackett, 1950) on relative errors. It begins with the cautious weights of
-`token_estimate`, and needs no vocabulary.
+Tokens are taken to be a sum over kinds of bytes, of what the request's first message takes beside
+its text, and of what each further one does: to the first a provider may add a prompt of its own, as
+72 tokens to gpt-oss'. The weights are found by recursive least squares (Plackett, 1950) on relative
+errors. It begins with the cautious ones of `token_estimate`, and needs no vocabulary.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from .token_estimate import BYTES_PER_TOKEN, TOKENS_PER_MESSAGE, texts_in
 MOST_MODELS = 64
 #: What one observation is taken to be off by, and how fast old ones are forgotten.
 _NOISE, _MEMORY = 0.04**2, 0.99
-#: How uncertain the first weights are: of a byte, and of a message.
-_OF_BYTE, _OF_MESSAGE = 0.15**2, 6.0**2
+#: How uncertain the weights are at first: of a byte, of a further message, and of the first one.
+_OF_BYTE, _OF_MESSAGE, _OF_FIRST = 0.15**2, 6.0**2, 40.0**2
 #: How uncertain a weight may become, and how large: beyond this it explains no text.
-_MOST_VARIANCES = [4 * _OF_BYTE] * 4 + [_OF_MESSAGE]
-_MOST_WEIGHTS = [4.0] * 4 + [512.0]
+_MOST_VARIANCES = [4 * _OF_BYTE] * 4 + [_OF_MESSAGE, _OF_FIRST]
+_MOST_WEIGHTS = [4.0] * 4 + [512.0, 512.0]
 #: The estimate is above the expectation by this many times its usual error, within these bounds.
 _ERRORS, _LEAST_MARGIN, _MOST_MARGIN = 1.5, 0.01, 0.10
 
@@ -41,7 +42,11 @@ _ASCII = bytes(range(128))
 
 
 def features_of(request: Request) -> tuple[float, ...]:
-    """Return the bytes of letters, blanks, other ASCII and all else, messages, tokens of media."""
+    """Return the features of *request*'s prompt.
+
+    They are the bytes of letters, blanks, other ASCII and all else, the number of messages after
+    the first one, 1 for that if there is any, and the tokens of media.
+    """
     texts, media = texts_in(request)
     encoded = "".join(texts).encode(errors="replace")
     size = len(encoded)
@@ -49,7 +54,8 @@ def features_of(request: Request) -> tuple[float, ...]:
     blanks = size - len(encoded.translate(None, _BLANKS))
     foreign = len(encoded.translate(None, _ASCII)) if not encoded.isascii() else 0
     others = size - letters - blanks - foreign
-    return (letters, blanks, others, foreign, len(request.messages), media)
+    first = min(1, len(request.messages))
+    return (letters, blanks, others, foreign, len(request.messages) - first, first, media)
 
 
 @dataclass(frozen=True)
@@ -66,10 +72,10 @@ class _Model:
 
     def __init__(self) -> None:
         byte = 1 / BYTES_PER_TOKEN
-        self.weights = [byte, byte, byte, byte, float(TOKENS_PER_MESSAGE)]
-        variances = [_OF_BYTE] * 4 + [_OF_MESSAGE]
+        self.weights = [byte] * 4 + [float(TOKENS_PER_MESSAGE)] * 2
+        variances = [_OF_BYTE] * 4 + [_OF_MESSAGE, _OF_FIRST]
         self._covariance = [
-            [variance if row == column else 0.0 for column in range(5)]
+            [variance if row == column else 0.0 for column in range(len(variances))]
             for row, variance in enumerate(variances)
         ]
         #: The usual relative error; of the first estimates nothing is known.
