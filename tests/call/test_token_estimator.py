@@ -107,6 +107,19 @@ def test_what_a_provider_adds_to_each_request_is_told_from_what_it_adds_to_each_
         estimator.learn(estimate, count)
 
 
+def test_texts_that_differ_in_what_their_bytes_do_not_show_keep_estimates_between_them() -> None:
+    luck, estimator, off = random.Random(3), TokenEstimator(), list[float]()
+    for place in range(400):
+        per_letter = luck.choice([0.2, 0.4])  # as of two languages in one script
+        text = "".join(luck.choices("abcdefgh", k=luck.choice([20, 100, 2_000])))
+        count = 72 + round(per_letter * len(text))
+        estimate = estimator.estimate(asks(text))
+        off += [estimate.tokens / count] if place >= 20 else []
+        estimator.learn(estimate, count)
+    assert 0.4 <= min(off)
+    assert max(off) <= 2.5
+
+
 def test_an_estimate_is_below_the_count_never_for_long() -> None:
     luck, estimator, low = random.Random(3), TokenEstimator(), 0
     for _ in range(200):

@@ -33,8 +33,10 @@ _ERRORS, _LEAST_MARGIN, _MOST_MARGIN = 1.5, 0.01, 0.10
 _OFTEN, _SELDOM = 32, 8
 
 #: A relative error that no usual text brings, and what it does to the trust in the weights.
-#: The first observations are trusted in any case.
+#: The first observations are trusted in any case. An error of less than so many usual ones is none:
+#: then texts differ in what their bytes do not show, and no weights explain all of them.
 _SURPRISE, _DOUBT, _SETTLED = 0.25, 4.0, 16
+_USUAL_ERRORS = 2.0
 
 _LETTERS = bytes([*range(65, 91), *range(97, 123)])
 _BLANKS = b" \t\r\n"
@@ -90,7 +92,8 @@ class _Model:
         """Move the weights to what explains that such a text has so many *tokens*."""
         row = [feature / tokens for feature in features]
         miss = 1 - self.expected(features) / tokens
-        if abs(miss) > _SURPRISE and self.seen > _SETTLED:
+        is_surprise = abs(miss) > max(_SURPRISE, _USUAL_ERRORS * self.error)
+        if is_surprise and self.seen > _SETTLED:
             self._doubt()
         self.error = max(0.8 * self.error, min(1.0, abs(miss))) if self.error else abs(miss)
         gains = [sum(map(float.__mul__, each, row)) for each in self._covariance]
