@@ -28,11 +28,11 @@ from services.llm.events import (
     Event,
     EventHook,
     Hooks,
+    call_hooks,
     hears,
     hook_registry,
-    listeners_of,
 )
-from services.llm.events.hook_registry import registered_hooks
+from services.llm.events.hook_registry import hooks_to_tell
 from services.llm.frozen import FrozenDict
 from tests.call.calls import REQUEST
 from tests.call.scripted import Clock, Drive, account, says
@@ -44,7 +44,7 @@ ENDED = CallEnded(INFO, 2.0, "m", 1.0)
 
 def tell(hooks: Hooks, event: Event = STARTED) -> None:
     for each in hooks.registered:
-        each.call(event)
+        each.tell(event)
 
 
 def broken(event: Event, /) -> None:
@@ -233,10 +233,10 @@ def test_an_interruption_goes_on_once_all_others_have_heard_of_the_event(
     hooks.add(heard_by)
     hooks.add(partial(interrupted))
     hooks.add(partial(heard_by))
-    listeners = listeners_of(hooks)
-    assert listeners is not None
+    of_call = call_hooks(hooks)
+    assert of_call is not None
     with pytest.raises(interruption):
-        listeners.tell(STARTED)
+        of_call.tell(STARTED)
     assert ["interrupted", "other"] * 2 == heard
 
 
@@ -335,7 +335,7 @@ def other(event: Event, /) -> None:
 
 
 def told_of_a_call(client_hooks: Hooks) -> list[Any]:
-    return [each.hook for each in registered_hooks(client_hooks)]
+    return [each.hook for each in hooks_to_tell(client_hooks)]
 
 
 @pytest.mark.parametrize(
@@ -379,8 +379,8 @@ def kinds_heard(*hooks: Any) -> Any:
     known = Hooks()
     for hook in hooks:
         known.add(hook)
-    listeners = listeners_of(known)
-    return listeners and listeners.kinds
+    of_call = call_hooks(known)
+    return of_call and of_call.kinds
 
 
 def test_a_hook_is_told_of_the_kinds_that_it_hears() -> None:
@@ -447,7 +447,7 @@ def test_a_hook_that_would_hear_nothing_is_refused() -> None:
         hears()
 
 
-def test_listeners_are_those_of_the_moment(of_all: Hooks) -> None:
+def test_the_hooks_of_a_call_are_those_of_the_moment(of_all: Hooks) -> None:
     of_client, told = Hooks(), list[str]()
 
     def one(event: Event, /) -> None:
@@ -458,8 +458,8 @@ def test_listeners_are_those_of_the_moment(of_all: Hooks) -> None:
 
     def number() -> int:
         told.clear()
-        if (listeners := listeners_of(of_client)) is not None:
-            listeners.tell(STARTED)
+        if (of_call := call_hooks(of_client)) is not None:
+            of_call.tell(STARTED)
         return len(told)
 
     numbers = [number()]
@@ -473,13 +473,13 @@ def test_listeners_are_those_of_the_moment(of_all: Hooks) -> None:
     assert [0, 1, 2, 1, 1, 2, 1, 0] == numbers
 
 
-def test_a_hook_that_makes_a_call_is_no_listener_of_it(of_all: Hooks) -> None:
+def test_a_hook_that_makes_a_call_is_not_told_of_it(of_all: Hooks) -> None:
     of_client, told = Hooks(), list[Any]()
 
     def asking(event: Event, /) -> None:
         told.append("asking")
-        if (listeners := listeners_of(of_client)) is not None:
-            listeners.tell(event)
+        if (of_call := call_hooks(of_client)) is not None:
+            of_call.tell(event)
 
     of_client.add(asking)
     tell(of_client)
@@ -494,9 +494,9 @@ def test_a_hook_that_was_removed_is_held_by_nobody(of_all: Hooks) -> None:
 
     of_client, held = Hooks(), weakref.ref(hook)
     of_all.add(hook)
-    assert listeners_of(of_client) is not None
+    assert call_hooks(of_client) is not None
     of_all.remove(hook)
-    assert listeners_of(of_client) is None
+    assert call_hooks(of_client) is None
     del hook
     gc.collect()
     assert held() is None

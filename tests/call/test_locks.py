@@ -407,9 +407,9 @@ def an_aborted_call() -> Touches:
 def hooks_that_fail() -> Touches:
     hooks = Hooks()
     hooks.add(lambda _: 1 / 0)
-    (registration,) = hooks.registered
-    touches = watch(registration, lambda: hook_registry._lock, "_failures", "_log_at")
-    registration.call(Event(CallInfo("1", "groq", MODEL, "respond", 0.0), 0.0))
+    (hook,) = hooks.registered
+    touches = watch(hook, lambda: hook_registry._lock, "_failures", "_log_at")
+    hook.tell(Event(CallInfo("1", "groq", MODEL, "respond", 0.0), 0.0))
     return touches
 
 

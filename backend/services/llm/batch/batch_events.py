@@ -15,7 +15,7 @@ from ..events import (
     CallInfo,
     Event,
     Hooks,
-    listeners_of,
+    call_hooks,
 )
 from ..frozen import FrozenDict
 from ..ledger.usage import UsageSums
@@ -59,9 +59,9 @@ class BatchEvents:
         self._tell(BatchEnded, batch=batch_id, state=state, is_new=is_new, by_model=usage)
 
     def _tell(self, kind: type[Event], **values: Any) -> None:
-        listeners = listeners_of(self._hooks)
-        if listeners is not None and (listeners.kinds is None or kind in listeners.kinds):
-            listeners.tell(kind(call=self._call, at=self._account.now(), **values))
+        hooks = call_hooks(self._hooks)
+        if hooks is not None and (hooks.kinds is None or kind in hooks.kinds):
+            hooks.tell(kind(call=self._call, at=self._account.now(), **values))
 
 
 def _usage(model: str, sums: UsageSums) -> BatchUsage:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..account.account import Account
 from ..effects import Effects, Overdue, run_blocking
 from ..errors import LLMTimeoutError
-from ..events import Hooks, listeners_of
+from ..events import Hooks, call_hooks
 from ..ledger.store import MemoryUsageStore, UsageBatch, UsageStore
 from ..providers.batch_types import BatchStatus
 from ..redaction.printable import words_of
@@ -64,17 +64,17 @@ class BatchBookkeeper:
             keep = partial(self._keep_note, batch_id, text)
             if not (yield from _on_ledger(batch_id, keep)):
                 _in_memory.keep_note(self._identity(batch_id), self._today(), text)
-        if listeners_of(self._hooks) is not None:
+        if call_hooks(self._hooks) is not None:
             self._events.submitted(batch_id, note.prompts)
 
     def polled(self, status: BatchStatus) -> None:
         """Tell that the batch was looked at."""
-        if listeners_of(self._hooks) is not None:
+        if call_hooks(self._hooks) is not None:
             self._events.polled(status)
 
     def ended(self, file: ResultFile, api: BatchApi) -> Effects[None]:
         """Enter what a batch has used, unless that was done before, and tell that it has ended."""
-        is_followed = listeners_of(self._hooks) is not None
+        is_followed = call_hooks(self._hooks) is not None
         if not (self._is_counted or is_followed):
             return
         note = yield from _on_ledger(file.batch_id, partial(self._note_of, file.batch_id))

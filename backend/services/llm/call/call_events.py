@@ -15,17 +15,17 @@ from ..events import (
     AttemptStarted,
     CacheHit,
     CallEnded,
+    CallHooks,
     CallInfo,
     CallJoined,
     CallMeter,
     CallStarted,
     Event,
     FirstPiece,
-    Listeners,
     ModelSwitched,
     Operation,
     OutageBegan,
-    Registration,
+    RegisteredHook,
     RepairPlanned,
     RetryPlanned,
     ScopePaused,
@@ -72,13 +72,13 @@ class CallEvents:
 
     __slots__ = (
         *("_tell_hooks", "_meters", "_kinds", "_has_content", "_operation", "_request", "_account"),
-        *("_provider", "_tags", "_endpoint", "_model", "_waited", "_turns", "_call", "_started_at"),
+        *("_provider", "_tags", "_endpoint", "_model", "_waited", "_turn", "_call", "_started_at"),
         "_now",
     )
 
     def __init__(
         self,
-        listeners: Listeners,
+        hooks: CallHooks,
         has_content: bool,
         operation: Operation,
         request: Request,
@@ -86,7 +86,7 @@ class CallEvents:
         tags: FrozenDict[str, str],
         endpoint: Callable[[], str],
     ) -> None:
-        self._tell_hooks, self._meters, self._kinds = listeners
+        self._tell_hooks, self._meters, self._kinds = hooks
         self._has_content = has_content
         self._operation: Operation = operation
         self._request = request
@@ -98,8 +98,8 @@ class CallEvents:
         self._endpoint = endpoint
         self._model = request.model
         self._waited: dict[WaitCause, float] = {}
-        #: Turns of a structured call so far.
-        self._turns = 1
+        #: The turn of a structured call: the first question, or the repair that follows it.
+        self._turn = 1
         #: What all events share, made for the first of them.
         self._call: CallInfo | None = None
 
@@ -165,8 +165,8 @@ class CallEvents:
 
     def repair_planned(self, violations: int) -> None:
         """The model is asked again, since the answer had so many *violations*."""
-        self._turns += 1
-        self._tell(RepairPlanned, self._turns, violations)
+        self._turn += 1
+        self._tell(RepairPlanned, self._turn, violations)
 
     def call_answered(self, reply: Reply, seconds: float) -> None:
         """The call ends in *reply*."""
@@ -189,7 +189,7 @@ class CallEvents:
         error_type: str | None,
         attempts: tuple[Attempt, ...],
     ) -> None:
-        full: list[tuple[CallMeter, Registration]] = []
+        full: list[tuple[CallMeter, RegisteredHook]] = []
         if self._meters:
             outcome = call_outcome(reply, error, attempts)
             end = (self._provider, self._operation, model, outcome, error_type, seconds)
@@ -203,8 +203,8 @@ class CallEvents:
             waits = FrozenDict(waited) if waited else _NO_WAITS
             self._tell(CallEnded, model, seconds, reply, error, error_type, attempts, waits)
         # This comes last: it takes longer, and may be interrupted.
-        for meter, registration in full:
-            registration.run(meter, _catch_up)
+        for meter, hook in full:
+            hook.run(meter, _catch_up)
 
     def _tell(self, kind: Callable[..., Event], *values: Any) -> None:
         """Tell the hooks of an event of this *kind* with these *values*, if any hears of such."""

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ..errors import LLMError, ProviderUnavailableError, RateLimitError
-from ..events import Hooks, listeners_of
+from ..events import Hooks, call_hooks
 
 if TYPE_CHECKING:
     from ..account.account import Account
@@ -43,10 +43,10 @@ def events_of(
 
     *endpoint* returns the URL that is called.
     """
-    if (listeners := listeners_of(client_hooks)) is None:
+    if (hooks := call_hooks(client_hooks)) is None:
         return None
     return _call_events()(
-        listeners, client_hooks.has_content, operation, request, account, tags, endpoint
+        hooks, client_hooks.has_content, operation, request, account, tags, endpoint
     )
 
 

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 from ..runtime.lazy_names import lazy_names
 from .call_meter import CallMeter, Outcome, call_outcome
-from .heard import check_callback, hears
+from .callbacks import check_callback
 from .hook_registry import (
+    CallHooks,
     EventHook,
     Hooks,
-    Listeners,
-    Registration,
+    RegisteredHook,
+    call_hooks,
     hooks,
-    listeners_of,
 )
 from .limit_sources import LimitSources, limit_sources
+from .selective_hooks import hears
 
 if TYPE_CHECKING:
     from .event_types import (
@@ -85,6 +86,7 @@ __all__ = [
     "BatchUsage",
     "CacheHit",
     "CallEnded",
+    "CallHooks",
     "CallInfo",
     "CallJoined",
     "CallMeter",
@@ -94,22 +96,21 @@ __all__ = [
     "FirstPiece",
     "Hooks",
     "LimitSources",
-    "Listeners",
     "ModelSwitched",
     "Operation",
     "OutageBegan",
     "Outcome",
-    "Registration",
+    "RegisteredHook",
     "RepairPlanned",
     "RetryPlanned",
     "ScopePaused",
     "WaitCause",
     "WaitEnded",
     "WaitStarted",
+    "call_hooks",
     "call_outcome",
     "check_callback",
     "hears",
     "hooks",
     "limit_sources",
-    "listeners_of",
 ]

@@ -21,7 +21,8 @@ from ..redaction.secrets import redacted
 from ..runtime.fork import ForkLock
 from ..runtime.signals import find_signal_error, handler_traceback
 from .call_meter import CallMeter
-from .heard import SelectiveHook, check_callback, heard_kinds, is_same_hook, meter_of, name_of
+from .callbacks import callback_name, check_callback
+from .selective_hooks import SelectiveHook, heard_kinds, is_same_hook, meter_of
 
 if TYPE_CHECKING:
     from .event_types import Event
@@ -36,7 +37,7 @@ _lock = ForkLock(leaf=True)
 
 
 #: The hooks that this thread, or this task, is running just now.
-_running: ContextVar[tuple[Registration, ...]] = ContextVar("running", default=())
+_running: ContextVar[tuple[RegisteredHook, ...]] = ContextVar("running", default=())
 
 
 class EventHook(Protocol):
@@ -49,7 +50,7 @@ class EventHook(Protocol):
 H = TypeVar("H", bound=EventHook)
 
 
-class Registration:
+class RegisteredHook:
     """One hook in a registry, and how often it has failed since that was logged.
 
     `kinds` are those of the events that the hook is told of, None for all. A hook that counts may
@@ -61,18 +62,18 @@ class Registration:
         self._function = hook.hook if isinstance(hook, SelectiveHook) else hook
         self.meter = meter_of(hook)
         self.kinds = heard_kinds(hook)
-        self._name = name_of(hook)
+        self._name = callback_name(hook)
         self._now = now
         self._failures = 0
         self._log_at = float("-inf")
 
-    def call(self, event: Event) -> None:
+    def tell(self, event: Event) -> None:
         """Call the hook, if it hears such events; raises only what interrupts the call itself."""
         if self.kinds is None or type(event) in self.kinds:
             self.run(event)
 
     def run(self, argument: Any, function: Callable[[Any], object] | None = None) -> None:
-        """Call *function*, the hook unless it is given, with its *argument*; raises as `call`."""
+        """Call *function*, the hook unless it is given, with its *argument*; raises as `tell`."""
         others = _running.get()
         try:
             _running.set((*others, self) if others else (self,))
@@ -112,18 +113,18 @@ class Registration:
         )
 
 
-Registrations: TypeAlias = "tuple[Registration, ...]"
+RegisteredHooks: TypeAlias = "tuple[RegisteredHook, ...]"
 
 
-class Listeners(NamedTuple):
-    """Whom a call tells: all hooks, by `tell`; and each meter, which gets values and no events.
+class CallHooks(NamedTuple):
+    """What a call tells: all its hooks, by `tell`; and each meter, which gets values, no events.
 
     `kinds` are those of the events that any hook hears, None for all. `tell` raises only what
     interrupts the call.
     """
 
     tell: Callable[[Event], None]
-    meters: tuple[tuple[CallMeter, Registration], ...]
+    meters: tuple[tuple[CallMeter, RegisteredHook], ...]
     kinds: frozenset[type[Event]] | None
 
 
@@ -138,11 +139,11 @@ class Hooks:
     ) -> None:
         self.has_content = has_content
         #: Replaced and never changed, so that it is read without the lock.
-        self.registered: Registrations = ()
+        self.registered: RegisteredHooks = ()
         self._now = now
-        #: The process's registrations and this client's, and the listeners that they make.
-        self.cached_listeners: tuple[Registrations, Registrations, Listeners | None]
-        self.cached_listeners = ((), (), None)
+        #: The process's hooks and this client's, and what a call has of both.
+        self.cached_call_hooks: tuple[RegisteredHooks, RegisteredHooks, CallHooks | None]
+        self.cached_call_hooks = ((), (), None)
 
     def add(self, hook: H) -> H:
         """Tell *hook* of all calls that start from now on; return it, so that this decorates.
@@ -151,10 +152,10 @@ class Hooks:
         be called, and for a coroutine function or a generator's, which a call alone does not run.
         """
         check_callback("hook", hook, "an event")
-        registration = Registration(hook, self._now)  # before the lock: it looks at the hook
+        added = RegisteredHook(hook, self._now)  # before the lock: it looks at the hook
         with _lock:
             if not any(is_same_hook(each.hook, hook) for each in self.registered):
-                self.registered = (*self.registered, registration)
+                self.registered = (*self.registered, added)
         return hook
 
     def remove(self, hook: EventHook) -> None:
@@ -163,7 +164,7 @@ class Hooks:
             self.registered = _without(self.registered, [hook])
 
 
-def _without(registered: Registrations, left_out: Iterable[EventHook]) -> Registrations:
+def _without(registered: RegisteredHooks, left_out: Iterable[EventHook]) -> RegisteredHooks:
     """Return those in *registered* that are of none of the hooks *left_out*."""
     return tuple(
         each for each in registered if not any(is_same_hook(each.hook, hook) for hook in left_out)
@@ -174,40 +175,40 @@ def _without(registered: Registrations, left_out: Iterable[EventHook]) -> Regist
 hooks = Hooks()
 
 
-def registered_hooks(client_hooks: Hooks) -> Registrations:
+def hooks_to_tell(client_hooks: Hooks) -> RegisteredHooks:
     """Return the hooks that a call beginning now tells: the process's, then its client's.
 
     A hook that is in both registries is told once. One that makes the call itself is not told of
     it: else that call would make another, and so on.
     """
     first, second = hooks.registered, client_hooks.registered
-    listening = (*first, *_without(second, [each.hook for each in first]))
-    return _without(listening, [each.hook for each in _running.get()])
+    registered = (*first, *_without(second, [each.hook for each in first]))
+    return _without(registered, [each.hook for each in _running.get()])
 
 
-def listeners_of(client_hooks: Hooks) -> Listeners | None:
-    """Return the listeners that a client's call beginning now tells; None where there are none."""
+def call_hooks(client_hooks: Hooks) -> CallHooks | None:
+    """Return the hooks that a client's call beginning now tells; None where there are none."""
     if _running.get():
-        return _listeners(registered_hooks(client_hooks))
+        return _combined(hooks_to_tell(client_hooks))
     # Registries are replaced and never changed: the same objects hold the same hooks.
     first, second = hooks.registered, client_hooks.registered
-    known_first, known_second, found = client_hooks.cached_listeners
+    known_first, known_second, found = client_hooks.cached_call_hooks
     if known_first is not first or known_second is not second:
-        found = _listeners(registered_hooks(client_hooks))
-        client_hooks.cached_listeners = (first, second, found)
+        found = _combined(hooks_to_tell(client_hooks))
+        client_hooks.cached_call_hooks = (first, second, found)
     return found
 
 
-def _listeners(registered: Registrations) -> Listeners | None:
+def _combined(registered: RegisteredHooks) -> CallHooks | None:
     if not registered:
         return None
     kinds: frozenset[type[Event]] | None = frozenset()
     for each in registered:
         kinds = None if kinds is None or each.kinds is None else kinds | each.kinds
     meters = tuple((each.meter, each) for each in registered if each.meter is not None)
-    functions = [each.run if each.kinds is None else each.call for each in registered]
+    functions = [each.run if each.kinds is None else each.tell for each in registered]
     tell = functions[0] if len(functions) == 1 else partial(_tell_all, functions)
-    return Listeners(tell, meters, kinds)
+    return CallHooks(tell, meters, kinds)
 
 
 def _tell_all(functions: Iterable[Callable[[Event], None]], event: Event) -> None:

@@ -1,16 +1,16 @@
-"""What a hook is, and what it is told: all events, some kinds of them, or values to be counted."""
+"""Hooks that are told of some kinds of events alone, or count values in place of events."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from functools import partial, update_wrapper
+from functools import update_wrapper
 from types import BuiltinMethodType, MethodType, MethodWrapperType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from ..redaction.printable import shown
 from .call_meter import CallMeter
+from .callbacks import check_callback
 
 if TYPE_CHECKING:
     from .event_types import Event
@@ -41,34 +41,6 @@ def is_same_hook(one: object, other: object) -> bool:
 
 
 _METHODS = (MethodType, BuiltinMethodType, MethodWrapperType)
-
-
-def check_callback(name: str, function: object, argument: str) -> None:
-    """Raise ConfigurationError where *function*, called *name*, is no plain one of an *argument*.
-
-    A coroutine function, or a generator's, does nothing where it is only called.
-    """
-    if not callable(function):
-        raise ConfigurationError(f"{name} is {shown(function)}: give a function of {argument}")
-    for is_other, kind, instead in _NOT_PLAIN:
-        if is_other(function) or is_other(type(function).__call__):
-            raise ConfigurationError(
-                f"{name} is {name_of(function)}, a {kind} function: give a plain one{instead}"
-            )
-
-
-_NOT_PLAIN = (
-    (inspect.iscoroutinefunction, "coroutine", ", which may start a task"),
-    (inspect.isgeneratorfunction, "generator", ", without a yield"),
-    (inspect.isasyncgenfunction, "generator", ", without a yield"),
-)
-
-
-def name_of(hook: object) -> str:
-    """Return what a hook is called in errors and in the log."""
-    while isinstance(hook, partial):
-        hook = hook.func
-    return getattr(hook, "__qualname__", None) or type(hook).__qualname__
 
 
 def hears(*kinds: type[Event]) -> Callable[[Callable[[Any], object]], SelectiveHook]:
