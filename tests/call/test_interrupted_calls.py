@@ -37,6 +37,8 @@ ROOMS = (
     "/llm/account/daily_budget",
     "/llm/call/admission",
     "/llm/call/budget_shares",
+    "/llm/client/window",
+    "/groq_compliant/pacing",
     "/llm/runtime/waking",
     "/concurrent/futures/_base",
 )

@@ -94,8 +94,8 @@ def test_a_pause_that_comes_in_between_is_told_and_takes_no_slot(
     quota = client._account.quota
     reserve = quota.reserve
 
-    def paused(scope: str, demand: Any, now: float) -> object:
-        reservation = reserve(scope, demand, now)
+    def paused(scope: str, demand: Any, now: float, **holder: Any) -> object:
+        reservation = reserve(scope, demand, now, **holder)
         quota.pause(scope, now + 5)
         return reservation
 

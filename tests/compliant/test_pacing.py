@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -33,6 +34,16 @@ def test_a_bucket_holds_its_capacity_and_is_refilled_at_its_rate(clock: Clock) -
     assert [True, False] == [bucket.try_acquire() for _ in range(2)]
     clock.now += 600.0
     assert [True, False] == [bucket.try_acquire(3), bucket.try_acquire(0.5)]
+
+
+def test_what_another_thread_takes_first_is_not_held(clock: Clock) -> None:
+    bucket, keys = TokenBucket(1, 1.0, now=clock), KeyManager(KEYS[0], 1, now=clock)
+    with (
+        patch.object(bucket._quota, "try_start", return_value=5.0),
+        patch.object(keys._account.quota, "try_start", return_value=5.0),
+    ):
+        assert (False, None) == (bucket.try_acquire(), keys.try_acquire())
+    assert (True, KEYS[0]) == (bucket.try_acquire(), keys.try_acquire())
 
 
 def test_a_bucket_is_waited_for(clock: Clock, slept: list[float]) -> None:

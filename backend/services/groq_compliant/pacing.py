@@ -18,7 +18,8 @@ from ..llm.account.multi_key import MultiKeyAccount
 from ..llm.account.registry import steady_now
 from ..llm.client.arguments import count
 from ..llm.errors import AuthenticationError, ConfigurationError, RateLimitError
-from ..llm.quota import Demand, NoCapacity, Quota, Reservation, TokenBucketLimit
+from ..llm.quota import Demand, NoCapacity, Quota, TokenBucketLimit
+from ..llm.quota.immediate_use import ImmediateUse, use_at_once
 from .constructor import keys_in
 
 #: The demand of one request, and the one scope of a bucket.
@@ -44,32 +45,23 @@ class TokenBucket:
 
     def try_acquire(self, tokens: float = 1.0) -> bool:
         """Take *tokens* if they are there now and nobody waits before us."""
-        reservation = self._charge(tokens, 0.0)
-        return reservation is not None and self._wait_of(reservation) == 0
+        return use_at_once(self._quota, self._quota.reserve, *_charge(tokens), self._now()) == 0
 
     async def acquire(self, tokens: float = 1.0) -> None:
         """Take *tokens*, waiting for them in the order of the calls."""
-        reservation = self._charge(tokens, inf)
-        if reservation is None:
-            raise ConfigurationError(f"tokens is {tokens!r}: the capacity is {self.capacity:g}")
+        use = ImmediateUse(self._quota)
         try:
-            while (wait := self._wait_of(reservation)) > 0:
+            result = self._quota.reserve(*_charge(tokens), self._now(), inf, holder=use)
+            if isinstance(result, NoCapacity):
+                raise ConfigurationError(f"tokens is {tokens!r}: the capacity is {self.capacity:g}")
+            while (wait := self._quota.try_start(result, self._now())) > 0:
                 await asyncio.sleep(wait)
-        except BaseException:
-            self._quota.cancel(reservation, self._now())
-            raise
-
-    def _charge(self, tokens: float, patience: float) -> Reservation | None:
-        demand: Demand = {"requests": _amount("tokens", tokens)}
-        reservation = self._quota.reserve(_SCOPE, demand, self._now(), patience)
-        return None if isinstance(reservation, NoCapacity) else reservation
-
-    def _wait_of(self, reservation: Reservation) -> float:
-        """Start *reservation* and settle it, or return the seconds until that can be."""
-        wait = self._quota.try_start(reservation, now := self._now())
-        if wait <= 0:
-            self._quota.settle(reservation, {}, now, now)
-        return max(0.0, wait)
+        finally:
+            try:
+                use.end(self._now())
+            except BaseException:  # an interrupt, of what is not done yet
+                use.end(self._now())
+                raise
 
 
 class KeyManager:
@@ -133,14 +125,12 @@ class KeyManager:
     def _next(self) -> str | float:
         """Use the first key that is free and return it, or else the seconds until one is."""
         waits = []
-        for scope in self._account.scopes(""):
-            reservation = self._account.reserve(scope, _ONE, now := self._account.now())
-            if isinstance(reservation, NoCapacity):
-                waits.append(reservation.wait)
-                continue
-            self._account.quota.try_start(reservation, now)
-            self._account.quota.settle(reservation, {}, now, now)
-            return self._account.api_key_of(scope)
+        account = self._account
+        for scope in account.scopes(""):
+            wait = use_at_once(account.quota, account.reserve, scope, _ONE, account.now())
+            if wait <= 0:
+                return account.api_key_of(scope)
+            waits.append(wait)
         return min(waits)
 
     def _scope_of(self, key: str) -> str:
@@ -148,6 +138,10 @@ class KeyManager:
         if scope is None:
             raise ConfigurationError("key is none of those that were given")
         return scope
+
+
+def _charge(tokens: float) -> tuple[str, Demand]:
+    return _SCOPE, {"requests": _amount("tokens", tokens)}
 
 
 def _amount(name: str, value: object) -> float:

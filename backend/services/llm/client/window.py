@@ -36,17 +36,10 @@ class WindowTimes:
 
 def check_rate_limit(client: ProviderClient) -> None:
     """Use one request of the window, or raise `RateLimitError` with the seconds to wait."""
-    from ..quota import NoCapacity, Reservation
+    from ..quota.immediate_use import use_at_once
 
     quota, now = client._account.quota, client._account.now()
-    result = quota.reserve(client._model, {"requests": 1.0}, now)
-    wait = result.wait if isinstance(result, NoCapacity) else quota.try_start(result, now)
-    if isinstance(result, Reservation):
-        # Between the two calls another may have come first.
-        if wait > 0:
-            quota.cancel(result, now)
-        else:
-            quota.settle(result, {}, now, now)
+    wait = use_at_once(quota, quota.reserve, client._model, {"requests": 1.0}, now)
     if wait > 0:
         raise RateLimitError(
             f"Rate limit exceeded. Please wait {wait:.1f} seconds",
