@@ -14,7 +14,7 @@ from services.llm.account import fleet as fleets
 from services.llm.account.fleet_view import nothing_spent
 from services.llm.account.shared_quota_outage import FIRST_RETRY, LONGEST_RETRY, SharedQuotaOutage
 from services.llm.quota import LearnedLimit, Quota, Reservation, SlidingWindow, TokenBucketLimit
-from services.llm.quota.learning import GuessedLimit
+from services.llm.quota.guessed_limit import GuessedLimit
 from services.llm.quota.memory_shared_quota import MemorySharedQuota
 from services.llm.quota.shared import (
     Add,

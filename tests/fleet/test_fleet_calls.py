@@ -26,7 +26,7 @@ from services.llm.errors import (
 )
 from services.llm.limit_types import LimitReport, Priority
 from services.llm.quota import LearnedLimit, Quota, SlidingWindow
-from services.llm.quota.learning import GuessedLimit
+from services.llm.quota.guessed_limit import GuessedLimit
 from services.llm.quota.shared import (
     KnownLimit,
     Operation,

@@ -231,9 +231,13 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/structured/test_work.py",
         *_REWRITE,
     ),
-    "services/llm/quota/learning.py": (
-        "tests/quota/test_answers.py",
-        "tests/quota/test_learning.py",
+    **dict.fromkeys(
+        (
+            "services/llm/quota/guessed_limit.py",
+            "services/llm/quota/learned_limit.py",
+            "services/llm/quota/learning.py",
+        ),
+        ("tests/quota/test_answers.py", "tests/quota/test_learning.py"),
     ),
     "services/llm/quota/answers.py": (
         "tests/quota/test_answers.py",

@@ -9,7 +9,9 @@ import pytest
 from services.llm.limit_types import LimitReport
 from services.llm.quota import Demand, LearnedLimit, TokenBucketLimit
 from services.llm.quota.answers import adopt, amount_spent, amount_used
-from services.llm.quota.learning import MOST_LEARNED, STATED_FOR, GuessedLimit, Learned
+from services.llm.quota.guessed_limit import GuessedLimit
+from services.llm.quota.learned_limit import MOST_LEARNED, STATED_FOR
+from services.llm.quota.learning import Learned
 from services.llm.quota.queue import ScopeQueue
 
 MINUTE = 60.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.llm.limit_types import LimitReport
 from services.llm.quota import NEVER, NoCapacity, Quota, Reservation, SlidingWindow
-from services.llm.quota.learning import STATED_FOR
+from services.llm.quota.learned_limit import STATED_FOR
 from tests.quota.support import tokens
 
 GROUP = "an organisation/a model"

@@ -21,22 +21,20 @@ from services.llm.quota import (
 )
 from services.llm.quota.answer_log import AnswerLog, answered, least_limit, with_answer
 from services.llm.quota.charges import Charge
-from services.llm.quota.learning import (
-    CONFIRMATIONS,
+from services.llm.quota.guessed_limit import (
     FIRST_GROWTH,
     FIRST_PATIENCE,
     GUESSED_FOR,
     LEAST_CUT,
     LEAST_GUESS,
+    MANY,
     MOST_CUT,
-    MOST_GROWTH,
-    MOST_LEARNED,
     MOST_PATIENCE,
-    STATED_FOR,
+    SHORT_PATIENCE,
     GuessedLimit,
-    Learned,
-    limit_of,
 )
+from services.llm.quota.learned_limit import CONFIRMATIONS, MOST_LEARNED, STATED_FOR, limit_of
+from services.llm.quota.learning import Learned
 from tests.conftest import FEWER
 from tests.quota.support import ONE, booked, sent, tokens
 
@@ -270,7 +268,7 @@ def test_refusals_of_what_was_sent_before_the_first_of_them_are_one() -> None:
     assert 30.0 == pytest.approx(guess.amount, abs=1.0)
 
 
-def test_a_guess_grows_with_the_time_and_is_dropped_in_the_end() -> None:
+def test_a_guess_grows_as_long_as_it_is_used_and_is_dropped_in_the_end() -> None:
     quota = Quota((SlidingWindow(1_000, MINUTE),))
     report = LimitReport("requests", MINUTE, is_refusal=True)
     refuse(quota, 100.0, ONE, report)
@@ -278,10 +276,17 @@ def test_a_guess_grows_with_the_time_and_is_dropped_in_the_end() -> None:
     def guessed(now: float) -> list[float]:
         return [one.amount for one in quota.headroom("m", now) if one.amount < 1_000]
 
+    def ask_until(now: float, end: float, each: float) -> None:
+        while now < end:
+            quota.settle(booked_and_sent(quota, now), {}, now, now)
+            now += each
+
     assert [LEAST_GUESS] == guessed(100.0)
-    for now in (130.0, 161.0, 222.0, 240.0):
-        quota.settle(booked_and_sent(quota, now), {}, now, now)
-    assert [LEAST_GUESS * (1 + FIRST_GROWTH) * (1 + 2 * FIRST_GROWTH)] == guessed(240.0)
+    ask_until(100.0 + 10.0, 100.0 + 2 * SHORT_PATIENCE + 1, 10.0)
+    assert [LEAST_GUESS + 1 + 2] == guessed(141.0)
+    # That so little of it was answered shows nothing of more.
+    ask_until(160.0, 300.0, 20.0)
+    assert [LEAST_GUESS + 1 + 2] == guessed(300.0)
     assert [] == guessed(100.0 + GUESSED_FOR)
 
 
@@ -505,42 +510,89 @@ def test_a_refusal_lowers_a_guess_to_what_was_answered_since_the_last_one_within
         (90, 90),
         (99, 100 * (1 - LEAST_CUT)),
     ):
-        guess = GuessedLimit(100, 5.0, 0.0)
-        guess.count_answer(-1.0, 5.0)  # sent before the refusal
-        for _ in range(number):
-            guess.count_answer(0.0, 5.0)
+        learned = Learned()
+        guess = learned.guess = GuessedLimit(100, 5.0, 0.0)
+        learned.count_answer(-1.0, 5.0)  # sent before the refusal
+        for each in range(number):
+            learned.count_answer(0.0, 5.0 + each / 2)
         # The wait that the provider has asked for is none of the minute.
-        guess.refuse(0.0, 65.0)
+        assert learned.note_refusal(0.0, 65.0) is None
         assert pytest.approx(amount) == guess.amount
-    guess.refuse(9.0, 65.0)
-    guess.refuse(0.0, 65.0)
+    guess.refuse(0.0, 9.0, 65.0)
+    guess.refuse(0.0, 0.0, 65.0)
     assert pytest.approx(100 * (1 - LEAST_CUT) * (1 - MOST_CUT) ** 2) == guess.amount
     for _ in range(20):
-        guess.refuse(0.0, 66.0)
+        guess.refuse(0.0, 0.0, 66.0)
     assert LEAST_GUESS == guess.amount
 
 
-def test_a_guess_grows_later_after_each_refusal_until_it_has_grown_much() -> None:
-    def patience(guess: GuessedLimit, refused_at: float) -> float:
-        before, now = guess.amount, refused_at
-        while guess.amount == before:
-            now += 1.0
-            guess.count_answer(now, now)
-        return now - refused_at
+def test_what_was_answered_before_a_refusal_counts_for_no_later_one() -> None:
+    learned = Learned()
+    for _ in range(60):
+        learned.count_answer(0.0, 0.0)
+    guess = learned.note_refusal(0.0, 0.0)
+    assert guess is not None
+    assert 60.0 == guess.amount
+    learned.note_refusal(0.0, 1.0)
+    assert pytest.approx(60 * (1 - MOST_CUT)) == guess.amount
 
-    guess, found = GuessedLimit(100, 0.0, 0.0), []
-    for at in (1_000.0, 2_000.0, 3_000.0):
-        guess.refuse(0.0, at)
-        found.append(patience(guess, at))
-    assert [2 * FIRST_PATIENCE, MOST_PATIENCE, MOST_PATIENCE] == found
-    factors = []
-    for minute in range(1, 7):
-        before, now = guess.amount, 3_000.0 + MOST_PATIENCE + minute * MINUTE
-        guess.count_answer(now, now)
-        factors.append(guess.amount / before - 1)
-    assert [0.04, 0.08, 0.16, MOST_GROWTH, MOST_GROWTH, MOST_GROWTH] == pytest.approx(factors)
-    guess.refuse(0.0, 4_000.0)
-    assert 2 * FIRST_PATIENCE == patience(guess, 4_000.0)
+
+@pytest.mark.parametrize(("wait", "amount"), [(1.0, 120 / 1.5), (20.0, 120.0)])
+def test_a_guess_that_has_grown_far_too_high_falls_at_once_to_what_was_answered(
+    wait: float, amount: float
+) -> None:
+    learned = Learned()
+    guess, now = learned.note_refusal(0.0, 0.0), 0.0
+    assert guess is not None
+    while guess.amount < 500:
+        now += 9.0
+        for _ in range(50):
+            guess.count_answer(now, now)
+    guess._answered = 0
+    for second in (0.0, 10.0, 20.0, 30.0):
+        for _ in range(30):
+            learned.count_answer(now, now + second)
+    learned.note_refusal(wait, now + 30.0)
+    assert pytest.approx(amount) == guess.amount
+
+
+def test_a_guess_grows_later_after_each_refusal_until_it_has_grown_much() -> None:
+    def growths(guess: GuessedLimit, refused_at: float, number: int) -> list[tuple[float, float]]:
+        """Return when it grew, in seconds since the refusal, and by how much."""
+        found: list[tuple[float, float]] = []
+        now = refused_at
+        while len(found) < number:
+            before, now = guess.amount, now + 1.0
+            for _ in range(9):
+                guess.count_answer(now, now)
+            if guess.amount != before:
+                found.append((now - refused_at, guess.amount - before))
+        return found
+
+    few, many = (GuessedLimit(amount, 0.0, 0.0) for amount in (MANY - 1, MANY))
+    short = SHORT_PATIENCE
+    assert [(short, 1.0), (2 * short, 2.0), (3 * short, 4.0)] == growths(few, 0.0, 3)
+    assert [(FIRST_PATIENCE, 1.0), (FIRST_PATIENCE + MINUTE, 2.0)] == growths(many, 0.0, 2)
+    guess = GuessedLimit(100, 0.0, 0.0)
+    for at, patience in ((1e3, 2 * FIRST_PATIENCE), (2e3, MOST_PATIENCE), (3e3, MOST_PATIENCE)):
+        guess.refuse(100.0, 5.0, at)
+        step = FIRST_GROWTH * guess.amount
+        assert pytest.approx((5.0 + patience, step)) == growths(guess, at, 1)[0]
+    for n, found in enumerate(growths(guess, 3e3 + 5.0 + MOST_PATIENCE, 5), 1):
+        assert pytest.approx((n * MINUTE, step * 2**n)) == found
+    guess.refuse(100.0, 0.0, 4_000.0)
+    assert FIRST_PATIENCE == growths(guess, 4_000.0, 1)[0][0]
+
+
+def test_more_is_not_allowed_at_once_where_a_guess_grows_but_refilled_from_then_on() -> None:
+    guess, now = GuessedLimit(MANY, 0.0, 0.0), 2 * FIRST_PATIENCE
+    for _ in range(int(MANY)):
+        guess.count_answer(1.0, 1.0)
+    assert 0.0 == guess.used(now)
+    guess.count_answer(now, now)
+    assert MANY + 1 == guess.amount
+    assert 1.0 == guess.used(now)
+    assert pytest.approx(now + MINUTE / (MANY + 1)) == guess.full_at(now)
 
 
 @pytest.mark.parametrize(
@@ -560,12 +612,13 @@ def test_the_first_guess_is_what_a_bucket_or_a_window_has_answered(
     for at in (0.0, 10.0, 30.0):
         for _ in range(10):
             learned.count_answer(at, at)
-    guess = learned.first_guess(wait, 30.0)
+    guess = learned.note_refusal(wait, 30.0)
     # Of the 30 in 30 s, 20 in 20 s and 10 at once, the first show the largest bucket.
+    assert guess is not None
     assert pytest.approx(amount) == guess.amount
     assert guess is learned.guess
-    guesses = [Learned().first_guess(wait, 0.0, at_least) for at_least in (0.0, 9.0)]
-    assert [LEAST_GUESS, 9.0] == [each.amount for each in guesses]
+    guesses = [Learned().note_refusal(wait, 0.0, at_least) for at_least in (0.0, 9.0)]
+    assert [LEAST_GUESS, 9.0] == [each.amount for each in guesses if each is not None]
 
 
 def test_a_pause_that_others_were_told_of_postpones_a_guess_too() -> None:

@@ -187,6 +187,19 @@ def test_few_are_refused_of_many_minutes_and_the_limit_is_used(kind: str) -> Non
     assert used >= 0.95
 
 
+@pytest.mark.parametrize(("amount", "minutes"), [(60, 3), (300, 4)])
+def test_a_limit_that_is_met_at_once_is_used_within_minutes(amount: int, minutes: int) -> None:
+    """Others have used all of it just before: the first request is refused, and tells nothing."""
+    world = World(Provider("bucket", amount, level=amount), 0.1)
+    Process(world, 8)
+    world.run((minutes - 1) * MINUTE)
+    before = world.provider.answered
+    world.run((minutes - 0.5) * MINUTE)
+    assert world.provider.answered - before >= 0.9 * amount / 2
+    world.run(minutes * MINUTE)
+    assert world.provider.refused <= 0.03 * world.provider.answered
+
+
 def test_the_slower_the_answers_the_more_are_in_flight_when_the_limit_is_met() -> None:
     refused = [refused_and_used("bucket", 120, answer_time=time)[0] for time in (0.05, 0.3)]
     assert refused[0] <= 4 <= 0.03 * 180

@@ -20,7 +20,7 @@ from weakref import WeakSet
 
 from ..limit_types import LimitReport
 from ..quota import Limit, Reservation
-from ..quota.learning import GuessedLimit
+from ..quota.guessed_limit import GuessedLimit
 from ..quota.shared import (
     Decision,
     KnownLimit,

@@ -24,7 +24,7 @@ from ..limit_types import LimitReport, Unit
 from ..quota import Demand, LearnedLimit, Limit, NoCapacity, Reservation
 from ..quota.answers import amount_used
 from ..quota.fair_scheduler import FairScheduler
-from ..quota.learning import GuessedLimit
+from ..quota.guessed_limit import GuessedLimit
 from ..quota.shared import (
     FIRST_CALL,
     PAUSED,

@@ -1,7 +1,7 @@
 """How much may be sent, and when: one reservation takes room in several limits at once."""
 
 from .headroom import too_large_message
-from .learning import LearnedLimit
+from .learned_limit import LearnedLimit
 from .limits import NEVER, Limit, NoCapacity, Unit
 from .queue import Demand, Reservation, ReservationHolder
 from .quota import Quota

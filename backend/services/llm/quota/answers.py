@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from ..limit_types import LimitReport
 from .charges import Charge
-from .learning import LEAST_SHARE, Learned, LearnedLimit, limit_of, new_limit
+from .learned_limit import LearnedLimit, limit_of, new_limit
+from .learning import LEAST_SHARE, Learned
 from .limits import Limit
 from .queue import Demand, Reservation, ScopeQueue
 
@@ -80,7 +81,9 @@ def learn_from_reports(
             and learned.was_sent_after_refusal(reservation.starts_at)
         ):
             at_least = 0.0 if limit is None else LEAST_SHARE * limit.amount
-            _guess(queue, learned, report.wait or 0.0, now, at_least)
+            guess = learned.note_refusal(report.wait or 0.0, now, at_least)
+            if guess is not None:
+                queue.add_limit(guess)
     if reports:
         learned.note_expiry(queue.limits)
 
@@ -189,11 +192,3 @@ def _settled_before(limit: LearnedLimit, reservation: Reservation) -> float:
 
 def _charge_of(limit: LearnedLimit, reservation: Reservation) -> Charge | None:
     return next((charge for known, charge in reservation.charges if known is limit), None)
-
-
-def _guess(queue: ScopeQueue, learned: Learned, wait: float, now: float, at_least: float) -> None:
-    """Hold back after a refusal by a limit that is not known, or of which others take a part."""
-    if learned.guess is None:
-        queue.add_limit(learned.first_guess(wait, now, at_least))
-    else:
-        learned.guess.refuse(wait, now)

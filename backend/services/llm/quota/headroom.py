@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..limit_types import Headroom, Unit
-from .learning import LearnedLimit
+from .learned_limit import LearnedLimit
 from .limits import Limit, limit_name
 
 

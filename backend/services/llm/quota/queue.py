@@ -13,7 +13,8 @@ from typing import Protocol, TypeAlias
 
 from ..limit_types import Priority
 from .charges import Charge
-from .learning import Learned, LearnedLimit
+from .learned_limit import LearnedLimit
+from .learning import Learned
 from .limits import Limit, Unit
 
 #: How much of each unit one request takes; a unit that is not named is not taken.

@@ -11,7 +11,7 @@ import math
 
 from ..limit_types import MINUTE
 from .charges import Charge, PendingCharges, PriorityFilter
-from .learning import LearnedLimit
+from .learned_limit import LearnedLimit
 from .limits import Unit
 from .queue import Amounts, Demand, ScopeQueue
 
