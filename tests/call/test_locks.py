@@ -65,7 +65,7 @@ from services.llm.stores.sqlite import SqliteStore
 from services.llm.telemetry import prometheus
 from services.llm.telemetry.call_counts import CallCounts, Counts
 from services.llm.telemetry.metrics import Distribution
-from services.llm.telemetry.prometheus import SharingHook
+from services.llm.telemetry.prometheus import MultiprocessHook
 from services.llm.types import Reply, Request
 from tests.call.scripted import Clock, account
 from tests.fleet.shared_quotas import take, tokens
@@ -595,7 +595,7 @@ def test_boto3_makes_one_client_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
 def test_metrics_are_brought_up_to_date_by_one_thread_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hook = SharingHook(prometheus_client)
+    hook = MultiprocessHook(prometheus_client)
     held: list[bool] = []
     take = hook._counts.take
 

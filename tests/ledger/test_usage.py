@@ -21,7 +21,7 @@ from services.llm.ledger.usage import (
     decode_tags,
     encode_tags,
     in_dollars,
-    of_attempt,
+    sums_of_attempt,
     tags_of,
 )
 from services.llm.types import Usage
@@ -79,14 +79,20 @@ def test_an_attempt_has_its_tokens_and_its_price_in_nano_dollars() -> None:
         reasoning_tokens=2,
         cost=1_500,
     )
-    assert expected == of_attempt(usage, 1.5e-6)
+    assert expected == sums_of_attempt(usage, 1.5e-6)
     assert 1.5e-6 == expected.dollars
 
 
 def test_what_is_not_known_is_counted_as_such() -> None:
     counted = Usage(10, 5, 15, reported=True)
-    assert (0, 1) == (of_attempt(counted, None).unreported, of_attempt(counted, None).unpriced)
-    assert (1, 0) == (of_attempt(Usage(), None).unreported, of_attempt(Usage(), None).unpriced)
+    assert (0, 1) == (
+        sums_of_attempt(counted, None).unreported,
+        sums_of_attempt(counted, None).unpriced,
+    )
+    assert (1, 0) == (
+        sums_of_attempt(Usage(), None).unreported,
+        sums_of_attempt(Usage(), None).unpriced,
+    )
 
 
 def test_the_same_tags_are_one_text_in_whatever_order_they_come() -> None:

@@ -23,7 +23,7 @@ _DAY = 86_400
 
 
 #: Seconds for which the interpreter's exit waits for sums that are being corrected.
-_LAST = 2.0
+_EXIT_TIMEOUT = 2.0
 
 
 class TokenCounter(Protocol):
@@ -215,7 +215,7 @@ class _Corrections:
 
     def finish(self) -> None:
         """Let none be lost to the end of the program, unless it takes too long."""
-        wait(list(self._under_way), _LAST)
+        wait(list(self._under_way), _EXIT_TIMEOUT)
 
     def _reset_in_child(self) -> None:
         """Leave the parent's to the parent."""

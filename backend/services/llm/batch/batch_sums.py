@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..ledger.usage import NANO, UsageEntry, UsageKey, UsageSums, add_to, of_attempt, tags_of
+from ..ledger.usage import NANO, UsageEntry, UsageKey, UsageSums, add_to, sums_of_attempt, tags_of
 from ..providers.batch_types import BatchLine
 from ..types import Provider, Reply
 from .api import BatchApi
@@ -50,7 +50,7 @@ class BatchSums:
         is_answered = isinstance(line.outcome, Reply)
         model, tags = note.kind_of(line.id.index)
         key = UsageKey("", "", attempt.model or model, TIER, tags_of(tags))
-        add_to(self._sums, key, of_attempt(attempt.usage, attempt.cost))
+        add_to(self._sums, key, sums_of_attempt(attempt.usage, attempt.cost))
         add_to(self._sums, key, UsageSums(calls=1, failed=int(not is_answered)))
         # An answer without a count has spent its part of what was reserved.
         parts = max(1, note.prompts)

@@ -74,8 +74,8 @@ class BatchBookkeeper:
 
     def ended(self, file: ResultFile, api: BatchApi) -> Effects[None]:
         """Enter what a batch has used, unless that was done before, and tell that it has ended."""
-        is_followed = call_hooks(self._hooks) is not None
-        if not (self._is_counted or is_followed):
+        has_hooks = call_hooks(self._hooks) is not None
+        if not (self._is_counted or has_hooks):
             return
         note = yield from _on_ledger(file.batch_id, partial(self._note_of, file.batch_id))
         sums = yield from _sums_of(file, api, note or BatchNote())
@@ -83,7 +83,7 @@ class BatchBookkeeper:
         if note is not None:
             enter = partial(self._enter, file.batch_id, sums, note)
             is_new = bool((yield from _on_ledger(file.batch_id, enter)))
-        if is_followed:
+        if has_hooks:
             by_model = sums.by_model()
             self._events.ended(file.batch_id, file.state, is_new=is_new, sums=by_model)
 

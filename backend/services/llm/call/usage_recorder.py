@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from ..account.account import Account
 from ..effects import Effects, sleep
 from ..ledger.ledger import Ledger
-from ..ledger.usage import UsageEntry, UsageKey, UsageSums, of_attempt, tags_of
+from ..ledger.usage import UsageEntry, UsageKey, UsageSums, sums_of_attempt, tags_of
 from ..stores import utc_day
 from ..types import Attempt, Reply, Usage
 
@@ -33,12 +33,12 @@ class UsageRecorder:
     def attempt_ended(self, attempt: Attempt, tier: str | None) -> None:
         """Add an attempt that was sent, answered or not."""
         self.model = attempt.model
-        self._add(attempt.model, of_attempt(attempt.usage, attempt.cost), tier)
+        self._add(attempt.model, sums_of_attempt(attempt.usage, attempt.cost), tier)
 
     def attempt_interrupted(self, model: str) -> None:
         """Add an attempt that was sent, and of which nobody knows what it used."""
         self.model = model
-        self._add(model, of_attempt(Usage(), None))
+        self._add(model, sums_of_attempt(Usage(), None))
 
     def call_ended(self, reply: Reply | None) -> None:
         """Add the call itself, which has ended in its *reply* or without one."""

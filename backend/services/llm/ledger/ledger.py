@@ -31,7 +31,7 @@ SLOW = 2.0
 #: Keys that are kept in memory while the store fails; of what comes then, tags are left out.
 MOST_KEYS = 10_000
 #: Seconds for which the interpreter's exit waits for what is not written yet.
-_LAST = 2.0
+_EXIT_TIMEOUT = 2.0
 
 
 class Ledger:
@@ -67,8 +67,8 @@ class Ledger:
             if now < self._pause_until:
                 return None
             hangs = now - self._write_began > SLOW
-            is_news, written = hangs and self._must_log(now), self._written
-        if is_news:
+            must_log, written = hangs and self._must_log(now), self._written
+        if must_log:
             _warn(f"a write has not ended in {SLOW:g} s")
         self._start()
         return None if hangs else written
@@ -85,7 +85,7 @@ class Ledger:
         waiting = [each for each in waiting if first_day <= each.key.day <= last_day]
         return _entries(combined([*kept, *waiting]))
 
-    def flush(self, timeout: float = _LAST) -> None:
+    def flush(self, timeout: float = _EXIT_TIMEOUT) -> None:
         """Write what is not written yet, waiting at most *timeout* seconds."""
         with self._lock:
             written = self._written if self._sums or self._unwritten or self._is_writing else None

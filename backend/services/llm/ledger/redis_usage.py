@@ -7,13 +7,13 @@ from datetime import date, timedelta
 
 from ..stores import StoreError
 from ..stores.redis_server import RedisServer
-from .store import REMEMBERED, UsageBatch
+from .store import REMEMBERED_DAYS, UsageBatch
 from .usage import UsageEntry, checked_key, checked_sums, combined, encode_tags
 
 _PREFIX = "llm-usage:"
 _NOTE = f"{_PREFIX}note:"
 #: Seconds for which a day is kept, and for which a batch is known to have been added.
-_KEPT, _REMEMBERED = REMEMBERED * 86_400, 3_600
+_KEPT, _REMEMBERED = REMEMBERED_DAYS * 86_400, 3_600
 #: Days that are read with one request.
 _DAYS_AT_ONCE = 20
 

@@ -21,12 +21,12 @@ class UsageBatch:
 
 
 #: Days for which a provider's batch is known to have been added.
-REMEMBERED = 400
+REMEMBERED_DAYS = 400
 
 
 def first_remembered(day: str) -> str:
     """Return the earliest day whose batches are remembered on *day*."""
-    return (date.fromisoformat(day) - timedelta(REMEMBERED)).isoformat()
+    return (date.fromisoformat(day) - timedelta(REMEMBERED_DAYS)).isoformat()
 
 
 class UsageStore(Protocol):
@@ -49,7 +49,7 @@ class UsageStore(Protocol):
     def add_once(self, batch: UsageBatch, day: str) -> bool:
         """Add what a provider's batch has used, on *day*; False where it was added before.
 
-        `batch.id` is that of the provider. It is remembered for `REMEMBERED` days.
+        `batch.id` is that of the provider. It is remembered for `REMEMBERED_DAYS` days.
         """
         ...
 

@@ -85,7 +85,7 @@ def in_dollars(nano: int, digits: int = 6) -> str:
     return f"{whole:,}.{decimals}".rstrip(".")
 
 
-def of_attempt(usage: Usage, dollars: float | None) -> UsageSums:
+def sums_of_attempt(usage: Usage, dollars: float | None) -> UsageSums:
     """Return the sums of one attempt that was sent; *dollars* is None for an unknown price."""
     return UsageSums(
         attempts=1,

@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 class HasHooks(Protocol):
-    """A client whose calls can be followed."""
+    """A client that tells hooks of its calls."""
 
     hooks: Hooks
 
 
-def required(module: str, package: str) -> Any:
+def import_required(module: str, package: str) -> Any:
     """Import *module*; ConfigurationError that names the *package* to install, where it is not."""
     try:
         return import_module(module)
@@ -31,7 +31,7 @@ def required(module: str, package: str) -> Any:
         ) from error
 
 
-def followed_hooks(client: HasHooks | None) -> Hooks:
+def hooks_of(client: HasHooks | None) -> Hooks:
     """Return the hooks of *client*, or those of all clients; ConfigurationError for no client."""
     found = hooks if client is None else getattr(client, "hooks", None)
     if not isinstance(found, Hooks):
@@ -48,7 +48,7 @@ def checked(name: str, value: T, kind: type[Any]) -> T:
     raise ConfigurationError(f"{name} is {shown(value)}: give a {kind.__qualname__}, or None")
 
 
-def follow(registry: Hooks, hook: EventHook) -> Callable[[], None]:
+def add_or_replace(registry: Hooks, hook: EventHook) -> Callable[[], None]:
     """Tell *hook* of the calls of a *registry* of hooks; return what ends that.
 
     A hook of the same class that is there already is replaced: nothing is counted twice.

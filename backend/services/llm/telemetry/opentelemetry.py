@@ -21,10 +21,10 @@ from ..events import (
     Event,
     FirstPiece,
 )
-from .extras import HasHooks, checked, follow, followed_hooks, required
+from .extras import HasHooks, add_or_replace, checked, hooks_of, import_required
 from .otel_attributes import attributes_of
 from .otel_metrics import CallMetrics, make_metrics
-from .otel_spans import NOTED, CallSpans
+from .otel_spans import SPAN_EVENTS, CallSpans
 
 #: The name of the tracer and of the meter.
 SCOPE = "services.llm"
@@ -39,13 +39,13 @@ def instrument(
     up before. Raises ConfigurationError without the package opentelemetry-api, and for what is no
     client or provider.
     """
-    return follow(followed_hooks(client), hook_of(tracer_provider, meter_provider))
+    return add_or_replace(hooks_of(client), hook_of(tracer_provider, meter_provider))
 
 
 def hook_of(tracer_provider: Any = None, meter_provider: Any = None) -> OpenTelemetryHook:
     """Return a hook that traces and measures by these providers; as `instrument`."""
-    trace = required("opentelemetry.trace", "opentelemetry-api")
-    metrics = required("opentelemetry.metrics", "opentelemetry-api")
+    trace = import_required("opentelemetry.trace", "opentelemetry-api")
+    metrics = import_required("opentelemetry.metrics", "opentelemetry-api")
     tracers = checked("tracer_provider", tracer_provider, trace.TracerProvider)
     meters = checked("meter_provider", meter_provider, metrics.MeterProvider)
     tracer = trace.get_tracer(SCOPE, tracer_provider=tracers)
@@ -65,7 +65,7 @@ class OpenTelemetryHook:
             AttemptEnded: spans.end_attempt,
             FirstPiece: self._first_piece,
             CallEnded: self._call_ended,
-            **dict.fromkeys(NOTED, spans.note),
+            **dict.fromkeys(SPAN_EVENTS, spans.note),
         }
         self.heard_events = frozenset(self._handlers)
 

@@ -23,7 +23,7 @@ from ..events import (
 )
 from ..runtime.fork import on_fork_in_child
 from ..types import Usage
-from .extras import required
+from .extras import import_required
 from .otel_content import answer_attributes, question_attributes
 
 #: Parameters of a request, and their names in the conventions.
@@ -38,7 +38,7 @@ _PARAMETERS = {
     "n": "gen_ai.request.choice.count",
 }
 #: What is noted on the call's span as a span event, and the fields of ours that it carries.
-NOTED: dict[type[Event], tuple[str, tuple[str, ...]]] = {
+SPAN_EVENTS: dict[type[Event], tuple[str, tuple[str, ...]]] = {
     CallJoined: ("llm.call_joined", ()),
     CacheHit: ("llm.cache_hit", ()),
     WaitEnded: ("llm.waited", ("limit", "seconds", "scope")),
@@ -77,8 +77,8 @@ class CallSpans:
 
     def __init__(self, tracer: Any) -> None:
         self._tracer = tracer
-        self._trace = required("opentelemetry.trace", "opentelemetry-api")
-        self._context = required("opentelemetry.context", "opentelemetry-api")
+        self._trace = import_required("opentelemetry.trace", "opentelemetry-api")
+        self._context = import_required("opentelemetry.context", "opentelemetry-api")
         self._open: dict[str, _OpenCall] = {}
         on_fork_in_child(self, CallSpans._reset_in_child)
 
@@ -141,10 +141,10 @@ class CallSpans:
         span.end()
 
     def note(self, event: Event) -> None:
-        """Note *event*, which is of a kind in `NOTED`, on the call's span."""
+        """Note *event*, which is of a kind in `SPAN_EVENTS`, on the call's span."""
         open_call = self._open.get(event.call.id)
         if open_call is not None and open_call.is_recording:
-            name, fields = NOTED[type(event)]
+            name, fields = SPAN_EVENTS[type(event)]
             open_call.span.add_event(name, {f"llm.{one}": getattr(event, one) for one in fields})
 
     def end_call(self, event: CallEnded) -> None:

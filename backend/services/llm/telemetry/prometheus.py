@@ -24,7 +24,7 @@ from ..limit_types import Headroom
 from ..redaction.printable import shown
 from ..runtime.fork import ForkLock
 from .call_counts import COUNTED, METERED, CallCounts
-from .extras import HasHooks, checked, followed_hooks, required
+from .extras import HasHooks, checked, hooks_of, import_required
 from .labels import scope_label
 from .metric_families import Families
 from .metrics import BUCKETS, METRICS, Distribution, Metric, Series
@@ -45,23 +45,27 @@ def instrument(client: HasHooks | None = None, *, registry: Any = None) -> Calla
     what is no client or registry, and where PROMETHEUS_MULTIPROC_DIR is no folder that can be
     written.
     """
-    followed = followed_hooks(client)
-    return partial(followed.remove, followed.add(hook_of(registry)))
+    hooks = hooks_of(client)
+    return partial(hooks.remove, hooks.add(hook_of(registry)))
 
 
 def hook_of(registry: Any = None) -> PrometheusHook:
     """Return the hook that counts in *registry*: one, however many clients are followed."""
-    library = required("prometheus_client", "prometheus-client")
+    library = import_required("prometheus_client", "prometheus-client")
     registry = checked("registry", registry, library.CollectorRegistry) or library.REGISTRY
     with _lock:
         if registry not in _hooks:
-            hook = SharingHook(library) if _is_shared(library) else CountingHook(library)
+            hook = (
+                MultiprocessHook(library)
+                if _is_multiprocess(library)
+                else SingleProcessHook(library)
+            )
             registry.register(hook)
             _hooks[registry] = hook
         return _hooks[registry]
 
 
-def _is_shared(library: Any) -> bool:
+def _is_multiprocess(library: Any) -> bool:
     """Whether processes share a folder of metrics; ConfigurationError where that cannot work."""
     folder = os.environ.get(_FOLDER, os.environ.get(_FOLDER.lower()))
     if folder is None:
@@ -94,7 +98,7 @@ class PrometheusHook(ABC):
         """Return the metrics as they are now."""
 
 
-class CountingHook(PrometheusHook):
+class SingleProcessHook(PrometheusHook):
     """Counts by itself; a scrape makes metrics of it."""
 
     heard_events = COUNTED - METERED
@@ -116,7 +120,7 @@ class CountingHook(PrometheusHook):
         return self._families.of(self.meter.totals(), lowest_limits())
 
 
-class SharingHook(PrometheusHook):
+class MultiprocessHook(PrometheusHook):
     """Keeps the library's own metrics up to date, for the processes that share a folder of them."""
 
     def __init__(self, library: Any) -> None:
