@@ -122,8 +122,8 @@ def a_fleet() -> Touches:
     reservation = limits.reserve("m", {"tokens": 1.0}, 0.0)
     assert isinstance(reservation, Reservation)
     of_one.charges(reservation)
-    of_one.note_heard(KnownLimit("m", "tokens", 60.0, 10.0))
-    of_one.note_stated("m", ())
+    of_one.note_from_shared_quota(KnownLimit("m", "tokens", 60.0, 10.0))
+    of_one.note_from_provider("m", ())
     server.is_away = True
     answer = of_one.take(second)
     threads.run()

@@ -24,7 +24,7 @@ from services.llm.quota.shared import (
     Outcome,
     Pause,
     Refused,
-    Restore,
+    RestoreUse,
     Retire,
     SetCounting,
     Settle,
@@ -85,7 +85,9 @@ def test_calls_that_come_together_are_one_round_trip(server: Server) -> None:
 def test_who_has_waited_longest_takes_first_and_who_gave_up_takes_nothing(server: Server) -> None:
     worker = Worker(server)
     waited = {"new": 0.0, "old": 9.0, "gone": 30.0, "newer": 0.0}
-    takes = {lease: replace(take(lease, tokens(40)), waited=w) for lease, w in waited.items()}
+    takes = {
+        lease: replace(take(lease, tokens(40)), seconds_waited=w) for lease, w in waited.items()
+    }
     answers = {lease: worker.fleet.take(each) for lease, each in takes.items()}
     given_up = nothing_spent(takes["gone"])
     worker.fleet.settle(given_up)
@@ -306,7 +308,7 @@ def test_a_shared_quota_that_has_lost_its_state_is_told_what_was_known(
     decision = worker.ask(take("2", tokens(1), day))
     # A short window as if it had been full, a long one as it was known.
     assert (90.0, 594.0) == decision.used
-    assert isinstance(server.batches[-1][0], Restore)
+    assert isinstance(server.batches[-1][0], RestoreUse)
 
 
 def test_what_was_granted_ahead_is_restored_beyond_the_limit(server: Server, clock: Clock) -> None:
@@ -442,7 +444,7 @@ def test_requests_are_restored_one_by_one_and_only_so_many(server: Server) -> No
     assert (1.0,) == worker.ask(take("2", requests(1_000_000.0))).used
     server.shared_quota.exchange([Add("many", (replace(requests(1_000_000.0), taken=20_000.0),))])
     worker.ask(take("3", requests(1_000_000.0)))
-    (restored,) = worker.fleet._view.restored().charges
+    (restored,) = worker.fleet._view.restored_use().charges
     assert 10_000.0 == restored.taken
 
 
@@ -495,11 +497,11 @@ def test_what_the_shared_quota_alone_has_told_is_marked_until_the_provider_says_
     from services.llm.limit_types import LimitReport
 
     stated = [LimitReport("tokens", 60.0, 50.0)]
-    fleet.note_stated(MODEL, stated)
-    fleet.note_heard(KnownLimit(MODEL, "tokens", 60.0, 50.0))
+    fleet.note_from_provider(MODEL, stated)
+    fleet.note_from_shared_quota(KnownLimit(MODEL, "tokens", 60.0, 50.0))
     (charge,) = fleet.charges(got)[1]
     assert charge.is_from_shared_quota
-    fleet.note_stated(MODEL, stated)
+    fleet.note_from_provider(MODEL, stated)
     (charge,) = fleet.charges(got)[1]
     assert not charge.is_from_shared_quota
 

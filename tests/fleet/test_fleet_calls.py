@@ -13,7 +13,7 @@ import pytest
 from services.llm.account import fleet as fleets
 from services.llm.account.account import A_DAY, Account
 from services.llm.account.fleet import Fleet
-from services.llm.account.fleet_news import fleet_at, learn
+from services.llm.account.fleet_membership import join_fleet_at, learn_from_fleet
 from services.llm.account.registry import join_fleet
 from services.llm.call import lifecycle, retry
 from services.llm.call.call_policy import CallPolicy
@@ -32,7 +32,7 @@ from services.llm.quota.shared import (
     Operation,
     Outcome,
     Pause,
-    Restore,
+    RestoreUse,
     Retire,
     SetCounting,
     Settle,
@@ -98,7 +98,7 @@ def worker(
 
     of_one = account(clock, quota=Quota((window,), limits))
     of_one.window = window
-    of_one.fleet = Fleet(server, 0.5, clock, partial(learn, of_one), threads or AtOnce())
+    of_one.fleet = Fleet(server, 0.5, clock, partial(learn_from_fleet, of_one), threads or AtOnce())
     of_one.quota.fleet_used = of_one.fleet.used
     return of_one
 
@@ -176,7 +176,7 @@ def test_a_call_does_not_ask_before_an_earlier_one_that_was_refused_for_now(
     earlier, later = call(to, max_quota_wait=60.0), call(to, max_quota_wait=60.0)
     assert [Sleep, Sleep] == [type(next(each)) for each in (earlier, later)]
     clock.now += 1.0
-    server.shared_quota.exchange([Restore((replace(tokens(1_500.0, 1_000.0), scope=MODEL),))])
+    server.shared_quota.exchange([RestoreUse((replace(tokens(1_500.0, 1_000.0), scope=MODEL),))])
     refused, behind = earlier.send(None), later.send(None)
     assert isinstance(refused, Sleep)
     assert isinstance(behind, Sleep)
@@ -195,7 +195,7 @@ def test_what_a_call_has_waited_counts_less_where_it_is_of_a_batch(
     policy = CallPolicy(lambda: retry.transient_errors(3), timeout=120.0, max_quota_wait=60.0)
     request = replace(REQUEST, priority=priority)
     drive.run(lifecycle.run_call(policy, to, partial(lifecycle.fetch_reply, request)))
-    assert [waited] == [each.waited for each in asked(server)]
+    assert [waited] == [each.seconds_waited for each in asked(server)]
 
 
 def test_a_call_that_cannot_wait_so_long_is_told_how_long(server: Server, clock: Clock) -> None:
@@ -426,7 +426,7 @@ def test_an_answer_that_tells_of_an_unknown_limit_tells_all_workers_at_once(
     _, restored, _, note = (each for batch in server.batches for each in batch)
     (took,) = asked(server)
     assert ["requests"] == [each.unit for each in took.charges]
-    assert Restore((replace(tokens(20.0, 1_000.0), scope=MODEL),)) == restored
+    assert RestoreUse((replace(tokens(20.0, 1_000.0), scope=MODEL),)) == restored
     assert SetCounting(MODEL, "tokens/60", counts_declared=False) == note
 
 
@@ -439,7 +439,7 @@ def test_a_refusal_that_tells_of_an_unknown_limit_lets_one_worker_go_first(
     refused.limits = (used,)
     with pytest.raises(RateLimitError):
         Drive(clock, [refused]).run(call(to))
-    (restored,) = (e for batch in server.batches for e in batch if isinstance(e, Restore))
+    (restored,) = (e for batch in server.batches for e in batch if isinstance(e, RestoreUse))
     assert [(MODEL, "requests", 60.0, 60.0)] == [
         (each.scope, each.unit, each.amount, each.taken) for each in restored.charges
     ]
@@ -450,7 +450,7 @@ def test_what_all_workers_were_told_counts_whatever_one_has_seen(
 ) -> None:
     for keeps in (True, False):
         to = worker(server)
-        learn(to, Outcome("e", counting=(SetCounting(MODEL, "tokens/60", keeps),)))
+        learn_from_fleet(to, Outcome("e", counting=(SetCounting(MODEL, "tokens/60", keeps),)))
         Drive(clock, [says("Yes.")]).run(call(to))
     (first, _) = asked(server)
     assert [first.charges[1].taken, 10.0] == [each.spent[1] for each in settled(server)]
@@ -463,7 +463,9 @@ def test_calls_that_wait_for_a_shared_quota_that_counts_too_much_tell_all_worker
     limits = (LimitReport("tokens", 60.0, 1_000.0, 150.0),)
     notes: list[SetCounting] = []
     for _ in range(3):
-        server.shared_quota.exchange([Restore((replace(tokens(1_000.0, 1_000.0), scope=MODEL),))])
+        server.shared_quota.exchange(
+            [RestoreUse((replace(tokens(1_000.0, 1_000.0), scope=MODEL),))]
+        )
         Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=60.0))
         notes += [
             each for batch in server.batches for each in batch if isinstance(each, SetCounting)
@@ -475,11 +477,13 @@ def test_calls_that_wait_for_a_shared_quota_that_counts_too_much_tell_all_worker
 
 def test_a_call_that_waited_tells_what_is_in_use_at_most(server: Server, clock: Clock) -> None:
     to = worker(server)
-    learn(to, Outcome("e", counting=(SetCounting(MODEL, "tokens/60", True),)))
+    learn_from_fleet(to, Outcome("e", counting=(SetCounting(MODEL, "tokens/60", True),)))
     limits = (LimitReport("tokens", 60.0, 1_000.0, 150.0),)
     for _ in range(2):
         Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=60.0))
-        server.shared_quota.exchange([Restore((replace(tokens(1_000.0, 1_000.0), scope=MODEL),))])
+        server.shared_quota.exchange(
+            [RestoreUse((replace(tokens(1_000.0, 1_000.0), scope=MODEL),))]
+        )
     taken = asked(server)[-1].charges[1].taken
     expected = [(None, None), (None, 150.0 + 1_000.0 / 60.0 + taken)]
     assert expected == [each.at_most for each in settled(server)]
@@ -490,7 +494,7 @@ def test_a_shared_quota_that_has_lost_what_is_counted_is_told_again(
 ) -> None:
     to = worker(server)
     to.quota.max_first_answer_wait = 1.0
-    learn(to, Outcome("e", counting=(SetCounting(MODEL, "tokens/60", False),)))
+    learn_from_fleet(to, Outcome("e", counting=(SetCounting(MODEL, "tokens/60", False),)))
     limits = (LimitReport("tokens", 60.0, 1_000.0, 150.0),)
     Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to, max_quota_wait=9.0))
     notes = [each for batch in server.batches for each in batch if isinstance(each, SetCounting)]
@@ -520,9 +524,9 @@ def test_limits_that_others_know_are_told_as_the_shared_quotas(
     to = worker(server)
     known = KnownLimit(MODEL, "input_tokens", 60.0, 500.0)
     for _ in range(2):
-        learn(to, Outcome("e", limits=(known, replace(known, unit="tokens"))))
+        learn_from_fleet(to, Outcome("e", limits=(known, replace(known, unit="tokens"))))
     to.quota.forget(0.0)
-    learn(to, Outcome("e", limits=(known,)))
+    learn_from_fleet(to, Outcome("e", limits=(known,)))
     Drive(clock, [says("Yes.")]).run(call(to))
     (took,) = asked(server)
     assert [("requests", False), ("tokens", False), ("input_tokens", True)] == [
@@ -533,14 +537,18 @@ def test_limits_that_others_know_are_told_as_the_shared_quotas(
 def test_an_account_without_a_fleet_has_nothing_to_note(clock: Clock) -> None:
     to = account(clock)
     known = KnownLimit(MODEL, "tokens", 60.0, 500.0)
-    learn(to, Outcome("e", limits=(known,), counting=(SetCounting(MODEL, "tokens/60", True),)))
+    learn_from_fleet(
+        to, Outcome("e", limits=(known,), counting=(SetCounting(MODEL, "tokens/60", True),))
+    )
     assert ["RPM", "TPM"] == [each.name for each in to.headroom(MODEL)]
 
 
 def test_too_many_limits_that_others_know_are_dropped(server: Server) -> None:
     to = worker(server)
     for n in range(20):
-        learn(to, Outcome("e", limits=(KnownLimit(MODEL, "tokens", 1.5 ** (n + 20), 9.0),)))
+        learn_from_fleet(
+            to, Outcome("e", limits=(KnownLimit(MODEL, "tokens", 1.5 ** (n + 20), 9.0),))
+        )
     assert 10 == len(to.headroom(MODEL))
 
 
@@ -578,12 +586,12 @@ def test_an_account_joins_a_fleet_where_a_knob_says_so(clock: Clock) -> None:
 
 def test_a_url_that_leads_nowhere_is_named(clock: Clock) -> None:
     with pytest.raises(ConfigurationError, match="LLM_QUOTA_URL: http://here is not a Redis URL"):
-        fleet_at(account(clock), "http://here", 0.5, "key")
+        join_fleet_at(account(clock), "http://here", 0.5, "key")
 
 
 def test_a_shared_quota_keeps_no_account_alive(clock: Clock) -> None:
     to = account(clock)
-    fleet_at(to, "redis://localhost/0", 0.5, "key")
+    join_fleet_at(to, "redis://localhost/0", 0.5, "key")
     assert to.fleet is not None
     tell = to.fleet._learn
     tell(Outcome("e", retired=((OLD, 60.0),)))

@@ -43,7 +43,7 @@ def test_requests_of_a_window_count_whole_until_it_has_passed(
     charge = SharedCharge("", "requests", 60.0, 40.0, 1.0, is_log=True)
     view.learn(Take("a", "m", (charge,), 0.0, 60.0, 120.0), Granted(0.0, (39.0,)))
     now[0] += seconds
-    assert restored == [each.taken for each in view.restored().charges]
+    assert restored == [each.taken for each in view.restored_use().charges]
 
 
 @pytest.mark.parametrize(

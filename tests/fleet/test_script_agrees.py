@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from services.llm.quota.memory_shared_quota import MemorySharedQuota
 from services.llm.quota.shared import (
     Add,
-    Forget,
+    ForgetScope,
     Operation,
     Pause,
-    Reinstate,
-    Restore,
+    RestoreLease,
+    RestoreUse,
     Retire,
     SetCounting,
     Settle,
@@ -35,11 +35,11 @@ KINDS = [
     "take",
     "settle",
     "add",
-    "restore",
-    "reinstate",
+    "restore_use",
+    "restore_lease",
     "pause",
     "retire",
-    "forget",
+    "forget_scope",
     "set_counting",
 ]
 LEASES = ("one", "two", "three", "four")
@@ -84,17 +84,17 @@ def operations(draw: st.DrawFn) -> Operation:
         used = tuple(draw(st.sampled_from([None, 0.0, 3.0, 80.0])) for _ in taken.charges)
         most = tuple(draw(st.sampled_from([None, 0.0, 9.0])) for _ in taken.charges)
         return Settle(taken, spent, used, draw(st.sampled_from([(), most])))
-    if kind == "reinstate":
-        return Reinstate(draw(takes()))
+    if kind == "restore_lease":
+        return RestoreLease(draw(takes()))
     if kind == "add":
         return Add(draw(st.sampled_from(["added", "again"])), several)
-    if kind == "restore":
+    if kind == "restore_use":
         parts = tuple(draw(st.sampled_from([0.25, 1.0])) for _ in several)
-        return Restore(several, draw(st.sampled_from([(), parts])))
+        return RestoreUse(several, draw(st.sampled_from([(), parts])))
     if kind == "set_counting":
         return SetCounting(scope, "tokens/60", draw(st.booleans()))
-    if kind == "forget":
-        return Forget(scope)
+    if kind == "forget_scope":
+        return ForgetScope(scope)
     if kind == "pause":
         return Pause(scope, draw(seconds))
     return Retire(draw(st.sampled_from(["gone", "lost"])), draw(seconds))

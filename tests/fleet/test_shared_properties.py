@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 
 from services.llm.account.what_counts import full_limits
 from services.llm.quota.memory_shared_quota import MemorySharedQuota
-from services.llm.quota.shared import Granted, Pause, Restore, Settle, SharedCharge, Take
+from services.llm.quota.shared import Granted, Pause, RestoreUse, Settle, SharedCharge, Take
 from tests.conftest import FEWER
 from tests.fleet.shared_quotas import Clock, requests, take, tokens
 from tests.quota.oracle import Provider, Sight, overfull
@@ -148,7 +148,7 @@ class FleetMachine(RuleBasedStateMachine):
     @rule()
     def restore(self) -> None:
         """A shared quota that has lost its state counts all as used."""
-        self.shared_quota.exchange([Restore((tokens(TOKENS, self.amount, WINDOW),))])
+        self.shared_quota.exchange([RestoreUse((tokens(TOKENS, self.amount, WINDOW),))])
 
     @precondition(lambda self: any(one.arrives <= self.clock.now for one in self.waiting))
     @rule(pick=picks, part=parts)

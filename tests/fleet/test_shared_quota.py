@@ -16,7 +16,7 @@ from services.llm.quota.shared import (
     Operation,
     Pause,
     Refused,
-    Restore,
+    RestoreUse,
     Retire,
     SetCounting,
     Settle,
@@ -98,7 +98,7 @@ def test_a_call_that_has_waited_is_granted_further_ahead_than_those_that_come(
 ) -> None:
     asked.decide(take("1", tokens(60, amount=60)))
     asked.do(Add("more", (tokens(more, amount=60),)))
-    assert decision == asked.decide(replace(take("2", tokens(2, amount=60)), waited=waited))
+    assert decision == asked.decide(replace(take("2", tokens(2, amount=60)), seconds_waited=waited))
 
 
 def test_a_call_that_cannot_wait_takes_nothing(asked: Asked) -> None:
@@ -277,7 +277,7 @@ def test_requests_that_were_spent_without_asking_count_from_when_they_were_sent(
 
 
 def test_requests_that_are_restored_count_for_a_minute(asked: Asked) -> None:
-    asked.do(Restore((replace(requests(5), taken=5.0),)))
+    asked.do(RestoreUse((replace(requests(5), taken=5.0),)))
     assert 60.0 == asked.wait(take("1", requests(5)))
 
 
@@ -293,13 +293,13 @@ def test_a_call_that_is_cancelled_before_its_moment_frees_nothing_of_what_others
 
 def test_what_was_known_before_a_loss_is_restored_but_not_added(asked: Asked) -> None:
     asked.decide(take("0", tokens(10), requests(5)))
-    lost = Restore((tokens(50), replace(requests(5), taken=3.0)))
+    lost = RestoreUse((tokens(50), replace(requests(5), taken=3.0)))
     asked.do(lost, lost)
     assert (50.0, 3.0) == asked.decide(take("1", tokens(1), requests(5))).used
 
 
 def test_after_a_loss_no_call_of_a_restored_scope_is_the_first(asked: Asked) -> None:
-    asked.do(Restore((tokens(5),)))
+    asked.do(RestoreUse((tokens(5),)))
     assert Granted(0.0, (5.0,)) == asked.decide(replace(take("1", tokens(1)), first_alone=1.0))
 
 
@@ -337,7 +337,7 @@ def test_a_shared_quota_in_memory_tells_what_is_used_of_a_limit() -> None:
 
 def full_by(asked: Asked, lease: str) -> Take:
     """A call that has waited four seconds for a limit that was full, and is answered now."""
-    asked.do(Restore((tokens(60, amount=60),)))
+    asked.do(RestoreUse((tokens(60, amount=60),)))
     call = take(lease, tokens(4, amount=60))
     assert 4.0 == asked.wait(call)
     return call
@@ -409,7 +409,7 @@ def test_what_is_granted_ahead_leaves_little_idle_where_calls_spend_far_less_tha
         asked.decide(call)
         asked.settle(call, part)
     asked.clock.now += 60.0
-    asked.do(Restore((tokens(60, amount=60),)))
+    asked.do(RestoreUse((tokens(60, amount=60),)))
     assert decision == asked.decide(take("last", tokens(3, amount=60)))
 
 

@@ -117,16 +117,19 @@ class Fleet:
         return answer
 
     def decision(
-        self, take: Take, answer: Future[Decision], waited: float = ANSWER_TIMEOUT
+        self, take: Take, answer: Future[Decision], timeout: float = ANSWER_TIMEOUT
     ) -> Decision:
-        """Return the answer, or decide within the worker's share if it is late after *waited* s."""
+        """Return the answer, or decide within the worker's share where there is none.
+
+        It was waited for until *timeout*, in seconds.
+        """
         with self._lock:
             if answer.done():
                 decision = answer.result()
             else:
                 del self._answers[take.lease]
                 self._pending.append(nothing_spent(take))  # it may be granted all the same, later
-                if waited >= ANSWER_TIMEOUT and self._fail():
+                if timeout >= ANSWER_TIMEOUT and self._fail():
                     self._to_log = f"it has not answered in {ANSWER_TIMEOUT:g} s"
                 self._view.begin_fallback()
                 decision = self._view.take(take)
@@ -184,12 +187,12 @@ class Fleet:
         """Return what errors are to say of a shared quota that is away; "" while it is there."""
         return outage_note(self._shared_quota, self._share) if self._outage.is_away else ""
 
-    def note_heard(self, limit: KnownLimit) -> None:
+    def note_from_shared_quota(self, limit: KnownLimit) -> None:
         """Note that only the shared quota has told of *limit*."""
         with self._lock:
             self._from_shared_quota.add(key_of(limit.scope, limit))
 
-    def note_stated(self, scope: str, reports: Sequence[LimitReport]) -> None:
+    def note_from_provider(self, scope: str, reports: Sequence[LimitReport]) -> None:
         """Note that the provider itself has told this worker of its limits."""
         with self._lock:
             self._from_shared_quota.difference_update(key_of(scope, each) for each in reports)
@@ -258,14 +261,16 @@ class Fleet:
         self._epoch = "" if outcome.is_lost else outcome.epoch  # after a loss, any is told once
         if outcome.is_lost:
             known = [*self.what_counts.all_known(), *batch]
-            self._send_first([self._view.restored(), *self._view.granted(), *known])
+            self._send_first([self._view.restored_use(), *self._view.restored_leases(), *known])
             return
         if self._outage.is_away:
             self._outage.end()
             log.info("the shared quota answers again")
         if spent := self._view.end_fallback():
             self._send_first(spent)
-            self._pending += self._view.granted()  # after the settles of what was never granted
+            self._pending += (
+                self._view.restored_leases()
+            )  # after the settles of what was never granted
         takes = [each for each in batch if isinstance(each, Take)]
         for take, decision in zip(takes, outcome.decisions, strict=True):
             self._view.learn(take, decision, is_waited_for=take.lease in self._answers)

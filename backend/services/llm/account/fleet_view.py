@@ -19,8 +19,8 @@ from ..quota.shared import (
     Granted,
     KnownLimit,
     Operation,
-    Reinstate,
-    Restore,
+    RestoreLease,
+    RestoreUse,
     Settle,
     SharedCharge,
     Take,
@@ -98,23 +98,23 @@ class FleetView:
             return 0.0
         if self._fallback is None:
             return max(0.0, known.used_at(self._now()) - known.given_back)
-        part = self._part_of(known.charge)
-        return amount - max(0.0, part.amount - self._fallback.shared_quota.used(part))
+        share = self._share_of(known.charge)
+        return amount - max(0.0, share.amount - self._fallback.shared_quota.used(share))
 
     def begin_fallback(self) -> None:
         """Begin with a share of what was left of each limit when it was last known."""
         if self._fallback is None:
             shared_quota = MemorySharedQuota(self._now, lets_large_through=True)
             self._fallback = _Fallback(shared_quota, MemorySharedQuota(self._now))
-            known = [self._known_part(*pair) for pair in enumerate(self._known.values())]
-            granted = [Reinstate(self._part_of_take(each)) for each in self._granted.values()]
+            known = [self._known_share(*pair) for pair in enumerate(self._known.values())]
+            granted = [RestoreLease(self._share_of_take(each)) for each in self._granted.values()]
             for each in self._fallback:
                 each.exchange([*known, *granted])
             charges = (
-                replace(self._part_of(each.charge), taken=0.0) for each in self._known.values()
+                replace(self._share_of(each.charge), taken=0.0) for each in self._known.values()
             )
             spent_parts = tuple(each.spent_part for each in self._known.values())
-            shared_quota.exchange([Restore(tuple(charges), spent_parts)])
+            shared_quota.exchange([RestoreUse(tuple(charges), spent_parts)])
 
     def take(self, take: Take) -> Decision:
         """Decide within the worker's share."""
@@ -122,7 +122,7 @@ class FleetView:
         now = self._now()
         for charge in take.charges:
             self._known.setdefault(charge.key, _Known(charge, 0.0, now))
-        (decision,) = self._fallback.shared_quota.exchange([self._part_of_take(take)]).decisions
+        (decision,) = self._fallback.shared_quota.exchange([self._share_of_take(take)]).decisions
         if isinstance(decision, Granted):
             self._granted_of_share[take.lease] = take
         return decision
@@ -146,10 +146,10 @@ class FleetView:
         is_of_share = self._granted_of_share.pop(lease, None) is not None
         if self._fallback is not None:
             # What the provider says is used of the whole limit says nothing of a share of it.
-            take, unknown = self._part_of_take(settle.take), (None,) * len(settle.used)
-            part = replace(settle, take=take, used=unknown, at_most=())
+            take, unknown = self._share_of_take(settle.take), (None,) * len(settle.used)
+            share = replace(settle, take=take, used=unknown, at_most=())
             for each in self._fallback:
-                each.exchange([part])
+                each.exchange([share])
         return is_of_share
 
     def end_fallback(self) -> list[Add]:
@@ -164,11 +164,11 @@ class FleetView:
         self._granted_of_share, self._fallback = {}, None
         return spent
 
-    def granted(self) -> list[Reinstate]:
-        """Return the calls that are not settled, which a shared quota may not know."""
-        return [Reinstate(each) for each in self._granted.values()]
+    def restored_leases(self) -> list[RestoreLease]:
+        """Return the leases of calls that are not settled, which a shared quota may not know."""
+        return [RestoreLease(each) for each in self._granted.values()]
 
-    def restored(self) -> Restore:
+    def restored_use(self) -> RestoreUse:
         """Return what may be used of each limit, for a shared quota that has lost its state."""
         now = self._now()
         charges, spent_parts = [], []
@@ -185,20 +185,20 @@ class FleetView:
             if most > 0:
                 charges.append(replace(charge, taken=most, is_from_shared_quota=True))
                 spent_parts.append(known.spent_part)
-        return Restore(tuple(charges), tuple(spent_parts))
+        return RestoreUse(tuple(charges), tuple(spent_parts))
 
-    def _known_part(self, number: int, known: _Known) -> Add:
+    def _known_share(self, number: int, known: _Known) -> Add:
         """Return what of the worker's share counts as used when the shared quota is away."""
-        part, used = self._part_of(known.charge), self._share * known.used
-        taken = min(float(math.ceil(used)), part.amount) if part.is_log else used
-        return Add(f"{_KNOWN}{number}", (replace(part, taken=taken),), self._now() - known.at)
+        share, used = self._share_of(known.charge), self._share * known.used
+        taken = min(float(math.ceil(used)), share.amount) if share.is_log else used
+        return Add(f"{_KNOWN}{number}", (replace(share, taken=taken),), self._now() - known.at)
 
     def _spent(self, fallback: _Fallback) -> Iterator[Add]:
         """Yield what was spent of limits that are refilled."""
         for known in self._known.values():
-            part = self._part_of(known.charge)
-            spent = fallback.shared_quota.used(part) - fallback.unspent.used(part)
-            if spent > 0 and not part.is_log:
+            share = self._share_of(known.charge)
+            spent = fallback.shared_quota.used(share) - fallback.unspent.used(share)
+            if spent > 0 and not share.is_log:
                 charge = replace(known.charge, taken=spent, is_from_shared_quota=True)
                 yield Add(uuid4().hex, (charge,))
 
@@ -206,29 +206,29 @@ class FleetView:
         """Yield the requests of the last window that were counted one by one, by the second."""
         now = self._now()
         for charge in [known.charge for known in self._known.values()]:
-            part = self._part_of(charge)
-            if not part.is_log:
+            share = self._share_of(charge)
+            if not share.is_log:
                 continue
             since = now - charge.window
-            log = shared_quota.log(part).items()
+            log = shared_quota.log(share).items()
             moments = [at for name, at in log if at > since and not name.startswith(_KNOWN)]
             for _, together in groupby(sorted(moments), math.floor):
                 latest = list(together)
                 taken = replace(charge, taken=float(len(latest)), is_from_shared_quota=True)
                 yield Add(uuid4().hex, (taken,), now - latest[-1])
 
-    def _part_of(self, charge: SharedCharge) -> SharedCharge:
-        part = self._share * charge.amount
-        if not charge.is_log or part > _MOST_LOGGED:
-            return replace(charge, amount=part, is_log=False)
+    def _share_of(self, charge: SharedCharge) -> SharedCharge:
+        share = self._share * charge.amount
+        if not charge.is_log or share > _MOST_LOGGED:
+            return replace(charge, amount=share, is_log=False)
         # Less than one request of a window is one of a longer window.
-        if part < 1:
-            return replace(charge, amount=1.0, window=charge.window / part)
-        return replace(charge, amount=float(math.floor(part)))
+        if share < 1:
+            return replace(charge, amount=1.0, window=charge.window / share)
+        return replace(charge, amount=float(math.floor(share)))
 
-    def _part_of_take(self, take: Take) -> Take:
+    def _share_of_take(self, take: Take) -> Take:
         # Other workers may have calls in flight: none is alone.
-        charges = tuple(map(self._part_of, take.charges))
+        charges = tuple(map(self._share_of, take.charges))
         return replace(take, charges=charges, first_alone=0.0)
 
 
@@ -239,7 +239,7 @@ def longest_waits_first(batch: Iterable[Operation], waiting: Container[str]) -> 
     """
     operations = list(batch)
     takes = [each for each in operations if isinstance(each, Take) and each.lease in waiting]
-    takes.sort(key=lambda take: -take.waited)
+    takes.sort(key=lambda take: -take.seconds_waited)
     return [*(each for each in operations if not isinstance(each, Take)), *takes]
 
 

@@ -154,9 +154,9 @@ def join_fleet(account: Account, knobs: Knobs, *identity: str) -> None:
     """
     if not knobs.LLM_QUOTA_URL:
         return
-    from .fleet_news import fleet_at  # most hosts have one worker, or no ledger
+    from .fleet_membership import join_fleet_at  # most hosts have one worker
 
-    fleet_at(account, knobs.LLM_QUOTA_URL, knobs.LLM_QUOTA_FALLBACK_SHARE, *identity)
+    join_fleet_at(account, knobs.LLM_QUOTA_URL, knobs.LLM_QUOTA_FALLBACK_SHARE, *identity)
 
 
 def money_budgets(knobs: Knobs) -> MoneyBudgets | None:

@@ -275,7 +275,7 @@ def _wait_for_start(admission: Admission, call: Call) -> Effects[bool]:
         # During the waits an outage may have begun, or a pause may have moved the reservation.
         if admission.acquire_probe():
             if account.fleet is not None:
-                from .fleet_grant import wait_for_grant  # most hosts have one worker, or no ledger
+                from .fleet_grant import wait_for_grant  # most hosts have one worker
 
                 seconds = yield from wait_for_grant(admission, account.fleet, call)
             if seconds <= 0:

@@ -31,7 +31,7 @@ from ..quota.shared import (
     Decision,
     Granted,
     Pause,
-    Restore,
+    RestoreUse,
     Retire,
     SetCounting,
     Settle,
@@ -107,7 +107,7 @@ class Grant:
             most = counts.at_most(limit, charge, reports, take.max_transit) if was_full else None
             at_most.append(most)
         used = tuple(self._used(limit, reports) for limit in self._limits)
-        self._fleet.note_stated(take.scope, reports)
+        self._fleet.note_from_provider(take.scope, reports)
         # What became known after the attempt asked, and what it took of each.
         new = list(zip(*self._fleet.charges(self._reservation, self._limits), strict=True))
         self._tell_use(new, reports)
@@ -125,7 +125,7 @@ class Grant:
         stated = [(charge, self._used(limit, reports)) for limit, charge in new]
         restored = tuple(replace(charge, taken=used) for charge, used in stated if used)
         if restored:
-            self._fleet.publish(Restore(restored))
+            self._fleet.publish(RestoreUse(restored))
 
     def _used(self, limit: Limit, reports: Sequence[LimitReport]) -> float | None:
         """Return what the provider says is used of *limit*, at least; None if it does not."""

@@ -19,15 +19,15 @@ from .shared import (
     PAUSED,
     Add,
     Decision,
-    Forget,
+    ForgetScope,
     Granted,
     KnownLimit,
     Operation,
     Outcome,
     Pause,
     Refused,
-    Reinstate,
-    Restore,
+    RestoreLease,
+    RestoreUse,
     SetCounting,
     Settle,
     SharedCharge,
@@ -126,15 +126,15 @@ class MemorySharedQuota:
                 self._settle(operation, now)
             case Add():
                 self._add_once(operation, now)
-            case Restore(charges, spent_parts):
+            case RestoreUse(charges, spent_parts):
                 for charge, spent_part in zip_longest(charges, spent_parts):
                     self._restore(charge, spent_part, now)
                     self._first.setdefault(charge.scope, None)  # others are in flight
-            case Reinstate(take):
+            case RestoreLease(take):
                 self._leases.setdefault(take.lease, Lease(0.0, now + take.ttl, self._marks(take)))
             case Pause(scope, seconds):
                 self._paused[scope] = max(self._paused.get(scope, now), now + seconds)
-            case Forget(scope):
+            case ForgetScope(scope):
                 self._paused.pop(scope, None)
                 self._agreed.pop(scope, None)
             case SetCounting(scope, limit, counts_declared):
@@ -170,7 +170,7 @@ class MemorySharedQuota:
         if wait > 0:
             charge = take.charges[last]
             spent_part = self._levels.get(charge.key, EMPTY).spent_part
-            ahead = look_ahead(charge, rooms[last].amount, spent_part, take.waited)
+            ahead = look_ahead(charge, rooms[last].amount, spent_part, take.seconds_waited)
             if wait > min(ahead, take.max_wait):
                 return Refused(wait, max(0.0, wait - ahead / 2), charge.unit, used)
         for charge, room in zip(take.charges, rooms, strict=True):

@@ -2,15 +2,18 @@
 
 A worker asks once for each call, at the moment at which its own `Quota` lets the call go:
 
-    Take      all of a call's limits, or none; granted at once, or from a moment soon, or refused
-    Settle    what a call has spent of what it took
-    Add       what was spent without asking, while the shared quota was away
-    Restore   what this worker last knew to be used, for a shared quota that has lost its state
-    Reinstate a call that was granted elsewhere, and counts already
-    Pause     nobody may send in a scope for some seconds
-    Retire    a model is gone
-    Forget    end the pause of a scope, and drop the amounts named for its limits
-    SetCounting  what a limit counts of an answer that was declared longer than it became
+    Take          all of a call's limits, or none; granted for now or for a moment soon, or refused
+    Settle        what a call has spent of what it took
+    Add           what was spent without asking, while the shared quota was away
+    RestoreUse    what this worker last knew to be used, for a shared quota that has lost its state
+    RestoreLease  a call whose lease the shared quota does not know, and that counts already
+    Pause         nobody may send in a scope for some seconds
+    Retire        a model is gone
+    ForgetScope   end the pause of a scope, and drop the amounts named for its limits
+    SetCounting   what a limit counts of an answer that was declared longer than it became
+
+A lease is what the shared quota knows of one call that it has granted: it ends with the `Settle` of
+that call, or by itself, so that a worker that dies holds nothing for ever.
 
 `SharedQuota` is the protocol. `MemorySharedQuota` keeps one in memory, `shared_script.py` on a
 Redis server, and both decide alike. All times are in seconds from now, and "now" is by the shared
@@ -62,13 +65,14 @@ class SharedCharge:
 
 @dataclass(frozen=True)
 class Take:
-    """Take *charges* for a call in *scope* under the name *lease*, which is unique.
+    """Take *charges* for a call in *scope*; *lease* is the name of its lease, which is unique.
 
     The provider sees the call at most *max_transit* seconds after it is sent. A call that would
     have to wait longer than *max_wait* takes nothing. The lease is forgotten after *ttl* seconds:
     what it took then counts as spent. The first call of a scope is alone in flight for
-    *first_alone* seconds, unless it is answered before: nothing else is granted meanwhile. One that
-    has *waited* for longer may be granted a later moment.
+    *first_alone* seconds, unless it is answered before: nothing else is granted meanwhile. A call
+    that has waited so far for *seconds_waited*, of which a batch's count for less, may be granted a
+    later moment the longer it has.
     """
 
     lease: str
@@ -78,7 +82,7 @@ class Take:
     max_wait: float
     ttl: float
     first_alone: float = 0.0
-    waited: float = 0.0
+    seconds_waited: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ class Add:
 
 
 @dataclass(frozen=True)
-class Restore:
+class RestoreUse:
     """Let at least what *charges* take be used: they are what was known before a loss.
 
     *spent_parts* tell for each charge which part of what they declared calls have spent lately; ()
@@ -122,8 +126,8 @@ class Restore:
 
 
 @dataclass(frozen=True)
-class Reinstate:
-    """Know the lease of *take*, which counts already, so that what is not spent is given back.
+class RestoreLease:
+    """Know the lease of *take*, whose charges count already, so that its `Settle` can follow.
 
     It was granted before a loss, or while the shared quota was away.
     """
@@ -148,7 +152,7 @@ class Retire:
 
 
 @dataclass(frozen=True)
-class Forget:
+class ForgetScope:
     """Drop the pause of *scope*, and the amounts that workers have named for its limits."""
 
     scope: str
@@ -164,14 +168,14 @@ class SetCounting:
 
 
 Operation: TypeAlias = (
-    Take | Settle | Add | Restore | Reinstate | Pause | Retire | Forget | SetCounting
+    Take | Settle | Add | RestoreUse | RestoreLease | Pause | Retire | ForgetScope | SetCounting
 )
 
 
 def forget_all(scopes: Iterable[str], models: Iterable[str]) -> list[Operation]:
     """Return what forgets *scopes* and the whole account's, and puts *models* in service again."""
     in_service = (Retire(model, 0.0) for model in models)
-    return [*map(Forget, (ACCOUNT_WIDE, *scopes)), *in_service]
+    return [*map(ForgetScope, (ACCOUNT_WIDE, *scopes)), *in_service]
 
 
 @dataclass(frozen=True)

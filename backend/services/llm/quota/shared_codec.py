@@ -14,15 +14,15 @@ from .limits import Unit
 from .shared import (
     Add,
     Decision,
-    Forget,
+    ForgetScope,
     Granted,
     KnownLimit,
     Operation,
     Outcome,
     Pause,
     Refused,
-    Reinstate,
-    Restore,
+    RestoreLease,
+    RestoreUse,
     SetCounting,
     Settle,
     SharedCharge,
@@ -121,7 +121,7 @@ def _encoded(operation: Operation, keys: _Keys) -> dict[str, Any]:
                 "max_wait": min(operation.max_wait, _FOREVER),
                 "ttl": operation.ttl,
                 "first_alone": operation.first_alone,
-                "waited": operation.waited,
+                "seconds_waited": operation.seconds_waited,
             }
         case Settle(take, spent, used, at_most):
             known = _of_lease(take.lease, take.charges, keys)
@@ -130,19 +130,19 @@ def _encoded(operation: Operation, keys: _Keys) -> dict[str, Any]:
             return {"kind": "settle", **known, **counted}
         case Add(lease, charges, ago):
             return {"kind": "add", **_of_lease(lease, charges, keys), "ago": ago}
-        case Reinstate(take):
+        case RestoreLease(take):
             known = _of_lease(take.lease, take.charges, keys)
-            return {"kind": "reinstate", **known, "ttl": take.ttl}
-        case Restore(charges, spent_parts):
+            return {"kind": "restore_lease", **known, "ttl": take.ttl}
+        case RestoreUse(charges, spent_parts):
             known = {"charges": [_charge(each, keys) for each in charges]}
-            return {"kind": "restore", **known, "spent_parts": spent_parts}
+            return {"kind": "restore_use", **known, "spent_parts": spent_parts}
         case SetCounting(scope, limit, counts_declared):
             where = {"scope": keys.place(f"scope:{scope}"), "limit": limit}
             return {"kind": "set_counting", **where, "counts_declared": counts_declared}
         case Pause(scope, seconds):
             return {"kind": "pause", "scope": keys.place(f"scope:{scope}"), "seconds": seconds}
-        case Forget(scope):
-            return {"kind": "forget", "scope": keys.place(f"scope:{scope}")}
+        case ForgetScope(scope):
+            return {"kind": "forget_scope", "scope": keys.place(f"scope:{scope}")}
     return {"kind": "retire", "model": operation.model, "seconds": operation.seconds}
 
 

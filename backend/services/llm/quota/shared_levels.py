@@ -117,11 +117,13 @@ def scopes_of(operations: Iterable[Operation]) -> Iterable[str]:
     return dict.fromkeys(each.scope for each in operations if isinstance(each, Take))
 
 
-def look_ahead(charge: SharedCharge, amount: float, spent_part: float, waited: float) -> float:
+def look_ahead(
+    charge: SharedCharge, amount: float, spent_part: float, seconds_waited: float
+) -> float:
     """Return for how many seconds ahead a call may be granted that *charge* holds back.
 
     What calls declare and do not spend, all but *spent_part*, lies idle until they are answered.
-    One that has *waited* longer may be further ahead: else those who ask at a better moment could
+    One that has waited longer may be further ahead: else those who ask at a better moment could
     pass it for ever.
     """
     each = charge.window / amount if charge.is_log else charge.taken * charge.window / amount
@@ -130,4 +132,5 @@ def look_ahead(charge: SharedCharge, amount: float, spent_part: float, waited: f
         math.inf if spent_part >= 1 else MOST_IDLE * charge.window * spent_part / (1 - spent_part)
     )
     ahead = min(ahead, WINDOW_AHEAD * charge.window, max(SHORT_AHEAD, idle))
-    return min(LONGEST_AHEAD, ahead * (1 + (TIMES_AHEAD - 1) * waited / (waited + HALF_WAIT)))
+    times = 1 + (TIMES_AHEAD - 1) * seconds_waited / (seconds_waited + HALF_WAIT)
+    return min(LONGEST_AHEAD, ahead * times)

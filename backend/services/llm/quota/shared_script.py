@@ -46,7 +46,7 @@ function perform.take(op)
     local wait = at - now
     if wait == math.huge then return {'inf', used, 'inf', op.charges[last].unit} end
     if wait > 0 then
-        local ahead = look_ahead(op.charges[last], amounts[last], op.waited or 0)
+        local ahead = look_ahead(op.charges[last], amounts[last], op.seconds_waited)
         if wait > math.min(ahead, op.max_wait) then
             return {text(wait), used, text(math.max(0, wait - ahead / 2)), op.charges[last].unit}
         end
@@ -116,7 +116,7 @@ function perform.add(op)
     end
 end
 
-function perform.restore(op)
+function perform.restore_use(op)
     for i, charge in ipairs(op.charges) do
         local _, used = room_of(charge)
         if charge.taken > used then
@@ -131,7 +131,7 @@ function perform.restore(op)
     end
 end
 
-function perform.reinstate(op)
+function perform.restore_lease(op)
     local lease = '0 ' .. marks_of(op)
     redis.call('SET', KEYS[op.lease], lease, 'NX', 'PX', math.ceil(op.ttl * 1000))
 end
@@ -143,7 +143,7 @@ function perform.pause(op)
     keep_for(KEYS[op.scope], til - now)
 end
 
-function perform.forget(op)
+function perform.forget_scope(op)
     local known = read('HGETALL', KEYS[op.scope]) or {}
     for n = 1, #known, 2 do
         if known[n] == 'pause' or pair(known[n + 1]) then

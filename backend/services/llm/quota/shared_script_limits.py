@@ -137,7 +137,7 @@ local function room_of(charge)
     return amount, used, now + math.max(0, over) / rate
 end
 
-local function look_ahead(charge, amount, waited)
+local function look_ahead(charge, amount, seconds_waited)
     local spent_part = charge.is_log and 1 or select(5, level_of(charge))
     local each = charge.taken * charge.window / amount
     if charge.is_log then each = charge.window / amount end
@@ -145,7 +145,7 @@ local function look_ahead(charge, amount, waited)
     local idle = math.huge
     if spent_part < 1 then idle = MOST_IDLE * charge.window * spent_part / (1 - spent_part) end
     ahead = math.min(ahead, WINDOW_AHEAD * charge.window, math.max(SHORT_AHEAD, idle))
-    local times = 1 + (TIMES_AHEAD - 1) * waited / (waited + HALF_WAIT)
+    local times = 1 + (TIMES_AHEAD - 1) * seconds_waited / (seconds_waited + HALF_WAIT)
     return math.min(LONGEST_AHEAD, ahead * times)
 end
 
