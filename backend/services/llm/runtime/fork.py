@@ -67,6 +67,10 @@ class ForkLock(type(RLock())):  # type: ignore[misc]  # final for mypy alone, un
 
     A `with` block acquires and releases it in C, in one step. A method in Python could be
     interrupted as it begins, by a signal handler that raises, and leave the lock held for ever.
+
+    Nothing public frees a lock in the child that another thread of the parent holds: `release` is
+    its holder's alone, and a new lock would have to be put into each object that has this one. So
+    `_at_fork_reinit` does, as in the library's `logging`, `threading` and `concurrent.futures`.
     """
 
     def __init__(self, *, leaf: bool = False) -> None:

@@ -71,7 +71,13 @@ class BoundedSocket:
 
 
 def bound_connections(pool: Any) -> Any:
-    """Let exchanges bound what the connections of the redis package's *pool* read; return it."""
+    """Let exchanges bound what the connections of the redis package's *pool* read; return it.
+
+    Nothing public does it: `socket_timeout` bounds one read, `retry` is for what has failed, and
+    whoever overrides `read_response`, or gives a parser or `redis_connect_func`, has the socket by
+    private names alone. `_connect`, which returns the socket, is abstract in the package's own base
+    class, where its connections of TCP, TLS and Unix define it.
+    """
     connection = pool.connection_class
     open_socket = getattr(connection, "_connect", None)
     if open_socket is None:  # another release of the package, where each read has its own bound
