@@ -100,7 +100,7 @@ def test_a_cluster_keeps_each_account_in_one_slot(cluster: int) -> None:
     shared_quotas = [RedisSharedQuota(url, uuid4().hex) for _ in range(6)]
     for shared_quota in shared_quotas:
         for used in (0.0, 10.0):
-            asked = take(uuid4().hex, tokens(10), requests())
+            asked = take(uuid4().hex, tokens(10, window=86_400.0), requests())
             (decision,) = shared_quota.exchange([asked]).decisions
             assert isinstance(decision, Granted)
             assert used == pytest.approx(decision.used[0], abs=1.0)

@@ -21,7 +21,7 @@ HELLO_CONVERSE = [{"role": "user", "content": [{"text": "hello"}]}]
 
 @pytest.fixture
 def groq_client(sandbox: Sandbox) -> Iterator[groq.Groq]:
-    with groq.Groq(api_key="gsk_test", base_url=sandbox.url, max_retries=0, timeout=5) as client:
+    with groq.Groq(api_key="gsk_test", base_url=sandbox.url, max_retries=0, timeout=30) as client:
         yield client
 
 

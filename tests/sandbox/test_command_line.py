@@ -66,7 +66,7 @@ def test_it_serves_and_logs_until_it_is_stopped(number: signal.Signals) -> None:
         assert variables["GROQ_BASE_URL"] == variables["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"]
         assert 200 == ask(variables["GROQ_BASE_URL"]).status_code
         process.send_signal(number)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
     assert (0, "") == (process.returncode, err)
     assert "groq chat openai/gpt-oss-20b -> 200, 2+8 tokens\n" == out
 
@@ -75,7 +75,7 @@ def test_a_plan_enforces_its_limits_and_no_log_is_quiet() -> None:
     with running("--plan", "free", "--no-log") as (process, variables):
         headers = ask(variables["GROQ_BASE_URL"]).headers
         process.terminate()
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=60)
     assert "1000" == headers["x-ratelimit-limit-requests"]
     assert "" == out
 
@@ -84,7 +84,7 @@ def test_a_port_that_is_taken_is_one_line_and_exit_1() -> None:
     with Sandbox() as sandbox:
         port = sandbox.url.rpartition(":")[2]
         with running("--port", port) as (process, _):
-            out, err = process.communicate(timeout=10)
+            out, err = process.communicate(timeout=60)
     assert (1, "") == (process.returncode, out)
     assert re.fullmatch(rf"cannot listen on 127\.0\.0\.1:{port}: .*in use.*\n", err)
 

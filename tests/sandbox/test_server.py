@@ -128,7 +128,7 @@ def test_a_client_that_leaves_releases_its_request() -> None:
         with connected(sandbox) as leaving:
             leaving.sendall(request())
             sandbox.wait_for(1)
-        assert ended.get(timeout=10).status is None
+        assert ended.get(timeout=30).status is None
 
 
 def test_a_client_that_leaves_before_its_request_is_whole_is_nobody() -> None:
