@@ -11,7 +11,7 @@ from services.llm.quota import Demand, LearnedLimit, TokenBucketLimit
 from services.llm.quota.answers import adopt, amount_spent, amount_used
 from services.llm.quota.guessed_limit import GuessedLimit
 from services.llm.quota.learned_limit import MOST_LEARNED, STATED_FOR
-from services.llm.quota.learning import Learned
+from services.llm.quota.learning import ScopeLearning
 from services.llm.quota.queue import ScopeQueue
 
 MINUTE = 60.0
@@ -85,13 +85,13 @@ def test_a_limit_that_nobody_knew_is_adopted_once_and_for_its_time() -> None:
     queue, report = ScopeQueue(()), LimitReport("tokens", MINUTE, 1_000)
     assert [True, False] == [adopt(queue, report, 100.0) for _ in range(2)]
     (limit,) = queue.limits
-    assert (1_000, 100.0 + STATED_FOR) == (getattr(limit, "amount", None), learned(queue).until)
-    assert () == learned(queue).expire(queue.limits, 100.0 + STATED_FOR)
+    assert (1_000, 100.0 + STATED_FOR) == (getattr(limit, "amount", None), learning_of(queue).until)
+    assert () == learning_of(queue).expire(queue.limits, 100.0 + STATED_FOR)
 
 
-def learned(queue: ScopeQueue) -> Learned:
-    assert queue.learned is not None
-    return queue.learned
+def learning_of(queue: ScopeQueue) -> ScopeLearning:
+    assert queue.learning is not None
+    return queue.learning
 
 
 def test_no_more_are_adopted_than_are_learnt_and_none_without_an_amount() -> None:
@@ -108,7 +108,7 @@ def test_a_configured_limit_holds_for_ever_and_another_until_it_is_stated() -> N
 
 
 def test_only_what_was_sent_before_the_last_refusal_says_nothing_of_a_guess() -> None:
-    taught = Learned()
+    taught = ScopeLearning()
     assert taught.was_sent_after_refusal(-1.0)
     taught.guess = GuessedLimit(10, 0.0, 5.0)
     assert [False, True, True] == [taught.was_sent_after_refusal(at) for at in (4.9, 5.0, 5.1)]

@@ -34,7 +34,7 @@ from services.llm.quota.guessed_limit import (
     GuessedLimit,
 )
 from services.llm.quota.learned_limit import CONFIRMATIONS, MOST_LEARNED, STATED_FOR, limit_of
-from services.llm.quota.learning import Learned
+from services.llm.quota.learning import ScopeLearning
 from tests.conftest import FEWER
 from tests.quota.support import ONE, booked, sent, tokens
 
@@ -510,13 +510,13 @@ def test_a_refusal_lowers_a_guess_to_what_was_answered_since_the_last_one_within
         (90, 90),
         (99, 100 * (1 - LEAST_CUT)),
     ):
-        learned = Learned()
-        guess = learned.guess = GuessedLimit(100, 5.0, 0.0)
-        learned.count_answer(-1.0, 5.0)  # sent before the refusal
+        learning = ScopeLearning()
+        guess = learning.guess = GuessedLimit(100, 5.0, 0.0)
+        learning.count_answer(-1.0, 5.0)  # sent before the refusal
         for each in range(number):
-            learned.count_answer(0.0, 5.0 + each / 2)
+            learning.count_answer(0.0, 5.0 + each / 2)
         # The wait that the provider has asked for is none of the minute.
-        assert learned.note_refusal(0.0, 65.0) is None
+        assert learning.note_refusal(0.0, 65.0) is None
         assert pytest.approx(amount) == guess.amount
     guess.refuse(0.0, 9.0, 65.0)
     guess.refuse(0.0, 0.0, 65.0)
@@ -527,13 +527,13 @@ def test_a_refusal_lowers_a_guess_to_what_was_answered_since_the_last_one_within
 
 
 def test_what_was_answered_before_a_refusal_counts_for_no_later_one() -> None:
-    learned = Learned()
+    learning = ScopeLearning()
     for _ in range(60):
-        learned.count_answer(0.0, 0.0)
-    guess = learned.note_refusal(0.0, 0.0)
+        learning.count_answer(0.0, 0.0)
+    guess = learning.note_refusal(0.0, 0.0)
     assert guess is not None
     assert 60.0 == guess.amount
-    learned.note_refusal(0.0, 1.0)
+    learning.note_refusal(0.0, 1.0)
     assert pytest.approx(60 * (1 - MOST_CUT)) == guess.amount
 
 
@@ -541,8 +541,8 @@ def test_what_was_answered_before_a_refusal_counts_for_no_later_one() -> None:
 def test_a_guess_that_has_grown_far_too_high_falls_at_once_to_what_was_answered(
     wait: float, amount: float
 ) -> None:
-    learned = Learned()
-    guess, now = learned.note_refusal(0.0, 0.0), 0.0
+    learning = ScopeLearning()
+    guess, now = learning.note_refusal(0.0, 0.0), 0.0
     assert guess is not None
     while guess.amount < 500:
         now += 9.0
@@ -551,8 +551,8 @@ def test_a_guess_that_has_grown_far_too_high_falls_at_once_to_what_was_answered(
     guess._answered = 0
     for second in (0.0, 10.0, 20.0, 30.0):
         for _ in range(30):
-            learned.count_answer(now, now + second)
-    learned.note_refusal(wait, now + 30.0)
+            learning.count_answer(now, now + second)
+    learning.note_refusal(wait, now + 30.0)
     assert pytest.approx(amount) == guess.amount
 
 
@@ -608,16 +608,16 @@ def test_more_is_not_allowed_at_once_where_a_guess_grows_but_refilled_from_then_
 def test_the_first_guess_is_what_a_bucket_or_a_window_has_answered(
     wait: float, amount: float
 ) -> None:
-    learned = Learned()
+    learning = ScopeLearning()
     for at in (0.0, 10.0, 30.0):
         for _ in range(10):
-            learned.count_answer(at, at)
-    guess = learned.note_refusal(wait, 30.0)
+            learning.count_answer(at, at)
+    guess = learning.note_refusal(wait, 30.0)
     # Of the 30 in 30 s, 20 in 20 s and 10 at once, the first show the largest bucket.
     assert guess is not None
     assert pytest.approx(amount) == guess.amount
-    assert guess is learned.guess
-    guesses = [Learned().note_refusal(wait, 0.0, at_least) for at_least in (0.0, 9.0)]
+    assert guess is learning.guess
+    guesses = [ScopeLearning().note_refusal(wait, 0.0, at_least) for at_least in (0.0, 9.0)]
     assert [LEAST_GUESS, 9.0] == [each.amount for each in guesses if each is not None]
 
 
@@ -670,14 +670,14 @@ def test_a_rate_is_shared_once_the_provider_counts_what_others_use(
     charge = Charge(1.0, 0.0)
     limit.pending.reserve(charge)
     limit.pending.start(charge, 0.0)
-    learned, guess = Learned(), GuessedLimit(10, 0.0, 0.0)
-    learned.note_others(limit, used, 0.0)
+    learning, guess = ScopeLearning(), GuessedLimit(10, 0.0, 0.0)
+    learning.note_others(limit, used, 0.0)
     times = (GUESSED_FOR - 1, GUESSED_FOR)
-    assert [expected, False] == [learned.is_shared(limit, at) for at in times]
+    assert [expected, False] == [learning.is_shared(limit, at) for at in times]
     # What is not of requests a minute is not shared in this sense, and a guess is our own.
-    learned.note_others(LearnedLimit(100, MINUTE, "requests"), 10.0, 0.0)
+    learning.note_others(LearnedLimit(100, MINUTE, "requests"), 10.0, 0.0)
     is_rate = (unit, window) == ("requests", MINUTE)
-    assert [is_rate, False] == [learned.is_shared(each, 1.0) for each in (limit, guess)]
+    assert [is_rate, False] == [learning.is_shared(each, 1.0) for each in (limit, guess)]
 
 
 def test_what_is_stated_once_more_begins_anew_after_less_was_stated() -> None:
@@ -702,19 +702,19 @@ def test_the_answers_of_the_last_minute_are_counted_second_by_second() -> None:
 
 
 def test_no_report_is_about_a_guess_and_it_ends_in_its_time() -> None:
-    learned, other = Learned(), LearnedLimit(10, MINUTE, "tokens", configured=20)
-    guess = learned.guess = GuessedLimit(10, 1.0, 0.0)
+    learning, other = ScopeLearning(), LearnedLimit(10, MINUTE, "tokens", configured=20)
+    guess = learning.guess = GuessedLimit(10, 1.0, 0.0)
     assert limit_of(LimitReport("requests", MINUTE), [guess]) is None
     other.learn(5, 100.0)
-    learned.note_expiry([guess, other])
-    assert GUESSED_FOR == learned.until
-    assert (guess, other) == learned.expire([guess, other], GUESSED_FOR - 1)
-    assert guess is learned.guess
-    assert (other,) == learned.expire([guess, other], GUESSED_FOR)
-    assert 100.0 + STATED_FOR == learned.until
-    assert (other,) == learned.expire([other], learned.until)
-    assert (20, math.inf) == (other.amount, learned.until)
-    ended: GuessedLimit | None = learned.guess
+    learning.note_expiry([guess, other])
+    assert GUESSED_FOR == learning.until
+    assert (guess, other) == learning.expire([guess, other], GUESSED_FOR - 1)
+    assert guess is learning.guess
+    assert (other,) == learning.expire([guess, other], GUESSED_FOR)
+    assert 100.0 + STATED_FOR == learning.until
+    assert (other,) == learning.expire([other], learning.until)
+    assert (20, math.inf) == (other.amount, learning.until)
+    ended: GuessedLimit | None = learning.guess
     assert ended is None
 
 

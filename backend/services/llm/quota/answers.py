@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..limit_types import LimitReport
 from .charges import Charge
 from .learned_limit import LearnedLimit, limit_of, new_limit
-from .learning import LEAST_SHARE, Learned
+from .learning import LEAST_SHARE, ScopeLearning
 from .limits import Limit
 from .queue import Demand, Reservation, ScopeQueue
 
@@ -55,11 +55,11 @@ def learn_from_reports(
     now: float,
 ) -> None:
     """Believe what the provider said of its limits with its answer to a request, now settled."""
-    if queue.learned is None:
-        queue.learned = Learned()
-    learned = queue.learned
+    if queue.learning is None:
+        queue.learning = ScopeLearning()
+    learning = queue.learning
     if not any(report.is_refusal for report in reports):
-        learned.count_answer(reservation.starts_at, now)
+        learning.count_answer(reservation.starts_at, now)
     for report in reports:
         limit = limit_of(report, queue.limits)
         if limit is None and (limit := new_limit(report, queue.limits)) is not None:
@@ -69,23 +69,23 @@ def learn_from_reports(
             not_stated = _learn_what_counts(
                 limit, report, reservation, spent, now, is_alone=is_alone
             )
-            _correct(learned, limit, report, reservation, now, not_stated)
+            _correct(learning, limit, report, reservation, now, not_stated)
             # A fleet is told what the request took of a limit that was unknown when it was sent.
             if _charge_of(limit, reservation) is None:
                 amount = reservation.demand.get(limit.unit, 0.0)
                 reservation.charges.append((limit, Charge(amount, reservation.starts_at)))
-        is_unknown = limit is None or learned.is_shared(limit, now)
+        is_unknown = limit is None or learning.is_shared(limit, now)
         if (
             report.is_minute_refusal  # one of a day says nothing of a minute
             and is_unknown
-            and learned.was_sent_after_refusal(reservation.starts_at)
+            and learning.was_sent_after_refusal(reservation.starts_at)
         ):
             at_least = 0.0 if limit is None else LEAST_SHARE * limit.amount
-            guess = learned.note_refusal(report.wait or 0.0, now, at_least)
+            guess = learning.note_refusal(report.wait or 0.0, now, at_least)
             if guess is not None:
                 queue.add_limit(guess)
     if reports:
-        learned.note_expiry(queue.limits)
+        learning.note_expiry(queue.limits)
 
 
 def _learn_what_counts(
@@ -128,7 +128,7 @@ def _learn_what_counts(
 
 
 def _correct(
-    learned: Learned,
+    learning: ScopeLearning,
     limit: LearnedLimit,
     report: LimitReport,
     reservation: Reservation,
@@ -142,7 +142,7 @@ def _correct(
     used = amount_used(limit, report, reservation.demand)
     if used is not None:
         if not report.is_refusal:
-            learned.note_others(limit, used, now)
+            learning.note_others(limit, used, now)
         limit.correct(used, now, settled_since=not_stated)
 
 
@@ -156,11 +156,11 @@ def adopt(queue: ScopeQueue, report: LimitReport, now: float) -> bool:
     limit = new_limit(report, queue.limits)
     if limit is None:
         return False
-    if queue.learned is None:
-        queue.learned = Learned()
+    if queue.learning is None:
+        queue.learning = ScopeLearning()
     limit.learn(limit.amount, now)
     queue.add_limit(limit)
-    queue.learned.note_expiry(queue.limits)
+    queue.learning.note_expiry(queue.limits)
     return True
 
 

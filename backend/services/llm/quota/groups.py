@@ -27,8 +27,8 @@ class Groups:
         queue = self.queue(name)
         if queue is None:
             return ()
-        if queue.learned is not None and now >= queue.learned.until:
-            queue.limits = queue.learned.expire(queue.limits, now)
+        if queue.learning is not None and now >= queue.learning.until:
+            queue.limits = queue.learning.expire(queue.limits, now)
         return queue.limits
 
     def amounts(self, name: str, demand: Demand, now: float) -> Amounts:

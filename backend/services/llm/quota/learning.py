@@ -22,7 +22,7 @@ _OTHERS = 1.5
 _LONG_AGO = -math.inf
 
 
-class Learned:
+class ScopeLearning:
     """What the answers on one scope have taught: its learnt limits, and how many were answered."""
 
     __slots__ = ("_answers", "_shared_until", "guess", "until")

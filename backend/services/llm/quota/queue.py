@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 from ..limit_types import Priority
 from .charges import Charge
 from .learned_limit import LearnedLimit
-from .learning import Learned
+from .learning import ScopeLearning
 from .limits import Limit, Unit
 
 #: How much of each unit one request takes; a unit that is not named is not taken.
@@ -95,7 +95,7 @@ class ScopeQueue:
     held_until: float = -math.inf
     in_flight: dict[Reservation, None] = field(default_factory=dict)
     #: What the provider's answers have taught about the limits; None before the first.
-    learned: Learned | None = None
+    learning: ScopeLearning | None = None
     #: What bounds the requests in flight while their limit is not known; None before it is asked.
     slow_start: Limit | None = None
     #: When the first request was reserved.
@@ -138,15 +138,15 @@ class ScopeQueue:
     def pause(self, until: float, now: float) -> None:
         """Start nothing before the time *until*; a longer pause stays."""
         self.paused_until = max(self.paused_until, until)
-        if self.learned is not None and self.learned.guess is not None and until > now:
-            self.learned.guess.postpone(until - now, now)
+        if self.learning is not None and self.learning.guess is not None and until > now:
+            self.learning.guess.postpone(until - now, now)
 
     def amounts(self, demand: Demand, *, can_wait: bool) -> Amounts:
         """Return each limit that *demand* takes something of, and how much.
 
         A guess holds back those who can wait: who cannot is not refused because of one.
         """
-        guess = self.learned.guess if self.learned is not None and not can_wait else None
+        guess = self.learning.guess if self.learning is not None and not can_wait else None
         return [
             (limit, amount)
             for limit in self.limits
@@ -263,8 +263,8 @@ class ScopeQueue:
         for limit in self.limits:
             if isinstance(limit, LearnedLimit):
                 limit.until = -math.inf
-        if self.learned is not None:
-            self.limits = self.learned.expire(self.limits, math.inf)
+        if self.learning is not None:
+            self.limits = self.learning.expire(self.limits, math.inf)
 
     def _in_order(self) -> Iterator[Reservation]:
         """Yield who waits, in the order in which they are served."""

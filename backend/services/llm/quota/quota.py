@@ -88,7 +88,7 @@ class Quota:
             amounts = amounts_of(queue, demand, now, max_wait, self.max_first_answer_wait)
             amounts += state.groups.amounts(group, demand, now)
             at, unit = start_time_of_new(queue, state.scheduler, amounts, now, priority)
-            if queue.learned is None and self.max_first_answer_wait:
+            if queue.learning is None and self.max_first_answer_wait:
                 deadline = queue.first_answer_deadline(self.max_first_answer_wait, now)
                 at = max(at, min(deadline, now + max_wait))
             wait = seconds_until(at := max(at, now), now)
@@ -161,8 +161,8 @@ class Quota:
             settle_charges(queue, reservation, spent, latest_receipt, now)
             state.end_in_flight()
             state.groups.leave(reservation)
-            learner = state.groups.queue(reservation.group) or queue
-            learn_from_reports(learner, reports, reservation, spent, now)
+            reported_queue = state.groups.queue(reservation.group) or queue
+            learn_from_reports(reported_queue, reports, reservation, spent, now)
             futures_to_wake = state.reschedule_next(now)
         wake(futures_to_wake)
 
@@ -252,5 +252,5 @@ class Quota:
         if sent_until >= state.in_flight_since:
             for limit in queue.limits:
                 limit.mark_received(sent_until, self.max_transit)
-        if queue.learned is not None and now >= queue.learned.until:
-            queue.limits = queue.learned.expire(queue.limits, now)
+        if queue.learning is not None and now >= queue.learning.until:
+            queue.limits = queue.learning.expire(queue.limits, now)

@@ -107,14 +107,14 @@ def _are_known(queue: ScopeQueue, now: float) -> bool:
 
     One of the host's that is large, and one that others use too, do not count.
     """
-    learned = queue.learned
+    learning = queue.learning
     for limit in queue.limits:
         if limit.unit != "requests" or limit.window > MINUTE:
             continue
         if not isinstance(limit, LearnedLimit):
             is_known = limit.amount <= MOST_OF_HOST
         else:
-            is_known = learned is None or not learned.is_shared(limit, now)
+            is_known = learning is None or not learning.is_shared(limit, now)
         if is_known:
             return True
     return False
