@@ -16,7 +16,7 @@ from groq_client_compliant import GroqClient
 from sandbox import Answer, Fault, Sandbox
 from services.llm import models
 from services.llm.account.daily_budget import DailyBudget, MemoryTokenCounter
-from services.llm.account.registry import account_of
+from services.llm.account.registry import new_account
 from services.llm.batch import batch_events, bookkeeping, provider_batch
 from services.llm.batch.batch_events import BatchEvents
 from services.llm.batch.batch_note import BatchNote
@@ -334,7 +334,7 @@ def test_a_ledger_that_fails_fails_no_batch(
 def test_a_ledger_that_hangs_is_told_and_holds_up_nobody(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    account = account_of("groq", Knobs(), None)
+    account = new_account("groq", Knobs(), None)
     account.ledger = opening.ledger_at("memory:")
     heard: list[Event] = []
     hooks = Hooks()
@@ -359,7 +359,7 @@ def test_a_ledger_that_hangs_is_told_and_holds_up_nobody(
 
 
 def test_results_that_are_not_read_in_time_are_an_error() -> None:
-    account = account_of("groq", Knobs(), None)
+    account = new_account("groq", Knobs(), None)
     account.ledger = opening.ledger_at("memory:")
     books, api = BatchBookkeeper(account, Hooks()), GroqBatchApi(None, None)  # type: ignore[arg-type]  # nothing is asked of it
     with closing(ResultFile(api, "batch_1", BatchStatus("completed"))) as file:
@@ -405,7 +405,7 @@ def test_a_line_of_no_prompt_of_ours_is_left_out_and_not_paid_for(
 
 
 def test_a_budget_that_hangs_ends_the_submission() -> None:
-    account = account_of("groq", Knobs(), None)
+    account = new_account("groq", Knobs(), None)
 
     class Slow(MemoryTokenCounter):
         is_blocking = True
@@ -422,7 +422,7 @@ def test_a_budget_that_hangs_ends_the_submission() -> None:
 
 
 def test_what_is_reserved_over_midnight_is_of_the_day_that_its_note_names() -> None:
-    account = account_of("groq", Knobs(), None)
+    account = new_account("groq", Knobs(), None)
     seconds = itertools.count(86_400 * 20_000 - 1)
     account.wall = lambda: float(next(seconds))
     account.budget = DailyBudget(1000, MemoryTokenCounter())

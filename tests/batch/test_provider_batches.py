@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from sandbox import Answer, Sandbox
 from services import llm_client
-from services.llm.account.registry import account_of
+from services.llm.account.registry import new_account
 from services.llm.batch import provider_batch
 from services.llm.batch.bookkeeping import BatchBookkeeper
 from services.llm.batch.input_files import InputFile
@@ -445,7 +445,7 @@ class Checked:
 def test_a_submission_that_is_dropped_asks_nothing_more(tmp_path: Any) -> None:
     api: Any = Checked()
     with (tmp_path / "lines").open("w+b") as file:
-        account = account_of("groq", Knobs(), None)
+        account = new_account("groq", Knobs(), None)
         reservations, bookkeeper = BatchReservations(account), BatchBookkeeper(account, Hooks())
         flow = provider_batch.submit_files(api, [InputFile("", file)], 24, reservations, bookkeeper)
         assert isinstance(next(flow), RunBlocking)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.llm.account.registry import account_of
+from services.llm.account.registry import new_account
 from services.llm.batch.bookkeeping import BatchBookkeeper
 from services.llm.batch.input_files import InputFile
 from services.llm.batch.provider_batch import submit_files
@@ -40,7 +40,7 @@ class Recorded:
 
 
 def submitting(api: Any) -> Any:
-    account = account_of("groq", Knobs(), None)
+    account = new_account("groq", Knobs(), None)
     reservations, bookkeeper = BatchReservations(account), BatchBookkeeper(account, Hooks())
     return submit_files(api, [InputFile("", io.BytesIO())], 24, reservations, bookkeeper)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.llm.account.registry import account_of
+from services.llm.account.registry import new_account
 from services.llm.models import plan_limits
 from services.llm.settings.knobs import Knobs
 from services.llm.types import Provider
@@ -16,7 +16,7 @@ GPT, QWEN = "openai/gpt-oss-120b", "qwen/qwen3.8-27b"
 
 
 def amounts(model: str, provider: Provider = "groq", **knobs: Any) -> dict[str, float]:
-    account = account_of(provider, Knobs(**knobs), "us-east-1")
+    account = new_account(provider, Knobs(**knobs), "us-east-1")
     return {one.name: one.amount for one in account.headroom(model) if one.amount < math.inf}
 
 

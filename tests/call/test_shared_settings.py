@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.llm.account import registry, shared_settings
-from services.llm.account.registry import account_of, shared
+from services.llm.account.registry import new_account, shared_account
 from services.llm.settings.knobs import Knobs
 
 
@@ -23,7 +23,7 @@ def told(caplog: pytest.LogCaptureFixture, *settings: dict[str, Any]) -> list[st
     with caplog.at_level(logging.WARNING):
         for each in settings:
             knobs = Knobs(**each)
-            shared(account_of("groq", knobs, None), knobs, "key", "url")
+            shared_account(new_account("groq", knobs, None), knobs, "key", "url")
     return caplog.messages
 
 

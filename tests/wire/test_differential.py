@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox import Answer, Fault, Sandbox
-from services.llm.account.registry import account_of
+from services.llm.account.registry import new_account
 from services.llm.call import retry
 from services.llm.quota import quota
 from services.llm_client import Attempt, LLMError
@@ -126,7 +126,7 @@ def test_all_four_faces_do_the_same(
         sandbox.clear()
         sandbox.script(*(STEPS[name] for name in script))
         virtual.seconds = 1024.0
-        account = account_of(face.client._account.provider, face.client._knobs, None)
+        account = new_account(face.client._account.provider, face.client._knobs, None)
         account.now, account.wall = virtual.now, virtual.wall
         account.window.amount = window
         face.client._account = account

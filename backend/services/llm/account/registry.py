@@ -45,7 +45,7 @@ def steady_now() -> float:
     return _EPOCH + time.monotonic()
 
 
-def shared(account: Account, knobs: Knobs, *identity: str) -> Account:
+def shared_account(account: Account, knobs: Knobs, *identity: str) -> Account:
     """Return the account that clients of this *identity* share, which *account* may become.
 
     A warning names what *knobs* say of it other than the first client's did.
@@ -60,7 +60,7 @@ def shared(account: Account, knobs: Knobs, *identity: str) -> Account:
     return ours
 
 
-def account_of(provider: Provider, knobs: Knobs, region: str | None) -> Account:
+def new_account(provider: Provider, knobs: Knobs, region: str | None) -> Account:
     """Return a new account with the limits that *knobs* set for *provider*."""
     window = SlidingWindow(_requests_per_minute(provider, knobs), models.MINUTE)
     transit_time = TransitTime()

@@ -58,14 +58,14 @@ class ConfiguredClient(ABC):
         max_retries: int | None = None,
         region: str | None = None,
     ) -> None:
-        from ..account.registry import account_of  # with all that counts and limits
+        from ..account.registry import new_account  # with all that counts and limits
 
         self._knobs = knobs
         self.timeout = timeout_of("timeout", knobs.LLM_TIMEOUT if timeout is None else timeout)
         self.max_retries = count(
             "max_retries", knobs.LLM_MAX_RETRIES if max_retries is None else max_retries, least=0
         )
-        self._account = account_of(provider, knobs, region)
+        self._account = new_account(provider, knobs, region)
         self._owns_account = True
         #: Those that are told of this client's calls; see `services.llm.events`.
         self.hooks = configured_hooks(knobs)
@@ -123,10 +123,10 @@ class ConfiguredClient(ABC):
 
         A client whose SDK is a test's stand-in shares nothing.
         """
-        from ..account.registry import shared
+        from ..account.registry import shared_account
 
         if self._transport.lender.is_real:
-            self._account = shared(self._account, self._knobs, *self._identity())
+            self._account = shared_account(self._account, self._knobs, *self._identity())
             self._owns_account = False
 
     def close(self) -> None:
