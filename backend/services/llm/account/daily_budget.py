@@ -1,4 +1,7 @@
-"""A day's tokens: reserved by estimate before a call, settled by what the provider counted."""
+"""A day's budget: reserved by estimate before a call, settled by what the provider counted.
+
+It is in tokens, or in nano-dollars where it is one in money (`money_budgets`): the same counts.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,12 @@ from ..stores.budget import TokensOfDay
 log = logging.getLogger(__name__)
 
 _DAY = 86_400
-
-
 #: Seconds for which the interpreter's exit waits for sums that are being corrected.
 _EXIT_TIMEOUT = 2.0
 
 
 class TokenCounter(Protocol):
-    """Where the day's sum is kept, as `stores.BudgetFile` keeps it."""
+    """Where the day's sum is kept, as `stores.BudgetFile` keeps it; of nano-dollars too."""
 
     @property
     def is_blocking(self) -> bool:
@@ -99,7 +100,8 @@ class DailyBudget:
     The cap is soft: a call that takes more than its estimate may end above it.
     """
 
-    _name = "daily token budget"
+    #: What errors call it.
+    _label = "daily token budget"
     #: Whether every further call meets a budget that is used up.
     _concerns_all_calls = True
 
@@ -130,7 +132,7 @@ class DailyBudget:
             else:
                 used = self._counter.add(reservation.amount, now)
         except StoreError as error:
-            raise LLMError(f"The {self._name} cannot be kept: {words_of(error)}") from error
+            raise LLMError(f"The {self._label} cannot be kept: {words_of(error)}") from error
         with self._lock:
             reservation.day = day
             is_late = reservation.is_settled
@@ -187,7 +189,7 @@ class DailyBudget:
             self._counter.add(more, now, day=day)
         except StoreError as error:
             # An answer that is there must not be lost to this: the estimate stays counted.
-            log.warning("the %s keeps an estimate: %s", self._name, words_of(error))
+            log.warning("the %s keeps an estimate: %s", self._label, words_of(error))
 
 
 class _Corrections:

@@ -28,7 +28,7 @@ class MoneyBudget(DailyBudget):
         #: "" for that of all calls, else the tag's name and value.
         self.name = of
         self._of = f" of {of}" if of else ""
-        self._name = f"daily budget in US dollars{self._of}"
+        self._label = f"daily budget in US dollars{self._of}"
         self._concerns_all_calls = not of
 
     def reserve(self, reservation: BudgetReservation, now: float) -> None:
@@ -45,7 +45,7 @@ class MoneyBudget(DailyBudget):
                 f" {whole}: lower max_tokens, ask for less, or raise the budget"
             )
         error = InvalidRequestError(
-            f"the {self._name} is 0: no call that costs anything is sent, on any day"
+            f"the {self._label} is 0: no call that costs anything is sent, on any day"
         )
         error.concerns_all_calls = self._concerns_all_calls
         return error
@@ -81,8 +81,8 @@ class MoneyBudgets:
         self._counter_of = counter_of
         self._named = {name: self._make(name, each) for name, each in named.items()}
         self._tags = {each.name for each in by_tag}
-        #: By tag, what each value may spend that has no budget of its own.
-        self._of_others = {each.name: each.amount for each in by_tag if each.value == "*"}
+        #: By tag, what each value may spend that has no budget of its own: that of `*`.
+        self._default_amounts = {each.name: each.amount for each in by_tag if each.value == "*"}
         self._lock = ForkLock(leaf=True)  # guards the one below
         #: The budgets of those values, in the order in which they were last used.
         self._others: dict[str, MoneyBudget] = {}
@@ -95,8 +95,8 @@ class MoneyBudgets:
             # "a=b=c" names the tag "a" of "b=c", and not "a=b" of "c".
             if tag in self._tags and name in self._named:
                 found.append(self._named[name])
-            elif tag in self._of_others:
-                found.append(self._other(name, self._of_others[tag]))
+            elif tag in self._default_amounts:
+                found.append(self._other(name, self._default_amounts[tag]))
         return found
 
     def correct(self, name: str, more: int, day: str, now: float) -> None:
