@@ -24,7 +24,10 @@ Permit: TypeAlias = "Future[None] | HeldPermit"
 
 
 class PermitHolder(Protocol):
-    """Who holds a permit, or waits for one, until that is released."""
+    """Who is to release a permit, or the wait for one.
+
+    `acquire` sets it before the permit counts: an interrupt may keep it from returning.
+    """
 
     permit: Permit | None
 
@@ -32,9 +35,9 @@ class PermitHolder(Protocol):
 class ConcurrencyLimiter:
     """A semaphore of *size* permits, which are given in the order in which they were asked for.
 
-    Nothing blocks here: a permit that is not free is a future, and is held once that is done. An
-    interrupt may follow any call here, also one that has returned. So a *holder* has its permit
-    from the step in which that is counted until the step in which it is released.
+    Nothing blocks here: a permit that is not free is a future, and is held once that is done. A
+    *holder* has its permit set from before that is counted until it is released, since an interrupt
+    may follow any call here, also one that has returned.
     """
 
     def __init__(self, size: int) -> None:

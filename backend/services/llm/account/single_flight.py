@@ -200,7 +200,7 @@ class Follower(Generic[T]):
 
 
 class ClaimHolder(Protocol[T]):
-    """Who has a claim, and calls its `release` in the end, however it has ended."""
+    """Who is to `release` a claim, however that has ended, and has it before others find it."""
 
     claim: Leader[T] | Follower[T] | None
 
@@ -221,7 +221,7 @@ class SingleFlight(Generic[T]):
     def claim(self, key: str, holder: ClaimHolder[T] | None = None) -> Leader[T] | Follower[T]:
         """Return a Leader to the first caller with *key*, and to the others a Follower.
 
-        A *holder* has it before others find it: an interrupt may follow.
+        The *holder*'s `claim` is set before others find it: an interrupt may follow.
         """
         with self._lock:
             known = self._leaders.get(key)

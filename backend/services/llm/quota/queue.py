@@ -75,7 +75,7 @@ class Reservation:
 
 
 class ReservationHolder(Protocol):
-    """Who holds a reservation: to be cancelled or settled, if it `is_pending`."""
+    """Who is to cancel or settle a reservation that `is_pending`, and has it before it counts."""
 
     reservation: Reservation | None
 

@@ -77,8 +77,9 @@ class Quota:
         """Reserve *demand* from the first time at which every limit has room, its *group*'s too.
 
         Return `NoCapacity` if that is more than *max_wait* seconds away; its wait is exact as long
-        as nothing else happens. Requests in flight count as answered now. A *holder* has what is
-        reserved before it counts. Raises ValueError for an amount that is negative or no number.
+        as nothing else happens. Requests in flight count as answered now. The *holder*'s
+        `reservation` is set before it counts. Raises ValueError for an amount that is negative or
+        no number.
         """
         check_demand(demand)
         with self._lock, self._state as state:
