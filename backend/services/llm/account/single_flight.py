@@ -79,8 +79,8 @@ class Leader(Generic[T]):
         self._followers: list[Follower[T]] = []
         #: What it has ended with, and gives its followers.
         self._outcome: _Result[T] | _Failure | None = None
-        #: While it waits for who reads its stream: an object of this one wait.
-        self.pause: object | None = None
+        #: While it waits for who reads its stream: an object that stands for this one wait.
+        self.reader_wait: object | None = None
 
     def set_result(self, value: T) -> None:
         """Give *value* itself, not a copy, to every follower."""
@@ -176,13 +176,14 @@ class Follower(Generic[T]):
         end = time.monotonic() + timeout
         longest = min(_MAX_SILENCE, _MAX_SILENCE_PART * timeout)
         while True:
-            leader, sign = self._leader, next_iteration(self._leader._loop)
-            pause = leader.pause
+            leader, has_iterated = self._leader, next_iteration(self._leader._loop)
+            reader_wait = leader.reader_wait
             left = end - time.monotonic()
             yield max(0.0, min(longest, left))
             if self._outcome.done() or self._aborted.done() or time.monotonic() >= end:
                 return
-            if not sign.done() or (pause is not None and leader.pause is pause):
+            is_unread = reader_wait is not None and leader.reader_wait is reader_wait
+            if is_unread or not has_iterated.done():
                 leader._single_flight._take_over(self, leader)
 
     def _result(self) -> T | Leader[T]:

@@ -150,11 +150,11 @@ def hand_out(call: Call, events: Sequence[AnyEvent]) -> Effects[None]:
     if leader is None:
         yield from emit(events)
         return
-    leader.pause = object()
+    leader.reader_wait = object()
     try:
         yield from emit(events)
     finally:
-        leader.pause = None
+        leader.reader_wait = None
 
 
 def stream_events_of(reply: Reply) -> Iterator[StreamEvent]:

@@ -131,7 +131,9 @@ class MemorySharedQuota:
                     self._restore(charge, spent_part, now)
                     self._first.setdefault(charge.scope, None)  # others are in flight
             case RestoreLease(take):
-                self._leases.setdefault(take.lease, Lease(0.0, now + take.ttl, self._marks(take)))
+                self._leases.setdefault(
+                    take.lease, Lease(0.0, now + take.ttl, self._taken_of(take))
+                )
             case Pause(scope, seconds):
                 self._paused[scope] = max(self._paused.get(scope, now), now + seconds)
             case ForgetScope(scope):
@@ -175,13 +177,13 @@ class MemorySharedQuota:
                 return Refused(wait, max(0.0, wait - ahead / 2), charge.unit, used)
         for charge, room in zip(take.charges, rooms, strict=True):
             self._reserve(charge, room.amount, take, at + take.max_transit, now)
-        self._leases[take.lease] = Lease(at, now + take.ttl, self._marks(take))
+        self._leases[take.lease] = Lease(at, now + take.ttl, self._taken_of(take))
         is_first = take.first_alone > 0 and take.scope not in self._first
         if is_first:
             self._first[take.scope] = at
         return Granted(wait, used, is_first)
 
-    def _marks(self, take: Take) -> tuple[float, ...]:
+    def _taken_of(self, take: Take) -> tuple[float, ...]:
         return tuple(self._levels.get(charge.key, EMPTY).taken for charge in take.charges)
 
     def _alone_for(self, take: Take, now: float) -> float:
@@ -205,14 +207,14 @@ class MemorySharedQuota:
             if lease is not None and spent > charge.taken:
                 level = level.take_late(spent - charge.taken, now, rate)
             elif lease is not None:
-                level = level.give_back(charge.taken - spent, lease.mark(index), now, rate)
+                level = level.give_back(charge.taken - spent, lease.taken_of(index), now, rate)
                 if spent > 0:
                     level = level.spend(spent / charge.taken)
             most = settle.at_most[index] if settle.at_most else None
             ordered_from = level.lowered_at + LONGEST_AHEAD + RECEIVED_AFTER
             # From then on moments are in order: all that was granted before it has been received.
             if lease is not None and most is not None and lease.at >= ordered_from:
-                level = level.lower(most, lease.mark(index), now, rate)
+                level = level.lower(most, lease.taken_of(index), now, rate)
             if stated is not None:
                 level = level.add(max(0.0, stated - level.used(now, rate)), now, rate)
             self._levels[charge.key] = level

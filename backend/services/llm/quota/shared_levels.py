@@ -69,9 +69,12 @@ class Level(NamedTuple):
         """Return the level after *amount* more was taken than had been asked for."""
         return self.add(amount, now, rate)._replace(taken=self.taken + amount)
 
-    def lower(self, at_most: float, mark: float, now: float, rate: float) -> Level:
-        """Return the level where *at_most* so much is used, beside what was taken since *mark*."""
-        over = self.used(now, rate) - (at_most + self.taken - mark)
+    def lower(self, at_most: float, taken_before: float, now: float, rate: float) -> Level:
+        """Return the level where no more than *at_most* is used by what was taken until a grant.
+
+        All that was ever taken was *taken_before* then; what was taken since comes on top.
+        """
+        over = self.used(now, rate) - (at_most + self.taken - taken_before)
         if over <= 0:
             return self
         at = max(now, self.at)
@@ -82,14 +85,15 @@ class Level(NamedTuple):
         """Return the level after a call has spent so large a *part* of what it had declared."""
         return self._replace(spent_part=self.spent_part + PART_WEIGHT * (part - self.spent_part))
 
-    def give_back(self, amount: float, mark: float, now: float, rate: float) -> Level:
-        """Return the level after *amount* was not spent by a call that had this *mark*.
+    def give_back(self, amount: float, taken_before: float, now: float, rate: float) -> Level:
+        """Return the level after *amount* was not spent by a call.
 
-        What was taken since stays: the provider may have seen it after its own correction.
+        What was taken since it was granted stays: the provider may have seen it after its own
+        correction. All that was ever taken was *taken_before* then.
         """
         at = max(now, self.at)
         used = self.used(at, rate)
-        back = min(amount, max(0.0, used - (self.taken - mark)))
+        back = min(amount, max(0.0, used - (self.taken - taken_before)))
         lowered_at = now if back > 0 else self.lowered_at
         return self._replace(missing=used - back, at=at, lowered_at=lowered_at)
 
@@ -100,16 +104,16 @@ EMPTY = Level()
 class Lease(NamedTuple):
     """When a call may be sent, and until when that is known.
 
-    Its *marks* tell how much had ever been taken of each limit, its own charge included.
+    *taken* tells how much had ever been taken of each limit then, its own charge included.
     """
 
     at: float
     until: float
-    marks: tuple[float, ...] = ()
+    taken: tuple[float, ...] = ()
 
-    def mark(self, index: int) -> float:
-        """Return the mark of the limit at *index*; 0.0 where nothing was taken of it."""
-        return self.marks[index] if index < len(self.marks) else 0.0
+    def taken_of(self, index: int) -> float:
+        """Return what had been taken of the limit at *index*; 0.0 where nothing was."""
+        return self.taken[index] if index < len(self.taken) else 0.0
 
 
 def scopes_of(operations: Iterable[Operation]) -> Iterable[str]:

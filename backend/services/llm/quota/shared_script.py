@@ -54,7 +54,7 @@ function perform.take(op)
     for i, charge in ipairs(op.charges) do
         reserve(charge, amounts[i], op.name, at + op.max_transit)
     end
-    local lease = text(at) .. ' ' .. marks_of(op)
+    local lease = text(at) .. ' ' .. taken_of(op)
     redis.call('SET', KEYS[op.lease], lease, 'PX', math.ceil(op.ttl * 1000))
     if first or op.first_alone <= 0 then return {text(wait), used} end
     redis.call('HSET', KEYS[op.scope], 'first', text(at))
@@ -70,7 +70,7 @@ function perform.settle(op)
     if first and first ~= 'done' then redis.call('HSET', KEYS[op.scope], 'first', 'done') end
     for i, charge in ipairs(op.charges) do
         local amount, spent, stated = amount_of(charge), op.spent[i], op.used[i]
-        local mark = lease[i + 1] or 0
+        local taken_before = lease[i + 1] or 0
         if charge.is_log then
             trim_log(charge)
             if is_known and spent <= 0 then redis.call('ZREM', KEYS[charge.key], op.name) end
@@ -84,7 +84,7 @@ function perform.settle(op)
             if more < 0 then
                 -- What was taken since stays.
                 local used = used_at(math.max(now, at), missing, at, rate)
-                more = -math.min(-more, math.max(0, used - (taken - mark)))
+                more = -math.min(-more, math.max(0, used - (taken - taken_before)))
             end
             if is_known then
                 missing, at = plus(missing, at, more, rate)
@@ -93,7 +93,7 @@ function perform.settle(op)
                 local most = op.at_most[i] or cjson.null
                 local ordered_from = lowered_at + LONGEST_AHEAD + RECEIVED_AFTER
                 if most ~= cjson.null and sent_at >= ordered_from then
-                    local over = used_at(now, missing, at, rate) - (most + taken - mark)
+                    local over = used_at(now, missing, at, rate) - (most + taken - taken_before)
                     if over > 0 then
                         missing, at = plus(missing, at, -over, rate)
                         missing, lowered_at = math.max(0, missing), now
@@ -132,7 +132,7 @@ function perform.restore_use(op)
 end
 
 function perform.restore_lease(op)
-    local lease = '0 ' .. marks_of(op)
+    local lease = '0 ' .. taken_of(op)
     redis.call('SET', KEYS[op.lease], lease, 'NX', 'PX', math.ceil(op.ttl * 1000))
 end
 

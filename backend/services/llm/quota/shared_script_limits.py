@@ -176,12 +176,12 @@ local function expect_spent_part(charge, expected)
 end
 
 -- What was ever taken of each limit, the call's own included.
-local function marks_of(op)
-    local marks = {}
+local function taken_of(op)
+    local amounts = {}
     for i, charge in ipairs(op.charges) do
-        marks[i] = charge.is_log and '0' or text((select(3, level_of(charge))))
+        amounts[i] = charge.is_log and '0' or text((select(3, level_of(charge))))
     end
-    return table.concat(marks, ' ')
+    return table.concat(amounts, ' ')
 end
 
 """
