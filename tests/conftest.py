@@ -93,6 +93,14 @@ def forks_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(fork, registry, WeakKeyDictionary())
 
 
+@pytest.fixture
+def own_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prices that a test gives, which hold for the whole process, go with it."""
+    from services.llm.models import prices
+
+    monkeypatch.setattr(prices, "_own", {})
+
+
 def freeze_what_stays() -> None:
     """Let no garbage collection look again at what lives now, which is most of the heap."""
     gc.collect()

@@ -264,6 +264,7 @@ def test_all_budgets_on_redis_share_their_connections(redis_url: str) -> None:
     assert one._server is other._server
 
 
+@pytest.mark.usefixtures("own_prices")
 def test_the_knobs_make_the_budgets() -> None:
     assert money_budgets(Knobs()) is None
     with pytest.raises(ConfigurationError, match="LLM_PRICES: "):

@@ -23,8 +23,7 @@ KNOWN = "openai/gpt-oss-120b"
 
 
 @pytest.fixture(autouse=True)
-def _no_prices_of_others(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(prices, "_own", {})
+def _no_prices_of_others(own_prices: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "genai_prices", None)
     prices._library.cache_clear()
     yield

@@ -185,6 +185,7 @@ def test_no_call_that_has_returned_is_lost_to_a_kill(
     assert answered <= sums.attempts <= len(sandbox.exchanges)
 
 
+@pytest.mark.usefixtures("own_prices")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_budget_in_dollars_ends_the_call_before_it_and_is_settled_after(
     kind: str, url: str, sandbox: Sandbox, open_client: OpenFace
