@@ -51,28 +51,30 @@ class MultiKeyAccount(Account):
         now: Callable[[], float] = steady_now,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        together = organization_rpm is not None
-        self._unknown = UnknownOrganizations(
-            organization_rpm or rpm_per_key, 1 if together else len(keys), window
-        )
+        is_one_organization = organization_rpm is not None
+        organizations = 1 if is_one_organization else len(keys)
+        one = organization_rpm or rpm_per_key
+        self._unknown = UnknownOrganizations(one, organizations, window)
         # An account has a window in any case; an infinite one binds nothing.
         whole = SlidingWindow(organization_rpm or inf, window)
 
         # The bucket keeps a whole minute's requests from going at once; the window keeps those of
         # a burst and those of the refill after it from adding up to more than a minute's.
-        def of_one_key() -> tuple[TokenBucketLimit, SlidingWindow]:
+        def limits_of_key() -> tuple[TokenBucketLimit, SlidingWindow]:
             bucket = TokenBucketLimit(
                 rpm_per_key, window, "requests", burst=max(1.0, rpm_per_key / 2)
             )
             return bucket, SlidingWindow(rpm_per_key, window)
 
-        quota = Quota((self._unknown, whole) if together else (self._unknown,), of_one_key)
+        shared = (self._unknown, whole) if is_one_organization else (self._unknown,)
+        quota = Quota(shared, limits_of_key)
         super().__init__("groq", quota, now, wall, whole, ConcurrencyLimiter(max_concurrency))
         self._pace = window / rpm_per_key
         self._keys = {f"key {place} of {len(keys)}": key for place, key in enumerate(keys, 1)}
         #: Hashes of the known organisations, by scope; "" is the one that the host states for all
         #: keys.
-        self._organizations: dict[str, str] = dict.fromkeys(self._keys, "") if together else {}
+        known = dict.fromkeys(self._keys, "") if is_one_organization else {}
+        self._organizations: dict[str, str] = known
         self._requests: Counter[str] = Counter()
         #: Scopes that are refused, for one model or (None) for all, with the refusal.
         self._refused = TTLMap[tuple[str, str | None], str]()
@@ -96,7 +98,7 @@ class MultiKeyAccount(Account):
             usable = [scope for scope in self._keys if not self._is_refused(scope, model)]
             if not usable:
                 raise AuthenticationError(self._all_refused_message(model), provider="groq")
-            self._level_paused(usable)
+            self._raise_paused(usable)
             return sorted(usable, key=self._load_of)
 
     def outage_key(self, scope: str) -> str:
@@ -282,8 +284,8 @@ class MultiKeyAccount(Account):
         )
         return f"Groq authentication error: {count} accepted; the last answer was: {reasons[-1]}"
 
-    def _level_paused(self, usable: Sequence[str]) -> None:
-        """Let a paused key not save up turns: it would be the only one used after its pause."""
+    def _raise_paused(self, usable: Sequence[str]) -> None:
+        """Raise the load of paused keys to the least of the others: they would be next for long."""
         now = self.now()
         paused = {scope for scope in usable if self.quota.paused_for(scope, now)}
         least = min((self._requests[scope] for scope in usable if scope not in paused), default=0)

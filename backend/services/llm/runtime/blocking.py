@@ -79,10 +79,10 @@ class BlockingCall:
     def _outcome(self) -> Any:
         if not self._future.cancelled() and self._future.done():
             return self._future.result()
-        self._future.cancel()  # one that has not started_at never will
+        self._future.cancel()  # one that has not started never will
         started_at = self._started_at
-        had = 0.0 if started_at is None else time.monotonic() - started_at
-        raise Overdue(had >= _BLAME_SHARE * self._timeout)
+        has_run_for = 0.0 if started_at is None else time.monotonic() - started_at
+        raise Overdue(has_run_for >= _BLAME_SHARE * self._timeout)
 
 
 def _run_here(effect: RunBlocking) -> Future[Any]:

@@ -17,7 +17,7 @@ class Opening:
     def __init__(self) -> None:
         self._is_aborted = False
         self._abort: Callable[[], None] | None = None
-        self._let_go: Callable[[], None] | None = None
+        self._on_end: Callable[[], None] | None = None
 
     def abort(self) -> None:
         """End the wait, also one that is about to begin."""
@@ -25,10 +25,10 @@ class Opening:
         if (abort := self._abort) is not None:
             abort()
 
-    def waits(self, abort: Callable[[], None], let_go: Callable[[], None] | None) -> None:
+    def begin_wait(self, abort: Callable[[], None], on_end: Callable[[], None] | None) -> None:
         """Note how the wait that begins is ended, and what is to be called after it."""
         self.end()
-        self._abort, self._let_go = abort, let_go
+        self._abort, self._on_end = abort, on_end
         self.check()
 
     def check(self) -> None:
@@ -38,9 +38,9 @@ class Opening:
 
     def end(self) -> None:
         """Forget the wait, which is over."""
-        self._abort, let_go, self._let_go = None, self._let_go, None
-        if let_go is not None:
-            let_go()
+        self._abort, on_end, self._on_end = None, self._on_end, None
+        if on_end is not None:
+            on_end()
 
 
 class _Thread(threading.local):
@@ -61,13 +61,13 @@ def opening(current: Opening) -> Iterator[None]:
         current.end()
 
 
-def abortable_by(abort: Callable[[], None], let_go: Callable[[], None] | None = None) -> None:
+def abortable_by(abort: Callable[[], None], on_end: Callable[[], None] | None = None) -> None:
     """Say how what this thread is about to wait for is ended from another thread, if one may.
 
-    *let_go* is called once it is over. Raises ConnectionAbortedError where nobody waits for it.
+    *on_end* is called once it is over. Raises ConnectionAbortedError where nobody waits for it.
     """
     if _thread.opening is not None:
-        _thread.opening.waits(abort, let_go)
+        _thread.opening.begin_wait(abort, on_end)
 
 
 def check_aborted() -> None:
