@@ -33,18 +33,18 @@ class BatchApi(Protocol):
         """Begin a batch of a file's *count* lines, and return its id; once for each *token*."""
         ...
 
-    def status(self, identity: str) -> BatchStatus:
+    def status(self, batch_id: str) -> BatchStatus:
         """Return how far the batch is."""
         ...
 
-    def cancel(self, identity: str) -> None:
+    def cancel(self, batch_id: str) -> None:
         """Have the batch end with what is answered."""
 
-    def download(self, identity: str, into: BinaryIO) -> str:
+    def download(self, batch_id: str, into: BinaryIO) -> str:
         """Write the lines of the results *into* a file, in no order; return their scope."""
         ...
 
-    def download_input(self, identity: str, into: BinaryIO) -> None:
+    def download_input(self, batch_id: str, into: BinaryIO) -> None:
         """Write the lines that were asked *into* a file."""
 
     def custom_id_of(self, row: Mapping[str, Any]) -> CustomId | None:

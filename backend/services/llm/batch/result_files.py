@@ -23,9 +23,9 @@ R = TypeVar("R")
 class ResultFile:
     """The downloaded lines of one batch, and the ids of its prompts that have none."""
 
-    def __init__(self, api: BatchApi, identity: str, status: BatchStatus) -> None:
+    def __init__(self, api: BatchApi, batch_id: str, status: BatchStatus) -> None:
         self._api = api
-        self.batch_id = identity
+        self.batch_id = batch_id
         self._status = status
         self._scope = ""
         self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()

@@ -134,10 +134,10 @@ class BedrockBatchApi:
             )
             return required_text(job, "jobArn", "bedrock")
 
-    def status(self, identity: str) -> BatchStatus:
+    def status(self, batch_id: str) -> BatchStatus:
         """Return how far the job of that ARN is."""
         with self._clients() as clients:
-            job = clients.bedrock.get_model_invocation_job(jobIdentifier=identity)
+            job = clients.bedrock.get_model_invocation_job(jobIdentifier=batch_id)
         return BatchStatus(
             _STATES.get(required_text(job, "status", "bedrock"), "running"),
             count_of(job.get("totalRecordCount")) or _count_in(_source(job)),
@@ -146,25 +146,25 @@ class BedrockBatchApi:
             text(job, "message") or "",
         )
 
-    def cancel(self, identity: str) -> None:
+    def cancel(self, batch_id: str) -> None:
         """Have the job end with what is answered."""
         with self._clients() as clients:
-            clients.bedrock.stop_model_invocation_job(jobIdentifier=identity)
+            clients.bedrock.stop_model_invocation_job(jobIdentifier=batch_id)
 
-    def download(self, identity: str, into: BinaryIO) -> str:
+    def download(self, batch_id: str, into: BinaryIO) -> str:
         """Write the records of a job that has ended *into* a file; return its model."""
         with self._clients() as clients:
-            job = clients.bedrock.get_model_invocation_job(jobIdentifier=identity)
+            job = clients.bedrock.get_model_invocation_job(jobIdentifier=batch_id)
             target = _uri(job, "outputDataConfig", "s3OutputDataConfig").rstrip("/")
             name = _source(job).rpartition("/")[2]
-            _copy(clients.s3, f"{target}/{identity.rpartition('/')[2]}/{name}.out", into)
+            _copy(clients.s3, f"{target}/{batch_id.rpartition('/')[2]}/{name}.out", into)
             # AWS may name a model by its ARN, whatever the job was submitted with.
             return required_text(job, "modelId", "bedrock").rpartition(":foundation-model/")[2]
 
-    def download_input(self, identity: str, into: BinaryIO) -> None:
+    def download_input(self, batch_id: str, into: BinaryIO) -> None:
         """Write the records that the job was asked *into* a file."""
         with self._clients() as clients:
-            job = clients.bedrock.get_model_invocation_job(jobIdentifier=identity)
+            job = clients.bedrock.get_model_invocation_job(jobIdentifier=batch_id)
             _copy(clients.s3, _source(job), into)
 
     def custom_id_of(self, row: Mapping[str, Any]) -> CustomId | None:

@@ -106,10 +106,10 @@ class GroqBatchApi:
         uncancelled = (each for each in found if text(each, "status") not in _CANCELLED)
         return next((text(each, "id") for each in uncancelled), None)
 
-    def status(self, identity: str) -> BatchStatus:
+    def status(self, batch_id: str) -> BatchStatus:
         """Return how far the batch of that id is."""
-        with self._sdk(identity) as sdk:
-            batch = sdk.batches.retrieve(identity, timeout=_SHORT)
+        with self._sdk(batch_id) as sdk:
+            batch = sdk.batches.retrieve(batch_id, timeout=_SHORT)
         counts = member(batch, "request_counts")
         problems = rows(member(batch, "errors"), "data")
         return BatchStatus(
@@ -120,24 +120,24 @@ class GroqBatchApi:
             "; ".join(text(each, "message") or "" for each in problems[:3]),
         )
 
-    def cancel(self, identity: str) -> None:
+    def cancel(self, batch_id: str) -> None:
         """Have the batch end with what is answered."""
-        with self._sdk(identity) as sdk:
-            sdk.batches.cancel(identity, timeout=_SHORT)
+        with self._sdk(batch_id) as sdk:
+            sdk.batches.cancel(batch_id, timeout=_SHORT)
 
-    def download(self, identity: str, into: BinaryIO) -> str:
+    def download(self, batch_id: str, into: BinaryIO) -> str:
         """Write the lines of a batch that has ended *into* a file; return their scope."""
-        with self._sdk(identity) as sdk:
-            batch = sdk.batches.retrieve(identity, timeout=_SHORT)
+        with self._sdk(batch_id) as sdk:
+            batch = sdk.batches.retrieve(batch_id, timeout=_SHORT)
             for name in ("output_file_id", "error_file_id"):
                 if file := text(batch, name):
                     _copy(sdk, file, into)
         return ""
 
-    def download_input(self, identity: str, into: BinaryIO) -> None:
+    def download_input(self, batch_id: str, into: BinaryIO) -> None:
         """Write the lines that the batch was asked *into* a file."""
-        with self._sdk(identity) as sdk:
-            batch = sdk.batches.retrieve(identity, timeout=_SHORT)
+        with self._sdk(batch_id) as sdk:
+            batch = sdk.batches.retrieve(batch_id, timeout=_SHORT)
             _copy(sdk, required_text(batch, "input_file_id", "groq"), into)
 
     def custom_id_of(self, row: Mapping[str, Any]) -> CustomId | None:
@@ -165,10 +165,10 @@ class GroqBatchApi:
         return Usage(usage.input_tokens, usage.output_tokens, usage.total_tokens, reported=True)
 
     @contextmanager
-    def _sdk(self, identity: str = "") -> Iterator[Any]:
+    def _sdk(self, batch_id: str = "") -> Iterator[Any]:
         """Lend the SDK's client for a few requests; raises LLMError for whatever they raise.
 
-        *identity* is the batch that they are about, where it exists already.
+        *batch_id* is the batch that they are about, where it exists already.
         """
         try:
             with self._lend() as sdk:
@@ -182,9 +182,9 @@ class GroqBatchApi:
             raise
         except Exception as error:
             meant = self._to_error(error)
-            if identity and meant.status == 404:
+            if batch_id and meant.status == 404:
                 meant.args = (
-                    f"Groq has no batch {identity}, or what it held is no longer there (HTTP 404):"
+                    f"Groq has no batch {batch_id}, or what it held is no longer there (HTTP 404):"
                     " a batch is found with a key of the organisation that submitted it",
                 )
             raise meant from error
