@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from services.llm.call.stream import AsyncStream, Stream
+from services.llm.call.stream_ends import close_all_left_open
 from services.llm.call.stream_reader import PATIENCE, StreamReader
 from services.llm.effects import (
     Close,
@@ -309,6 +310,20 @@ def test_whoever_drops_a_stream_is_warned_unless_a_server_was_to_close_it(
     while not steps:
         time.sleep(0.001)
     assert ["given back"] == steps
+
+
+def test_a_process_that_ends_closes_its_own_streams_that_nobody_waits_for(
+    steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = Stream(streamed(steps), Transport())
+    assert "a" == next(stream)
+    with monkeypatch.context() as in_child:
+        in_child.setattr(os, "getpid", lambda: -1)
+        close_all_left_open()
+    assert [] == steps
+    close_all_left_open()
+    assert ["given back"] == steps
+    assert [] == list(stream)
 
 
 def test_a_stream_that_was_closed_or_never_begun_is_dropped_without_a_word(

@@ -16,6 +16,7 @@ import pytest
 from groq_client_compliant import GroqClient
 from sandbox import Sandbox
 from services import llm_client
+from services.llm.ledger.opening import ledger_at
 from tests.wire.faces import settings
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -54,6 +55,15 @@ def test_a_call_that_is_on_its_way_as_the_process_ends_comes_to_its_end(provider
     ended = run("leaving.py", provider)
     said = "Sandbox: one Sandbox: two 3\n"
     assert ("", said, 0) == (ended.stderr, ended.stdout, ended.returncode)
+
+
+def test_a_stream_that_is_open_as_the_process_ends_is_told_of_and_entered(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'usage.db'}"
+    ended = run("leaving_a_stream.py", url)
+    said = "True\nended after 1 attempt\n"
+    assert ("", said, 0) == (ended.stderr, ended.stdout, ended.returncode)
+    (entry,) = ledger_at(url).read("2000-01-01", "2100-01-01")
+    assert (1, 1) == (entry.sums.calls, entry.sums.attempts)
 
 
 @pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])

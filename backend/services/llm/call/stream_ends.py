@@ -1,4 +1,5 @@
-"""How a stream ends that nobody ends: it is dropped, its loop ends, or another loop closes it.
+"""How a stream ends that nobody ends: it is dropped, its loop or its process ends, or another loop
+closes it.
 
 A dropped stream is closed in a thread or a task of its own: garbage collection may run while its
 thread holds any lock.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import atexit
 import warnings
 import weakref
 from collections.abc import Callable
@@ -23,9 +25,13 @@ from .stream_reader import PATIENCE, StreamReader
 #: Tasks that close a dropped stream: a loop itself holds no task that waits.
 _CLOSING: set[asyncio.Task[None]] = set()
 
+#: What reads the streams of threads, and by which transport, for the end of the process.
+_readers: weakref.WeakKeyDictionary[StreamReader, Any] = weakref.WeakKeyDictionary()
+
 
 def on_drop_in_thread(stream: object, reader: StreamReader, transport: Any) -> None:
-    """Have the *reader* closed once *stream* is gone, in a thread of its own."""
+    """Have the *reader* closed once *stream* is gone, in a thread of its own, or at the exit."""
+    _readers[reader] = transport
     _on_drop(stream, reader, _close_in_thread, transport)
 
 
@@ -100,3 +106,12 @@ def _close_in_loop(reader: StreamReader, transport: Any, loop: asyncio.AbstractE
         loop.call_soon_threadsafe(start)
     except RuntimeError:
         _thread.start_new_thread(reader.give_back, ())
+
+
+@atexit.register  # later than ledger and fleet, which so are finished after it
+def close_all_left_open() -> None:
+    """As the process ends, close the streams of threads that nobody waits for."""
+    for reader, transport in list(_readers.items()):
+        if reader.is_left_open:
+            with suppress(Exception):
+                run(reader.close(), transport)

@@ -82,6 +82,11 @@ class StreamReader:
         if (self.is_open or self._channel is not None) and not self._is_busy:
             yield from self._release()
 
+    @property
+    def is_left_open(self) -> bool:
+        """Whether it is open in this process, and nobody waits for what comes next."""
+        return self.is_open and not self._is_busy and self._process == os.getpid()
+
     def give_back(self) -> None:
         """Give back permit and tokens, where the connection is already gone."""
         self._is_over = True
