@@ -29,6 +29,7 @@ from services.llm.providers.batch_types import BatchLine, CustomId, json_line
 from services.llm.providers.bedrock.batch_api import BedrockBatchApi
 from services.llm.providers.groq.batch_api import GroqBatchApi
 from services.llm.settings.knobs import Knobs
+from services.llm.types import Request
 from services.llm_client import (
     AuthenticationError,
     BatchStatus,
@@ -327,6 +328,8 @@ def test_what_cannot_be_sent_is_refused_before_anything_is_submitted(
             client.submit_batch(PROMPTS, hours=hours)
     with pytest.raises(ConfigurationError, match="did you mean temperature"):
         client.submit_batch(PROMPTS, temprature=0)
+    with pytest.raises(ConfigurationError, match="progress is no argument of this call"):
+        client.submit_batch(PROMPTS, progress=True)
     with pytest.raises(ConfigurationError, match="did you mean submit_batch"):
         client.generate_batch(PROMPTS, provider_batch=True)
     for identity in ("", "a,,b", "../files", "a b", "batch_\ud800", "x\r\ny", None, 5):
@@ -343,6 +346,21 @@ def test_the_headers_of_one_call_cannot_be_sent_in_a_batch(
         pytest.raises(InvalidRequestError, match="extra_headers cannot be sent in a batch"),
     ):
         client.submit_batch(PROMPTS, extra_headers={"x": "y"})
+
+
+def test_a_line_of_groqs_has_the_options_that_its_sdk_has_no_keyword_for(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"reasoning_effort": "low", "extra_body": {"service_tier": "flex"}, "top_p": 0.5}
+    with client_of(sandbox.url, "groq", monkeypatch) as client:
+        results = list(client.submit_batch(PROMPTS, **options).results())
+        line = client._transport.batch_api(client._knobs).line(
+            Request("model", (), options=options), CustomId(0)
+        )
+    assert [None] * 6 == [each.error for each in results]
+    expected = {"reasoning_effort": "low", "service_tier": "flex", "top_p": 0.5}
+    assert expected.items() <= json.loads(line)["body"].items()
+    assert "extra_body" not in json.loads(line)["body"]
 
 
 @pytest.mark.parametrize("knob", ["BEDROCK_BATCH_BUCKET", "BEDROCK_BATCH_ROLE_ARN"])

@@ -12,6 +12,7 @@ from ..types import Provider
 _OWN = (
     *("prompt", "schema", "system_prompt", "temperature", "model", "max_tokens", "messages"),
     *("timeout", "max_retries", "tags", "priority"),
+    *("concurrency", "ordered", "progress", "hours", "resume"),
 )
 #: Options that both providers have, under one name here.
 _COMMON = ("extra_headers", "guardrail", "metadata", "reasoning_effort", "service_tier")

@@ -78,7 +78,7 @@ class GroqBatchApi:
         body = to_chat_completion(request)
         if unsendable := [name for name in _OF_SENDING if body.get(name)]:
             raise unsendable_in_batch(unsendable[0], "groq")
-        body = {**body, **body.pop("extra_body", {})}
+        body |= body.pop("extra_body", {})
         line = {"custom_id": str(custom_id), "method": "POST", "url": _ENDPOINT, "body": body}
         return json_line(line)
 
