@@ -25,7 +25,7 @@ def by_name(face: Face) -> dict[str, Headroom]:
 
 @pytest.mark.parametrize("kind", ["groq", "groq async"])
 def test_limits_that_nobody_knew_are_learnt_from_the_first_answer(
-    open_client: OpenFace, sandbox: Sandbox, kind: str
+    open_client: OpenFace, sandbox: Sandbox, virtual: VirtualTime, kind: str
 ) -> None:
     sandbox.limits = Limits(rpd=1_000, tpm=9_000)
     face = open_client(kind)
