@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import certifi
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.redis_server import redis_url
 
@@ -22,10 +22,11 @@ __all__ = ["redis_url"]  # a fixture
 FEWER = int(os.environ.get("FEWER_EXAMPLES", "1"))
 # Where nobody reads which example fails, as of a mutant, none is made smaller.
 UNREAD = {Phase.shrink, Phase.explain} if "UNREAD_FAILURES" in os.environ else set()
-# How long an example takes says more about the machine than about the code.
+# How long an example takes, or its making, says more about the machine than about the code.
 settings.register_profile(
     "unhurried",
     deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
     max_examples=100 // FEWER,
     phases=[phase for phase in Phase if phase not in UNREAD],
 )

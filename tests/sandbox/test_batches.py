@@ -45,7 +45,7 @@ def slow(clock: Clock) -> Iterator[Sandbox]:
 
 
 def client_of(sandbox: Sandbox, key: str = "gsk_test") -> groq.Groq:
-    return groq.Groq(api_key=key, base_url=sandbox.url, max_retries=0, timeout=5)
+    return groq.Groq(api_key=key, base_url=sandbox.url, max_retries=0, timeout=30)
 
 
 def line(identity: str, body: Any = None) -> dict[str, Any]:
@@ -239,7 +239,7 @@ def aws(sandbox: Sandbox) -> Iterator[Callable[..., Any]]:
             endpoint_url=url,
             aws_access_key_id="AKIATEST",
             aws_secret_access_key="secret",
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=5),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=30),
         )
         clients.append(client)
         return client

@@ -106,7 +106,7 @@ CALLS = st.one_of(
 @settings(
     max_examples=50 // FEWER,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     script=st.lists(st.sampled_from(sorted(STEPS)), max_size=8),
