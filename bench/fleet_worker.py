@@ -281,7 +281,7 @@ class Worker:
             is_alone = granted.is_first and now - sent < take.first_alone
             in_use = self._fleet.used(MODEL, self._limit, now)
             is_full = full_limits(take, granted)[0] and in_use >= STILL_FULL * self._limit.amount
-            counts_declared = counts.shown(
+            counts_declared = counts.newly_shown(
                 self._limit, charge, (said,), now, is_alone=is_alone, is_full=is_full
             )
             if counts_declared is not None:

@@ -142,7 +142,7 @@ def what_counts() -> Touches:
     counts.amount_spent(limit, tokens(10), {})
     reports = (LimitReport("tokens", 60.0, 100.0, 10.0),)
     counts.at_most(limit, tokens(10), reports, 0.0)
-    counts.shown(limit, tokens(10), reports, 0.0, is_alone=False, is_full=True)
+    counts.newly_shown(limit, tokens(10), reports, 0.0, is_alone=False, is_full=True)
     return touches
 
 

@@ -38,12 +38,12 @@ def shown(
 ) -> bool | None:
     """What the answer to a call shows that others were in flight beside."""
     reports = stated(used, amount)
-    return counts.shown(limit(), CHARGE, reports, now, is_alone=False, is_full=is_full)
+    return counts.newly_shown(limit(), CHARGE, reports, now, is_alone=False, is_full=is_full)
 
 
 @pytest.mark.parametrize("keeps", [True, False, None])
 def test_a_call_that_was_alone_shows_what_its_worker_has_seen(keeps: bool | None) -> None:
-    found = WhatCounts().shown(limit(keeps), CHARGE, (), 0.0, is_alone=True, is_full=False)
+    found = WhatCounts().newly_shown(limit(keeps), CHARGE, (), 0.0, is_alone=True, is_full=False)
     assert keeps is found
 
 
@@ -51,7 +51,7 @@ def test_a_call_that_was_alone_shows_what_its_worker_has_seen(keeps: bool | None
 def test_a_call_that_was_alone_tells_again_what_all_were_told(keeps: bool) -> None:
     counts = WhatCounts()
     counts.learn([replace(NOTE, counts_declared=keeps)])
-    found = counts.shown(limit(not keeps), CHARGE, (), 0.0, is_alone=True, is_full=False)
+    found = counts.newly_shown(limit(not keeps), CHARGE, (), 0.0, is_alone=True, is_full=False)
     assert keeps is found
 
 
@@ -60,9 +60,11 @@ def test_beside_other_workers_calls_only_that_less_counts_is_believed(
     keeps: bool | None, expected: bool | None
 ) -> None:
     counts = WhatCounts()
-    assert expected is counts.shown(limit(keeps), CHARGE, (), 0.0, is_alone=False, is_full=False)
+    assert expected is counts.newly_shown(
+        limit(keeps), CHARGE, (), 0.0, is_alone=False, is_full=False
+    )
     counts.learn([NOTE])
-    assert None is counts.shown(limit(keeps), CHARGE, (), 0.0, is_alone=False, is_full=False)
+    assert None is counts.newly_shown(limit(keeps), CHARGE, (), 0.0, is_alone=False, is_full=False)
 
 
 @pytest.mark.parametrize("told", [[], [NOTE]])

@@ -243,11 +243,12 @@ class Fleet:
     def _next_batch(self) -> Sequence[Operation] | None:
         """Return what is to be sent now, once something is urgent or has waited long enough."""
         with self._lock:
-            outage, is_urgent, is_probe = self._outage, self._is_urgent, self._outage.is_probing
-            if outage.is_away != is_probe or not (self._pending or is_probe):
+            is_away, is_urgent = self._outage.is_away, self._is_urgent
+            may_send = self._outage.is_probing if is_away else bool(self._pending)
+            if not may_send:
                 self._sending = None
                 return None
-        if not is_probe:
+        if not is_away:
             is_urgent.wait(LINGER)
         with self._lock:
             is_urgent.clear()

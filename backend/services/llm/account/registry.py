@@ -90,13 +90,13 @@ def limits_of_model(provider: Provider, knobs: Knobs, model: str) -> list[Limit]
         for name, unit, window in _PER_MODEL
         if (amount := getattr(knobs, f"{provider.upper()}_{name}", None)) is not None
     }
+    for each in set_by_host:
+        planned.pop(each, None)
     return [
-        LearnedLimit(amount, window, unit, configured=amount, is_ceiling=is_ceiling)
-        for limits, is_ceiling in (
-            ({each: planned[each] for each in planned if each not in set_by_host}, False),
-            (set_by_host, True),
+        LearnedLimit(
+            amount, window, unit, configured=amount, is_ceiling=(unit, window) in set_by_host
         )
-        for (unit, window), amount in limits.items()
+        for (unit, window), amount in (planned | set_by_host).items()
     ]
 
 

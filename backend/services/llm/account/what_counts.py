@@ -81,7 +81,7 @@ class WhatCounts:
         rate = charge.amount / charge.window
         return stated + max(max_transit, FIRST_GUESS) * rate + charge.taken
 
-    def shown(
+    def newly_shown(
         self,
         limit: LearnedLimit,
         charge: SharedCharge,

@@ -150,7 +150,7 @@ class Grant:
                 is_full = (
                     was_full and fleet.used(take.scope, limit, now) >= STILL_FULL * limit.amount
                 )
-                counts_declared = fleet.what_counts.shown(
+                counts_declared = fleet.what_counts.newly_shown(
                     limit, charge, reports, now, is_alone=is_alone, is_full=is_full
                 )
                 if counts_declared is not None:

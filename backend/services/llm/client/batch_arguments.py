@@ -77,7 +77,7 @@ def batch_policy(
     )
 
 
-def plan(
+def ask_and_options(
     client: BatchCalls,
     *,
     schema: Any = None,

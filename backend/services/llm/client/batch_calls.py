@@ -35,10 +35,10 @@ class BatchCalls(TextCalls, StructuredCalls):
             """
             from ..batch.blocking import Batch
             from ..batch.options import checked_prompts
-            from .batch_arguments import plan
+            from .batch_arguments import ask_and_options
 
             checked_prompts(prompts, is_async=False)
-            return Batch(prompts, *plan(self, **arguments))
+            return Batch(prompts, *ask_and_options(self, **arguments))
 
         def agenerate_batch(self, /, prompts: Any, **arguments: Any) -> AsyncBatch[Any]:
             """Return the results of *prompts*, an async iterator; as `generate_batch` does.
@@ -47,7 +47,7 @@ class BatchCalls(TextCalls, StructuredCalls):
             """
             from ..batch.asynchronous import AsyncBatch
             from ..batch.options import checked_prompts
-            from .batch_arguments import plan
+            from .batch_arguments import ask_and_options
 
             checked_prompts(prompts, is_async=True)
-            return AsyncBatch(prompts, *plan(self, **arguments))
+            return AsyncBatch(prompts, *ask_and_options(self, **arguments))

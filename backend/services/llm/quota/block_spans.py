@@ -13,6 +13,7 @@ class BlockSpans:
     Who waits joins the last block and leaves the first. So a span to the end is kept for each block
     up to a certain one, and the blocks after that one are added up as they come: an operation at
     either end takes a step or two, and one in the middle as many as there are blocks before it.
+    These are the two stacks of a sliding-window aggregation (Tangwongsan et al., 2017).
     """
 
     __slots__ = ("_added", "_added_blocks", "_seconds_per_unit", "_to_the_end", "_uncovered")
