@@ -46,37 +46,6 @@ if TYPE_CHECKING:
         WaitStarted,
     )
 
-__getattr__ = lazy_names(
-    __name__,
-    dict.fromkeys(
-        (
-            "AttemptEnded",
-            "AttemptStarted",
-            "BatchEnded",
-            "BatchPolled",
-            "BatchSubmitted",
-            "BatchUsage",
-            "CacheHit",
-            "CallEnded",
-            "CallInfo",
-            "CallJoined",
-            "CallStarted",
-            "Event",
-            "FirstPiece",
-            "ModelSwitched",
-            "Operation",
-            "OutageBegan",
-            "RepairPlanned",
-            "RetryPlanned",
-            "ScopePaused",
-            "WaitCause",
-            "WaitEnded",
-            "WaitStarted",
-        ),
-        "event_types",
-    ),
-)
-
 __all__ = [
     "AttemptEnded",
     "AttemptStarted",
@@ -114,3 +83,8 @@ __all__ = [
     "hooks",
     "limit_sources",
 ]
+
+# What is not imported above are the events.
+__getattr__ = lazy_names(
+    __name__, {name: "event_types" for name in __all__ if name not in globals()}
+)
