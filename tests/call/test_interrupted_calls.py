@@ -36,7 +36,7 @@ ROOMS = (
     "/llm/account/outages",
     "/llm/account/daily_budget",
     "/llm/call/admission",
-    "/llm/call/budget_shares",
+    "/llm/call/budget_reservations",
     "/llm/client/window",
     "/groq_compliant/pacing",
     "/llm/runtime/waking",

@@ -25,7 +25,7 @@ from .demand import demand_spent, latest_receipt
 
 if TYPE_CHECKING:
     from ..events import WaitCause
-    from .budget_shares import BudgetShares
+    from .budget_reservations import BudgetReservations
     from .fleet_grant import Grant
 
 #: Seconds by which one scope must be free before another to be preferred out of turn.
@@ -44,7 +44,7 @@ class Admission:
         self.reservation: Reservation | None = None
         self.permit: Permit | None = None
         #: What is held of the day's budgets; None where there are none.
-        self.budget_shares: BudgetShares | None = None
+        self.budget_reservations: BudgetReservations | None = None
         #: What is held of the limits that other workers share; None where nothing is.
         self.grant: Grant | None = None
         self._account = account
@@ -117,8 +117,8 @@ class Admission:
         try:
             self.cancel()
         finally:
-            if self.budget_shares is not None:
-                self.budget_shares.settle(self._reply, self._error, self.partly_spent)
+            if self.budget_reservations is not None:
+                self.budget_reservations.settle(self._reply, self._error, self.partly_spent)
 
     def _end_reservation(self) -> None:
         # An interrupt may have come after the reservation's end, or after its grant's.
@@ -163,13 +163,13 @@ class Admission:
 def admit(admission: Admission, request: Request, call: Call) -> Effects[None]:
     """Wait until *request* may be sent, holding what that takes; or raise what forbids it."""
     if call.account.budget is not None or call.account.money is not None:
-        from .budget_shares import BudgetShares  # most hosts have none
+        from .budget_reservations import BudgetReservations  # most hosts have none
 
         tokens = admission.estimate.tokens + int(admission.demand["output_tokens"])
-        admission.budget_shares = BudgetShares(
+        admission.budget_reservations = BudgetReservations(
             call.account, request.model, admission.demand, tokens
         )
-        yield from admission.budget_shares.reserve(call)
+        yield from admission.budget_reservations.reserve(call)
     while True:
         admission.reservation = yield from _reserve_limits(request, call, admission)
         if (yield from _wait_for_start(admission, call)):

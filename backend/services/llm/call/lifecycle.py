@@ -199,8 +199,8 @@ def _attempt(request: Request, call: Call) -> Effects[Reply]:
         except BaseException:  # an interrupt, of all that is not done yet
             admission.close()
             raise
-    if admission.budget_shares is not None:
-        yield from admission.budget_shares.wait_until_settled(call)
+    if admission.budget_reservations is not None:
+        yield from admission.budget_reservations.wait_until_settled(call)
     if isinstance(outcome, LLMError):
         raise outcome
     return outcome.replace(cost=_cost_of(outcome, call.attempts[-1]))

@@ -1,4 +1,4 @@
-"""What one attempt holds of the day's budgets: tokens, and money."""
+"""What one attempt reserves of the day's budgets: tokens, and money."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .call import Call
 from .demand import budget_spent
 
 
-class BudgetShares:
+class BudgetReservations:
     """Amounts that are reserved of each budget of a call, and settled together.
 
     *tokens* are those of the request, as estimated, and of the longest answer: a limit's *demand*
@@ -29,7 +29,7 @@ class BudgetShares:
         self._model = model
         self._demand = demand
         self._tokens = tokens
-        self._shares: list[tuple[DailyBudget, BudgetReservation]] = []
+        self._reservations: list[tuple[DailyBudget, BudgetReservation]] = []
         #: Done once threads have settled them; none where that is done already.
         self._settled: list[Future[None]] = []
 
@@ -37,7 +37,7 @@ class BudgetShares:
         """Reserve of each budget, or raise what the first one that has too little left says."""
         for budget, amount in self._amounts(call):
             reservation = BudgetReservation(amount)
-            self._shares.append((budget, reservation))
+            self._reservations.append((budget, reservation))
             reserve = partial(budget.reserve, reservation, self._account.wall())
             try:
                 # The budget may be shared with other processes, through a file or a server.
@@ -49,7 +49,7 @@ class BudgetShares:
 
     def settle(self, reply: Reply | None, error: LLMError | None, part: Demand) -> None:
         """Correct each budget by what was spent; *part* estimates what a broken stream has."""
-        for budget, reservation in self._shares:
+        for budget, reservation in self._reservations:
             if reservation.is_over:
                 continue  # before an interrupt
             reserved = reservation.amount
