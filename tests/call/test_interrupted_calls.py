@@ -26,7 +26,7 @@ from services.llm.quota import Demand, LearnedLimit, Quota, Reservation, Sliding
 from services.llm.runtime.waking import wake
 from services.llm.types import Reply
 from tests.call.test_release import Day, Scene, drive, many_keys, plain, wait_for_corrections
-from tests.quota.support import booked, sent
+from tests.quota.support import reserved, sent
 
 #: What is traced: where something is taken, given back or woken.
 ROOMS = (
@@ -149,15 +149,15 @@ def state_of(quota: Quota) -> list[Any]:
 def of_a_start() -> tuple[Quota, Change]:
     quota = a_quota()
     sent(quota, 0.0, DEMAND)
-    waiting = booked(quota, 1.0, DEMAND)
-    booked(quota, 2.0, DEMAND)
+    waiting = reserved(quota, 1.0, DEMAND)
+    reserved(quota, 2.0, DEMAND)
     return quota, lambda: quota.try_start(waiting, 3.0)
 
 
 def of_a_settlement(spent: float) -> tuple[Quota, Change]:
     quota = a_quota()
     started = [sent(quota, 0.0, DEMAND) for _ in range(4)]
-    booked(quota, 1.0, DEMAND)
+    reserved(quota, 1.0, DEMAND)
     return quota, lambda: quota.settle(started[0], {"tokens": spent}, 1.0, 2.0)
 
 
@@ -183,7 +183,7 @@ def of_a_cancellation() -> tuple[Quota, Change]:
     quota = a_quota()
     for _ in range(4):
         sent(quota, 0.0, DEMAND)
-    waiting = [booked(quota, 1.0, DEMAND) for _ in range(2)]
+    waiting = [reserved(quota, 1.0, DEMAND) for _ in range(2)]
     return quota, lambda: quota.cancel(waiting[0], 2.0)
 
 

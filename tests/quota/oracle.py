@@ -42,21 +42,21 @@ def full_at(arrivals: Iterable[tuple[float, float]], pace: float) -> list[float]
 
 @dataclass(frozen=True)
 class Refill:
-    """A bucket's size and pace (seconds per unit), what it gave out, and what is booked of it.
+    """A bucket's size and pace (seconds per unit), what it gave out, and what is reserved of it.
 
-    What is booked for *now* or before was taken before what is in flight, which arrives now.
+    What is reserved for *now* or before was taken before what is in flight, which arrives now.
     """
 
     size: float
     pace: float
     answered: Sequence[tuple[float, float]]
     in_flight: Sequence[float]
-    booked: Sequence[Charge]
+    reserved: Sequence[Charge]
     now: float
 
     def fits(self, amount: float, at: float, *, keeping: bool) -> bool:
-        """Whether *amount* fits at *at*, *keeping* what is booked for later its room."""
-        order = sorted(self.booked, key=lambda charge: charge.sort_key)
+        """Whether *amount* fits at *at*, *keeping* what is reserved for later its room."""
+        order = sorted(self.reserved, key=lambda charge: charge.sort_key)
         due = [(charge.at, charge.amount) for charge in order if charge.at <= self.now]
         in_flight = [(self.now, one) for one in self.in_flight]
         until = [(charge.at, charge.amount) for charge in order if self.now < charge.at <= at]

@@ -11,14 +11,14 @@ def tokens(amount: float) -> Demand:
     return {"requests": 1, "tokens": amount}
 
 
-def booked(quota: Quota, now: float, demand: Demand = ONE, scope: str = "m") -> Reservation:
+def reserved(quota: Quota, now: float, demand: Demand = ONE, scope: str = "m") -> Reservation:
     reservation = quota.reserve(scope, demand, now, NEVER)
     assert isinstance(reservation, Reservation)
     return reservation
 
 
 def sent(quota: Quota, now: float, demand: Demand = ONE, scope: str = "m") -> Reservation:
-    reservation = booked(quota, now, demand, scope)
+    reservation = reserved(quota, now, demand, scope)
     assert quota.try_start(reservation, now) == 0.0
     return reservation
 

@@ -20,7 +20,7 @@ def bookings(draw: st.DrawFn, most: int = 500) -> list[Charge]:
     return [Charge(amount, at, sequence) for sequence, (at, amount) in enumerate(pairs * copies)]
 
 
-def booked(charges: list[Charge]) -> PendingCharges:
+def reserved(charges: list[Charge]) -> PendingCharges:
     limit = PendingCharges()
     for charge in charges:
         limit.reserve(charge)
@@ -31,7 +31,7 @@ def booked(charges: list[Charge]) -> PendingCharges:
 def test_a_range_of_the_reservations_is_in_order_and_complete(
     charges: list[Charge], beyond: float, until: float, sequence: int, due: float
 ) -> None:
-    limit, ahead = booked(charges), PriorityFilter(sequence, due)
+    limit, ahead = reserved(charges), PriorityFilter(sequence, due)
     expected = [
         charge.at
         for charge in sorted(charges, key=lambda charge: charge.sort_key)
@@ -49,14 +49,14 @@ def test_what_is_reserved_beyond_a_moment_comes_in_order(
         for charge in sorted(charges, key=lambda charge: charge.sort_key)
         if charge.at > beyond
     ]
-    assert expected == list(booked(charges).reserved_after(beyond))
+    assert expected == list(reserved(charges).reserved_after(beyond))
 
 
 @given(bookings(), moments, moments, st.sampled_from([0.25, 1.0, 8.0]), moments)
 def test_a_queue_is_summed_up_as_if_use_by_use(
     charges: list[Charge], beyond: float, until: float, pace: float, full: float
 ) -> None:
-    limit = booked(charges)
+    limit = reserved(charges)
     inside = sorted(
         (charge for charge in charges if beyond < charge.at <= until),
         key=lambda charge: charge.sort_key,
@@ -80,7 +80,7 @@ def test_a_queue_is_summed_up_as_if_use_by_use(
 
 @given(bookings(), st.randoms(use_true_random=False))
 def test_what_is_taken_away_no_longer_counts(charges: list[Charge], random: Random) -> None:
-    limit = booked(charges)
+    limit = reserved(charges)
     leaving = [charge for charge in charges if charge.sequence % 3]
     random.shuffle(leaving)
     for charge in leaving:
@@ -93,7 +93,7 @@ def test_what_is_taken_away_no_longer_counts(charges: list[Charge], random: Rand
 
 def test_what_is_in_flight_is_counted_until_it_lands() -> None:
     charges = [Charge(0.1, 5.0, sequence) for sequence in range(3)]
-    limit = booked(charges)
+    limit = reserved(charges)
     for charge in charges:
         limit.start(charge, 6.0)
     assert (3, 6.0, []) == (
@@ -116,7 +116,7 @@ def test_of_a_limit_that_rests_nothing_is_reserved_in_flight_or_settled() -> Non
 
 def test_what_is_reserved_is_the_sum_of_what_nobody_has_taken_back_or_sent() -> None:
     charges = [Charge(amount, 10.0, sequence) for sequence, amount in enumerate((1.0, 2.0, 4.0))]
-    limit, sums = booked(charges), list[float]()
+    limit, sums = reserved(charges), list[float]()
     sums.append(limit.reserved_amount())
     limit.cancel(charges[1])
     sums.append(limit.reserved_amount())

@@ -13,7 +13,7 @@ import pytest
 
 from services.llm.quota import NEVER, Quota, Reservation, SlidingWindow, TokenBucketLimit
 from services.llm.runtime.fork import ForkLock
-from tests.quota.support import a_minute, booked, tokens
+from tests.quota.support import a_minute, reserved, tokens
 
 
 class TimeLimit(BaseException):
@@ -52,8 +52,8 @@ def test_all_is_given_back_of_a_start_that_was_interrupted(others: int) -> None:
     for number in itertools.count():
         limits = SlidingWindow(100, 60.0), TokenBucketLimit(1000, 60.0)
         quota = Quota(limits)
-        first = booked(quota, 0.0, tokens(10))
-        rest = [booked(quota, 0.0, tokens(10)) for _ in range(others)]
+        first = reserved(quota, 0.0, tokens(10))
+        rest = [reserved(quota, 0.0, tokens(10)) for _ in range(others)]
         was_interrupted = is_interrupted(partial(quota.try_start, first, 0.0), number)
         give_back(quota, first)
         for each in rest:

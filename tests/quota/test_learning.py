@@ -36,7 +36,7 @@ from services.llm.quota.guessed_limit import (
 from services.llm.quota.learned_limit import CONFIRMATIONS, MOST_LEARNED, STATED_FOR, limit_of
 from services.llm.quota.learning import ScopeLearning
 from tests.conftest import FEWER
-from tests.quota.support import ONE, booked, sent, tokens
+from tests.quota.support import ONE, reserved, sent, tokens
 
 MINUTE, DAY = 60.0, 86_400.0
 
@@ -124,7 +124,7 @@ def test_what_is_used_of_a_larger_limit_says_nothing_of_a_hosts_share_of_it() ->
 def test_what_was_learnt_expires() -> None:
     quota = limited(8_000)
     answer(quota, 100.0, tokens(1), amount=6_000, used=1)
-    booked(quota, 99.0 + STATED_FOR)
+    reserved(quota, 99.0 + STATED_FOR)
     assert {"TPM": (6_000, True)} == amounts(quota, 99.0 + STATED_FOR)
     assert {"TPM": (8_000, False)} == amounts(quota, 101.0 + STATED_FOR)
     unknown = limited(None)
@@ -208,7 +208,7 @@ def test_who_waits_or_is_in_flight_counts_for_a_limit_that_is_learnt_later() -> 
     first, in_flight = sent(quota, 100.0, tokens(3_000)), sent(quota, 100.0, tokens(3_000))
     sent(quota, 100.0, {"requests": 1})
     quota.pause("m", 101.0)
-    waiting = [booked(quota, 100.0, tokens(3_000)) for _ in range(2)]
+    waiting = [reserved(quota, 100.0, tokens(3_000)) for _ in range(2)]
     quota.settle(first, {}, 100.0, 100.0, [LimitReport("tokens", MINUTE, 10_000, 6_000)])
     assert quota.try_start(waiting[0], 101.0) == 0.0
     wait = quota.try_start(waiting[1], 101.0)
@@ -220,7 +220,7 @@ def test_after_a_refusal_one_goes_and_then_as_many_as_are_refilled() -> None:
     quota = limited(6_000)
     report = LimitReport("tokens", MINUTE, 6_000, 5_500, 1_000, True, 5.0)
     refuse(quota, 100.0, tokens(1_000), report)
-    waiting = [booked(quota, 100.0, tokens(1_000)) for _ in range(4)]
+    waiting = [reserved(quota, 100.0, tokens(1_000)) for _ in range(4)]
     assert waiting[0].starts_at <= 105.0
     gaps = [later.starts_at - one.starts_at for one, later in pairwise(waiting)]
     assert [pytest.approx(10.0)] * 3 == gaps
@@ -230,7 +230,7 @@ def test_a_refused_limit_of_requests_lets_one_through_after_the_wait_and_then_it
     limit = LearnedLimit(30, MINUTE, "requests", configured=30)
     quota = Quota(make_limits_for=lambda _: [limit])
     refuse(quota, 100.0, ONE, LimitReport("requests", MINUTE, is_refusal=True, wait=3.0))
-    waiting = [booked(quota, 100.0) for _ in range(3)]
+    waiting = [reserved(quota, 100.0) for _ in range(3)]
     assert [pytest.approx(at) for at in (103.0, 105.0, 107.0)] == [one.starts_at for one in waiting]
 
 
@@ -246,7 +246,7 @@ def test_a_refusal_of_no_known_limit_lets_one_through_and_then_what_was_answered
         quota.settle(sent(quota, 100.0), {}, 100.0, 100.0)
     report = LimitReport("requests", MINUTE, is_refusal=True, wait=2.0)
     refuse(quota, 101.0, ONE, report)
-    waiting = [booked(quota, 101.0) for _ in range(3)]
+    waiting = [reserved(quota, 101.0) for _ in range(3)]
     # A bucket that has answered 30 in a second is one of 30 less what a second refills.
     each = 2.0 * (1 + 1 / MINUTE)
     assert [pytest.approx(101.0 + n * each) for n in (1, 2, 3)] == [
@@ -301,16 +301,16 @@ def test_the_first_request_is_sent_alone_until_it_is_answered() -> None:
     limit = LearnedLimit(100, MINUTE, "requests", configured=100)
     quota = Quota(make_limits_for=lambda _: [limit])
     quota.max_first_answer_wait = 1.0
-    first = booked(quota, 100.0)
+    first = reserved(quota, 100.0)
     assert isinstance(quota.reserve("m", ONE, 100.0), Reservation)  # who cannot wait
-    others = [booked(quota, 100.0) for _ in range(3)]
+    others = [reserved(quota, 100.0) for _ in range(3)]
     assert [100.0, 101.0, 101.0, 101.0] == [one.starts_at for one in (first, *others)]
     assert quota.try_start(first, 100.0) == 0.0
     quota.settle(first, {}, 100.1, 100.1)
     for one in others:
         assert one.wake.done()
         assert quota.try_start(one, 100.1) == 0.0
-    assert 100.2 == booked(quota, 100.2).starts_at
+    assert 100.2 == reserved(quota, 100.2).starts_at
 
 
 def test_the_first_answer_is_not_waited_for_any_longer_than_that() -> None:
@@ -318,7 +318,7 @@ def test_the_first_answer_is_not_waited_for_any_longer_than_that() -> None:
     quota = Quota(make_limits_for=lambda _: [limit])
     quota.max_first_answer_wait = 1.0
     sent(quota, 100.0)
-    late = booked(quota, 100.0)
+    late = reserved(quota, 100.0)
     assert quota.try_start(late, 101.0) == 0.0
     short = quota.reserve("m", ONE, 101.0, 0.25)
     assert isinstance(short, Reservation)
@@ -649,7 +649,7 @@ def test_where_few_were_answered_the_first_goes_after_the_wait_alone() -> None:
 
 def booked_and_cancelled(quota: Quota, now: float) -> float:
     """Return when a request that is asked for now could start."""
-    reservation = booked(quota, now)
+    reservation = reserved(quota, now)
     quota.cancel(reservation, now)
     return reservation.starts_at
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.llm.quota import Limit, Quota, SlidingWindow, TokenBucketLimit
-from tests.quota.support import ONE, booked, sent, tokens
+from tests.quota.support import ONE, reserved, sent, tokens
 
 
 def held(*limits: Limit) -> Quota:
@@ -42,7 +42,7 @@ def test_a_window_logs_it_when_it_has_been_seen() -> None:
     window = SlidingWindow(2, 60.0)
     quota = held(window)
     first, second = sent(quota, 100.0), sent(quota, 103.0)
-    third = booked(quota, 108.0)
+    third = reserved(quota, 108.0)
     assert ([101.0, 104.0], 161.0) == (window.times, third.starts_at)
     assert quota.try_start(third, 161.0) == 0.0
     quota.settle(first, {}, 170.0, 170.0)
@@ -54,7 +54,7 @@ def test_what_a_host_has_cleared_is_not_missed() -> None:
     window = SlidingWindow(2, 60.0)
     quota = held(window)
     request = sent(quota, 100.0)
-    booked(quota, 106.0, ONE)
+    reserved(quota, 106.0, ONE)
     window.times.clear()
     quota.settle(request, {"requests": 0}, 110.0, 110.0)
     assert [] == window.times
@@ -93,6 +93,6 @@ def test_an_answer_does_not_move_the_moment_at_which_it_had_been_seen() -> None:
     window = SlidingWindow(2, 60.0)
     quota = held(window)
     request = sent(quota, 100.0)
-    booked(quota, 106.0)
+    reserved(quota, 106.0)
     quota.settle(request, {}, 110.0, 110.0)
     assert [101.0] == window.times

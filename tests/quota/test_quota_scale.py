@@ -52,10 +52,10 @@ class UnknownOrganizations:
             (SlidingWindow(requests, 60.0),), lambda: (TokenBucketLimit(250_000, 60.0),)
         )
         for at in range(requests):
-            self.quota.settle(self.sent(self.booked()), {}, self.now, self.now + at * 1e-6)
-        self.reservations = [self.booked() for _ in range(waiting)]
+            self.quota.settle(self.sent(self.reserved()), {}, self.now, self.now + at * 1e-6)
+        self.reservations = [self.reserved() for _ in range(waiting)]
 
-    def booked(self) -> Reservation:
+    def reserved(self) -> Reservation:
         reservation = self.quota.reserve("m", ONE, self.now, NEVER)
         assert isinstance(reservation, Reservation)
         return reservation
@@ -70,7 +70,7 @@ def costs(waiting: int, requests: int) -> dict[str, int]:
     """The dearest of some runs of each operation."""
     crowd = UnknownOrganizations(waiting, requests)
     steps: dict[str, Callable[[], object]] = {
-        "reserve": crowd.booked,
+        "reserve": crowd.reserved,
         "refuse": lambda: crowd.quota.reserve("m", ONE, crowd.now),
         "wait": lambda: crowd.quota.try_start(crowd.reservations[waiting // 2], crowd.now),
         "cancel": lambda: crowd.quota.cancel(crowd.reservations.pop(waiting // 2), crowd.now),

@@ -32,14 +32,14 @@ def test_the_earliest_moment_is_the_first_that_crowds_no_window(
     size: int,
     window: float,
     seen: list[int],
-    booked: list[int],
+    reserved: list[int],
     flying: int,
     later: float,
 ) -> None:
     limit = SlidingWindow(size, window, times=[now - step / 8 for step in seen])
     log = [at for at in limit.times if at + window > now] + [now] * flying
     in_flight(limit, flying, now - 1.0)
-    charges = [Charge(1.0, now + step / 8, sequence) for sequence, step in enumerate(booked)]
+    charges = [Charge(1.0, now + step / 8, sequence) for sequence, step in enumerate(reserved)]
     for charge in charges:
         limit.pending.reserve(charge)
     expected = first_without_a_crowd(
@@ -54,13 +54,13 @@ def test_for_its_turn_only_those_ahead_and_before_count(
     size: int,
     window: float,
     seen: list[int],
-    booked: list[int],
+    reserved: list[int],
     sequence: int,
     later: float,
 ) -> None:
     limit = SlidingWindow(size, window, times=[now - step / 8 for step in seen])
     log = list(limit.times)
-    for other, step in enumerate(booked):
+    for other, step in enumerate(reserved):
         limit.pending.reserve(charge := Charge(1.0, now + step / 8, other))
         log += [charge.at] if other < sequence else []
     start = now + later

@@ -51,10 +51,12 @@ def states(draw: st.DrawFn) -> tuple[TokenBucketLimit, Refill]:
     for taken in in_flight:
         sent(limit, taken, now - window)
     pairs = draw(st.lists(st.tuples(spans, parts), max_size=8))
-    booked = [Charge(taken, now + after, sequence) for sequence, (after, taken) in enumerate(pairs)]
-    for charge in booked:
+    reserved = [
+        Charge(taken, now + after, sequence) for sequence, (after, taken) in enumerate(pairs)
+    ]
+    for charge in reserved:
         limit.pending.reserve(charge)
-    return limit, Refill(size, window / amount, answered, in_flight, booked, now)
+    return limit, Refill(size, window / amount, answered, in_flight, reserved, now)
 
 
 @given(states(), st.integers(1, 8), st.integers(0, 80), st.integers(0, 31))
@@ -74,7 +76,7 @@ def test_for_its_turn_only_those_ahead_and_before_need_room(
     state: tuple[TokenBucketLimit, Refill], eighths: int, later: int, sequence: int, early: int
 ) -> None:
     limit, refill = state
-    ahead = [charge for charge in refill.booked if charge.sequence < sequence]
+    ahead = [charge for charge in refill.reserved if charge.sequence < sequence]
     refill = Refill(refill.size, refill.pace, refill.answered, refill.in_flight, ahead, refill.now)
     amount, start = refill.size * eighths / 8, refill.now + later * limit.window / 32
     at = limit.earliest(amount, start, refill.now, PriorityFilter(sequence))

@@ -1,4 +1,4 @@
-"""Anything can be cancelled at any moment: nothing stays booked, taken or running."""
+"""Anything can be cancelled at any moment: nothing stays reserved, taken or running."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_a_task_cancelled_in_the_queue_gives_its_reservation_back(
     face = open_client(kind, **PATIENT)
     face.client._max_requests_per_window = 1
     face.generate("first")
-    booked = face.client._account.window.pending
-    cancelled(face, lambda: until(lambda: len(booked)))
+    reserved = face.client._account.window.pending
+    cancelled(face, lambda: until(lambda: len(reserved)))
     assert 1 == len(sandbox.exchanges)
     assert_nothing_is_held(face, used=1)
 
