@@ -113,7 +113,7 @@ def a_fleet() -> Touches:
     first, second = take("1", tokens(10)), take("2", tokens(10))
     answer = of_one.take(first)
     threads.run()
-    of_one.decision(first, answer)
+    of_one.decide(first, answer)
     of_one.publish(Pause("m", 1.0))
     threads.run()
     known = LearnedLimit(10.0, 60.0, "tokens")
@@ -127,7 +127,7 @@ def a_fleet() -> Touches:
     server.is_away = True
     answer = of_one.take(second)
     threads.run()
-    of_one.decision(second, answer)
+    of_one.decide(second, answer)
     of_one.settle(Settle(second, (1.0,), (None,)))
     of_one.take(take("3", tokens(10)))
     of_one.flush()

@@ -93,7 +93,7 @@ def test_who_has_waited_longest_takes_first_and_who_gave_up_takes_nothing(server
     worker.fleet.settle(given_up)
     worker.threads.run()
     assert [[given_up, takes["old"], takes["new"], takes["newer"]]] == server.batches
-    found = [worker.fleet.decision(takes[lease], answers[lease]) for lease in ("old", "new")]
+    found = [worker.fleet.decide(takes[lease], answers[lease]) for lease in ("old", "new")]
     assert [(0.0,), (40.0,)] == [each.used for each in found]
 
 
@@ -244,8 +244,8 @@ def test_a_shared_quota_that_is_late_is_not_waited_for(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker, (late, answer), (other, other_answer) = two_that_ask(server)
-    assert Granted(0.0, (15.0,)) == worker.fleet.decision(late, answer)
-    assert Granted(0.0, (10.0,)) == worker.fleet.decision(other, other_answer)
+    assert Granted(0.0, (15.0,)) == worker.fleet.decide(late, answer)
+    assert Granted(0.0, (10.0,)) == worker.fleet.decide(other, other_answer)
     assert ["it has not answered in 1 s"] == [text.rpartition(": ")[2] for text in caplog.messages]
 
 
@@ -253,10 +253,10 @@ def test_a_call_that_cannot_wait_for_the_shared_quota_takes_of_the_share_and_sho
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker, (late, answer), (other, other_answer) = two_that_ask(server)
-    assert Granted(0.0, (10.0,)) == worker.fleet.decision(late, answer, 0.5)
+    assert Granted(0.0, (10.0,)) == worker.fleet.decide(late, answer, 0.5)
     assert "" == worker.fleet.outage_note()
     worker.threads.run()
-    assert Granted(0.0, (40.0,)) == worker.fleet.decision(other, other_answer, 0.5)
+    assert Granted(0.0, (40.0,)) == worker.fleet.decide(other, other_answer, 0.5)
     # Forty, the other's five, and those of the share; the late one took nothing here.
     assert (50.0,) == worker.ask(take("3", tokens(5))).used
     assert [] == caplog.messages
@@ -289,7 +289,7 @@ def test_what_a_late_shared_quota_granted_all_the_same_is_given_back(
     batch = worker.fleet._next_batch()
     assert batch == late
     for each, answer in zip(late, answers, strict=True):
-        worker.fleet.decision(each, answer)
+        worker.fleet.decide(each, answer)
     worker.fleet._accept(batch, server.exchange(batch))
     worker.threads.run()
     # One is that which it took of its share, which had no room for two.
@@ -375,7 +375,7 @@ def test_a_call_of_the_share_counts_though_the_shared_quota_was_to_grant_it_noth
     worker.fleet.take(take("first", tokens(10)))
     batch = worker.fleet._next_batch()
     assert batch is not None
-    worker.fleet.decision(late, worker.fleet.take(late), 0.5)
+    worker.fleet.decide(late, worker.fleet.take(late), 0.5)
     worker.fleet._accept(batch, server.exchange(batch))
     worker.threads.run()
     assert (30.0,) == worker.ask(take("second", tokens(99))).used

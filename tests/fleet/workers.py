@@ -69,4 +69,4 @@ class Worker:
         """Ask, and let the thread answer."""
         answer = self.fleet.take(take)
         self.threads.run()
-        return self.fleet.decision(take, answer)
+        return self.fleet.decide(take, answer)

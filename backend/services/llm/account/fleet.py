@@ -116,7 +116,7 @@ class Fleet:
                 self._enqueue(take)
         return answer
 
-    def decision(
+    def decide(
         self, take: Take, answer: Future[Decision], timeout: float = ANSWER_TIMEOUT
     ) -> Decision:
         """Return the answer, or decide within the worker's share where there is none.

@@ -84,7 +84,7 @@ class Grant:
         answer = self._fleet.take(self._take)
         timeout = min(call.time_left() / 2, ANSWER_TIMEOUT)
         yield from sleep(timeout, "quota", cast("Future[None]", answer))
-        decision = self._fleet.decision(self._take, answer, timeout)
+        decision = self._fleet.decide(self._take, answer, timeout)
         if isinstance(decision, Granted):
             self.at = self._account.now() + decision.wait
             self._granted = decision
