@@ -5,6 +5,7 @@ import sys
 
 from sandbox import Answer, Sandbox
 from services import llm_client
+from services.llm.call.stream import Stream
 from services.llm.events import CallEnded, Event
 from tests.wire.faces import settings
 
@@ -23,5 +24,5 @@ def note(event: Event) -> None:
 
 client.hooks.add(note)
 sandbox.script(Answer(text="word " * 1000))
-stream = client.stream("Tell me more.")
+stream: Stream = client.stream("Tell me more.")
 print(next(stream) != "")

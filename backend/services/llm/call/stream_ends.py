@@ -1,5 +1,4 @@
-"""How a stream ends that nobody ends: it is dropped, its loop or its process ends, or another loop
-closes it.
+"""How a stream ends that its reader does not end: with its loop or process, elsewhere, or dropped.
 
 A dropped stream is closed in a thread or a task of its own: garbage collection may run while its
 thread holds any lock.
@@ -31,6 +30,10 @@ _readers: weakref.WeakKeyDictionary[StreamReader, Any] = weakref.WeakKeyDictiona
 
 def on_drop_in_thread(stream: object, reader: StreamReader, transport: Any) -> None:
     """Have the *reader* closed once *stream* is gone, in a thread of its own, or at the exit."""
+    if not _readers:
+        # Ledger and fleet of the client have registered themselves: they are finished after it.
+        atexit.unregister(close_all_left_open)
+        atexit.register(close_all_left_open)
     _readers[reader] = transport
     _on_drop(stream, reader, _close_in_thread, transport)
 
@@ -108,7 +111,6 @@ def _close_in_loop(reader: StreamReader, transport: Any, loop: asyncio.AbstractE
         _thread.start_new_thread(reader.give_back, ())
 
 
-@atexit.register  # later than ledger and fleet, which so are finished after it
 def close_all_left_open() -> None:
     """As the process ends, close the streams of threads that nobody waits for."""
     for reader, transport in list(_readers.items()):
