@@ -16,35 +16,37 @@ class UnknownOrganizations(TokenBucketLimit):
     """Requests over all keys: as many as the organisations that there is proof of may send.
 
     Groq limits organisations, however many keys they have, and names one in its refusals alone. So
-    the bucket holds what one organisation may send (*one* requests in *window* seconds, at once or
-    as they refill), and when all of that was answered one request more. If more is answered than
-    one organisation can have been allowed, there is another, and the bucket doubles, up to *one*
-    for every key. If a request is refused, it is the one more, and for a window the bucket holds no
-    more than what is proven.
+    the bucket holds what one organisation may send (*per_organization* requests in *window*
+    seconds, at once or as they refill), and when all of that was answered one request more. If more
+    is answered than one organisation can have been allowed, there is another, and the bucket
+    doubles, up to *per_organization* for every key. If a request is refused, it is the one more,
+    and for a window the bucket holds no more than what is proven.
     """
 
     #: When a request was refused last, once one was.
     _refused_at: float
 
-    def __init__(self, one: float, keys: int, window: float) -> None:
-        super().__init__(one, window, "requests", burst=one)
-        self._stated = self._one = one
+    def __init__(self, per_organization: float, keys: int, window: float) -> None:
+        super().__init__(per_organization, window, "requests", burst=per_organization)
+        self._configured = self._per_organization = per_organization
         self._keys = keys
-        self._known = one
-        self._most = one * keys
+        self._proven = per_organization
+        self._largest = per_organization * keys
         self._full_since = math.inf
         self._answered = _Answered()
+        #: Of the failures that are settled next: whether the provider has refused the request.
         self._failures: list[bool] = []
 
     def settle(self, charge: Charge, amount: float, latest_receipt: float, now: float) -> None:
         """Count the request unless it was refused, and grow where its answer proves more room."""
-        failed = self._failures.pop() if self._failures else None
-        super().settle(charge, 0.0 if failed else amount, latest_receipt, now)
-        if failed is None:
-            pace = self._known / self.window
+        has_failed = bool(self._failures)
+        is_refused = has_failed and self._failures.pop()
+        super().settle(charge, 0.0 if is_refused else amount, latest_receipt, now)
+        if not has_failed:
+            pace = self._proven / self.window
             self._answered.add(charge.at, pace)
-            if self._known < self._most and self._capacity < self._most:
-                self._grow(charge, self._answered.level(now, pace) > self._known, now)
+            if self._proven < self._largest and self._capacity < self._largest:
+                self._grow(charge, self._answered.level(now, pace) > self._proven, now)
 
     def fail(self) -> None:
         """The request that is settled next was not answered, and proves nothing."""
@@ -57,19 +59,21 @@ class UnknownOrganizations(TokenBucketLimit):
         been named so far; *is_all* says that no key is left that may belong to yet another.
         """
         self._failures.append(True)
-        self._one = min(self._one, limit or self._one)
-        self._known = self._one * max(1, organizations)
-        self._most = self._known if is_all else max(self._known, self._one * self._keys)
+        self._per_organization = min(self._per_organization, limit or self._per_organization)
+        self._proven = self._per_organization * max(1, organizations)
+        self._largest = (
+            self._proven if is_all else max(self._proven, self._per_organization * self._keys)
+        )
         self._refused_at = now
-        self._answered = _Answered(self._known - 1, now)
-        self._hold(self._known, max(1.0, _SLACK * self._known))
+        self._answered = _Answered(self._proven - 1, now)
+        self._hold(self._proven, max(1.0, _SLACK * self._proven))
 
     def forget(self) -> None:
         """Believe again what was believed at first, and find out anew."""
-        self._one = self._known = self._stated
-        self._most = self._one * self._keys
+        self._per_organization = self._proven = self._configured
+        self._largest = self._per_organization * self._keys
         self._answered = _Answered()
-        self._hold(self._one, self._one)
+        self._hold(self._per_organization, self._per_organization)
 
     def _grow(self, charge: Charge, proven: bool, now: float) -> None:
         """Make room: one request more to try, or double where there is proof.
@@ -79,11 +83,11 @@ class UnknownOrganizations(TokenBucketLimit):
         """
         full = self._is_full(now)
         tried = charge.at > self._full_since or (full and not self.pending.in_flight)
-        if self._capacity < self._known:
+        if self._capacity < self._proven:
             if now - self._refused_at >= self.window:
-                self._hold(self._known, self._known)
-        elif proven or (tried and self.amount > self._known):
-            more = min(2 * self.amount, self._most)
+                self._hold(self._proven, self._proven)
+        elif proven or (tried and self.amount > self._proven):
+            more = min(2 * self.amount, self._largest)
             self._hold(more, more)
         elif tried:
             self._hold(self.amount, self._capacity + 1)

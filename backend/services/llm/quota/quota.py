@@ -13,7 +13,7 @@ from .charges import Charge
 from .headroom import headroom_of
 from .limits import NEVER, Limit, NoCapacity, check_demand, seconds_until
 from .queue import Demand, Reservation, ReservationHolder, ScopeQueue
-from .slow_start import amounts_of
+from .slow_start import slow_start_amounts
 from .start_times import seconds_until_due, start_time_of_new
 from .state import QuotaState
 
@@ -86,7 +86,9 @@ class Quota:
             now = state.advance_clock(now)
             queue = state.queue_for(scope)
             self._update_limits(state, queue, now)
-            amounts = amounts_of(queue, demand, now, max_wait, self.max_first_answer_wait)
+            amounts = queue.amounts(demand, can_wait=max_wait > 0)
+            if self.max_first_answer_wait:
+                amounts += slow_start_amounts(queue, demand, now, max_wait)
             amounts += state.groups.amounts(group, demand, now)
             at, unit = start_time_of_new(queue, state.scheduler, amounts, now, priority)
             if queue.learning is None and self.max_first_answer_wait:

@@ -23,7 +23,7 @@ DOUBLING, LONGEST = 2.0, 30.0
 #: Seconds with nothing in flight after which the slow start begins anew.
 IDLE = 60.0
 #: Requests a minute: a limit of the host's that is no larger is taken for the provider's own.
-MOST_OF_HOST = 300.0
+SMALL_HOST_LIMIT = 300.0
 
 
 class SlowStart:
@@ -83,23 +83,19 @@ class SlowStart:
         return None
 
 
-def amounts_of(
-    queue: ScopeQueue, demand: Demand, now: float, max_wait: float, first_alone: float
-) -> Amounts:
-    """Return what *demand* takes of each limit of *queue*, by a caller who waits *max_wait* s.
+def slow_start_amounts(queue: ScopeQueue, demand: Demand, now: float, max_wait: float) -> Amounts:
+    """Return the slow start of a scope, and what *demand* takes of it; [] where there is none.
 
     Where the scope's requests a minute are not known, a caller who can wait until the slow start
-    is over takes part in it. There is none where *first_alone*, the seconds for which the first
-    request is sent alone, is 0.
+    is over takes part in it: one who waits *max_wait* seconds at most.
     """
-    amounts = queue.amounts(demand, can_wait=max_wait > 0)
     requests = demand.get("requests", 0.0)
-    if requests and first_alone and max_wait >= LONGEST and not _are_known(queue, now):
-        if not isinstance(slow_start := queue.slow_start, SlowStart):
-            slow_start = queue.slow_start = SlowStart()
-        slow_start.restart_if_idle(now)
-        amounts.append((slow_start, requests))
-    return amounts
+    if not requests or max_wait < LONGEST or _are_known(queue, now):
+        return []
+    if not isinstance(slow_start := queue.slow_start, SlowStart):
+        slow_start = queue.slow_start = SlowStart()
+    slow_start.restart_if_idle(now)
+    return [(slow_start, requests)]
 
 
 def _are_known(queue: ScopeQueue, now: float) -> bool:
@@ -112,7 +108,7 @@ def _are_known(queue: ScopeQueue, now: float) -> bool:
         if limit.unit != "requests" or limit.window > MINUTE:
             continue
         if not isinstance(limit, LearnedLimit):
-            is_known = limit.amount <= MOST_OF_HOST
+            is_known = limit.amount <= SMALL_HOST_LIMIT
         else:
             is_known = learning is None or not learning.is_shared(limit, now)
         if is_known:
