@@ -15,7 +15,7 @@ import pytest
 from groq_client_compliant import GroqClient
 from sandbox import Answer, Fault, Sandbox
 from services.llm import models
-from services.llm.account.daily_budget import DailyBudget, MemoryTokenCounter
+from services.llm.account.daily_budget import DailyBudget, MemoryDayCounter
 from services.llm.account.registry import new_account
 from services.llm.batch import batch_events, bookkeeping, provider_batch
 from services.llm.batch.batch_events import BatchEvents
@@ -270,7 +270,7 @@ def test_an_answer_without_a_count_has_spent_its_part_of_what_was_reserved(
     make: Make, sandbox: Sandbox
 ) -> None:
     client = made(make, sandbox, "groq", "")
-    client._account.budget = DailyBudget(100_000, MemoryTokenCounter())
+    client._account.budget = DailyBudget(100_000, MemoryDayCounter())
     prompts = [{"prompt": "a", "model": "sandbox/no-usage"}, "b"]
     batch = client.submit_batch(prompts, max_tokens=100)
     counter = client._account.budget._counter
@@ -407,7 +407,7 @@ def test_a_line_of_no_prompt_of_ours_is_left_out_and_not_paid_for(
 def test_a_budget_that_hangs_ends_the_submission() -> None:
     account = new_account("groq", Knobs(), None)
 
-    class Slow(MemoryTokenCounter):
+    class Slow(MemoryDayCounter):
         is_blocking = True
 
     account.budget = DailyBudget(1000, Slow())
@@ -425,7 +425,7 @@ def test_what_is_reserved_over_midnight_is_of_the_day_that_its_note_names() -> N
     account = new_account("groq", Knobs(), None)
     seconds = itertools.count(86_400 * 20_000 - 1)
     account.wall = lambda: float(next(seconds))
-    account.budget = DailyBudget(1000, MemoryTokenCounter())
+    account.budget = DailyBudget(1000, MemoryDayCounter())
     reservations = BatchReservations(account)
     max_use = reservations.max_use(Request(MODEL, ({"role": "user", "content": "a"},)), {})
     reservations.add("word", 0, MODEL, {}, max_use)

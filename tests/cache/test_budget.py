@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.llm.account.daily_budget import MemoryTokenCounter
+from services.llm.account.daily_budget import MemoryDayCounter
 from services.llm.stores import BudgetFile, StoreError, utc_day
-from services.llm.stores.budget import TokensOfDay
+from services.llm.stores.budget import DayTally
 from tests.cache.support import mode_of
 from tests.conftest import FEWER
 
@@ -76,7 +76,7 @@ def test_a_clock_that_steps_back_over_midnight_clears_nothing(path: Path) -> Non
 
 
 def test_what_is_taken_after_a_clock_has_stepped_back_is_given_back(path: Path) -> None:
-    for counter in (BudgetFile(path), MemoryTokenCounter()):
+    for counter in (BudgetFile(path), MemoryDayCounter()):
         assert 5 == counter.add(5, NOON + DAY)
         for _ in range(2):
             assert 105 == counter.add(100, NOON)
@@ -148,17 +148,17 @@ def test_a_folder_that_is_missing_makes_the_budget_unavailable(tmp_path: Path) -
 
 @given(st.dates(), st.integers(0, 10**15))
 def test_a_tally_is_read_as_it_was_written(day: object, used: int) -> None:
-    tally = TokensOfDay(str(day), used)
-    assert tally == TokensOfDay.from_json(tally.to_json())
+    tally = DayTally(str(day), used)
+    assert tally == DayTally.from_json(tally.to_json())
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_tally_or_a_value_error(data: bytes) -> None:
     try:
-        tally = TokensOfDay.from_json(data)
+        tally = DayTally.from_json(data)
     except ValueError:
         return
-    assert tally == TokensOfDay.from_json(tally.to_json())
+    assert tally == DayTally.from_json(tally.to_json())
 
 
 @settings(max_examples=30 // FEWER, deadline=None)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.llm.account import daily_budget as module
-from services.llm.account.daily_budget import BudgetReservation, DailyBudget, MemoryTokenCounter
+from services.llm.account.daily_budget import BudgetReservation, DailyBudget, MemoryDayCounter
 from services.llm.errors import ConfigurationError, LLMError, RateLimitError
 from services.llm.runtime import fork
 from services.llm.stores import BudgetFile, StoreError
@@ -43,7 +43,7 @@ def book(budget: DailyBudget, tokens: int, now: float) -> BudgetReservation:
 
 
 def test_what_is_reserved_is_not_there_for_others() -> None:
-    budget = DailyBudget(100, MemoryTokenCounter())
+    budget = DailyBudget(100, MemoryDayCounter())
     book(budget, 60, NOON)
     with pytest.raises(RateLimitError, match="50 tokens are needed, 40 of 100 are left"):
         book(budget, 50, NOON)
@@ -52,18 +52,18 @@ def test_what_is_reserved_is_not_there_for_others() -> None:
 
 def test_the_error_says_when_the_day_ends() -> None:
     with pytest.raises(RateLimitError, match=r"until 00:00 UTC\. Please wait 43200 sec") as caught:
-        book(DailyBudget(0, MemoryTokenCounter()), 1, NOON)
+        book(DailyBudget(0, MemoryDayCounter()), 1, NOON)
     assert 43_200.0 == caught.value.retry_after
 
 
 def test_a_new_day_has_a_new_budget() -> None:
-    budget = DailyBudget(100, MemoryTokenCounter())
+    budget = DailyBudget(100, MemoryDayCounter())
     book(budget, 100, NOON)
     assert "2027-01-16" == book(budget, 100, NOON + DAY).day
 
 
 def test_a_refund_of_yesterday_is_not_todays() -> None:
-    budget = DailyBudget(100, MemoryTokenCounter())
+    budget = DailyBudget(100, MemoryDayCounter())
     yesterday = book(budget, 100, NOON)
     book(budget, 100, NOON + DAY)
     budget.settle(yesterday, 0, NOON + DAY)
@@ -72,7 +72,7 @@ def test_a_refund_of_yesterday_is_not_todays() -> None:
 
 
 def test_a_call_that_took_more_than_its_estimate_may_end_above_the_cap() -> None:
-    budget = DailyBudget(100, MemoryTokenCounter())
+    budget = DailyBudget(100, MemoryDayCounter())
     budget.settle(book(budget, 10, NOON), 150, NOON)
     with pytest.raises(RateLimitError, match="0 of 100 are left"):
         book(budget, 1, NOON)
@@ -87,7 +87,7 @@ def test_a_restart_does_not_forget_the_day(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tokens", [-1, 1.5, True, "1", None])
 def test_a_budget_that_is_no_number_of_tokens_is_refused(tokens: object) -> None:
     with pytest.raises(ConfigurationError, match="daily_token_budget is "):
-        DailyBudget(tokens, MemoryTokenCounter())  # type: ignore[arg-type]  # what a host may pass
+        DailyBudget(tokens, MemoryDayCounter())  # type: ignore[arg-type]  # what a host may pass
 
 
 def test_what_cannot_be_counted_is_not_spent() -> None:
@@ -108,14 +108,14 @@ def test_a_true_estimate_needs_no_correction(caplog: pytest.LogCaptureFixture) -
 
 
 def test_what_is_reserved_for_a_call_that_is_over_is_given_back_at_once() -> None:
-    budget, reservation = DailyBudget(100, MemoryTokenCounter()), BudgetReservation(60)
+    budget, reservation = DailyBudget(100, MemoryDayCounter()), BudgetReservation(60)
     budget.settle(reservation, 0, NOON)
     budget.reserve(reservation, NOON)
     book(budget, 100, NOON)
 
 
 def test_a_reservation_is_settled_once() -> None:
-    tally = MemoryTokenCounter()
+    tally = MemoryDayCounter()
     reservation = book(budget := DailyBudget(100, tally), 60, NOON)
     budget.settle(reservation, 20, NOON)
     with pytest.raises(RuntimeError, match="settled twice"):
@@ -125,7 +125,7 @@ def test_a_reservation_is_settled_once() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60), st.booleans())))
 def test_the_sum_is_that_of_what_was_spent(calls: list[tuple[int, int, bool]]) -> None:
-    tally, spent = MemoryTokenCounter(), 0
+    tally, spent = MemoryDayCounter(), 0
     budget = DailyBudget(1000, tally)
     for estimate, real, fails in calls:
         try:
@@ -138,7 +138,7 @@ def test_the_sum_is_that_of_what_was_spent(calls: list[tuple[int, int, bool]]) -
     assert spent == tally.add(0, NOON)
 
 
-class Elsewhere(MemoryTokenCounter):
+class Elsewhere(MemoryDayCounter):
     """A sum that may have to be waited for."""
 
     is_blocking = True
@@ -168,7 +168,7 @@ def test_it_is_corrected_at_once_where_no_thread_can_be_started(
 
 
 def test_what_cannot_be_given_back_at_once_is_given_back_when_it_is_settled() -> None:
-    tally = MemoryTokenCounter()
+    tally = MemoryDayCounter()
     budget, reservation = DailyBudget(100, tally), BudgetReservation(60)
     book(budget, 60, NOON)
     with pytest.raises(RateLimitError, match="60 tokens are needed, 40 of 100 are left"):
@@ -193,7 +193,7 @@ def test_a_child_process_waits_for_no_correction_of_its_parents() -> None:
 
 def test_a_budget_that_is_used_up_concerns_every_further_call() -> None:
     with pytest.raises(RateLimitError) as caught:
-        book(DailyBudget(0, MemoryTokenCounter()), 1, NOON)
+        book(DailyBudget(0, MemoryDayCounter()), 1, NOON)
     assert caught.value.concerns_all_calls
 
 
@@ -235,6 +235,6 @@ def test_a_child_process_is_told_to_wait_for_none_of_its_parents_corrections() -
 
 
 def test_a_fork_waits_until_the_sum_and_its_reservations_are_whole() -> None:
-    counter = MemoryTokenCounter()
+    counter = MemoryDayCounter()
     for lock in (counter._lock, DailyBudget(1, counter)._lock):
         assert lock in fork._pauses

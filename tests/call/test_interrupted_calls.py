@@ -17,8 +17,8 @@ from services.llm.account.concurrency import ConcurrencyLimiter, Permit
 from services.llm.account.daily_budget import (
     BudgetReservation,
     DailyBudget,
-    MemoryTokenCounter,
-    TokenCounter,
+    DayCounter,
+    MemoryDayCounter,
 )
 from services.llm.account.single_flight import Follower, Leader, SingleFlight
 from services.llm.errors import LLMError
@@ -312,9 +312,9 @@ def test_all_are_woken_but_who_has_cancelled_even_if_that_is_interrupted() -> No
     assert moments.at > 3
 
 
-@pytest.mark.parametrize("counter_of", [MemoryTokenCounter, Day])
+@pytest.mark.parametrize("counter_of", [MemoryDayCounter, Day])
 def test_a_budget_counts_once_what_was_spent_however_it_is_interrupted(
-    counter_of: Callable[[], TokenCounter],
+    counter_of: Callable[[], DayCounter],
 ) -> None:
     moments = Moments()
     for at in moments:

@@ -18,7 +18,7 @@ import pytest
 from services import llm_client
 from services.llm.account import shared_settings
 from services.llm.account.concurrency import ConcurrencyLimiter
-from services.llm.account.daily_budget import BudgetReservation, DailyBudget, MemoryTokenCounter
+from services.llm.account.daily_budget import BudgetReservation, DailyBudget, MemoryDayCounter
 from services.llm.account.fleet import Fleet
 from services.llm.account.money_budgets import MoneyBudgets, TagBudget
 from services.llm.account.multi_key import MultiKeyAccount
@@ -190,7 +190,7 @@ def single_flight_followers() -> Touches:
 
 def budgets_in_money() -> Touches:
     rules = (TagBudget("user", "*", 1),)
-    budgets = MoneyBudgets(1, rules, lambda name: MemoryTokenCounter())
+    budgets = MoneyBudgets(1, rules, lambda name: MemoryDayCounter())
     touches = watch(budgets, lambda: budgets._lock, "_others")
     assert budgets.of({"user": "ann"}) == budgets.of({"user": "ann"})
     return touches
@@ -227,7 +227,7 @@ def a_ledger() -> Touches:
 
 
 def days_sum() -> Touches:
-    tally = MemoryTokenCounter()
+    tally = MemoryDayCounter()
     touches = watch(tally, lambda: tally._lock, "_used")
     tally.add(5, NOON)
     tally.add(-5, NOON + 86_400.0)

@@ -10,7 +10,7 @@ import pytest
 import config
 from groq_client_compliant import GroqClient
 from services.groq_compliant.constructor import keys_in, request_of, token_counter_at
-from services.llm.account.daily_budget import MemoryTokenCounter
+from services.llm.account.daily_budget import MemoryDayCounter
 from services.llm.errors import ConfigurationError
 from services.llm.stores import BudgetFile, RedisBudget
 from tests.compliant.support import KEYS, MODEL, said
@@ -142,4 +142,4 @@ def test_the_budget_is_kept_on_the_caches_server(place: str) -> None:
 
 @pytest.mark.parametrize("place", [None, "memory:"])
 def test_without_a_cache_that_lasts_the_budget_is_this_processs(place: str | None) -> None:
-    assert isinstance(token_counter_at(place), MemoryTokenCounter)
+    assert isinstance(token_counter_at(place), MemoryDayCounter)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.llm.account.concurrency import ConcurrencyLimiter
-from services.llm.account.daily_budget import BudgetReservation, DailyBudget, MemoryTokenCounter
+from services.llm.account.daily_budget import BudgetReservation, DailyBudget, MemoryDayCounter
 from services.llm.quota import Quota, Reservation
 
 SERVICES = Path(__file__).parents[2] / "backend" / "services"
@@ -129,7 +129,7 @@ def _started_reservation() -> Callable[[], None]:
 
 
 def _share_of_a_budget() -> Callable[[], None]:
-    budget, share = DailyBudget(100, MemoryTokenCounter()), BudgetReservation(60)
+    budget, share = DailyBudget(100, MemoryDayCounter()), BudgetReservation(60)
     budget.reserve(share, 0.0)
 
     def settle() -> None:

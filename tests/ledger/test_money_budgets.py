@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.llm import models
 from services.llm.account import money_budgets as module
-from services.llm.account.daily_budget import BudgetReservation, MemoryTokenCounter
+from services.llm.account.daily_budget import BudgetReservation, MemoryDayCounter
 from services.llm.account.money_budgets import (
     MoneyBudget,
     MoneyBudgets,
@@ -43,7 +43,7 @@ def _one_price(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def names(tags: dict[str, str], amount: int | None = None) -> list[str]:
-    budgets = MoneyBudgets(amount, RULES, lambda name: MemoryTokenCounter())
+    budgets = MoneyBudgets(amount, RULES, lambda name: MemoryDayCounter())
     return [f"{budget._of}:{budget.amount / NANO:g}" for budget in budgets.of(tags)]
 
 
@@ -55,7 +55,7 @@ def test_a_call_is_held_to_the_budgets_of_its_tags() -> None:
 
 
 def test_a_tag_whose_name_holds_an_equals_sign_is_held_to_no_other_tags_budget() -> None:
-    budgets = MoneyBudgets(None, parse_tag_budgets("a=b=c:5"), lambda name: MemoryTokenCounter())
+    budgets = MoneyBudgets(None, parse_tag_budgets("a=b=c:5"), lambda name: MemoryDayCounter())
     assert [["a=b=c"], []] == [
         [each.name for each in budgets.of(tags)] for tags in ({"a": "b=c"}, {"a=b": "c"})
     ]
@@ -78,10 +78,10 @@ def test_a_budget_that_cannot_be_kept_is_named() -> None:
 
 
 def test_what_is_corrected_is_the_budget_of_that_name_whether_or_not_it_was_asked_for() -> None:
-    counters: dict[str, MemoryTokenCounter] = {}
+    counters: dict[str, MemoryDayCounter] = {}
 
-    def counter_of(name: str) -> MemoryTokenCounter:
-        return counters.setdefault(name, MemoryTokenCounter())
+    def counter_of(name: str) -> MemoryDayCounter:
+        return counters.setdefault(name, MemoryDayCounter())
 
     budgets = MoneyBudgets(None, RULES, counter_of)
     budgets.of({"tenant": "acme"})
@@ -96,7 +96,7 @@ def test_budgets_in_memory_are_bounded_but_for_those_that_have_a_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_MOST_BUDGETS", 3)
-    budgets = MoneyBudgets(NANO, RULES, lambda name: MemoryTokenCounter())
+    budgets = MoneyBudgets(NANO, RULES, lambda name: MemoryDayCounter())
     for budget in budgets.of({"tenant": "acme", "user": "kept"}):
         budget.reserve(BudgetReservation(7), NOON)
     for n in range(10):
@@ -148,7 +148,7 @@ def test_dollars_are_whole_nano_dollars() -> None:
 
 
 def test_a_budget_that_is_used_up_says_what_is_left_until_when() -> None:
-    budget = MoneyBudget(NANO, MemoryTokenCounter(), "tenant=acme")
+    budget = MoneyBudget(NANO, MemoryDayCounter(), "tenant=acme")
     first = BudgetReservation(900_000_000)
     budget.reserve(first, NOON)
     words = (
@@ -160,11 +160,11 @@ def test_a_budget_that_is_used_up_says_what_is_left_until_when() -> None:
     assert not caught.value.concerns_all_calls
     assert 43_200 == caught.value.retry_after
     budget.settle(first, 300_000_000, NOON)
-    assert MoneyBudget(0, MemoryTokenCounter())._concerns_all_calls
+    assert MoneyBudget(0, MemoryDayCounter())._concerns_all_calls
 
 
 def test_an_amount_that_is_not_zero_is_never_shown_as_zero() -> None:
-    budget = MoneyBudget(2, MemoryTokenCounter())
+    budget = MoneyBudget(2, MemoryDayCounter())
     budget.reserve(BudgetReservation(1), NOON)
     words = (
         "Daily budget of US$0.000000002 exceeded: the call may cost US$0.000000002, US$0.000000001"
@@ -175,7 +175,7 @@ def test_an_amount_that_is_not_zero_is_never_shown_as_zero() -> None:
 
 
 def test_a_call_that_no_day_has_room_for_is_refused_for_good() -> None:
-    budget = MoneyBudget(NANO, MemoryTokenCounter())
+    budget = MoneyBudget(NANO, MemoryDayCounter())
     words = "the call may cost US$2.000000, more than the whole daily budget of US$1: lower"
     with pytest.raises(InvalidRequestError, match=re.escape(words)) as caught:
         budget.reserve(BudgetReservation(2 * NANO), NOON)
@@ -184,7 +184,7 @@ def test_a_call_that_no_day_has_room_for_is_refused_for_good() -> None:
 
 @pytest.mark.parametrize("of", ["", "tenant=acme"])
 def test_a_budget_of_0_says_so_and_asks_nobody_to_wait(of: str) -> None:
-    budget = MoneyBudget(0, MemoryTokenCounter(), of)
+    budget = MoneyBudget(0, MemoryDayCounter(), of)
     budget.reserve(BudgetReservation(0), NOON)
     words = "^the daily budget in US dollars( of tenant=acme)? is 0: no call that costs anything"
     with pytest.raises(InvalidRequestError, match=words) as caught:
@@ -283,7 +283,7 @@ def test_the_knobs_make_the_budgets() -> None:
 def test_no_more_is_let_through_than_the_budget_and_nothing_is_lost(
     calls: list[tuple[int, int]],
 ) -> None:
-    counter, spent = MemoryTokenCounter(), 0
+    counter, spent = MemoryDayCounter(), 0
     budget = MoneyBudget(100, counter)
     for most, used in calls:
         reservation, cost = BudgetReservation(most), min(used, most)

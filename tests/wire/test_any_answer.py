@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sandbox import Fault, Sandbox
 from services.llm.account.account import Account
-from services.llm.account.daily_budget import DailyBudget, MemoryTokenCounter
+from services.llm.account.daily_budget import DailyBudget, MemoryDayCounter
 from services.llm.providers.bedrock import INVOKE_MODELS
 from services.llm.providers.bedrock.stream import fold_converse, fold_invoke
 from services.llm.providers.fields import MOST
@@ -79,7 +79,7 @@ def test_any_answer_is_a_right_reply_or_an_error_of_ours(
     open_client: OpenFace, sandbox: Sandbox, kind: str
 ) -> None:
     wire, model, body, statuses, examples = ANSWERS[kind]
-    face, tally = open_client(wire), MemoryTokenCounter()
+    face, tally = open_client(wire), MemoryDayCounter()
     to: Account = face.client._account
     to.window.amount, to.budget = math.inf, DailyBudget(10**15, tally)
 

@@ -11,7 +11,7 @@ import pytest
 
 from sandbox import Sandbox
 from services.llm.account.account import Account
-from services.llm.account.daily_budget import DailyBudget, MemoryTokenCounter
+from services.llm.account.daily_budget import DailyBudget, MemoryDayCounter
 from services.llm.client.tool_results import tool_results
 from services.llm.types import Reply
 from tests.wire.conftest import OpenFace
@@ -69,7 +69,7 @@ def test_a_turn_with_a_tool_cancelled_at_any_wait_gives_everything_back(
 ) -> None:
     face = open_client(kind, **KNOBS, **LIMITS)
     account: Account = face.client._account
-    account.budget = DailyBudget(10**9, MemoryTokenCounter())
+    account.budget = DailyBudget(10**9, MemoryDayCounter())
 
     async def ended(wait: int) -> Reply | None:
         try:

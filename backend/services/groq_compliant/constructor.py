@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..llm.account.cache import Nowhere
-from ..llm.account.daily_budget import MemoryTokenCounter, TokenCounter
+from ..llm.account.daily_budget import DayCounter, MemoryDayCounter
 from ..llm.client.arguments import chat, count, model_id, take_max_tokens
 from ..llm.client.arguments import options as plain_options
 from ..llm.client.arguments import temperature as finite
@@ -94,15 +94,15 @@ def store_at(place: str | os.PathLike[str] | None, ttl: float) -> Store:
         raise ConfigurationError(f"cache_path: {error}") from error
 
 
-def token_counter_at(place: str | os.PathLike[str] | None) -> TokenCounter:
+def token_counter_at(place: str | os.PathLike[str] | None) -> DayCounter:
     """Return the tally beside the cache: in a file, on its server, or in this process's memory."""
     if place is None:
-        return MemoryTokenCounter()
+        return MemoryDayCounter()
     scheme, colon, path = os.fspath(place).partition(":")
     if colon and scheme.lower() in ("redis", "rediss"):
         return RedisBudget(f"{scheme.lower()}:{path}")
     if colon and scheme.lower() == "memory":
-        return MemoryTokenCounter()
+        return MemoryDayCounter()
     file = path if colon and scheme.lower() in ("json", "sqlite") else os.fspath(place)
     return BudgetFile(f"{file}.budget")
 

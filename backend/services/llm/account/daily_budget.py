@@ -1,6 +1,6 @@
 """A day's budget: reserved by estimate before a call, settled by what the provider counted.
 
-It is in tokens, or in nano-dollars where it is one in money (`money_budgets`): the same counts.
+Amounts are tokens here, and nano-dollars in a budget in money (`money_budgets`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..redaction.printable import words_of
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Workers
 from ..stores import StoreError, utc_day
-from ..stores.budget import TokensOfDay
+from ..stores.budget import DayTally
 
 log = logging.getLogger(__name__)
 
@@ -27,33 +27,33 @@ _DAY = 86_400
 _EXIT_TIMEOUT = 2.0
 
 
-class TokenCounter(Protocol):
-    """Where the day's sum is kept, as `stores.BudgetFile` keeps it; of nano-dollars too."""
+class DayCounter(Protocol):
+    """Where the day's sum is kept, of tokens or of nano-dollars, as `stores.BudgetFile` does."""
 
     @property
     def is_blocking(self) -> bool:
         """Whether adding may wait for a disk, a lock or a network, and belongs in a thread."""
         ...
 
-    def add(self, tokens: int, now: float, *, day: str | None = None) -> int:
-        """Add *tokens*, below 0 to give some back, and return the day's sum."""
+    def add(self, amount: int, now: float, /, *, day: str | None = None) -> int:
+        """Add *amount*, below 0 to give some back, and return the day's sum."""
         ...
 
 
-class MemoryTokenCounter:
+class MemoryDayCounter:
     """The day's sum of this process alone, for a budget without a file."""
 
     is_blocking = False
 
     def __init__(self) -> None:
-        self._used: TokensOfDay | None = None
+        self._used: DayTally | None = None
         self._lock = ForkLock(leaf=True)  # guards the one above
 
-    def add(self, tokens: int, now: float, *, day: str | None = None) -> int:
-        """Add *tokens* to the day of *now*; to correct a *day* that is over changes nothing."""
+    def add(self, amount: int, now: float, *, day: str | None = None) -> int:
+        """Add *amount* to the day of *now*; to correct a *day* that is over changes nothing."""
         today = utc_day(now)
         with self._lock:
-            self._used = (self._used or TokensOfDay(today, 0)).plus(tokens, today, day)
+            self._used = (self._used or DayTally(today, 0)).plus(amount, today, day)
             return self._used.used
 
     # A signal's handler may raise at any call, but not between two assignments: what is added and
@@ -62,7 +62,7 @@ class MemoryTokenCounter:
         """Add what is reserved, note the day from which it was taken, and return its sum."""
         today = utc_day(now)
         with self._lock:
-            tally = (self._used or TokensOfDay(today, 0)).plus(reservation.amount, today)
+            tally = (self._used or DayTally(today, 0)).plus(reservation.amount, today)
             self._used, reservation.day = tally, today
             return tally.used
 
@@ -71,7 +71,7 @@ class MemoryTokenCounter:
         today = utc_day(now)
         with self._lock:
             if not reservation.is_corrected:
-                tally = (self._used or TokensOfDay(today, 0)).plus(more, today, reservation.day)
+                tally = (self._used or DayTally(today, 0)).plus(more, today, reservation.day)
                 self._used, reservation.is_corrected = tally, True
 
 
@@ -105,7 +105,7 @@ class DailyBudget:
     #: Whether every further call meets a budget that is used up.
     _concerns_all_calls = True
 
-    def __init__(self, tokens: int, counter: TokenCounter) -> None:
+    def __init__(self, tokens: int, counter: DayCounter) -> None:
         if type(tokens) is not int or tokens < 0:
             raise ConfigurationError(
                 f"daily_token_budget is {tokens!r}: give a whole number of tokens, 0 for none"
@@ -127,7 +127,7 @@ class DailyBudget:
         """
         day = utc_day(now)
         try:
-            if isinstance(self._counter, MemoryTokenCounter) and not self.is_blocking:
+            if isinstance(self._counter, MemoryDayCounter) and not self.is_blocking:
                 used = self._counter.reserve(reservation, now)
             else:
                 used = self._counter.add(reservation.amount, now)
@@ -170,7 +170,7 @@ class DailyBudget:
         if day is not None and more:
             if self.is_blocking:
                 settled = _corrections.begin(partial(self._correct, reservation, more, day, now))
-            elif isinstance(self._counter, MemoryTokenCounter):
+            elif isinstance(self._counter, MemoryDayCounter):
                 self._counter.correct(reservation, more, now)
             else:
                 self._correct(reservation, more, day, now)

@@ -12,7 +12,7 @@ from ..ledger.usage import NANO, in_dollars
 from ..quota import Demand
 from ..runtime.fork import ForkLock
 from ..types import Reply
-from .daily_budget import BudgetReservation, DailyBudget, TokenCounter
+from .daily_budget import BudgetReservation, DailyBudget, DayCounter
 
 #: Budgets that `*` has made and that are kept in memory; a count on disk or in Redis stays.
 _MOST_BUDGETS = 10_000
@@ -23,7 +23,7 @@ _MOST_DOLLARS = 900_000.0
 class MoneyBudget(DailyBudget):
     """At most so many nano-dollars a UTC day, for all calls or for those of one tag's value."""
 
-    def __init__(self, amount: int, counter: TokenCounter, of: str = "") -> None:
+    def __init__(self, amount: int, counter: DayCounter, of: str = "") -> None:
         super().__init__(amount, counter)
         #: "" for that of all calls, else the tag's name and value.
         self.name = of
@@ -74,7 +74,7 @@ class MoneyBudgets:
         self,
         amount: int | None,
         by_tag: tuple[TagBudget, ...],
-        counter_of: Callable[[str], TokenCounter],
+        counter_of: Callable[[str], DayCounter],
     ) -> None:
         named = {} if amount is None else {"": amount}
         named |= {f"{each.name}={each.value}": each.amount for each in by_tag if each.value != "*"}

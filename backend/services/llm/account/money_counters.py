@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from ..ledger.opening import Kind, place_of
-from .daily_budget import MemoryTokenCounter, TokenCounter
+from .daily_budget import DayCounter, MemoryDayCounter
 
 if TYPE_CHECKING:
     from ..stores.sqlite_budgets import SqliteBudgets
@@ -23,12 +23,12 @@ class SqliteCounter:
         self._budgets = budgets
         self._name = name
 
-    def add(self, tokens: int, now: float, *, day: str | None = None) -> int:
+    def add(self, amount: int, now: float, *, day: str | None = None) -> int:
         """Add nano-dollars, as `BudgetFile.add` does, and return what the day has used."""
-        return self._budgets.add(self._name, tokens, now, day)
+        return self._budgets.add(self._name, amount, now, day)
 
 
-def counters_at(url: str) -> Callable[[str], TokenCounter]:
+def counters_at(url: str) -> Callable[[str], DayCounter]:
     """Return what makes the counter of a budget's name, beside the ledger at *url*.
 
     Without a ledger, or with one in memory, each counter is this process's alone. Raises
@@ -40,7 +40,7 @@ def counters_at(url: str) -> Callable[[str], TokenCounter]:
         raise ConfigurationError(f"LLM_LEDGER_URL: {error}") from error
 
 
-def _counters(kind: Kind, place: str) -> Callable[[str], TokenCounter]:
+def _counters(kind: Kind, place: str) -> Callable[[str], DayCounter]:
     if kind == "redis":
         from ..stores.redis_budget import RedisBudget
 
@@ -55,7 +55,7 @@ def _counters(kind: Kind, place: str) -> Callable[[str], TokenCounter]:
         from ..stores.budget import BudgetFile
 
         return lambda name: BudgetFile(f"{place}.{_hashed(name)}.budget")
-    return lambda name: MemoryTokenCounter()
+    return lambda name: MemoryDayCounter()
 
 
 def _hashed(name: str) -> str:

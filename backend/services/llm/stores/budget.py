@@ -30,37 +30,37 @@ def utc_day(now: float) -> str:
 
 
 @dataclass(frozen=True)
-class TokensOfDay:
-    """The tokens used on one UTC day."""
+class DayTally:
+    """What was used on one UTC day: tokens, or nano-dollars."""
 
     day: str
     used: int
 
-    def on(self, today: str) -> TokensOfDay:
+    def on(self, today: str) -> DayTally:
         """Return the tally that counts *today*: this one, or an empty one of a new day.
 
         A tally one day ahead still counts, so that a clock stepping over midnight and back cannot
         clear it; one further ahead was written by a wrong clock.
         """
         latest = date.fromisoformat(today) + timedelta(days=1)
-        return self if today <= self.day <= latest.isoformat() else TokensOfDay(today, 0)
+        return self if today <= self.day <= latest.isoformat() else DayTally(today, 0)
 
-    def plus(self, tokens: int, today: str, day: str | None = None) -> TokensOfDay:
-        """Return the tally of *today* with *tokens* added; those of another *day* change nothing.
+    def plus(self, amount: int, today: str, day: str | None = None) -> DayTally:
+        """Return the tally of *today* with *amount* added; that of another *day* changes nothing.
 
-        Those of today count also where the tally is a day ahead, as after a clock was set back.
+        That of today counts also where the tally is a day ahead, as after a clock was set back.
         """
         current = self.on(today)
         if day not in (None, today, current.day):
             return current
-        return TokensOfDay(current.day, max(0, current.used + tokens))
+        return DayTally(current.day, max(0, current.used + amount))
 
     def to_json(self) -> bytes:
         """Return the tally as one line of JSON."""
         return json.dumps({"day": self.day, "used": self.used}).encode("ascii") + b"\n"
 
     @classmethod
-    def from_json(cls, data: bytes) -> TokensOfDay:
+    def from_json(cls, data: bytes) -> DayTally:
         """Return the tally in *data*; ValueError if there is none."""
         record = json.loads(data)
         if not isinstance(record, dict) or record.keys() != {"day", "used"}:
@@ -74,7 +74,7 @@ class TokensOfDay:
 
 
 class BudgetFile:
-    """The day's `TokensOfDay` in a file that all threads and processes on this machine add to.
+    """The day's `DayTally` in a file that all threads and processes on this machine add to.
 
     Each change replaces the file in one step, so that a kill leaves the tally before or after it; a
     power cut may undo the latest change. A damaged file is moved aside with a warning, and the day
@@ -106,20 +106,20 @@ class BudgetFile:
             raise TypeError(f"tokens must be a whole number, not {tokens!r}")
         today = utc_day(now)
         with file_errors(self.path), self._file_lock.held():
-            kept = self._read() or TokensOfDay(today, 0)
+            kept = self._read() or DayTally(today, 0)
             changed = kept.plus(tokens, today, day)
             if changed != kept:
                 replace_file(self.path, [changed.to_json()])
             return changed.used
 
-    def _read(self) -> TokensOfDay | None:
+    def _read(self) -> DayTally | None:
         try:
             with open(self.path, "rb", opener=open_nonblocking) as file:
                 data = file.read(_LONGEST)
         except FileNotFoundError:
             return None
         try:
-            return TokensOfDay.from_json(data)
+            return DayTally.from_json(data)
         except (ValueError, RecursionError) as error:
             if not resembles_budget(data):
                 raise foreign_file_error(self.path, "the file of a token budget") from error
