@@ -9,8 +9,8 @@ from services.llm.account.token_estimator import Estimate
 from services.llm.call import admission as admission_module
 from services.llm.call.admission import Admission
 from services.llm.effects import Send, Sleep
-from services.llm.errors import LLMTimeoutError, RateLimitError
-from services.llm.quota import Reservation
+from services.llm.errors import ContextLengthError, LLMTimeoutError, RateLimitError
+from services.llm.quota import LearnedLimit, Quota, Reservation
 from tests.call.calls import MODEL, REQUEST, ManyKeys, call, many_keys
 from tests.call.scripted import Clock, Drive, account, says
 
@@ -106,6 +106,18 @@ def test_a_pause_of_less_than_a_second_that_begins_meanwhile_is_slept_out() -> N
     clock.now += 0.5
     assert isinstance(waiting.send(None), Send)
     waiting.close()
+
+
+def test_who_waits_for_a_limit_that_is_lowered_below_the_demand_is_told_by_how_much() -> None:
+    clock, limit = Clock(), LearnedLimit(200, 60.0, "tokens")
+    to = account(clock, quota=Quota((), lambda: [limit]))
+    limit.correct(200, clock.now, settled_since=0.0)
+    waiting = call(to, max_quota_wait=60.0)
+    assert isinstance(next(waiting), Sleep)
+    limit.amount = 100
+    clock.now += 60.0
+    with pytest.raises(ContextLengthError, match=r"more than the whole limit of 100 \(TPM"):
+        waiting.send(None)
 
 
 def test_who_waits_for_the_probe_with_less_than_a_second_left_waits_for_it() -> None:

@@ -257,7 +257,8 @@ def _wait_for_start(admission: Admission, call: Call) -> Effects[bool]:
     while True:
         if seconds > 0:
             if seconds > call.quota_wait_left():
-                raise call.limit_error(NoCapacity(seconds, None), reservation.demand, scope)
+                full = NoCapacity(seconds, reservation.full_unit)
+                raise call.limit_error(full, reservation.demand, scope)
             # One that is granted for a moment is not woken before it.
             grant = admission.grant
             wake = reservation.wake if grant is None or grant.at <= account.now() else None

@@ -61,7 +61,9 @@ def start_time_of_due(queue: ScopeQueue, reservation: Reservation, now: float) -
     priority, amounts = PriorityFilter(reservation.sequence), reservation.amounts
     if reservation.is_granted:
         start, priority = now, _NOBODY
-    at, _ = earliest(queue, amounts, start, now, priority)
+    at, unit = earliest(queue, amounts, start, now, priority)
+    if at == NEVER:
+        reservation.full_unit = unit  # of the limit that was lowered below the demand
     if not now < at < NEVER:
         return at
     for limit, amount in amounts:
