@@ -51,6 +51,22 @@ def test_what_another_program_has_put_there_is_dropped(redis_url: str) -> None:
     assert (("old", 5.0),) == shared_quota.exchange([]).retired
 
 
+def test_bytes_that_are_no_text_are_dropped(redis_url: str) -> None:
+    account, clock = uuid4().hex, Clock()
+    prefix = f"llm-quota:{{{account}}}:"
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(f"{prefix}epoch", b"\xff nan")
+        client.hset(f"{prefix}retired", b"\xff", "2e9")
+        client.hset(f"{prefix}scope:{MODEL}", b"keeps \xff", "1")
+        client.hset(f"{prefix}scope:{MODEL}", b"\xff", "7 2e9")
+    shared_quota = ScriptSharedQuota(redis_url, account, clock)
+    first = shared_quota.exchange([take("1", requests())])
+    assert (Granted(0.0, (0.0,)),) == first.decisions
+    assert () == first.limits
+    again = shared_quota.exchange([take("2", requests())], first.epoch)
+    assert (Granted(0.0, (1.0,)),) == again.decisions
+
+
 def test_every_key_of_an_account_expires(redis_url: str) -> None:
     account, clock = uuid4().hex, Clock()
     shared_quota = ScriptSharedQuota(redis_url, account, clock)

@@ -64,8 +64,10 @@ def encode(prefix: str, operations: Sequence[Operation]) -> tuple[list[str], str
 
 def decode(answer: bytes | str, operations: Sequence[Operation]) -> Outcome:
     """Return what the script says came of *operations*; ValueError for what it never says."""
+    # Names that another program has put there may be no UTF-8.
+    words = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
     try:
-        epoch, is_lost, *rest = json.loads(answer)
+        epoch, is_lost, *rest = json.loads(words)
         if is_lost:
             return Outcome(epoch, is_lost=True)
         decisions, limits, retired, counting = (list(each) for each in rest)

@@ -163,7 +163,7 @@ function perform.retire(op)
     keep_for(KEYS[2], op.seconds)
 end
 
-local epoch = read('GET', KEYS[1]) or ARGV[3]
+local epoch = string.match(read('GET', KEYS[1]) or '', '^%w+$') or ARGV[3]
 redis.call('SET', KEYS[1], epoch, 'EX', EPOCH_KEPT)
 if ARGV[2] ~= '' and ARGV[2] ~= epoch then return cjson.encode({epoch, 1}) end
 
