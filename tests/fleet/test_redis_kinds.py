@@ -184,3 +184,13 @@ def test_a_server_that_never_answers_is_an_error(monkeypatch: pytest.MonkeyPatch
         port = silent.getsockname()[1]
         assert "Timeout" in failure(f"redis://127.0.0.1:{port}/0")
     assert "refused" in failure(f"redis://127.0.0.1:{port}/0")
+
+
+@pytest.mark.parametrize(
+    "options", ["no_such=of-whom", "protocol=9", "ssl_cert_reqs=none", "path=of-whom"]
+)
+def test_an_option_that_the_package_does_not_take_is_an_error(options: str) -> None:
+    with pytest.raises(ValueError, match="has an option that the redis package") as caught:
+        RedisServer(f"redis://:{PASSWORD}@127.0.0.1:1/0?{options}")
+    assert PASSWORD not in str(caught.value)
+    assert "of-whom" not in str(caught.value)

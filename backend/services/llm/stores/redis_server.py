@@ -56,6 +56,12 @@ class RedisServer:
                 f"{without_credentials(url)} is not a Redis URL: redis://host:port/db"
             ) from None
         pool = bound_connections(self.client.connection_pool)
+        try:
+            pool.connection_class(**pool.connection_kwargs)  # which opens nothing
+        except Exception:  # releases of the package differ in what they raise
+            raise ValueError(
+                f"{without_credentials(url)} has an option that the redis package does not take"
+            ) from None
         longest = max(timeout, pool.connection_kwargs.get("socket_timeout") or 0.0)  # of the URL
         self._bounds = _TIMEOUTS * longest, most_bytes
         # Whatever the URL says: values of other programs need not be text.
