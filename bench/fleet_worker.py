@@ -219,6 +219,7 @@ class Worker:
 
     def _decide(self, got: Reservation, take: Take, decision: Decision) -> None:
         if isinstance(decision, Granted):
+            got.is_granted = True
             return self._after(decision.wait, partial(self._go, got, take, decision))
         self._asking.discard(got)
         until = self._now() + decision.again
@@ -232,6 +233,7 @@ class Worker:
         if take is not None and granted is not None:
             nothing = (0.0,) * len(take.charges)
             self._fleet.settle(Settle(take, nothing, (None,) * len(nothing)))
+        got.is_granted = False
         return self._wait_for(got)
 
     def _send(self, got: Reservation, take: Take | None, granted: Granted | None) -> None:

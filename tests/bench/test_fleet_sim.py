@@ -51,6 +51,14 @@ def test_who_ask_at_a_bad_moment_are_not_passed_over_for_ever() -> None:
     assert found.fairness >= 0.9
 
 
+def test_a_call_that_was_granted_a_moment_goes_then_though_others_of_its_worker_wait() -> None:
+    calm = replace(Plan(), killed_at=(), outages=(), failovers=(), seconds=150.0)
+    plan = replace(calm, workers=4, callers=(60, 60), limit=30_000.0)
+    found = simulate(plan, "shared quota")
+    assert 0 == found.refusals
+    assert found.utilisation >= 0.95
+
+
 def test_a_simulation_repeats_by_its_seed() -> None:
     first, second, other = (simulated(seed, seconds=61.0) for seed in (1, 1, 2))
     assert first == second
