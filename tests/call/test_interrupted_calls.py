@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -75,6 +76,7 @@ class Interrupt:
 def is_interrupted(change: Change, at: int) -> bool:
     """Make *change*, with an interrupt at its moment number *at*; return whether it has so many."""
     before, interrupt = sys.getprofile(), Interrupt(at)
+    gc.disable()  # what is raised as garbage of other tests is collected goes nowhere
     sys.setprofile(interrupt)
     try:
         change()
@@ -82,6 +84,7 @@ def is_interrupted(change: Change, at: int) -> bool:
         return True
     finally:
         sys.setprofile(before)
+        gc.enable()
     assert interrupt.moments_left >= 0, "the interrupt was swallowed"
     return False
 
