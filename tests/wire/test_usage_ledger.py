@@ -17,7 +17,7 @@ from services import llm_client
 from services.llm.errors import ConfigurationError, LLMError
 from services.llm.ledger.opening import ledger_at
 from services.llm.ledger.sqlite_usage import SqliteUsage
-from services.llm.ledger.usage import UsageSums
+from services.llm.ledger.usage import NANO, UsageSums
 from services.llm.settings import host
 from services.llm.stores import StoreError
 from tests.wire.clock import VirtualTime
@@ -73,6 +73,28 @@ def test_a_failed_call_is_of_the_model_that_was_asked_last(
     failed = {each.key.model: (each.sums.failed, each.sums.attempts) for each in entries}
     assert (0, 1) == failed.pop("llama3-70b-8192")
     assert [(1, 1)] == list(failed.values())
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+def test_a_call_and_its_attempt_are_in_one_row_of_the_model_and_the_tier_that_answered(
+    failures: int, url: str, sandbox: Sandbox, open_client: OpenFace
+) -> None:
+    face = open_client("groq", LLM_LEDGER_URL=url)
+    cut = Answer(model="openai/gpt-oss-20b", finish="length")
+    sandbox.script(cut if failures else Answer(model="openai/gpt-oss-20b"))
+    if failures:
+        with pytest.raises(LLMError) as caught:
+            face.respond("a", service_tier="flex")
+        (attempt,) = caught.value.attempts
+    else:
+        reply = face.respond("a", service_tier="flex")
+        (attempt,) = reply.attempts
+        assert reply.cost == attempt.cost
+    (entry,) = ledger_at(url).read("2000-01-01", "2100-01-01")
+    assert ("openai/gpt-oss-20b", "flex") == (entry.key.model, entry.key.tier)
+    assert (1, failures, 1) == (entry.sums.calls, entry.sums.failed, entry.sums.attempts)
+    assert attempt.cost is not None
+    assert round(attempt.cost * NANO) == entry.sums.cost
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -160,7 +160,6 @@ class Call:
         """Add an attempt that was sent at *sent_at*; not one that was refused before."""
         is_sent = error is None or was_sent(error)
         usage = reply.usage if reply is not None else Usage()
-        tier = reply.service_tier if reply is not None else None
         status = error.status if error is not None else 200
         known = [each.request_id for each in (reply, error) if each is not None]
         attempt = Attempt(
@@ -172,7 +171,7 @@ class Call:
             error=error.label if error is not None else None,
             status=status,
             usage=usage,
-            cost=models.cost(model, usage, tier),
+            cost=None if reply is None else _cost_of(reply, model),
             request_id=next((each for each in known if each), None),
             estimated_input_tokens=estimated,
         )
@@ -181,7 +180,7 @@ class Call:
             self.waited = {}
         try:
             if is_sent and self.usage_recorder is not None:
-                self.usage_recorder.attempt_ended(attempt, tier)
+                self.usage_recorder.attempt_ended(attempt, reply)
         finally:
             if self.events is not None:
                 self.events.attempt_ended(attempt, is_sent=is_sent)
@@ -250,3 +249,10 @@ class Call:
         )
         exhausted.__cause__ = error
         return exhausted
+
+
+def _cost_of(reply: Reply, model: str) -> float | None:
+    """Return what *reply* cost, by the price of the model that it names, else by that of *model*."""
+    usage, tier = reply.usage, reply.service_tier
+    cost = models.cost(reply.model, usage, tier)
+    return models.cost(model, usage, tier) if cost is None else cost

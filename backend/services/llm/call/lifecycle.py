@@ -17,12 +17,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from .. import models
 from ..account.account import Account
 from ..account.single_flight import Follower, Leader, StillInFlight, WouldDeadlock
 from ..effects import Effects, join, send
 from ..errors import AuthenticationError, LLMError, RateLimitError
-from ..types import Attempt, Reply, Request
+from ..types import Reply, Request
 from .admission import Admission, admit
 from .call import Call
 from .call_policy import CallPolicy
@@ -203,14 +202,7 @@ def _attempt(request: Request, call: Call) -> Effects[Reply]:
         yield from admission.budget_reservations.wait_until_settled(call)
     if isinstance(outcome, LLMError):
         raise outcome
-    return outcome.replace(cost=_cost_of(outcome, call.attempts[-1]))
-
-
-def _cost_of(reply: Reply, attempt: Attempt) -> float | None:
-    """Return what *reply* cost: as its *attempt*, unless the model that answered is another."""
-    if reply.model == attempt.model:
-        return attempt.cost
-    return models.cost(reply.model, reply.usage, reply.service_tier)
+    return outcome.replace(cost=call.attempts[-1].cost)
 
 
 def _send(admission: Admission, adapted: Request, request: Request, call: Call) -> Effects[Reply]:

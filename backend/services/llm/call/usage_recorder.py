@@ -26,35 +26,39 @@ class UsageRecorder:
         self._ledger = ledger
         self._account = account
         self._tags = tags_of(tags)
-        #: The model that was asked last.
+        #: The model that has answered or was asked last, and the service tier that it named.
         self.model = ""
+        self._tier: str | None = None
         self._written: Future[None] | None = None
 
-    def attempt_ended(self, attempt: Attempt, tier: str | None) -> None:
-        """Add an attempt that was sent, answered or not."""
-        self.model = attempt.model
-        self._add(attempt.model, sums_of_attempt(attempt.usage, attempt.cost), tier)
+    def attempt_ended(self, attempt: Attempt, reply: Reply | None) -> None:
+        """Add an attempt that was sent; *reply* is what came, of a failed one too."""
+        self.model, self._tier = attempt.model, None
+        if reply is not None:
+            self.model, self._tier = reply.model or attempt.model, reply.service_tier
+        self._add(sums_of_attempt(attempt.usage, attempt.cost))
 
     def attempt_interrupted(self, model: str) -> None:
         """Add an attempt that was sent, and of which nobody knows what it used."""
-        self.model = model
-        self._add(model, sums_of_attempt(Usage(), None))
+        self.model, self._tier = model, None
+        self._add(sums_of_attempt(Usage(), None))
 
     def call_ended(self, reply: Reply | None) -> None:
         """Add the call itself, which has ended in its *reply* or without one."""
         # Not as bools: a store writes them as they are, and does not read `true` as a number.
         failed, cached = int(reply is None), int(reply is not None and reply.cached)
-        sums = UsageSums(calls=1, failed=failed, cached=cached)
-        self._add(self.model if reply is None else reply.model, sums)
+        if reply is not None:
+            self.model, self._tier = reply.model, reply.service_tier
+        self._add(UsageSums(calls=1, failed=failed, cached=cached))
 
     def wait_until_written(self, time_left: float) -> Effects[None]:
         """Wait until all that was added is written, until the call's deadline."""
         if self._written is not None:
             yield from sleep(min(_LONGEST, max(_GRACE, time_left)), "ledger", self._written)
 
-    def _add(self, model: str, sums: UsageSums, tier: str | None = None) -> None:
-        account = self._account
+    def _add(self, sums: UsageSums) -> None:
+        account, tier = self._account, self._tier
         known_tier = "" if tier in _DEFAULT_TIERS else tier or ""
         day = utc_day(account.wall())
-        key = UsageKey(day, account.provider, model, known_tier, self._tags)
+        key = UsageKey(day, account.provider, self.model, known_tier, self._tags)
         self._written = self._ledger.add(UsageEntry(key, sums))
