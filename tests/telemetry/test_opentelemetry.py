@@ -629,17 +629,28 @@ def test_tools_images_and_their_results_are_shown_by_their_parts() -> None:
     messages: list[dict[str, Any]] = [
         {
             "role": "user",
-            "content": [{"type": "text", "text": "See"}, {"type": "image_url"}, {"image": {}}],
+            "content": [
+                {"type": "text", "text": "See"},
+                {"type": "image_url"},
+                {"image": {}},
+                "!",
+                5,
+            ],
         },
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c1", "content": "42"},
+        {"role": "tool", "tool_call_id": "c1", "content": [{"image_url": {"url": "data:..."}}]},
     ]
     shown = question_attributes(messages)
     assert "gen_ai.system_instructions" not in shown
-    asked, called, result = (each["parts"] for each in json.loads(shown["gen_ai.input.messages"]))
-    assert [{"type": "text", "content": "See"}, {"type": "image_url"}, {"type": "image"}] == asked
+    sent = json.loads(shown["gen_ai.input.messages"])
+    asked, called, result, picture = (each["parts"] for each in sent)
+    texts = [{"type": "text", "content": text} for text in ("See", "!")]
+    others = [{"type": name} for name in ("image_url", "image", "text")]
+    assert [texts[0], *others[:2], texts[1], others[2]] == asked
     assert [{"type": "tool_call", "id": "c1", "name": "f", "arguments": "{}"}] == called
     assert [{"type": "tool_call_response", "id": "c1", "response": "42"}] == result
+    assert [{"type": "image_url"}] == picture[0]["response"]
     reply = REPLY.replace(reasoning="Hm.", tool_calls=(ToolCall("c2", "g", "[]"),))
     (message,) = json.loads(answer_attributes(reply)["gen_ai.output.messages"])
     assert ["reasoning", "tool_call"] == [part["type"] for part in message["parts"]]

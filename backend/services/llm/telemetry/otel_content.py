@@ -40,19 +40,23 @@ def answer_attributes(reply: Reply) -> dict[str, str]:
 
 def _parts(message: Message) -> list[dict[str, Any]]:
     content = message.get("content")
+    several = content if isinstance(content, (list, tuple)) else [content] if content else ()
+    parts = [_part(each) for each in several]
     if message.get("role") == "tool":
-        response = {"id": message.get("tool_call_id"), "response": content}
-        return [{"type": "tool_call_response", **response}]
-    texts = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
-    return [_part(each) for each in texts] + [_call(each) for each in _calls(message)]
+        response = content if isinstance(content, str) else parts
+        named = {"id": message.get("tool_call_id"), "response": response}
+        return [{"type": "tool_call_response", **named}]
+    return parts + [_call(each) for each in _calls(message)]
 
 
-def _part(part: Mapping[str, Any]) -> dict[str, Any]:
-    # Images and documents are named and not sent along: a span has no room for them.
-    text = part.get("text")
+def _part(part: object) -> dict[str, Any]:
+    # Images and documents are named and not sent along: a span has no room for them. What the
+    # provider will refuse is traced all the same.
+    named = part if isinstance(part, Mapping) else {"text": part}
+    text = named.get("text")
     if isinstance(text, str):
         return {"type": "text", "content": text}
-    return {"type": str(part.get("type") or next(iter(part), "unknown"))}
+    return {"type": str(named.get("type") or next(iter(named), "unknown"))}
 
 
 def _calls(message: Message) -> Sequence[Mapping[str, Any]]:
