@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import nullcontext
 from datetime import date
@@ -161,15 +162,19 @@ def test_an_answer_against_the_schema_is_an_error_without_a_repair(
     sandbox.script(Answer.says('{"word": 7}'), prompt="Say 0.", times=None)
     cut = {"prompt": "Say it.", "model": "sandbox/length"}
     gone = {"prompt": "Say it.", "model": "sandbox/404"}
+    empty = {"prompt": "Say it.", "model": "sandbox/empty"}
+    prompts = ["Say 0.", cut, gone, empty]
     knobs_before = client._knobs.LLM_COERCE
     client._knobs.LLM_COERCE = False
     try:
-        results = list(client.submit_batch(["Say 0.", cut, gone], schema=Word).results())
+        results = list(client.submit_batch(prompts, schema=Word).results())
     finally:
         client._knobs.LLM_COERCE = knobs_before
     # What was cut off counts where it is whole all the same.
-    kinds = [StructuredOutputError, type(None), ModelNotFoundError]
+    kinds = [StructuredOutputError, type(None), ModelNotFoundError, StructuredOutputError]
     assert kinds == [type(each.error) for each in results]
+    (attempt,) = results[3].error.attempts
+    assert attempt.usage.reported
     assert 1 == len(results[1].reply.attempts)
     assert results[0].error.raw == '{"word": 7}'
     assert 1 == len(results[0].error.attempts)
@@ -578,9 +583,9 @@ def test_an_old_boto3_has_no_batches_and_says_so(
 
 @pytest.mark.parametrize(
     ("code", "expected"),
-    [("NoSuchKey", "the batch holds no answer"), ("AccessDenied", "Access Denied")],
+    [("NoSuchKey", "has answered 1 prompt(s), and no answer"), ("AccessDenied", "Access Denied")],
 )
-def test_a_result_that_s3_does_not_have_is_missing_and_one_that_it_refuses_is_an_error(
+def test_results_that_s3_does_not_have_or_refuses_are_an_error_and_can_be_read_later(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, code: str, expected: str
 ) -> None:
     with client_of(sandbox.url, "bedrock", monkeypatch) as client:
@@ -594,13 +599,11 @@ def test_a_result_that_s3_does_not_have_is_missing_and_one_that_it_refuses_is_an
                 raise ClientError(described, "GetObject")
             return original(**arguments)
 
-        monkeypatch.setattr(clients.s3, "get_object", failing)
-        try:
-            (result,) = batch.results()
-            words = str(result.error)
-        except LLMError as error:
-            words = str(error)
-    assert expected in words
+        with monkeypatch.context() as patch:
+            patch.setattr(clients.s3, "get_object", failing)
+            with pytest.raises(LLMError, match=re.escape(expected)):
+                next(batch.results())
+        assert [None] == [each.error for each in batch.results()]
 
 
 def test_a_line_of_groqs_may_have_an_error_of_its_own(

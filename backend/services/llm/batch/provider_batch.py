@@ -160,7 +160,7 @@ class ProviderBatch(Generic[T]):
             return BatchResult(index, prompt, self._read_line(line))
         # A schema's own function may raise anything: it is the error of this prompt alone.
         except Exception as error:
-            if isinstance(error, LLMError) and isinstance(line.outcome, Reply):
+            if isinstance(error, LLMError):
                 error.attempts = line.outcome.attempts
             return BatchResult(index, prompt, error=error)
 

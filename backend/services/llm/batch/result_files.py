@@ -34,7 +34,8 @@ class ResultFile:
     def download(self) -> None:
         """Fetch the results; and the prompts, unless it is plain that each has a result.
 
-        Raises LLMError where no line is of a prompt of ours.
+        Raises LLMError where no line is of a prompt of ours, or there is none though the provider
+        has answered some: then nothing is known to be lost.
         """
         self._file.seek(0)
         self._file.truncate()
@@ -42,6 +43,11 @@ class ResultFile:
         self._find_answers()
         if self._is_whole:
             return
+        if self._status.completed and not self.offsets:
+            raise LLMError(
+                f"the batch {self.batch_id} has answered {self._status.completed} prompt(s), and no"
+                " answer to a prompt of ours is where its results are to be"
+            )
         if submitted := self._submitted():
             self.offsets = {index: self.offsets.get(index, -1) for index in submitted}
         elif self.offsets:
