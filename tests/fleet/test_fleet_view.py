@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from services.llm.account.fleet_view import FleetView
+from services.llm.quota import SlidingWindow
 from services.llm.quota.shared import Granted, Refused, Settle, SharedCharge, Take
 
 
@@ -68,7 +69,7 @@ def test_requests_of_a_share_are_those_that_the_fleet_had_left_until_its_minute_
     now[0] += seconds
     view.begin_fallback()
     assert free == sum(ask(view, f"{n}", charge) == 0 for n in range(20))
-    assert amount == view.used(charge.key, amount)
+    assert amount == view.used("m", SlidingWindow(amount, 60.0))
 
 
 def test_less_than_one_request_of_a_share_is_one_of_a_longer_window() -> None:

@@ -11,16 +11,13 @@ import atexit
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import replace
 from itertools import count
-from math import inf
 from threading import Event
 from uuid import uuid4
 from weakref import WeakSet
 
 from ..limit_types import LimitReport
 from ..quota import Limit, Reservation
-from ..quota.guessed_limit import GuessedLimit
 from ..quota.shared import (
     Decision,
     KnownLimit,
@@ -35,7 +32,7 @@ from ..quota.shared import (
 from ..redaction.printable import words_of
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Threads, Workers
-from .fleet_view import FleetView, key_of, longest_waits_first, nothing_spent, shared_charge
+from .fleet_view import FleetView, key_of, longest_waits_first, nothing_spent, shared_charges
 from .shared_quota_outage import SharedQuotaOutage, outage_note, warn_of_outage
 from .what_counts import WhatCounts
 
@@ -119,10 +116,7 @@ class Fleet:
     def decide(
         self, take: Take, answer: Future[Decision], timeout: float = ANSWER_TIMEOUT
     ) -> Decision:
-        """Return the answer, or decide within the worker's share where there is none.
-
-        It was waited for until *timeout*, in seconds.
-        """
+        """Return the answer, if it came in *timeout* s; else decide within the worker's share."""
         with self._lock:
             if answer.done():
                 decision = answer.result()
@@ -160,7 +154,7 @@ class Fleet:
     def used(self, scope: str, limit: Limit, now: float) -> float:
         """Return what the fleet uses of *limit*, as far as this worker knows."""
         with self._lock:
-            return self._view.used(shared_charge(limit, scope, 0.0).key, limit.amount)
+            return self._view.used(scope, limit)
 
     def charges(
         self, reservation: Reservation, known: Sequence[Limit] = ()
@@ -169,19 +163,8 @@ class Fleet:
 
         Those that are *known* are left out.
         """
-        limits, charges = [], []
         with self._lock:
-            for limit, reserved in reservation.charges:
-                # Each worker guesses for itself.
-                is_own = isinstance(limit, GuessedLimit) or not 0 < limit.amount < inf
-                if is_own or limit in known:
-                    continue
-                charge = shared_charge(limit, reservation.scope, reserved.amount)
-                limits.append(limit)
-                charges.append(
-                    replace(charge, is_from_shared_quota=charge.key in self._from_shared_quota)
-                )
-        return limits, tuple(charges)
+            return shared_charges(reservation, known, self._from_shared_quota)
 
     def outage_note(self) -> str:
         """Return what errors are to say of a shared quota that is away; "" while it is there."""

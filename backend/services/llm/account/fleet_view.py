@@ -10,7 +10,8 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from ..limit_types import LimitReport
-from ..quota import Limit, SlidingWindow
+from ..quota import Limit, Reservation, SlidingWindow
+from ..quota.guessed_limit import GuessedLimit
 from ..quota.memory_shared_quota import MemorySharedQuota
 from ..quota.shared import (
     ACCOUNT_WIDE,
@@ -91,15 +92,15 @@ class FleetView:
         while len(self._known) > _MOST_LIMITS:
             del self._known[next(iter(self._known))]
 
-    def used(self, key: str, amount: float) -> float:
-        """Return what is used of a limit's *amount* now, by others too, or is not ours to use."""
-        known = self._known.get(key)
+    def used(self, scope: str, limit: Limit) -> float:
+        """Return what is used of a *limit* now, by others too, or is not ours to use."""
+        known = self._known.get(shared_charge(limit, scope, 0.0).key)
         if known is None:
             return 0.0
         if self._fallback is None:
             return max(0.0, known.used_at(self._now()) - known.given_back)
         share = self._share_of(known.charge)
-        return amount - max(0.0, share.amount - self._fallback.shared_quota.used(share))
+        return limit.amount - max(0.0, share.amount - self._fallback.shared_quota.used(share))
 
     def begin_fallback(self) -> None:
         """Begin with a share of what was left of each limit when it was last known."""
@@ -249,6 +250,25 @@ def shared_charge(limit: Limit, scope: str, taken: float) -> SharedCharge:
     is_log = isinstance(limit, SlidingWindow)
     owner = ACCOUNT_WIDE if is_log else scope
     return SharedCharge(owner, limit.unit, limit.window, limit.amount, taken, is_log)
+
+
+def shared_charges(
+    reservation: Reservation, known: Container[Limit], from_shared_quota: Container[str]
+) -> tuple[list[Limit], tuple[SharedCharge, ...]]:
+    """Return the limits that a fleet shares, and what *reservation* takes of each.
+
+    Those that are *known* are left out.
+    """
+    limits, charges = [], []
+    for limit, reserved in reservation.charges:
+        # Each worker guesses for itself.
+        is_own = isinstance(limit, GuessedLimit) or not 0 < limit.amount < math.inf
+        if not is_own and limit not in known:
+            charge = shared_charge(limit, reservation.scope, reserved.amount)
+            limits.append(limit)
+            is_from_there = charge.key in from_shared_quota
+            charges.append(replace(charge, is_from_shared_quota=is_from_there))
+    return limits, tuple(charges)
 
 
 def key_of(scope: str, limit: KnownLimit | LimitReport) -> str:
