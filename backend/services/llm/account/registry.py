@@ -46,7 +46,7 @@ def steady_now() -> float:
 
 
 def shared_account(account: Account, knobs: Knobs, *identity: str) -> Account:
-    """Return the account that clients of this *identity* share, which *account* may become.
+    """Return the account that clients of this *identity* share: *account*, if it is the first.
 
     A warning names what *knobs* say of it other than the first client's did.
     No client of it closes its cache, which others may be using: that is done as the process ends.

@@ -17,7 +17,8 @@ class BatchNote:
     """What the prompts of a file have reserved on a UTC `day`, and the model and tags of each.
 
     `tokens` are of the day's budget, `money` is in nano-dollars by the budget's name. `kinds` are
-    models with their tags; `firsts` holds the first prompt of each run of one kind, by its place.
+    models with their tags. Prompts in a row are mostly of one kind: `firsts` holds the index of the
+    first one of each such run, and the place of its kind.
     """
 
     day: str = ""

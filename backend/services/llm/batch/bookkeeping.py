@@ -40,9 +40,10 @@ _in_memory = MemoryUsageStore(most_keys=1_000)
 
 
 class BatchBookkeeper:
-    """Enters batches that are read as one into the ledger and budgets of *account*; tells *hooks*.
+    """Enters batches into the ledger and the budgets of *account*, and tells *hooks* of them.
 
-    *endpoint* returns the URL that is called, *tags* name them to hooks.
+    They are those of the provider that make up one of ours. *endpoint* returns the URL that is
+    called, *tags* name them to hooks.
     """
 
     def __init__(
@@ -88,7 +89,10 @@ class BatchBookkeeper:
             self._events.ended(file.batch_id, file.state, is_new=is_new, sums=by_model)
 
     def ended_without_answers(self, batch_id: str, api: BatchApi) -> Effects[None]:
-        """Give back what was reserved for a batch that has answered nothing, which few read."""
+        """Give back what was reserved for a batch that has answered nothing.
+
+        Its results are hardly ever read, which would do so too.
+        """
         if not self._is_counted:
             return
         note = yield from _on_ledger(batch_id, partial(self._note_of, batch_id))

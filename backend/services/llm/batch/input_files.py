@@ -14,13 +14,13 @@ from .api import BatchApi
 
 
 def new_token() -> str:
-    """Return a word that no other batch has."""
+    """Return a token that no other batch has."""
     return uuid.uuid4().hex
 
 
 @dataclass
 class InputFile:
-    """The lines of one batch, all of one *scope*; `token` is the batch's own word."""
+    """The lines of one batch, all of one *scope*; submitted twice with one `token`, it is one."""
 
     scope: str
     file: BinaryIO

@@ -29,6 +29,7 @@ class ResultFile:
         self._status = status
         self._scope = ""
         self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        #: Where the line of each prompt begins, by its index; -1 where there is none.
         self.offsets: dict[int, int] = {}
 
     def download(self) -> None:

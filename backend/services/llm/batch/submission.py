@@ -71,7 +71,7 @@ class BatchService:
 
 @dataclass(frozen=True)
 class Submission:
-    """Writes the lines of prompts, each by *request_of*, which has their tags, and submits them.
+    """Writes the lines of prompts, and submits them; *request_of* gives request and tags of each.
 
     With a *token* of 32 hexadecimal digits, what was submitted with the same one is found, and not
     submitted again. *on_refusal*, where it is given, is told of each prompt that cannot be sent, by

@@ -20,7 +20,7 @@ _NONE_IN_FLIGHT: dict[Charge, None] = {}
 class PendingCharges:
     """The reserved charges of one limit, and those in flight (`in_flight`, the oldest first).
 
-    A charge that has been received, though not answered, is none of them any more. What is reserved
+    A charge that has been received, though not answered, is in neither any more. What is reserved
     is kept in sorted blocks.
     """
 

@@ -179,7 +179,7 @@ class TokenBucketLimit:
         # worst that ignores some refill, and never invents any.
         if amount > 0:
             missing = self._missing_after(at)
-            # To add nothing would make a number anew, for each of thousands of limits.
+            # A sum would be a number of its own for each of thousands of limits that rest.
             self._missing = missing + amount if missing else amount
             self._missing_at = at
 
