@@ -113,7 +113,7 @@ class BedrockBatchApi:
     def submit(self, file: BinaryIO, scope: str, count: int, token: str, hours: int) -> str:
         """Begin a job of the *count* records of *file* for a model, and return its ARN.
 
-        *token* is a word of its own: with the same one, the same job is returned.
+        Submitted again with the same *token*, it is the same job.
         """
         folder = f"{self._prefix}/{token}"
         key = f"{folder}/records-{count}.jsonl"

@@ -42,7 +42,7 @@ _STATES: dict[str, BatchState] = {
 }
 #: States of a batch whose submission was interrupted: its prompts are submitted again.
 _CANCELLED = ("cancelling", "cancelled")
-#: The name under which a batch's own word is kept at Groq, by which it is found again.
+#: The name under which Groq keeps a batch's token, by which the batch is found again.
 _TOKEN = "token"
 #: For requests that move a file: seconds, and MiB of the largest answer.
 BATCH_TIMEOUT, BATCH_LIMIT = 3600.0, 1024.0
@@ -85,7 +85,7 @@ class GroqBatchApi:
     def submit(self, file: BinaryIO, scope: str, count: int, token: str, hours: int) -> str:
         """Begin a batch of the *count* lines of *file*, and return its id.
 
-        *token* is a word of its own: a batch that has it is found, and not begun again.
+        A batch that was submitted with the same *token* is found, and not begun again.
         """
         with self._sdk() as sdk:
             if (known := self._find(sdk, token)) is not None:
@@ -181,13 +181,13 @@ class GroqBatchApi:
         except LLMError:
             raise
         except Exception as error:
-            meant = self._to_error(error)
-            if batch_id and meant.status == 404:
-                meant.args = (
+            translated = self._to_error(error)
+            if batch_id and translated.status == 404:
+                translated.args = (
                     f"Groq has no batch {batch_id}, or what it held is no longer there (HTTP 404):"
                     " a batch is found with a key of the organisation that submitted it",
                 )
-            raise meant from error
+            raise translated from error
 
 
 def _copy(sdk: Any, file: str, into: BinaryIO) -> None:
