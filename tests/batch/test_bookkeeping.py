@@ -339,14 +339,14 @@ def test_a_ledger_that_hangs_is_told_and_holds_up_nobody(
     heard: list[Event] = []
     hooks = Hooks()
     hooks.add(heard.append)
-    books, api = BatchBookkeeper(account, hooks), GroqBatchApi(None, None)  # type: ignore[arg-type]  # nothing is asked of it
+    bookkeeper, api = BatchBookkeeper(account, hooks), GroqBatchApi(None, None)  # type: ignore[arg-type]  # nothing is asked of it
     file = ResultFile(api, "batch_1", BatchStatus("completed"))
     with closing(file), caplog.at_level(logging.WARNING):
-        keeping = books.submitted("batch_1", BatchNote())
+        keeping = bookkeeper.submitted("batch_1", BatchNote())
         next(keeping)
         with pytest.raises(StopIteration):
             keeping.throw(Overdue(True))
-        ending = books.ended(file, api)
+        ending = bookkeeper.ended(file, api)
         next(ending)
         reading = ending.throw(Overdue(True))
         assert isinstance(reading, RunBlocking)
@@ -361,9 +361,9 @@ def test_a_ledger_that_hangs_is_told_and_holds_up_nobody(
 def test_results_that_are_not_read_in_time_are_an_error() -> None:
     account = new_account("groq", Knobs(), None)
     account.ledger = opening.ledger_at("memory:")
-    books, api = BatchBookkeeper(account, Hooks()), GroqBatchApi(None, None)  # type: ignore[arg-type]  # nothing is asked of it
+    bookkeeper, api = BatchBookkeeper(account, Hooks()), GroqBatchApi(None, None)  # type: ignore[arg-type]  # nothing is asked of it
     with closing(ResultFile(api, "batch_1", BatchStatus("completed"))) as file:
-        steps = books.ended(file, api)
+        steps = bookkeeper.ended(file, api)
         next(steps)
         steps.send(BatchNote())
         with pytest.raises(LLMTimeoutError, match="were not read within 3600 seconds"):

@@ -38,7 +38,7 @@ def limited(retry_after: float | None = None) -> LLMError:
 
 
 def assert_all_is_free(to: Account, used: int) -> None:
-    """Nothing is reserved, in flight or inside, and *used* requests are logged."""
+    """Nothing is reserved, in flight or holds a permit, and *used* requests are logged."""
     assert (used, 0, 0) == (
         len(to.window.times),
         len(to.window.pending),

@@ -120,7 +120,7 @@ class Scene:
             self.to.concurrency.release(self.others.pop())
 
     def assert_nothing_is_held(self, spent: tuple[int, ...] = (0,)) -> None:
-        """Every permit, ticket, lead and token of the day is back."""
+        """Every permit, reservation, claim and token of the day is back."""
         concurrency = self.to.concurrency
         self.others_leave()
         assert (concurrency._size, 0) == (concurrency.free, len(concurrency._waiting))

@@ -1,4 +1,4 @@
-"""In which form an answer was asked for, read off the provider's books."""
+"""In which form an answer was asked for, read off what the provider was sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the provider has on its books, and what the client tells of it, in one form."""
+"""What the provider has counted, and what the client tells of it, in one form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from services.llm_client import Attempt
 
 
 def seen(sandbox: Sandbox) -> list[tuple[str | None, int | None, int, int]]:
-    """What the provider has on its books."""
+    """What the provider has counted."""
     return [
         (one.model, one.status, one.input_tokens, one.output_tokens) for one in sandbox.exchanges
     ]

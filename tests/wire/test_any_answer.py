@@ -64,7 +64,7 @@ def assert_right(reply: Reply) -> None:
 
 
 def assert_all_is_back(to: Account) -> None:
-    """Nobody holds a permit, a ticket, or the right to ask first."""
+    """Nobody holds a permit, a reservation, or the probe of an outage."""
     assert to.concurrency.free == to.concurrency._size
     for scope in to.quota._state.queues.values():
         assert (0, 0) == (len(scope.waiting), len(scope.in_flight))

@@ -1,4 +1,4 @@
-"""What the clients add to a ledger is what the provider has on its books."""
+"""What the clients add to a ledger is what the provider has on its counted."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def test_the_sums_are_those_of_the_provider(
     sandbox.script(Answer(text="no JSON"), Answer(text='{"a": 1}'))
     face.structured("c", {"type": "object", "properties": {"a": {"type": "integer"}}})
     read(face, "d")
-    sums, books = totals(url), seen(sandbox)
-    assert (4, 1, len(books)) == (sums.calls, sums.failed, sums.attempts)
-    assert sum(row[2] for row in books) == sums.input_tokens
-    assert sum(row[3] for row in books) == sums.output_tokens
-    assert sum(row[1] != 200 for row in books) == sums.unreported
+    sums, counted = totals(url), seen(sandbox)
+    assert (4, 1, len(counted)) == (sums.calls, sums.failed, sums.attempts)
+    assert sum(row[2] for row in counted) == sums.input_tokens
+    assert sum(row[3] for row in counted) == sums.output_tokens
+    assert sum(row[1] != 200 for row in counted) == sums.unreported
     report = face.client.usage_report(days=1, by="tag:tenant")
     assert [("",), ("acme",)] == [row.group for row in report.rows]
     assert [3, 1] == [row.sums.calls for row in report.rows]
