@@ -36,6 +36,7 @@ ROOMS = (
     "/llm/account/single_flight",
     "/llm/account/outages",
     "/llm/account/daily_budget",
+    "/llm/account/budget_queue",
     "/llm/call/admission",
     "/llm/call/budget_reservations",
     "/llm/client/window",

@@ -17,6 +17,7 @@ import pytest
 
 from services import llm_client
 from services.llm.account import shared_settings
+from services.llm.account.budget_queue import BudgetQueue
 from services.llm.account.concurrency import ConcurrencyLimiter
 from services.llm.account.daily_budget import BudgetReservation, DailyBudget, MemoryDayCounter
 from services.llm.account.fleet import Fleet
@@ -251,6 +252,18 @@ def days_bookings() -> Touches:
     return touches
 
 
+def a_budgets_queue() -> Touches:
+    queue = BudgetQueue()
+    touches = watch(queue, lambda: queue._lock, "_held", "_waiting")
+    queue.add(one := BudgetReservation(10), 10)
+    assert 0 == queue.held_beside(one)
+    waiting = [queue.wait(first=first) for first in (False, True)]
+    queue.leave(waiting[0])
+    queue.remove(one, gives_back=True)
+    assert [False, True] == [each.done() for each in waiting]
+    return touches
+
+
 def workers() -> Touches:
     threads = Workers(2, "locks")
     pool = threads._pool
@@ -447,6 +460,7 @@ LOCKS = {
     "llm/batch/provider_results.py": "test_results_are_downloaded_by_one_reader_at_a_time",
     "llm/account/fleet.py": "a_fleet",
     "llm/account/what_counts.py": "what_counts",
+    "llm/account/budget_queue.py": "a_budgets_queue",
     "llm/account/daily_budget.py": "days_sum, days_bookings",
     "llm/runtime/sdk_lender.py": "test_a_client_is_built_anew_by_one_thread_at_a_time",
     "llm/account/single_flight.py": "single_flight",
@@ -493,6 +507,7 @@ ALONE = [
     single_flight_followers,
     days_sum,
     days_bookings,
+    a_budgets_queue,
     workers,
     what_an_account_learns,
     outages,

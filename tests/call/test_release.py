@@ -133,6 +133,8 @@ class Scene:
         assert 0 == len(self.to.single_flight)
         assert {None} >= {outage.probe for outage in self.to.outages._outages.values()}
         wait_for_corrections()
+        assert self.to.budget is not None
+        assert {} == self.to.budget.queue._held
         assert self.day.tokens in spent
 
 

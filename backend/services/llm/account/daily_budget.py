@@ -19,10 +19,13 @@ from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.workers import Workers
 from ..stores import StoreError, utc_day
 from ..stores.budget import DayTally
+from .budget_queue import BudgetQueue
 
 log = logging.getLogger(__name__)
 
 _DAY = 86_400
+#: Seconds after which to ask again for what other calls in flight may give back.
+_SOON = 1.0
 #: Seconds for which the interpreter's exit waits for sums that are being corrected.
 _EXIT_TIMEOUT = 2.0
 
@@ -92,6 +95,8 @@ class BudgetReservation:
     is_corrected: bool = False
     is_over: bool = False
     what: str = "the call"
+    #: What other calls in flight held as too little was left for it; None where it was not refused.
+    held_beside: int | None = None
 
 
 class DailyBudget:
@@ -111,6 +116,8 @@ class DailyBudget:
                 f"daily_token_budget is {tokens!r}: give a whole number of tokens, 0 for none"
             )
         self.amount = tokens
+        #: The calls of this process that hold a part of it, or wait for one.
+        self.queue = BudgetQueue()
         self._counter = counter
         self._lock = ForkLock(leaf=True)  # guards the day and the end of every reservation
 
@@ -139,14 +146,25 @@ class DailyBudget:
         if is_late:
             self.correct(-reservation.amount, day, now)
         if used > self.amount:
-            wait, left = _DAY - now % _DAY, max(0, self.amount - (used - reservation.amount))
-            exceeded = RateLimitError(
-                f"{self._exceeded(reservation, left)} until 00:00 UTC. Please wait"
-                f" {wait:.0f} seconds",
-                retry_after=wait,
+            reservation.held_beside = self.queue.held_beside(reservation)
+            raise self._refusal(reservation, used, now)
+
+    def _refusal(self, reservation: BudgetReservation, used: int, now: float) -> RateLimitError:
+        left = max(0, self.amount - (used - reservation.amount))
+        words = f"{self._exceeded(reservation, left)} until 00:00 UTC"
+        if reservation.held_beside:
+            return RateLimitError(
+                f"{words}, as other calls in flight hold {self._shown(reservation.held_beside)},"
+                " and give back what they do not spend. Please wait 1 second",
+                retry_after=_SOON,
             )
-            exceeded.concerns_all_calls = self._concerns_all_calls
-            raise exceeded
+        wait = _DAY - now % _DAY
+        exceeded = RateLimitError(f"{words}. Please wait {wait:.0f} seconds", retry_after=wait)
+        exceeded.concerns_all_calls = self._concerns_all_calls
+        return exceeded
+
+    def _shown(self, amount: int) -> str:
+        return f"{amount} tokens"
 
     def _exceeded(self, reservation: BudgetReservation, left: int) -> str:
         return (

@@ -57,6 +57,9 @@ class MoneyBudget(DailyBudget):
             f" US${in_dollars(left)} are left"
         )
 
+    def _shown(self, amount: int) -> str:
+        return f"US${in_dollars(amount)}"
+
 
 @dataclass(frozen=True)
 class TagBudget:

@@ -10,11 +10,15 @@ from ..account.account import Account
 from ..account.daily_budget import BudgetReservation, DailyBudget
 from ..account.money_budgets import MoneyBudget, reserved_cost, spent_cost
 from ..effects import Effects, Overdue, run_blocking, sleep
-from ..errors import LLMError
+from ..errors import LLMError, RateLimitError
 from ..quota import Demand
 from ..types import Reply
 from .call import Call
 from .demand import budget_spent
+
+#: Seconds after which a call that waits for a budget tries again though no call of this process has
+#: ended: calls of other processes may have.
+_RETRY_AFTER = 5.0
 
 
 class BudgetReservations:
@@ -34,10 +38,38 @@ class BudgetReservations:
         self._settled: list[Future[None]] = []
 
     def reserve(self, call: Call) -> Effects[None]:
-        """Reserve of each budget, or raise what the first one that has too little left says."""
+        """Reserve of each budget or of none, waiting while other calls in flight hold too much.
+
+        Raises what the first budget says that has too little left, where the call may not wait, or
+        no other call of this process is in flight.
+        """
+        waited_for: DailyBudget | None = None
+        while True:
+            try:
+                yield from self._reserve_each(call)
+            except RateLimitError as error:
+                budget, refused = self._reservations[-1]
+                if not refused.held_beside or call.quota_wait_left() <= 0:
+                    raise
+                # Who waits holds nothing, so that no two calls wait for each other.
+                self.settle(None, error, {})
+                self._reservations.clear()
+            else:
+                if waited_for is not None:
+                    waited_for.queue.wake_next()  # what is left may do for that too
+                return
+            waiting = budget.queue.wait(first=budget is waited_for)
+            waited_for = budget
+            try:
+                yield from call.wait(min(_RETRY_AFTER, call.quota_wait_left()), "budget", waiting)
+            finally:
+                budget.queue.leave(waiting)
+
+    def _reserve_each(self, call: Call) -> Effects[None]:
         for budget, amount in self._amounts(call):
             reservation = BudgetReservation(amount)
             self._reservations.append((budget, reservation))
+            budget.queue.add(reservation, amount)
             reserve = partial(budget.reserve, reservation, self._account.wall())
             try:
                 # The budget may be shared with other processes, through a file or a server.
@@ -51,7 +83,8 @@ class BudgetReservations:
         """Correct each budget by what was spent; *part* estimates what a broken stream has."""
         for budget, reservation in self._reservations:
             if reservation.is_over:
-                continue  # before an interrupt
+                _leave(budget, reservation)  # before an interrupt
+                continue
             reserved = reservation.amount
             if isinstance(budget, MoneyBudget):
                 failed = error is not None
@@ -61,8 +94,11 @@ class BudgetReservations:
                 if not (reply and reply.usage.reported):
                     spent = int(part.get("tokens", spent))
             settled = budget.settle(reservation, spent, self._account.wall())
-            if settled is not None:
+            if settled is None:
+                _leave(budget, reservation)
+            else:
                 self._settled.append(settled)
+                settled.add_done_callback(partial(_leave, budget, reservation))
 
     def wait_until_settled(self, call: Call) -> Effects[None]:
         """Wait until what was settled is counted, in a file or on a server."""
@@ -77,3 +113,7 @@ class BudgetReservations:
         if self._account.money is not None:
             for budget in self._account.money.of(call.policy.tags):
                 yield budget, reserved_cost(self._model, self._demand)
+
+
+def _leave(budget: DailyBudget, reservation: BudgetReservation, _: object = None) -> None:
+    budget.queue.remove(reservation, gives_back=reservation.held_beside is None)

@@ -40,7 +40,8 @@ from .call_meter import Outcome, call_outcome
 Operation: TypeAlias = Literal["respond", "stream", "structured", "structured_stream", "batch"]
 
 #: What a call waits for: room in a limit of this unit, the end of a pause, earlier calls of its
-#: scope, a permit to be in flight, the end of an outage, or the backoff of a retry.
+#: scope, a permit to be in flight, what other calls hold of a budget, the end of an outage, or the
+#: backoff of a retry.
 WaitCause: TypeAlias = Literal[
     "requests",
     "tokens",
@@ -49,6 +50,7 @@ WaitCause: TypeAlias = Literal[
     "pause",
     "turn",
     "concurrency",
+    "budget",
     "outage",
     "backoff",
 ]
