@@ -252,7 +252,7 @@ class Call:
 
 
 def _cost_of(reply: Reply, model: str) -> float | None:
-    """Return what *reply* cost, by the price of the model that it names, else by that of *model*."""
+    """Return what *reply* cost, by the price of the model it names, else by that of *model*."""
     usage, tier = reply.usage, reply.service_tier
     cost = models.cost(reply.model, usage, tier)
     return models.cost(model, usage, tier) if cost is None else cost
