@@ -63,8 +63,10 @@ def _found(
         elif type(item) is dict or isinstance(item, Mapping):
             if in_messages and _is_media(item):
                 media.append(item)
-            else:
-                pending += item.values()
+                continue
+            pending += item.values()
+            if not in_messages:
+                texts += [f'"{name}":' for name in item]  # as providers show them to the model
         elif isinstance(item, (list, tuple)):
             pending += item
     return texts, media

@@ -2,8 +2,9 @@
 
 Tokens are taken to be a sum over kinds of bytes, of what the request's first message takes beside
 its text, and of what each further one does: to the first a provider may add a prompt of its own, as
-72 tokens to gpt-oss'. The weights are found by recursive least squares (Plackett, 1950) on relative
-errors. It begins with the cautious ones of `token_estimate`, and needs no vocabulary.
+72 tokens to gpt-oss', and another one where there are tools. The weights are found by recursive
+least squares (Plackett, 1950) on relative errors. It begins with the cautious ones of
+`token_estimate`, and needs no vocabulary.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from .token_estimate import BYTES_PER_TOKEN, TOKENS_PER_MESSAGE, texts_in
 MOST_MODELS = 64
 #: What one observation is taken to be off by, and how fast old ones are forgotten.
 _NOISE, _MEMORY = 0.04**2, 0.99
-#: How uncertain the weights are at first: of a byte, of a further message, and of the first one.
-_OF_BYTE, _OF_MESSAGE, _OF_FIRST = 0.15**2, 6.0**2, 40.0**2
+#: How uncertain the weights are at first: of a byte, of a further message, and of the first one
+#: without tools and with them.
+_OF_BYTE, _OF_MESSAGE, _OF_FIRST, _OF_FIRST_WITH_TOOLS = 0.15**2, 6.0**2, 40.0**2, 200.0**2
 #: How uncertain a weight may become, and how large: beyond this it explains no text.
-_MOST_VARIANCES = [4 * _OF_BYTE] * 4 + [_OF_MESSAGE, _OF_FIRST]
-_MOST_WEIGHTS = [4.0] * 4 + [512.0, 512.0]
+_MOST_VARIANCES = [4 * _OF_BYTE] * 4 + [_OF_MESSAGE, _OF_FIRST, _OF_FIRST_WITH_TOOLS]
+_MOST_WEIGHTS = [4.0] * 4 + [512.0, 512.0, 1_024.0]
 #: The estimate is above the expectation by this many times its usual error, within these bounds.
 _ERRORS, _LEAST_MARGIN, _MOST_MARGIN = 1.5, 0.01, 0.10
 
@@ -47,7 +49,7 @@ def features_of(request: Request) -> tuple[float, ...]:
     """Return the features of *request*'s prompt.
 
     They are the bytes of letters, blanks, other ASCII and all else, the number of messages after
-    the first one, 1 for that if there is any, and the tokens of media.
+    the first one, 1 for that without tools, 1 for that with tools, and the tokens of media.
     """
     texts, media = texts_in(request)
     encoded = "".join(texts).encode(errors="replace")
@@ -57,7 +59,9 @@ def features_of(request: Request) -> tuple[float, ...]:
     foreign = len(encoded.translate(None, _ASCII)) if not encoded.isascii() else 0
     others = size - letters - blanks - foreign
     first = min(1, len(request.messages))
-    return (letters, blanks, others, foreign, len(request.messages) - first, first, media)
+    with_tools = first if request.options.get("tools") else 0
+    further = len(request.messages) - first
+    return (letters, blanks, others, foreign, further, first - with_tools, with_tools, media)
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,8 @@ class _Model:
 
     def __init__(self) -> None:
         byte = 1 / BYTES_PER_TOKEN
-        self.weights = [byte] * 4 + [float(TOKENS_PER_MESSAGE)] * 2
-        variances = [_OF_BYTE] * 4 + [_OF_MESSAGE, _OF_FIRST]
+        self.weights = [byte] * 4 + [float(TOKENS_PER_MESSAGE)] * 3
+        variances = [_OF_BYTE] * 4 + [_OF_MESSAGE, _OF_FIRST, _OF_FIRST_WITH_TOOLS]
         self._covariance = [
             [variance if row == column else 0.0 for column in range(len(variances))]
             for row, variance in enumerate(variances)
@@ -178,7 +182,7 @@ class TokenEstimator:
         """Learn that the prompt had so many *tokens* where this had been the estimate."""
         model = estimate.model
         *of_text, media = estimate.features
-        if tokens < 1 or media or not of_text[-1]:
+        if tokens < 1 or media or not any(of_text[-2:]):
             return  # an image's tokens would be taken for those of its text
         with self._lock:
             if model not in self._models and len(self._models) >= MOST_MODELS:
