@@ -101,6 +101,16 @@ def test_every_suppression_names_its_code_and_its_reason() -> None:
 HOST_FILES = ("requirements.txt", "requirements-redis.txt", "requirements-telemetry.txt")
 
 
+def test_no_file_of_the_product_has_more_than_three_hundred_lines() -> None:
+    product = (
+        path
+        for path in _files()
+        if path.startswith("backend/") and path.endswith(".py") and "/test_" not in path
+    )
+    lines = {path: len((ROOT / path).read_bytes().splitlines()) for path in product}
+    assert {} == {path: number for path, number in lines.items() if number > 300}
+
+
 @pytest.mark.parametrize("lock", ["dev", "2024"])
 def test_a_lock_satisfies_what_it_was_made_from(lock: str) -> None:
     pinned = _pinned(lock)
