@@ -17,6 +17,7 @@ from services.groq_compliant.console import Console
 from services.llm.batch.provider_batch import ProviderBatch
 from services.llm.batch.submission import Submission
 from services.llm.errors import ProviderUnavailableError
+from services.llm.stores.locks import PathLock
 from tests.compliant.support import KEYS, MODEL
 
 PROMPTS = 'one\n{"prompt": "two", "id": 7, "system": "Hm."}\n{bad\nfour\n'
@@ -216,6 +217,25 @@ def test_nothing_is_submitted_where_the_note_cannot_be_written(
     code, _, lines = command("--batch", str(file), "--provider-batch")
     told = f"error: {file}.submitted: it cannot be written: No space left on device"
     assert (1, [told], 0) == (code, lines, created(sandbox))
+
+
+def test_prompts_that_another_process_submits_are_not_submitted_too(
+    command: Any, file: Path, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with PathLock(Path(f"{file}.submitted")).held():
+        code, _, lines = command("--batch", str(file), "--provider-batch", "--resume")
+    told = f"error: {file}: another process submits these prompts now"
+    assert (2, [told], 0) == (code, lines, created(sandbox))
+    assert 4 == len(command("--batch", str(file), "--provider-batch")[1])
+    assert [file] == list(tmp_path.iterdir())
+
+
+def test_nothing_is_submitted_where_the_lock_is_a_link(
+    command: Any, file: Path, sandbox: Sandbox
+) -> None:
+    Path(f"{file}.submitted.lock").symlink_to(file)
+    code, _, (line,) = command("--batch", str(file), "--provider-batch")
+    assert (1, True, 0) == (code, "it cannot be locked" in line, created(sandbox))
 
 
 def test_the_note_stays_where_it_is_not_known_whether_the_batch_has_begun(

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from ..llm.batch.results import BatchResult
 from ..llm.batch.submission import NothingToSubmitError
 from ..llm.errors import LLMError, LLMTimeoutError, ProviderUnavailableError
 from ..llm.frozen import dataclass
-from ..llm.stores.files import replace_file
+from ..llm.stores.files import replace_file, sibling
+from ..llm.stores.locks import PathLock
 from ..llm.types import StructuredReply
 from .arguments import Options
 from .batch import BatchCounts, BatchLine, error_fields, opened, read
@@ -90,6 +92,24 @@ class Submitted:
         self.place.unlink(missing_ok=True)
 
 
+@contextmanager
+def _submitted_by_no_other(file: Path) -> Iterator[None]:
+    """Keep other processes from submitting the same prompts inside.
+
+    Raises UsageError where one does so now, and InputError where that cannot be known.
+    """
+    place = Path(f"{file}.submitted")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(PathLock(place).held(timeout=0.0))
+        except TimeoutError as error:
+            raise UsageError(f"{file}: another process submits these prompts now") from error
+        except OSError as error:
+            raise InputError(f"{place}: it cannot be locked: {error.strerror}") from error
+        yield
+        sibling(place, ".lock").unlink(missing_ok=True)
+
+
 def _text_in(place: Path) -> str:
     if not place.is_file():
         raise OSError("no regular file, from which a read might never return")
@@ -109,13 +129,8 @@ class ProviderRun:
 
     async def answer_all(self, tell: Tell) -> BatchCounts:
         """Submit the prompts, or find what was submitted; *tell* each record in order."""
-        submitted = Submitted.of(self.file, self.schema)
-        if submitted.id and not self.options.resume:
-            raise UsageError(
-                f"{submitted.place}: these prompts were submitted before: give --resume to read"
-                " their answers, or remove this file to submit them anew"
-            )
-        submitted = submitted if submitted.id else await self._submit(submitted)
+        with _submitted_by_no_other(self.file):
+            submitted = await self._find_or_submit()
         counts = BatchCounts()
         async for record, failed in self._records(submitted):
             counts.done += 1
@@ -123,6 +138,15 @@ class ProviderRun:
             tell(record, counts)
         submitted.remove()
         return counts
+
+    async def _find_or_submit(self) -> Submitted:
+        submitted = Submitted.of(self.file, self.schema)
+        if submitted.id and not self.options.resume:
+            raise UsageError(
+                f"{submitted.place}: these prompts were submitted before: give --resume to read"
+                " their answers, or remove this file to submit them anew"
+            )
+        return submitted if submitted.id else await self._submit(submitted)
 
     async def _submit(self, submitted: Submitted) -> Submitted:
         """Submit what can be sent; the note's id stays "" where that is nothing."""
