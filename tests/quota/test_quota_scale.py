@@ -48,8 +48,10 @@ class UnknownOrganizations:
 
     def __init__(self, waiting: int, requests: int) -> None:
         self.now = 1_000.0
+        # The window binds, and yet not all who wait fit the bucket at once.
+        tokens = 120 * requests
         self.quota = Quota(
-            (SlidingWindow(requests, 60.0),), lambda: (TokenBucketLimit(250_000, 60.0),)
+            (SlidingWindow(requests, 60.0),), lambda: (TokenBucketLimit(tokens, 60.0),)
         )
         for at in range(requests):
             self.quota.settle(self.sent(self.reserved()), {}, self.now, self.now + at * 1e-6)
@@ -95,6 +97,18 @@ def test_the_cost_does_not_grow_with_the_queue_but_with_the_window(requests: int
     dearer = {name: (short[name], long[name]) for name in long if long[name] > 2 * short[name]}
     assert dearer == {}
     assert max(long.values()) < 1_500 + requests
+
+
+def test_who_waits_for_one_limit_costs_little_of_another_that_all_of_them_fit() -> None:
+    cost = {}
+    for tokens in (10_000, 1_000_000):
+        quota = Quota((SlidingWindow(10, 60.0), TokenBucketLimit(tokens, 60.0)))
+        for _ in range(400):
+            quota.reserve("m", ONE, 0.0, NEVER)
+        with counted() as lines:
+            quota.reserve("m", ONE, 0.0, NEVER)
+        cost[tokens] = lines.count
+    assert cost[1_000_000] < 0.6 * cost[10_000]
 
 
 def test_who_are_all_due_start_at_the_cost_of_one() -> None:

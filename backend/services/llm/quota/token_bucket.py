@@ -96,11 +96,14 @@ class TokenBucketLimit:
         capacity = self._capacity
         if amount > capacity or self.amount <= 0:
             return NEVER
-        if not self.pending.has_before(priority):
-            # Nobody waits, as most often: what is in flight counts as received at this moment.
-            used = self._missing_after(start) + self.pending.in_flight_amount + amount
-            if used <= capacity:
-                return start
+        pending = self.pending
+        # Nobody waits, as most often: what is in flight counts as received at this moment.
+        time, reserved = start, 0.0
+        if pending.has_before(priority):
+            # Or others wait for another limit: all of them fit, whenever each of them goes.
+            time, reserved = now, pending.reserved_amount()
+        if self._missing_after(time) + pending.in_flight_amount + reserved + amount <= capacity:
+            return start
         seconds_per_unit = self.window / self.amount
         new = _NewCharge(
             cost=amount * seconds_per_unit,
