@@ -4,7 +4,7 @@
 
 Throughput is that of `arespond` in as many tasks, then of both batches, in rounds that alternate; a
 busy machine moves the processor time of a call less. A batch's beginning has a row of its own:
-where nobody tells of requests a minute, one prompt is in flight, and one more for each 50 answers.
+where nobody tells of requests a minute, few prompts are in flight until many are answered.
 Memory is read while a generator of all prompts is answered. A killed batch is begun anew with the
 same cache until it ends: every prompt must be answered, and paid twice at most if it was in flight.
 """

@@ -15,7 +15,15 @@ from services.llm.account.transit_time import ASSUME_RECEIVED_AFTER, TransitTime
 from services.llm.limit_types import LimitReport
 from services.llm.quota import NEVER, LearnedLimit, Quota, Reservation, SlidingWindow
 from services.llm.quota.charges import Charge, PriorityFilter
-from services.llm.quota.slow_start import ANSWERS_EACH, DOUBLING, IDLE, LONGEST, SlowStart
+from services.llm.quota.slow_start import (
+    ANSWERS_EACH,
+    DOUBLING,
+    IDLE,
+    LATER_EACH,
+    LONGEST,
+    MANY,
+    SlowStart,
+)
 
 MINUTE = 60.0
 
@@ -274,6 +282,22 @@ def test_one_more_may_be_in_flight_for_each_fifty_answers() -> None:
     assert [DOUBLING, DOUBLING] == [slow.earliest(1.0, 0.0, 0.0, each) for each in (None, asked)]
     slow._answered += 1
     assert [0.0, 0.0] == [slow.earliest(1.0, 0.0, 0.0, each) for each in (None, asked)]
+
+
+def test_after_two_hundred_answers_one_more_may_be_in_flight_for_each_twenty() -> None:
+    slow = SlowStart()
+    slow.restart_if_idle(0.0)
+    for number in range(12):
+        charge = Charge(1.0, 0.0)
+        slow.pending.reserve(charge)
+        slow.pending.start(charge, 0.0)
+        if number == 6:
+            slow._answered = MANY + 8 * LATER_EACH
+            assert 0.0 == slow.earliest(1.0, 0.0, 0.0)
+    slow._answered = MANY + 13 * LATER_EACH - 1
+    assert DOUBLING * math.log2(13) == slow.earliest(1.0, 0.0, 0.0)
+    slow._answered += 1
+    assert 0.0 == slow.earliest(1.0, 0.0, 0.0)
 
 
 def test_a_slow_start_is_a_limit_like_any_other() -> None:

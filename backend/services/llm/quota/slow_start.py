@@ -15,8 +15,9 @@ from .learned_limit import LearnedLimit
 from .limits import Unit
 from .queue import Amounts, Demand, ScopeQueue
 
-#: One more may be in flight for each so many answers.
-ANSWERS_EACH = 50
+#: One more may be in flight for each so many answers; or, of those after the first *MANY*, for each
+#: so many: they show that a larger number of refusals is a small part of what was answered.
+ANSWERS_EACH, MANY, LATER_EACH = 50, 200, 20
 #: Seconds in which the number that may be in flight doubles, whatever was answered, and seconds
 #: after which it is no longer limited.
 DOUBLING, LONGEST = 2.0, 30.0
@@ -67,7 +68,8 @@ class SlowStart:
         else:
             reserved = self.pending.times(-math.inf, math.inf, priority)
             number = len(self.pending.in_flight) + len(reserved) + 1
-        if number <= max(1, self._answered // ANSWERS_EACH):
+        answered = self._answered
+        if number <= max(1, answered // ANSWERS_EACH, (answered - MANY) // LATER_EACH):
             return start
         return max(start, self._begun + min(LONGEST, DOUBLING * math.log2(number)))
 
