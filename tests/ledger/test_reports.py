@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -96,9 +97,10 @@ def test_a_table_lines_up_and_says_what_its_cost_leaves_out() -> None:
     assert 1 == len({len(line) for line in lines[1:5]})
     assert lines[2].startswith("<b>=new\\u001b[31m")
     assert lines[4].startswith("total ")
-    assert lines[4].endswith("0.001500")
+    assert ["unknown", "0.001500", "0.001500+"] == [each.split()[-1] for each in lines[2:5]]
     assert [
-        "Not in the cost: 1 attempt(s) of models whose price is not known.",
+        "Not in the cost: 1 attempt(s) of models whose price is not known: a sum that lacks some"
+        " has a +, one that lacks all is unknown.",
         "Not counted: the tokens of 1 attempt(s) that failed or were cancelled before the provider"
         " said what they used.",
     ] == lines[5:]
@@ -181,6 +183,24 @@ def test_a_page_of_no_usage_and_one_of_many_models_are_drawn() -> None:
         UsageEntry(UsageKey("2026-11-26", "groq", f"m{n}"), UsageSums(cost=n)) for n in range(15)
     ]
     assert "3 others" in as_page(report(many, ("model",), *DAYS), many)
+
+
+def test_a_page_says_of_which_models_no_price_is_known() -> None:
+    page = as_page(grouped("model"), ENTRIES)
+    assert 2 == page.count("unknown</t")
+    assert "<td>unknown</td>" in page
+    assert "<td>0.001500+</td>" in page
+    priced = [UsageEntry(UsageKey("2026-11-26", "groq", "m"), UsageSums(cost=1))]
+    assert "unknown" not in as_page(report(priced, ("model",), *DAYS), priced)
+
+
+def test_the_longest_cost_fits_beside_the_longest_bar() -> None:
+    entries = [UsageEntry(UsageKey("2026-11-26", "groq", "m"), UsageSums(cost=900_000_123_456_789))]
+    page = as_page(report(entries, ("model",), *DAYS), entries)
+    drawing = page.split('<svg class="models"')[1].partition("</svg>")[0]
+    *_, label = re.findall(r'<text x="([\d.]+)" y="16">([\d,.]+)</text>', drawing)
+    # A digit is some 7 pixels wide.
+    assert float(label[0]) + 7 * len(label[1]) <= 720
 
 
 def test_a_long_name_leaves_its_bar_free_and_is_shown_in_full_elsewhere() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape as html_escape
 
-from .report_text import COLUMNS, left_out, one_line
+from .report_text import COLUMNS, left_out, one_line, shown_cost
 from .usage import UsageEntry, UsageSums, in_dollars
 from .usage_report import UsageReport, days_between, report
 
 #: The width of a chart, the height of a day chart, and of one bar of a list, in pixels.
 _WIDTH, _HEIGHT, _BAR = 720, 180, 26
+#: The longest bar of a model: its name stands before it, and after it a cost of up to 17 digits.
+_WIDEST_BAR = 340
 #: Models that have a bar of their own; the others share one.
 _MOST_BARS = 12
 #: Characters of a name beside its bar.
@@ -19,16 +21,17 @@ _LONGEST = 33
 _STYLE = """
 :root { color-scheme: light dark; --bar: #2f6fb0; --line: #8886; }
 @media (prefers-color-scheme: dark) { :root { --bar: #6ea8e0; } }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; }
 body { padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-svg { width: 100%; height: auto; overflow: visible; } svg.models { min-width: 34rem; }
+svg { width: 100%; max-width: 58rem; height: auto; overflow: visible; }
+svg.models { min-width: 34rem; }
 svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
 @media (max-width: 40rem) { svg.days text { font-size: 20px; } }
 .bar { fill: var(--bar); } .axis { stroke: var(--line); }
 .wide { overflow-x: auto; padding: .4rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
+th, td { padding: .2rem .5rem; border-bottom: 1px solid var(--line); text-align: right; }
 th.text, td.text { text-align: left; white-space: nowrap; }
 td.text { max-width: 20rem; overflow: hidden; text-overflow: ellipsis; }
 tr.total { font-weight: 600; }
@@ -99,20 +102,23 @@ def _day_chart(
 
 def _model_chart(by_model: UsageReport) -> str:
     """Bars of the models that cost most, and one of all others."""
-    costs = sorted(((row.sums.cost, row.group[0]) for row in by_model.rows), reverse=True)
+    rows = ((row.sums.cost, row.group[0], row.sums.unpriced) for row in by_model.rows)
+    costs = sorted(rows, reverse=True)
     shown = costs[:_MOST_BARS]
     if others := costs[_MOST_BARS:]:
-        shown.append((sum(cost for cost, _ in others), f"{len(others)} others"))
-    most = max([*(cost for cost, _ in shown), 0]) or 1
+        cost, unpriced = sum(each[0] for each in others), sum(each[2] for each in others)
+        shown.append((cost, f"{len(others)} others", unpriced))
+    most = max([*(cost for cost, _, _ in shown), 0]) or 1
     bars = []
-    for n, (cost, model) in enumerate(shown):
-        width, y = (_WIDTH - 330) * cost / most, n * _BAR
+    for n, (cost, model, unpriced) in enumerate(shown):
+        width, y = _WIDEST_BAR * cost / most, n * _BAR
         label = f"{escape(_shortened(model))}<title>{escape(model)}</title>"
         bars.append(f'<text x="0" y="{y + 16}">{label}</text>')
         bars.append(
             f'<rect class="bar" x="250" y="{y + 4}" width="{width:.2f}" height="{_BAR - 8}"/>'
         )
-        bars.append(f'<text x="{256 + width:.2f}" y="{y + 16}">{in_dollars(cost)}</text>')
+        label = shown_cost(cost, unpriced)
+        bars.append(f'<text x="{256 + width:.2f}" y="{y + 16}">{label}</text>')
     return _chart("US dollars by model", max(1, len(shown)) * _BAR, bars, "models")
 
 
@@ -138,7 +144,8 @@ def _table(shown: UsageReport) -> str:
 def _row(group: Sequence[str], sums: UsageSums, attributes: str = "") -> str:
     cells = [f'<td class="text" title="{escape(each)}">{escape(each)}</td>' for each in group]
     cells += [f"<td>{getattr(sums, name):,}</td>" for _, name in COLUMNS]
-    return f"<tr{attributes}>{''.join(cells)}<td>{in_dollars(sums.cost)}</td></tr>"
+    cost = shown_cost(sums.cost, sums.unpriced)
+    return f"<tr{attributes}>{''.join(cells)}<td>{cost}</td></tr>"
 
 
 def _shortened(name: str) -> str:

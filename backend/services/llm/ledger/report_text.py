@@ -53,7 +53,8 @@ def left_out(total: UsageSums) -> list[str]:
     sentences = []
     if total.unpriced:
         sentences.append(
-            f"Not in the cost: {total.unpriced:,} attempt(s) of models whose price is not known."
+            f"Not in the cost: {total.unpriced:,} attempt(s) of models whose price is not known:"
+            " a sum that lacks some has a +, one that lacks all is unknown."
         )
     if total.unreported:
         sentences.append(
@@ -90,10 +91,18 @@ def as_json(report: UsageReport) -> str:
     return json.dumps({**days, "rows": rows, "total": sums(report.total)}, indent=2) + "\n"
 
 
+def shown_cost(cost: int, unpriced: int) -> str:
+    """Return *cost*, in nano-dollars, as US dollars, marked where *unpriced* attempts lack."""
+    if unpriced and not cost:
+        return "unknown"
+    return in_dollars(cost) + ("+" if unpriced else "")
+
+
 def one_line(text: str) -> str:
     """Return *text* with each character that cannot be seen, or moves others, written out."""
     return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
 
 
 def _cells(sums: UsageSums) -> list[str]:
-    return [*(f"{getattr(sums, name):,}" for _, name in COLUMNS), in_dollars(sums.cost)]
+    counts = [f"{getattr(sums, name):,}" for _, name in COLUMNS]
+    return [*counts, shown_cost(sums.cost, sums.unpriced)]
