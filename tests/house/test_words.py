@@ -60,6 +60,8 @@ REPLACED_BY = {
     "hearsay": "from the shared quota",
     "keeps_declared": "counts_declared",
     "leased": "owning source",
+    "listeners": "call hooks",
+    "reinstate": "restore a lease",
 }
 
 #: In a sentence these have a plain meaning as well; as a part of an identifier they have none.

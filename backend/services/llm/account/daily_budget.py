@@ -142,8 +142,8 @@ class DailyBudget:
             raise LLMError(f"The {self._label} cannot be kept: {words_of(error)}") from error
         with self._lock:
             reservation.day = day
-            is_late = reservation.is_settled
-        if is_late:
+            was_settled_first = reservation.is_settled
+        if was_settled_first:
             self.correct(-reservation.amount, day, now)
         if used > self.amount:
             reservation.held_beside = self.queue.held_beside(reservation)

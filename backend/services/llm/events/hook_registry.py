@@ -84,11 +84,11 @@ class RegisteredHook:
         finally:
             _running.set(others)  # no token, which an interruption would lose
         try:
-            self._take_failure(argument, failure)
+            self._handle_failure(argument, failure)
         finally:
             del failure  # its traceback holds this frame
 
-    def _take_failure(self, argument: object, error: Exception) -> None:
+    def _handle_failure(self, argument: object, error: Exception) -> None:
         # What is being handled here was so when the hook was called, and is no cause of its error.
         cause = find_signal_error(error, sys.exc_info()[1])
         if handler_traceback(cause) is not None:
