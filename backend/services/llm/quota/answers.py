@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ..limit_types import LimitReport
 from .charges import Charge
@@ -47,6 +48,28 @@ def amount_spent(limit: Limit, declared: float, spent: Demand) -> float:
     return amount
 
 
+class _Answer(NamedTuple):
+    """The answer to a request that is settled *now*, and what the request has spent."""
+
+    reservation: Reservation
+    spent: Demand
+    now: float
+
+    def charge_of(self, limit: Limit) -> Charge | None:
+        """Return what the request took of *limit*; None where that was not known then."""
+        charges = self.reservation.charges
+        return next((charge for known, charge in charges if known is limit), None)
+
+    def settled_before(self, limit: Limit) -> float:
+        """Return how much of *limit* had been settled in all when the request was sent."""
+        charge = self.charge_of(limit)
+        return charge.settled_before if charge is not None else 0.0
+
+    def settled_since(self, limit: Limit) -> float:
+        """Return how much of *limit* was settled after the request was sent, its own included."""
+        return limit.pending.settled_in_all - self.settled_before(limit)
+
+
 def learn_from_reports(
     queue: ScopeQueue,
     reports: Sequence[LimitReport],
@@ -57,93 +80,93 @@ def learn_from_reports(
     """Believe what the provider said of its limits with its answer to a request, now settled."""
     if queue.learning is None:
         queue.learning = ScopeLearning()
-    learning = queue.learning
     if not any(report.is_refusal for report in reports):
-        learning.count_answer(reservation.starts_at, now)
-    for report in reports:
-        limit = limit_of(report, queue.limits)
-        if limit is None and (limit := new_limit(report, queue.limits)) is not None:
-            queue.add_limit(limit)
-        if limit is not None:
-            is_alone = not queue.in_flight
-            not_stated = _learn_what_counts(
-                limit, report, reservation, spent, now, is_alone=is_alone
-            )
-            _correct(learning, limit, report, reservation, now, not_stated)
-            # A fleet is told what the request took of a limit that was unknown when it was sent.
-            if _charge_of(limit, reservation) is None:
-                amount = reservation.demand.get(limit.unit, 0.0)
-                reservation.charges.append((limit, Charge(amount, reservation.starts_at)))
-        is_unknown = limit is None or learning.is_shared(limit, now)
-        if (
-            report.is_minute_refusal  # one of a day says nothing of a minute
-            and is_unknown
-            and learning.was_sent_after_refusal(reservation.starts_at)
-        ):
-            at_least = 0.0 if limit is None else LEAST_SHARE * limit.amount
-            guess = learning.note_refusal(report.wait or 0.0, now, at_least)
-            if guess is not None:
-                queue.add_limit(guess)
+        queue.learning.count_answer(reservation.starts_at, now)
     if reports:
-        learning.note_expiry(queue.limits)
+        answer = _Answer(reservation, spent, now)
+        for report in reports:
+            _believe(report, answer, queue, queue.learning)
+        queue.learning.note_expiry(queue.limits)
+
+
+def _believe(
+    report: LimitReport, answer: _Answer, queue: ScopeQueue, learning: ScopeLearning
+) -> None:
+    """Correct the limit that *report* is about; guess one after a refusal that names none."""
+    reservation = answer.reservation
+    limit = limit_of(report, queue.limits)
+    if limit is None and (limit := new_limit(report, queue.limits)) is not None:
+        queue.add_limit(limit)
+    if limit is not None:
+        not_stated = _learn_what_counts(limit, report, answer, is_alone=not queue.in_flight)
+        _correct(limit, report, answer, learning, not_stated)
+        # A fleet is told what the request took of a limit that was unknown when it was sent.
+        if answer.charge_of(limit) is None:
+            amount = reservation.demand.get(limit.unit, 0.0)
+            reservation.charges.append((limit, Charge(amount, reservation.starts_at)))
+    is_unknown = limit is None or learning.is_shared(limit, answer.now)
+    if (
+        report.is_minute_refusal  # one of a day says nothing of a minute
+        and is_unknown
+        and learning.was_sent_after_refusal(reservation.starts_at)
+    ):
+        at_least = 0.0 if limit is None else LEAST_SHARE * limit.amount
+        guess = learning.note_refusal(report.wait or 0.0, answer.now, at_least)
+        if guess is not None:
+            queue.add_limit(guess)
 
 
 def _learn_what_counts(
-    limit: LearnedLimit,
-    report: LimitReport,
-    reservation: Reservation,
-    spent: Demand,
-    now: float,
-    *,
-    is_alone: bool,
+    limit: LearnedLimit, report: LimitReport, answer: _Answer, *, is_alone: bool
 ) -> float:
     """Learn what the provider counts from the answer to a request that was in flight *alone*.
 
     Return how much of what was settled after the request was sent the report may not include.
     """
-    declared, counted = reservation.demand.get(limit.unit, 0.0), spent.get(limit.unit, 0.0)
-    settled_since = _settled_since(limit, reservation)
-    if report.used is None or report.is_refusal or not counted:
+    declared = answer.reservation.demand.get(limit.unit, 0.0)
+    spent = answer.spent.get(limit.unit, 0.0)
+    settled_since = answer.settled_since(limit)
+    if report.used is None or report.is_refusal or not spent:
         return settled_since
     if report.amount is not None and report.amount > limit.amount:
         return settled_since
-    if _charge_of(limit, reservation) is None:
-        limit.correct(counted, now, settled_since=0.0)  # it was not known when this was sent
+    if answer.charge_of(limit) is None:
+        limit.correct(spent, answer.now, settled_since=0.0)  # it was not known when this was sent
         own = 0.0
     else:
-        own = limit.counted(spent=counted, declared=declared) if counted < declared else counted
+        own = limit.counted(spent=spent, declared=declared) if spent < declared else spent
     # Nothing else was settled since it was sent, but for what floats cannot tell.
     if is_alone and settled_since - own < 0.5:
         limit.learn_what_counts(
             stated=report.used,
-            spent=counted,
+            spent=spent,
             declared=declared,
-            now=now,
-            settled_before=_settled_before(limit, reservation),
+            now=answer.now,
+            settled_before=answer.settled_before(limit),
         )
         # The report includes all that this request declared, or at least a part of what it spent.
-        settled_since = max(0.0, counted - declared) if limit.counts_declared else min(own, counted)
+        settled_since = max(0.0, spent - declared) if limit.counts_declared else min(own, spent)
     limit.is_reported = True
     return settled_since
 
 
 def _correct(
-    learning: ScopeLearning,
     limit: LearnedLimit,
     report: LimitReport,
-    reservation: Reservation,
-    now: float,
+    answer: _Answer,
+    learning: ScopeLearning,
     not_stated: float,
 ) -> None:
+    """Believe the amount that is stated, and what is used of it, but for what is *not_stated*."""
     if report.amount is not None:
-        limit.learn(report.amount, now)
+        limit.learn(report.amount, answer.now)
         if report.amount > limit.amount and not report.is_refusal:
             return  # what is used of a larger limit, by others too, says nothing of our share
-    used = amount_used(limit, report, reservation.demand)
+    used = amount_used(limit, report, answer.reservation.demand)
     if used is not None:
         if not report.is_refusal:
-            learning.note_others(limit, used, now)
-        limit.correct(used, now, settled_since=not_stated)
+            learning.note_others(limit, used, answer.now)
+        limit.correct(used, answer.now, settled_since=not_stated)
 
 
 def adopt(queue: ScopeQueue, report: LimitReport, now: float) -> bool:
@@ -177,18 +200,3 @@ def amount_used(limit: Limit, report: LimitReport, demand: Demand) -> float | No
         at_most = max(0.0, limit.amount - _ROUNDED * one) + refilled
         return at_wait if used is None or used > at_most else max(at_wait, used)
     return limit.amount if report.is_refusal and used is None else used
-
-
-def _settled_since(limit: LearnedLimit, reservation: Reservation) -> float:
-    """Return how much of *limit* was settled after the request was sent, its own included."""
-    return limit.pending.settled_in_all - _settled_before(limit, reservation)
-
-
-def _settled_before(limit: LearnedLimit, reservation: Reservation) -> float:
-    """Return how much of *limit* had been settled in all when the request was sent."""
-    charge = _charge_of(limit, reservation)
-    return charge.settled_before if charge is not None else 0.0
-
-
-def _charge_of(limit: LearnedLimit, reservation: Reservation) -> Charge | None:
-    return next((charge for known, charge in reservation.charges if known is limit), None)
