@@ -48,6 +48,7 @@ def sandbox_threads() -> list[str]:
 
 
 def open_files() -> int:
+    """How many there are, of which other tests may have left some that are closed meanwhile."""
     gc.collect()
     return len(list(Path("/proc/self/fd").iterdir()))
 
@@ -62,7 +63,7 @@ def test_it_starts_and_stops_and_leaves_nothing() -> None:
     sandbox.stop()
     sandbox.stop()
     assert [] == sandbox_threads()
-    assert before == open_files()
+    assert open_files() <= before
     with pytest.raises(httpx.ConnectError):
         post(sandbox)
 
@@ -92,7 +93,8 @@ def test_a_failure_to_start_is_raised_and_leaves_nothing(monkeypatch: pytest.Mon
     monkeypatch.setattr("uvicorn.Config.load", lambda self: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         Sandbox().start()
-    assert (sandbox_threads(), open_files()) == ([], before)
+    assert [] == sandbox_threads()
+    assert open_files() <= before
 
 
 def test_it_works_inside_an_event_loop() -> None:
@@ -118,7 +120,7 @@ def test_stopping_releases_whoever_is_held(fault: Fault) -> None:
         for future in held:
             assert isinstance(future.exception(), httpx.TransportError)
     assert [] == sandbox_threads()
-    assert before == open_files()
+    assert open_files() <= before
 
 
 def test_a_client_that_leaves_releases_its_request() -> None:
