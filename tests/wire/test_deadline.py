@@ -137,12 +137,13 @@ def test_a_call_may_take_longer_than_its_client_was_made_for(
     assert 1 == len(sandbox.exchanges)
 
 
+@pytest.mark.usefixtures("long_backoff")
 def test_a_backoff_that_would_end_after_the_deadline_is_not_begun(
     face: Face, sandbox: Sandbox, virtual: VirtualTime
 ) -> None:
     sandbox.script(*[Fault.error(503)] * 9)
     with pytest.raises(ProviderUnavailableError) as caught:
-        face.generate("hi", timeout=1.0)
+        face.generate("hi", timeout=10.0)
     assert (2, 1) == (len(sandbox.exchanges), len(virtual.naps))
     assert (503, 2) == (caught.value.status, len(caught.value.attempts))
 
@@ -156,7 +157,7 @@ def test_a_queue_that_is_longer_than_the_deadline_is_not_joined(
     with pytest.raises(RateLimitError, match=r"Please wait 60\.0 seconds"):
         face.generate("hi", timeout=59.0)
     assert [] == virtual.naps
-    face.generate("hi", timeout=61.0)
+    face.generate("hi", timeout=90.0)
     assert [60.0] == virtual.naps
 
 

@@ -29,13 +29,13 @@ STEPS: dict[str, Answer | Fault | None] = {
     "404": Fault.model_not_found(),
     "408": Fault.error(408),
     "413": Fault.too_large(),
-    "429, 3 s": Fault.rate_limited("3"),
-    "429, 90 s": Fault.rate_limited("90"),
+    "429, 60 s": Fault.rate_limited("60"),
+    "429, 1800 s": Fault.rate_limited("1800"),
     "500": Fault.error(500),
     "501": Fault.error(501),
     "502": Fault.error(502),
     "503": Fault.error(503),
-    "503, 4 s": Fault.error(503, retry_after="4s"),
+    "503, 80 s": Fault.error(503, retry_after="80s"),
     "503, 500 s": Fault.error(503, retry_after="500"),
     "503, nonsense": Fault.error(503, retry_after="-1"),
     "no capacity": Fault.capacity(),
@@ -62,14 +62,20 @@ class Told:
 
 @pytest.fixture
 def faces(open_client: OpenFace, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Face]]:
-    """All four, patient for ten seconds, with a backoff that is no lottery.
+    """All four, patient for some minutes, with a backoff that is no lottery.
 
-    They hold to their own limits alone: Groq tells of its limits in answers, Bedrock does not.
+    Whatever has passed of a call's time, some seconds are left of it: the SDKs' own timeouts go by
+    the machine's clock. They hold to their own limits alone: Groq tells of its limits in answers,
+    Bedrock does not.
     """
     with monkeypatch.context() as patch:
-        patch.setattr(retry, "JITTER", 0.0)
+        for name, seconds in (("JITTER", 0.0), ("FIRST_BACKOFF", 10.0), ("LAST_BACKOFF", 160.0)):
+            patch.setattr(retry, name, seconds)
+        retry._transient_errors.cache_clear()
         patch.setattr(quota, "learn_from_reports", lambda *_: None)
-        yield [open_client(kind, LLM_MAX_QUOTA_WAIT=10.0) for kind in KINDS]
+        patience = {"LLM_MAX_QUOTA_WAIT": 200.0, "LLM_TIMEOUT": 400.0}
+        yield [open_client(kind, **patience) for kind in KINDS]
+    retry._transient_errors.cache_clear()
 
 
 def told(face: Face, sandbox: Sandbox, virtual: VirtualTime, calls: list[dict[str, Any]]) -> Told:
@@ -98,7 +104,7 @@ def told(face: Face, sandbox: Sandbox, virtual: VirtualTime, calls: list[dict[st
 CALLS = st.one_of(
     st.fixed_dictionaries({"attempts": st.integers(1, 4)}),
     st.fixed_dictionaries(
-        {"retries": st.integers(0, 3), "timeout": st.sampled_from([1.25, 5.0, 120.0])}
+        {"retries": st.integers(0, 3), "timeout": st.sampled_from([25.0, 100.0, 400.0])}
     ),
 )
 
@@ -128,7 +134,7 @@ def test_all_four_faces_do_the_same(
         virtual.seconds = 1024.0
         account = new_account(face.client._account.provider, face.client._knobs, None)
         account.now, account.wall = virtual.now, virtual.wall
-        account.window.amount = window
+        account.window.amount, account.window.window = window, 1200.0
         face.client._account = account
         stories[kind] = told(face, sandbox, virtual, calls)
     assert dict.fromkeys(KINDS, stories["groq"]) == stories
