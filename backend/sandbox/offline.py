@@ -82,6 +82,14 @@ def lines_of(rows: list[dict[str, Any]]) -> bytes:
     return b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
 
 
+def answer_json(response: HttpResponse) -> Any:
+    """The JSON of an answer's body; its text where it is none, as a proxy's page is."""
+    try:
+        return json.loads(response.body or b"null")
+    except ValueError:
+        return response.body.decode(errors="replace")
+
+
 def body_json(http_request: HttpRequest) -> Any:
     """The JSON of a request's body, or None where it is none."""
     try:

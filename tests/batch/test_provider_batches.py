@@ -156,6 +156,14 @@ def test_a_prompt_that_fails_has_its_error(client: Any, sandbox: Sandbox) -> Non
     assert results[2].error.partial.attempts == results[2].error.attempts
 
 
+@pytest.mark.parametrize("model", ["sandbox/html", "sandbox/malformed"])
+def test_an_answer_that_is_no_json_is_the_error_of_its_prompt(client: Any, model: str) -> None:
+    prompts = ["Say 0.", {"prompt": "Say it.", "model": model}]
+    results = list(client.submit_batch(prompts).results())
+    assert ["Sandbox: Say 0.", None] == [each.reply and each.reply.text for each in results]
+    assert isinstance(results[1].error, LLMError)
+
+
 def test_an_answer_against_the_schema_is_an_error_without_a_repair(
     client: Any, sandbox: Sandbox
 ) -> None:

@@ -10,7 +10,16 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..http_types import HttpRequest, HttpResponse, json_response
-from ..offline import BadLine, Moment, OfflineAnswer, Progress, body_json, json_lines, lines_of
+from ..offline import (
+    BadLine,
+    Moment,
+    OfflineAnswer,
+    Progress,
+    answer_json,
+    body_json,
+    json_lines,
+    lines_of,
+)
 from .errors import exception
 from .s3 import S3
 
@@ -146,13 +155,14 @@ class BedrockJobs:
         for record in job.records[: int(len(job.records) * share)]:
             path = f"/model/{job.request['modelId']}/{operation}"
             response = self._answer(path, record["modelInput"], job.organisation)
-            payload = json.loads(response.body or b"null")
+            payload = answer_json(response)
             if response.status == 200:
                 rows.append({**record, "modelOutput": payload})
                 used = [total + more for total, more in zip(used, _tokens(payload), strict=True)]
             else:
                 failed += 1
-                error = {"errorCode": response.status, "errorMessage": payload.get("message")}
+                message = payload.get("message") if isinstance(payload, dict) else payload
+                error = {"errorCode": response.status, "errorMessage": message}
                 rows.append({**record, "error": error})
         counts = {
             "totalRecordCount": len(job.records),

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..http_types import HttpRequest, HttpResponse, json_response
-from ..offline import BadLine, Moment, OfflineAnswer, Progress, body_json, json_lines, lines_of
+from ..offline import (
+    BadLine,
+    Moment,
+    OfflineAnswer,
+    Progress,
+    answer_json,
+    body_json,
+    json_lines,
+    lines_of,
+)
 from . import errors
 from .files import GroqFiles, StoredFile
 
@@ -151,7 +159,7 @@ class GroqBatches:
                 "response": {
                     "status_code": response.status,
                     "request_id": f"req_{batch.id[-6:]}{number:06d}",
-                    "body": json.loads(response.body or b"null"),
+                    "body": answer_json(response),
                 },
                 "error": None,
             }
