@@ -109,6 +109,8 @@ def test_the_successor_is_asked_within_the_attempts_that_were_asked_for(
     with pytest.raises(ModelNotFoundError) as caught:
         face.generate("hi", model=gone, max_retries=0)
     assert (SUCCESSOR[face.provider], [gone]) == (caught.value.successor, models(sandbox))
+    words = f" (replaced by {SUCCESSOR[face.provider]}, which later calls ask)"
+    assert str(caught.value).endswith(words)
     assert SUCCESSOR[face.provider] == face.respond("hi", model=gone, max_retries=0).model
 
 

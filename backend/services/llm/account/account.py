@@ -282,6 +282,7 @@ class Account:
         elif not self.switch:
             error.args = (f"{error} (replaced by {candidate})",)
         else:
+            error.args = (f"{error} (replaced by {candidate}, which later calls ask)",)
             error.retry = Retry.AT_ONCE
             if news:
                 here = self.provider, sent.model, candidate
