@@ -388,9 +388,15 @@ def test_bedrock_needs_a_bucket_and_a_role(
 
 
 def test_a_batch_that_is_not_there_is_an_error(client: Any) -> None:
-    with pytest.raises(LLMError) as raised:
-        client.resume_batch("abcdefghijkl").status()
-    assert 404 == raised.value.status
+    words = (
+        "^(Groq|Bedrock) has no batch abcdefghijkl, or what it held is no longer there .HTTP 404.:"
+        " a batch is found "
+    )
+    batch = client.resume_batch("abcdefghijkl")
+    for ask in (batch.status, batch.cancel, lambda: list(batch.results())):
+        with pytest.raises(InvalidRequestError, match=words) as raised:
+            ask()
+        assert 404 == raised.value.status
 
 
 def test_a_refused_key_is_an_error_and_shows_no_key(

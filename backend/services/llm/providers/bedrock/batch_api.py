@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any, BinaryIO, NamedTuple
 
-from ...errors import ConfigurationError, LLMError
+from ...errors import ConfigurationError, InvalidRequestError, LLMError
 from ...types import Output, Request, Usage
 from ..batch_types import (
     BatchLine,
@@ -136,7 +136,7 @@ class BedrockBatchApi:
 
     def status(self, batch_id: str) -> BatchStatus:
         """Return how far the job of that ARN is."""
-        with self._clients() as clients:
+        with self._clients(batch_id) as clients:
             job = clients.bedrock.get_model_invocation_job(jobIdentifier=batch_id)
         return BatchStatus(
             _STATES.get(required_text(job, "status", "bedrock"), "running"),
@@ -148,12 +148,12 @@ class BedrockBatchApi:
 
     def cancel(self, batch_id: str) -> None:
         """Have the job end with what is answered."""
-        with self._clients() as clients:
+        with self._clients(batch_id) as clients:
             clients.bedrock.stop_model_invocation_job(jobIdentifier=batch_id)
 
     def download(self, batch_id: str, into: BinaryIO) -> str:
         """Write the records of a job that has ended *into* a file; return its model."""
-        with self._clients() as clients:
+        with self._clients(batch_id) as clients:
             job = clients.bedrock.get_model_invocation_job(jobIdentifier=batch_id)
             target = _uri(job, "outputDataConfig", "s3OutputDataConfig").rstrip("/")
             name = _source(job).rpartition("/")[2]
@@ -163,7 +163,7 @@ class BedrockBatchApi:
 
     def download_input(self, batch_id: str, into: BinaryIO) -> None:
         """Write the records that the job was asked *into* a file."""
-        with self._clients() as clients:
+        with self._clients(batch_id) as clients:
             job = clients.bedrock.get_model_invocation_job(jobIdentifier=batch_id)
             _copy(clients.s3, _source(job), into)
 
@@ -193,15 +193,28 @@ class BedrockBatchApi:
         return usage
 
     @contextmanager
-    def _clients(self) -> Iterator[BatchClients]:
-        """Lend boto3's clients for a few requests; raises LLMError for whatever they raise."""
+    def _clients(self, batch_id: str = "") -> Iterator[BatchClients]:
+        """Lend boto3's clients for a few requests; raises LLMError for whatever they raise.
+
+        *batch_id* is the job that they are about, where it exists already.
+        """
         try:
             with self._lend() as clients:
                 yield clients
         except LLMError:
             raise
         except Exception as error:
-            raise self._to_error(error) from error
+            translated = self._to_error(error)
+            if batch_id and translated.status == 404:
+                translated = InvalidRequestError(
+                    f"Bedrock has no batch {batch_id}, or what it held is no longer there (HTTP"
+                    " 404): a batch is found by the account and in the region that submitted it",
+                    provider="bedrock",
+                    status=404,
+                    code=translated.code,
+                    request_id=translated.request_id,
+                )
+            raise translated from error
 
 
 def _check_form(bedrock: Any, kind: Mapping[str, str]) -> None:
