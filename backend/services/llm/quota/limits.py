@@ -70,6 +70,13 @@ class Limit(Protocol):
         """
         ...
 
+    def earliest_after_all(self, amount: float, now: float) -> float:
+        """Return when *amount* fits after all that is reserved and in flight, or `NEVER`.
+
+        Each is taken to start as early as the limit allows, whatever it is reserved for.
+        """
+        ...
+
     def settle(self, charge: Charge, amount: float, latest_receipt: float, now: float) -> None:
         """Replace a charge in flight by the real *amount*, received by *latest_receipt*.
 

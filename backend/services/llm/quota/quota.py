@@ -90,7 +90,7 @@ class Quota:
             if self.max_first_answer_wait:
                 amounts += slow_start_amounts(queue, demand, now, max_wait)
             amounts += state.groups.amounts(group, demand, now)
-            at, unit = start_time_of_new(queue, state.scheduler, amounts, now, priority)
+            at, unit = start_time_of_new(queue, state.scheduler, amounts, now, priority, max_wait)
             if queue.learning is None and self.max_first_answer_wait:
                 deadline = queue.first_answer_deadline(self.max_first_answer_wait, now)
                 at = max(at, min(deadline, now + max_wait))

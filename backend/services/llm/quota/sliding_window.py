@@ -76,6 +76,21 @@ class SlidingWindow:
             return self._earliest_among_all(sent, start)
         return self._earliest_after_preceding(sent, start, priority)
 
+    def earliest_after_all(self, amount: float, now: float) -> float:
+        """Return when the last of them finds room, a window or more after one that was sent."""
+        if self.amount < 1:
+            return NEVER
+        self._forget_expired(now)
+        if len(self.times) + len(self.pending) + 1 <= self.amount:
+            return now
+        sent = self.times + [now] * len(self.pending.in_flight)
+        reserved, size = len(self.pending) - len(self.pending.in_flight), int(self.amount)
+        windows = reserved // size + 1
+        # Before the first that was sent there is room at once.
+        before = len(sent) + reserved - windows * size
+        latest = sent[before] if before >= 0 else now - self.window
+        return max(now, latest + windows * self.window)
+
     def settle(self, charge: Charge, amount: float, latest_receipt: float, now: float) -> None:
         """Log the request; an *amount* of 0 says that the provider does not count it."""
         logged = None

@@ -73,6 +73,10 @@ class SlowStart:
             return start
         return max(start, self._begun + min(LONGEST, DOUBLING * math.log2(number)))
 
+    def earliest_after_all(self, amount: float, now: float) -> float:
+        """Return when one more may be in flight."""
+        return self.earliest(amount, now, now)
+
     def settle(self, charge: Charge, amount: float, latest_receipt: float, now: float) -> None:
         """Count an answer; an *amount* of 0 says that the provider has answered nothing."""
         self.pending.settle(charge)

@@ -42,15 +42,42 @@ def earliest(
 
 
 def start_time_of_new(
-    queue: ScopeQueue, scheduler: FairScheduler, amounts: Amounts, now: float, priority: Priority
+    queue: ScopeQueue,
+    scheduler: FairScheduler,
+    amounts: Amounts,
+    now: float,
+    priority: Priority,
+    max_wait: float,
 ) -> tuple[float, Unit | None]:
-    """Return when a new request can start, with the unit of the limit that has room last."""
+    """Return when a new request can start, with the unit of the limit that has room last.
+
+    Where others spend less than they declare, only the next who waits is rescheduled, and so all
+    may start earlier than they are reserved for. A caller who can wait until then, *max_wait*
+    seconds at most, is not refused because of their times.
+    """
     start = max(now, queue.held_until, queue.last_start())
     if queue.is_overtaking(priority):
         sequence = scheduler.peek_sequence(priority)
         start = max(now, queue.held_until, queue.last_start_before(sequence))
-        return earliest(queue, amounts, start, now, PriorityFilter(sequence, due=now))
-    return earliest(queue, amounts, start, now)
+        at, unit = earliest(queue, amounts, start, now, PriorityFilter(sequence, due=now))
+    else:
+        at, unit = earliest(queue, amounts, start, now)
+    if 0 < max_wait < at - now and at < NEVER:
+        after_all, last_unit = _earliest_after_all(queue, amounts, now)
+        if after_all < at:
+            return after_all, last_unit
+    return at, unit
+
+
+def _earliest_after_all(
+    queue: ScopeQueue, amounts: Amounts, now: float
+) -> tuple[float, Unit | None]:
+    """Return when every limit has room after all who wait, if each goes as early as it can."""
+    at, unit = max(now, queue.held_until, queue.paused_until), None
+    for limit, amount in amounts:
+        free = limit.earliest_after_all(amount, now)
+        at, unit = (free, limit.unit) if free > at else (at, unit)
+    return at, unit
 
 
 def start_time_of_due(queue: ScopeQueue, reservation: Reservation, now: float) -> float:

@@ -119,6 +119,14 @@ class TokenBucketLimit:
             wait = self._wait_after_preceding(new, full, priority)
         return start if wait - (start - now) <= float_tolerance(start) else now + wait
 
+    def earliest_after_all(self, amount: float, now: float) -> float:
+        """Return when enough has been refilled for all of them."""
+        if amount > self._capacity or self.amount <= 0:
+            return NEVER
+        pending = self.pending.in_flight_amount + self.pending.reserved_amount()
+        over = self._missing_after(now) + pending + amount - self._capacity
+        return now + max(0.0, over) * self.window / self.amount
+
     def settle(self, charge: Charge, amount: float, latest_receipt: float, now: float) -> None:
         """Count the estimate from *latest_receipt* on, and what exceeds it from *now* on."""
         pending = self.pending
