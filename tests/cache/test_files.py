@@ -55,7 +55,7 @@ def test_what_has_no_end_is_refused(pipe: Path, opener: Callable[[str, int], int
 def test_a_pipe_is_refused_and_not_waited_for(pipe: Path) -> None:
     arguments = [str(BACKEND), str(pipe), key_of(1)]
     said = subprocess.check_output(
-        [sys.executable, "-c", _PROGRAM, *arguments], text=True, timeout=20
+        [sys.executable, "-c", _PROGRAM, *arguments], text=True, timeout=60
     )
     assert ["refused", "refused"] == said.split()
     assert pipe.is_fifo()

@@ -82,7 +82,7 @@ def test_two_workers_answer() -> None:
         asked = _asked_of_both(f"http://127.0.0.1:{port}")
     finally:
         server.terminate()
-        ended = server.wait(30)
+        ended = server.wait(60)
     assert len(asked) == 2
     assert ended in (0, -15)
 
