@@ -125,6 +125,7 @@ def test_a_stream_that_stands_still_is_an_error_with_the_text_so_far(
 ) -> None:
     def scene(seconds: float) -> None:
         face = open_face(LLM_STREAM_IDLE_TIMEOUT=seconds)
+        sandbox.clear()
         sandbox.script(broken("stall", 3, seconds=60))
         got = read(face, "hi")
         assert isinstance(got.error, LLMTimeoutError)
@@ -141,6 +142,7 @@ def test_a_stream_that_outlives_its_deadline_is_an_error_with_the_text_so_far(
     face: Face, sandbox: Sandbox
 ) -> None:
     def scene(seconds: float) -> None:
+        sandbox.clear()
         sandbox.script(Fault.paced(seconds / 5, answer=Answer.streams(*PIECES * 20)))
         got = read(face, "hi", timeout=seconds, max_retries=0)
         assert isinstance(got.error, LLMTimeoutError)

@@ -112,6 +112,7 @@ def test_botocores_own_streams_stand_still_no_longer_than_ours(
     def scene(seconds: float) -> None:
         listened = listen(open_client(kind, LLM_STREAM_IDLE_TIMEOUT=seconds))
         answer = Answer.streams(*PIECES)
+        sandbox.clear()
         sandbox.script(Fault.in_stream("stall", pieces=1, seconds=60, answer=answer))
         got = read(listened, "hi")
         assert isinstance(got.error, LLMTimeoutError)
