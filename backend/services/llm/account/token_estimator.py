@@ -149,8 +149,6 @@ def _bounded(covariance: list[list[float]]) -> list[list[float]]:
         math.sqrt(bound / row[place]) if row[place] > bound else 1.0
         for place, (row, bound) in enumerate(zip(covariance, _MOST_VARIANCES, strict=True))
     ]
-    if min(scales) == 1.0:
-        return covariance
     return [
         [value * scale * other for value, other in zip(row, scales, strict=True)]
         for row, scale in zip(covariance, scales, strict=True)
