@@ -140,7 +140,7 @@ def test_what_is_no_prompt_is_an_error_of_its_own(client: Any, read: Read) -> No
     results = read(client, ["Say it.", 7, b"bytes", {"prmpt": "it"}, {1: 2}, ""])
     kinds = [type(each.error).__name__ for each in results]
     assert ["NoneType", *["ConfigurationError"] * 4] == kinds[:5]
-    assert "a prompt is a int: give text, a chat list, or a dict" in str(results[1].error)
+    assert "a prompt is of type int: give text, a chat list, or a dict" in str(results[1].error)
 
 
 async def _awaited(progress: object) -> None:

@@ -330,7 +330,7 @@ def test_an_image_goes_into_a_record_as_base64(client: Any) -> None:
 def test_what_cannot_be_sent_is_refused_before_anything_is_submitted(
     client: Any, sandbox: Sandbox
 ) -> None:
-    with pytest.raises(ConfigurationError, match=r"prompts\[1\]: a prompt is a int"):
+    with pytest.raises(ConfigurationError, match=r"prompts\[1\]: a prompt is of type int"):
         client.submit_batch(["Say it.", 7])
     with pytest.raises(ConfigurationError, match="prompts is empty"):
         client.submit_batch([])

@@ -73,12 +73,15 @@ def test_a_line_is_text_a_json_string_a_chat_or_an_object(data: bytes, expected:
         (b"caf\xe9", "not valid UTF-8"),
         (b'{"prompt": " "}', "there is no prompt in it"),
         (b'{"id": 1}', "there is no prompt in it"),
-        (b'{"prompt": 1}', "'prompt' is a int"),
-        (b'{"prompt": "a", "max_tokens": true}', "'max_tokens' is a bool"),
+        (b'{"prompt": 1}', "'prompt' is of type int: give text"),
+        (
+            b'{"prompt": "a", "max_tokens": true}',
+            "'max_tokens' is of type bool: give a whole number",
+        ),
         (b'{"prompt": "a", "tokens": 1}', "'tokens' is none of id, prompt"),
         (b"[]", "a list is a chat of objects with role and content, and"),
         (b'["a", "b"]', "messages[0] is no mapping with a role, but a str"),
-        (b'{"messages": {"role": "user"}}', "'messages' is a dict"),
+        (b'{"messages": {"role": "user"}}', "'messages' is of type dict: give a list"),
         (b'{"messages": [{"role": "user", "content": "a"}], "prompt": "b"}', "give one of them"),
     ],
 )

@@ -41,7 +41,7 @@ def test_prompts_may_be_chats_and_have_arguments_of_their_own(sandbox: Sandbox) 
     assert ["In a chat."] == [each["content"] for each in first["messages"]]
     assert ["Hm.", "Own."] == [each["content"] for each in second["messages"]]
     assert (MODEL, 0.5, 9) == (second["model"], second["top_p"], second["max_tokens"])
-    assert "a prompt is a int" in str(results[2].error)
+    assert "a prompt is of type int" in str(results[2].error)
 
 
 def test_answers_satisfy_a_schema(sandbox: Sandbox) -> None:
@@ -94,7 +94,7 @@ def test_what_is_wrong_for_all_is_an_error_at_once(sandbox: Sandbox) -> None:
                 client.generate_batch(["a"], **arguments)
         with pytest.raises(ConfigurationError, match="hours is 1"):
             await client.submit_batch(["a"], hours=1)
-        with pytest.raises(ConfigurationError, match=r"prompts\[0\]: a prompt is a int"):
+        with pytest.raises(ConfigurationError, match=r"prompts\[0\]: a prompt is of type int"):
             await client.submit_batch([7])
 
     with_client(sandbox.url, asking)

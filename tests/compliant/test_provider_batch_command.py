@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from groq_client_compliant import main
-from sandbox import Sandbox
+from sandbox import Fault, Sandbox
 from services.groq_compliant import provider_batch
 from services.groq_compliant.console import Console
 from services.llm.batch.provider_batch import ProviderBatch
@@ -283,6 +283,19 @@ def test_flags_that_do_not_go_together_are_wrong_usage(
 ) -> None:
     code, records, lines = command(*arguments)
     assert (2, [], True) == (code, records, words in lines[-1])
+
+
+@pytest.mark.usefixtures("file")
+@pytest.mark.parametrize("how", [(), ("--provider-batch",)])
+def test_the_end_of_a_batch_tells_how_many_lines_were_answered(
+    command: Any, sandbox: Sandbox, how: tuple[str, ...]
+) -> None:
+    sandbox.script(Fault.error(400))
+    code, records, lines = command("--batch", "prompts.jsonl", "--progress", *how)
+    failed = sum("error" in each for each in records)
+    assert failed > 0
+    assert (1, f"{len(records) - failed} answered, {failed} failed") == (code, lines[-1])
+    assert not any("answered" in each for each in command("--batch", "prompts.jsonl", *how)[2])
 
 
 @pytest.mark.usefixtures("file")

@@ -33,6 +33,14 @@ _MAY_HOLD: dict[str, type | tuple[type, ...]] = {
     "temperature": (int, float, type(None)),
     "max_tokens": int,
 }
+_FORMS = {
+    "prompt": "text",
+    "messages": "a list",
+    "system": "text",
+    "model": "text",
+    "temperature": "a number, or null",
+    "max_tokens": "a whole number",
+}
 
 
 @dataclass(frozen=True)
@@ -197,7 +205,7 @@ def _problem(record: Mapping[str, Any]) -> str:
         if name not in _MAY_HOLD:
             return f"{name!r} is none of {', '.join(_MAY_HOLD)}"
         if not isinstance(value, _MAY_HOLD[name]) or (name != "id" and isinstance(value, bool)):
-            return f"{name!r} is a {type(value).__name__}"
+            return f"{name!r} is of type {type(value).__name__}: give {_FORMS[name]}"
     if "messages" in record:
         return _problem_of_chat(record)
     prompt = record.get("prompt")

@@ -121,7 +121,7 @@ async def _ask_all(
             stderr.wipe()
             console.answer(record)
             share = f", {min(100, 100 * lines.tell() // size)} % read" if lines.seekable() else ""
-            stderr.progress(f"{tally.done} answered, {tally.failed} failed{share}")
+            stderr.progress(f"{_counted(tally)}{share}")
 
         async with client_of(make, options) as client:
             asker = PromptRunner(client, options, model_of(options), schema)
@@ -134,7 +134,7 @@ async def _ask_all(
             except asyncio.CancelledError:
                 stderr.line(_resumed(tally, options))
                 raise
-    return FAILED if tally.failed else ANSWERED
+    return _ended(tally, options, stderr)
 
 
 async def _submit_all(
@@ -150,7 +150,18 @@ async def _submit_all(
     async with client_of(make, options) as client:
         answering = ProviderRun(client, options, model_of(options), schema, file, stderr)
         counts = await answering.answer_all(tell)
-    return FAILED if counts.failed else ANSWERED
+    return _ended(counts, options, stderr)
+
+
+def _ended(tally: batch.BatchCounts, options: Options, stderr: console.Console) -> int:
+    """Say how many lines of a batch were answered, where that is wanted; return the exit code."""
+    if options.progress:
+        stderr.line(_counted(tally))
+    return FAILED if tally.failed else ANSWERED
+
+
+def _counted(tally: batch.BatchCounts) -> str:
+    return f"{tally.done - tally.failed} answered, {tally.failed} failed"
 
 
 def _resumed(tally: batch.BatchCounts, options: Options) -> str:

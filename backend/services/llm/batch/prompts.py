@@ -54,5 +54,6 @@ def arguments_of(prompt: object) -> dict[str, Any]:
     if isinstance(prompt, Sequence) and not isinstance(prompt, bytes):
         return {"messages": prompt}
     raise ConfigurationError(
-        f"a prompt is a {type(prompt).__name__}: give text, a chat list, or a dict of arguments"
+        f"a prompt is of type {type(prompt).__name__}: give text, a chat list, or a dict of"
+        " arguments"
     )
