@@ -112,7 +112,7 @@ def test_budgets_in_memory_are_bounded_but_for_those_that_have_a_name(
     "text",
     [
         *("tenant", "tenant=acme", "tenant:5", "=a:5", "tenant=:5", "a=b:c", "a=b:nan", "a=b:"),
-        *(",", " , ,", " =a:5", "a= :5", ":5", "="),
+        *(",", " , ,", " =a:5", "a= :5", ":5", "=", "a=b:5;c=d:1", "a=b:5; a=*:1"),
     ],
 )
 def test_what_is_no_budget_by_tag_is_refused(text: str) -> None:
@@ -121,9 +121,11 @@ def test_what_is_no_budget_by_tag_is_refused(text: str) -> None:
 
 
 def test_budgets_by_tag_are_read() -> None:
-    assert (TagBudget("t", "a:b", 5 * NANO), TagBudget("t", "*", 0)) == parse_tag_budgets(
-        " t=a:b:5 , t = *:0,,"
-    )
+    assert (
+        TagBudget("t", "a:b", 5 * NANO),
+        TagBudget("t", "a;b", NANO),
+        TagBudget("t", "*", 0),
+    ) == parse_tag_budgets(" t=a:b:5 , t=a;b:1, t = *:0,,")
 
 
 @pytest.mark.parametrize("text", ["t=a:5,t=a:1", "t=*:5, t = * : 5", "t=a:1,t=b:2,t=a:1"])

@@ -190,7 +190,8 @@ def _tag_budget(part: str) -> TagBudget:
         number = float(dollars)
     except ValueError:
         number = math.nan
-    if not (name and value) or math.isnan(number):
+    # "a=b:5;c=d:1" would be one budget of a value that no call has.
+    if not (name and value) or math.isnan(number) or "=" in value.partition(";")[2]:
         raise _no_tag_budget(part)
     return TagBudget(name, value, nano_dollars("LLM_TAG_BUDGETS_USD", number))
 
