@@ -209,7 +209,7 @@ def test_a_cancelled_call_tells_that_its_attempt_and_itself_have_ended(
         flow.throw(interruption)
     assert [CallStarted, AttemptStarted, AttemptEnded, CallEnded] == heard.kinds
     attempt = heard.only(AttemptEnded)
-    assert (True, 1, 2.0, interruption.__name__) == (
+    assert (True, 1, 2.0, name) == (
         attempt.is_sent,
         attempt.attempt.number,
         attempt.attempt.latency,

@@ -260,6 +260,7 @@ def test_a_stream_tells_its_first_chunk_and_leaves_the_readers_span_current(
         attributes(left)["llm.outcome"],
         left.status.status_code,
     )
+    assert StatusCode.UNSET == telemetry.attempts[0].status.status_code
     assert left.parent is not None
     assert reader.get_span_context().span_id == left.parent.span_id
     assert reply is not None

@@ -60,6 +60,11 @@ def was_sent(error: LLMError) -> bool:
     return error.status is not None or not isinstance(error, _UNSENT)
 
 
+def interruption_name(error: BaseException) -> str:
+    """Return how attempts and hooks name what interrupted a call; to leave a stream cancels it."""
+    return "Cancelled" if isinstance(error, GeneratorExit) else type(error).__name__
+
+
 _UNSENT = (AuthenticationError, ConfigurationError, InvalidRequestError)
 
 #: What a wait is added up as in an `Attempt`, by its cause; all others are for limits.
@@ -188,7 +193,7 @@ class Call:
     def record_interruption(self, model: str, sent_at: float, error: BaseException) -> None:
         """Add an attempt that was interrupted: what it has spent is not known."""
         number, latency = len(self.attempts) + 1, self.account.now() - sent_at
-        attempt = Attempt(number, model, latency=latency, error=type(error).__name__)
+        attempt = Attempt(number, model, latency=latency, error=interruption_name(error))
         self.attempts.append(attempt)
         try:
             if self.usage_recorder is not None:

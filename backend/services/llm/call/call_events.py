@@ -38,6 +38,7 @@ from ..events import (
 from ..frozen import FrozenDict, deep_frozen
 from ..runtime.fork import on_fork_in_child
 from ..types import Attempt, Reply, Request, StructuredReply
+from .call import interruption_name
 
 #: The request's options that are shown to hooks: numbers, and where the answer is to stop.
 _PARAMETERS = (
@@ -177,8 +178,7 @@ class CallEvents:
     ) -> None:
         """The call ends in *error*, or is cancelled."""
         own = error if isinstance(error, LLMError) else None
-        kind = "Cancelled" if isinstance(error, GeneratorExit) else type(error).__name__
-        self._call_ended(self._model, seconds, None, own, kind, attempts)
+        self._call_ended(self._model, seconds, None, own, interruption_name(error), attempts)
 
     def _call_ended(
         self,

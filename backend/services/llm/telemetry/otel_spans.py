@@ -136,7 +136,7 @@ class CallSpans:
         if attempt.usage.reported:
             _add_usage(attributes, attempt.usage)
         span.set_attributes(attributes)
-        if attempt.error is not None:
+        if attempt.error not in (None, "Cancelled"):
             self._fail(span, attempt.error.partition("(")[0], attempt.error)
         span.end()
 
