@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from services.llm.effects import Effects, RunBlocking, Send, Sleep
 from services.llm.errors import RateLimitError
 from services.llm.frozen import FrozenDict
 from services.llm.ledger.usage import NANO
+from services.llm.limit_types import Priority
 from services.llm.runtime import fork
 from services.llm.types import Reply, Request
 from tests.call.scripted import Clock, account, says
@@ -43,15 +45,21 @@ class Budgeted:
         used: int = self.counter.add(0, NOON)
         return used
 
-    def call(self, wait: float = 60.0) -> Effects[Reply]:
-        return call(self.to, wait)
+    def call(self, wait: float = 60.0, priority: Priority = "interactive") -> Effects[Reply]:
+        return call(self.to, wait, priority=priority)
 
 
-def call(to: Account, wait: float, tags: dict[str, str] | None = None) -> Effects[Reply]:
+def call(
+    to: Account,
+    wait: float,
+    tags: dict[str, str] | None = None,
+    priority: Priority = "interactive",
+) -> Effects[Reply]:
     policy = CallPolicy(
         lambda: retry.transient_errors(1), 120.0, max_quota_wait=wait, tags=FrozenDict(tags or {})
     )
-    return lifecycle.run_call(policy, to, partial(lifecycle.fetch_reply, REQUEST))
+    request = replace(REQUEST, priority=priority)
+    return lifecycle.run_call(policy, to, partial(lifecycle.fetch_reply, request))
 
 
 def sleep_of(running: Effects[Reply], resume: Any = None) -> Sleep:
@@ -120,6 +128,47 @@ def test_those_that_wait_go_in_the_order_in_which_they_came() -> None:
     for each in (*flying, *waiting):
         each.close()
     assert ({}, 0) == (scene.budget.queue._held, len(scene.budget.queue._waiting))
+
+
+def test_one_that_comes_later_does_not_overtake_those_that_wait() -> None:
+    scene = Budgeted(200)
+    first, second, third, fourth = (scene.call() for _ in range(4))
+    next(first)
+    wakes = [sleep_of(each).wake for each in (second, third)]
+    finish(first)  # there is room for one
+    wakes.append(sleep_of(fourth).wake)
+    assert [True, False, False] == [bool(wake and wake.done()) for wake in wakes]
+    assert isinstance(second.send(None), Send)
+    for each in (second, third, fourth):
+        each.close()
+
+
+def test_one_of_a_batch_waits_behind_all_others() -> None:
+    scene = Budgeted(200)
+    first = scene.call()
+    next(first)
+    batch = [scene.call(priority="batch") for _ in range(2)]
+    wakes = [sleep_of(each).wake for each in batch]
+    other = scene.call()
+    wakes.append(sleep_of(other).wake)
+    finish(first)
+    assert [False, False, True] == [bool(wake and wake.done()) for wake in wakes]
+    other.close()
+    assert [True, False, True] == [bool(wake and wake.done()) for wake in wakes]
+    for each in batch:
+        each.close()
+
+
+def test_one_that_is_cancelled_once_it_is_woken_wakes_the_next() -> None:
+    scene = Budgeted(200)
+    first, second, third = (scene.call() for _ in range(3))
+    next(first)
+    wakes = [sleep_of(each).wake for each in (second, third)]
+    finish(first)
+    with pytest.raises(asyncio.CancelledError):
+        second.throw(asyncio.CancelledError())
+    assert [True, True] == [bool(wake and wake.done()) for wake in wakes]
+    third.close()
 
 
 def test_where_the_day_is_used_up_all_that_wait_are_told_so_once_none_is_in_flight() -> None:

@@ -254,13 +254,14 @@ def days_bookings() -> Touches:
 
 def a_budgets_queue() -> Touches:
     queue = BudgetQueue()
-    touches = watch(queue, lambda: queue._lock, "_held", "_waiting")
+    touches = watch(queue, lambda: queue._lock, "_held", "_waiting", "_batch")
     queue.add(one := BudgetReservation(10), 10)
     assert 0 == queue.held_beside(one)
     waiting = [queue.wait(first=first) for first in (False, True)]
     queue.leave(waiting[0])
     queue.remove(one, gives_back=True)
     assert [False, True] == [each.done() for each in waiting]
+    assert not queue.has_waiting(is_batch=True)
     return touches
 
 

@@ -12,15 +12,18 @@ from ..runtime.waking import complete
 class BudgetQueue:
     """Calls that hold a part of a budget until they end, and those that wait for an end.
 
-    Each end wakes the call that has waited longest, which tries again and then wakes the next. A
-    wake-up can be lost to an interrupt: who waits tries again after some seconds in any case.
+    Each end wakes the call that has waited longest, one of a batch only where no other waits; it
+    tries again and then wakes the next. A wake-up can be lost to an interrupt: who waits tries
+    again after some seconds in any case.
     """
 
     def __init__(self) -> None:
-        self._lock = ForkLock(leaf=True)  # guards the two below
+        self._lock = ForkLock(leaf=True)  # guards the three below
         #: What each holder has reserved, or tries to.
         self._held: dict[object, int] = {}
         self._waiting: deque[Future[None]] = deque()
+        #: Those of batches, which wait behind all others.
+        self._batch: deque[Future[None]] = deque()
         on_fork_in_child(self, BudgetQueue._reset_in_child)
 
     def add(self, holder: object, amount: int) -> None:
@@ -41,31 +44,38 @@ class BudgetQueue:
         with self._lock:
             return sum(amount for each, amount in self._held.items() if each is not holder)
 
-    def wait(self, *, first: bool) -> Future[None]:
-        """Return what is done once an end wakes the caller, or already where nobody holds anything.
+    def has_waiting(self, *, is_batch: bool) -> bool:
+        """Whether a call that comes now, of a batch or not, would overtake one that waits."""
+        with self._lock:
+            return bool(self._waiting or (is_batch and self._batch))
 
-        *first*: before all others that wait, as a call that was woken in vain.
+    def wait(self, *, first: bool, is_batch: bool = False) -> Future[None]:
+        """Return what is done once an end wakes the caller, or already where nobody will.
+
+        *first*: before all others of its kind that wait, as a call that was woken in vain.
         """
         waiting: Future[None] = Future()
         with self._lock:
-            if not self._held:
+            # Where others wait, the last end has woken one of them, who wakes the next.
+            if not (self._held or self._waiting or self._batch):
                 waiting.set_result(None)
-            elif first:
-                self._waiting.appendleft(waiting)
             else:
-                self._waiting.append(waiting)
+                queue = self._batch if is_batch else self._waiting
+                (queue.appendleft if first else queue.append)(waiting)
         return waiting
 
     def leave(self, waiting: Future[None]) -> None:
         """Wait no more."""
         with self._lock:
-            if waiting in self._waiting:
-                self._waiting.remove(waiting)
+            for queue in (self._waiting, self._batch):
+                if waiting in queue:
+                    queue.remove(waiting)
 
     def wake_next(self) -> None:
         """Wake the call that has waited longest, if there is one."""
         with self._lock:
-            waiting = self._waiting.popleft() if self._waiting else None
+            queue = self._waiting or self._batch
+            waiting = queue.popleft() if queue else None
         if waiting is not None:
             complete(waiting)
 
@@ -73,3 +83,4 @@ class BudgetQueue:
         """In a child, no call of the parent's ends."""
         self._held.clear()
         self._waiting.clear()
+        self._batch.clear()

@@ -167,7 +167,7 @@ def admit(admission: Admission, request: Request, call: Call) -> Effects[None]:
 
         tokens = admission.estimate.tokens + int(admission.demand["output_tokens"])
         admission.budget_reservations = BudgetReservations(
-            call.account, request.model, admission.demand, tokens
+            call.account, request, admission.demand, tokens
         )
         yield from admission.budget_reservations.reserve(call)
     while True:

@@ -12,7 +12,7 @@ from ..account.money_budgets import MoneyBudget, reserved_cost, spent_cost
 from ..effects import Effects, Overdue, run_blocking, sleep
 from ..errors import LLMError, RateLimitError
 from ..quota import Demand
-from ..types import Reply
+from ..types import Reply, Request
 from .call import Call
 from .demand import budget_spent
 
@@ -24,13 +24,14 @@ _RETRY_AFTER = 5.0
 class BudgetReservations:
     """Amounts that are reserved of each budget of a call, and settled together.
 
-    *tokens* are those of the request, as estimated, and of the longest answer: a limit's *demand*
+    *tokens* are those of the *request*, as estimated, and of the longest answer: a limit's *demand*
     is more, since a provider may count a few beside the text.
     """
 
-    def __init__(self, account: Account, model: str, demand: Demand, tokens: int) -> None:
+    def __init__(self, account: Account, request: Request, demand: Demand, tokens: int) -> None:
         self._account = account
-        self._model = model
+        self._model = request.model
+        self._is_batch = request.priority == "batch"
         self._demand = demand
         self._tokens = tokens
         self._reservations: list[tuple[DailyBudget, BudgetReservation]] = []
@@ -43,7 +44,9 @@ class BudgetReservations:
         Raises what the first budget says that has too little left, where the call may not wait, or
         no other call of this process is in flight.
         """
-        waited_for: DailyBudget | None = None
+        waited_for = self._overtaken(call)
+        if waited_for is not None:
+            yield from self._wait(waited_for, call, first=False)
         while True:
             try:
                 yield from self._reserve_each(call)
@@ -58,12 +61,26 @@ class BudgetReservations:
                 if waited_for is not None:
                     waited_for.queue.wake_next()  # what is left may do for that too
                 return
-            waiting = budget.queue.wait(first=budget is waited_for)
-            waited_for = budget
-            try:
-                yield from call.wait(min(_RETRY_AFTER, call.quota_wait_left()), "budget", waiting)
-            finally:
-                budget.queue.leave(waiting)
+            was_first, waited_for = budget is waited_for, budget
+            yield from self._wait(budget, call, first=was_first)
+
+    def _overtaken(self, call: Call) -> DailyBudget | None:
+        """Return a budget that calls wait for which this one is to let pass, if there is one."""
+        for budget, _ in self._amounts(call):
+            if budget.queue.has_waiting(is_batch=self._is_batch):
+                return budget
+        return None
+
+    def _wait(self, budget: DailyBudget, call: Call, *, first: bool) -> Effects[None]:
+        waiting = budget.queue.wait(first=first, is_batch=self._is_batch)
+        try:
+            yield from call.wait(min(_RETRY_AFTER, call.quota_wait_left()), "budget", waiting)
+        except BaseException:
+            if waiting.done():
+                budget.queue.wake_next()  # in place of this call, which has ended
+            raise
+        finally:
+            budget.queue.leave(waiting)
 
     def _reserve_each(self, call: Call) -> Effects[None]:
         for budget, amount in self._amounts(call):
