@@ -106,3 +106,18 @@ def test_who_cannot_wait_long_enough_is_told_how_long_it_takes_at_most() -> None
     quota.settle(first, {"tokens": 0.0}, now, now)
     refused = quota.reserve("m", {"tokens": 8_000.0}, now, 100.0)
     assert NoCapacity(120.0, "tokens") == refused
+
+
+def test_a_wait_leaves_room_for_answers_that_are_still_to_come() -> None:
+    quota = Quota((SlidingWindow(1, 60.0),))
+    quota.max_transit = 2.0
+    first = quota.reserve("m", {"requests": 1.0}, NOW)
+    assert isinstance(first, Reservation)
+    quota.try_start(first, NOW)
+    # It may be answered, and so have been received, up to two seconds from now.
+    assert NoCapacity(62.0, "requests") == quota.reserve("m", {"requests": 1.0}, NOW, 61.9)
+    patient = quota.reserve("m", {"requests": 1.0}, NOW, 62.0)
+    assert isinstance(patient, Reservation)
+    quota.cancel(patient, NOW)
+    quota.settle(first, {}, NOW, NOW)
+    assert isinstance(quota.reserve("m", {"requests": 1.0}, NOW, 60.0), Reservation)

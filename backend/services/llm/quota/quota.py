@@ -14,7 +14,7 @@ from .headroom import headroom_of
 from .limits import NEVER, Limit, NoCapacity, check_demand, seconds_until
 from .queue import Demand, Reservation, ReservationHolder, ScopeQueue
 from .slow_start import slow_start_amounts
-from .start_times import seconds_until_due, start_time_of_new
+from .start_times import counts_in_flight, seconds_until_due, start_time_of_new
 from .state import QuotaState
 
 
@@ -77,9 +77,10 @@ class Quota:
         """Reserve *demand* from the first time at which every limit has room, its *group*'s too.
 
         Return `NoCapacity` if that is more than *max_wait* seconds away; its wait is exact as long
-        as nothing else happens. Requests in flight count as answered now. The *holder*'s
-        `reservation` is set before it counts. Raises ValueError for an amount that is negative or
-        no number.
+        as nothing else happens. Requests in flight count as answered now; but a wait for a limit
+        that counts them has to leave room for an answer that comes `max_transit` seconds later. The
+        *holder*'s `reservation` is set before it counts. Raises ValueError for an amount that is
+        negative or no number.
         """
         check_demand(demand)
         with self._lock, self._state as state:
@@ -97,6 +98,8 @@ class Quota:
             wait = seconds_until(at := max(at, now), now)
             if wait > max_wait or at == NEVER:
                 return NoCapacity(wait, unit)
+            if wait + self.max_transit > max_wait > 0 and counts_in_flight(queue, unit):
+                return NoCapacity(wait + self.max_transit, unit)
             sequence = state.scheduler.next_sequence(priority)
             charges = [(limit, Charge(amount, at, sequence)) for limit, amount in amounts]
             reservation = Reservation(scope, demand, at, sequence, charges, priority, unit)

@@ -80,6 +80,11 @@ def _earliest_after_all(
     return at, unit
 
 
+def counts_in_flight(queue: ScopeQueue, unit: Unit | None) -> bool:
+    """Whether a limit of *unit* counts requests in flight."""
+    return any(limit.unit == unit and limit.pending.in_flight for limit in queue.limits)
+
+
 def start_time_of_due(queue: ScopeQueue, reservation: Reservation, now: float) -> float:
     """Return when a due reservation may start, and reschedule it if earlier ones are late."""
     start = max(now, queue.held_until)
