@@ -43,7 +43,7 @@ def counted() -> Iterator[Lines]:
         sys.settrace(outer)
 
 
-class UnknownOrganizations:
+class Callers:
     """Many who wait in one scope for one window and one bucket, and all that they do."""
 
     def __init__(self, waiting: int, requests: int) -> None:
@@ -70,14 +70,14 @@ class UnknownOrganizations:
 
 def costs(waiting: int, requests: int) -> dict[str, int]:
     """The dearest of some runs of each operation."""
-    crowd = UnknownOrganizations(waiting, requests)
+    callers = Callers(waiting, requests)
     steps: dict[str, Callable[[], object]] = {
-        "reserve": crowd.reserved,
-        "refuse": lambda: crowd.quota.reserve("m", ONE, crowd.now),
-        "wait": lambda: crowd.quota.try_start(crowd.reservations[waiting // 2], crowd.now),
-        "cancel": lambda: crowd.quota.cancel(crowd.reservations.pop(waiting // 2), crowd.now),
-        "start and settle": lambda: crowd.quota.settle(
-            crowd.sent(crowd.reservations.pop(0)), {"tokens": 90}, crowd.now, crowd.now
+        "reserve": callers.reserved,
+        "refuse": lambda: callers.quota.reserve("m", ONE, callers.now),
+        "wait": lambda: callers.quota.try_start(callers.reservations[waiting // 2], callers.now),
+        "cancel": lambda: callers.quota.cancel(callers.reservations.pop(waiting // 2), callers.now),
+        "start and settle": lambda: callers.quota.settle(
+            callers.sent(callers.reservations.pop(0)), {"tokens": 90}, callers.now, callers.now
         ),
     }
     cost = {}

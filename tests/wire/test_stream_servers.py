@@ -313,9 +313,10 @@ def test_a_leader_that_reads_on_keeps_its_call() -> None:
     flight: SingleFlight[str] = SingleFlight()
     leader: Any = flight.claim("key")
     follower: Any = flight.claim("key")
+    leader.reader_wait = object()
     for wait, seconds in enumerate(follower._waits(600)):
         assert seconds > 0
-        leader.pause = object()  # it reads on while the follower waits
+        leader.reader_wait = object()  # it reads on while the follower waits
         if wait == 5:
             leader.set_result("done")
     assert (5, "done") == (wait, follower._result())

@@ -1,4 +1,4 @@
-"""What the clients add to a ledger is what the provider has on its counted."""
+"""What the clients add to a ledger is what the provider has counted."""
 
 from __future__ import annotations
 
