@@ -199,6 +199,20 @@ def test_a_wait_that_ends_without_a_call_tries_again_and_then_says_what_is_lacki
     first.close()
 
 
+def test_those_that_have_tried_again_in_vain_keep_their_order() -> None:
+    scene = Budgeted(200)
+    first, *waiting = [scene.call() for _ in range(4)]
+    next(first)
+    for each in waiting:
+        next(each)
+    scene.clock.now += 5.0
+    wakes = [sleep_of(each).wake for each in waiting]
+    finish(first)
+    assert [True, False, False] == [wake.done() for wake in wakes if wake]
+    for each in waiting:
+        each.close()
+
+
 def test_one_that_is_cancelled_as_it_waits_waits_no_more() -> None:
     scene = Budgeted(200)
     first, second = scene.call(), scene.call()
@@ -267,17 +281,17 @@ def test_a_budget_in_money_says_in_dollars_what_is_held() -> None:
 def test_a_child_process_waits_for_no_call_of_its_parents() -> None:
     queue = BudgetQueue()
     queue.add("a call", 1)
-    queue.wait(first=False)
+    queue.wait((False, 0))
     fork._resets[queue](queue)
     assert ({}, 0) == (queue._held, len(queue._waiting))
-    assert queue.wait(first=False).done()
+    assert queue.wait((False, 0)).done()
 
 
 def test_one_that_gives_nothing_back_wakes_nobody_unless_it_is_the_last() -> None:
     queue = BudgetQueue()
     for each in "abc":
         queue.add(each, 1)
-    waiting = queue.wait(first=False)
+    waiting = queue.wait((False, 0))
     queue.remove("a", gives_back=False)
     assert not waiting.done()
     queue.remove("b", gives_back=False)

@@ -254,14 +254,15 @@ def days_bookings() -> Touches:
 
 def a_budgets_queue() -> Touches:
     queue = BudgetQueue()
-    touches = watch(queue, lambda: queue._lock, "_held", "_waiting", "_batch")
+    touches = watch(queue, lambda: queue._lock, "_held", "_waiting")
     queue.add(one := BudgetReservation(10), 10)
     assert 0 == queue.held_beside(one)
-    waiting = [queue.wait(first=first) for first in (False, True)]
+    waiting = [queue.wait((False, number)) for number in (1, 0)]
+    assert queue.has_before((True, 0))
     queue.leave(waiting[0])
     queue.remove(one, gives_back=True)
     assert [False, True] == [each.done() for each in waiting]
-    assert not queue.has_waiting(is_batch=True)
+    assert not queue.has_before((True, 0))
     return touches
 
 

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import insort
 from concurrent.futures import Future
+from itertools import count
+from typing import TypeAlias
 
 from ..runtime.fork import ForkLock, on_fork_in_child
 from ..runtime.waking import complete
+
+#: Whether a call is one of a batch, and its number: those with a lower turn go first.
+Turn: TypeAlias = tuple[bool, int]
+_numbers = count()
+
+
+def new_turn(*, is_batch: bool) -> Turn:
+    """Return the turn of a call that comes now; those of a batch come after all others."""
+    return is_batch, next(_numbers)
 
 
 class BudgetQueue:
     """Calls that hold a part of a budget until they end, and those that wait for an end.
 
-    Each end wakes the call that has waited longest, one of a batch only where no other waits; it
-    tries again and then wakes the next. A wake-up can be lost to an interrupt: who waits tries
-    again after some seconds in any case.
+    Each end wakes the call with the lowest turn, which tries again and then wakes the next. An end
+    that comes just before a call waits does not wake it, and an interrupt may keep one from being
+    woken: who waits tries again after some seconds in any case.
     """
 
     def __init__(self) -> None:
-        self._lock = ForkLock(leaf=True)  # guards the three below
+        self._lock = ForkLock(leaf=True)  # guards the two below
         #: What each holder has reserved, or tries to.
         self._held: dict[object, int] = {}
-        self._waiting: deque[Future[None]] = deque()
-        #: Those of batches, which wait behind all others.
-        self._batch: deque[Future[None]] = deque()
+        #: The turn of each call that waits, and what wakes it, in the order of the turns.
+        self._waiting: list[tuple[Turn, Future[None]]] = []
         on_fork_in_child(self, BudgetQueue._reset_in_child)
 
     def add(self, holder: object, amount: int) -> None:
@@ -44,43 +54,38 @@ class BudgetQueue:
         with self._lock:
             return sum(amount for each, amount in self._held.items() if each is not holder)
 
-    def has_waiting(self, *, is_batch: bool) -> bool:
-        """Whether a call that comes now, of a batch or not, would overtake one that waits."""
+    def has_before(self, turn: Turn) -> bool:
+        """Whether a call waits that a call of this *turn* is not to overtake."""
         with self._lock:
-            return bool(self._waiting or (is_batch and self._batch))
+            return bool(self._waiting) and self._waiting[0][0] < turn
 
-    def wait(self, *, first: bool, is_batch: bool = False) -> Future[None]:
+    def wait(self, turn: Turn) -> Future[None]:
         """Return what is done once an end wakes the caller, or already where nobody will.
 
-        *first*: before all others of its kind that wait, as a call that was woken in vain.
+        One that waits again, as it was woken in vain, keeps its *turn*.
         """
         waiting: Future[None] = Future()
         with self._lock:
             # Where others wait, the last end has woken one of them, who wakes the next.
-            if not (self._held or self._waiting or self._batch):
-                waiting.set_result(None)
+            if self._held or self._waiting:
+                insort(self._waiting, (turn, waiting))
             else:
-                queue = self._batch if is_batch else self._waiting
-                (queue.appendleft if first else queue.append)(waiting)
+                waiting.set_result(None)
         return waiting
 
     def leave(self, waiting: Future[None]) -> None:
         """Wait no more."""
         with self._lock:
-            for queue in (self._waiting, self._batch):
-                if waiting in queue:
-                    queue.remove(waiting)
+            self._waiting = [each for each in self._waiting if each[1] is not waiting]
 
     def wake_next(self) -> None:
-        """Wake the call that has waited longest, if there is one."""
+        """Wake the call with the lowest turn of those that wait, if there is one."""
         with self._lock:
-            queue = self._waiting or self._batch
-            waiting = queue.popleft() if queue else None
-        if waiting is not None:
-            complete(waiting)
+            woken = self._waiting.pop(0) if self._waiting else None
+        if woken is not None:
+            complete(woken[1])
 
     def _reset_in_child(self) -> None:
         """In a child, no call of the parent's ends."""
         self._held.clear()
         self._waiting.clear()
-        self._batch.clear()

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from functools import partial
 
 from ..account.account import Account
+from ..account.budget_queue import new_turn
 from ..account.daily_budget import BudgetReservation, DailyBudget
 from ..account.money_budgets import MoneyBudget, reserved_cost, spent_cost
 from ..effects import Effects, Overdue, run_blocking, sleep
@@ -31,7 +32,7 @@ class BudgetReservations:
     def __init__(self, account: Account, request: Request, demand: Demand, tokens: int) -> None:
         self._account = account
         self._model = request.model
-        self._is_batch = request.priority == "batch"
+        self._turn = new_turn(is_batch=request.priority == "batch")
         self._demand = demand
         self._tokens = tokens
         self._reservations: list[tuple[DailyBudget, BudgetReservation]] = []
@@ -46,7 +47,7 @@ class BudgetReservations:
         """
         waited_for = self._overtaken(call)
         if waited_for is not None:
-            yield from self._wait(waited_for, call, first=False)
+            yield from self._wait(waited_for, call)
         while True:
             try:
                 yield from self._reserve_each(call)
@@ -61,18 +62,18 @@ class BudgetReservations:
                 if waited_for is not None:
                     waited_for.queue.wake_next()  # what is left may do for that too
                 return
-            was_first, waited_for = budget is waited_for, budget
-            yield from self._wait(budget, call, first=was_first)
+            waited_for = budget
+            yield from self._wait(budget, call)
 
     def _overtaken(self, call: Call) -> DailyBudget | None:
-        """Return a budget that calls wait for which this one is to let pass, if there is one."""
+        """Return a budget for which calls wait that this one is not to overtake, if any."""
         for budget, _ in self._amounts(call):
-            if budget.queue.has_waiting(is_batch=self._is_batch):
+            if budget.queue.has_before(self._turn):
                 return budget
         return None
 
-    def _wait(self, budget: DailyBudget, call: Call, *, first: bool) -> Effects[None]:
-        waiting = budget.queue.wait(first=first, is_batch=self._is_batch)
+    def _wait(self, budget: DailyBudget, call: Call) -> Effects[None]:
+        waiting = budget.queue.wait(self._turn)
         try:
             yield from call.wait(min(_RETRY_AFTER, call.quota_wait_left()), "budget", waiting)
         except BaseException:
@@ -100,7 +101,7 @@ class BudgetReservations:
         """Correct each budget by what was spent; *part* estimates what a broken stream has."""
         for budget, reservation in self._reservations:
             if reservation.is_over:
-                _leave(budget, reservation)  # before an interrupt
+                _leave(budget, reservation)  # it was settled before an interrupt
                 continue
             reserved = reservation.amount
             if isinstance(budget, MoneyBudget):
