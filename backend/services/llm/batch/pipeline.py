@@ -39,8 +39,8 @@ class BatchPipeline(ABC):
         self._ask = ask
         self._concurrency = options.concurrency
         self._window = options.window()
-        self._ending = Ending(self._window)
         self.reporter = options.reporter(prompts)
+        self._ending = Ending(self._window, self.reporter.progress.total)
 
     @abstractmethod
     def close_soon(self) -> None:

@@ -10,10 +10,14 @@ from .window import Window
 
 
 class Ending:
-    """Whether a batch still reads prompts, and why it reads no more."""
+    """Whether a batch still reads prompts, and why it reads no more.
 
-    def __init__(self, window: Window[Any]) -> None:
+    *total* is the number of prompts where it is known.
+    """
+
+    def __init__(self, window: Window[Any], total: int | None = None) -> None:
         self._window = window
+        self._total = total
         self.is_reading = True
         self._is_aborted = False
         self._error: BaseException | None = None
@@ -27,9 +31,10 @@ class Ending:
         """Stop reading where the error of *result* would meet every further prompt."""
         if self.is_reading and result.stops_batch:
             assert isinstance(result.error, LLMError), "no other error is known to meet all"
-            self._error = BatchStoppedError.after(self._window.started, result.error)
-            self._error.__cause__ = result.error
             self.is_reading = False
+            if self._window.started != self._total:
+                self._error = BatchStoppedError.after(self._window.started, result.error)
+                self._error.__cause__ = result.error
 
     def end_source(self, error: BaseException) -> None:
         """Stop reading as the prompts have ended: by their end, or by an *error* of their own.
