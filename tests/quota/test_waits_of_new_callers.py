@@ -121,3 +121,15 @@ def test_a_wait_leaves_room_for_answers_that_are_still_to_come() -> None:
     quota.cancel(patient, NOW)
     quota.settle(first, {}, NOW, NOW)
     assert isinstance(quota.reserve("m", {"requests": 1.0}, NOW, 60.0), Reservation)
+
+
+def test_a_short_wait_is_not_refused_for_an_answer_that_may_come_late() -> None:
+    quota = Quota((SlidingWindow(2, 60.0),))
+    quota.max_transit = 5.0
+    for at in (NOW - 59.0, NOW):
+        sent_then = quota.reserve("m", {"requests": 1.0}, at)
+        assert isinstance(sent_then, Reservation)
+        quota.try_start(sent_then, at)
+        if at < NOW:
+            quota.settle(sent_then, {}, at, at)
+    assert isinstance(quota.reserve("m", {"requests": 1.0}, NOW, 5.0), Reservation)

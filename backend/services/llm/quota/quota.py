@@ -76,11 +76,12 @@ class Quota:
     ) -> Reservation | NoCapacity:
         """Reserve *demand* from the first time at which every limit has room, its *group*'s too.
 
-        Return `NoCapacity` if that is more than *max_wait* seconds away; its wait is exact as long
-        as nothing else happens. Requests in flight count as answered now; but a wait for a limit
-        that counts them has to leave room for an answer that comes `max_transit` seconds later. The
-        *holder*'s `reservation` is set before it counts. Raises ValueError for an amount that is
-        negative or no number.
+        Return `NoCapacity` if that is more than *max_wait* seconds away, and would be if each
+        request before it went as early as it can; for who cannot wait, the wait in it is exact as
+        long as nothing else happens. Requests in flight count as answered now; but a wait for a
+        limit that counts them has to leave room for an answer that comes `max_transit` seconds
+        later, or a tenth of the wait. The *holder*'s `reservation` is set before it counts. Raises
+        ValueError for an amount that is negative or no number.
         """
         check_demand(demand)
         with self._lock, self._state as state:
@@ -98,8 +99,9 @@ class Quota:
             wait = seconds_until(at := max(at, now), now)
             if wait > max_wait or at == NEVER:
                 return NoCapacity(wait, unit)
-            if wait + self.max_transit > max_wait > 0 and counts_in_flight(queue, unit):
-                return NoCapacity(wait + self.max_transit, unit)
+            later = min(self.max_transit, wait / 10)  # a short wait in vain costs little
+            if wait + later > max_wait > 0 and counts_in_flight(queue, unit):
+                return NoCapacity(wait + later, unit)
             sequence = state.scheduler.next_sequence(priority)
             charges = [(limit, Charge(amount, at, sequence)) for limit, amount in amounts]
             reservation = Reservation(scope, demand, at, sequence, charges, priority, unit)
