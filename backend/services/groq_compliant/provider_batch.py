@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,8 @@ def _submitted_by_no_other(file: Path) -> Iterator[None]:
         except OSError as error:
             raise InputError(f"{place}: it cannot be locked: {error.strerror}") from error
         yield
-        sibling(place, ".lock").unlink(missing_ok=True)
+        with suppress(OSError):  # Windows removes no file that is open
+            sibling(place, ".lock").unlink()
 
 
 def _text_in(place: Path) -> str:

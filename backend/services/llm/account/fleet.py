@@ -252,9 +252,8 @@ class Fleet:
             log.info("the shared quota answers again")
         if spent := self._view.end_fallback():
             self._send_first(spent)
-            self._pending += (
-                self._view.restored_leases()
-            )  # after the settles of what was never granted
+            # After the settles of what was never granted.
+            self._pending += self._view.restored_leases()
         takes = [each for each in batch if isinstance(each, Take)]
         for take, decision in zip(takes, outcome.decisions, strict=True):
             self._view.learn(take, decision, is_waited_for=take.lease in self._answers)

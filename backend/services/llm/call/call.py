@@ -60,12 +60,13 @@ def was_sent(error: LLMError) -> bool:
     return error.status is not None or not isinstance(error, _UNSENT)
 
 
+_UNSENT = (AuthenticationError, ConfigurationError, InvalidRequestError)
+
+
 def interruption_name(error: BaseException) -> str:
     """Return how attempts and hooks name what interrupted a call; to leave a stream cancels it."""
     return "Cancelled" if isinstance(error, GeneratorExit) else type(error).__name__
 
-
-_UNSENT = (AuthenticationError, ConfigurationError, InvalidRequestError)
 
 #: What a wait is added up as in an `Attempt`, by its cause; all others are for limits.
 _WAIT_REASONS: Mapping[WaitCause, WaitReason] = {
