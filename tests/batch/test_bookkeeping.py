@@ -215,7 +215,7 @@ def test_what_cannot_be_submitted_is_given_back(
     ("status", "is_given_back"),
     [
         (BatchStatus("failed", message="a line is no JSON"), True),
-        (BatchStatus("cancelled", total=6, failed=6), True),
+        (BatchStatus("cancelled", total=6), True),
         (BatchStatus("expired", total=6, completed=0), True),
         (BatchStatus("expired", total=6, completed=1), False),
         # Where no count is told, prompts may have been answered.
@@ -241,6 +241,20 @@ def test_what_is_reserved_for_a_batch_that_has_no_answers_is_given_back_unread(
         assert status == batch.status()
         left = budget._counter.add(0, client._account.wall())
         assert (0 if is_given_back else reserved) == left
+
+
+def test_prompts_that_have_all_failed_are_counted_though_the_status_was_looked_at_before(
+    make: Make, sandbox: Sandbox
+) -> None:
+    client = made(make, sandbox, "groq", "memory:", LLM_DAILY_BUDGET_USD=1)
+    sandbox.script(Fault.error(503), times=None)
+    batch = client.submit_batch(PROMPTS[:2])
+    assert (0, 2) == (batch.status().completed, batch.status().failed)
+    assert 2 == sum(each.error is not None for each in batch.results())
+    total = client.usage_report().total
+    (budget,) = client._account.money.of({})
+    assert (2, 2) == (total.calls, total.failed)
+    assert 0 == budget._counter.add(0, client._account.wall())
 
 
 def test_of_a_batch_without_answers_nothing_is_given_back_that_was_not_reserved(

@@ -70,10 +70,13 @@ class BatchStatus:
 
     @property
     def has_no_answers(self) -> bool:
-        """Whether it has ended, and no prompt of it was answered, as far as that is known."""
+        """Whether it has ended with no result of any prompt, as far as that is known.
+
+        A prompt that has failed has a result, which tells a ledger so.
+        """
         if self.state == "failed":
             return True
-        return self.is_finished and self.total > 0 and self.completed == 0
+        return self.is_finished and self.total > 0 and self.completed == self.failed == 0
 
 
 @dataclass(frozen=True)
