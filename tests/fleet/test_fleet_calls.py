@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
+from math import inf
 
 import pytest
 
@@ -516,6 +517,22 @@ def test_what_the_provider_says_to_be_used_is_told(server: Server, clock: Clock)
     limits = (LimitReport("tokens", 60.0, 1_000.0, 800.0),)
     Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to))
     assert [(None, 800.0)] == [each.used for each in settled(server)]
+
+
+def test_an_amount_that_is_learnt_to_be_lower_is_told_with_the_answer_that_tells_of_it(
+    server: Server, clock: Clock
+) -> None:
+    to = worker(server)
+    limits = (LimitReport("tokens", 60.0, 400.0, 0.0),)
+    Drive(clock, [replace(says("Yes."), limits=limits)]).run(call(to))
+    (took,), (settle,) = asked(server), settled(server)
+    assert [30.0, 1_000.0] == [each.amount for each in took.charges]
+    assert [30.0, 400.0] == [each.amount for each in settle.take.charges]
+    # So it holds for a worker that does not know of it.
+    (decision,) = server.shared_quota.exchange(
+        [take("other", replace(tokens(500.0, 1_000.0), scope=MODEL))]
+    ).decisions
+    assert inf == decision.wait
 
 
 def test_limits_that_others_know_are_told_as_the_shared_quotas(

@@ -111,12 +111,23 @@ class Grant:
         # What became known after the attempt asked, and what it took of each.
         new = list(zip(*self._fleet.charges(self._reservation, self._limits), strict=True))
         self._tell_use(new, reports)
-        self._fleet.settle(Settle(take, tuple(amounts), used, tuple(at_most)))
+        lowered = replace(take, charges=self._lowered(take.charges))
+        self._fleet.settle(Settle(lowered, tuple(amounts), used, tuple(at_most)))
         self._is_settled = True
         if granted is not None and reports:
             known = zip(self._limits, take.charges, full, strict=True)
             limits = (*known, *((limit, charge, False) for limit, charge in new))
             self._note_what_counts(granted, limits, reports)
+
+    def _lowered(self, charges: Sequence[SharedCharge]) -> tuple[SharedCharge, ...]:
+        """Return *charges* with the amounts that were learnt to be lower since they were taken.
+
+        All workers are to know these at once: nobody may ask in time, as after a refusal.
+        """
+        return tuple(
+            replace(charge, amount=limit.amount) if 0 < limit.amount < charge.amount else charge
+            for limit, charge in zip(self._limits, charges, strict=True)
+        )
 
     def _tell_use(
         self, new: Sequence[tuple[Limit, SharedCharge]], reports: Sequence[LimitReport]
