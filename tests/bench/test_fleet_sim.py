@@ -51,6 +51,16 @@ def test_who_ask_at_a_bad_moment_are_not_passed_over_for_ever() -> None:
     assert found.fairness >= 0.9
 
 
+@pytest.mark.parametrize("part", [1 / 2, 1 / 3, 1 / 10])
+def test_where_few_calls_fit_one_window_each_worker_gets_its_turn(part: float) -> None:
+    calm = replace(Plan(), killed_at=(), outages=(), failovers=(), seconds=600.0)
+    plan = replace(calm, workers=5, callers=(1, 1), limit=6_000.0)
+    found = simulate(replace(plan, declared=6_000 * part, spent=4_800 * part), "shared quota")
+    assert 0 == found.refusals
+    assert found.fairness >= 0.95
+    assert found.utilisation >= 0.9
+
+
 def test_a_call_that_was_granted_a_moment_goes_then_though_others_of_its_worker_wait() -> None:
     calm = replace(Plan(), killed_at=(), outages=(), failovers=(), seconds=150.0)
     plan = replace(calm, workers=4, callers=(60, 60), limit=30_000.0)

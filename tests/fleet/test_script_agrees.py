@@ -42,7 +42,7 @@ KINDS = [
     "forget_scope",
     "set_counting",
 ]
-LEASES = ("one", "two", "three", "four")
+LEASES = ("one", "a:two", "b:three", "c:b:four")
 
 amounts = st.sampled_from([0.0, 1.0, 2.5, 7.0, 60.0])
 seconds = st.one_of(st.sampled_from([0.0, 0.25, 5.0, 60.0, 400.0]), st.floats(0, 100))

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from services.llm.quota.longest_waits import MOST_WAITS
 from services.llm.quota.memory_shared_quota import MemorySharedQuota
 from services.llm.quota.shared import (
     Add,
@@ -99,6 +100,70 @@ def test_a_call_that_has_waited_is_granted_further_ahead_than_those_that_come(
     asked.decide(take("1", tokens(60, amount=60)))
     asked.do(Add("more", (tokens(more, amount=60),)))
     assert decision == asked.decide(replace(take("2", tokens(2, amount=60)), seconds_waited=waited))
+
+
+def of_twenty_seconds(
+    worker: str, waited: float = 0.0, max_wait: float = 600.0, minutes: int = 1
+) -> Take:
+    """A worker's call whose tokens are refilled in twenty seconds: three of them fit a minute."""
+    charge = tokens(20, amount=60 * minutes, window=60.0 * minutes)
+    of_worker = take(f"{worker}:{waited}", charge, max_wait=max_wait)
+    return replace(of_worker, seconds_waited=waited)
+
+
+def test_where_few_calls_fit_who_has_waited_longer_goes_first(asked: Asked) -> None:
+    asked.do(Add("full", (tokens(60, amount=60),)))
+    old = asked.decide(of_twenty_seconds("old", 40.0))
+    assert Refused(20.0, 12.5, "tokens", (60.0,)) == old
+    asked.clock.now += 12.0
+    # Alone it would be granted: it is to ask again after a quarter of the window.
+    new = asked.decide(of_twenty_seconds("new"))
+    assert Refused(8.0, 15.0, "tokens", (48.0,)) == new
+    asked.clock.now += 1.0
+    assert Granted(7.0, (47.0,)) == asked.decide(of_twenty_seconds("old", 53.0))
+    asked.clock.now += 14.0
+    assert Refused(13.0, 15.0, "tokens", (53.0,)) == asked.decide(of_twenty_seconds("newest"))
+    assert Granted(13.0, (53.0,)) == asked.decide(of_twenty_seconds("new", 15.0))
+
+
+def test_who_lets_others_go_first_asks_again_after_their_turns(asked: Asked) -> None:
+    asked.do(Add("full", (tokens(600, amount=600, window=600.0),)))
+    found = []
+    for number in range(MOST_WAITS + 2):
+        decision = asked.decide(of_twenty_seconds(f"{number}", 100.0 - number, 300.0, minutes=10))
+        assert isinstance(decision, Refused)
+        found.append(decision.again)
+    # Who has waited for long may be granted fifteen seconds ahead; more than four are not counted.
+    turns = [20.0 + 20.0 * longer - 7.5 for longer in (0, 1, 2, 3, 4, 4)]
+    assert turns == found
+    late = asked.decide(of_twenty_seconds("late", 0.0, 94.0, minutes=10))
+    assert Refused(20.0, 95.0, "tokens", (600.0,)) == late
+
+
+def test_one_who_does_not_come_again_or_could_not_wait_is_not_waited_for(asked: Asked) -> None:
+    asked.do(Add("full", (tokens(60, amount=60),)))
+    assert isinstance(asked.decide(of_twenty_seconds("gone", 40.0)), Refused)
+    assert isinstance(asked.decide(of_twenty_seconds("cannot", 90.0, 19.0)), Refused)
+    asked.clock.now += 13.4
+    # It was told to come in 12.5 s, and may be a second late.
+    assert isinstance(asked.decide(of_twenty_seconds("new")), Refused)
+    asked.clock.now += 0.2
+    assert isinstance(asked.decide(of_twenty_seconds("new", 0.2)), Granted)
+
+
+def test_a_worker_does_not_wait_for_itself_though_its_batch_waits_for_less(asked: Asked) -> None:
+    asked.do(Add("full", (tokens(60, amount=60),)))
+    assert isinstance(asked.decide(of_twenty_seconds("one", 40.0)), Refused)
+    asked.clock.now += 12.5
+    # Of a batch, four seconds of waiting count as one.
+    assert isinstance(asked.decide(of_twenty_seconds("one", 40.0 + 12.5 / 4)), Granted)
+
+
+def test_where_many_calls_fit_none_is_kept_waiting_for_another(asked: Asked) -> None:
+    asked.do(Add("full", (tokens(60, amount=60),)))
+    assert isinstance(asked.decide(of_twenty_seconds("old", 1.0)), Refused)
+    for taken, expected in ((3.1, Refused), (3.0, Granted)):
+        assert isinstance(asked.decide(take(f"{taken}", tokens(taken, amount=60))), expected)
 
 
 def test_a_call_that_cannot_wait_takes_nothing(asked: Asked) -> None:

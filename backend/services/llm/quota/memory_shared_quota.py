@@ -11,9 +11,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
-from typing import NamedTuple, cast
+from typing import cast
 
 from .limits import NEVER, Unit
+from .longest_waits import LongestWaits
 from .shared import (
     FIRST_CALL,
     PAUSED,
@@ -43,19 +44,11 @@ from .shared_levels import (
     RECEIVED_AFTER,
     Lease,
     Level,
-    look_ahead,
+    Room,
     scopes_of,
 )
 
 _FEW_LEASES = 1_024
-
-
-class _Room(NamedTuple):
-    """What one limit says of a charge: what it allows, what is used, and when there is room."""
-
-    amount: float
-    used: float
-    free_at: float
 
 
 class MemorySharedQuota:
@@ -86,6 +79,7 @@ class MemorySharedQuota:
         self._first: dict[str, float | None] = {}
         self._counting: dict[str, dict[str, bool]] = {}
         self._leases: dict[str, Lease] = {}
+        self._longest_waits = LongestWaits()
         self._sweep_at = _FEW_LEASES
 
     def exchange(self, operations: Sequence[Operation], epoch: str = "") -> Outcome:
@@ -170,11 +164,13 @@ class MemorySharedQuota:
         if wait == NEVER:
             return Refused(NEVER, NEVER, take.charges[last].unit, used)
         if wait > 0:
-            charge = take.charges[last]
+            charge, amount = take.charges[last], rooms[last].amount
             spent_part = self._levels.get(charge.key, EMPTY).spent_part
-            ahead = look_ahead(charge, rooms[last].amount, spent_part, take.seconds_waited)
-            if wait > min(ahead, take.max_wait):
-                return Refused(wait, max(0.0, wait - ahead / 2), charge.unit, used)
+            again = self._longest_waits.seconds_to_ask_again(
+                take, charge, amount, spent_part, wait=wait, now=now
+            )
+            if again is not None:
+                return Refused(wait, again, charge.unit, used)
         for charge, room in zip(take.charges, rooms, strict=True):
             self._reserve(charge, room.amount, take, at + take.max_transit, now)
         self._leases[take.lease] = Lease(at, now + take.ttl, self._taken_of(take))
@@ -244,22 +240,22 @@ class MemorySharedQuota:
             level, rate = self._level(charge, now), amount / charge.window
             self._levels[charge.key] = level.take(charge.taken, at, rate)
 
-    def _room(self, charge: SharedCharge, now: float) -> _Room:
+    def _room(self, charge: SharedCharge, now: float) -> Room:
         amount = self._amount(charge, now)
         if charge.is_log:
             log = self._log(charge, now)
             whole, used = math.floor(amount), float(len(log))
             if len(log) < whole:
-                return _Room(amount, used, now)
+                return Room(amount, used, now)
             free = sorted(log.values())[-whole] + charge.window if whole > 0 else NEVER
-            return _Room(amount, used, free)
+            return Room(amount, used, free)
         rate = amount / charge.window
         used = self._level(charge, now).used(now, rate)
         capacity = max(amount, charge.taken) if self._lets_large_through else amount
         if charge.taken > capacity:
-            return _Room(amount, used, NEVER)
+            return Room(amount, used, NEVER)
         over = used + charge.taken - capacity
-        return _Room(amount, used, now + over / rate if over > 0 else now)
+        return Room(amount, used, now + over / rate if over > 0 else now)
 
     def _amount(self, charge: SharedCharge, now: float) -> float:
         """Return the lowest amount that was named for the limit lately, and note this one."""

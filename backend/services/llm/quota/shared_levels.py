@@ -101,6 +101,14 @@ class Level(NamedTuple):
 EMPTY = Level()
 
 
+class Room(NamedTuple):
+    """What one limit says of a charge: what it allows, what is used, and when there is room."""
+
+    amount: float
+    used: float
+    free_at: float
+
+
 class Lease(NamedTuple):
     """When a call may be sent, and until when that is known.
 
@@ -121,6 +129,11 @@ def scopes_of(operations: Iterable[Operation]) -> Iterable[str]:
     return dict.fromkeys(each.scope for each in operations if isinstance(each, Take))
 
 
+def refill_seconds(charge: SharedCharge, amount: float) -> float:
+    """Return how long what *charge* takes of a limit's *amount* needs to be there again."""
+    return charge.window / amount if charge.is_log else charge.taken * charge.window / amount
+
+
 def look_ahead(
     charge: SharedCharge, amount: float, spent_part: float, seconds_waited: float
 ) -> float:
@@ -130,8 +143,7 @@ def look_ahead(
     One that has waited longer may be further ahead: else those who ask at a better moment could
     pass it for ever.
     """
-    each = charge.window / amount if charge.is_log else charge.taken * charge.window / amount
-    ahead = min(MOST_AHEAD, max(LEAST_AHEAD, CALLS_AHEAD * each))
+    ahead = min(MOST_AHEAD, max(LEAST_AHEAD, CALLS_AHEAD * refill_seconds(charge, amount)))
     idle = (
         math.inf if spent_part >= 1 else MOST_IDLE * charge.window * spent_part / (1 - spent_part)
     )

@@ -46,10 +46,8 @@ function perform.take(op)
     local wait = at - now
     if wait == math.huge then return {'inf', used, 'inf', op.charges[last].unit} end
     if wait > 0 then
-        local ahead = look_ahead(op.charges[last], amounts[last], op.seconds_waited)
-        if wait > math.min(ahead, op.max_wait) then
-            return {text(wait), used, text(math.max(0, wait - ahead / 2)), op.charges[last].unit}
-        end
+        local again = seconds_to_ask_again(op, op.charges[last], amounts[last], wait)
+        if again then return {text(wait), used, text(again), op.charges[last].unit} end
     end
     for i, charge in ipairs(op.charges) do
         reserve(charge, amounts[i], op.name, at + op.max_transit)

@@ -5,6 +5,7 @@ They are told `now`, and name keys by their place in KEYS.
 
 from __future__ import annotations
 
+from .longest_waits import EARLY, LATE, MOST_WAITS, QUICK
 from .shared_levels import (
     ADD_KNOWN_FOR,
     AGREED_FOR,
@@ -30,6 +31,7 @@ local CALLS_AHEAD, WINDOW_AHEAD = {CALLS_AHEAD}, {WINDOW_AHEAD}
 local TIMES_AHEAD, HALF_WAIT, LONGEST_AHEAD = {TIMES_AHEAD}, {HALF_WAIT}, {LONGEST_AHEAD}
 local MOST_IDLE, SHORT_AHEAD, PART_WEIGHT = {MOST_IDLE}, {SHORT_AHEAD}, {PART_WEIGHT}
 local FIRST_AGAIN, RECEIVED_AFTER, SCOPE_KEPT = {FIRST_AGAIN}, {RECEIVED_AFTER}, 3600
+local MOST_WAITS, LATE, EARLY, QUICK = {MOST_WAITS}, {LATE}, {EARLY}, {QUICK}
 local EPOCH_KEPT, LONGEST_KEPT, LEVEL_KEPT = {2 * 86_400}, {2 * 86_400}, 3600
 """
 
@@ -137,16 +139,76 @@ local function room_of(charge)
     return amount, used, now + math.max(0, over) / rate
 end
 
+local function refill_seconds(charge, amount)
+    return charge.is_log and charge.window / amount or charge.taken * charge.window / amount
+end
+
+local function spent_part_of(charge)
+    return charge.is_log and 1 or select(5, level_of(charge))
+end
+
 local function look_ahead(charge, amount, seconds_waited)
-    local spent_part = charge.is_log and 1 or select(5, level_of(charge))
-    local each = charge.taken * charge.window / amount
-    if charge.is_log then each = charge.window / amount end
-    local ahead = math.min(MOST_AHEAD, math.max(LEAST_AHEAD, CALLS_AHEAD * each))
+    local spent_part, refill = spent_part_of(charge), refill_seconds(charge, amount)
+    local ahead = math.min(MOST_AHEAD, math.max(LEAST_AHEAD, CALLS_AHEAD * refill))
     local idle = math.huge
     if spent_part < 1 then idle = MOST_IDLE * charge.window * spent_part / (1 - spent_part) end
     ahead = math.min(ahead, WINDOW_AHEAD * charge.window, math.max(SHORT_AHEAD, idle))
     local times = 1 + (TIMES_AHEAD - 1) * seconds_waited / (seconds_waited + HALF_WAIT)
     return math.min(LONGEST_AHEAD, ahead * times)
+end
+
+-- Return the other workers that are known to wait for a limit, how many of them wait longer, and
+-- until when all of these will have asked again.
+local function other_waits(charge, worker, since)
+    local others, longer, all_asked = {}, 0, now
+    local known = read('HGET', KEYS[charge.scope], 'waits ' .. charge.limit) or ''
+    for first, last, other in string.gmatch(known, '([^:,]+):([^:,]+):([^,]*)') do
+        first, last = finite(first), finite(last)
+        if first and last and last > now and other ~= worker then
+            others[#others + 1] = {first, last, other}
+            if first < since then longer, all_asked = longer + 1, math.max(all_asked, last) end
+        end
+    end
+    return others, longer, all_asked
+end
+
+local function keep_waits(charge, waits)
+    table.sort(waits, function(a, b)
+        for n = 1, 2 do
+            if a[n] ~= b[n] then return a[n] < b[n] end
+        end
+        return a[3] < b[3]
+    end)
+    local words = {}
+    for n = 1, math.min(#waits, MOST_WAITS) do
+        words[n] = text(waits[n][1]) .. ':' .. text(waits[n][2]) .. ':' .. waits[n][3]
+    end
+    redis.call('HSET', KEYS[charge.scope], 'waits ' .. charge.limit, table.concat(words, ','))
+    keep_for(KEYS[charge.scope], SCOPE_KEPT)
+end
+
+-- Return after how many seconds a call asks again that a charge holds back; nil: it is granted.
+local function seconds_to_ask_again(op, charge, amount, wait)
+    local ahead = look_ahead(charge, amount, op.seconds_waited)
+    local is_late, refill = wait > math.min(ahead, op.max_wait), refill_seconds(charge, amount)
+    if refill <= QUICK then
+        return is_late and math.max(0, wait - ahead / 2) or nil
+    end
+    local since, worker = now - op.seconds_waited, string.match(op.name, '^(.*):') or ''
+    local waits, longer, all_asked = other_waits(charge, worker, since)
+    if not is_late and longer == 0 then keep_waits(charge, waits) return nil end
+    local unspent = (1 - spent_part_of(charge)) * refill
+    local again = math.max(0, wait - EARLY * ahead, wait - ahead / 2 - unspent)
+    if longer > 0 then
+        local their_turns = wait + longer * refill - ahead / 2
+        if not is_late then their_turns = math.max(their_turns, all_asked - now) end
+        again = math.max(again, math.min(their_turns, WINDOW_AHEAD * charge.window))
+    end
+    if math.max(wait, again) <= op.max_wait then
+        waits[#waits + 1] = {since, now + again + LATE, worker}
+        keep_waits(charge, waits)
+    end
+    return again
 end
 
 local function reserve(charge, amount, lease, time)
