@@ -297,3 +297,58 @@ def test_one_that_gives_nothing_back_wakes_nobody_unless_it_is_the_last() -> Non
     queue.remove("b", gives_back=False)
     queue.remove("c", gives_back=False)
     assert waiting.done()
+
+
+def refused(running: Effects[Reply], effect: Any) -> Any:
+    """Let the thread be refused that is to reserve, and return what the call does then."""
+    assert isinstance(effect, RunBlocking)
+    with pytest.raises(RateLimitError) as caught:
+        effect.function()
+    return running.throw(caught.value)
+
+
+def test_what_other_processes_hold_is_waited_for_while_they_give_some_back() -> None:
+    sum_of_all = Day()
+    here, there = Budgeted(200, sum_of_all), Budgeted(200, sum_of_all)
+    others, waiting = there.call(), here.call()
+    asked = next(others)
+    assert isinstance(asked, RunBlocking)
+    assert isinstance(others.send(asked.function()), Send)
+    effect: Any = refused(waiting, next(waiting))
+    assert isinstance(effect, Sleep)
+    assert (1.0, None) == (effect.seconds, effect.wake)
+    wait_for_corrections()
+    here.clock.now += 1.0
+    effect = refused(waiting, waiting.send(None))
+    assert isinstance(effect, Sleep)
+    others.close()
+    wait_for_corrections()
+    asked = waiting.send(None)
+    assert isinstance(asked, RunBlocking)
+    assert isinstance(waiting.send(asked.function()), Send)
+    waiting.close()
+
+
+def test_a_shared_sum_that_does_not_fall_counts_as_spent() -> None:
+    sum_of_all = Day()
+    here = Budgeted(200, sum_of_all)
+    sum_of_all.tokens = 199
+    running = here.call()
+    effect: Any = refused(running, next(running))
+    here.clock.now += 9.0
+    wait_for_corrections()
+    sum_of_all.tokens = 150
+    for seconds in (9.0, 2.0):
+        effect = refused(running, running.send(None))
+        assert isinstance(effect, Sleep)
+        wait_for_corrections()
+        here.clock.now += seconds
+    # Another call does not wait for it either, until one finds room.
+    for each in (running, here.call()):
+        effect = refused(each, each.send(None))
+        assert isinstance(effect, Sleep)
+        assert "budget" == effect.reason  # until what it had reserved is given back
+        wait_for_corrections()
+        with pytest.raises(RateLimitError, match=r"UTC\. Please wait \d+ seconds$") as caught:
+            each.send(None)
+        assert caught.value.concerns_all_calls

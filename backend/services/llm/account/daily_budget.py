@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 _DAY = 86_400
 #: Seconds after which to ask again for what other calls in flight may give back.
 _SOON = 1.0
+#: A sum that other processes share counts as spent once it has not fallen for so many seconds.
+_FALLS_WITHIN = 10.0
 #: Seconds for which the interpreter's exit waits for sums that are being corrected.
 _EXIT_TIMEOUT = 2.0
 
@@ -97,6 +99,8 @@ class BudgetReservation:
     what: str = "the call"
     #: What other calls in flight held as too little was left for it; None where it was not refused.
     held_beside: int | None = None
+    #: Whether it was refused, and those calls or other processes may give back what it lacks.
+    may_fit_later: bool = False
 
 
 class DailyBudget:
@@ -120,6 +124,8 @@ class DailyBudget:
         self.queue = BudgetQueue()
         self._counter = counter
         self._lock = ForkLock(leaf=True)  # guards the day and the end of every reservation
+        #: The least that others were seen to have used since the last reservation, and when.
+        self._lowest: tuple[int, float] | None = None
 
     @property
     def is_blocking(self) -> bool:
@@ -147,7 +153,18 @@ class DailyBudget:
             self.correct(-reservation.amount, day, now)
         if used > self.amount:
             reservation.held_beside = self.queue.held_beside(reservation)
+            is_falling = self._has_fallen(used - reservation.amount, now)
+            reservation.may_fit_later = bool(reservation.held_beside) or is_falling
             raise self._refusal(reservation, used, now)
+        self._lowest = None
+
+    def _has_fallen(self, others: int, now: float) -> bool:
+        """Whether what *others* have used has fallen of late, so that they may give more back."""
+        if not self.is_blocking:
+            return False  # it is this process's own, which knows who holds what
+        with self._lock:
+            self._lowest = min(self._lowest or (others, now), (others, now))
+            return abs(now - self._lowest[1]) < _FALLS_WITHIN
 
     def _refusal(self, reservation: BudgetReservation, used: int, now: float) -> RateLimitError:
         left = max(0, self.amount - (used - reservation.amount))

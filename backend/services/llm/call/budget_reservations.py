@@ -20,6 +20,8 @@ from .demand import budget_spent
 #: Seconds after which a call that waits for a budget tries again though no call of this process has
 #: ended: calls of other processes may have.
 _RETRY_AFTER = 5.0
+#: The same where no call of this process is in flight, which could wake it.
+_RETRY_ALONE_AFTER = 1.0
 
 
 class BudgetReservations:
@@ -43,7 +45,7 @@ class BudgetReservations:
         """Reserve of each budget or of none, waiting while other calls in flight hold too much.
 
         Raises what the first budget says that has too little left, where the call may not wait, or
-        no other call of this process is in flight.
+        where neither another call of this process is in flight nor other processes give back any.
         """
         waited_for = self._overtaken(call)
         if waited_for is not None:
@@ -53,7 +55,7 @@ class BudgetReservations:
                 yield from self._reserve_each(call)
             except RateLimitError as error:
                 budget, refused = self._reservations[-1]
-                if not refused.held_beside or call.quota_wait_left() <= 0:
+                if not refused.may_fit_later or call.quota_wait_left() <= 0:
                     raise
                 # Who waits holds nothing, so that no two calls wait for each other.
                 self.settle(None, error, {})
@@ -62,8 +64,12 @@ class BudgetReservations:
                 if waited_for is not None:
                     waited_for.queue.wake_next()  # what is left may do for that too
                 return
-            waited_for = budget
-            yield from self._wait(budget, call)
+            if refused.held_beside:
+                waited_for = budget
+                yield from self._wait(budget, call)
+            else:
+                seconds = min(_RETRY_ALONE_AFTER, call.quota_wait_left())
+                yield from call.wait(seconds, "budget")
 
     def _overtaken(self, call: Call) -> DailyBudget | None:
         """Return a budget for which calls wait that this one is not to overtake, if any."""
