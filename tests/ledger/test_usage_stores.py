@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import sqlite3
@@ -17,6 +18,7 @@ import redis
 
 from services.llm.call.usage_recorder import UsageRecorder
 from services.llm.errors import ConfigurationError
+from services.llm.ledger import json_usage
 from services.llm.ledger.json_usage import JsonUsage
 from services.llm.ledger.ledger import Ledger
 from services.llm.ledger.opening import ledger_at
@@ -273,6 +275,29 @@ def test_a_file_that_has_grown_is_rewritten_with_one_line_a_key(tmp_path: Path) 
         assert store.path.stat().st_size < 3_000
     assert {ACME: 40, PLAIN: 40} == {key: sums.calls for key, sums in kept(store).items()}
     assert 0o600 == store.path.stat().st_mode & 0o777
+
+
+def test_what_was_added_counts_once_though_the_file_cannot_be_rewritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store = JsonUsage(tmp_path / "usage.jsonl", small=100)
+    with monkeypatch.context() as patch:
+        patch.setattr(json_usage, "replace_file", full)
+        for _ in range(20):
+            store.add(batch((ACME, ONE)))
+        once = UsageBatch((UsageEntry(PLAIN, ONE),), "groq:batch_1")
+        assert [True, False] == [store.add_once(once, TODAY) for _ in range(2)]
+    warned = [each for each in caplog.messages if "is not written anew" in each]
+    assert 1 <= len(warned) < 10
+    assert "No space left on device" in warned[0]
+    assert {ACME: 20, PLAIN: 1} == {key: sums.calls for key, sums in kept(store).items()}
+    for _ in range(40):
+        store.add(batch((ACME, ONE)))
+    assert store.path.stat().st_size < 3_000
+    assert {ACME: 60, PLAIN: 1} == {key: sums.calls for key, sums in kept(store).items()}
 
 
 def test_a_line_of_another_version_outlives_the_rewriting(tmp_path: Path) -> None:

@@ -12,7 +12,13 @@ import logging
 import os
 
 from ..stores.appended_file import AppendedFile
-from ..stores.files import absolute_path, file_errors, open_nonblocking, replace_file
+from ..stores.files import (
+    absolute_path,
+    describe_os_error,
+    file_errors,
+    open_nonblocking,
+    replace_file,
+)
 from ..stores.locks import lock_on
 from .json_lines import START, JsonContent, batch_line, usage_line
 from .store import UsageBatch
@@ -86,7 +92,14 @@ class JsonUsage:
         if self._rewrite_above is None:
             self._rewrite_above = max(self._small, 2 * size)
         if size > self._rewrite_above:
-            self._rewrite()
+            try:
+                self._rewrite()
+            except OSError as error:
+                # No failure of the addition, which is there and would be repeated.
+                self._rewrite_above = 2 * size
+                log.warning(
+                    "%s is not written anew, and grows: %s", self.path, describe_os_error(error)
+                )
 
     def _rewrite(self) -> None:
         lines = list(self._content().lines())
