@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,17 @@ def test_prompts_that_another_process_submits_are_not_submitted_too(
     assert (2, [told], 0) == (code, lines, created(sandbox))
     assert 4 == len(command("--batch", str(file), "--provider-batch")[1])
     assert [file] == list(tmp_path.iterdir())
+
+
+def test_prompts_from_a_pipe_are_wrong_usage_as_they_could_not_be_read_again(
+    command: Any, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    os.mkfifo(pipe := tmp_path / "prompts")
+    code, _, (line,) = command("--batch", str(pipe), "--provider-batch")
+    assert (2, True, 0) == (code, "no regular file" in line, created(sandbox))
+    assert [pipe] == list(tmp_path.iterdir())
+    code, _, (line,) = command("--batch", str(tmp_path / "none"), "--provider-batch")
+    assert (2, True) == (code, "No such file" in line)
 
 
 def test_nothing_is_submitted_where_the_lock_is_a_link(

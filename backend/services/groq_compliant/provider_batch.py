@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field, replace
@@ -92,6 +93,17 @@ class Submitted:
         self.place.unlink(missing_ok=True)
 
 
+def _check_is_kept(file: Path) -> None:
+    """Raise UsageError for what can be read only once; all else is for who opens *file* to tell."""
+    with suppress(OSError):
+        kind = os.stat(file).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            raise UsageError(
+                f"{file}: no regular file, and --provider-batch reads its prompts again: write them"
+                " to one"
+            )
+
+
 @contextmanager
 def _submitted_by_no_other(file: Path) -> Iterator[None]:
     """Keep other processes from submitting the same prompts inside.
@@ -130,6 +142,7 @@ class ProviderRun:
 
     async def answer_all(self, tell: Tell) -> BatchCounts:
         """Submit the prompts, or find what was submitted; *tell* each record in order."""
+        _check_is_kept(self.file)
         with _submitted_by_no_other(self.file):
             submitted = await self._find_or_submit()
         counts = BatchCounts()
