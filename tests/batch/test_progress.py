@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -99,6 +100,50 @@ def test_a_line_is_shown_on_a_terminal_without_tqdm(monkeypatch: pytest.MonkeyPa
     reporter.close()
     assert terminal.getvalue().startswith("\r1 answered, 0 failed")
     assert terminal.getvalue().endswith("\n")
+
+
+@pytest.mark.parametrize("failure", [BrokenPipeError(32, "Broken pipe"), ValueError("closed")])
+@pytest.mark.parametrize("first", ["isatty", "write"])
+def test_a_terminal_that_goes_away_ends_no_batch(
+    failure: Exception, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    terminal = Terminal()
+    monkeypatch.setattr(terminal, first, failing)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    reporter = reporter_of(True, 2)
+    reporter.begin()
+    for _ in range(2):
+        reporter.add(reply())
+    reporter.close()
+    assert (2, "") == (reporter.progress.done, terminal.getvalue())
+
+
+def test_what_a_signal_handler_raises_as_progress_is_shown_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def alarm(*_: object) -> None:
+        raise TimeoutError("the host's own time limit")
+
+    def write(_: str) -> int:
+        signal.raise_signal(signal.SIGALRM)
+        return 0
+
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    terminal = Terminal()
+    monkeypatch.setattr(terminal, "write", write)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    reporter = reporter_of(True, 2)
+    reporter.begin()
+    before = signal.signal(signal.SIGALRM, alarm)
+    try:
+        with pytest.raises(TimeoutError, match="the host's own"):
+            reporter.add(reply())
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize("stderr", [io.StringIO(), None])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Protocol, TextIO
 
+from ..runtime.signals import handler_traceback
 from .results import BatchProgress, BatchResult, OnProgress
 
 #: Seconds between two lines on a terminal.
@@ -68,7 +70,7 @@ def reporter_of(progress: OnProgress | bool | None, total: int | None) -> Report
     if callable(progress):
         return Reporter(total, _Function(progress))
     if progress:
-        return Reporter(total, _bar(total) or _line())
+        return Reporter(total, _OnStandardError(total))
     return Reporter(total, _Nothing())
 
 
@@ -87,6 +89,34 @@ class _Function(_Nothing):
     def show(self, progress: BatchProgress) -> None:
         """Call the caller's function; what it raises ends the batch."""
         self._function(progress)
+
+
+class _OnStandardError:
+    """A bar or a line; nothing once it cannot be written, which is no reason to end a batch."""
+
+    def __init__(self, total: int | None) -> None:
+        self._display: Display = _Nothing()
+        with self._while_writable():
+            self._display = _bar(total) or _line()
+
+    def show(self, progress: BatchProgress) -> None:
+        """Show it, if that is possible."""
+        with self._while_writable():
+            self._display.show(progress)
+
+    def close(self) -> None:
+        """End the bar or the line, if that is possible."""
+        with self._while_writable():
+            self._display.close()
+
+    @contextmanager
+    def _while_writable(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            if handler_traceback(error) is not None:
+                raise
+            self._display = _Nothing()
 
 
 def _bar(total: int | None) -> Display | None:
