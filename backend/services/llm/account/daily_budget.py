@@ -123,8 +123,9 @@ class DailyBudget:
         #: The calls of this process that hold a part of it, or wait for one.
         self.queue = BudgetQueue()
         self._counter = counter
-        self._lock = ForkLock(leaf=True)  # guards the day and the end of every reservation
-        #: The least that others were seen to have used since the last reservation, and when.
+        #: Guards the one below, and the day and the end of every reservation.
+        self._lock = ForkLock(leaf=True)
+        #: The least that others have used since a reservation found room, and when that was seen.
         self._lowest: tuple[int, float] | None = None
 
     @property
@@ -149,6 +150,8 @@ class DailyBudget:
         with self._lock:
             reservation.day = day
             was_settled_first = reservation.is_settled
+            if used <= self.amount:
+                self._lowest = None
         if was_settled_first:
             self.correct(-reservation.amount, day, now)
         if used > self.amount:
@@ -156,10 +159,9 @@ class DailyBudget:
             is_falling = self._has_fallen(used - reservation.amount, now)
             reservation.may_fit_later = bool(reservation.held_beside) or is_falling
             raise self._refusal(reservation, used, now)
-        self._lowest = None
 
     def _has_fallen(self, others: int, now: float) -> bool:
-        """Whether what *others* have used has fallen of late, so that they may give more back."""
+        """Whether *others* may give more back: they have of late, or are looked at anew."""
         if not self.is_blocking:
             return False  # it is this process's own, which knows who holds what
         with self._lock:

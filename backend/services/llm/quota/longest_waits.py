@@ -9,11 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .shared import SharedCharge, Take
-from .shared_levels import (
-    WINDOW_AHEAD,
-    look_ahead,
-    refill_seconds,
-)
+from .shared_levels import WINDOW_AHEAD, look_ahead, refill_seconds
 
 #: Workers that are known to wait for a limit, and seconds by which one may come later than told.
 MOST_WAITS, LATE = 4, 1.0
@@ -47,9 +43,10 @@ class LongestWaits:
         wait: float,
         now: float,
     ) -> float | None:
-        """Return when a call is to ask again that *charge* holds back for *wait* s, None: granted.
+        """Return after how many seconds a call is to ask again; None where it is granted.
 
-        Calls spend a *spent_part* of what they declare of the limit's *amount*.
+        *charge* holds it back for *wait* seconds. Calls spend a *spent_part* of what they declare
+        of the limit's *amount*.
         """
         ahead = look_ahead(charge, amount, spent_part, take.seconds_waited)
         is_late = wait > min(ahead, take.max_wait)

@@ -67,6 +67,7 @@ class SharedCharge:
 class Take:
     """Take *charges* for a call in *scope*; *lease* is the name of its lease, which is unique.
 
+    The name is its worker's, a colon, and what tells the worker's calls apart.
     The provider sees the call at most *max_transit* seconds after it is sent. A call that would
     have to wait longer than *max_wait* takes nothing. The lease is forgotten after *ttl* seconds:
     what it took then counts as spent. The first call of a scope is alone in flight for
