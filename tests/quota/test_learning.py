@@ -505,7 +505,7 @@ def test_requests_beside_others_do_not_make_a_later_one_show_that_less_counts() 
 
 def test_a_refusal_lowers_a_guess_to_what_was_answered_since_the_last_one_within_bounds() -> None:
     for number, amount in (
-        (0, 100 * (1 - MOST_CUT)),
+        (1, 100 * (1 - MOST_CUT)),
         (60, 100 * (1 - MOST_CUT)),
         (90, 90),
         (99, 100 * (1 - LEAST_CUT)),
@@ -519,10 +519,10 @@ def test_a_refusal_lowers_a_guess_to_what_was_answered_since_the_last_one_within
         assert learning.note_refusal(0.0, 65.0) is None
         assert pytest.approx(amount) == guess.amount
     guess.refuse(0.0, 9.0, 65.0)
-    guess.refuse(0.0, 0.0, 65.0)
+    guess.refuse(0.0, 1.0, 65.0)
     assert pytest.approx(100 * (1 - LEAST_CUT) * (1 - MOST_CUT) ** 2) == guess.amount
     for _ in range(20):
-        guess.refuse(0.0, 0.0, 66.0)
+        guess.refuse(0.0, 1.0, 66.0)
     assert LEAST_GUESS == guess.amount
 
 
@@ -533,8 +533,26 @@ def test_what_was_answered_before_a_refusal_counts_for_no_later_one() -> None:
     guess = learning.note_refusal(0.0, 0.0)
     assert guess is not None
     assert 60.0 == guess.amount
-    learning.note_refusal(0.0, 1.0)
+    learning.note_refusal(5.0, 1.0)
     assert pytest.approx(60 * (1 - MOST_CUT)) == guess.amount
+
+
+def test_a_limit_that_is_still_full_is_tried_again_after_longer_and_longer_waits() -> None:
+    guess, now, waits = GuessedLimit(60, 0.0, 0.0), 0.0, []
+    for _ in range(7):
+        at = guess.earliest(1.0, now, now)
+        guess.refuse(0.0, 0.0, at)
+        waits.append(guess.earliest(1.0, at, at) - at)
+        now = at
+    assert [1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0] == pytest.approx(waits)
+    assert 60.0 == guess.amount
+    guess.count_answer(now, now)
+    guess.refuse(0.0, 0.0, now + 60.0)
+    assert pytest.approx(60 * (1 - MOST_CUT)) == guess.amount
+    guess.refuse(0.0, 0.0, now + 60.0)
+    # At 42 a minute one request is refilled in that time, which is longer than a second.
+    at = now + 60.0
+    assert pytest.approx(60 / 42) == guess.earliest(1.0, at, at) - at
 
 
 @pytest.mark.parametrize(("wait", "amount"), [(1.0, 120 / 1.5), (20.0, 120.0)])

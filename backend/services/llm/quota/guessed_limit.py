@@ -20,20 +20,23 @@ SHORT_PATIENCE, FIRST_PATIENCE, MOST_PATIENCE = 20.0, 60.0, 240.0
 #: By what part a refusal lowers a guess: at least of what it was, and at most of what it was after
 #: the refusal before.
 LEAST_CUT, MOST_CUT = 0.02, 0.3
+#: Seconds after which a limit that is still full is tried again: half of the first, and the most.
+FIRST_AGAIN, LONGEST_AGAIN = 0.5, 15.0
 
 
 class GuessedLimit(LearnedLimit):
     """Requests a minute after a refusal that names no limit.
 
     It begins with the *amount* that the answers before the refusal show. Each further refusal
-    lowers it to what was answered since the wait of the last one was over. It grows as long as
+    lowers it to what was answered since the wait of the last one was over, if anything was or if
+    the provider asks for a wait. It grows as long as
     nothing is refused, soon where few answers stand behind it, and is dropped a while after the
     last refusal.
     """
 
     __slots__ = (
-        *("_answered", "_answered_since_growth", "_at_refusal", "_grown_at", "_patience"),
-        *("_resumed_at", "_step", "refused_at"),
+        *("_again", "_answered", "_answered_since_growth", "_at_refusal", "_grown_at"),
+        *("_patience", "_resumed_at", "_step", "refused_at"),
     )
 
     def __init__(self, amount: float, wait: float, now: float) -> None:
@@ -42,7 +45,7 @@ class GuessedLimit(LearnedLimit):
         self._answered, self._answered_since_growth = 0, 0
         self._resumed_at, self._grown_at, self.refused_at = now, now, now
         #: What it was after the last refusal, and by how much it grows next.
-        self._at_refusal, self._step = self.amount, 1.0
+        self._at_refusal, self._step, self._again = self.amount, 1.0, FIRST_AGAIN
         self._hold(wait, now)
 
     def is_of(self, unit: Unit, window: float) -> bool:
@@ -55,7 +58,15 @@ class GuessedLimit(LearnedLimit):
         return self._answered * self.window / passed if passed > 0 else 0.0
 
     def refuse(self, shown: float, wait: float, now: float) -> None:
-        """Allow what answers have *shown*, within bounds; for *wait* seconds nothing."""
+        """Allow what answers have *shown*, within bounds; for *wait* seconds nothing.
+
+        Where that asks for no wait, and nothing was answered since the last one, the limit is still
+        full, and no lower than was thought: the next request goes after twice as long a wait.
+        """
+        if not wait and not self._answered:
+            self._again = min(LONGEST_AGAIN, 2 * self._again)
+            self._hold(self._again, now)
+            return
         # Where it has doubled since the last refusal, that says nothing of how soon to try again.
         has_doubled = self.amount >= 2 * self._at_refusal
         self._patience = FIRST_PATIENCE if has_doubled else min(MOST_PATIENCE, 2 * self._patience)
@@ -67,7 +78,7 @@ class GuessedLimit(LearnedLimit):
         """Count a request that was answered; allow more after a time without a refusal."""
         if sent_at < self.refused_at:
             return
-        self._answered += 1
+        self._answered, self._again = self._answered + 1, FIRST_AGAIN
         self._answered_since_growth += 1
         passed = now - self._grown_at
         if passed < self._seconds_to_growth():
