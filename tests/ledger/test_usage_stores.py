@@ -105,6 +105,19 @@ def test_what_a_providers_batch_has_used_is_added_once(store: UsageStore) -> Non
     assert {ACME: ONE, PLAIN: ONE} == kept(store)
 
 
+def test_a_batch_is_new_though_its_note_cannot_be_dropped_from_redis(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise redis.ConnectionError("gone")
+
+    store = RedisUsage(redis_url)
+    monkeypatch.setattr(store._server.client, "delete", failing)
+    once = UsageBatch((UsageEntry(ACME, ONE),), "groq:batch_whose_note_stays")
+    assert [True, False] == [store.add_once(once, TODAY) for _ in range(2)]
+    store.close()
+
+
 def test_of_threads_that_read_the_same_batch_one_adds_it(store: UsageStore) -> None:
     with ThreadPoolExecutor(8) as threads:
         once = UsageBatch((UsageEntry(ACME, ONE),), "groq:batch_1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import date, timedelta
 
 from ..stores import StoreError
@@ -67,7 +68,8 @@ class RedisUsage:
     def add_once(self, batch: UsageBatch, day: str) -> bool:
         """Add the entries as `add` does, and remember that as long as a day is kept."""
         is_new = self._add(batch, _KEPT)
-        with self._server.errors():
+        # A note that stays is forgotten in its time; whether the entries are new must be known.
+        with suppress(StoreError), self._server.errors():
             self._server.client.delete(_NOTE + batch.id)
         return is_new
 
