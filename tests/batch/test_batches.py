@@ -31,6 +31,7 @@ from services.llm_client import (
 )
 from tests.batch.conftest import Make
 from tests.batch.reading import BOTH, Read, awaiting, blocking, waiters
+from tests.timing import wait_until
 
 #: A limit that is taken for the provider's own: then requests need not begin one after another.
 NO_SLOW_START = {"GROQ_REQUESTS_PER_MINUTE": 300}
@@ -404,8 +405,7 @@ def test_a_batch_that_another_thread_closes_ends_its_waiting_readers(
     for thread in threads:
         thread.start()
     sandbox.wait_for(2)
-    while waiters(batch) < readers:
-        time.sleep(0.001)
+    wait_until(lambda: waiters(batch) == readers)
     batch.close()
     for thread in threads:
         thread.join(20)

@@ -15,7 +15,7 @@ from services.llm.effects import Overdue, RunBlocking
 from services.llm.runtime import blocking
 from services.llm.runtime.blocking import BlockingCall, run_in_thread
 from services.llm.runtime.workers import Workers
-from tests.more_time import with_more_time
+from tests.timing import with_more_time
 
 HANG = 30.0
 

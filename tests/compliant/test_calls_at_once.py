@@ -13,7 +13,7 @@ from groq_client_compliant import GroqClient
 from sandbox import Sandbox
 from services.llm.errors import RateLimitError
 from tests.compliant.support import KEYS, MODEL, said, with_client
-from tests.more_time import with_more_time
+from tests.timing import with_more_time
 
 
 def test_calls_at_once_are_bounded_over_threads_and_loops() -> None:

@@ -6,8 +6,7 @@ import socket
 import socketserver
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from services.llm.stores import StoreError
 from services.llm.stores.redis_server import RedisServer
 from tests.fleet.shared_quotas import requests, take, tokens
 from tests.redis_server import PASSWORD, _free_port, _server_binary, is_there
+from tests.timing import wait_until
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def started(folder: Path, *options: str, port: int | None = None) -> Iterator[in
         command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         try:
-            until(lambda: is_there(port))
+            wait_until(lambda: is_there(port))
             yield port
         finally:
             server.kill()
@@ -60,15 +60,6 @@ def hanging_up() -> Iterator[tuple[int, list[object]]]:
             thread.join()
 
 
-def until(true: Callable[[], bool]) -> None:
-    """Wait for what comes about soon."""
-    for _ in range(1_000):
-        if true():
-            return
-        time.sleep(0.03)
-    pytest.fail("it has not come about in 30 s")
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A cluster of three, by the port of one of them."""
@@ -91,7 +82,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
             info = node.execute_command("CLUSTER INFO")
             return (info["cluster_state"], info["cluster_known_nodes"]) == ("ok", "3")
 
-        until(lambda: all(map(agrees, nodes)))
+        wait_until(lambda: all(map(agrees, nodes)))
         yield ports[0]
 
 

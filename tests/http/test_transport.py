@@ -26,7 +26,7 @@ from services.llm.http.refused import was_reset
 from tests.http.conftest import Open
 from tests.http.faces import Face
 from tests.http.servers import Server, answer, forever, once, serving
-from tests.more_time import with_more_time
+from tests.timing import with_more_time
 
 #: A hang ends here; what is expected is the deadline itself.
 HANG = 30.0

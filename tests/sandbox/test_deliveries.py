@@ -18,9 +18,9 @@ from botocore.exceptions import (
 )
 
 from sandbox import Answer, Fault, Limits, Sandbox
-from tests.more_time import with_more_time
 from tests.sandbox.bedrock_calls import converse
 from tests.sandbox.groq_calls import ask
+from tests.timing import with_more_time
 
 
 def test_a_reset_is_a_connection_error(

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from sandbox import Answer, Fault, Sandbox
 from sandbox.streams import Frame, StreamBreak, broken_frames, pieces_of
-from tests.more_time import with_more_time
 from tests.sandbox.bedrock_calls import turn
 from tests.sandbox.groq_calls import GPT, hello
 from tests.sandbox.stream_calls import converse_events, converse_text, groq_chunks, invoke_events
+from tests.timing import with_more_time
 
 FOUR = Answer.streams("one", " two", " three", " four")
 

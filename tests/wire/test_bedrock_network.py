@@ -7,7 +7,6 @@ import os
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
@@ -117,13 +116,6 @@ def ending(*, saying: bytes = b"", headers: tuple[str, ...] = ()) -> Talk:
     return talk
 
 
-def wait_until(it_is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + HANG
-    while not it_is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 @pytest.mark.parametrize(
     "talk",
     [
@@ -140,7 +132,7 @@ def test_a_connection_of_ours_that_cannot_be_used_again_is_replaced_unseen(
         face = open_client(manner, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=server.url)
         for _ in range(3):
             assert "hello" == asked(face)
-            wait_until(lambda: server.closed >= len(server.taken))  # else it may have been read
+            server.wait_until_closed()  # else it may have been read
         assert (3, 3) == (len(server.taken), len(server.requests))
 
 

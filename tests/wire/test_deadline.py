@@ -10,7 +10,7 @@ import pytest
 
 from sandbox import Fault, Sandbox
 from services.llm_client import LLMError, LLMTimeoutError, ProviderUnavailableError, RateLimitError
-from tests.more_time import with_more_time
+from tests.timing import with_more_time
 from tests.wire.clock import VirtualTime
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face

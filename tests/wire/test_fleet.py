@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 
 import pytest
 import redis
@@ -13,6 +12,7 @@ from sandbox import Sandbox
 from services.llm.account import fleet as fleets
 from services.llm.errors import ConfigurationError, RateLimitError
 from tests.redis_server import PASSWORD
+from tests.timing import wait_until
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import KINDS
 
@@ -71,8 +71,9 @@ def test_without_its_redis_a_client_goes_on_within_its_share(
     with pytest.raises(RateLimitError):
         face.generate("hi")
     assert 3 == len(sandbox.exchanges)
-    while not (warnings := [text for text in caplog.messages if "shared quota" in text]):
-        time.sleep(0.001)  # calls go on before the thread that asks has told of it
+    # Calls go on before the thread that asks has told of it.
+    wait_until(lambda: "shared quota" in caplog.text)
+    warnings = [text for text in caplog.messages if "shared quota" in text]
     assert (1, False) == (len(warnings), PASSWORD in caplog.text)
 
 

@@ -23,7 +23,7 @@ from services.llm.providers.groq import request_templates, transport
 from services.llm.providers.groq.sdk_parts import accepts
 from services.llm_client import LLMError, LLMTimeoutError, ResponseTooLargeError
 from tests.http.servers import Server, answer, answering, serving
-from tests.more_time import with_more_time
+from tests.timing import with_more_time
 from tests.wire.conftest import OpenAt, OpenFace
 from tests.wire.faces import KEY, Face
 

@@ -25,7 +25,7 @@ from services.llm.http.http1_connections import Connection
 from services.llm.providers.groq import templated_streams
 from services.llm.providers.groq.stream_transport import _AsyncResponseBytes, _ResponseBytes
 from tests.http.servers import Server, answer, answering, serving, tunnelling_to
-from tests.more_time import with_more_time
+from tests.timing import with_more_time
 from tests.wire.conftest import OpenAt
 from tests.wire.faces import KEY
 from tests.wire.streaming import read

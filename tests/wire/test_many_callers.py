@@ -7,14 +7,13 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from sandbox import Limits, Sandbox
-from tests.more_time import with_more_time
+from tests.timing import wait_until, with_more_time
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import KINDS, MODEL, Face
 
@@ -106,13 +105,5 @@ def test_no_file_descriptor_is_left_open(open_face: OpenFace, sandbox: Sandbox) 
         other.generate("hi", model=MODEL)
         other.close()
     gc.collect()
+    # The sandbox closes its own ends of connections in its own time.
     wait_until(lambda: len(list(OPEN_FILES.iterdir())) <= before)
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """The sandbox closes its own ends of connections in its own time."""
-    for _ in range(500):
-        if holds():
-            return
-        time.sleep(0.01)
-    assert holds()

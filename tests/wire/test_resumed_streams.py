@@ -17,7 +17,7 @@ from services.llm.errors import (
     TruncatedError,
 )
 from services.llm.types import Usage
-from tests.more_time import with_more_time
+from tests.timing import with_more_time
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
 from tests.wire.streaming import Read, read

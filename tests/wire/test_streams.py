@@ -24,7 +24,7 @@ from services.llm.errors import (
 )
 from services.llm.stream_types import ReasoningPiece, TextPiece, ToolCallPiece, UsageReport
 from services.llm.types import Reply
-from tests.more_time import with_more_time
+from tests.timing import wait_until, with_more_time
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
 from tests.wire.streaming import Read, open_stream, read
@@ -220,12 +220,7 @@ def test_a_reader_that_leaves_gives_everything_back(open_face: OpenFace, sandbox
     sandbox.script(Answer.streams(*PIECES))
     assert list(PIECES) == read(face, "hi again", max_tokens=9_000).texts
     assert_healthy(face)
-    until(lambda: sandbox.exchanges[0].status is not None)
-
-
-def until(holds: Callable[[], object]) -> None:
-    while not holds():
-        time.sleep(0.01)
+    wait_until(lambda: sandbox.exchanges[0].status is not None)
 
 
 def test_a_stream_that_is_dropped_is_told_of_and_closed_soon(
@@ -261,7 +256,7 @@ def settle(face: Face, holds: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
     if face.loop is None:
-        until(holds)
+        wait_until(holds)
     else:
         face.run(wait())
 

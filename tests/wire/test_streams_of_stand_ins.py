@@ -13,7 +13,7 @@ import pytest
 from sandbox import Answer, Fault, Sandbox
 from services.llm.errors import LLMTimeoutError, ProviderUnavailableError, TruncatedError
 from services.llm.providers.bedrock import INVOKE_MODELS
-from tests.more_time import with_more_time
+from tests.timing import with_more_time
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
 from tests.wire.streaming import Read, open_stream, read
