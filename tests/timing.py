@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -17,6 +18,14 @@ def wait_until(holds: Callable[[], object]) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it has not come about in 30 s"
         time.sleep(0.001)
+
+
+async def await_until(holds: Callable[[], object]) -> None:
+    """Let other tasks go on until this *holds*; fail as `wait_until`."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, "it has not come about in 30 s"
+        await asyncio.sleep(0.001)
 
 
 def with_more_time(scene: Callable[[float], None]) -> None:

@@ -7,7 +7,6 @@ import contextvars
 import inspect
 import os
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -343,8 +342,7 @@ def test_a_slow_source_holds_no_result_back() -> None:
 
     def prompts() -> Iterator[int]:
         yield 0
-        while not (batch._pipeline._answered or batch._pipeline._window.is_ready):
-            time.sleep(0.001)
+        wait_until(lambda: batch._pipeline._answered or batch._pipeline._window.is_ready)
         yield 1
         assert [0] == given, "a third prompt was waited for while a result was there"
         yield 2

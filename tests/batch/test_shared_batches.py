@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -18,6 +17,7 @@ from services.llm.batch.results import BatchProgress
 from services.llm.types import Reply
 from services.llm_client import AsyncBatch, AuthenticationError, Batch, BatchStoppedError
 from tests.batch.reading import waiters
+from tests.timing import await_until, wait_until
 
 PATIENCE = 10.0
 
@@ -71,15 +71,6 @@ class Reader(threading.Thread):
         self.join(PATIENCE)
         assert not self.is_alive(), "it hangs"
         return self
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Let other tasks run until it *is_so*."""
-    for _ in range(10_000):
-        if is_so():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError("it never is")
 
 
 @pytest.mark.parametrize("prompts", [1, 40])
@@ -177,11 +168,11 @@ def test_what_a_cancelled_reader_leaves_in_flight_ends_with_its_batch() -> None:
 
         for reading in (read(async_batch(range(5), Gate().ask)), dropped()):
             task = asyncio.create_task(reading)
-            await until(lambda: len(asyncio.all_tasks()) == 4)
+            await await_until(lambda: len(asyncio.all_tasks()) == 4)
             task.cancel()
             await asyncio.wait({task})
             del reading, task
-            await until(lambda: len(asyncio.all_tasks()) == 1)
+            await await_until(lambda: len(asyncio.all_tasks()) == 1)
 
     async def dropped() -> None:
         async for _ in async_batch(range(5), Gate().ask):
@@ -279,8 +270,7 @@ def test_an_exit_amid_the_prompts_is_raised_at_once_and_again_after_the_results(
 
 def test_what_a_progress_function_raises_ends_all_readers() -> None:
     def failing(_: BatchProgress) -> None:
-        while waiters(batch) == 0:
-            time.sleep(0.001)
+        wait_until(lambda: waiters(batch) > 0)
         raise ZeroDivisionError
 
     async def first_alone(prompt: int) -> Reply:
@@ -412,8 +402,7 @@ def test_a_signal_handler_may_close_a_batch_whatever_it_has_interrupted() -> Non
         pipeline._begin().submit(0, 0)
         with pipeline._changed:  # the handler runs in the thread that holds it
             gate.is_open.set()
-            while not pipeline._answered:
-                time.sleep(0.001)
+            wait_until(lambda: pipeline._answered)
             batch.close()
 
     batch = blocking_batch([])

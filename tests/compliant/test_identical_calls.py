@@ -15,6 +15,7 @@ from groq_client_compliant import GroqClient
 from sandbox import Fault, Sandbox
 from services import llm_client
 from tests.compliant.support import KEYS, MODEL, said
+from tests.timing import await_until
 
 #: What both faces ask: the same question with the same parameters.
 LENGTH = 4096
@@ -92,8 +93,7 @@ def test_a_cancelled_leader_costs_one_request_more_and_nobody_elses_answer(
         leader = asyncio.create_task(_ask(client))
         await asyncio.to_thread(sandbox.wait_for, 1)
         leads.set()
-        while _followers(client) < 99:
-            await asyncio.sleep(0.001)
+        await await_until(lambda: _followers(client) == 99)
         leader.cancel()
         (outcome,) = await asyncio.gather(leader, return_exceptions=True)
         await client.aclose()

@@ -14,6 +14,7 @@ import pytest
 from sandbox import Fault, Sandbox
 from services import llm_client
 from services.llm.call import drivers
+from tests.timing import await_until
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import Face
 
@@ -37,12 +38,6 @@ def cancelled(face: Face, when: Callable[[], Coroutine[Any, Any, object]]) -> No
     face.run(scene())
 
 
-async def until(holds: Callable[[], object]) -> None:
-    """Let other tasks go on until this *holds*."""
-    while not holds():
-        await asyncio.sleep(0.001)
-
-
 def assert_nothing_is_held(face: Face, used: int) -> None:
     """There is a slot beside the *used* ones, and a place on the wire."""
     face.client._max_requests_per_window = used + 1
@@ -58,7 +53,7 @@ def test_a_task_cancelled_in_the_queue_gives_its_reservation_back(
     face.client._max_requests_per_window = 1
     face.generate("first")
     reserved = face.client._account.window.pending
-    cancelled(face, lambda: until(lambda: len(reserved)))
+    cancelled(face, lambda: await_until(lambda: len(reserved)))
     assert 1 == len(sandbox.exchanges)
     assert_nothing_is_held(face, used=1)
 
@@ -71,7 +66,7 @@ def test_a_task_cancelled_while_it_waits_for_a_place_gives_up_its_turn(
     face = open_client(kind, **PATIENT)
     concurrency = face.client._account.concurrency
     place = concurrency.acquire()
-    cancelled(face, lambda: until(lambda: len(concurrency._waiting)))
+    cancelled(face, lambda: await_until(lambda: len(concurrency._waiting)))
     concurrency.release(place)
     assert [] == sandbox.exchanges
     assert_nothing_is_held(face, used=0)
@@ -85,7 +80,7 @@ def test_a_task_cancelled_before_its_retry_makes_none(
     face = open_client(kind, **PATIENT)
     sandbox.script(Fault.error(500))
     account = face.client._account
-    cancelled(face, lambda: until(lambda: account.window.times and account.concurrency.free))
+    cancelled(face, lambda: await_until(lambda: account.window.times and account.concurrency.free))
     assert_nothing_is_held(face, used=1)
     assert 2 == len(sandbox.exchanges)
 

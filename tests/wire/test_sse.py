@@ -26,6 +26,7 @@ from services.llm.errors import (
 from services.llm.stream_types import ReasoningPiece, TextPiece, ToolCallPiece, UsageReport
 from services.llm.types import Reply, Usage
 from services.llm_client import to_sse
+from tests.timing import await_until
 from tests.wire.browser import parsed, serving, visit
 from tests.wire.conftest import OpenFace
 from tests.wire.faces import SECRETS, Face
@@ -138,11 +139,6 @@ def left_behind(sandbox: Sandbox) -> bool:
     return 0 < exchange.frames_sent
 
 
-async def until(holds: Callable[[], object]) -> None:
-    while not holds():
-        await asyncio.sleep(0.005)
-
-
 def run(face: Face, scene: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(scene) if face.loop is None else face.run(scene)
 
@@ -171,8 +167,8 @@ def test_a_browser_that_leaves_while_the_model_is_silent_ends_the_call(
         async with serving(tell(face, **how)) as port:
             page = await visit(port, leave_at=" 94.*: waiting")
             assert [*PIECES[:2]] == [data["text"] for _, data in parsed(page)]
-            await until(lambda: left_behind(sandbox))
-            await until(lambda: 64 == face.client._account.concurrency.free)
+            await await_until(lambda: left_behind(sandbox))
+            await await_until(lambda: 64 == face.client._account.concurrency.free)
         assert {asyncio.current_task()} == asyncio.all_tasks()
 
     run(face, scene())
@@ -185,8 +181,8 @@ def test_a_browser_that_leaves_in_the_middle_ends_the_call(face: Face, sandbox: 
     async def scene() -> None:
         async with serving(tell(face)) as port:
             await visit(port, leave_at="event: text")
-            await until(lambda: left_behind(sandbox))
-            await until(lambda: face.client._account.concurrency.free == 64)
+            await await_until(lambda: left_behind(sandbox))
+            await await_until(lambda: face.client._account.concurrency.free == 64)
 
     run(face, scene())
     assert sandbox.exchanges[0].frames_sent < 1000 * len(PIECES)
@@ -209,7 +205,10 @@ def test_frames_that_are_dropped_close_their_stream_without_a_word(
     run(face, scene())
     gc.collect()
     # Another thread, or task, gives back what the stream held.
-    run(face, until(lambda: left_behind(sandbox) and 64 == face.client._account.concurrency.free))
+    run(
+        face,
+        await_until(lambda: left_behind(sandbox) and 64 == face.client._account.concurrency.free),
+    )
     assert_nothing_is_left(face)
 
 
@@ -244,7 +243,7 @@ def test_a_task_that_is_cancelled_while_it_waits_for_a_frame_closes_the_stream(
                 seen.append(frame)
 
         reading = asyncio.create_task(read())
-        await until(lambda: len(seen) == 2)
+        await await_until(lambda: len(seen) == 2)
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
         assert 64 == face.client._account.concurrency.free
