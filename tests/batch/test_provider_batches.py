@@ -604,16 +604,15 @@ def test_results_that_s3_does_not_have_or_refuses_are_an_error_and_can_be_read_l
 ) -> None:
     with client_of(sandbox.url, "bedrock", monkeypatch) as client:
         batch = client.submit_batch(PROMPTS[:1])
-        with client._transport._lend_for_batches(client._knobs) as clients:
-            original = clients.s3.get_object
 
-        def failing(**arguments: Any) -> Any:
-            if arguments["Key"].endswith(".out"):
-                described: Any = {"Error": {"Code": code, "Message": "Access Denied"}}
-                raise ClientError(described, "GetObject")
-            return original(**arguments)
+        def failing(**_: Any) -> Any:
+            described: Any = {"Error": {"Code": code, "Message": "Access Denied"}}
+            raise ClientError(described, "GetObject")
 
-        with monkeypatch.context() as patch:
+        with (
+            monkeypatch.context() as patch,
+            client._transport._lend_for_batches(client._knobs) as clients,
+        ):
             patch.setattr(clients.s3, "get_object", failing)
             with pytest.raises(LLMError, match=re.escape(expected)):
                 next(batch.results())
