@@ -88,10 +88,10 @@ class BatchBookkeeper:
             by_model = sums.by_model()
             self._events.ended(file.batch_id, file.state, is_new=is_new, sums=by_model)
 
-    def ended_without_answers(self, batch_id: str, api: BatchApi) -> Effects[None]:
-        """Give back what was reserved for a batch that has answered nothing.
+    def ended_without_results(self, batch_id: str, api: BatchApi) -> Effects[None]:
+        """Give back what was reserved for a batch that has no results.
 
-        Its results are hardly ever read, which would do so too.
+        To read them would do so too, but hardly anybody does.
         """
         if not self._is_counted:
             return

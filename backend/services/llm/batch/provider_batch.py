@@ -90,8 +90,8 @@ class ProviderBatch(Generic[T]):
         status = yield from self._status(known)
         self._bookkeeper.polled(status)
         for batch_id, each in known.items():
-            if each.has_no_answers:
-                yield from self._bookkeeper.ended_without_answers(batch_id, self._api)
+            if each.has_no_results:
+                yield from self._bookkeeper.ended_without_results(batch_id, self._api)
         return status
 
     @blocking_method

@@ -69,7 +69,7 @@ class BatchStatus:
         return self.state not in UNFINISHED
 
     @property
-    def has_no_answers(self) -> bool:
+    def has_no_results(self) -> bool:
         """Whether it has ended with no result of any prompt, as far as that is known.
 
         A prompt that has failed has a result, which tells a ledger so.

@@ -20,8 +20,8 @@ SHORT_PATIENCE, FIRST_PATIENCE, MOST_PATIENCE = 20.0, 60.0, 240.0
 #: By what part a refusal lowers a guess: at least of what it was, and at most of what it was after
 #: the refusal before.
 LEAST_CUT, MOST_CUT = 0.02, 0.3
-#: Seconds after which a limit that is still full is tried again: half of the first, and the most.
-FIRST_AGAIN, LONGEST_AGAIN = 0.5, 15.0
+#: Seconds after which a limit that is still full is tried again: at first, and at most.
+FIRST_AGAIN, LONGEST_AGAIN = 1.0, 15.0
 
 
 class GuessedLimit(LearnedLimit):
@@ -29,9 +29,8 @@ class GuessedLimit(LearnedLimit):
 
     It begins with the *amount* that the answers before the refusal show. Each further refusal
     lowers it to what was answered since the wait of the last one was over, if anything was or if
-    the provider asks for a wait. It grows as long as
-    nothing is refused, soon where few answers stand behind it, and is dropped a while after the
-    last refusal.
+    the provider asks for a wait. It grows as long as nothing is refused, soon where few answers
+    stand behind it, and is dropped a while after the last refusal.
     """
 
     __slots__ = (
@@ -45,7 +44,9 @@ class GuessedLimit(LearnedLimit):
         self._answered, self._answered_since_growth = 0, 0
         self._resumed_at, self._grown_at, self.refused_at = now, now, now
         #: What it was after the last refusal, and by how much it grows next.
-        self._at_refusal, self._step, self._again = self.amount, 1.0, FIRST_AGAIN
+        self._at_refusal, self._step = self.amount, 1.0
+        #: Seconds after which it is tried again, if it is still full.
+        self._again = FIRST_AGAIN
         self._hold(wait, now)
 
     def is_of(self, unit: Unit, window: float) -> bool:
@@ -64,8 +65,8 @@ class GuessedLimit(LearnedLimit):
         full, and no lower than was thought: the next request goes after twice as long a wait.
         """
         if not wait and not self._answered:
-            self._again = min(LONGEST_AGAIN, 2 * self._again)
             self._hold(self._again, now)
+            self._again = min(LONGEST_AGAIN, 2 * self._again)
             return
         # Where it has doubled since the last refusal, that says nothing of how soon to try again.
         has_doubled = self.amount >= 2 * self._at_refusal
