@@ -123,6 +123,29 @@ def test_a_forked_child_closes_its_copy_of_a_held_handle(tmp_path: Path) -> None
     fork._after_fork_in_child()
 
 
+@pytest.mark.usefixtures("forks_of_its_own")
+def test_a_child_that_is_forked_as_a_handle_is_closed_closes_no_file_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, opened = PathLock(tmp_path / "x"), list[int]()
+
+    def close_amid_threads(handle: int) -> None:
+        os.close(handle)
+        if not opened:
+            opened.append(os.open(tmp_path / "y", os.O_RDWR | os.O_CREAT))
+            fork._after_fork_in_child()
+            lock._threads.acquire()  # as it is in the parent
+
+    amid_threads = SimpleNamespace(**{**vars(os), "close": close_amid_threads})
+    with monkeypatch.context() as patch:
+        patch.setattr(locks, "os", amid_threads)
+        with lock.held():
+            pass
+    (other,) = opened
+    assert os.fstat(other)
+    os.close(other)
+
+
 class Msvcrt(ModuleType):
     """Windows' locking of bytes, as its manual describes it."""
 

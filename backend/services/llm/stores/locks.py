@@ -84,9 +84,11 @@ class PathLock:
         return self._handle
 
     def _close(self) -> None:
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        # Forgotten first: while it is closed, other threads may open a file that gets its number,
+        # and fork.
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
 
     def _reset_in_child(self) -> None:
         """Close the child's copy of a handle: a copy left open would hold the parent's lock."""
