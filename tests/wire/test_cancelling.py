@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -198,16 +199,25 @@ def test_an_interrupt_in_the_queue_gives_the_reservation_back(
 def test_control_c_on_the_wire_hangs_up(open_client: OpenFace, sandbox: Sandbox, kind: str) -> None:
     face = open_client(kind, **PATIENT)
     sandbox.script(Fault.silent(60))
-    main = threading.get_ident()
+    main, ended = threading.get_ident(), threading.Event()
+    first = iter([interrupt])  # whatever comes after it does nothing
 
     def press() -> None:
         sandbox.wait_for(1)
-        signal.pthread_kill(main, signal.SIGINT)
+        # One that comes just before the read begins is not noticed until the next.
+        while not ended.is_set():
+            signal.pthread_kill(main, signal.SIGINT)
+            time.sleep(0.05)
 
+    before = signal.signal(signal.SIGINT, lambda *_: next(first, bool)())
     pressing = threading.Thread(target=press)
     pressing.start()
-    with pytest.raises(KeyboardInterrupt):
-        face.generate("never mind")
-    pressing.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            face.generate("never mind")
+    finally:
+        ended.set()
+        pressing.join()
+        signal.signal(signal.SIGINT, before)
     assert_nothing_is_held(face, used=1)
     assert None is sandbox.exchanges[0].status
