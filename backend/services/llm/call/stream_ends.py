@@ -12,7 +12,7 @@ import atexit
 import warnings
 import weakref
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from typing import Any
 
 from ..runtime.closing import ClosedByAsyncBlock
@@ -113,7 +113,8 @@ def _close_in_loop(reader: StreamReader, transport: Any, loop: asyncio.AbstractE
 
 def close_all_left_open() -> None:
     """As the process ends, close the streams of threads that nobody waits for."""
-    for reader, transport in list(_readers.items()):
-        if reader.is_left_open:
-            with suppress(Exception):
-                run(reader.close(), transport)
+    # One that cannot be closed keeps no other from it, and is told of.
+    with ExitStack() as stack:
+        for reader, transport in list(_readers.items()):
+            if reader.is_left_open:
+                stack.callback(run, reader.close(), transport)
