@@ -24,22 +24,15 @@ LONGEST_LINE = 16 * 2**20
 #: Bytes of a file's start that tell its encoding.
 _LOOK = 4096
 
-_MAY_HOLD: dict[str, type | tuple[type, ...]] = {
-    "id": object,
-    "prompt": str,
-    "messages": list,
-    "system": str,
-    "model": str,
-    "temperature": (int, float, type(None)),
-    "max_tokens": int,
-}
-_FORMS = {
-    "prompt": "text",
-    "messages": "a list",
-    "system": "text",
-    "model": "text",
-    "temperature": "a number, or null",
-    "max_tokens": "a whole number",
+#: What each member of a line may hold: its types, and the words for them.
+_MAY_HOLD: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "id": (object, "anything"),
+    "prompt": (str, "text"),
+    "messages": (list, "a list"),
+    "system": (str, "text"),
+    "model": (str, "text"),
+    "temperature": ((int, float, type(None)), "a number, or null"),
+    "max_tokens": (int, "a whole number"),
 }
 
 
@@ -204,8 +197,9 @@ def _problem(record: Mapping[str, Any]) -> str:
     for name, value in record.items():
         if name not in _MAY_HOLD:
             return f"{name!r} is none of {', '.join(_MAY_HOLD)}"
-        if not isinstance(value, _MAY_HOLD[name]) or (name != "id" and isinstance(value, bool)):
-            return f"{name!r} is of type {type(value).__name__}: give {_FORMS[name]}"
+        types, words = _MAY_HOLD[name]
+        if not isinstance(value, types) or (name != "id" and isinstance(value, bool)):
+            return f"{name!r} is of type {type(value).__name__}: give {words}"
     if "messages" in record:
         return _problem_of_chat(record)
     prompt = record.get("prompt")
