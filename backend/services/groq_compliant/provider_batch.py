@@ -58,7 +58,7 @@ class Submitted:
         with opened(file) as lines:
             for block in iter(lambda: lines.read(1 << 20), b""):
                 digest.update(block)
-        place = Path(f"{file}.submitted")
+        place = _note_beside(file)
         if not os.path.lexists(place):
             return cls(place, digest.hexdigest())
         try:
@@ -93,7 +93,11 @@ class Submitted:
         self.place.unlink(missing_ok=True)
 
 
-def _check_is_kept(file: Path) -> None:
+def _note_beside(file: Path) -> Path:
+    return Path(f"{file}.submitted")
+
+
+def _check_can_be_read_again(file: Path) -> None:
     """Raise UsageError for what can be read only once; all else is for who opens *file* to tell."""
     with suppress(OSError):
         kind = os.stat(file).st_mode
@@ -110,7 +114,7 @@ def _submitted_by_no_other(file: Path) -> Iterator[None]:
 
     Raises UsageError where one does so now, and InputError where that cannot be known.
     """
-    place = Path(f"{file}.submitted")
+    place = _note_beside(file)
     with ExitStack() as stack:
         try:
             stack.enter_context(PathLock(place).held(timeout=0.0))
@@ -142,7 +146,7 @@ class ProviderRun:
 
     async def answer_all(self, tell: Tell) -> BatchCounts:
         """Submit the prompts, or find what was submitted; *tell* each record in order."""
-        _check_is_kept(self.file)
+        _check_can_be_read_again(self.file)
         with _submitted_by_no_other(self.file):
             submitted = await self._find_or_submit()
         counts = BatchCounts()
